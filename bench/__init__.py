@@ -1,0 +1,1 @@
+"""The harness: how any variant is trained, measured and recorded."""

@@ -1,0 +1,100 @@
+"""A configuration made ready: the networks and the objective it names, checked against the data and against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench import environment, seeding
+from bench.config import DATASETS, VARIANTS, RunConfig
+from bench.errors import UserError
+from bench.evaluate import Evaluator
+from bench.spec import Dataset, DataShape, Networks, Objective, Recipe
+from bench.train import Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A run made ready."""
+
+    config: RunConfig
+    fingerprint: str
+    dataset: Dataset
+    trainer: Trainer
+    evaluator: Evaluator
+    device: torch.device
+
+
+def prepare(config: RunConfig) -> Work:
+    """Everything that a run needs, built and checked; writes nothing."""
+    device = environment.device_of(config.device)
+    dataset = DATASETS.get(config.dataset)
+    networks, objective = assemble(config, dataset.spec)
+    if config.precision == "auto":
+        raise ValueError("resolve the configuration before running it")
+    trainer = Trainer(
+        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed,
+        budget_images=config.budget.images, device=device, precision=config.precision,
+    )  # fmt: skip
+    return Work(
+        config=config,
+        fingerprint=config.fingerprint(data_digest=dataset.digest()),
+        dataset=dataset,
+        trainer=trainer,
+        evaluator=Evaluator(dataset, samples=config.evaluation.samples),
+        device=device,
+    )
+
+
+def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
+    """The variant's networks, their first weights drawn from the run's own stream, and its objective."""
+    variant = VARIANTS.get(config.variant)
+    if variant.needs_labels and not data.classes:
+        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none")
+    with seeding.seeded(config.seed, seeding.INIT):
+        networks = variant.build(config.networks, config.recipe, data)
+        initialise(networks, config.recipe)
+        objective = variant.objective(config.recipe)
+    objective.check(networks)
+    _check_players(networks, objective)
+    return networks, objective
+
+
+def initialise(networks: Networks, recipe: Recipe) -> None:
+    """Draw first weights by the recipe's scheme; `default` leaves torch's own."""
+    for module in networks.modules():
+        if recipe.init == "dcgan":
+            _dcgan_init(module)
+        elif recipe.init == "kaiming":
+            _kaiming_init(module)
+
+
+def _dcgan_init(module: nn.Module) -> None:
+    """Radford et al. 2015 (arXiv 1511.06434, section 3): convolutions N(0, .02), batch norm N(1, .02), biases of both 0."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _kaiming_init(module: nn.Module) -> None:
+    """He et al. 2015 (arXiv 1502.01852): linear layers and convolutions normal with gain for ReLU, biases 0."""
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+        nn.init.kaiming_normal_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _check_players(networks: Networks, objective: Objective) -> None:
+    names = [player.name for player in objective.players]
+    if "g" not in names or len(set(names)) != len(names):
+        raise UserError(f"{type(objective).__name__} must have players with names of their own, one of them 'g', not {names}")
+    moved = {id(p) for player in objective.players for name in player.modules for p in networks.get_submodule(name).parameters()}
+    orphans = [name for name, parameter in networks.named_parameters() if id(parameter) not in moved]
+    if orphans:
+        raise UserError(f"no player of {type(objective).__name__} moves {orphans[0]}" + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else ""))

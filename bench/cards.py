@@ -1,0 +1,99 @@
+"""Metric cards: what each number means, which way is better, in what unit, and who defined it. Plain data, no torch.
+
+A card is the one place for these facts: MLflow keys, `evaluate`, tables, axes and the glossary all read them here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.errors import UserError, nearest
+
+Direction = Literal["lower", "higher", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One metric. `version` is part of the protocol: it is bumped when the definition changes."""
+
+    key: str  # "<group>/<name>", the MLflow key
+    title: str  # as a table heads it
+    direction: Direction
+    meaning: str
+    unit: str = ""
+    citation: str = ""
+    needs: tuple[str, ...] = ()  # evidence: "classifier", "labels", "log-odds"
+    version: int = 1
+
+    @property
+    def group(self) -> str:
+        """The part before the slash: train, quality, diversity, modes, memorisation, perf."""
+        return self.key.partition("/")[0]
+
+    @property
+    def arrow(self) -> str:
+        """↓ lower is better, ↑ higher is better, empty where neither is."""
+        return {"lower": "↓", "higher": "↑", "none": ""}[self.direction]
+
+
+HEADLINE = "quality/fid_classifier"
+
+_QUALITY = (
+    Card(key=HEADLINE, title="classifier-FID", direction="lower", needs=("classifier",), citation="Heusel et al. 2017, arXiv 1706.08500",
+         meaning="Fréchet distance between Gaussians fitted to the classifier features of generated and of real test images. "
+                 "Not the published FID, which uses Inception features: compare it only with numbers of this extractor."),
+    Card(key="quality/kid_classifier", title="classifier-KID", direction="lower", needs=("classifier",), citation="Bińkowski et al. 2018, arXiv 1801.01401",
+         meaning="Unbiased squared maximum mean discrepancy, cubic polynomial kernel, on classifier features; mean over subsets."),
+    Card(key="quality/classifier_score", title="classifier score", direction="higher", needs=("classifier",), citation="Salimans et al. 2016, arXiv 1606.03498",
+         meaning="The Inception score computed with the data's own classifier: confident predictions, evenly spread. At most the number of classes."),
+    Card(key="quality/precision_classifier", title="precision", direction="higher", unit="fraction", needs=("classifier",), citation="Kynkäänniemi et al. 2019, arXiv 1904.06991",
+         meaning="Share of generated images that lie in the real manifold (k = 3 nearest neighbours in classifier features): fidelity."),
+    Card(key="quality/recall_classifier", title="recall", direction="higher", unit="fraction", needs=("classifier",), citation="Kynkäänniemi et al. 2019, arXiv 1904.06991",
+         meaning="Share of real images that lie in the generated manifold (k = 3): coverage."),
+)
+_DIVERSITY = (
+    Card(key="diversity/pairwise_distance", title="pairwise distance", direction="none", unit="of real", citation="Mean distance of random pairs, as collapse detectors use it",
+         meaning="Mean pixel distance between random pairs of generated images, as a fraction of the same among real test images. Near 1 is right; near 0 is collapse."),
+    Card(key="diversity/duplicate_rate", title="duplicates", direction="lower", unit="fraction", needs=("classifier",), citation="Defined here; thresholds from the real test images",
+         meaning="Share of generated images whose nearest other generated image, in classifier features, is nearer than the 0.1 % quantile of that distance among real test images."),
+)
+_MODES = (
+    Card(key="modes/classes_covered", title="classes covered", direction="higher", unit="classes", needs=("classifier", "labels"), citation="Defined here",
+         meaning="Classes whose share among generated images, as the classifier sees them, is at least a tenth of their share among real ones."),
+    Card(key="modes/class_kl", title="class KL", direction="lower", unit="nats", needs=("classifier", "labels"), citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761",
+         meaning="Kullback-Leibler divergence of the generated class shares from the real ones, both as the classifier predicts them."),
+    Card(key="modes/collapse", title="collapse", direction="lower", needs=("classifier", "labels"), citation="Defined here",
+         meaning="1 where at most half of the classes are covered or at least 10 % of the images are duplicates; not judged while precision is under .05."),
+)
+_TRAIN = (
+    Card(key="train/loss_d", title="loss D", direction="none", meaning="Discriminator loss, mean since the last mark."),
+    Card(key="train/loss_g", title="loss G", direction="none", meaning="Generator loss, mean since the last mark."),
+    Card(key="train/logit_real", title="logit real", direction="none", meaning="Discriminator output on real images, before any sigmoid."),
+    Card(key="train/logit_fake", title="logit fake", direction="none", meaning="Discriminator output on generated images, before any sigmoid."),
+    Card(key="train/p_real", title="p(real)", direction="none", unit="probability", needs=("log-odds",), meaning="sigmoid of the logit on real images, where logits are log-odds; 0.5 is balance."),
+    Card(key="train/p_fake", title="p(fake)", direction="none", unit="probability", needs=("log-odds",), meaning="sigmoid of the logit on generated images, where logits are log-odds; 0.5 is balance."),
+    Card(key="train/grad_norm_d", title="gradient norm D", direction="none", meaning="Euclidean norm of the discriminator's gradient at its last update before a mark."),
+    Card(key="train/grad_norm_g", title="gradient norm G", direction="none", meaning="Euclidean norm of the generator's gradient at its last update before a mark; near 0 the generator has stopped learning."),
+    Card(key="train/lr_g", title="learning rate G", direction="none", meaning="Learning rate of the generator at this mark."),
+    Card(key="train/lr_d", title="learning rate D", direction="none", meaning="Learning rate of the discriminator at this mark."),
+    Card(key="train/generator_updates", title="G updates", direction="none", unit="updates", meaning="Updates the generator has had. Budgets count real images, so k > 1 leaves fewer of them."),
+)
+_PERF = (
+    Card(key="perf/images_per_second", title="images/s", direction="higher", unit="images/s", meaning="Real images shown to the discriminator for each second of the training clock."),
+    Card(key="perf/train_seconds", title="train seconds", direction="lower", unit="s", meaning="The training clock: evaluation and logging are off it. The only clock that is compared."),
+    Card(key="perf/evaluate_seconds", title="evaluate seconds", direction="lower", unit="s", meaning="Sampling and measuring."),
+    Card(key="perf/log_seconds", title="log seconds", direction="lower", unit="s", meaning="Writing to the tracker and to disk."),
+    Card(key="perf/peak_memory_mb", title="peak memory", direction="lower", unit="MB", meaning="Peak resident memory of the process (CPU), or peak allocated memory of the device."),
+)
+
+CARDS: dict[str, Card] = {card.key: card for card in (*_QUALITY, *_DIVERSITY, *_MODES, *_TRAIN, *_PERF)}
+MEASURED = tuple(card.key for card in (*_QUALITY, *_DIVERSITY, *_MODES))  # what a full evaluation gives
+CURVE = (HEADLINE,)  # what an evaluation in mid-run gives
+
+
+def card(key: str) -> Card:
+    """The card of a metric; an unknown key is a one-line error with the nearest."""
+    if key not in CARDS:
+        raise UserError(f"unknown metric {key!r}" + nearest(key, CARDS))
+    return CARDS[key]

@@ -1,0 +1,65 @@
+"""What `ganbench list` shows, as plain rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.cards import CARDS
+
+Rows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]  # title, columns, rows
+
+
+def variants() -> Rows:
+    """Every registered variant with its idea and its numbers."""
+    from bench.config import VARIANTS
+
+    rows = [
+        (name, variant.idea, variant.networks, variant.paper, f"{variant.recipe.lr_g:g}", str(getattr(variant.recipe, "k", "")))
+        for name, variant in VARIANTS
+    ]
+    return "variants", ("name", "idea", "networks", "paper", "lr_g", "k"), rows
+
+
+def datasets() -> Rows:
+    """Every registered dataset and whether it is here."""
+    from bench.config import DATASETS
+    from bench.data.catalog import available
+
+    rows = [
+        (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
+        for name, dataset in DATASETS
+    ]
+    return "datasets", ("name", "what", "shape", "classes", "here"), rows
+
+
+def metrics() -> Rows:
+    """Every metric card."""
+    rows = [(card.key, card.arrow, card.unit, card.meaning, card.citation) for card in CARDS.values()]
+    return "metrics", ("key", "", "unit", "meaning", "from"), rows
+
+
+def suites() -> Rows:
+    """Every ready suite."""
+    from bench.suite import SUITES
+
+    rows = [
+        (name, suite.idea, str(len(suite.entries)), str(len(suite.seeds)), ", ".join(suite.datasets), f"{suite.settings.get('budget.images', 0):,}")
+        for name, suite in SUITES
+    ]
+    return "suites", ("name", "idea", "variants", "seeds", "data", "images a run"), rows
+
+
+def networks() -> Rows:
+    """Every registered backbone."""
+    from bench.config import NETWORKS
+
+    return "networks", ("name", "idea"), [(name, backbone.idea) for name, backbone in NETWORKS]
+
+
+TABLES: dict[str, Callable[[], Rows]] = {
+    "variants": variants,
+    "datasets": datasets,
+    "metrics": metrics,
+    "suites": suites,
+    "networks": networks,
+}

@@ -1,0 +1,171 @@
+"""What a run is: every choice in one frozen object, changed by path, hashed into a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from bench.errors import UserError, nearest
+from bench.registry import Registry
+from bench.spec import Dataset, Recipe, Variant
+
+RESULTS_VERSION = 1  # bumped by hand when the harness changes results
+LOG_MARKS = 100  # points a run logs of each training scalar
+
+
+class Described(Protocol):
+    """Anything with a line that says what it is."""
+
+    @property
+    def idea(self) -> str: ...
+
+
+VARIANTS: Registry[Variant] = Registry("variant", Variant)
+DATASETS: Registry[Dataset] = Registry("dataset")
+NETWORKS: Registry[Described] = Registry("networks")  # what a backbone is, the variants know
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Budget(_Section):
+    """How long to train: real images shown to the first player, k included."""
+
+    images: Annotated[int, Field(ge=1)] = Field(150_000, description="a run stops at the first round at or past this")
+
+
+class Evaluation(_Section):
+    """How to measure. Not part of a run's identity: other settings measure the same training."""
+
+    marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(3, description="evaluations between the start and the end: classifier-FID alone")
+    samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
+    batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number")
+
+
+class RunConfig(_Section):
+    """One run, whole. `auto` is resolved before anything is hashed (`bench.environment.resolve`)."""
+
+    variant: str
+    networks: str
+    recipe: SerializeAsAny[Recipe]
+    dataset: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    budget: Budget = Budget()
+    evaluation: Evaluation = Evaluation()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="torch threads on the CPU; changes the bits, so it is part of the identity")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_variant(cls, values: Any) -> Any:
+        """Look the variant up: its recipe class checks the recipe, its networks are the default."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("variant"), str):
+            return values
+        variant = VARIANTS.get(values["variant"])
+        given = values.get("recipe", variant.recipe)
+        recipe = given if isinstance(given, Recipe) else _recipe(variant, given)
+        name = VARIANTS.canonical(values["variant"])
+        return {"networks": variant.networks, **values, "variant": name, "recipe": recipe}
+
+    def canonical(self) -> str:
+        """The whole configuration as JSON with sorted keys, as config.json stores it."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
+
+    def fingerprint(self, *, data_digest: str) -> str:
+        """Identity of the training (16 hex digits): what would have to be equal for the same weights to come out."""
+        dump = self.model_dump(mode="json", exclude={"evaluation"})
+        unresolved = [name for name in ("dataset", "precision", "device") if dump[name] == "auto"]
+        if unresolved:
+            raise ValueError(f"resolve {unresolved} before taking a fingerprint")
+        dump |= {"data_digest": data_digest, "variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
+        return short_hash(dump)
+
+
+def short_hash(value: Any) -> str:
+    """16 hex digits of the SHA-256 of a JSON-able value, in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def config_for(variant: str, settings: Mapping[str, Any] | None = None) -> RunConfig:
+    """The configuration of a variant as registered, then changed by `settings` (paths to values)."""
+    return override(RunConfig.model_validate({"variant": variant}), settings or {})
+
+
+def load_config(text: str) -> RunConfig:
+    """A configuration from the JSON that `canonical` wrote."""
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"not a run configuration: {_first(error)}") from error
+
+
+def paths(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Every settable path with its value now: {"recipe.lr_g": 0.0002, "seed": 0, ...}."""
+    found: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        found |= paths(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {f"{prefix}{name}": value}
+    return found
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`PATH=VALUE` from the command line: the value is JSON where it can be, `a,b` a list, else text."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise UserError(f"--set takes PATH=VALUE, not {text!r}")
+    return path.strip(), _parse_value(raw.strip())
+
+
+def _parse_value(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return [_parse_value(part.strip()) for part in raw.split(",")] if "," in raw and not raw.startswith(("[", "{")) else raw
+
+
+def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """The configuration with other values at some paths: the one mechanism for --set, suites and trials.
+
+    Raises UserError, with the nearest good names, for a path that is not there or a value that does not fit.
+    """
+    if not settings:
+        return config
+    known = paths(config)
+    dump = config.model_dump()
+    if "variant" in settings:
+        raise UserError("the variant cannot be --set: name it instead")
+    for path, value in settings.items():
+        if path not in known:
+            raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
+        target = dump
+        *parents, leaf = path.split(".")
+        for part in parents:
+            target = target[part]
+        target[leaf] = value
+    try:
+        return RunConfig.model_validate(dump)
+    except ValidationError as error:
+        raise UserError(_first(error)) from error
+
+
+def _recipe(variant: Variant, given: Mapping[str, Any]) -> Recipe:
+    """The variant's own recipe with other values; a wrong one is a UserError that names its path."""
+    try:
+        return type(variant.recipe).model_validate({**variant.recipe.model_dump(), **given})
+    except ValidationError as error:
+        raise UserError(_first(error, "recipe")) from error
+
+
+def _first(error: ValidationError, *prefix: str) -> str:
+    """The first problem of a validation error, as one line."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
+    value = repr(problem.get("input"))
+    return f"{where or 'value'}: {problem['msg']}, not {value if len(value) < 80 else value[:77] + '...'}"

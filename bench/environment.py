@@ -1,0 +1,152 @@
+"""Where a run happens: device, precision, threads, versions, hardware and the commit of the code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from bench.config import DATASETS, RunConfig
+from bench.data.catalog import resolve_auto
+from bench.errors import UserError, nearest
+
+Fact = str | int | bool | None
+
+PACKAGES = ("torch", "torchvision", "numpy", "mlflow", "torch-fidelity", "ganbench")
+_CPU_BF16 = ("avx512_bf16", "amx_bf16")  # instructions that multiply bf16, as torch names them
+_GIT_SECONDS = 10.0
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """The configuration with every `auto` decided for this machine. A device or dataset that is not there is a UserError."""
+    device = _device_name(config.device)
+    dataset = resolve_auto() if config.dataset == "auto" else DATASETS.canonical(config.dataset)
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if native_bf16(device_of(device)) else "fp32"
+    return config.model_copy(update={"device": device, "dataset": dataset, "precision": precision})
+
+
+def devices() -> list[str]:
+    """The devices of this machine that torch can use, the best first."""
+    found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
+def _device_name(name: str) -> str:
+    """The device meant by `name`; `cuda` stays without an index, so that its runs are the same ones on every GPU."""
+    here = devices()
+    if name == "auto":
+        return here[0].partition(":")[0]
+    if name not in here and not (name == "cuda" and "cuda:0" in here):
+        raise UserError(f"there is no device {name!r} here" + nearest(name, here))
+    return name
+
+
+def device_of(name: str) -> torch.device:
+    """The torch device of that name (`auto` is the best one here). One that is not there is a UserError."""
+    return torch.device(_device_name(name))
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware. Emulation is slower than float32, so a doubt counts as no."""
+    if device.type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and _cpu_has_bf16()
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    """What torch says of the processor: by its public table of capabilities, or in older versions by a private function."""
+    table = getattr(torch.cpu, "get_capabilities", None)
+    private = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    try:
+        if table is not None:
+            found = table()
+            return any(bool(found.get(name)) for name in _CPU_BF16)
+        return bool(private()) if private is not None else False
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(device: torch.device, *, threads: int, precision: Literal["fp32", "bf16"]) -> dict[str, Fact]:
+    """What environment.json records of a run: enough to judge its numbers, and never a path of this machine."""
+    commit, dirty = source_commit()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": cores(),
+        "memory_gb": memory_gb(),
+        "device": str(device),
+        "device_name": device_name(device),
+        "threads": threads,
+        "precision": precision,
+        "native_bf16": native_bf16(device),
+        **{package.replace("-", "_"): installed(package) for package in PACKAGES},
+        "commit": commit,
+        "dirty": dirty,
+    }
+
+
+def installed(package: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def device_name(device: torch.device) -> str:
+    """The model of a device, as its maker calls it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's model."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def memory_gb() -> int | None:
+    """The machine's memory in GB (10^9 bytes), or None where the system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+@cache
+def source_commit() -> tuple[str | None, bool | None]:
+    """(commit, uncommitted changes or new files) of the tree that this code lies in; (None, None) where it is no git checkout."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():  # installed in site-packages: a repository further up is somebody else's
+        return None, None
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain")
+    return commit, None if commit is None or changes is None else bool(changes)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,153 @@
+"""Sample once, features once, every metric. Measuring is on the CPU in float32, whatever the run trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench import seeding
+from bench.cards import HEADLINE, MEASURED, card
+from bench.config import short_hash
+from bench.errors import UserError
+from bench.metrics import diversity, fidelity, modes
+from bench.metrics.extractors import Features, load_extractor
+from bench.metrics.neighbours import find_neighbours, share_within
+from bench.metrics.reference import Reference, load_reference
+from bench.spec import Dataset, Networks, to_bytes
+
+log = logging.getLogger(__name__)
+
+FEWEST = 10  # images: the classifier score takes ten parts, precision three neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one evaluation found. A value that could not be determined is not-a-number and has its reason."""
+
+    values: Mapping[str, float]  # by the keys of bench.cards
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON: class_names, class_share, n
+
+
+class Evaluator:
+    """Measures generated images against the test split of one dataset, always by the same protocol."""
+
+    def __init__(self, dataset: Dataset, *, samples: int = 0) -> None:
+        if dataset.spec.kind != "image":
+            raise UserError(f"{dataset.name} holds points, and these metrics measure images")
+        self.dataset = dataset
+        self.extractor = load_extractor(dataset.name)
+        self.reference_n = len(dataset.split("test"))
+        self.n = samples or self.reference_n
+        if self.n < FEWEST:
+            raise UserError(f"evaluation.samples={self.n} is too few to measure: at least {FEWEST}, or 0 for all of the test split's")
+
+    def curve(self, images: Tensor) -> Measurement:
+        """The headline alone, as evaluations in mid-run give it. Images uint8 [n, C, H, W]."""
+        self._check(images)
+        return Measurement(values={HEADLINE: self._frechet(self.extractor(images))})
+
+    def full(self, images: Tensor) -> Measurement:
+        """Every metric of `bench.cards.MEASURED`. Images uint8 [n, C, H, W]."""
+        self._check(images)
+        seen, real = self.extractor(images), self._real
+        generated = find_neighbours(seen.features)
+        shares = modes.class_shares(seen.predictions, real.classes)
+        precision = share_within(seen.features, real.neighbours)
+        duplicates = diversity.duplicate_rate(generated.nearest, real.duplicate_threshold)
+        covered = modes.classes_covered(shares, real.shares)
+        verdict, reason = modes.collapse(covered=covered, classes=real.classes, duplicate_rate=duplicates, precision=precision)
+        values = {
+            HEADLINE: self._frechet(seen),
+            "quality/kid_classifier": fidelity.kernel_distance(seen.features, real.features),
+            "quality/classifier_score": fidelity.classifier_score(seen.logits),
+            "quality/precision_classifier": precision,
+            "quality/recall_classifier": share_within(real.features, generated),
+            "diversity/pairwise_distance": diversity.mean_pair_distance(images) / real.pair_distance,
+            "diversity/duplicate_rate": duplicates,
+            "modes/classes_covered": float(covered),
+            "modes/class_kl": modes.class_kl(shares, real.shares),
+            "modes/collapse": verdict,
+        }
+        evidence = {
+            "n": self.n,
+            "class_names": list(self.dataset.class_names),
+            "class_share": {"generated": shares.tolist(), "real": real.shares.tolist()},
+        }
+        return Measurement(values=values, reasons={"modes/collapse": reason} if reason else {}, evidence=evidence)
+
+    def protocol(self) -> dict[str, str]:
+        """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
+        shared = {"data": self.dataset.digest(), "split": "test", "reference": self.reference_n, "generated": self.n}
+        return {
+            key: short_hash(
+                shared
+                | {"key": key, "version": card(key).version}
+                | ({"extractor": self.extractor.weights_hash} if "classifier" in card(key).needs else {})
+            )
+            for key in MEASURED
+        }
+
+    @property
+    def protocol_hash(self) -> str:
+        """One hash of the whole protocol: the tag of a run."""
+        return short_hash(self.protocol())
+
+    @cached_property
+    def _real(self) -> Reference:
+        return load_reference(self.dataset, self.extractor)
+
+    def _frechet(self, seen: Features) -> float:
+        return fidelity.frechet_distance(fidelity.fit_gaussian(seen.features), self._real.gaussian)
+
+    def _check(self, images: Tensor) -> None:
+        """Raise a UserError unless these are as many images of the kind that the protocol says."""
+        self.extractor.check(images)
+        if len(images) != self.n:
+            raise UserError(f"this protocol measures {self.n} images of {self.dataset.name}, not {len(images)}")
+
+
+def sample(networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
+    """n images as every metric sees them: uint8 [n, C, H, W] on the CPU, from latents that depend on the seed alone.
+
+    All latents are drawn at once and then sliced, so the batch size changes no image. `labels` [n] are for conditional models.
+    """
+    parts, broken = [], 0
+    with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        latent = networks.draw(n, seeding.stream(seed, seeding.EVALUATION, device), labels)
+        for start in range(0, n, batch_size):
+            made = networks.sample(latent[start : start + batch_size])
+            broken += int((~made.isfinite()).flatten(1).any(dim=1).sum())
+            parts.append(to_bytes(made).cpu())
+    if broken:
+        log.warning("%d of %d generated images hold values that are infinite or not a number", broken, n)
+    return torch.cat(parts)
+
+
+@contextmanager
+def evaluation_mode(networks: Networks) -> Iterator[None]:
+    """Inside, every module is in evaluation mode; after, each is as it was."""
+    training = [module for module in networks.modules() if module.training]
+    networks.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def reference_images(dataset: Dataset, n: int = 0) -> Tensor:
+    """The images of the `real` row: n training images (0: as many as the test split holds), the first of a fixed permutation."""
+    train = dataset.split("train").data
+    n = n or len(dataset.split("test"))
+    if n > len(train):
+        raise UserError(f"{dataset.name} has {len(train)} training images, fewer than the {n} to measure")
+    order = torch.randperm(len(train), generator=seeding.stream(0, "reference"))
+    return train[order[:n]]

@@ -1,0 +1,205 @@
+"""Jobs to results: one after another in this process, or side by side as Ray tasks. Both compute the same numbers.
+
+A job is JSON, so that it travels to any worker; a worker tells of its progress through a small file that the driver reads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.config import RunConfig, load_config
+from bench.environment import cores
+from bench.errors import UserError
+from bench.record import RunProgress, Watch
+from bench.references import measure_reference
+from bench.run import Place, RunResult, run
+from bench.score import score
+from bench.tracking import Tracker
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One thing to do. `name` is what a display shows."""
+
+    name: str
+    kind: Literal["run", "score", "reference"]
+    key: str  # unique in an execution: the fingerprint, the run id, or the reference's name
+    arguments: dict[str, Any]
+    folder: str
+
+    @staticmethod
+    def of_run(config: RunConfig, place: Place, fingerprint: str) -> Job:
+        """Train and measure."""
+        arguments = {"config": config.canonical(), "place": asdict(place)}
+        return Job(name=f"{config.variant} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder)
+
+    @property
+    def progress_file(self) -> Path:
+        """Where a worker tells how far it is."""
+        return Path(self.folder) / self.key / "progress.json"
+
+
+def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
+    """Do one job here."""
+    match job.kind:
+        case "run":
+            return run(load_config(job.arguments["config"]), Place(**job.arguments["place"]), stop=stop, watch=watch)
+        case "score":
+            return score(**job.arguments)
+        case "reference":
+            return measure_reference(**job.arguments)
+
+
+def check_workers(workers: int | None, threads: int) -> int:
+    """The number of workers to use: cores // threads unless given; more than that is a UserError."""
+    most = max(1, cores() // threads)
+    if workers is None:
+        return most
+    if not 1 <= workers <= most:
+        raise UserError(f"--workers takes 1 to {most} here ({cores()} cores, {threads} thread(s) a run), not {workers}")
+    return workers
+
+
+Update = Callable[[Job, RunProgress], None]
+
+
+def execute(jobs: Sequence[Job], *, workers: int, stop: Callable[[], bool], update: Update) -> Iterator[tuple[Job, RunResult]]:
+    """Do all jobs, yielding each as it ends. Stops giving out jobs once `stop()` is true."""
+    if workers > 1 and len(jobs) > 1:
+        ray = _start_ray(min(workers, len(jobs)))
+        if ray is not None:
+            try:
+                yield from _with_ray(ray, jobs, workers, stop, update)
+            finally:
+                ray.shutdown()
+            return
+    for job in jobs:
+        if stop():
+            return
+        yield job, do(job, stop, lambda progress, job=job: update(job, progress))  # type: ignore[misc]
+
+
+def _start_ray(workers: int) -> Any | None:
+    """Ray with that many cores on this machine, or None with a loud line that says why not."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        log.warning("RAY IS NOT INSTALLED: the runs go one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores.")
+        return None
+    try:
+        ray.init(
+            num_cpus=workers, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False,
+            logging_level=logging.ERROR, configure_logging=True,
+        )  # fmt: skip
+    except Exception as error:  # Ray raises many kinds
+        log.warning("RAY CANNOT START: the runs go one after another, with the same numbers. %s", " ".join(str(error).split())[:200])
+        return None
+    return ray
+
+
+def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bool], update: Update) -> Iterator[tuple[Job, RunResult]]:
+    stop_file = Path(jobs[0].folder) / f"stop-{os.getpid()}"
+    task = ray.remote(num_cpus=1, max_retries=0)(_work)
+    waiting, running = list(jobs), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers and not stop():
+                job = waiting.pop(0)
+                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job
+            if stop():
+                waiting.clear()
+                stop_file.touch()
+            done, _ = ray.wait(list(running), timeout=POLL_SECONDS) if running else ([], [])
+            for reference in done:
+                job = running.pop(reference)
+                yield job, _outcome(ray, reference, job)
+            for job in running.values():
+                _read_progress(job, update)
+    finally:
+        stop_file.unlink(missing_ok=True)
+
+
+def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
+    """The result of a task; one whose worker died (killed for memory, say) is a failed run."""
+    try:
+        return RunResult(**json.loads(ray.get(reference)))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        reason = f"{type(error.cause).__name__}: {' '.join(str(error.cause).split())[:500]}"
+    except ray.exceptions.RayError as error:
+        reason = f"the worker died: {' '.join(str(error).split())[:500]}"
+    return _failed(job, reason)
+
+
+def _failed(job: Job, reason: str) -> RunResult:
+    """Record a job whose process could not."""
+    log.error("%s failed: %s", job.name, reason)
+    if job.kind != "run":
+        raise UserError(f"{job.name} failed: {reason}")
+    config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
+    tracker = Tracker(place.uri, place.experiment)
+    run_id = next((found.info.run_id for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
+    if run_id:
+        tracker.close(run_id, "failed", reason)
+    return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
+
+
+def _work(job_json: str, stop_file: str) -> str:
+    """A Ray task: one job, its progress written where the driver looks."""
+    job = Job(**json.loads(job_json))
+    job.progress_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        result = do(job, _Flag(Path(stop_file)), lambda progress: _write_progress(job, progress))
+    finally:
+        job.progress_file.unlink(missing_ok=True)
+        _remove_if_empty(job.progress_file.parent)
+    return json.dumps(asdict(result))
+
+
+class _Flag:
+    """Whether a file exists, asked of the disk at most a few times a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._asked = 0.0
+        self._set = False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self._set and now - self._asked > POLL_SECONDS:
+            self._asked = now
+            self._set = self._path.exists()
+        return self._set
+
+
+def _write_progress(job: Job, progress: RunProgress) -> None:
+    temporary = job.progress_file.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(asdict(progress)))
+    temporary.replace(job.progress_file)
+
+
+def _read_progress(job: Job, update: Update) -> None:
+    try:
+        update(job, RunProgress(**json.loads(job.progress_file.read_text())))
+    except (FileNotFoundError, ValueError):
+        return
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,50 @@
+"""Real batches from resident data: shuffled, cut, cast and scaled on the device, without per-image Python."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench import seeding
+from bench.errors import UserError
+from bench.spec import Batch, Examples, to_unit_range
+
+
+class Feed:
+    """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
+
+    def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
+        if batch_size > len(examples):
+            raise UserError(f"recipe.batch_size: {batch_size} is more than the {len(examples):,} training examples")
+        self._examples = examples.to(device)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._device = device
+        self.batches_per_epoch = len(examples) // batch_size
+        self.position = 0  # batches given so far
+        self._order: Tensor | None = None
+        self._order_epoch = -1
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next batch, from 0."""
+        return self.position // self.batches_per_epoch
+
+    def next(self) -> Batch:
+        """The next batch, in [-1, 1]."""
+        order = self._epoch_order()
+        start = self.position % self.batches_per_epoch * self._batch_size
+        index = order[start : start + self._batch_size]
+        self.position += 1
+        labels = self._examples.labels
+        return Batch(
+            data=to_unit_range(self._examples.data.index_select(0, index)),
+            labels=None if labels is None else labels.index_select(0, index),
+        )
+
+    def _epoch_order(self) -> Tensor:
+        if self._order is None or self._order_epoch != self.epoch:
+            generator = torch.Generator().manual_seed(seeding.derive(self._seed, seeding.DATA, self.epoch))
+            self._order = torch.randperm(len(self._examples), generator=generator).to(self._device)
+            self._order_epoch = self.epoch
+        return self._order

@@ -1,0 +1,25 @@
+"""Autocast around a forward pass, and the way out of it for what must be float32."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16"]
+
+
+def forward_precision(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """A fresh context for one forward pass: bf16 autocast with float32 weights, or nothing.
+
+    Never hold one across an optimiser step: it caches bf16 copies of the weights, which would go stale.
+    """
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Inside, autocast is off: penalties differentiate twice and want float32. Their inputs must be `.float()` too."""
+    return torch.autocast(device.type, enabled=False)

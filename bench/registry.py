@@ -1,0 +1,86 @@
+"""Names to things: variants, datasets, networks, suites. Catalogues are found by entry points, so every process agrees.
+
+A package adds its own by declaring, in its pyproject,
+
+    [project.entry-points."ganbench.catalogs"]
+    mine = "my_package.my_catalog"
+
+whose import registers what it has. Wherever a name is taken, `module:OBJECT` is taken too.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from bench.errors import UserError, nearest
+
+T = TypeVar("T")
+GROUP = "ganbench.catalogs"
+
+
+@cache
+def load_catalogs() -> None:
+    """Import every installed catalogue once. A catalogue that cannot be imported is an error naming its package."""
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            entry.load()
+        except ImportError as error:
+            raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}") from error
+
+
+class Registry(Generic[T]):
+    """A table from kebab-case names to things of one kind."""
+
+    def __init__(self, kind: str, type_: type[T] | None = None) -> None:
+        self.kind = kind
+        self._type = type_
+        self._items: dict[str, T] = {}
+        self._aliases: dict[str, str] = {}
+
+    def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
+        """Add an item; a name or alias that is taken raises."""
+        for key in (name, *aliases):
+            if key in self._items or key in self._aliases:
+                raise UserError(f"there are two {self.kind}s named {key!r}")
+        self._items[name] = item
+        self._aliases.update(dict.fromkeys(aliases, name))
+        return item
+
+    def get(self, name: str) -> T:
+        """The item of that name or alias, or the object that `module:OBJECT` names."""
+        load_catalogs()
+        canonical = self._aliases.get(name, name)
+        if canonical in self._items:
+            return self._items[canonical]
+        if ":" in name:
+            return self._imported(name)
+        raise UserError(f"unknown {self.kind} {name!r}" + nearest(name, [*self._items, *self._aliases]))
+
+    def _imported(self, path: str) -> T:
+        module, _, attribute = path.partition(":")
+        try:
+            item = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {error}") from error
+        if self._type is not None and not isinstance(item, self._type):
+            raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
+        return item  # type: ignore[no-any-return]
+
+    def canonical(self, name: str) -> str:
+        """The registered name behind an alias; `module:OBJECT` stays as it is. Unknown names raise."""
+        self.get(name)
+        return self._aliases.get(name, name)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Registered names that match a glob, in the order of registration."""
+        load_catalogs()
+        return [name for name in self._items if fnmatch.fnmatchcase(name, pattern)]
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        load_catalogs()
+        return iter(list(self._items.items()))

@@ -1,0 +1,231 @@
+"""The read side of the tracker: MLflow runs as tidy data frames. Imports no torch; reports know nothing else of a run.
+
+`Results.runs` has one row a run (and one for each reference row, `kind == "reference"`), with the columns `RUN_COLUMNS`, one
+column for each metric card that any run has (its key, e.g. "quality/fid_classifier"; NaN where a run lacks it), and one column
+`param:<path>` for each configuration path, as text (e.g. "param:recipe.lr_g").
+
+`Results.curves` is tidy: run_id, images, seconds (the training clock), key, value.
+`Results.protocols` is tidy: run_id, key, protocol (hash of how that metric was measured).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import pandas as pd
+
+from bench.cards import CARDS
+from bench.errors import UserError, nearest
+
+log = logging.getLogger(__name__)
+
+# kind: run | reference | parent; status: finished | diverged | pruned | interrupted | failed | running
+RUN_COLUMNS: dict[str, str] = {
+    "run_id": "str", "kind": "str", "suite": "str", "variant": "str", "idea": "str", "paper": "str", "dataset": "str",
+    "seed": "int", "status": "str", "reason": "str", "fingerprint": "str", "protocol": "str", "track": "str",
+    "note": "str", "overrides": "str", "claims": "str", "device": "str", "started": "datetime",
+}
+REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
+CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
+PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
+
+# Artifacts of a run, as `bench.tracking` names them.
+CONFIG = "config.json"
+PROTOCOL = "protocol.json"
+EVIDENCE = "evidence.json"  # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}
+ENVIRONMENT = "environment.json"
+CURVES = "curves.parquet"
+WEIGHTS = "weights/last.safetensors"
+GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
+FINAL_GRID = "grids/final.png"
+INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What the tracker knows of some experiments. Artifacts are read on demand."""
+
+    uri: str
+    experiments: tuple[str, ...]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    protocols: pd.DataFrame
+    artifacts: Artifacts
+
+    def artifact(self, run_id: str, path: str) -> Path | None:
+        """A run's artifact as a local file; None where the run has none of that name."""
+        return self.artifacts.get(run_id, path)
+
+    def names(self, run_id: str, folder: str) -> list[str]:
+        """Paths of a run's artifacts directly in a folder, sorted; empty where there are none."""
+        return self.artifacts.names(run_id, folder)
+
+    def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
+        """A JSON artifact; None where the run has none, or one that is no JSON object."""
+        return self.artifacts.read_json(run_id, path)
+
+
+class Artifacts:
+    """Artifacts of runs by name: read in place where they are local files, downloaded once where they are not."""
+
+    def __init__(self, client: Any, roots: Mapping[str, str]) -> None:
+        self._client = client
+        self._roots = roots  # run_id -> artifact URI
+
+    def get(self, run_id: str, path: str) -> Path | None:
+        """The local file of an artifact, or None."""
+        root = self._roots.get(run_id, "")
+        if not root:
+            return None
+        if _is_local(root):
+            local = Path(_file_uri_path(root)) / path
+            return local if local.is_file() else None
+        return self._downloaded(run_id, path)
+
+    def names(self, run_id: str, folder: str) -> list[str]:
+        """Paths of the artifacts directly in a folder, sorted."""
+        root = self._roots.get(run_id, "")
+        if not root:
+            return []
+        if _is_local(root):
+            return sorted(f"{folder}/{file.name}" for file in (Path(_file_uri_path(root)) / folder).glob("*") if file.is_file())
+        try:
+            return sorted(file.path for file in self._client.list_artifacts(run_id, folder) if not file.is_dir)
+        except Exception as error:  # every artifact store has errors of its own
+            log.debug("no artifacts %s of run %s: %s", folder, run_id, error)
+            return []
+
+    def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
+        """A JSON object, or None."""
+        found = self.get(run_id, path)
+        if found is None:
+            return None
+        try:
+            value = json.loads(found.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            log.warning("artifact %s of run %s cannot be read: %s", path, run_id, error)
+            return None
+        return value if isinstance(value, dict) else None
+
+    def _downloaded(self, run_id: str, path: str) -> Path | None:
+        target = self._cache / run_id / path
+        if target.is_file():
+            return target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return Path(self._client.download_artifacts(run_id, path, str(self._cache / run_id)))
+        except Exception as error:  # every artifact store has errors of its own
+            log.debug("no artifact %s of run %s: %s", path, run_id, error)
+            return None
+
+    @cached_property
+    def _cache(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="ganbench-artifacts-"))
+
+
+def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
+    """Everything in the named experiments (suites), or all that are there, with the reference rows of the same data.
+
+    Raises UserError for a store that is not there, an experiment or a run that is unknown.
+    """
+    from bench.store import connect
+
+    client = connect(uri)
+    found = [client.get_run(run_id) for run_id in run_ids] if run_ids else _runs_of(client, _experiments(client, experiments))
+    children = [run for run in found if run.data.tags.get("kind") == "run"]
+    references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
+    kept = children + references
+    artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in kept})
+    ids = [run.info.run_id for run in kept]
+    return Results(
+        uri=uri,
+        experiments=tuple(dict.fromkeys(run.data.tags.get("suite", "") for run in children)),
+        runs=_run_frame(kept),
+        curves=_curve_frame(artifacts, ids),
+        protocols=_protocol_frame(artifacts, ids),
+        artifacts=artifacts,
+    )
+
+
+def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:
+    known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    if not names:
+        return [known[name] for name in sorted(known) if name not in (REFERENCES, "Default")]
+    for name in names:
+        if name not in known and not missing_ok:
+            there = [other for other in known if other not in (REFERENCES, "Default")]
+            raise UserError(f"no results of a suite {name!r}" + (nearest(name, there) or ": the store has none at all"))
+    return [known[name] for name in names if name in known]
+
+
+def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:
+    runs: list[Any] = []
+    token: str | None = None
+    while experiment_ids:
+        page = client.search_runs(list(experiment_ids), max_results=1000, order_by=["attributes.start_time ASC"], page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            break
+    return runs
+
+
+def _serves(reference: Any, children: Iterable[Any]) -> bool:
+    """Whether a reference row was measured on the data and by the protocol of some run."""
+    mine = (reference.data.tags.get("dataset"), reference.data.tags.get("protocol"))
+    return any((run.data.tags.get("dataset"), run.data.tags.get("protocol")) == mine for run in children)
+
+
+def _run_frame(runs: Sequence[Any]) -> pd.DataFrame:
+    rows = [_run_row(run) for run in runs]
+    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
+    for name, kind in RUN_COLUMNS.items():
+        if kind == "int":
+            frame[name] = pd.to_numeric(frame[name], errors="coerce").fillna(-1).astype("int64")
+        elif kind == "str":
+            frame[name] = frame[name].fillna("").astype(object)
+    return frame
+
+
+def _run_row(run: Any) -> dict[str, Any]:
+    tags = run.data.tags
+    row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
+    row |= {"run_id": run.info.run_id, "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")}
+    row |= {key: value for key, value in run.data.metrics.items() if key in CARDS}
+    return row | {f"param:{path}": value for path, value in run.data.params.items()}
+
+
+def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
+    frames = []
+    for run_id in run_ids:
+        path = artifacts.get(run_id, CURVES)
+        if path is not None:
+            frame = pd.read_parquet(path)
+            frames.append(frame.assign(run_id=run_id)[list(CURVE_COLUMNS)])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+
+
+def _protocol_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
+    rows = [
+        (run_id, key, str(value))
+        for run_id in run_ids
+        for key, value in (artifacts.read_json(run_id, PROTOCOL) or {}).get("metrics", {}).items()
+    ]
+    return pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
+
+
+def _is_local(uri: str) -> bool:
+    return uri.startswith("file:") or "://" not in uri
+
+
+def _file_uri_path(uri: str) -> str:
+    return url2pathname(urlparse(uri).path) if uri.startswith("file:") else uri

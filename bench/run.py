@@ -1,0 +1,153 @@
+"""One run: data -> train -> evaluate -> track, ending with a status that is always recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from bench import checkpoint, environment, results
+from bench.assemble import Work, prepare
+from bench.config import VARIANTS, RunConfig, paths
+from bench.errors import UserError
+from bench.record import Recorder, Watch, ignore
+from bench.spec import Progress
+from bench.tracking import RunLog, Tracker
+from bench.train import never, train
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where and as what a run is recorded. Plain values: it travels to worker processes as JSON."""
+
+    uri: str
+    experiment: str
+    folder: str  # checkpoints lie in <folder>/<fingerprint>
+    parent: str | None = None
+    suite: str = ""
+    track: str = "published"
+    note: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
+
+    run_id: str
+    variant: str
+    dataset: str
+    seed: int
+    status: str
+    reason: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Interrupted(Exception):
+    """The user asked to stop; the state is saved and the run can go on."""
+
+
+def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, watch: Watch = ignore) -> RunResult:
+    """Train and measure one configuration (resolved: no `auto` in it) and record it.
+
+    A crash is recorded as `failed` with its reason and returned, not raised; a mistake of the user is a UserError before
+    anything is written.
+    """
+    with limited_threads(config.threads):
+        work = prepare(config)
+        log_ = _open_log(work, place)
+        try:
+            status, reason, values = _train_and_measure(work, log_, Path(place.folder), stop, watch)
+        except (Interrupted, KeyboardInterrupt):
+            status, reason, values = "interrupted", "stopped by the user", {}
+        except Exception as error:
+            log.exception("%s failed", _name(config))
+            log_.bytes("failure.txt", traceback.format_exc().encode())
+            status, reason, values = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", {}
+        log_.finish(status, reason)
+    return RunResult(
+        run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status=status, reason=reason, values=values
+    )
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Torch and BLAS with exactly this many threads inside, whatever the process around has: the number changes the bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _open_log(work: Work, place: Place) -> RunLog:
+    config, variant = work.config, VARIANTS.get(work.config.variant)
+    tracker = Tracker(place.uri, place.experiment)
+    tags = {
+        "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
+        "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
+        "protocol": work.evaluator.protocol_hash, "claims": str(work.dataset.claims).lower(), "device": config.device,
+        "overrides": json.dumps(place.overrides, sort_keys=True),
+    }  # fmt: skip
+    saved = _checkpoint_path(work, Path(place.folder))
+    log_ = tracker.resume_run(work.fingerprint, parent=place.parent) if saved.exists() else None
+    if log_ is None:
+        log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent)
+    log_.bytes(results.CONFIG, config.canonical().encode())
+    log_.json(results.PROTOCOL, {"metrics": work.evaluator.protocol(), "all": work.evaluator.protocol_hash})
+    described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
+    log_.json(results.ENVIRONMENT, described)
+    return log_
+
+
+def _train_and_measure(work: Work, log_: RunLog, folder: Path, stop: Callable[[], bool], watch: Watch) -> tuple[str, str, Mapping[str, float]]:
+    """(status, reason, final values) of the run."""
+    saved = _checkpoint_path(work, folder)
+    recorder = Recorder(work, log_, watch)
+    if saved.exists() and log_.resumed:
+        recorder.load_state_dict(checkpoint.load(saved))
+        log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
+    progress: Progress | None = None
+    for progress in train(work.trainer, recorder.marks, pause=stop):
+        if progress.mark:
+            recorder.record(progress)
+        if stop() and progress.images < work.config.budget.images:
+            checkpoint.save(recorder.state_dict(), saved)
+            raise Interrupted
+    saved.unlink(missing_ok=True)
+    if progress is not None and progress.diverged:
+        recorder.close(None)
+        return "diverged", progress.diverged, {}
+    return "finished", "", recorder.finish()
+
+
+def _checkpoint_path(work: Work, folder: Path) -> Path:
+    return folder / work.fingerprint / "state.safetensors"
+
+
+def _name(config: RunConfig) -> str:
+    return f"{config.variant}-s{config.seed}"
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if needed; one that cannot be written is a UserError before any training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"the folder {folder} cannot be written")
+    return folder

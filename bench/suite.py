@@ -1,0 +1,78 @@
+"""What a suite is: entries (a variant with overrides) x datasets x seeds, each cell of which is one run."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.config import VARIANTS, RunConfig, config_for
+from bench.errors import UserError, nearest
+from bench.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A variant as a suite trains it. What differs from its registered recipe stands in `settings`, and `note` says why."""
+
+    variant: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A comparison: every entry on every dataset with the same seeds and the same budget."""
+
+    name: str
+    idea: str
+    entries: tuple[Entry, ...]
+    datasets: tuple[str, ...] = ("auto",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
+    track: str = "published"  # what is held equal: "published" recipes, or a controlled comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One cell of a suite, ready to run."""
+
+    config: RunConfig
+    note: str
+    overrides: Mapping[str, Any]  # what differs from the variant as registered, dataset and seed apart
+
+
+SUITES: Registry[Suite] = Registry("suite", Suite)
+
+
+def plan(
+    suite: Suite, *, only: str = "*", seeds: int | None = None, dataset: str | None = None, settings: Mapping[str, Any] | None = None
+) -> list[PlannedRun]:
+    """The runs of a suite, seed by seed so that every variant has one before any has two.
+
+    `only` is a glob over variants, `seeds` a number of seeds from 0, `settings` go over the suite's own.
+    """
+    entries = [entry for entry in suite.entries if fnmatch.fnmatchcase(VARIANTS.canonical(entry.variant), only)]
+    if not entries:
+        raise UserError(f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries]))
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds takes at least 1, not {seeds}")
+    chosen = suite.seeds if seeds is None else tuple(range(seeds))
+    return [
+        _planned(entry, suite, data, seed, settings or {})
+        for seed in chosen
+        for data in ((dataset,) if dataset else suite.datasets)
+        for entry in entries
+    ]
+
+
+def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
+    overrides = {**suite.settings, **entry.settings, **settings}
+    config = config_for(entry.variant, {**overrides, "dataset": dataset, "seed": seed})
+    return PlannedRun(config=config, note=_note(entry), overrides={path: value for path, value in overrides.items() if path not in ("dataset", "seed")})
+
+
+
+def _note(entry: Entry) -> str:
+    return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)

@@ -1,0 +1,194 @@
+"""The only module that writes MLflow: experiments, parents, runs with their points, tags and artifacts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bench import results, store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+BATCH = 1000  # metrics in one call, MLflow's limit
+FLUSH_SECONDS = 10.0
+MLFLOW_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
+DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
+
+
+def owner() -> str:
+    """This process, as the tag `owner` of the runs it is making."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def owner_is_alive(tag: str) -> bool:
+    """Whether the process behind an owner tag still runs; one on another machine is taken to."""
+    host, _, pid = tag.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return bool(host) and host != socket.gethostname()
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Tracker:
+    """One experiment of one store."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self.uri = uri
+        self.client: MlflowClient = store.create(uri)
+        self.experiment = experiment
+        self._experiment_id = self._ensure_experiment(experiment)
+
+    def _ensure_experiment(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        path = store.sqlite_path(self.uri)
+        location = (path.parent / "mlruns" / name).as_uri() if path else None
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except Exception:  # another process was first
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
+        """The run that stands for one execution of a suite; returns its id."""
+        run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
+        return str(run.info.run_id)
+
+    def end_parent(self, run_id: str, status: str) -> None:
+        """Close an execution."""
+        self.client.set_tag(run_id, "status", status)
+        self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
+
+    def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None) -> RunLog:
+        """A run under way, owned by this process."""
+        from mlflow.entities import Param
+
+        given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+        run = self.client.create_run(self._experiment_id, run_name=name, tags=given)
+        self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
+        return RunLog(self.client, run.info.run_id)
+
+    def resume_run(self, fingerprint: str, *, parent: str | None = None) -> RunLog | None:
+        """The newest run of that fingerprint if it was interrupted, opened again; else None."""
+        found = self.find(fingerprint)
+        if not found or found[0].data.tags.get("status") != "interrupted":
+            return None
+        run_id = found[0].info.run_id
+        tags = {"status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+        self.client.update_run(run_id, status="RUNNING")
+        return RunLog(self.client, run_id, resumed=True)
+
+    def find(self, fingerprint: str) -> list[Run]:
+        """The runs of this experiment with that fingerprint, newest first."""
+        query = f"tags.fingerprint = '{fingerprint}' and tags.kind = 'run'"
+        return list(self.client.search_runs([self._experiment_id], filter_string=query, order_by=["attributes.start_time DESC"]))
+
+    def find_reference(self, variant: str, dataset: str, protocol: str) -> list[Run]:
+        """Finished reference rows for that data and protocol."""
+        query = f"tags.kind = 'reference' and tags.variant = '{variant}' and tags.dataset = '{dataset}' and tags.protocol = '{protocol}'"
+        found = self.client.search_runs([self._experiment_id], filter_string=query)
+        return [run for run in found if run.data.tags.get("status") == "finished"]
+
+    def close(self, run_id: str, status: str, reason: str) -> None:
+        """End a run on behalf of a process that cannot: one that died."""
+        for key, value in {"status": status, "reason": reason}.items():
+            self.client.set_tag(run_id, key, value)
+        self.client.set_terminated(run_id, MLFLOW_STATUS[status])
+
+
+class RunLog:
+    """What one run writes. Points are kept and sent in batches; the whole curve becomes one artifact at the end."""
+
+    def __init__(self, client: MlflowClient, run_id: str, *, resumed: bool = False) -> None:
+        self.run_id = run_id
+        self.resumed = resumed
+        self.seconds = 0.0  # spent writing
+        self._client = client
+        self._unsent: list[Any] = []
+        self._points: list[tuple[int, float, str, float]] = []
+        self._flushed = time.monotonic()
+
+    def points(self, values: Mapping[str, float], *, images: int, train_seconds: float) -> None:
+        """Values of metric cards at a position of training. What is no finite number goes into the curve alone."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        for key, value in values.items():
+            self._points.append((images, train_seconds, key, value))
+            if math.isfinite(value):
+                self._unsent.append(Metric(key, value, now, images))
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has gathered."""
+        started = time.perf_counter()
+        while self._unsent:
+            self._client.log_batch(self.run_id, metrics=self._unsent[:BATCH])
+            self._unsent = self._unsent[BATCH:]
+        self._flushed = time.monotonic()
+        self.seconds += time.perf_counter() - started
+
+    def tag(self, **tags: str) -> None:
+        """Set tags."""
+        started = time.perf_counter()
+        for key, value in tags.items():
+            self._client.set_tag(self.run_id, key, value)
+        self.seconds += time.perf_counter() - started
+
+    def json(self, path: str, value: Mapping[str, Any]) -> None:
+        """A JSON artifact with sorted keys."""
+        self.bytes(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode())
+
+    def bytes(self, path: str, content: bytes) -> None:
+        """An artifact of these bytes."""
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+            file = Path(folder) / Path(path).name
+            file.write_bytes(content)
+            parent = str(Path(path).parent)
+            self._client.log_artifact(self.run_id, str(file), None if parent == "." else parent)
+        self.seconds += time.perf_counter() - started
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know of what it wrote: everything has been sent."""
+        self.flush()
+        return {"points": [list(point) for point in self._points], "seconds": self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on after these points."""
+        self._points = [(int(images), float(seconds), str(key), float(value)) for images, seconds, key, value in state["points"]]
+        self.seconds = float(state["seconds"])
+
+    def finish(self, status: str, reason: str = "") -> None:
+        """Send the rest, store the curve, and close the run with its status."""
+        self.flush()
+        self.bytes(results.CURVES, self._curve())
+        self.tag(status=status, reason=reason[:4000])
+        self._client.set_terminated(self.run_id, MLFLOW_STATUS[status])
+
+    def _curve(self) -> bytes:
+        frame = pd.DataFrame(self._points, columns=["images", "seconds", "key", "value"])
+        frame = frame.astype({"images": "int64", "seconds": "float64", "key": object, "value": "float64"})
+        return bytes(frame.to_parquet(index=False))

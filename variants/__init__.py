@@ -1,0 +1,1 @@
+"""What is compared: networks, an objective and a recipe under one name."""

@@ -1,0 +1,90 @@
+"""THE table of variants: each entry is its name, its idea, its networks and the numbers in which it differs.
+
+Adding a recombination is adding an entry here: being registered is what gives it a name on the command line, its contract
+tests and its row in the report.
+"""
+
+from __future__ import annotations
+
+from bench.config import VARIANTS
+from bench.spec import Variant
+from variants.gan import AdversarialObjective, build_gan
+from variants.networks import dcgan as _dcgan  # noqa: F401 (registers its backbone)
+from variants.networks import mlp as _mlp  # noqa: F401 (registers its backbones)
+from variants.recipe import GanRecipe
+
+
+def register_gan(
+    name: str, *, idea: str, paper: str, networks: str, recipe: GanRecipe, note: str = "", aliases: tuple[str, ...] = (), version: int = 1
+) -> Variant:
+    """Register a GAN with the plain wiring and the adversarial objective."""
+    variant = Variant(
+        name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
+        objective=AdversarialObjective, build=build_gan,
+    )  # fmt: skip
+    return VARIANTS.register(name, variant, aliases=aliases)
+
+
+register_gan(
+    "vanilla",
+    idea="minimax game: G minimises log(1 - D(G(z)))",
+    paper="arXiv 1406.2661",
+    networks="mlp",
+    recipe=GanRecipe(loss="minimax", init="dcgan"),
+    aliases=("minimax-gan",),
+    note="saturating throughout; learning rate 2e-4 and betas (.5, .999) are ours, the source gives none; batch norm has torch's momentum and eps",
+)
+register_gan(
+    "ns-gan",
+    idea="non-saturating: G minimises -log D(G(z))",
+    paper="arXiv 1406.2661",
+    networks="mlp",
+    recipe=GanRecipe(loss="non-saturating", init="dcgan"),
+    note="the networks and numbers of vanilla; only G's loss differs",
+)
+register_gan(
+    "label-smoothed",
+    idea="non-saturating, real label 0.9 for D",
+    paper="arXiv 1606.03498",
+    networks="mlp-small",
+    recipe=GanRecipe(real_label=0.9, z_dim=64, lr_g=1e-4, lr_d=1e-4, init="kaiming"),
+)
+register_gan(
+    "mlp-dropout",
+    idea="wide MLPs without batch norm, D with dropout .5",
+    paper="arXiv 1406.2661",
+    networks="mlp-dropout",
+    recipe=GanRecipe(batch_size=60),
+)
+register_gan(
+    "dcgan",
+    idea="convolutions with batch norm in G and D",
+    paper="arXiv 1511.06434",
+    networks="dcgan",
+    recipe=GanRecipe(batch_size=60, init="dcgan"),
+    note="first weights as the paper draws them",
+)
+register_gan(
+    "lsgan",
+    idea="least squares on raw logits, targets 0 and 1",
+    paper="arXiv 1611.04076",
+    networks="dcgan",
+    recipe=GanRecipe(loss="least-squares", init="dcgan"),
+    note="DCGAN's networks and optimiser",
+)
+register_gan(
+    "wgan",
+    idea="Wasserstein distance, critic weights clipped",
+    paper="arXiv 1701.07875",
+    networks="dcgan",
+    recipe=GanRecipe(loss="wasserstein", clip=0.01, k=5, optimiser="rmsprop", lr_g=5e-5, lr_d=5e-5, init="dcgan"),
+    note="the critic keeps batch norm, as published",
+)
+register_gan(
+    "wgan-gp",
+    idea="Wasserstein distance, critic gradient held near 1",
+    paper="arXiv 1704.00028",
+    networks="dcgan",
+    recipe=GanRecipe(loss="wasserstein", gp=10.0, k=5, lr_g=1e-4, lr_d=1e-4, betas=(0.0, 0.9), norm_d="none", init="dcgan"),
+    note="no batch norm in the critic, as published",
+)

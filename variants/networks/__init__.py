@@ -1,0 +1,1 @@
+"""Backbones, registered by name: a pair of networks that fits any wiring."""

@@ -1,0 +1,91 @@
+"""What a backbone is: ports and a recipe in, a generator and a discriminator out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from bench.errors import UserError
+from bench.spec import DataShape
+from variants.recipe import GanRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The sizes at which a wiring plugs in a backbone."""
+
+    data: DataShape  # what the generator makes
+    latent: int  # width of the generator's input: z, codes and condition together
+    copies: int = 1  # examples that the discriminator sees at once, stacked as channels
+    outputs: int = 1  # numbers that the discriminator gives
+    condition: int = 0  # width of the vector that the discriminator sees beside the data
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """The shape of what the discriminator sees."""
+        return (self.data.shape[0] * self.copies, *self.data.shape[1:])
+
+
+class Generator(nn.Module):
+    """Latent vectors [N, latent] to data [N, *shape] in [-1, 1]."""
+
+    def __init__(self, body: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.body = body
+        self._shape = shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Data [N, *shape]."""
+        made: Tensor = self.body(z)
+        return made.reshape(len(z), *self._shape)
+
+
+class Discriminator(nn.Module):
+    """Data [N, *seen], and a condition [N, c] where the ports have one, to logits [N, outputs].
+
+    `features` reads the data; `head` reads the features with the condition beside them.
+    """
+
+    def __init__(self, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.head = head
+
+    def forward(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits [N, outputs]."""
+        seen: Tensor = self.features(data)
+        if condition is not None:
+            condition = condition.to(seen.dtype)
+            if seen.dim() == 4:
+                condition = condition[:, :, None, None].expand(-1, -1, *seen.shape[2:])
+            seen = torch.cat([seen, condition], dim=1)
+        logits: Tensor = self.head(seen)
+        return logits.flatten(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A registered pair of networks. `kinds`: the kinds of data it can make."""
+
+    build: Callable[[Ports, GanRecipe], tuple[nn.Module, nn.Module]]
+    idea: str
+    kinds: tuple[str, ...] = ("image",)
+
+
+def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator) of a registered backbone for these ports; a kind of data that it cannot make is refused."""
+    backbone = NETWORKS.get(name)
+    if not isinstance(backbone, Backbone):
+        raise UserError(f"{name!r} is no backbone of a GAN")
+    if ports.data.kind not in backbone.kinds:
+        raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}")
+    return backbone.build(ports, recipe)
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether a sample's output depends on the rest of its batch."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())

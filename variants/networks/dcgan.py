@@ -1,0 +1,54 @@
+"""The small DCGAN for 28x28 images, for any square size that is a multiple of 4 (Radford et al. 2015, arXiv 1511.06434)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from bench.errors import UserError
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.recipe import GanRecipe
+
+PUBLISHED_WIDTH = 112
+
+
+class AsImage(nn.Module):
+    """Vectors [N, C] as images [N, C, 1, 1]."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Images [N, C, 1, 1]."""
+        return vectors[:, :, None, None]
+
+
+def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator): two strided convolutions between the image and a quarter of its size."""
+    channels, height, side = ports.data.shape
+    if height != side or side % 4 or side < 8:
+        raise UserError(f"the networks 'dcgan' take square images of 8, 12, 16, ... pixels, not {height}x{side}")
+    width = recipe.width or PUBLISHED_WIDTH
+    return _generator(ports.latent, width, channels, side, ports), _discriminator(ports, width, side, recipe)
+
+
+def _generator(latent: int, width: int, channels: int, side: int, ports: Ports) -> nn.Module:
+    body = nn.Sequential(
+        AsImage(),
+        nn.ConvTranspose2d(latent, 2 * width, side // 4, 1, 0, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh(),
+    )  # fmt: skip
+    return Generator(body, ports.data.shape)
+
+
+def _discriminator(ports: Ports, width: int, side: int, recipe: GanRecipe) -> nn.Module:
+    normalised = recipe.norm_d != "none"
+
+    def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+        norm = [nn.BatchNorm2d(outputs)] if normalised else []
+        return [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
+
+    features = nn.Sequential(*convolution(ports.seen[0], width), *convolution(width, 2 * width))
+    head = nn.Conv2d(2 * width + ports.condition, ports.outputs, side // 4, 1, 0, bias=False)
+    return Discriminator(features, head)
+
+
+NETWORKS.register("dcgan", Backbone(build=build, idea="two strided convolutions, batch norm, 112 channels as published"))
