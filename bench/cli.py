@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
@@ -30,7 +31,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Data sets: what is here, and fetching what is not.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-console = Console()
+PIPE_WIDTH = 160  # columns where there is no terminal to ask
+console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
 
 RUNS = "runs"  # the experiment of `ganbench run`
@@ -127,14 +129,14 @@ def report(
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
     from bench.results import load
     from bench.store import tracking_uri
-    from reports.build import build, summary_table, write
+    from reports.build import build, summary_tables, write
 
     results = load(tracking_uri(), suite or (), run_ids=runs or ())
     name = "-".join(results.experiments) or "all"
     document = build(results, title=f"GAN benchmark: {name}")
     page = write(document, out or Path("build") / "report" / name)
-    for title, columns, rows in summary_table(results):
-        _print_table(title, columns, rows)
+    for table in summary_tables(results):
+        _print_table(table.title, table.headers, table.rows)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 
@@ -204,9 +206,9 @@ def _print_values(values: Mapping[str, float], run_id: str) -> None:
 
 
 def _print_table(title: str, columns: Any, rows: Any) -> None:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(str(column), overflow="fold")
+    table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for index, column in enumerate(columns):
+        table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     console.print(table)

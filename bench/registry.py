@@ -65,8 +65,8 @@ class Registry(Generic[T]):
         module, _, attribute = path.partition(":")
         try:
             item = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UserError(f"{self.kind} {path!r} cannot be imported: {error}") from error
+        except Exception as error:  # a user's module may raise anything
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {' '.join(str(error).split())}") from error
         if self._type is not None and not isinstance(item, self._type):
             raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
         return item  # type: ignore[no-any-return]

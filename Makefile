@@ -1,0 +1,110 @@
+# The commands of the project. `make bench` and `make test` do all of their own set-up; the first set-up downloads torch.
+#
+#   make bench [SUITE=quick] [SEEDS=5] [WORKERS=2]     train, measure, report
+#   make report [SUITE=quick]                          the report alone, from what is recorded
+#   make ui [PORT=5000]                                MLflow's own pages
+#   make test | test-slow | test-faults | check        what contributors run
+#   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
+
+PYTHON ?= python3
+SUITE ?= quick
+PORT ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMP := $(VENV)/.complete
+TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help setup bench report ui check lint format format-check type test test-slow test-faults audit lock clean
+
+# One core a process, in tests as in runs: several threads each would only fight.
+export OMP_NUM_THREADS ?= 1
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+
+setup: $(STAMP)
+	@echo "set-up is complete: $(BIN)/ganbench --help"
+
+# Made anew when a requirement changed, and only then. The stamp comes last, so a broken set-up is repaired by the next call.
+$(STAMP): pyproject.toml requirements.lock
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11 or newer, or make PYTHON=/path/to/it" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$("$(PYTHON)" -V): make PYTHON=python3.11" >&2; exit 1; }
+	@rm -f $@
+	@echo "set-up 1/3: virtual environment $(VENV)"
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
+ifneq ($(TORCH_INDEX),)
+	@echo "set-up 2/3: torch from $(TORCH_INDEX), then the other packages of requirements.lock (minutes)"
+	@$(PIP) install --no-deps --index-url "$(TORCH_INDEX)" $$(grep -E '^(torch|torchvision)==' requirements.lock)
+	@grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements.lock > $(VENV)/without-torch.txt
+	@$(PIP) install -r $(VENV)/without-torch.txt
+	@echo "$(TORCH_INDEX)" > $(VENV)/torch-index  # for the next time
+else
+	@echo "set-up 2/3: the packages of requirements.lock (minutes, the first time)"
+	@$(PIP) install -r requirements.lock
+endif
+	@echo "set-up 3/3: ganbench itself"
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: $(STAMP)
+	@$(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(BIN)/ganbench report --suite $(SUITE)
+
+report: $(STAMP)
+	@$(BIN)/ganbench report --suite $(SUITE)
+
+ui: $(STAMP)
+	@store="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"; \
+	case "$$store" in \
+	  http://* | https://*) echo "the tracking store is a server: open $$store"; exit 0 ;; \
+	  sqlite:///mlflow.db) [ -e mlflow.db ] || { echo "error: nothing is recorded here yet: make bench first" >&2; exit 2; } ;; \
+	esac; \
+	echo "open http://127.0.0.1:$(PORT) (end with Ctrl-C)"; \
+	exec $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$store"
+
+check: lint format-check type
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+format-check: $(STAMP)
+	@$(BIN)/ruff format --check .
+
+type: $(STAMP)
+	@$(BIN)/mypy
+
+test: $(STAMP)
+	@$(BIN)/pytest -q -n 2 --dist loadfile
+
+test-slow: $(STAMP)
+	@$(BIN)/pytest -q -m slow
+
+# pytest's status 5 means that no test is marked.
+test-faults: $(STAMP)
+	@status=0; $(BIN)/pytest -q -m faults || status=$$?; \
+	if [ $$status -eq 5 ]; then echo "there are no fault tests yet"; else exit $$status; fi
+
+# Known vulnerabilities of what is locked. Strict: a package that the advisory service does not know is a failure, not a pass.
+audit: $(STAMP)
+	@$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
+
+# Keeps what is locked where it still fits. `make lock LOCK=--upgrade` takes the newest, `make lock LOCK="-P torch==2.14.1"` one package.
+# To be run with Python 3.11 on Linux x86-64, for which the file is meant.
+lock: $(STAMP)
+	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel $(LOCK) --output-file requirements.lock pyproject.toml
+
+# Leaves the environment, the runs and the tracking store.
+clean:
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find bench variants reports tests -name __pycache__ -type d -prune -exec rm -rf {} +

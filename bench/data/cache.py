@@ -1,0 +1,63 @@
+"""Where downloaded bytes lie, and how they are written so that two processes at once do no harm."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from bench.errors import UserError
+
+ENVIRONMENT_VARIABLE = "GANBENCH_CACHE"
+LOCK_SECONDS = 900.0  # longer than the slowest fetch
+
+
+def cache_root() -> Path:
+    """The folder of all cached data: `$GANBENCH_CACHE`, else the user's cache folder of this platform."""
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(chosen).expanduser().resolve() if chosen else platformdirs.user_cache_path("ganbench")
+
+
+@contextmanager
+def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of a cache folder, which is made if need be. Released by the system if the process dies."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=timeout_seconds)
+    except Timeout as error:
+        raise UserError(f"another process has held {folder / '.lock'} for {timeout_seconds:g} s: wait for it or end it") from error
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, meets the old one or the new one and never a half."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o644)  # a temporary file is private, a cache may be shared
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write to the data cache {folder} ({error.strerror or error}): point {ENVIRONMENT_VARIABLE} at a writable folder"
+    )

@@ -1,0 +1,175 @@
+"""Places that a dataset's files can be fetched from. Each gives unpacked bytes by file name; none is trusted: callers check hashes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0  # for a connection and for each read, so that a blocked network is given up soon
+DOWNLOAD_SECONDS = 180.0  # for one whole file, so that a trickle is given up too
+APT_UPDATE_SECONDS = 120.0
+APT_DOWNLOAD_SECONDS = 300.0
+_APT_OPTIONS = (
+    "Acquire::http::Timeout=10",
+    "Acquire::https::Timeout=10",
+    "Acquire::Retries=0",
+    "Acquire::Languages=none",
+    "APT::Sandbox::User=root",
+)
+
+
+class Unavailable(Exception):
+    """A source cannot give the files; the message is a short reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One place: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable."""
+
+    name: str
+    read: Callable[[Mapping[str, int]], dict[str, bytes]]
+
+
+def folder(path: Path) -> Source:
+    """Files that lie in a folder already, as they are or gzipped."""
+    return Source(name=str(path), read=lambda sizes: read_folder(path, sizes))
+
+
+def read_folder(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """The named files of a folder, unpacked; `name` is preferred to `name.gz`."""
+    if not path.is_dir():
+        raise Unavailable("there is no such folder")
+    return {name: _read_one(path, name, size) for name, size in sizes.items()}
+
+
+def _read_one(path: Path, name: str, size: int) -> bytes:
+    plain, packed = path / name, path / f"{name}.gz"
+    try:
+        if plain.is_file():
+            return plain.read_bytes()
+        return unpack(packed.read_bytes(), size)
+    except FileNotFoundError as error:
+        raise Unavailable(f"{name} is not in it") from error
+    except OSError as error:
+        raise Unavailable(f"{name} cannot be read ({error.strerror or error})") from error
+
+
+def unpack(content: bytes, size: int) -> bytes:
+    """Gunzip at most one byte more than the expected size: a hash then refuses what is longer, and no bomb fills the memory."""
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(content, size + 1)
+    except zlib.error as error:
+        raise Unavailable(f"not a gzip file ({error})") from error
+
+
+def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
+    """Base URLs, tried in turn, under which the files lie as `name.gz`."""
+
+    def read(sizes: Mapping[str, int]) -> dict[str, bytes]:
+        reasons = []
+        for url in urls():
+            try:
+                return {name: unpack(download(f"{url.rstrip('/')}/{name}.gz", limit=size + 2**20), size) for name, size in sizes.items()}
+            except Unavailable as error:
+                reasons.append(str(error))
+        raise Unavailable("; ".join(reasons) or "there are no mirrors")
+
+    return Source(name=title, read=read)
+
+
+def download(url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS) -> bytes:
+    """The bytes at a URL, at most `limit` of them. Gives up on silence after `connect_seconds` and in any case after `total_seconds`."""
+    deadline = time.monotonic() + total_seconds
+    content = bytearray()
+    try:
+        with urllib.request.urlopen(url, timeout=connect_seconds) as response:
+            while chunk := response.read1(2**16):
+                content += chunk
+                if len(content) > limit:
+                    raise Unavailable(f"{url} sends more than {limit} bytes")
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"{url} took more than {total_seconds:g} s")
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{url} does not answer ({getattr(error, 'reason', None) or error})") from error
+    return bytes(content)
+
+
+def debian_package(package: str, inside: str) -> Source:
+    """A Debian or Ubuntu package, downloaded and unpacked without root and without installing it."""
+    return Source(name=f"apt-get download {package}", read=lambda sizes: _read_package(package, inside, sizes))
+
+
+def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        raise Unavailable(f"there is no {' and no '.join(missing)} here")
+    with tempfile.TemporaryDirectory(prefix="ganbench-apt-") as temporary:
+        work = Path(temporary)
+        archive = _apt_download(package, work)
+        _call(["dpkg-deb", "-x", str(archive), str(work / "files")], work, APT_DOWNLOAD_SECONDS)
+        return read_folder(work / "files" / inside, sizes)
+
+
+def _apt_download(package: str, work: Path) -> Path:
+    """The package's archive: by the system's package lists, or else by private ones (a fresh container has none, an old one stale ones)."""
+    try:
+        _call([*_apt(), "download", package], work, APT_DOWNLOAD_SECONDS)
+    except Unavailable as error:
+        log.info("%s; trying again with package lists of our own", error)
+        private = _private_lists(work)
+        try:
+            _call([*_apt(*private), "update"], work, APT_UPDATE_SECONDS)
+        except Unavailable as problem:  # one repository of several may fail: the download below decides
+            log.info("%s", problem)
+        _call([*_apt(*private), "download", package], work, APT_DOWNLOAD_SECONDS)
+    archives = list(work.glob("*.deb"))
+    if len(archives) != 1:
+        raise Unavailable(f"apt-get left {len(archives)} archives")
+    return archives[0]
+
+
+def _private_lists(work: Path) -> tuple[str, ...]:
+    """Options that keep apt's lists and caches in a folder of ours, so that `update` needs no root."""
+    for part in ("state/lists/partial", "cache/archives/partial"):
+        (work / part).mkdir(parents=True)
+    lists, caches = work / "state" / "lists", work / "cache"
+    return (f"Dir::State={lists.parent}", f"Dir::State::lists={lists}", "Dir::State::status=/var/lib/dpkg/status", f"Dir::Cache={caches}")
+
+
+def _apt(*options: str) -> list[str]:
+    return ["apt-get", "-q", *(part for option in (*_APT_OPTIONS, *options) for part in ("-o", option))]
+
+
+def _call(command: list[str], work: Path, timeout_seconds: float) -> None:
+    """Run a command in a folder; its last line of complaint becomes the reason of Unavailable."""
+    what = next((f"{command[0]} {word}" for word in command if word in ("update", "download")), command[0])
+    try:
+        done = subprocess.run(
+            command,
+            cwd=work,
+            env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{what} took more than {timeout_seconds:g} s") from error
+    except OSError as error:
+        raise Unavailable(f"{what} cannot be started ({error.strerror or error})") from error
+    if done.returncode != 0:
+        complaints = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise Unavailable(f"{what}: {complaints[-1].removeprefix('E: ')}")

@@ -1,0 +1,156 @@
+"""Feature extractors: small classifiers, one a data set, whose weights ship with the package.
+
+Published FID uses Inception features, which are made for colour photographs of 299 pixels. On grey images of 28 pixels a
+classifier of the data itself separates good from bad far better, and needs no download. Its numbers compare only with
+numbers of the same extractor: hence the hash of its weights in every protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from bench.errors import UserError, nearest
+from bench.spec import to_unit_range
+
+BATCH = 100  # the images in flight stay in the processor's cache; larger batches are slower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What an extractor sees in images: features [N, d] and class logits [N, classes], both float32."""
+
+    features: Tensor
+    logits: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def predictions(self) -> Tensor:
+        """The class of each image, as the classifier sees it: [N], int64."""
+        return self.logits.argmax(dim=1)
+
+
+class Block(nn.Module):
+    """Convolution 3x3, maximum of each 2x2, batch norm, ReLU. Pooling before the rest saves three quarters of its work."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.pool(self.conv(x))))
+
+
+class Classifier(nn.Module):
+    """A small convolutional classifier. Its features are the last hidden layer: after the ReLU, before dropout."""
+
+    def __init__(self, *, shape: tuple[int, int, int], widths: tuple[int, ...], dims: int, classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        halvings = 2 ** len(widths)
+        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip((channels, *widths), widths, strict=False)))
+        self.hidden = nn.Linear(widths[-1] * (height // halvings) * (width // halvings), dims)
+        self.dropout = nn.Dropout(0.25)
+        self.head = nn.Linear(dims, classes)
+
+    def forward(self, images: Tensor) -> Features:
+        """Images uint8 [N, C, H, W] to features and logits."""
+        x = to_unit_range(images).contiguous(memory_format=torch.channels_last)
+        features = torch.relu(self.hidden(self.blocks(x).flatten(1)))
+        return Features(features=features, logits=self.head(self.dropout(features)))
+
+
+class ExtractorCard(BaseModel):
+    """Where an extractor came from and how good it is; the JSON file beside its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    data_digest: str
+    shape: tuple[int, int, int]  # (channels, height, width)
+    classes: int
+    widths: tuple[int, ...]  # channels of the convolutions
+    dims: int  # width of the features
+    accuracy: float  # on the test split, as a fraction
+    command: str
+    epochs: int
+    seed: int
+    torch: str  # version that trained it
+    weights_sha256: str
+
+    def network(self) -> Classifier:
+        """The classifier this card describes, with fresh weights."""
+        return Classifier(shape=self.shape, widths=self.widths, dims=self.dims, classes=self.classes)
+
+
+class Extractor:
+    """A trained classifier that turns images into features, on the CPU and in float32 whatever the run computes in."""
+
+    def __init__(self, card: ExtractorCard, network: Classifier) -> None:
+        self.card = card
+        self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights file: part of the protocol of every metric that uses these features."""
+        return self.card.weights_sha256
+
+    def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
+        """Features and logits of uint8 images [N, C, H, W]; the batch size changes no more than float rounding."""
+        self.check(images)
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            parts = [self._network(batch) for batch in images.split(batch_size)]
+        return Features(features=torch.cat([part.features for part in parts]), logits=torch.cat([part.logits for part in parts]))
+
+    def check(self, images: Tensor) -> None:
+        """Raise a UserError unless these are images this extractor can see."""
+        if images.dtype != torch.uint8:
+            raise UserError(f"images must be uint8 in 0..255, not {str(images.dtype).removeprefix('torch.')}")
+        if images.ndim != 4 or tuple(images.shape[1:]) != self.card.shape or not len(images):
+            wanted = ", ".join(map(str, self.card.shape))
+            raise UserError(f"images for {self.card.dataset!r} have the shape [N, {wanted}], not {list(images.shape)}")
+
+
+def assets() -> Traversable:
+    """The folder of weights and cards inside the package."""
+    return resources.files("bench.metrics") / "assets"
+
+
+def extractor_names() -> list[str]:
+    """Data sets that have an extractor."""
+    return sorted(item.name.removesuffix(".json") for item in assets().iterdir() if item.name.endswith(".json"))
+
+
+@cache
+def load_extractor(dataset: str) -> Extractor:
+    """The extractor of a data set, its weights checked against the hash on its card."""
+    if dataset not in extractor_names():
+        raise UserError(f"no feature extractor for {dataset!r}" + nearest(dataset, extractor_names()))
+    return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
+
+
+def read_extractor(card_file: Traversable, weights_file: Traversable) -> Extractor:
+    """An extractor from its two files; a damaged one is a UserError that names it."""
+    try:
+        card = ExtractorCard.model_validate_json(card_file.read_bytes())
+        weights = weights_file.read_bytes()
+    except (OSError, ValidationError) as error:
+        raise UserError(f"the extractor card {card_file} cannot be read: {str(error).splitlines()[0]}") from error
+    found = hashlib.sha256(weights).hexdigest()
+    if found != card.weights_sha256:
+        raise UserError(f"the extractor weights {weights_file} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
+    network = card.network()
+    network.load_state_dict(load(weights))
+    return Extractor(card, network)

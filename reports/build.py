@@ -1,0 +1,79 @@
+"""Results to a document, and a document to files: the two calls that the command line makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.results import Results
+from reports import render
+from reports.document import Document, Fact, Section
+from reports.format import counted, listed
+from reports.sections import classes, glossary, health, interpolation, pairs, progress, provenance, summary, training, verdict, wall
+from reports.sections.summary import PlainTable, plain_tables
+from reports.view import View, view
+
+# In the order of reading: the title under which a section is named where it is left out, and what builds it.
+SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple(
+    (module.TITLE, module.build)
+    for module in (verdict, summary, wall, progress, pairs, classes, training, interpolation, health, provenance, glossary)
+)
+
+
+def build(results: Results, *, title: str) -> Document:
+    """The report on some results. No runs at all is a UserError; everything else that is missing is left out and named."""
+    prepared = view(results)
+    built = [(name, section(prepared)) for name, section in SECTIONS]
+    return Document(
+        title=title,
+        subtitle=_subtitle(prepared),
+        facts=_facts(prepared),
+        warnings=_warnings(prepared),
+        sections=tuple(section for _, section in built if section is not None),
+        left_out=tuple(name for name, section in built if section is None),
+    )
+
+
+def write(document: Document, out: Path) -> Path:
+    """Write index.html, and report.md with its pictures beside it, into a folder. Returns the path of index.html."""
+    return render.write(document, out)
+
+
+def summary_tables(results: Results) -> tuple[PlainTable, ...]:
+    """The summary as text, a table for each cohort, for a terminal."""
+    return plain_tables(view(results))
+
+
+def _subtitle(prepared: View) -> str:
+    entries = {entry.name for cohort in prepared.cohorts for entry in cohort.entries}
+    data = listed(sorted({cohort.dataset for cohort in prepared.cohorts}))
+    return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
+
+
+def _facts(prepared: View) -> tuple[Fact, ...]:
+    runs = prepared.runs
+    finished = int((runs["status"] == "finished").sum())
+    started = runs["started"].dropna()
+    facts = [
+        Fact(label="data", value=listed(sorted(set(runs["dataset"])))),
+        Fact(label="budget a run", value=listed(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
+        Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"]))])),
+        Fact(label="runs", value=f"{finished} of {len(runs)} finished"),
+    ]
+    if len(started):
+        facts.append(Fact(label="last run", value=f"{max(started):%Y-%m-%d}"))
+    return tuple(facts)
+
+
+def _warnings(prepared: View) -> tuple[str, ...]:
+    runs = prepared.runs
+    no_claim = sorted(set(runs[runs["claims"] == "false"]["dataset"]))
+    found = [
+        f"{name} supports no claim: it is small and serves for tests and a first look. Do not quote these numbers." for name in no_claim
+    ]
+    waiting = int(runs["status"].isin(["running", "interrupted"]).sum())
+    if waiting:
+        found.append(f"{counted(waiting, 'run')} not ended yet: what follows is not the whole suite.")
+    if any(cohort.why for cohort in prepared.cohorts):
+        found.append("A metric was measured by more than one protocol. Such numbers cannot be compared, so they stand in separate tables.")
+    return tuple(found)

@@ -1,0 +1,166 @@
+"""What a report says, as frozen data: no HTML and no markdown. Every renderer shows the same document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Media = Literal["image/png", "image/svg+xml"]
+Tone = Literal["plain", "muted", "strong", "better", "clearly-better", "bad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image and the words that stand for it."""
+
+    data: bytes
+    media: Media
+    alt: str
+    pixelated: bool = False  # enlarge without smoothing
+
+    @property
+    def suffix(self) -> str:
+        """The end of a file name."""
+        return {"image/png": ".png", "image/svg+xml": ".svg"}[self.media]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A paragraph: a lead is the section's answer, a note small print, a warning must not be overlooked."""
+
+    text: str
+    tone: Literal["body", "lead", "note", "warning"] = "body"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: its text always says everything; a picture, where there is one, shows the same."""
+
+    text: str
+    tone: Tone = "plain"
+    detail: str = ""  # a second, smaller line
+    colour: str = ""  # "#rrggbb" of the entry it names
+    code: bool = False
+    mark: str = ""  # of a note under the table
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column's heading; numbers go to the right."""
+
+    title: str
+    align: Literal["left", "right", "center"] = "right"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Cells, one a column; a reference row is set apart."""
+
+    cells: tuple[Cell, ...]
+    reference: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under columns. `folded` is the title under which it starts closed, where the renderer can fold."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+    folded: str = ""
+    axis: Picture | None = None  # the scale that the pictures in the cells share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One picture at full width."""
+
+    id: str
+    caption: str
+    picture: Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A picture in a gallery, with the entry it belongs to."""
+
+    title: str
+    picture: Picture
+    colour: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pictures side by side, as many in a line as fit. `tile_width` is in CSS pixels."""
+
+    id: str
+    caption: str
+    tiles: tuple[Tile, ...]
+    tile_width: int = 300
+
+    @property
+    def photos(self) -> bool:
+        """Whether the tiles are images without words, which may be small."""
+        return all(tile.picture.media == "image/png" for tile in self.tiles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """One line of a filmstrip; None where a picture is missing."""
+
+    title: str
+    pictures: tuple[Picture | None, ...]
+    colour: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filmstrip:
+    """Lines of pictures under shared column titles, e.g. marks of training. `tile_width` is in CSS pixels."""
+
+    id: str
+    caption: str
+    columns: tuple[str, ...]
+    strips: tuple[Strip, ...]
+    tile_width: int = 150
+
+
+Block: TypeAlias = Text | Heading | Table | Figure | Gallery | Filmstrip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A titled part of the report, reached from the contents by its id."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One of the few things to know before reading on."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole report. `left_out` names the sections for which there was no data."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    facts: tuple[Fact, ...] = ()
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()

@@ -1,0 +1,62 @@
+"""Numbers and lists as a reader wants them: three significant digits, thousands apart, a dash where there is nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from reports.stats import Interval
+
+NOTHING = "–"
+
+
+def printable(name: str) -> str:
+    """A name whose control characters, such as those that turn the direction of writing, are shown and have no effect."""
+    return "".join(letter if letter.isprintable() or letter == "\N{ZERO WIDTH JOINER}" else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
+def number(value: float) -> str:
+    """About three significant digits: 125, 25.9, 0.931, 0.00042."""
+    if math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if size >= 99.95:
+        text = f"{value:,.0f}"
+    elif size >= 9.995:
+        text = f"{value:.1f}"
+    elif size >= 0.9995:
+        text = f"{value:.2f}"
+    elif size >= 0.0095:
+        text = f"{value:.3f}"
+    else:
+        text = "0" if value == 0 else f"{value:.2g}"
+    return text.replace("-", "−")
+
+
+def count(value: float) -> str:
+    """A whole number with its thousands apart."""
+    return NOTHING if math.isnan(value) else f"{value:,.0f}"
+
+
+def interval(value: Interval | None, *, times: str = "") -> str:
+    """[low, high], or nothing."""
+    return "" if value is None else f"[{number(value.low)}{times}, {number(value.high)}{times}]"
+
+
+def p_value(value: float | None) -> str:
+    """A p value to three places, or its bound."""
+    if value is None:
+        return NOTHING
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def listed(items: Sequence[str], *, last: str = "and") -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """1 seed, 2 seeds."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -1,0 +1,137 @@
+"""What all plots share: the theme, a figure, and SVG bytes that are the same for the same data and readable in the dark."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports import document
+from reports.format import printable
+from reports.palette import DARK, FAINT, INK, PAPER, RULE
+
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+LABEL_MAX = 28  # characters of an entry's name in a plot; tables have it whole
+VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
+
+
+@contextmanager
+def axes(width: float, height: float) -> Iterator[Axes]:
+    """One set of axes in a figure of its own, in inches, under the house theme. No global state outlives the block."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # a user's matplotlibrc changes no report
+        mpl.rcParams.update(_theme())
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw the text, not ours
+        figure = Figure(figsize=(width, height), layout="constrained")
+        ax = figure.add_subplot()
+        sns.despine(ax=ax)
+        yield ax
+
+
+def _theme() -> Any:  # its keys are literals in matplotlib's stubs
+    ours = {
+        "font.family": "DejaVu Sans",  # shipped with matplotlib, so text is measured alike everywhere; `picture` swaps it
+        "font.size": 9,
+        "axes.labelsize": 9,
+        "axes.titlesize": 10,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.linewidth": 0.8,
+        "grid.linewidth": 0.6,
+        "grid.color": RULE,
+        "axes.edgecolor": FAINT,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "figure.facecolor": PAPER,
+        "axes.facecolor": PAPER,
+        "savefig.facecolor": PAPER,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "ganbench",
+        "path.simplify": True,
+    }
+    return {**sns.axes_style("ticks"), **ours}
+
+
+def picture(ax: Axes, alt: str) -> document.Picture:
+    """The axes' figure as SVG: no date in it, two decimals a coordinate, ink and paper that follow the reader's colour scheme."""
+    buffer = io.StringIO()
+    figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return document.Picture(data=follow_scheme(buffer.getvalue()).encode(), media="image/svg+xml", alt=alt)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that holds the axes alone."""
+    if not isinstance(ax.figure, Figure):
+        raise TypeError("a plot is drawn into a figure of its own")
+    return ax.figure
+
+
+def follow_scheme(svg: str) -> str:
+    """An SVG whose ink and paper are variables, redefined where the reader prefers a dark page."""
+    svg = re.sub(r'( d="[^"]*")', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[1]), svg)
+    svg = svg.replace("'DejaVu Sans'", FONTS)
+    for colour, variable in VARIABLES.items():
+        svg = re.sub(rf"(fill|stroke|stop-color): {colour}", rf"\1: var({variable})", svg)
+    light = "".join(f"{variable}:{colour};" for colour, variable in VARIABLES.items())
+    dark = "".join(f"{variable}:{DARK[colour]};" for colour, variable in VARIABLES.items())
+    style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + style, svg, count=1)
+
+
+def plain(name: str) -> str:
+    """A name as a label, cut where it is long."""
+    shown = printable(name)
+    return shown if len(shown) <= LABEL_MAX else shown[: LABEL_MAX - 1] + "…"
+
+
+def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours: Sequence[str]) -> None:
+    """Names at the right edge, in their colours, each as near to its height (in data) as the others allow."""
+    if not names:
+        return
+    points = ax.transData.transform(np.column_stack([np.zeros(len(heights)), heights]))[:, 1]
+    low, high = ax.transAxes.transform([(0, 0), (0, 1)])[:, 1]
+    spread = spaced(points, gap=13 * ax.figure.dpi / 72, low=low, high=high)
+    for name, y, target, colour in zip(names, spread, points, colours, strict=True):
+        where = ((y - low) / (high - low), (target - low) / (high - low))
+        ax.plot([1.0, 1.025], where[::-1], transform=ax.transAxes, color=colour, linewidth=0.8, clip_on=False)
+        ax.text(1.032, where[0], plain(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
+
+
+def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: float, low: float, high: float) -> list[float]:
+    """Heights moved apart to at least `gap`, in the same order, within the bounds where they can all fit."""
+    order = np.argsort(heights, kind="stable")
+    placed = [min(max(float(heights[i]), low), high) for i in order]
+    for _ in range(2):
+        for k in range(1, len(placed)):
+            placed[k] = max(placed[k], placed[k - 1] + gap)
+        overflow = placed[-1] - high
+        if overflow > 0:
+            placed[-1] = high
+            for k in range(len(placed) - 2, -1, -1):
+                placed[k] = min(placed[k], placed[k + 1] - gap)
+    result = [0.0] * len(placed)
+    for k, i in enumerate(order):
+        result[int(i)] = placed[k]
+    return result
+
+
+def thousands(value: float, _position: float = 0) -> str:
+    """A tick of an axis of images: 0, 50k, 1.5M."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if abs(value) >= 1e3 else f"{value:g}"

@@ -1,0 +1,51 @@
+"""The share of each class among generated images, as the classifier sees them, against its share among real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from reports.palette import INK, Style
+from reports.plots.base import plain
+
+COLUMNS = ["seed", "position", "name", "generated", "real"]
+
+
+def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    """seed, position, name, generated, real: one row a seed and class. `evidence` is the artifact of each seed.
+
+    A seed without shares, or whose lists do not fit together, gives no rows.
+    """
+    rows = []
+    for seed, found in sorted(evidence.items()):
+        names, shares = found.get("class_names") or [], found.get("class_share") or {}
+        generated, real = shares.get("generated") or [], shares.get("real") or []
+        if len(names) == len(generated) == len(real):
+            rows += [(seed, i, str(name), float(generated[i]), float(real[i])) for i, name in enumerate(names)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:
+    """Draw the mean share over seeds as bars, each seed as a dot, and the real share as a tick to reach; `largest` ends the axis."""
+    means = data.groupby("position", sort=True).agg(name=("name", "first"), generated=("generated", "mean"), real=("real", "mean"))
+    ax.barh(means.index, means["generated"], color=style.colour, height=0.72, alpha=0.85)
+    ax.scatter(data["generated"], data["position"], s=7, color=INK, alpha=0.55, linewidths=0, zorder=3)
+    ax.vlines(means["real"], means.index - 0.36, means.index + 0.36, color=INK, linewidth=1.4, zorder=4)
+    ax.set_yticks(list(means.index))
+    ax.set_yticklabels([plain(name) for name in means["name"]], parse_math=False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.invert_yaxis()
+    ax.set_xlim(0, largest * 1.03)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+
+
+def alt(entry: str, data: pd.DataFrame) -> str:
+    """The panel in words: the rarest and the commonest class."""
+    means = data.groupby("name", sort=True)["generated"].mean()
+    return f"{entry}: from {100 * means.min():.1f} % ({means.idxmin()}) to {100 * means.max():.1f} % ({means.idxmax()})"

@@ -1,0 +1,82 @@
+"""What several sections share: cells that name an entry, blocks by cohort, pictures from artifacts."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from bench.results import Results
+from reports.document import Block, Cell, Heading, Picture
+from reports.palette import Palette
+from reports.view import Cohort, Entry, View
+
+log = logging.getLogger(__name__)
+COARSE = 120  # pixels; up to here a picture is enlarged enough for square pixels to look better than a blur
+MAX_SIDE = 1600  # pixels; a larger artifact is no thumbnail and is left out
+
+
+def name_cell(name: str, palette: Palette, mark: str = "") -> Cell:
+    """The cell that names an entry, in its colour."""
+    return Cell(text=name, tone="strong", colour=palette[name].colour, mark=mark)
+
+
+def by_cohort(view: View, blocks: Callable[[Cohort], Sequence[Block]]) -> tuple[Block, ...]:
+    """The blocks of every cohort, under its title where there are several; a cohort without any is left out."""
+    found = [(cohort, blocks(cohort)) for cohort in view.cohorts]
+    return tuple(chain.from_iterable((*_heading(cohort), *made) for cohort, made in found if made))
+
+
+def _heading(cohort: Cohort) -> tuple[Block, ...]:
+    return (Heading(text=cohort.title),) if cohort.title else ()
+
+
+def first_seed_with(results: Results, entry: Entry, path: str) -> tuple[str, int] | None:
+    """Run id and seed of the lowest seed that has an artifact."""
+    for run_id, seed in zip(entry.runs["run_id"], entry.runs["seed"], strict=True):
+        if results.artifact(run_id, path) is not None:
+            return str(run_id), int(seed)
+    return None
+
+
+def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
+    """A picture artifact, enlarged pixels undone; None where it is missing or no picture."""
+    file = results.artifact(run_id, path)
+    if file is None:
+        return None
+    try:
+        with Image.open(file) as image:
+            if max(image.size) > MAX_SIDE:
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels are too many")
+            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        log.warning("the picture %s of run %s is left out: %s", path, run_id, error)
+        return None
+    small = unscaled(pixels)
+    return Picture(data=_encoded(small), media="image/png", alt=alt, pixelated=max(small.shape) <= COARSE)
+
+
+def unscaled(pixels: np.ndarray) -> np.ndarray:
+    """The smallest picture [H, W] or [H, W, 3] that, each pixel enlarged to a square, is this one. Colour that is grey becomes grey."""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    for factor in range(min(16, *pixels.shape[:2]), 1, -1):
+        small = pixels[::factor, ::factor]
+        if pixels.shape[0] % factor == pixels.shape[1] % factor == 0 and (small.repeat(factor, 0).repeat(factor, 1) == pixels).all():
+            return small
+    return pixels
+
+
+def _encoded(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def any_of(pictures: Iterable[Picture | None]) -> bool:
+    """Whether there is at least one picture."""
+    return any(picture is not None for picture in pictures)

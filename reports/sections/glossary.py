@@ -1,0 +1,34 @@
+"""What every number means and who defined it, from the metric cards."""
+
+from __future__ import annotations
+
+import math
+
+from bench.cards import CARDS
+from reports.document import Cell, Column, Row, Section, Table
+from reports.view import View, numbers
+
+TITLE = "Glossary"
+GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
+
+
+def build(view: View) -> Section | None:
+    """The cards of the metrics that occur in these results."""
+    logged = set(view.results.curves["key"])
+    runs = view.results.runs
+    shown = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]
+    if not shown:
+        return None
+    rows = []
+    for key in sorted(shown, key=lambda key: GROUPS.index(CARDS[key].group) if CARDS[key].group in GROUPS else len(GROUPS)):
+        card = CARDS[key]
+        better = {"lower": "↓ lower is better", "higher": "↑ higher is better", "none": "neither"}[card.direction]
+        cells = (
+            Cell(text=card.title, tone="strong", detail=key),
+            Cell(text=better),
+            Cell(text=card.unit),
+            Cell(text=card.meaning, detail=card.citation),
+        )
+        rows.append(Row(cells=cells))
+    columns = tuple(Column(title=title, align="left") for title in ("metric", "better", "unit", "meaning"))
+    return Section(id="glossary", title=TITLE, blocks=(Table(columns=columns, rows=tuple(rows)),))

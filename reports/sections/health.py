@@ -1,0 +1,92 @@
+"""What went wrong or looked unhealthy: runs that did not finish, flags raised in training, metrics that could not be judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.cards import CARDS
+from bench.results import EVIDENCE
+from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
+from reports.format import NOTHING, counted
+from reports.palette import Palette
+from reports.sections.common import name_cell
+from reports.view import View, text
+
+TITLE = "Health"
+
+
+def build(view: View) -> Section | None:
+    """Failures, flags and reasons over all runs. Where there are none, it says so: silence would be ambiguous."""
+    runs = view.runs
+    evidence = {run_id: view.results.read_json(run_id, EVIDENCE) or {} for run_id in runs["run_id"]}
+    blocks = [*_unfinished(runs, view.palette), *_flags(runs, evidence, view.palette), *_reasons(runs, evidence, view.palette)]
+    if not blocks:
+        blocks = [Text(text=f"All {counted(len(runs), 'run')} finished, no health flag was raised and every metric could be judged.")]
+    return Section(id="health", title=TITLE, blocks=tuple(blocks))
+
+
+def _unfinished(runs: pd.DataFrame, palette: Palette) -> list[Block]:
+    rows = [
+        Row(
+            cells=(
+                name_cell(run["entry"], palette),
+                Cell(text=str(run["seed"])),
+                Cell(text=run["status"], tone="bad"),
+                Cell(text=text(run["reason"]) or NOTHING),
+            )
+        )
+        for _, run in runs[runs["status"] != "finished"].iterrows()
+    ]
+    return _table("Runs that did not finish", ("status", "reason"), rows)
+
+
+def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
+    """Flags raised in training; equal flags of several seeds in one row."""
+    found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    for _, run in runs.iterrows():
+        for flag in _list(evidence[run["run_id"]].get("health")):
+            key = (run["entry"], str(flag.get("flag", "")), str(flag.get("message", "")))
+            found.setdefault(key, []).append((int(run["seed"]), _images(flag.get("since_images"))))
+    rows = [
+        Row(
+            cells=(
+                name_cell(entry, palette),
+                Cell(text=", ".join(str(seed) for seed, _ in where)),
+                Cell(text=flag, tone="bad"),
+                Cell(text=", ".join(dict.fromkeys(since for _, since in where))),
+                Cell(text=message),
+            )
+        )
+        for (entry, flag, message), where in found.items()
+    ]
+    return _table("Flags", ("flag", "since images", "meaning"), rows)
+
+
+def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
+    """Metrics without a value, with the reason that was recorded; equal ones of several seeds in one row."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for _, run in runs.iterrows():
+        reasons = evidence[run["run_id"]].get("reasons")
+        for key, reason in sorted(reasons.items()) if isinstance(reasons, dict) else ():
+            title = CARDS[key].title if key in CARDS else str(key)
+            found.setdefault((run["entry"], title, str(reason)), []).append(int(run["seed"]))
+    rows = [
+        Row(cells=(name_cell(entry, palette), Cell(text=", ".join(map(str, seeds))), Cell(text=metric), Cell(text=reason)))
+        for (entry, metric, reason), seeds in found.items()
+    ]
+    return _table("Not judged", ("metric", "reason"), rows)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[Row]) -> list[Block]:
+    heads = tuple(Column(title=column, align="left") for column in ("", "seed", *columns))
+    return [Heading(text=title), Table(columns=heads, rows=tuple(rows))] if rows else []
+
+
+def _list(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _images(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else NOTHING

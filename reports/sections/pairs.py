@@ -1,0 +1,75 @@
+"""Every pair of entries: the verdict and how large the difference is."""
+
+from __future__ import annotations
+
+from reports.document import Block, Cell, Column, Row, Section, Table, Tone
+from reports.format import interval, number, p_value
+from reports.palette import Palette
+from reports.sections.common import by_cohort, name_cell
+from reports.stats import Comparison
+from reports.view import Cohort, View
+
+TITLE = "Pairs"
+TONES: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
+
+
+def build(view: View) -> Section | None:
+    """A matrix of verdicts a cohort and, folded, the figures of each pair; None where no pair could be tested."""
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
+    return Section(id="pairs", title=TITLE, blocks=blocks) if blocks else None
+
+
+def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
+    if not any(pair.p is not None for pair in cohort.comparisons):
+        return []
+    return [_matrix(cohort, palette), _figures(cohort, palette)]
+
+
+def _matrix(cohort: Cohort, palette: Palette) -> Table:
+    """Rows against columns, both by median, so that the upper triangle says everything."""
+    names = [entry.name for entry in cohort.entries]
+    pairs = {(pair.a, pair.b): pair for pair in cohort.comparisons}
+    rows = [
+        Row(cells=(name_cell(a, palette), *(_verdict(pairs[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
+        for i, a in enumerate(names[:-1])
+    ]
+    return Table(
+        columns=(Column(title="row against column", align="left"), *(Column(title=name, align="center") for name in names[1:])),
+        rows=tuple(rows),
+        caption=f"Is the row better than the column in {cohort.headline.title}? With the ratio of geometric means: how many times better.",
+    )
+
+
+def _verdict(pair: Comparison) -> Cell:
+    words: str = pair.verdict if pair.better in (None, pair.a) else f"{pair.b} is {pair.verdict}"
+    ratio = "" if pair.ratio is None else f"× {number(pair.ratio)}"
+    return Cell(text=words, tone=TONES[pair.verdict], detail=ratio or pair.reason or pair.test)
+
+
+def _figures(cohort: Cohort, palette: Palette) -> Table:
+    rows = [
+        Row(
+            cells=(
+                name_cell(pair.a, palette),
+                name_cell(pair.b, palette),
+                Cell(text=pair.verdict if pair.better in (None, pair.a) else f"{pair.b} is {pair.verdict}", tone=TONES[pair.verdict]),
+                Cell(text=number(pair.ratio) if pair.ratio is not None else "", detail=interval(pair.interval)),
+                Cell(text="" if pair.p_better is None else number(pair.p_better)),
+                Cell(text=p_value(pair.p)),
+                Cell(text=p_value(pair.p_holm)),
+                Cell(text=pair.test or pair.reason, tone="muted"),
+            )
+        )
+        for pair in cohort.comparisons
+    ]
+    titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", "test")
+    left = ("A", "B", "A against B", "test")
+    return Table(
+        columns=tuple(Column(title=title, align="left" if title in left else "right") for title in titles),
+        rows=tuple(rows),
+        folded="The figures of every pair",
+        notes=(
+            "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
+            "P(A better): share of pairs of seeds in which A is better, ties half.",
+        ),
+    )

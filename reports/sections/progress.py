@@ -1,0 +1,36 @@
+"""The headline metric against images shown, all entries in one plot."""
+
+from __future__ import annotations
+
+import math
+
+from reports.document import Block, Figure, Section
+from reports.format import number
+from reports.plots import base, fid_curve
+from reports.sections.common import by_cohort
+from reports.view import Cohort, View, numbers
+
+TITLE = "Progress"
+
+
+def build(view: View) -> Section | None:
+    """One plot a cohort; None where the metric was measured at no mark."""
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
+    return Section(id="progress", title=TITLE, blocks=blocks) if blocks else None
+
+
+def _blocks(cohort: Cohort, view: View) -> list[Block]:
+    data = fid_curve.fid_curve_data(view.results.curves, cohort.runs, cohort.headline.key)
+    if data.empty:
+        return []
+    references = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
+    levels = {name: value for name, value in references.items() if name == "untrained" and math.isfinite(value)}
+    with base.axes(9.2, 4.6) as ax:
+        fid_curve.draw(ax, data, view.palette, cohort.headline, levels)
+        picture = base.picture(ax, fid_curve.alt(data, cohort.headline))
+    caption = (
+        f"{cohort.headline.title} at the marks of training: every seed thin, the mean over seeds thick (only where every seed has a value)."
+    )
+    if math.isfinite(references.get("real", math.nan)):
+        caption += f" Real images: {number(references['real'])}."
+    return [Figure(id=f"progress-{cohort.index}", caption=caption, picture=picture)]

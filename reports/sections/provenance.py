@@ -1,0 +1,108 @@
+"""How the numbers came about: protocol of each metric, versions and hardware, and the command that repeats each run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from bench.cards import CARDS
+from bench.results import ENVIRONMENT
+from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
+from reports.format import NOTHING, counted
+from reports.sections.common import name_cell
+from reports.view import Cohort, View, text
+
+TITLE = "Environment and protocol"
+SHORT = 12  # digits of a hash or run id that a table shows
+
+
+def build(view: View) -> Section | None:
+    """Protocols, environments and runs."""
+    blocks = [*_protocols(view), *_environment(view), *_runs(view)]
+    return Section(id="provenance", title=TITLE, blocks=tuple(blocks))
+
+
+def _protocols(view: View) -> list[Block]:
+    """A column a cohort where there are several, so that it is seen which metric differs."""
+    keys = [key for key in CARDS if any(key in cohort.protocols for cohort in view.cohorts)]
+    if not keys:
+        return []
+    rows = [
+        Row(
+            cells=(
+                Cell(text=CARDS[key].title),
+                *(Cell(text=cohort.protocols.get(key, NOTHING)[:SHORT], code=True) for cohort in view.cohorts),
+            )
+        )
+        for key in keys
+    ]
+    columns = (Column(title="metric", align="left"), *(Column(title=_head(cohort), align="left") for cohort in view.cohorts))
+    note = (
+        "A protocol is a hash of the data, the reference split, the number of images, the extractor's weights and the metric's definition."
+    )
+    return [Heading(text="Protocol"), Table(columns=columns, rows=tuple(rows), notes=(note,), folded="The protocol of each metric")]
+
+
+def _head(cohort: Cohort) -> str:
+    return cohort.title or "protocol"
+
+
+def _environment(view: View) -> list[Block]:
+    """One line a fact; where runs differ, every value with the number of runs that have it."""
+    found: dict[str, dict[str, int]] = {}
+    for run_id in view.runs["run_id"]:
+        for key, value in (view.results.read_json(run_id, ENVIRONMENT) or {}).items():
+            values = found.setdefault(str(key), {})
+            values[_words(value)] = values.get(_words(value), 0) + 1
+    if not found:
+        return []
+    rows = []
+    for key, values in found.items():
+        shown = [value if len(values) == 1 else f"{value} ({counted(n, 'run')})" for value, n in sorted(values.items())]
+        rows.append(Row(cells=(Cell(text=key.replace("_", " ")), Cell(text="; ".join(shown)))))
+    columns = (Column(title="", align="left"), Column(title="", align="left"))
+    return [Heading(text="Environment"), Table(columns=columns, rows=tuple(rows))]
+
+
+def _words(value: Any) -> str:
+    if value is None or value == "":
+        return NOTHING
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _runs(view: View) -> list[Block]:
+    runs = view.runs
+    rows = [
+        Row(
+            cells=(
+                name_cell(run["entry"], view.palette),
+                Cell(text=str(run["seed"])),
+                Cell(text=run["status"]),
+                Cell(text=text(run["run_id"])[:SHORT], code=True),
+                Cell(text=text(run["fingerprint"])[:SHORT] or NOTHING, code=True),
+                Cell(text=command(run["variant"], run["dataset"], int(run["seed"]), text(run["overrides"])), code=True),
+            )
+        )
+        for _, run in runs.iterrows()
+    ]
+    titles = ("", "seed", "status", "run", "fingerprint", "the command that repeats it")
+    table = Table(
+        columns=tuple(Column(title=title, align="left") for title in titles), rows=tuple(rows), folded=f"All {counted(len(rows), 'run')}"
+    )
+    blocks: list[Block] = [Heading(text="Runs"), table]
+    if view.superseded:
+        blocks.append(Text(text=f"{counted(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
+    return blocks
+
+
+def command(variant: str, dataset: str, seed: int, overrides: str) -> str:
+    """The shell command that repeats a run. `overrides` is JSON text of the settings that were applied to the variant."""
+    try:
+        settings = json.loads(overrides or "{}")
+    except ValueError:
+        settings = {}
+    parts = ["ganbench", "run", variant, "--dataset", dataset, "--seed", str(seed)]
+    for path, value in sorted(settings.items()) if isinstance(settings, dict) else ():
+        parts += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join(parts)

@@ -1,0 +1,227 @@
+"""Statistics for few training seeds: intervals, tests and verdict words. The unit of replication is the training seed.
+
+Failed runs stay in: they are infinitely bad in medians and the worst rank in comparisons. Under `MIN_SEEDS` seeds there is
+neither an interval nor a test, because at 2 seeds both say more about luck than about the variant.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import special, stats
+
+from bench.cards import Direction
+
+Verdict = Literal["no claim", "better", "clearly better"]
+Test = Literal["", "Welch on logs", "Welch", "rank permutation"]
+
+MIN_SEEDS = 3
+ALPHA = 0.05
+CLEAR_RATIO = 1.1
+FAILED = ("diverged", "failed")  # an outcome of the variant; pruned, interrupted and running are none yet
+MAX_PERMUTATIONS = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The outcomes of one entry on one metric, a seed each. `unmeasured` counts finished runs that lack the metric."""
+
+    values: tuple[float, ...]
+    failures: int = 0
+    unmeasured: int = 0
+
+    @property
+    def n(self) -> int:
+        """Runs that count: measured ones and failures."""
+        return len(self.values) + self.failures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a table says of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
+
+    n: int
+    failures: int
+    median: float
+    mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two entries on one metric. `ratio` says how many times better `a` is than `b`; its interval is not adjusted for the number of pairs."""
+
+    a: str
+    b: str
+    test: Test = ""
+    p: float | None = None
+    p_holm: float | None = None
+    ratio: float | None = None
+    interval: Interval | None = None
+    p_better: float | None = None  # P(A better): the share of seed pairs in which a is the better, ties half
+    better: str | None = None
+    verdict: Verdict = "no claim"
+    reason: str = ""  # why there is no test
+
+
+def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
+    """The sample that runs with these metric values and statuses make. Runs that have not ended are left out."""
+    measured: list[float] = []
+    failures = unmeasured = 0
+    for value, status in zip(values, statuses, strict=True):
+        if status in FAILED:
+            failures += 1
+        elif status == "finished":
+            if math.isnan(value):
+                unmeasured += 1
+            elif abs(value) >= sys.float_info.max:  # SQL trackers store infinity as the largest float
+                failures += 1
+            else:
+                measured.append(float(value))
+    return Sample(values=tuple(measured), failures=failures, unmeasured=unmeasured)
+
+
+def summarise(data: Sample, direction: Direction) -> Summary:
+    """Median and mean with its Student-t interval; failures are infinitely bad where the metric has a bad end."""
+    worst = {"lower": math.inf, "higher": -math.inf, "none": math.nan}[direction]
+    counted = [*data.values, *([worst] * data.failures if direction != "none" else [])]
+    return Summary(
+        n=data.n,
+        failures=data.failures,
+        median=float(np.median(counted)) if counted else math.nan,
+        mean=math.fsum(counted) / len(counted) if counted else math.nan,
+        interval=None if data.failures else t_interval(data.values),
+    )
+
+
+def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval | None:
+    """Student's interval of a mean; None under `MIN_SEEDS` values or where they do not differ, which says nothing of their spread."""
+    n = len(values)
+    if n < MIN_SEEDS or _constant(values):
+        return None
+    mean, variance = _moments(values)
+    half = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / n)
+    return Interval(low=mean - half, high=mean + half)
+
+
+def compare_all(samples: Mapping[str, Sample], direction: Direction) -> list[Comparison]:
+    """Every pair compared, with Holm's correction over the pairs that can be tested. Pairs come in the order of `samples`."""
+    log_scale = all(value > 0 for data in samples.values() for value in data.values)
+    pairs = [_compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)]
+    tested = [pair for pair in pairs if pair.p is not None]
+    adjusted = dict(zip(((pair.a, pair.b) for pair in tested), holm([pair.p for pair in tested if pair.p is not None]), strict=True))
+    return [_judge(pair, adjusted.get((pair.a, pair.b))) for pair in pairs]
+
+
+def _compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, log_scale: bool) -> Comparison:
+    pair = Comparison(a=a, b=b)
+    if direction == "none":
+        return replace(pair, reason="the metric has no better end")
+    if one.unmeasured or two.unmeasured:
+        return replace(pair, reason="a finished run was not measured")
+    if min(one.n, two.n) < MIN_SEEDS:
+        return replace(pair, reason=f"fewer than {MIN_SEEDS} seeds")
+    badness = [_badness(data, direction) for data in (one, two)]
+    chance = _chance(*badness)
+    if one.failures or two.failures:
+        p = rank_permutation(*badness)
+        return replace(pair, test="rank permutation", p=p, p_better=chance, better=_winner(pair, chance - 0.5))
+    if _constant(one.values) or _constant(two.values):
+        return replace(pair, p_better=chance, reason="the seeds do not differ")
+    sign = 1.0 if direction == "lower" else -1.0
+    x, y = ([math.log(v) for v in data.values] if log_scale else list(data.values) for data in (one, two))
+    difference, p, interval = welch(y, x)
+    pair = replace(pair, p=p, p_better=chance, better=_winner(pair, sign * difference))
+    if not log_scale:
+        return replace(pair, test="Welch")
+    ends = sorted((math.exp(sign * interval.low), math.exp(sign * interval.high)))
+    return replace(pair, test="Welch on logs", ratio=math.exp(sign * difference), interval=Interval(low=ends[0], high=ends[1]))
+
+
+def _judge(pair: Comparison, p_holm: float | None) -> Comparison:
+    """The pair with its verdict. Nothing is better without a test that says so."""
+    if p_holm is None or p_holm >= ALPHA or pair.better is None:
+        return replace(pair, p_holm=p_holm, better=None, verdict="no claim")
+    factor = 1.0 if pair.ratio is None else max(pair.ratio, 1 / pair.ratio)
+    return replace(pair, p_holm=p_holm, verdict="clearly better" if factor >= CLEAR_RATIO else "better")
+
+
+def _winner(pair: Comparison, advantage_of_a: float) -> str | None:
+    if advantage_of_a == 0:
+        return None
+    return pair.a if advantage_of_a > 0 else pair.b
+
+
+def welch(x: Sequence[float], y: Sequence[float], confidence: float = 1 - ALPHA) -> tuple[float, float, Interval]:
+    """mean(x) - mean(y), its two-sided p and its interval: Welch 1947, Biometrika 34, with Welch-Satterthwaite degrees of freedom."""
+    (mean_x, var_x), (mean_y, var_y) = _moments(x), _moments(y)
+    a, b = var_x / len(x), var_y / len(y)
+    error = math.sqrt(a + b)
+    freedom = (a + b) ** 2 / (a**2 / (len(x) - 1) + b**2 / (len(y) - 1))
+    difference = mean_x - mean_y
+    p = 2 * float(special.stdtr(freedom, -abs(difference / error)))
+    half = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    return difference, p, Interval(low=difference - half, high=difference + half)
+
+
+def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Two-sided p of the difference in mean rank under all splits of the pooled runs; past `MAX_PERMUTATIONS` splits, under random ones."""
+    ranks = stats.rankdata([*x, *y])
+    observed = abs(ranks[: len(x)].mean() - ranks.mean())
+    splits = math.comb(len(ranks), len(x))
+    if splits <= MAX_PERMUTATIONS:
+        chosen = np.array(list(itertools.combinations(range(len(ranks)), len(x))))
+        added = 0
+    else:
+        shuffles = np.random.default_rng(0).random((20_000, len(ranks)))
+        chosen = shuffles.argsort(axis=1)[:, : len(x)]
+        added = 1  # the observed split, so that p is never 0: Phipson & Smyth 2010
+    extreme = np.abs(ranks[chosen].mean(axis=1) - ranks.mean()) >= observed - 1e-12
+    return float((extreme.sum() + added) / (len(chosen) + added))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values that keep the chance of any false verdict: Holm 1979, Scand. J. Statist. 6."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def _chance(x: Sequence[float], y: Sequence[float]) -> float:
+    """The share of pairs in which x is the lower, ties half: Mann and Whitney's U over its largest value."""
+    return sum((a < b) + 0.5 * (a == b) for a in x for b in y) / (len(x) * len(y))
+
+
+def _badness(data: Sample, direction: Direction) -> list[float]:
+    """Values turned so that lower is better, failures last."""
+    sign = 1.0 if direction == "lower" else -1.0
+    return [*(sign * value for value in data.values), *([math.inf] * data.failures)]
+
+
+def _moments(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and unbiased variance."""
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _constant(values: Sequence[float]) -> bool:
+    """Whether values are equal up to rounding, in which case a t statistic is noise of the arithmetic."""
+    return max(values) - min(values) <= 1e-12 * max(abs(value) for value in values)

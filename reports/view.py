@@ -1,0 +1,243 @@
+"""What sections read: runs sorted into cohorts that may be compared, and in each the entries that are.
+
+A cohort shares data, budget, track and the protocol of every metric, so no table mixes what is not comparable. An entry is a
+variant under one configuration; its runs differ in nothing but the seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+
+from bench.cards import HEADLINE, MEASURED, Card, card
+from bench.errors import UserError
+from bench.results import Results
+from reports import stats
+from reports.format import printable
+from reports.palette import REFERENCES, Palette, palette
+from reports.stats import Comparison, Sample, Summary
+
+ENDED = ("finished", "diverged", "failed", "pruned")
+BUDGET = "param:budget.images"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """A variant under one configuration, with one run a seed (in the order of seeds)."""
+
+    name: str
+    runs: pd.DataFrame
+
+    def sample(self, key: str) -> Sample:
+        """The outcomes on a metric, failures included."""
+        return stats.sample(numbers(self.runs, key), self.runs["status"])
+
+    def summary(self, key: str) -> Summary:
+        """The sample of a metric in figures."""
+        return stats.summarise(self.sample(key), card(key).direction)
+
+    def finished_median(self, key: str) -> float:
+        """The median over finished runs alone, for what a failed run has no value of; NaN without any."""
+        values = numbers(self.runs[self.runs["status"] == "finished"], key)
+        return float(pd.Series(values, dtype=float).median())
+
+    def notes(self) -> list[str]:
+        """What was recorded about how this entry differs from its publication."""
+        return list(dict.fromkeys(note for note in self.runs["note"].map(text) if note))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cohort:
+    """Runs that may stand in one table. `why` says what sets it apart from its neighbours, where there are any."""
+
+    index: int
+    dataset: str
+    budget_images: int | None
+    track: str
+    entries: tuple[Entry, ...]  # by median of the headline metric, best first
+    references: pd.DataFrame  # rows `real` and `untrained` of the same protocol
+    headline: Card
+    protocols: dict[str, str]  # of each metric, as far as recorded
+    title: str = ""
+    why: str = ""
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """All runs with their entry's name, references not included."""
+        return pd.concat([entry.runs.assign(entry=entry.name) for entry in self.entries], ignore_index=True)
+
+    @property
+    def claims(self) -> bool:
+        """Whether results on this data may support a claim."""
+        return not any((entry.runs["claims"] == "false").any() for entry in self.entries)
+
+    @property
+    def budget(self) -> str:
+        """The budget in words."""
+        return "an unrecorded budget" if self.budget_images is None else f"{self.budget_images:,} real images"
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every pair of entries compared on the headline metric, the better median first."""
+        return stats.compare_all({entry.name: entry.sample(self.headline.key) for entry in self.entries}, self.headline.direction)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """Results prepared for a report: cohorts, and one style an entry throughout."""
+
+    results: Results
+    cohorts: tuple[Cohort, ...]
+    palette: Palette
+    superseded: int  # older runs of the same configuration and seed, not shown
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """Every run shown, once, with its entry's name."""
+        return pd.concat([cohort.runs for cohort in self.cohorts], ignore_index=True).drop_duplicates("run_id", ignore_index=True)
+
+
+def view(results: Results) -> View:
+    """Sort results into cohorts and entries. No runs at all is a UserError."""
+    runs = results.runs[results.runs["kind"] == "run"]
+    if runs.empty:
+        raise UserError(
+            f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
+        )
+    protocols = {
+        str(run): dict(zip(rows["key"], rows["protocol"], strict=True))
+        for run, rows in results.protocols[results.protocols["key"].isin(MEASURED)].groupby("run_id")
+    }
+    references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
+    cohorts: list[Cohort] = []
+    shown: set[str] = set()
+    for _, group in _grouped(runs):
+        named = _latest(_named(group))
+        shown |= set(named["run_id"])
+        parts = _by_protocol(named, protocols)
+        cohorts += [_cohort(part, known, references, protocols, split=len(parts) > 1) for part, known in parts]
+    titled = [replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(zip(cohorts, _titles(cohorts), strict=True))]
+    names = {entry.name for cohort in titled for entry in cohort.entries}
+    return View(results=results, cohorts=tuple(titled), palette=palette(names), superseded=len(runs) - len(shown))
+
+
+def numbers(runs: pd.DataFrame, key: str) -> list[float]:
+    """A metric's column as floats, NaN where a run or the whole frame lacks it."""
+    return [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
+
+
+def text(value: object) -> str:
+    """A tag as text; empty where it is missing."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
+
+
+def _grouped(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Runs by dataset, budget and track, in the order of those."""
+    budget = runs[BUDGET] if BUDGET in runs else pd.Series("", index=runs.index)
+    keys = list(zip(runs["dataset"].map(text), budget.map(text), runs["track"].map(text), strict=True))
+    for key in sorted(set(keys), key=lambda key: (key[0], _whole(key[1]) or 0, key[2])):
+        yield key, runs[[other == key for other in keys]]
+
+
+def _named(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a column `entry`: the variant, and where it occurs under several configurations what tells them apart."""
+    shared = ("param:seed", "param:dataset", "param:variant", BUDGET)
+    paths = [
+        name
+        for name in map(str, runs.columns)
+        if name.startswith("param:") and name not in shared and not name.startswith("param:evaluation.")
+    ]
+    names = runs["variant"].map(text).map(printable)
+    for variant, group in runs.groupby("variant", sort=True):
+        differing = [path for path in paths if group[path].map(text).nunique() > 1]
+        for row in group.index if differing else ():
+            settings = ", ".join(
+                f"{path.removeprefix('param:').removeprefix('recipe.')}={text(group.at[row, path])}" for path in sorted(differing)
+            )
+            names[row] = printable(f"{variant} ({settings})")
+    return runs.assign(entry=names)
+
+
+def _latest(runs: pd.DataFrame) -> pd.DataFrame:
+    """One run for each entry and seed: one that has ended before one that has not, then the newest."""
+    ended = runs["status"].isin(ENDED)
+    ordered = runs.assign(_ended=ended).sort_values(["_ended", "started", "run_id"], na_position="first")
+    return ordered.drop_duplicates(["entry", "seed"], keep="last").drop(columns="_ended").sort_values(["entry", "seed", "run_id"])
+
+
+def _by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[tuple[pd.DataFrame, dict[str, str]]]:
+    """Runs in groups within which no metric has two protocols, the largest first. A run without any, such as a failed one, is in all."""
+    groups: list[tuple[set[str], dict[str, str]]] = []
+    for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
+        own = protocols.get(run, {})
+        if not own:
+            continue
+        for members, known in groups:
+            if _agree(own, known):
+                members.add(run)
+                known.update(own)
+                break
+        else:
+            groups.append(({run}, dict(own)))
+    bare = {run for run in runs["run_id"] if not protocols.get(run)}
+    ordered = sorted(groups or [(set(), {})], key=lambda group: -len(group[0]))
+    return [(runs[runs["run_id"].isin(members | bare)], known) for members, known in ordered]
+
+
+def _agree(one: dict[str, str], two: dict[str, str]) -> bool:
+    return all(two.get(key, value) == value for key, value in one.items())
+
+
+def _cohort(
+    runs: pd.DataFrame, known: dict[str, str], references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool
+) -> Cohort:
+    first = runs.iloc[0]
+    headline = _headline(runs)
+    entries = [Entry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
+    comparable = [_agree(protocols.get(run, {}), known) for run in references["run_id"]]
+    references = references[comparable]
+    references = references[references["dataset"] == first["dataset"]].sort_values(["started", "run_id"], na_position="first")
+    return Cohort(
+        index=0,
+        dataset=text(first["dataset"]),
+        budget_images=_whole(text(first[BUDGET])) if BUDGET in runs else None,
+        track=text(first["track"]),
+        entries=tuple(sorted(entries, key=lambda entry: (_rank(entry, headline), entry.name))),
+        references=references.drop_duplicates("variant", keep="last").sort_values("variant"),
+        headline=headline,
+        protocols=dict(sorted(known.items())),
+        why=f"protocol {known.get(headline.key, 'unrecorded')} of {headline.title}" if split else "",
+    )
+
+
+def _headline(runs: pd.DataFrame) -> Card:
+    """The metric that entries are ranked by: classifier-FID, or the first with a better end that was measured."""
+    measured = (key for key in MEASURED if card(key).direction != "none" and not all(map(math.isnan, numbers(runs, key))))
+    return card(next(measured, HEADLINE))
+
+
+def _rank(entry: Entry, headline: Card) -> float:
+    median = entry.summary(headline.key).median
+    if math.isnan(median):
+        return math.inf
+    return -median if headline.direction == "higher" else median
+
+
+def _titles(cohorts: Sequence[Cohort]) -> list[str]:
+    """What tells each cohort from the others; empty for a single one."""
+    if len(cohorts) == 1:
+        return [""]
+    budgets, tracks = ({cohort.budget for cohort in cohorts}, {cohort.track for cohort in cohorts})
+    titles = []
+    for cohort in cohorts:
+        parts = [cohort.dataset, cohort.budget if len(budgets) > 1 else "", cohort.track if len(tracks) > 1 else "", cohort.why]
+        titles.append(", ".join(part for part in parts if part))
+    return titles
+
+
+def _whole(value: str) -> int | None:
+    return int(value) if value.isdigit() else None

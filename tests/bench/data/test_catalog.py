@@ -1,0 +1,58 @@
+"""What can be asked of a dataset by name, and what `auto` means."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from bench.config import DATASETS
+from bench.data import catalog
+from bench.data.fashion_mnist import FASHION_MNIST
+from bench.errors import UserError
+
+
+@pytest.fixture
+def fashion_from(monkeypatch: pytest.MonkeyPatch, cache_folder) -> Iterator[object]:
+    """Give `fashion-mnist` other sources for this test."""
+    catalog.resolve_auto.cache_clear()
+    yield lambda *sources: monkeypatch.setitem(DATASETS._items, "fashion-mnist", replace(FASHION_MNIST, sources=sources))
+    catalog.resolve_auto.cache_clear()
+
+
+def test_digits_are_always_here():
+    assert catalog.available("digits") is None
+    assert "nothing to fetch" in catalog.fetch("digits")
+
+
+def test_a_dataset_that_is_not_here_says_how_to_have_it(fashion_from, source):
+    used: list[str] = []
+    fashion_from(source("net", None, used))
+    assert "ganbench data fetch fashion-mnist" in str(catalog.available("fashion-mnist"))
+    assert used == [], "asking uses no network"
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    for ask in (catalog.available, catalog.fetch):
+        with pytest.raises(UserError, match="did you mean 'fashion-mnist'"):
+            ask("fashion-mnst")
+
+
+def test_auto_falls_back_to_digits_loudly(fashion_from, source, caplog):
+    fashion_from(source("net", None))
+    with caplog.at_level(logging.WARNING):
+        assert catalog.resolve_auto() == "digits"
+    (message,) = [record.message for record in caplog.records]
+    assert "net (it is closed)" in message
+    assert "SUPPORT NO CLAIM" in message
+    assert "\n" not in message
+
+
+def test_auto_takes_fashion_mnist_where_it_can_be_had(made, source, fashion_from, monkeypatch, caplog):
+    monkeypatch.setitem(DATASETS._items, "fashion-mnist", made.build(source("shop", made.contents)))
+    with caplog.at_level(logging.WARNING):
+        assert catalog.resolve_auto() == "fashion-mnist"
+    assert not caplog.records
+    assert catalog.available("fashion-mnist") is None

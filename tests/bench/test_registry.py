@@ -1,0 +1,62 @@
+"""Registries: names, aliases, duplicates, and objects by import path."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.config import VARIANTS
+from bench.errors import UserError
+from bench.registry import Registry
+from bench.spec import Variant
+
+
+@pytest.fixture
+def registry() -> Registry[int]:
+    numbers: Registry[int] = Registry("number", int)
+    numbers.register("one", 1, aliases=("uno",))
+    numbers.register("eleven", 11)
+    return numbers
+
+
+def test_get_by_name_and_alias(registry: Registry[int]) -> None:
+    assert registry.get("one") == registry.get("uno") == 1
+    assert registry.canonical("uno") == "one"
+    assert registry.names() == ["one", "eleven"]
+    assert registry.names("e*") == ["eleven"]
+
+
+@pytest.mark.parametrize("name", ["one", "uno"])
+def test_a_name_that_is_taken_raises(registry: Registry[int], name: str) -> None:
+    with pytest.raises(UserError, match=f"two numbers named '{name}'"):
+        registry.register(name, 2)
+
+
+def test_unknown_names_say_the_nearest(registry: Registry[int]) -> None:
+    with pytest.raises(UserError, match="unknown number 'elevn'; did you mean 'eleven'"):
+        registry.get("elevn")
+    with pytest.raises(UserError, match="unknown number 'zzz'; there is eleven, one, uno"):
+        registry.get("zzz")
+
+
+def test_an_object_by_its_import_path(registry: Registry[int]) -> None:
+    assert registry.get("bench.config:LOG_MARKS") == 100
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no_such_module:X", "cannot be imported"),
+        ("bench.config:NOTHING", "cannot be imported"),
+        ("bench.config:RunConfig", "is a .*, not a number"),
+        (":", "cannot be imported"),
+        ("..:x", "cannot be imported"),
+    ],
+)
+def test_a_wrong_import_path_is_one_line(registry: Registry[int], path: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        registry.get(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_variants_are_found_by_entry_points() -> None:
+    assert isinstance(VARIANTS.get("dcgan"), Variant)

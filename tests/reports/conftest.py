@@ -1,0 +1,25 @@
+"""Results that several tests of the report read."""
+
+from __future__ import annotations
+
+import pytest
+from synthetic_results import QUICK, Made, references, results
+
+from bench.results import Results
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Results like those of the suite `quick`: eight variants, three seeds, every artifact."""
+    runs = [
+        Made(
+            variant=name,
+            seed=seed,
+            fid=fid,
+            columns={"note": "learning rates 5e-4 instead of the published"} if name.startswith("wgan") else {},
+            log_odds=name not in ("wgan", "wgan-gp", "lsgan"),
+        )
+        for name, values in QUICK.items()
+        for seed, fid in enumerate(values)
+    ]
+    return results([*runs, *references()], tmp_path_factory.mktemp("artifacts"))

@@ -1,0 +1,244 @@
+"""Intervals, tests and verdicts against scipy, hand-worked values and simulation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from reports import stats
+from reports.stats import Sample
+
+A = (25.2, 26.1, 28.0)
+B = (31.8, 33.4, 35.0)
+NAN = math.nan
+
+
+def of(*values: float, failures: int = 0, unmeasured: int = 0) -> Sample:
+    return Sample(values=values, failures=failures, unmeasured=unmeasured)
+
+
+def test_statuses_decide_what_counts() -> None:
+    statuses = ["finished", "diverged", "failed", "running", "interrupted", "pruned", "finished", "finished"]
+    found = stats.sample([1.0, 2.0, NAN, 3.0, 4.0, 5.0, NAN, 6.0], statuses)
+    assert found == of(1.0, 6.0, failures=2, unmeasured=1)
+    assert found.n == 4
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1.7976931348623157e308])
+def test_an_infinite_value_is_a_failure(value: float) -> None:
+    assert stats.sample([value], ["finished"]) == of(failures=1)
+
+
+def test_t_interval_equals_scipy() -> None:
+    ours = stats.t_interval(A)
+    theirs = scipy_stats.t.interval(0.95, 2, loc=np.mean(A), scale=scipy_stats.sem(A))
+    assert ours is not None
+    assert (ours.low, ours.high) == pytest.approx(theirs, rel=1e-12)
+
+
+def test_t_interval_by_hand() -> None:
+    # mean 2, sd 1, n 3: the quantile of t with 2 degrees of freedom is 4.30265, so 2 -+ 4.30265 / sqrt(3)
+    ours = stats.t_interval((1.0, 2.0, 3.0))
+    assert ours is not None
+    assert (ours.low, ours.high) == pytest.approx((-0.484138, 4.484138), abs=1e-6)
+
+
+@pytest.mark.parametrize("values", [(), (1.0,), (1.0, 2.0), (5.0, 5.0, 5.0), (0.3, 0.1 + 0.2, 0.3), (0.0, 0.0, 0.0)])
+def test_no_interval_is_invented(values: tuple[float, ...]) -> None:
+    assert stats.t_interval(values) is None
+
+
+def test_summary_of_finished_runs() -> None:
+    found = stats.summarise(of(3.0, 1.0, 2.0), "lower")
+    assert (found.n, found.failures, found.median, found.mean) == (3, 0, 2.0, 2.0)
+    assert found.interval is not None
+
+
+@pytest.mark.parametrize(("direction", "worst"), [("lower", math.inf), ("higher", -math.inf)])
+def test_failures_are_infinitely_bad(direction: stats.Direction, worst: float) -> None:
+    one = stats.summarise(of(1.0, 2.0, failures=1), direction)
+    assert one.median == (2.0 if direction == "lower" else 1.0)
+    assert (one.mean, one.interval) == (worst, None)
+    assert stats.summarise(of(1.0, failures=2), direction).median == worst
+
+
+def test_a_metric_without_a_bad_end_has_no_infinity() -> None:
+    found = stats.summarise(of(0.8, 1.0, failures=1), "none")
+    assert (found.median, found.mean) == pytest.approx((0.9, 0.9))
+
+
+def test_an_empty_sample_says_nothing_and_warns_of_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = stats.summarise(of(), "lower")
+    assert found.n == 0
+    assert math.isnan(found.median)
+    assert math.isnan(found.mean)
+    assert found.interval is None
+
+
+def test_welch_equals_scipy() -> None:
+    rng = np.random.default_rng(3)
+    for n, m in ((3, 3), (3, 7), (10, 4)):
+        x, y = rng.normal(0, 1, n), rng.normal(0.5, 3, m)
+        difference, p, interval = stats.welch(x, y)
+        theirs = scipy_stats.ttest_ind(x, y, equal_var=False)
+        assert difference == pytest.approx(x.mean() - y.mean(), rel=1e-12)
+        assert p == pytest.approx(theirs.pvalue, rel=1e-10)
+        assert (interval.low, interval.high) == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-10)
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, and never falls
+    assert stats.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert stats.holm([]) == []
+
+
+def test_rank_permutation_equals_scipy() -> None:
+    x, y = [1.0, 2.0, 3.0, 7.0], [4.0, 5.0, 6.0, math.inf, math.inf]
+    ranks = scipy_stats.rankdata([*x, *y])
+
+    def statistic(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return a.mean(axis=axis) - b.mean(axis=axis)
+
+    theirs = scipy_stats.permutation_test(
+        (ranks[:4], ranks[4:]), statistic, vectorized=True, n_resamples=np.inf, alternative="two-sided"
+    ).pvalue
+    splits = [abs(sum(chosen) / 4 - 5) >= abs(ranks[:4].mean() - 5) - 1e-12 for chosen in itertools.combinations(ranks, 4)]
+    assert stats.rank_permutation(x, y) == pytest.approx(np.mean(splits))
+    assert stats.rank_permutation(x, y) == pytest.approx(theirs, abs=0.02)  # two-sided as twice the smaller tail
+
+
+def test_rank_permutation_of_three_against_three_cannot_decide() -> None:
+    assert stats.rank_permutation([1, 2, 3], [4, 5, math.inf]) == pytest.approx(0.1)
+
+
+def test_rank_permutation_of_many_runs_is_sampled_and_never_zero() -> None:
+    p = stats.rank_permutation(list(range(15)), [*range(100, 114), math.inf])
+    assert 0 < p < 1e-3
+    assert p == stats.rank_permutation(list(range(15)), [*range(100, 114), math.inf])
+
+
+def test_effect_is_the_ratio_of_geometric_means() -> None:
+    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "lower")
+    expected = math.exp(np.log(B).mean() - np.log(A).mean())
+    theirs = scipy_stats.ttest_ind(np.log(A), np.log(B), equal_var=False)
+    low, high = theirs.confidence_interval()
+    assert pair.test == "Welch on logs"
+    assert pair.ratio == pytest.approx(expected)
+    assert pair.interval is not None
+    assert (pair.interval.low, pair.interval.high) == pytest.approx((math.exp(-high), math.exp(-low)))
+    assert pair.p == pytest.approx(theirs.pvalue)
+    assert (pair.better, pair.verdict, pair.p_better) == ("a", "clearly better", 1.0)
+
+
+def test_higher_is_better_turns_the_ratio() -> None:
+    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "higher")
+    assert pair.better == "b"
+    assert pair.ratio == pytest.approx(math.exp(np.log(A).mean() - np.log(B).mean()))
+    assert pair.interval is not None
+    assert pair.interval.low < pair.ratio < pair.interval.high
+
+
+def test_the_words_depend_on_the_ratio() -> None:
+    close = {"a": of(100.0, 100.1, 100.2), "b": of(105.0, 105.1, 105.2)}
+    (pair,) = stats.compare_all(close, "lower")
+    assert (pair.verdict, pair.better) == ("better", "a")
+    (pair,) = stats.compare_all({"a": of(*A), "b": of(25.0, 27.0, 28.5)}, "lower")
+    assert (pair.verdict, pair.better) == ("no claim", None)
+
+
+def test_holm_counts_only_pairs_that_can_be_tested() -> None:
+    samples = {"a": of(*A), "b": of(*B), "single": of(40.0)}
+    pairs = stats.compare_all(samples, "lower")
+    tested = [pair for pair in pairs if pair.p is not None]
+    assert [(pair.a, pair.b) for pair in tested] == [("a", "b")]
+    assert tested[0].p_holm == tested[0].p
+    assert {pair.reason for pair in pairs if pair.p is None} == {"fewer than 3 seeds"}
+
+
+def test_values_that_are_not_positive_are_compared_raw() -> None:
+    (pair,) = stats.compare_all({"a": of(-0.01, 0.0, 0.01), "b": of(1.0, 1.1, 1.2)}, "lower")
+    theirs = scipy_stats.ttest_ind([-0.01, 0.0, 0.01], [1.0, 1.1, 1.2], equal_var=False)
+    assert (pair.test, pair.ratio, pair.verdict) == ("Welch", None, "better")
+    assert pair.p == pytest.approx(theirs.pvalue)
+
+
+def test_one_scale_for_all_pairs() -> None:
+    pairs = stats.compare_all({"a": of(*A), "b": of(*B), "c": of(-1.0, 0.0, 1.0)}, "lower")
+    assert {pair.test for pair in pairs} == {"Welch"}
+
+
+def test_a_failed_run_is_the_worst_rank() -> None:
+    (pair,) = stats.compare_all({"a": of(*A), "b": of(20.0, 21.0, failures=1)}, "lower")
+    assert pair.test == "rank permutation"
+    assert pair.p_better == pytest.approx(3 / 9)
+    assert pair.ratio is None
+    assert pair.verdict == "no claim"
+
+
+def test_enough_seeds_decide_against_failures() -> None:
+    values = tuple(float(v) for v in range(1, 9))
+    (pair,) = stats.compare_all({"a": of(*values), "b": of(failures=8)}, "lower")
+    assert pair.p == pytest.approx(2 / math.comb(16, 8))
+    assert (pair.verdict, pair.better, pair.p_better) == ("better", "a", 1.0)
+
+
+@pytest.mark.parametrize("failures", [3, 8])
+def test_all_failed_on_both_sides_is_no_claim(failures: int) -> None:
+    (pair,) = stats.compare_all({"a": of(failures=failures), "b": of(failures=failures)}, "lower")
+    assert (pair.p, pair.p_better, pair.verdict) == (1.0, 0.5, "no claim")
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (of(1.0, 2.0), "fewer than 3 seeds"),
+        (of(), "fewer than 3 seeds"),
+        (of(5.0, 5.0, 5.0), "the seeds do not differ"),
+        (of(1.0, 2.0, 3.0, unmeasured=1), "a finished run was not measured"),
+    ],
+)
+def test_no_test_where_there_is_no_ground_for_one(other: Sample, reason: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (pair,) = stats.compare_all({"a": of(*A), "b": other}, "lower")
+    assert (pair.p, pair.p_holm, pair.ratio, pair.better, pair.verdict, pair.reason) == (None, None, None, None, "no claim", reason)
+
+
+def test_a_metric_without_direction_is_not_compared() -> None:
+    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "none")
+    assert (pair.p, pair.verdict, pair.reason) == (None, "no claim", "the metric has no better end")
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_identical_variants_are_rarely_told_apart(seeds: int) -> None:
+    """Any false verdict in at most 5 % of reports: 8 identical variants, seed sd 8 % of the metric."""
+    rng = np.random.default_rng(20)
+    reports = 800
+    false = 0
+    for _ in range(reports):
+        draws = 40 * np.exp(rng.normal(0, 0.08, (8, seeds)))
+        pairs = stats.compare_all({str(i): of(*row) for i, row in enumerate(draws.tolist())}, "lower")
+        false += any(pair.better is not None for pair in pairs)
+    assert 0 < false / reports <= 0.05
+
+
+def test_different_variants_are_told_apart() -> None:
+    """8 variants 15 % apart, seed sd 8 %, 5 seeds: at least 60 % of pairs decided, and rarely the wrong way."""
+    rng = np.random.default_rng(21)
+    decided = wrong = total = 0
+    for _ in range(100):
+        draws = 25 * 1.15 ** np.arange(8)[:, None] * np.exp(rng.normal(0, 0.08, (8, 5)))
+        for pair in stats.compare_all({str(i): of(*row) for i, row in enumerate(draws.tolist())}, "lower"):
+            total += 1
+            decided += pair.better is not None
+            wrong += pair.better == pair.b
+    assert decided / total >= 0.6
+    assert wrong / total <= 0.001

@@ -1,0 +1,183 @@
+"""Synthetic results: frames and artifacts as the tracker would give them, made from a few numbers a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from bench.results import (
+    CURVE_COLUMNS,
+    ENVIRONMENT,
+    EVIDENCE,
+    FINAL_GRID,
+    GRIDS,
+    INTERPOLATION,
+    PROTOCOL_COLUMNS,
+    RUN_COLUMNS,
+    Artifacts,
+    Results,
+)
+
+FID = "quality/fid_classifier"
+MEASURED = (
+    FID,
+    "quality/precision_classifier",
+    "quality/recall_classifier",
+    "modes/classes_covered",
+    "diversity/duplicate_rate",
+    "modes/collapse",
+)
+BUDGET = 150_000
+CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+QUICK: dict[str, tuple[float, ...]] = {
+    "vanilla": (45.2, 48.1, 43.0),
+    "ns-gan": (50.3, 47.9, 53.1),
+    "label-smoothed": (52.0, 50.1, 55.4),
+    "mlp-dropout": (40.1, 41.9, 38.8),
+    "dcgan": (26.1, 28.0, 25.2),
+    "lsgan": (33.4, 31.8, 35.0),
+    "wgan": (36.9, 39.5, 35.8),
+    "wgan-gp": (35.1, 36.6, 33.9),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One synthetic run."""
+
+    variant: str
+    seed: int = 0
+    fid: float = math.nan
+    status: str = "finished"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)  # over RUN_COLUMNS and param: columns
+    protocol: str = "p0"
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    log_odds: bool = True
+
+    @property
+    def run_id(self) -> str:
+        """A stable id."""
+        return str(self.columns.get("run_id", f"{self.variant}-{self.seed}"))
+
+
+def made(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
+    """Finished runs with these values, a seed each."""
+    return [Made(variant=name, seed=seed, fid=fid, columns=columns) for name, values in fids.items() for seed, fid in enumerate(values)]
+
+
+def references(**columns: Any) -> list[Made]:
+    """The two rows for scale."""
+    common = {"kind": "reference", **columns}
+    return [Made(variant="real", fid=0.1, columns=common), Made(variant="untrained", fid=210.0, columns=common)]
+
+
+def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = True) -> Results:
+    """The frames of these runs; with a folder, also artifacts in it."""
+    rows = [_row(run, i) for i, run in enumerate(runs)]
+    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
+    measured = [run for run in runs if run.status == "finished" and not math.isnan(run.fid)]
+    protocols = [(run.run_id, key, f"{run.protocol}-{key}") for run in measured for key in MEASURED]
+    points = [point for run in runs if curves and run.columns.get("kind") != "reference" for point in _curve(run)]
+    roots = {} if folder is None else {run.run_id: str(_artifacts(run, folder / run.run_id)) for run in runs}
+    return Results(
+        uri="sqlite:///test.db",
+        experiments=("test",),
+        runs=frame,
+        curves=pd.DataFrame(points, columns=list(CURVE_COLUMNS)),
+        protocols=pd.DataFrame(protocols, columns=list(PROTOCOL_COLUMNS)),
+        artifacts=Artifacts(None, roots),
+    )
+
+
+def _row(run: Made, index: int) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(RUN_COLUMNS, "")
+    row |= {"run_id": run.run_id, "kind": "run", "suite": "test", "variant": run.variant, "dataset": "fashion-mnist", "seed": run.seed}
+    row |= {
+        "status": run.status,
+        "fingerprint": f"f{index:015d}",
+        "track": "published",
+        "claims": "true",
+        "overrides": '{"recipe.width": 16}',
+    }
+    row |= {"started": pd.Timestamp("2025-01-02", tz="UTC") + pd.Timedelta(minutes=index), "param:budget.images": str(BUDGET)}
+    row |= {"param:seed": str(run.seed), "param:recipe.lr_g": "0.0002"}
+    if run.columns.get("kind") == "reference":
+        row |= {FID: run.fid, "quality/precision_classifier": 0.8, "modes/classes_covered": 10.0}
+    elif run.status == "finished":
+        row |= {FID: run.fid, "quality/precision_classifier": 0.61, "quality/recall_classifier": 0.42, "modes/classes_covered": 10.0}
+        row |= {"diversity/duplicate_rate": 0.002, "modes/collapse": 0.0, "diversity/pairwise_distance": 0.93}
+        row |= {"train/generator_updates": 2344.0, "perf/train_seconds": 31.2, "perf/images_per_second": 4807.0}
+    return row | dict(run.metrics) | dict(run.columns)
+
+
+def _curve(run: Made) -> list[tuple[str, int, float, str, float]]:
+    rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
+    last = BUDGET if run.status == "finished" else BUDGET // 2
+    points: list[tuple[str, int, float, str, float]] = []
+    for images in range(BUDGET // 100, last + 1, BUDGET // 100):
+        wobble = rng.normal(0, 0.05, 4)
+        values = {"train/loss_d": 1.1 + wobble[0], "train/loss_g": 0.9 + wobble[1]}
+        if run.log_odds:
+            values |= {"train/p_real": 0.62 + wobble[2], "train/p_fake": 0.38 + wobble[3]}
+        points += [(run.run_id, images, images / 5000, key, float(value)) for key, value in values.items()]
+    if not math.isnan(run.fid):
+        marks = (1, 2, 3, 4) if run.status == "finished" else (1, 2)
+        points += [(run.run_id, BUDGET * k // 4, 7.5 * k, FID, run.fid * (1 + 3 * (4 - k) / k)) for k in marks]
+    return points
+
+
+def _artifacts(run: Made, folder: Path) -> Path:
+    rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
+    reference = run.columns.get("kind") == "reference"
+    for path in (
+        FINAL_GRID,
+        *([] if reference else [f"{GRIDS}/step_{BUDGET * k // 4:09d}.png" for k in range(5)]),
+        *([] if reference else [INTERPOLATION]),
+    ):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        side = (4, 8) if path == INTERPOLATION else (8, 8)
+        Image.fromarray(_pictures(rng, *side).repeat(2, 0).repeat(2, 1)).save(file)
+    if not reference:
+        share = rng.dirichlet([20.0] * 10)
+        evidence = {
+            "class_names": CLASSES,
+            "class_share": {"generated": list(share), "real": [0.1] * 10},
+            "health": [],
+            "reasons": {},
+            **run.evidence,
+        }
+        (folder / EVIDENCE).write_text(json.dumps(evidence))
+        environment = {
+            "python": "3.11.9",
+            "cpu": "A processor",
+            "cores": 2,
+            "device": "cpu",
+            "torch": "2.14.1",
+            "commit": "0123abc",
+            "dirty": False,
+        }
+        (folder / ENVIRONMENT).write_text(json.dumps(environment))
+    return folder
+
+
+def _pictures(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """A grid of 28 x 28 pictures of soft blobs, uint8."""
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
+    cells = [
+        [
+            np.exp(-(((x - a) / w) ** 2) - ((y - b) / h) ** 2)
+            for a, b, w, h in rng.uniform([-0.2, -0.2, 0.2, 0.3], [0.2, 0.2, 0.8, 0.9], (columns, 4))
+        ]
+        for _ in range(rows)
+    ]
+    return (255 * np.block(cells)).clip(0, 255).astype(np.uint8)

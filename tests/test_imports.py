@@ -1,0 +1,27 @@
+"""What may be imported where: the reading side never loads torch, and importing a package does no work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "ray", "mlflow", "sklearn")
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after a statement."""
+    code = f"import sys; {statement}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("module", ["reports", "bench.cards", "bench.errors", "bench.results", "bench.store", "bench.cli"])
+def test_the_reading_side_loads_no_torch(module):
+    assert loaded_after(f"import {module}") & {"torch", "torchvision", "ray"} == set()
+
+
+@pytest.mark.parametrize("package", ["bench", "variants", "reports"])
+def test_a_package_alone_loads_nothing_heavy(package):
+    assert loaded_after(f"import {package}") & set(HEAVY) == set()

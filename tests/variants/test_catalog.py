@@ -1,0 +1,104 @@
+"""Contract tests: every registered variant, on every dataset that it can take."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from bench.assemble import assemble
+from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
+from bench.evaluate import sample
+from bench.spec import DataShape, Examples
+from bench.train import Trainer, train
+from variants.recipe import GanRecipe
+
+EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
+DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
+CPU = torch.device("cpu")
+
+
+def trainer(name: str, *, seed: int = 0, **settings: object) -> Trainer:
+    config = config_for(name, {"recipe.width": 8, "seed": seed, **settings})
+    networks, objective = assemble(config, DIGITS)
+    data = Examples(data=torch.randint(0, 256, (128, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+    return Trainer(
+        networks=networks, objective=objective, recipe=config.recipe, data=data, seed=seed,
+        budget_images=2 * config.recipe.batch_size * getattr(config.recipe, "k", 1), device=CPU, precision="fp32",
+    )  # fmt: skip
+
+
+@EVERY_VARIANT
+def test_entry_is_complete(name: str) -> None:
+    variant = VARIANTS.get(name)
+    assert variant.name == name
+    assert variant.idea
+    assert variant.paper
+    assert variant.networks in NETWORKS.names()
+    assert name == name.lower()
+
+
+@EVERY_VARIANT
+def test_trains_and_every_weight_moves(name: str) -> None:
+    trained = trainer(name)
+    before = {key: value.clone() for key, value in trained.networks.named_parameters()}
+    last = list(train(trained, []))[-1]
+    assert last.diverged is None
+    still = [key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])]
+    # A Wasserstein loss is a difference of means: a constant added to the critic cancels.
+    allowed = {"discriminator.head.4.bias", "discriminator.head.bias"} if "wasserstein" in str(getattr(trained.recipe, "loss", "")) else set()
+    assert set(still) <= allowed
+    assert all(math.isfinite(value) for value in last.scalars.values())
+
+
+@EVERY_VARIANT
+def test_samples_have_the_data_shape_and_do_not_depend_on_the_batch(name: str) -> None:
+    networks = trainer(name).networks
+    images = sample(networks, n=20, seed=3, batch_size=20, device=CPU)
+    assert images.shape == (20, 1, 8, 8)
+    assert images.dtype == torch.uint8
+    difference = images.int() - sample(networks, n=20, seed=3, batch_size=7, device=CPU).int()
+    assert difference.abs().max() <= 1  # float noise may move a rounding
+    assert not torch.equal(images, sample(networks, n=20, seed=4, batch_size=20, device=CPU))
+
+
+@EVERY_VARIANT
+def test_same_seed_same_weights(name: str) -> None:
+    one, two, other = trainer(name), trainer(name), trainer(name, seed=1)
+    for each in (one, two, other):
+        list(train(each, []))
+    states = [torch.cat([value.flatten().double() for value in each.networks.state_dict().values()]) for each in (one, two, other)]
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize("networks", NETWORKS.names())
+def test_any_loss_on_any_networks(name: str, networks: str) -> None:
+    norm = {"recipe.norm_d": "none"} if getattr(VARIANTS.get(name).recipe, "gp", 0) else {}
+    trained = trainer(name, networks=networks, **norm)
+    assert list(train(trained, []))[-1].diverged is None
+
+
+@pytest.mark.parametrize("dataset", DATASETS.names())
+@EVERY_VARIANT
+def test_builds_for_every_image_dataset(name: str, dataset: str) -> None:
+    assemble(config_for(name, {"recipe.width": 8}), DATASETS.get(dataset).spec)
+
+
+def test_recipes_are_as_published() -> None:
+    def numbers(name: str) -> GanRecipe:
+        recipe = VARIANTS.get(name).recipe
+        assert isinstance(recipe, GanRecipe)
+        return recipe
+
+    assert (numbers("vanilla").loss, numbers("ns-gan").loss) == ("minimax", "non-saturating")
+    assert VARIANTS.get("vanilla").networks == VARIANTS.get("ns-gan").networks == "mlp"
+    smoothed = numbers("label-smoothed")
+    assert (smoothed.real_label, smoothed.z_dim, smoothed.lr_g, smoothed.lr_d, smoothed.init) == (0.9, 64, 1e-4, 1e-4, "kaiming")
+    assert (numbers("mlp-dropout").batch_size, numbers("dcgan").batch_size) == (60, 60)
+    wgan, gp = numbers("wgan"), numbers("wgan-gp")
+    assert (wgan.optimiser, wgan.lr_d, wgan.clip, wgan.k, wgan.norm_d) == ("rmsprop", 5e-5, 0.01, 5, "published")
+    assert (gp.optimiser, gp.lr_d, gp.betas, gp.gp, gp.k, gp.norm_d) == ("adam", 1e-4, (0.0, 0.9), 10.0, 5, "none")
+    assert VARIANTS.canonical("minimax-gan") == "vanilla"
