@@ -11,6 +11,7 @@ from bench import environment, seeding
 from bench.config import DATASETS, VARIANTS, RunConfig
 from bench.errors import UserError
 from bench.evaluate import Evaluator
+from bench.feed import check_batch_size
 from bench.spec import Dataset, DataShape, Networks, Objective, Recipe
 from bench.train import Trainer
 
@@ -60,6 +61,14 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     objective.check(networks)
     _check_players(networks, objective)
     return networks, objective
+
+
+def check(config: RunConfig) -> None:
+    """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
+    dataset = DATASETS.get(config.dataset)
+    assemble(config, dataset.spec)
+    check_batch_size(config.recipe.batch_size, len(dataset.split("train")))
+    Evaluator(dataset, samples=config.evaluation.samples)
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:

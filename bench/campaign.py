@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bench.assemble import check
 from bench.config import DATASETS, RunConfig
 from bench.environment import resolve, source_commit
 from bench.evaluate import Evaluator
@@ -16,7 +17,7 @@ from bench.execute import Job, Update, check_workers, execute
 from bench.references import KINDS, reference_is_there
 from bench.record import RunProgress
 from bench.results import REFERENCES
-from bench.run import Place, RunResult, writable
+from bench.run import Place, RunResult, check_writable
 from bench.suite import PlannedRun, Suite
 from bench.tracking import DONE, Tracker, owner_is_alive
 
@@ -52,12 +53,19 @@ class Outcome:
         return sum(result.status == status for result in self.results)
 
 
-def decide(planned: Sequence[PlannedRun], tracker: Tracker | None) -> list[Decision]:
-    """What each planned run needs, by its fingerprint in the suite's own experiment (None: nothing has run yet)."""
+def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
+    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing."""
+    configs = [resolve(run.config) for run in planned]
+    for config in {config.model_copy(update={"seed": 0}).canonical(): config for config in configs}.values():
+        check(config)
+    return configs
+
+
+def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], tracker: Tracker) -> list[Decision]:
+    """What each planned run needs, by its fingerprint in the suite's own experiment."""
     evaluators: dict[tuple[str, int], Evaluator] = {}
     decisions = []
-    for run in planned:
-        config = resolve(run.config)
+    for run, config in zip(planned, configs, strict=True):
         dataset = DATASETS.get(config.dataset)
         fingerprint = config.fingerprint(data_digest=dataset.digest())
         key = (config.dataset, config.evaluation.samples)
@@ -67,8 +75,8 @@ def decide(planned: Sequence[PlannedRun], tracker: Tracker | None) -> list[Decis
     return decisions
 
 
-def _need(tracker: Tracker | None, fingerprint: str, protocol: str) -> tuple[Need, str, str]:
-    found = tracker.find(fingerprint) if tracker else []
+def _need(tracker: Tracker, fingerprint: str, protocol: str) -> tuple[Need, str, str]:
+    found = tracker.find(fingerprint)
     if not found:
         return "train", "new", ""
     done = [run for run in found if run.data.tags.get("status") in DONE]
@@ -81,7 +89,7 @@ def _need(tracker: Tracker | None, fingerprint: str, protocol: str) -> tuple[Nee
     status = tags.get("status", "")
     if status == "running" and owner_is_alive(tags.get("owner", "")):
         return "busy", f"being trained by {tags['owner']}", newest.info.run_id
-    if status == "running" and tracker:
+    if status == "running":
         tracker.close(newest.info.run_id, "interrupted", "its process is gone")
     return ("resume" if status == "interrupted" else "train"), status, newest.info.run_id
 
@@ -95,9 +103,10 @@ def run_suite(
     """
     threads = max(run.config.threads for run in planned)
     chosen = check_workers(workers, threads)
-    writable(folder)
+    check_writable(folder)
+    configs = resolve_and_check(planned)
     tracker = Tracker(uri, suite.name)
-    decisions = decide(planned, tracker)
+    decisions = decide(planned, configs, tracker)
     todo = [decision for decision in decisions if decision.need in ("train", "resume", "score")]
     references = _reference_jobs(decisions, uri, folder)
     skipped = sum(decision.need == "skip" for decision in decisions)

@@ -14,8 +14,7 @@ class Feed:
     """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
-        if batch_size > len(examples):
-            raise UserError(f"recipe.batch_size: {batch_size} is more than the {len(examples):,} training examples")
+        check_batch_size(batch_size, len(examples))
         self._examples = examples.to(device)
         self._batch_size = batch_size
         self._seed = seed
@@ -48,3 +47,9 @@ class Feed:
             self._order = torch.randperm(len(self._examples), generator=generator).to(self._device)
             self._order_epoch = self.epoch
         return self._order
+
+
+def check_batch_size(batch_size: int, examples: int) -> None:
+    """A batch larger than the data is a UserError."""
+    if batch_size > examples:
+        raise UserError(f"recipe.batch_size: {batch_size} is more than the {examples:,} training examples")

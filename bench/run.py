@@ -142,12 +142,8 @@ def _name(config: RunConfig) -> str:
     return f"{config.variant}-s{config.seed}"
 
 
-def writable(folder: Path) -> Path:
-    """The folder, made if needed; one that cannot be written is a UserError before any training."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"the folder {folder} cannot be written")
-    return folder
+def check_writable(folder: Path) -> None:
+    """Raise a UserError unless the folder, or the one that it would be made in, can be written. Makes nothing."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"the folder {folder} cannot be written" + (f": {there} is no folder" if not there.is_dir() else ""))

@@ -71,14 +71,15 @@ def _answering_client(uri: str) -> MlflowClient:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, OSError, ValueError) as error:
-        raise UserError(f"the tracking store {redacted(uri)} does not answer: {_one_line(error)}") from error
+        raise UserError(f"the tracking store {redacted(uri)} does not answer: {_one_line(error, uri)}") from error
     except Exception as error:  # a database driver's own errors have no common base
-        raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {_one_line(error)}") from error
+        raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {_one_line(error, uri)}") from error
     return client
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _one_line(error: Exception, uri: str) -> str:
+    """The error's text without line breaks, and without the user's name and password that libraries repeat from the URI."""
+    text = " ".join(str(error).replace(uri, redacted(uri)).split())
     return text if len(text) <= 160 else text[:157] + "..."
 
 

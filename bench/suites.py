@@ -36,9 +36,9 @@ SUITES.register(
     Suite(
         name="smoke",
         idea="does everything work: the eight core variants on the embedded digits, seconds a run",
-        entries=_core(8),
+        entries=_core(16),
         datasets=("digits",),
         seeds=(0, 1),
-        settings={"budget.images": 6_000, "evaluation.marks": 1},
+        settings={"budget.images": 30_000, "evaluation.marks": 1},
     ),
 )

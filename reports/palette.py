@@ -11,7 +11,7 @@ INK = "#24292f"
 FAINT = "#8b949e"
 RULE = "#d8dee4"
 PAPER = "#ffffff"
-DARK = {INK: "#e6edf3", FAINT: "#7d8590", RULE: "#30363d", PAPER: "#161b22"}
+DARK = {INK: "#e6edf3", FAINT: "#7d8590", RULE: "#30363d", PAPER: "#13171d"}
 
 # Found by a search that maximises the smallest OKLab distance between any two, as seen normally and, weighted 2.4 times, with
 # deuteranopia and protanopia (Machado et al. 2009), among colours that stand out from both papers. The first ones differ most.

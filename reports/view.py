@@ -198,9 +198,8 @@ def _cohort(
     first = runs.iloc[0]
     headline = _headline(runs)
     entries = [Entry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
-    comparable = [_agree(protocols.get(run, {}), known) for run in references["run_id"]]
-    references = references[comparable]
-    references = references[references["dataset"] == first["dataset"]].sort_values(["started", "run_id"], na_position="first")
+    agreeing = references["run_id"].map(lambda run: _agree(protocols.get(run, {}), known)).astype(bool)
+    references = references[agreeing & (references["dataset"] == first["dataset"])].sort_values(["started", "run_id"], na_position="first")
     return Cohort(
         index=0,
         dataset=text(first["dataset"]),

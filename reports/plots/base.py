@@ -131,7 +131,7 @@ def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: fl
 
 
 def thousands(value: float, _position: float = 0) -> str:
-    """A tick of an axis of images: 0, 50k, 1.5M."""
+    """A number of images, short: 0, 50k, 1.5M."""
     if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M"
-    return f"{value / 1e3:g}k" if abs(value) >= 1e3 else f"{value:g}"
+        return f"{value / 1e6:.4g}M"
+    return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"

@@ -14,7 +14,7 @@ from reports.palette import FAINT, INK, RULE, Style
 from reports.plots.base import FONTS, follow_scheme
 from reports.stats import Sample, Summary
 
-WIDTH, HEIGHT, MARGIN = 165, 22, 8
+WIDTH, HEIGHT, MARGIN = 140, 22, 8
 LABEL = 28  # the room a tick's label takes
 
 

@@ -24,9 +24,12 @@ SHOWN = (
     "quality/recall_classifier",
     "modes/classes_covered",
     "diversity/duplicate_rate",
+    COLLAPSE,
 )
 COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
 WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered")
+LEFT = ("each seed", "runs")
+MEAN = "mean [95\N{NO-BREAK SPACE}%]"
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -55,19 +58,14 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:
     keys = [key for key in (*SHOWN, *COST) if _known(cohort, key)]
-    judged = [COLLAPSE] if _known(cohort, COLLAPSE) else []
     marks, notes = _notes(cohort)
-    scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(cohort.headline.key).values)
-    rows = [_row(entry, cohort, palette, keys, judged, marks.get(entry.name, ""), scale) for entry in cohort.entries]
-    rows += [_reference(row, cohort, keys, judged) for _, row in cohort.references.iterrows()]
     headline = cohort.headline
-    titles = [_title(headline.key), "mean [95 %]", "each seed", "finished", *map(_title, keys), *map(_title, judged)]
-    columns = [
-        Column(title="", align="left"),
-        *(Column(title=title, align="left" if title in ("each seed", "finished") else "right") for title in titles),
-    ]
+    scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
+    rows = [_row(entry, cohort, palette, keys, marks.get(entry.name, ""), scale) for entry in cohort.entries]
+    rows += [_reference(row, cohort, keys) for _, row in cohort.references.iterrows()]
+    titles = [_title(headline.key), MEAN, *LEFT, *map(_title, keys)]
     return Table(
-        columns=tuple(columns),
+        columns=(Column(title="", align="left"), *(Column(title=title, align="left" if title in LEFT else "right") for title in titles)),
         rows=tuple(rows),
         caption=f"{cohort.dataset}, {cohort.budget} each. {headline.title}: median, mean with its 95 % Student-t interval, a dot for each seed.",
         notes=(*notes, *_legend(cohort)),
@@ -75,9 +73,7 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     )
 
 
-def _row(
-    entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], judged: list[str], mark: str, scale: seed_dots.Scale | None
-) -> Row:
+def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.Scale | None) -> Row:
     key = cohort.headline.key
     data, summary = entry.sample(key), entry.summary(key)
     picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
@@ -87,16 +83,14 @@ def _row(
         Cell(text=number(summary.mean), detail=interval(summary.interval)),
         Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None),
         _status_cell(entry),
-        *(Cell(text=_value(key, entry.finished_median(key))) for key in keys),
-        *(_collapse(entry) for _ in judged),
+        *(_collapse(entry) if key == COLLAPSE else Cell(text=_value(key, entry.finished_median(key))) for key in keys),
     ]
     return Row(cells=tuple(cells))
 
 
-def _reference(row: pd.Series, cohort: Cohort, keys: list[str], judged: list[str]) -> Row:
-    values = [_value(key, float(row.get(key, math.nan))) for key in keys]
-    headline = number(float(row.get(cohort.headline.key, math.nan)))
-    texts = [str(row["variant"]), headline, "", "", "", *values, *("" for _ in judged)]
+def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
+    values = ["" if key == COLLAPSE else _value(key, float(row.get(key, math.nan))) for key in keys]
+    texts = [str(row["variant"]), number(float(row.get(cohort.headline.key, math.nan))), "", "", "", *values]
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
@@ -132,7 +126,9 @@ def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
 
 
 def _legend(cohort: Cohort) -> list[str]:
-    lines = ["Other columns are medians over the finished runs. ↓ lower is better, ↑ higher is better; the glossary defines every column."]
+    lines = [
+        "runs: finished of all. Other columns are medians over the finished runs. ↓ lower is better, ↑ higher is better; the glossary defines every column."
+    ]
     samples = [entry.sample(cohort.headline.key) for entry in cohort.entries]
     if any(data.failures for data in samples):
         lines.append("A failed run counts as infinitely bad in median and mean, and there is no interval beside it; a cross marks it.")
@@ -173,7 +169,7 @@ def _plain(cohort: Cohort) -> PlainTable:
     for _, row in cohort.references.iterrows():
         measured = number(float(row.get(headline.key, math.nan)))
         rows.append((str(row["variant"]), measured, "", "reference", *(_value(key, float(row.get(key, math.nan))) for key in keys)))
-    headers = ("variant", _title(headline.key), "mean [95 %]", "runs", *map(_title, keys))
+    headers = ("variant", _title(headline.key), MEAN, "runs", *map(_title, keys))
     title = cohort.title or f"{cohort.dataset}, {cohort.budget} each"
     return PlainTable(title=title, headers=headers, rows=tuple(rows))
 

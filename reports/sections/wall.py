@@ -8,12 +8,11 @@ from bench.results import FINAL_GRID, GRIDS
 from reports.document import Block, Filmstrip, Gallery, Heading, Section, Strip, Tile
 from reports.format import number
 from reports.plots.base import thousands
-from reports.sections.common import any_of, by_cohort, first_seed_with, name_cell, png
-from reports.view import Cohort, View, numbers
+from reports.sections.common import by_cohort, first_seed_with, png
+from reports.view import Cohort, Entry, View, numbers
 
 TITLE = "Samples"
 MARK = re.compile(r"step_(\d+)\.png$")
-MAX_MARKS = 5
 
 
 def build(view: View) -> Section | None:
@@ -23,7 +22,7 @@ def build(view: View) -> Section | None:
 
 
 def _wall(cohort: Cohort, view: View) -> list[Block]:
-    tiles = [tile for entry in cohort.entries if (tile := _tile(entry.name, cohort, view)) is not None]
+    tiles = [tile for entry in cohort.entries if (tile := _tile(entry, cohort, view)) is not None]
     for _, row in cohort.references.iterrows():
         picture = png(view.results, row["run_id"], FINAL_GRID, f"images of the reference {row['variant']}")
         if picture is not None:
@@ -32,50 +31,50 @@ def _wall(cohort: Cohort, view: View) -> list[Block]:
     return [Gallery(id=f"wall-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=240)] if tiles else []
 
 
-def _tile(name: str, cohort: Cohort, view: View) -> Tile | None:
-    entry = next(entry for entry in cohort.entries if entry.name == name)
+def _tile(entry: Entry, cohort: Cohort, view: View) -> Tile | None:
     found = first_seed_with(view.results, entry, FINAL_GRID)
     if found is None:
         return None
     run_id, seed = found
     value = dict(zip(entry.runs["run_id"], numbers(entry.runs, cohort.headline.key), strict=True))[run_id]
-    picture = png(view.results, run_id, FINAL_GRID, f"64 generated images of {name}, seed {seed}")
+    picture = png(view.results, run_id, FINAL_GRID, f"generated images of {entry.name}, seed {seed}")
     detail = f"seed {seed}, {cohort.headline.title} {number(value)}"
-    return None if picture is None else Tile(title=name, colour=name_cell(name, view.palette).colour, picture=picture, detail=detail)
+    return None if picture is None else Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=detail)
 
 
 def _through_training(cohort: Cohort, view: View) -> list[Block]:
-    """A line for each entry, a column for each mark; an entry that stopped early has gaps."""
-    grids: dict[str, dict[int, tuple[str, str]]] = {}
-    for entry in cohort.entries:
-        for run_id in entry.runs["run_id"]:
-            marks = {int(found[1]): (str(run_id), path) for path in view.results.names(run_id, GRIDS) if (found := MARK.search(path))}
-            if marks:
-                grids[entry.name] = marks
-                break
-    columns = _thinned(sorted({images for marks in grids.values() for images in marks}))
-    strips = []
-    for name, marks in grids.items():
-        nearest = [min(marks, key=lambda images, column=column: abs(images - column)) for column in columns]  # type: ignore[misc]
-        pictures = tuple(
-            png(view.results, *marks[images], f"{name} after {images:,} images") if abs(images - column) <= 0.02 * columns[-1] else None
-            for images, column in zip(nearest, columns, strict=True)
-        )
-        if any_of(pictures):
-            strips.append(Strip(title=name, colour=view.palette[name].colour, pictures=pictures))
-    if not strips:
+    """A line for each entry; its k-th picture stands in the k-th column, and the final one in the last.
+
+    Entries reach a mark at slightly different numbers of images (a round is k batches), so a column is headed by their range.
+    """
+    marks = {entry.name: kept for entry in cohort.entries if (kept := _marks(entry, view)) is not None}
+    if not marks:
         return []
-    caption = "The same noise at each mark, in real images shown to the discriminator."
-    titles = tuple(thousands(images) for images in columns)
-    return [Heading(text="Through training"), Filmstrip(id=f"marks-{cohort.index}", caption=caption, columns=titles, strips=tuple(strips))]
+    depth = max(len(found) for _, found in marks.values())
+    reached = [[found[i][0] for _, found in marks.values() if i < len(found)] for i in range(depth)]
+    strips = []
+    for name, (run_id, found) in marks.items():
+        pictures = [png(view.results, run_id, path, f"{name} after {images:,} images") for images, path in found]
+        last = png(view.results, run_id, FINAL_GRID, f"{name} at its end")
+        strips.append(Strip(title=name, colour=view.palette[name].colour, pictures=(*pictures, *[None] * (depth - len(found)), last)))
+    columns = (*(_range(images) for images in reached), "end")
+    caption = "The same noise at each mark, in real images shown to the discriminator; the first seed that has pictures."
+    return [
+        Heading(text="Through training"),
+        Filmstrip(id=f"marks-{cohort.index}", caption=caption, columns=columns, strips=tuple(strips), tile_width=130),
+    ]
 
 
-def _thinned(marks: list[int]) -> list[int]:
-    """At most `MAX_MARKS` of them, evenly, after those within 2 % of one another (k = 1 and k = 5 stop at different rounds) are one."""
-    distinct: list[int] = []
-    for images in marks:
-        if not distinct or images - distinct[-1] > 0.02 * marks[-1]:
-            distinct.append(images)
-    if len(distinct) <= MAX_MARKS:
-        return distinct
-    return [distinct[round(i * (len(distinct) - 1) / (MAX_MARKS - 1))] for i in range(MAX_MARKS)]
+def _marks(entry: Entry, view: View) -> tuple[str, list[tuple[int, str]]] | None:
+    """The first run that has pictures of marks, and for each its images and path, in the order of training."""
+    for run_id in map(str, entry.runs["run_id"]):
+        found = sorted((int(match[1]), path) for path in view.results.names(run_id, GRIDS) if (match := MARK.search(path)))
+        if found:
+            return run_id, found
+    return None
+
+
+def _range(images: list[int]) -> str:
+    """One number where all are within 2 % of each other, else both ends."""
+    low, high = min(images), max(images)
+    return thousands(low) if high <= 1.02 * low else f"{thousands(low)}–{thousands(high)}"

@@ -6,6 +6,8 @@ import pytest
 from synthetic_results import QUICK, Made, references, results
 
 from bench.results import Results
+from reports.build import build
+from reports.document import Document
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +25,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
         for seed, fid in enumerate(values)
     ]
     return results([*runs, *references()], tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture(scope="session")
+def quick_report(quick: Results) -> Document:
+    """The whole report on them."""
+    return build(quick, title="Suite quick")

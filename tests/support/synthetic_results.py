@@ -36,6 +36,7 @@ MEASURED = (
     "modes/collapse",
 )
 BUDGET = 150_000
+MARKS = (3_000, 12_000, 30_000, 67_500, 112_500)  # where a run keeps a grid
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 QUICK: dict[str, tuple[float, ...]] = {
     "vanilla": (45.2, 48.1, 43.0),
@@ -87,7 +88,7 @@ def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = 
     measured = [run for run in runs if run.status == "finished" and not math.isnan(run.fid)]
     protocols = [(run.run_id, key, f"{run.protocol}-{key}") for run in measured for key in MEASURED]
     points = [point for run in runs if curves and run.columns.get("kind") != "reference" for point in _curve(run)]
-    roots = {} if folder is None else {run.run_id: str(_artifacts(run, folder / run.run_id)) for run in runs}
+    roots = {} if folder is None else {run.run_id: str(_artifacts(run, folder / str(i))) for i, run in enumerate(runs)}
     return Results(
         uri="sqlite:///test.db",
         experiments=("test",),
@@ -140,7 +141,7 @@ def _artifacts(run: Made, folder: Path) -> Path:
     reference = run.columns.get("kind") == "reference"
     for path in (
         FINAL_GRID,
-        *([] if reference else [f"{GRIDS}/step_{BUDGET * k // 4:09d}.png" for k in range(5)]),
+        *([] if reference else [f"{GRIDS}/step_{mark:09d}.png" for mark in MARKS]),
         *([] if reference else [INTERPOLATION]),
     ):
         file = folder / path

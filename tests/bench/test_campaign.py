@@ -1,0 +1,146 @@
+"""The execution of suites: nothing is trained twice, nothing depends on the number of workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import small
+
+from bench.campaign import Display
+from bench.errors import UserError
+from bench.execute import Job
+from bench.results import REFERENCES, load
+from bench.run import RunResult
+from bench.tracking import Tracker, owner_is_alive
+
+
+class Notes(Display):
+    """Remembers what ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def end(self, job: Job, result: RunResult) -> None:
+        self.ended.append(f"{job.kind} {result.variant} {result.status}")
+
+
+def test_a_suite_is_done_once_with_its_references(uri: str, tmp_path: Path) -> None:
+    notes = Notes()
+    first = small.execute(uri, tmp_path / "runs", display=notes)
+    assert (first.count("finished"), first.skipped) == (4, 0)
+    assert notes.ended[:2] == ["reference real finished", "reference untrained finished"]
+    before = small.final_values(uri)
+
+    again = Notes()
+    second = small.execute(uri, tmp_path / "runs", display=again)
+    assert (len(second.results), second.skipped, again.ended) == (0, 4, [])
+    third = small.execute(uri, tmp_path / "runs", display=again, seeds=3)
+    assert (third.count("finished"), third.skipped) == (2, 4)
+    after = small.final_values(uri)
+    assert {key: after[key] for key in before} == before
+    assert not any((tmp_path / "runs").glob("*"))
+
+    runs = load(uri, ("small",)).runs
+    assert sorted(runs[runs["kind"] == "reference"]["variant"]) == ["real", "untrained"]
+    assert runs[runs["variant"] == "real"]["quality/fid_classifier"].item() < runs[runs["variant"] == "untrained"]["quality/fid_classifier"].item()
+    parents = Tracker(uri, "small").client.search_runs(Tracker(uri, "small")._experiment_id, filter_string="tags.kind = 'parent'")
+    assert [parent.data.tags["status"] for parent in parents] == ["finished", "finished"]
+
+
+@pytest.mark.slow  # starts Ray
+def test_two_workers_give_the_same_numbers_as_one(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", workers=1)
+    one = small.final_values(uri)
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    outcome = small.execute(other, tmp_path / "other", workers=2)
+    assert outcome.count("finished") == 4
+    assert small.final_values(other) == one
+
+
+def test_without_ray_the_runs_go_one_after_another_and_it_is_said(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setattr("bench.execute.cores", lambda: 2)
+    outcome = small.execute(uri, tmp_path / "runs", workers=2, seeds=1)
+    assert outcome.count("finished") == 2
+    assert "RAY IS NOT INSTALLED" in caplog.text
+
+
+def test_stopping_keeps_what_is_finished_and_the_rest_goes_on(uri: str, tmp_path: Path) -> None:
+    notes = Notes()
+    stopped = small.execute(uri, tmp_path / "runs", display=notes, stop=lambda: len(notes.ended) >= 3)
+    assert stopped.interrupted
+    assert stopped.count("finished") == 1
+    rest = small.execute(uri, tmp_path / "runs")
+    assert (rest.count("finished"), rest.skipped) == (3, 1)
+
+
+def test_a_run_whose_process_is_gone_is_trained_again(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1)
+    expected = small.final_values(uri)
+    tracker = Tracker(uri, "small")
+    fingerprint = load(uri, ("small",)).runs.query("variant == 'dcgan'")["fingerprint"].item()
+    (run,) = tracker.find(fingerprint)
+    tracker.client.set_tag(run.info.run_id, "status", "running")
+    tracker.client.set_tag(run.info.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
+    outcome = small.execute(uri, tmp_path / "runs", seeds=1)
+    assert [result.variant for result in outcome.results] == ["dcgan"]
+    assert outcome.results[0].run_id != run.info.run_id
+    assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
+
+
+def test_a_run_of_a_living_process_is_left_to_it(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    tracker = Tracker(uri, "small")
+    run_id = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item()
+    tracker.client.set_tag(run_id, "status", "running")
+    tracker.client.set_tag(run_id, "owner", f"{__import__('socket').gethostname()}:{os.getpid()}")
+    outcome = small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    assert (len(outcome.results), outcome.busy) == (0, 1)
+
+
+def test_another_protocol_is_measured_again_without_training(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    before = load(uri, ("small",))
+    run_id = before.runs.query("kind == 'run'")["run_id"].item()
+    Tracker(uri, "small").client.set_tag(run_id, "protocol", "an older one")
+    notes = Notes()
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", display=notes)
+    assert notes.ended == ["score dcgan finished"]
+    after = load(uri, ("small",))
+    assert after.runs.query("kind == 'run'")["protocol"].item() == after.read_json(run_id, "protocol.json")["all"]
+    for key in ("quality/fid_classifier", "modes/class_kl"):
+        assert after.runs[key].tolist() == before.runs[key].tolist()
+
+
+def test_a_failed_run_is_tried_once_in_each_execution(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("variants.gan.AdversarialObjective.generator_loss", broken)
+        assert small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan").count("failed") == 1
+    assert small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan").count("finished") == 1
+
+
+def test_too_many_workers_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--workers takes 1 to"):
+        small.execute(f"sqlite:///{tmp_path}/new.db", tmp_path / "runs", workers=10_000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_owner_of_another_machine_is_taken_to_live() -> None:
+    assert owner_is_alive("some-other-machine:1")
+    assert not owner_is_alive("")
+
+
+def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    notes = Notes()
+    other = small.Suite(name="other", idea="another", entries=small.SUITE.entries, datasets=("digits",), settings=small.SUITE.settings)
+    small.execute(uri, tmp_path / "runs", suite=other, seeds=1, only="dcgan", display=notes)
+    assert notes.ended == ["run dcgan finished"]
+    assert len(load(uri, (REFERENCES,)).runs) == 0  # references alone are no results

@@ -1,0 +1,127 @@
+"""The command line as a user meets it: every mistake is one line and exit status 2, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+
+def call(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error) of the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["ganbench", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+        raise SystemExit(0)
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+@pytest.fixture
+def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):  # type: ignore[no-untyped-def]
+    """The command, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return lambda *words: call(*words, monkeypatch=monkeypatch, capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run dcgann", "unknown variant 'dcgann'; did you mean 'dcgan'"),
+        ("run dcgan --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
+        ("run dcgan --dataset digits --set recipe.lrg=1", "unknown path 'recipe.lrg' for dcgan; did you mean"),
+        ("run dcgan --dataset digits --set recipe.lr_g=fast", "recipe.lr_g: "),
+        ("run dcgan --dataset digits --set recipe.lr_g=-1", "recipe.lr_g: Input should be greater than 0, not -1"),
+        ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, not 'recipe.lr_g'"),
+        ("run dcgan --dataset digits --seed -1", "seed: "),
+        ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' here"),
+        ("run dcgan --dataset digits --set networks=resnet", "unknown networks 'resnet'; "),
+        ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; there is least-squares"),
+        ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
+        ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: smoothing is for losses on probabilities"),
+        ("run wgan --dataset digits --set recipe.gp=1 --set recipe.norm_d=none", "recipe.clip: clipping and a gradient penalty exclude each other"),
+        ("run dcgan --dataset digits --set recipe.batch_size=5000", "recipe.batch_size: 5000 is more than the 1,297 training examples"),
+        ("run dcgan --dataset digits --set evaluation.samples=3", "evaluation.samples=3 is too few"),
+        ("run nothing:HERE", "variant 'nothing:HERE' cannot be imported"),
+        ("suite quik", "unknown suite 'quik'; did you mean 'quick'"),
+        ("suite smoke --only nobody", "no variant of the suite 'smoke' matches 'nobody'"),
+        ("suite smoke --seeds 0", "--seeds takes at least 1, not 0"),
+        ("suite smoke --workers 1000", "--workers takes 1 to"),
+        ("report", "no results at sqlite:///"),
+        ("list nonsense", "there is no list of 'nonsense'"),
+        ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(ganbench, tmp_path: Path, words: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = ganbench(*words.split())
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for words in ("run dcgan --dataset digits", "suite smoke", "report"):
+        status, _, err = ganbench(*words.split())
+        assert (status, len(err.strip().splitlines())) == (2, 1)
+        assert "the tracking store http://127.0.0.1:9 does not answer" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_for_runs_that_cannot_be_made(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("in the way")
+    status, _, err = ganbench("run", "dcgan", "--dataset", "digits", "--runs-dir", "file/runs")
+    assert status == 2
+    assert "cannot be written" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("what", ["variants", "datasets", "metrics", "suites", "networks"])
+def test_lists(ganbench, what: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = ganbench("list", what)
+    assert status == 0
+    names = {"variants": "wgan-gp", "datasets": "digits", "metrics": "quality/fid_classifier", "suites": "smoke", "networks": "mlp-dropout"}
+    assert names[what] in out
+
+
+def test_dry_run_shows_the_whole_configuration(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = ganbench("run", "wgan-gp", "--dry-run", "--set", "recipe.k=3")
+    assert status == 0
+    assert json.loads(out)["recipe"]["k"] == 3
+    status, out, _ = ganbench("suite", "quick", "--dry-run")
+    assert status == 0
+    assert "24 runs" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_then_again_then_report(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "recipe.width=8")
+    status, out, _ = ganbench(*words)
+    assert status == 0
+    assert "quality/fid_classifier" in out
+    status, out, _ = ganbench(*words)
+    assert status == 0
+    assert "already finished" in out
+    status, out, _ = ganbench("report", "--suite", "runs")
+    assert status == 0
+    assert "label-smoothed" in out
+    assert (tmp_path / "build/report/runs/index.html").stat().st_size > 10_000
+    assert (tmp_path / "build/report/runs/report.md").exists()
+
+
+def test_help_and_report_import_no_torch() -> None:
+    code = (
+        "import sys, bench.cli, reports.build, bench.results\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(bench.cli.app, ['--help']).exit_code == 0\n"
+        "assert 'torch' not in sys.modules and 'ray' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,129 @@
+"""One run, recorded: what is there afterwards, whatever happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import small
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from bench import results
+from bench.cards import HEADLINE, MEASURED
+from bench.config import load_config
+from bench.errors import UserError
+from bench.record import RunProgress
+from bench.run import run
+from bench.spec import Networks
+
+
+def loaded(uri: str) -> results.Results:
+    return results.load(uri, ("small",))
+
+
+def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> None:
+    seen: list[RunProgress] = []
+    config = small.config()
+    result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
+    assert result.status == "finished"
+    assert set(MEASURED) <= set(result.values)
+
+    found = loaded(uri)
+    (row,) = found.runs.to_dict("records")
+    assert (row["variant"], row["dataset"], row["seed"], row["status"]) == ("label-smoothed", "digits", 0, "finished")
+    assert row["param:recipe.lr_g"] == "0.0001"
+    assert row["claims"] == "false"
+    for key in MEASURED:
+        assert row[key] == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
+
+    artifact = lambda path: found.artifact(result.run_id, path)  # noqa: E731
+    assert load_config(artifact(results.CONFIG).read_text()) == config
+    protocol = found.read_json(result.run_id, results.PROTOCOL)
+    assert set(protocol["metrics"]) == set(MEASURED)
+    assert row["protocol"] == protocol["all"]
+    assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
+    evidence = found.read_json(result.run_id, results.EVIDENCE)
+    assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
+    assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
+    for picture in (results.FINAL_GRID, results.INTERPOLATION):
+        assert Image.open(artifact(picture)).size[0] == 8 * 9 + 1
+    grids = sorted(artifact(results.FINAL_GRID).parent.glob("step_*.png"))
+    assert 1 <= len(grids) <= 5
+
+    curves = found.curves
+    assert set(curves["key"]) >= {"train/loss_d", "train/loss_g", "train/p_real", "train/grad_norm_g", "train/generator_updates", HEADLINE}
+    assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
+    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
+    assert seen[-1].images == 640
+    assert not list((tmp_path / "runs").rglob("state*"))
+
+
+def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
+    values = []
+    for experiment in ("small", "again"):
+        torch.rand(5)
+        result = run(small.config("dcgan"), small.place(uri, tmp_path, experiment))
+        values.append({key: value for key, value in result.values.items() if not key.startswith("perf/")})
+    assert values[0] == values[1]
+
+
+def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
+    weights = []
+    for experiment, marks in (("small", 0), ("again", 5)):
+        result = run(small.config(**{"evaluation.marks": marks}), small.place(uri, tmp_path, experiment))
+        weights.append(load_file(results.load(uri, (experiment,)).artifact(result.run_id, results.WEIGHTS)))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path) -> None:
+    whole = run(small.config("mlp-dropout"), small.place(uri, tmp_path, "whole"))
+    calls = iter(range(10**6))
+    stopped = run(small.config("mlp-dropout"), small.place(uri, tmp_path), stop=lambda: next(calls) >= 5)
+    assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user")
+    assert list(tmp_path.rglob("state.safetensors"))
+
+    resumed = run(small.config("mlp-dropout"), small.place(uri, tmp_path))
+    assert resumed.run_id == stopped.run_id
+    assert resumed.status == "finished"
+    timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
+    assert timeless(resumed.values) == timeless(whole.values)
+    curves = [results.load(uri, (name,)).curves for name in ("small", "whole")]
+    columns = ["images", "key", "value"]
+    kept = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
+    pd.testing.assert_frame_equal(kept[0], kept[1])
+
+
+def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Networks, *_: object) -> None:
+        raise RuntimeError("the generator\nexploded")
+
+    monkeypatch.setattr("variants.gan.GanNetworks.generate", broken)
+    result = run(small.config(), small.place(uri, tmp_path))
+    assert (result.status, result.reason) == ("failed", "RuntimeError: the generator exploded")
+    row = loaded(uri).runs.iloc[0]
+    assert (row["status"], row["reason"]) == ("failed", "RuntimeError: the generator exploded")
+    assert "Traceback" in loaded(uri).artifact(result.run_id, "failure.txt").read_text()
+
+
+def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
+    result = run(small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}), small.place(uri, tmp_path))
+    assert result.status == "diverged"
+    assert " at " in result.reason
+    found = loaded(uri)
+    assert found.runs.iloc[0]["status"] == "diverged"
+    assert len(found.curves) > 0
+    assert HEADLINE not in found.runs.columns
+    health = found.read_json(result.run_id, results.EVIDENCE)["health"]
+    json.dumps(health, allow_nan=False)
+
+
+def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"recipe\.gp"):
+        run(small.config("wgan-gp", **{"recipe.norm_d": "batch"}), small.place(uri, tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(UserError, match="no results of a suite 'small'"):
+        loaded(uri)

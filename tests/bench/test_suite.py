@@ -1,0 +1,69 @@
+"""Suites as tables of runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.config import VARIANTS
+from bench.errors import UserError
+from bench.suite import SUITES, Entry, Suite, plan
+
+PAIR = Suite(
+    name="pair",
+    idea="two",
+    entries=(Entry(variant="dcgan", settings={"recipe.width": 16}, note="narrow"), Entry(variant="minimax-gan")),
+    settings={"budget.images": 1000, "recipe.width": 8},
+)
+
+
+def test_every_variant_has_a_run_before_any_has_two() -> None:
+    runs = plan(PAIR)
+    assert [(run.config.variant, run.config.seed) for run in runs] == [
+        ("dcgan", 0), ("vanilla", 0), ("dcgan", 1), ("vanilla", 1), ("dcgan", 2), ("vanilla", 2),
+    ]  # fmt: skip
+
+
+def test_the_users_settings_go_over_the_entrys_over_the_suites() -> None:
+    dcgan, vanilla = plan(PAIR, seeds=1)
+    assert (dcgan.config.recipe.width, vanilla.config.recipe.width) == (16, 8)
+    assert all(run.config.recipe.width == 4 for run in plan(PAIR, seeds=1, settings={"recipe.width": 4}))
+    assert dcgan.overrides == {"budget.images": 1000, "recipe.width": 16}
+    assert dcgan.note.endswith("narrow")
+
+
+def test_choices_compose() -> None:
+    (run,) = plan(PAIR, only="dc*", seeds=1, dataset="digits", settings={"recipe.k": 2})
+    assert (run.config.variant, run.config.dataset, run.config.recipe.k) == ("dcgan", "digits", 2)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"only": "dcgn"}, "no variant of the suite 'pair' matches 'dcgn'; did you mean 'dcgan'"),
+        ({"seeds": 0}, "--seeds takes at least 1, not 0"),
+        ({"settings": {"recipe.lr": 1}}, "unknown path 'recipe.lr'"),
+    ],
+)
+def test_bad_choices(choice: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan(PAIR, **choice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", SUITES.names())
+def test_ready_suites_can_be_planned(name: str) -> None:
+    suite = SUITES.get(name)
+    runs = plan(suite)
+    assert len(runs) == len(suite.entries) * len(suite.seeds) * len(suite.datasets)
+    assert len({(run.config.budget.images, run.config.evaluation) for run in runs}) == 1
+
+
+def test_quick_is_as_described() -> None:
+    suite = SUITES.get("quick")
+    assert len(suite.entries) == 8
+    assert suite.seeds == (0, 1, 2)
+    for run in plan(suite):
+        assert run.config.budget.images == 150_000
+        assert run.config.recipe.width == (16 if run.config.networks == "dcgan" else 0)
+        faster = run.config.recipe.lr_g != VARIANTS.get(run.config.variant).recipe.lr_g
+        assert faster == run.config.variant.startswith("wgan")
+        assert faster == ("instead of the published" in run.note)

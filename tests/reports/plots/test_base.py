@@ -1,0 +1,64 @@
+"""SVG that is the same for the same data, follows the reader's scheme and keeps its text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+
+import matplotlib as mpl
+import pytest
+
+from reports.palette import DARK, INK, PAPER
+from reports.plots import base
+
+
+def drawn(label: str = "x") -> str:
+    with base.axes(3, 2) as ax:
+        ax.plot([0, 1], [0.123456, 1])
+        ax.set_xlabel(label, parse_math=False)
+        return base.picture(ax, "words").data.decode()
+
+
+def test_the_same_bytes_and_no_date() -> None:
+    assert drawn() == drawn()
+    assert "<metadata>" not in drawn()
+
+
+def test_ink_and_paper_are_variables_with_a_dark_side() -> None:
+    svg = drawn()
+    body = svg.split("</style>", 1)[1]
+    assert INK not in body
+    assert PAPER not in body
+    assert "@media (prefers-color-scheme:dark)" in svg
+    assert DARK[INK] in svg
+
+
+@pytest.mark.parametrize("name", ["a <b> & $c_d$", "0.123456", "猫 👩‍🚀"])
+def test_text_stays_text_to_the_last_digit(name: str) -> None:
+    root = ElementTree.fromstring(drawn(name))
+    assert name in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_settings_are_restored_and_a_users_own_have_no_effect() -> None:
+    usual = drawn()
+    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9}):
+        assert drawn() == usual
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_long_names_are_cut_in_plots() -> None:
+    assert base.plain("x" * 100) == "x" * 27 + "…"
+
+
+@pytest.mark.parametrize("heights", [[5.0], [5.0, 5.0, 5.0], [1.0, 99.0, 98.0, 97.0], [0.0, 0.0, 100.0], [-50.0, 500.0]])
+def test_labels_keep_their_order_their_distance_and_the_plot(heights: list[float]) -> None:
+    placed = base.spaced(heights, gap=10, low=0, high=100)
+    ordered = [y for _, _, y in sorted(zip(heights, range(len(heights)), placed, strict=True))]
+    assert all(b - a >= 10 - 1e-9 for a, b in pairwise(ordered))
+    assert min(placed) >= 0
+    assert max(placed) <= 100
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (500, "500"), (37_500, "37.5k"), (112_512, "112.5k"), (1_500_000, "1.5M")])
+def test_images_on_an_axis(value: float, text: str) -> None:
+    assert base.thousands(value) == text

@@ -1,0 +1,23 @@
+"""The glossary has what occurs, and only that."""
+
+from __future__ import annotations
+
+from synthetic_results import made, results
+
+from bench.cards import CARDS
+from reports.document import Table
+from reports.sections import glossary
+from reports.view import view
+
+
+def test_every_metric_that_occurs_is_explained() -> None:
+    found = results(made({"a": (1.0, 2.0, 3.0)}))
+    section = glossary.build(view(found))
+    assert section is not None
+    (table,) = section.blocks
+    assert isinstance(table, Table)
+    keys = {row.cells[0].detail for row in table.rows}
+    occurring = {key for key in CARDS if key in found.runs and found.runs[key].notna().any()} | (set(found.curves["key"]) & set(CARDS))
+    assert keys == occurring
+    assert "quality/kid_classifier" not in keys
+    assert all(row.cells[3].text for row in table.rows)

@@ -1,0 +1,50 @@
+"""The matrix and the figures of every pair."""
+
+from __future__ import annotations
+
+from synthetic_results import Made, made, results
+
+from reports import stats
+from reports.document import Table
+from reports.format import number
+from reports.sections import pairs
+from reports.view import view
+
+THREE = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
+
+
+def tables(runs: list[Made]) -> list[Table]:
+    section = pairs.build(view(results(runs)))
+    return [] if section is None else [block for block in section.blocks if isinstance(block, Table)]
+
+
+def test_the_matrix_is_the_upper_triangle() -> None:
+    matrix, _ = tables(made(THREE))
+    assert [column.title for column in matrix.columns] == ["row against column", "b", "c"]
+    assert [[cell.text for cell in row.cells] for row in matrix.rows] == [["a", "no claim", "clearly better"], ["b", "", "clearly better"]]
+    assert [cell.tone for cell in matrix.rows[0].cells[1:]] == ["muted", "clearly-better"]
+
+
+def test_the_figures_are_those_of_the_tests() -> None:
+    matrix, figures = tables(made(THREE))
+    expected = stats.compare_all({name: stats.Sample(values=values) for name, values in THREE.items()}, "lower")
+    for row, pair in zip(figures.rows, expected, strict=True):
+        assert pair.ratio is not None
+        assert [cell.text for cell in row.cells[:4]] == [pair.a, pair.b, pair.verdict, number(pair.ratio)]
+    assert matrix.rows[0].cells[2].detail == f"× {number(expected[1].ratio or 0)}"
+
+
+def test_the_winner_is_named_where_it_is_the_column() -> None:
+    """By median a is first, by the test b: the cell must not say that a is better."""
+    comparison = stats.Comparison(a="a", b="b", p=0.01, p_holm=0.01, ratio=0.8, better="b", verdict="clearly better", test="Welch on logs")
+    assert pairs._verdict(comparison).text == "b is clearly better"
+
+
+def test_pairs_without_a_test_say_why() -> None:
+    matrix, _ = tables([*made(THREE), Made(variant="d", fid=30.0)])
+    assert [cell.detail for cell in matrix.rows[0].cells][-1] == "fewer than 3 seeds"
+
+
+def test_no_section_where_nothing_can_be_tested() -> None:
+    assert tables(made({"a": (1.0, 2.0), "b": (3.0, 4.0)})) == []
+    assert tables(made({"a": THREE["a"]})) == []

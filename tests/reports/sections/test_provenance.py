@@ -1,0 +1,79 @@
+"""Protocols, environments, and commands that repeat a run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from synthetic_results import Made, made, results
+
+from bench.results import ENVIRONMENT
+from reports.document import Table, Text
+from reports.sections import provenance
+from reports.view import view
+
+TWO = {"a": (10.0, 11.0), "b": (20.0, 21.0)}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "settings"),
+    [
+        ("", []),
+        ("{}", []),
+        ('{"recipe.width": 16, "budget.images": 150000}', ["budget.images=150000", "recipe.width=16"]),
+        (
+            '{"recipe.betas": [0.5, 0.9], "networks": "dcgan", "precision": "fp32"}',
+            ["networks=dcgan", "precision=fp32", "recipe.betas=[0.5, 0.9]"],
+        ),
+        ("not json", []),
+        ("[1]", []),
+    ],
+)
+def test_commands_are_what_a_shell_takes(overrides: str, settings: list[str]) -> None:
+    words = shlex.split(provenance.command("dcgan", "fashion-mnist", 2, overrides))
+    assert words[:7] == ["ganbench", "run", "dcgan", "--dataset", "fashion-mnist", "--seed", "2"]
+    assert words[7::2] == ["--set"] * len(settings)
+    assert words[8::2] == settings
+
+
+def test_hostile_names_are_quoted() -> None:
+    assert shlex.split(provenance.command("a; rm -rf /", "d", 0, ""))[2] == "a; rm -rf /"
+
+
+def test_every_run_has_its_command() -> None:
+    section = provenance.build(view(results(made(TWO))))
+    assert section is not None
+    runs = [block for block in section.blocks if isinstance(block, Table)][-1]
+    assert len(runs.rows) == 4
+    assert runs.rows[0].cells[-1].text == "ganbench run a --dataset fashion-mnist --seed 0 --set recipe.width=16"
+
+
+def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:
+    found = results(made(TWO), tmp_path)
+    file = tmp_path / "0" / ENVIRONMENT
+    file.write_text(json.dumps({**json.loads(file.read_text()), "torch": "2.15.0", "dirty": True, "commit": None}))
+    section = provenance.build(view(found))
+    assert section is not None
+    table = next(block for block in section.blocks if isinstance(block, Table) and len(block.columns) == 2 and not block.folded)
+    facts = {row.cells[0].text: row.cells[1].text for row in table.rows}
+    assert facts["torch"] == "2.14.1 (3 runs); 2.15.0 (1 run)"
+    assert facts["python"] == "3.11.9"
+    assert facts["dirty"] == "no (3 runs); yes (1 run)"
+    assert facts["commit"] == "0123abc (3 runs); – (1 run)"
+
+
+def test_protocols_have_a_line_a_metric() -> None:
+    section = provenance.build(view(results(made(TWO))))
+    assert section is not None
+    table = next(block for block in section.blocks if isinstance(block, Table) and block.folded.startswith("The protocol"))
+    assert table.rows[0].cells[0].text == "classifier-FID"
+    assert table.rows[0].cells[1].text == "p0-quality/fid_classifier"[:12]
+
+
+def test_superseded_runs_are_counted() -> None:
+    runs = [*made(TWO), Made(variant="a", seed=0, fid=9.0, columns={"run_id": "again"})]
+    section = provenance.build(view(results(runs)))
+    assert section is not None
+    assert section.blocks[-1] == Text(text="1 older run of the same configuration and seed not shown.", tone="note")

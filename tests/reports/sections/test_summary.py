@@ -1,0 +1,102 @@
+"""The summary table: every figure at its place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from synthetic_results import FID, Made, made, references, results
+
+from reports.document import Row, Table
+from reports.sections import summary
+from reports.view import view
+
+TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+
+
+def table_of(runs: list[Made]) -> Table:
+    section = summary.build(view(results(runs)))
+    assert section is not None
+    found = section.blocks[0]
+    assert isinstance(found, Table)
+    return found
+
+
+def by_title(table: Table, row: Row) -> dict[str, str]:
+    return {column.title: cell.text for column, cell in zip(table.columns, row.cells, strict=True)}
+
+
+def test_a_row_by_hand() -> None:
+    table = table_of([*made(TWO), *references()])
+    row = by_title(table, table.rows[0])
+    assert list(row.values()) == [
+        "a", "11.0", "11.0", "10.0 · 11.0 · 12.0", "3/3", "0.610", "0.420", "10", "0.002", "0 of 3", "2,344", "31.2", "4,807",
+    ]  # fmt: skip
+    assert [title.replace("\N{NO-BREAK SPACE}", " ").strip() for title in row] == [
+        "", "classifier-FID ↓", "mean [95 %]", "each seed", "runs", "precision ↑", "recall ↑", "classes covered ↑", "duplicates ↓",
+        "collapse ↓", "G updates", "train seconds ↓", "images/s ↑",
+    ]  # fmt: skip
+    assert table.rows[0].cells[2].detail == "[8.52, 13.5]"
+
+
+def test_references_give_scale_and_nothing_they_lack() -> None:
+    table = table_of([*made(TWO), *references()])
+    real, untrained = table.rows[-2:]
+    assert (real.reference, untrained.reference) == (True, True)
+    assert [cell.text for cell in real.cells] == ["real", "0.100", "", "", "", "0.800", "–", "10", "–", "", "–", "–", "–"]
+    assert untrained.cells[1].text == "210"
+
+
+def test_failures_are_counted_and_infinitely_bad() -> None:
+    runs = [
+        *made(TWO),
+        Made(variant="a", seed=3, status="diverged"),
+        Made(variant="a", seed=4, status="failed"),
+        Made(variant="a", seed=5, status="failed"),
+    ]
+    table = table_of(runs)
+    row = by_title(table, table.rows[1])
+    assert (row[summary.MEAN], row["runs"]) == ("∞", "3/6")
+    assert table.rows[1].cells[1].text == "∞"
+    assert table.rows[1].cells[4].detail == "1 diverged, 2 failed"
+    assert row["each seed"] == "10.0 · 11.0 · 12.0 · failed · failed · failed"
+    assert any("infinitely bad" in note for note in table.notes)
+
+
+def test_two_seeds_have_no_interval() -> None:
+    table = table_of(made({"a": (10.0, 11.0)}))
+    assert table.rows[0].cells[2].detail == ""
+    assert "Under 3 seeds there is no interval and no test." in table.notes
+
+
+def test_equal_notes_share_a_mark() -> None:
+    table = table_of(
+        [*made({"a": TWO["a"]}, note="same"), *made({"b": TWO["b"]}, note="same"), *made({"c": (30.0, 31.0, 32.0)}, note="other")]
+    )
+    assert [row.cells[0].mark for row in table.rows] == ["a", "a", "b"]
+    assert table.notes[:2] == ("(a) a, b: same", "(b) c: other")
+
+
+@pytest.mark.parametrize(
+    ("values", "text"), [((1.0, 0.0, 0.0), "1 of 3"), ((math.nan, 1.0, 1.0), "2 of 2"), ((math.nan,) * 3, "not judged")]
+)
+def test_collapse_counts_what_was_judged(values: tuple[float, ...], text: str) -> None:
+    runs = [replace(run, metrics={"modes/collapse": value}) for run, value in zip(made({"a": TWO["a"]}), values, strict=True)]
+    table = table_of([*runs, *made({"b": TWO["b"]})])
+    assert table.rows[0].cells[-4].text == text
+
+
+def test_a_metric_nobody_has_is_no_column() -> None:
+    runs = [replace(run, metrics={"quality/recall_classifier": math.nan}) for run in made(TWO)]
+    assert not any("recall" in column.title for column in table_of(runs).columns)
+
+
+def test_every_metric_stands_folded() -> None:
+    section = summary.build(view(results([*made(TWO), *references()])))
+    assert section is not None
+    everything = section.blocks[1]
+    assert isinstance(everything, Table)
+    assert everything.folded
+    assert FID in results(made(TWO)).runs
+    assert "pairwise distance" in [column.title.strip("\N{NO-BREAK SPACE}") for column in everything.columns]

@@ -1,0 +1,153 @@
+"""The whole report, from odd results too."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import pytest
+from synthetic_results import Made, made, references, results
+
+from reports.build import SECTIONS, build, summary_tables, write
+from reports.document import Document
+from reports.html import html
+from reports.markdown import markdown
+
+TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+DIGEST = """
+import hashlib, sys
+sys.path[:0] = ["tests/support"]
+from synthetic_results import made, references, results
+from reports.build import build
+from reports.html import html
+print(hashlib.sha256(html(build(results([*made({"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}), *references()]), title="t")).encode()).hexdigest())
+"""
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every piece of text in a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts(getattr(value, field.name))
+
+
+def said(document: Document) -> str:
+    return "\n".join(texts(document))
+
+
+def test_a_full_report_has_every_section(quick_report: Document) -> None:
+    document = quick_report
+    assert len(document.sections) == len(SECTIONS)
+    assert (document.left_out, document.warnings) == ((), ())
+    assert document.sections[0].id == "verdict"
+    assert {fact.label: fact.value for fact in document.facts} == {
+        "data": "fashion-mnist",
+        "budget a run": "150,000 real images",
+        "seeds": "0, 1 and 2",
+        "runs": "24 of 24 finished",
+        "last run": "2025-01-02",
+    }
+
+
+def test_sections_without_data_are_left_out_and_named() -> None:
+    document = build(results(made(TWO), curves=False), title="t")
+    assert document.left_out == ("Samples", "Progress", "Classes", "Training curves", "Interpolation")
+    assert "Left out for want of data: Samples" in html(document)
+
+
+def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
+    document = build(results([*made(TWO), *references()]), title="t")
+    ours = hashlib.sha256(html(document).encode()).hexdigest()
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(root)}
+    theirs = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True, cwd=root, env=environment)
+    assert theirs.stdout.strip() == ours
+
+
+def test_data_that_supports_no_claim_is_said_at_the_top() -> None:
+    document = build(results(made(TWO, dataset="digits", claims="false"), curves=False), title="t")
+    assert document.warnings[0].startswith("digits supports no claim")
+    assert "digits supports no claim" in markdown(document).text
+    assert build(results(made(TWO), curves=False), title="t").warnings == ()
+
+
+def test_a_suite_that_is_still_running_is_said_at_the_top() -> None:
+    document = build(results([*made(TWO), Made(variant="a", seed=3, status="running")], curves=False), title="t")
+    assert document.warnings == ("1 run not ended yet: what follows is not the whole suite.",)
+
+
+def test_two_protocols_are_said_at_the_top() -> None:
+    document = build(
+        results([*made({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in made({"b": TWO["b"]}))], curves=False), title="t"
+    )
+    assert "more than one protocol" in document.warnings[0]
+    assert said(document).count("There is one entry, so nothing to compare it with.") == 2
+
+
+ODD = {
+    "one run": [Made(variant="a", fid=10.0)],
+    "one seed": [Made(variant="a", fid=10.0), Made(variant="b", fid=20.0)],
+    "all failed": [
+        Made(variant=name, seed=seed, status="diverged", columns={"reason": "loss_d is inf"}) for name in "ab" for seed in range(3)
+    ],
+    "no metric": [Made(variant=name, seed=seed) for name in "ab" for seed in range(3)],
+    "a metric missing for some": [*made({"a": TWO["a"]}), *(Made(variant="b", seed=seed) for seed in range(3))],
+    "equal seeds": made({"a": (10.0, 10.0, 10.0), "b": (20.0, 20.0, 20.0)}),
+    "negative": made({"a": (-1.0, 0.0, 1.0), "b": (2.0, 3.0, 4.0)}),
+    "infinite": made({"a": (math.inf, 1.0, 2.0), "b": (3.0, 4.0, 5.0)}),
+    "running": [Made(variant="a", status="running"), Made(variant="b", status="interrupted")],
+    "odd names": made({"$a_b$": TWO["a"], "_b": TWO["b"], "𝛼 👩‍🚀 שלום": (5.0, 6.0, 7.0), "x" * 300: (7.0, 8.0, 9.0)}),
+    "no budget": made(TWO, **{"param:budget.images": math.nan}),
+}
+
+
+DRAWN = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the others would draw much the same
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_results_give_a_report(case: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = results(ODD[case], tmp_path / "artifacts" if case == "odd names" else None, curves=case in DRAWN)
+        document = build(found, title=case)
+        page = write(document, tmp_path / "report").read_text()
+        tables = summary_tables(found)
+    assert "nan" not in said(document).lower().split()
+    assert document.title in page
+    assert all(len(row) == len(table.headers) for table in tables for row in table.rows)
+
+
+@pytest.mark.parametrize("case", ["one run", "one seed", "all failed", "no metric", "equal seeds", "running"])
+def test_no_claim_is_made_without_ground(case: str) -> None:
+    document = build(results(ODD[case], curves=False), title=case)
+    judging = {section.id: "\n".join(texts(section)) for section in document.sections if section.id in ("verdict", "pairs")}
+    assert "better than" not in judging["verdict"]
+    assert not {"better", "clearly better"} & set("\n".join(judging.values()).splitlines())
+
+
+def test_broken_artifacts_are_left_out(tmp_path: Path) -> None:
+    found = results(made(TWO), tmp_path)
+    for file in (*tmp_path.rglob("*.png"), *tmp_path.rglob("*.json")):
+        file.write_bytes(b"{broken")
+    assert {"Samples", "Interpolation", "Classes"} <= set(build(found, title="t").left_out)
+
+
+def test_the_summary_for_a_terminal() -> None:
+    (table,) = summary_tables(results([*made(TWO), Made(variant="a", seed=3, status="diverged"), *references()]))
+    assert table.title == "fashion-mnist, 150,000 real images each"
+    assert table.headers[:4] == ("variant", "classifier-FID\N{NO-BREAK SPACE}↓", "mean [95\N{NO-BREAK SPACE}%]", "runs")
+    assert table.rows[0][:4] == ("a", "11.5", "∞", "3/4 finished, 1 diverged")
+    assert table.rows[1][:4] == ("b", "21.0", "21.0 [18.5, 23.5]", "3/3 finished")
+    assert [row[0] for row in table.rows[2:]] == ["real", "untrained"]

@@ -1,0 +1,47 @@
+"""Numbers and lists as text."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from reports import format as fmt
+from reports.stats import Interval
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234.5, "1,234"),
+        (99.96, "100"),
+        (25.94, "25.9"),
+        (9.996, "10.0"),
+        (3.14159, "3.14"),
+        (0.9996, "1.00"),
+        (0.42, "0.420"),
+        (0.00123, "0.0012"),
+        (0.0, "0"),
+        (-2.5, "−2.50"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_three_significant_digits(value: float, text: str) -> None:
+    assert fmt.number(value) == text
+
+
+def test_the_rest() -> None:
+    assert fmt.count(2343.6) == "2,344"
+    assert fmt.count(math.nan) == "–"
+    assert fmt.interval(Interval(low=1.0, high=2.0)) == "[1.00, 2.00]"
+    assert fmt.interval(None) == ""
+    assert [fmt.p_value(p) for p in (None, 0.0004, 0.0312, 1.0)] == ["–", "< .001", ".031", "1.000"]
+    assert [fmt.listed(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert (fmt.counted(1, "run"), fmt.counted(2, "run"), fmt.counted(2, "entry", "entries")) == ("1 run", "2 runs", "2 entries")
+
+
+def test_control_characters_lose_their_effect() -> None:
+    assert fmt.printable("a\u202eb\x00\n") == "a\ufffdb\ufffd\ufffd"
+    assert fmt.printable("naïve 猫 👩‍🚀") == "naïve 猫 👩‍🚀"

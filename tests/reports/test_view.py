@@ -1,0 +1,94 @@
+"""What is compared with what."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from synthetic_results import FID, Made, made, references, results
+
+from bench.errors import UserError
+from reports.view import view
+
+TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+
+
+def test_no_runs_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"there are no runs to report on in 'test' at sqlite:///test.db"):
+        view(results([]))
+    with pytest.raises(UserError, match="no runs"):
+        view(results(references()))
+
+
+def test_one_cohort_ranked_by_median() -> None:
+    prepared = view(results([*made({"b": (1.0, 30.0, 31.0), "a": (10.0, 11.0, 12.0)}), *references()]))
+    (cohort,) = prepared.cohorts
+    assert [entry.name for entry in cohort.entries] == ["a", "b"]
+    assert (cohort.title, cohort.budget, cohort.headline.key) == ("", "150,000 real images", FID)
+    assert list(cohort.references["variant"]) == ["real", "untrained"]
+    assert list(cohort.entries[0].runs["seed"]) == [0, 1, 2]
+
+
+def test_failed_and_unmeasured_entries_come_last() -> None:
+    runs = [*made(TWO), Made(variant="_failed", status="diverged"), Made(variant="_nan", fid=math.nan)]
+    (cohort,) = view(results(runs)).cohorts
+    assert [entry.name for entry in cohort.entries] == ["a", "b", "_failed", "_nan"]
+
+
+def test_datasets_budgets_and_tracks_are_cohorts() -> None:
+    runs = made(TWO)
+    other = [replace(run, columns={"run_id": f"m-{run.run_id}", "dataset": "mnist"}) for run in runs]
+    longer = [replace(run, columns={"run_id": f"l-{run.run_id}", "param:budget.images": "300000"}) for run in runs]
+    prepared = view(results([*runs, *other, *longer, *references()]))
+    assert [cohort.title for cohort in prepared.cohorts] == [
+        "fashion-mnist, 150,000 real images",
+        "fashion-mnist, 300,000 real images",
+        "mnist, 150,000 real images",
+    ]
+    assert [len(cohort.references) for cohort in prepared.cohorts] == [2, 2, 0]
+
+
+def test_two_protocols_never_share_a_cohort() -> None:
+    old, new = made({"a": TWO["a"]}), [replace(run, protocol="p1") for run in made({"b": TWO["b"]})]
+    prepared = view(results([*old, *new, *references()]))
+    assert [[entry.name for entry in cohort.entries] for cohort in prepared.cohorts] == [["a"], ["b"]]
+    assert [len(cohort.references) for cohort in prepared.cohorts] == [2, 0]
+    assert all("protocol" in cohort.why for cohort in prepared.cohorts)
+
+
+def test_a_run_without_any_protocol_counts_under_each() -> None:
+    runs = [
+        *made({"a": TWO["a"]}),
+        *(replace(run, protocol="p1") for run in made({"b": TWO["b"]})),
+        Made(variant="a", seed=3, status="failed"),
+    ]
+    first, second = view(results(runs)).cohorts
+    assert [entry.sample(FID).failures for entry in first.entries] == [1]
+    assert [(entry.name, entry.sample(FID).failures) for entry in second.entries] == [("b", 0), ("a", 1)]
+
+
+def test_two_configurations_of_a_variant_are_two_entries() -> None:
+    fast = [replace(run, columns={"run_id": f"f-{run.run_id}", "param:recipe.lr_g": "0.0005"}) for run in made({"a": (5.0, 6.0, 7.0)})]
+    (cohort,) = view(results([*made(TWO), *fast])).cohorts
+    assert [entry.name for entry in cohort.entries] == ["a (lr_g=0.0005)", "a (lr_g=0.0002)", "b"]
+    assert [entry.sample(FID).n for entry in cohort.entries] == [3, 3, 3]
+
+
+def test_how_it_was_measured_is_no_configuration() -> None:
+    runs = [replace(run, columns={"param:evaluation.batch_size": str(run.seed)}) for run in made(TWO)]
+    assert [entry.name for entry in view(results(runs)).cohorts[0].entries] == ["a", "b"]
+
+
+def test_of_runs_with_one_seed_the_newest_that_ended_counts() -> None:
+    runs = made({"a": (10.0,)})
+    again = replace(runs[0], fid=12.0, columns={"run_id": "newer"})
+    waiting = replace(runs[0], fid=math.nan, status="running", columns={"run_id": "newest"})
+    prepared = view(results([*runs, again, waiting]))
+    assert list(prepared.runs["run_id"]) == ["newer"]
+    assert prepared.superseded == 2
+
+
+def test_another_metric_ranks_where_the_headline_is_missing() -> None:
+    runs = [replace(run, fid=math.nan) for run in made(TWO)]
+    assert view(results(runs)).cohorts[0].headline.key == "quality/precision_classifier"

@@ -1,0 +1,47 @@
+"""Runs and suites that take a second: two variants on the embedded digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.campaign import Display, Outcome, run_suite
+from bench.config import RunConfig, config_for
+from bench.run import Place
+from bench.suite import Entry, Suite, plan
+from bench.train import never
+
+SETTINGS = {"dataset": "digits", "device": "cpu", "precision": "fp32", "budget.images": 640, "evaluation.marks": 1, "recipe.width": 8}
+SUITE = Suite(
+    name="small",
+    idea="two variants, two seeds, a second each",
+    entries=(Entry(variant="label-smoothed"), Entry(variant="dcgan", settings={"recipe.lr_g": 1e-3}, note="a faster G")),
+    datasets=("digits",),
+    seeds=(0, 1),
+    settings={path: value for path, value in SETTINGS.items() if path != "dataset"},
+)
+
+
+def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
+    """A resolved configuration of a second."""
+    return config_for(variant, {**SETTINGS, **settings})
+
+
+def place(uri: str, folder: Path, experiment: str = "small") -> Place:
+    """Where a test's run is recorded."""
+    return Place(uri=uri, experiment=experiment, folder=str(folder), suite=experiment)
+
+
+def execute(uri: str, folder: Path, *, suite: Suite = SUITE, workers: int = 1, stop: Any = never, display: Display | None = None, **choice: Any) -> Outcome:
+    """Do what is missing of the small suite."""
+    return run_suite(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, stop=stop, display=display or Display())
+
+
+def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:
+    """The final metrics of each (variant, seed) that do not depend on time."""
+    from bench.results import load
+
+    runs = load(uri, (experiment,)).runs
+    runs = runs[runs["kind"] == "run"]
+    keys = [key for key in runs.columns if key.split("/")[0] in ("quality", "diversity", "modes", "train")]
+    return {(row["variant"], row["seed"]): {key: row[key] for key in keys} for row in runs.to_dict("records")}
