@@ -106,4 +106,6 @@ def _check_players(networks: Networks, objective: Objective) -> None:
     moved = {id(p) for player in objective.players for name in player.modules for p in networks.get_submodule(name).parameters()}
     orphans = [name for name, parameter in networks.named_parameters() if id(parameter) not in moved]
     if orphans:
-        raise UserError(f"no player of {type(objective).__name__} moves {orphans[0]}" + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else ""))
+        raise UserError(
+            f"no player of {type(objective).__name__} moves {orphans[0]}" + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else "")
+        )

@@ -14,8 +14,8 @@ from bench.config import DATASETS, RunConfig
 from bench.environment import resolve, source_commit
 from bench.evaluate import Evaluator
 from bench.execute import Job, Update, check_workers, execute
-from bench.references import KINDS, reference_is_there
 from bench.record import RunProgress
+from bench.references import KINDS, reference_is_there
 from bench.results import REFERENCES
 from bench.run import Place, RunResult, check_writable
 from bench.suite import PlannedRun, Suite
@@ -157,7 +157,15 @@ def _reference_jobs(decisions: Sequence[Decision], uri: str, folder: Path) -> li
         for kind in KINDS:
             if not reference_is_there(uri, kind, evaluator):
                 arguments = {"kind": kind, "dataset_name": dataset, "samples": samples, "uri": uri}
-                jobs.append(Job(name=f"reference row: {kind}", kind="reference", key=f"{REFERENCES}-{kind}-{dataset}", arguments=arguments, folder=str(folder)))
+                jobs.append(
+                    Job(
+                        name=f"reference row: {kind}",
+                        kind="reference",
+                        key=f"{REFERENCES}-{kind}-{dataset}",
+                        arguments=arguments,
+                        folder=str(folder),
+                    )
+                )
     return jobs
 
 
@@ -175,4 +183,9 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
 def _parent_tags(suite: Suite) -> dict[str, str]:
     commit, dirty = source_commit()
     settings = json.dumps(dict(suite.settings), sort_keys=True)
-    return {"suite": suite.name, "idea": suite.idea, "settings": settings, "commit": f"{commit or 'unknown'}{' (changed)' if dirty else ''}"}
+    return {
+        "suite": suite.name,
+        "idea": suite.idea,
+        "settings": settings,
+        "commit": f"{commit or 'unknown'}{' (changed)' if dirty else ''}",
+    }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bench.cards import CARDS
 
-Rows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]  # title, columns, rows
+Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns, rows
 
 
 def variants() -> Rows:
@@ -43,7 +43,14 @@ def suites() -> Rows:
     from bench.suite import SUITES
 
     rows = [
-        (name, suite.idea, str(len(suite.entries)), str(len(suite.seeds)), ", ".join(suite.datasets), f"{suite.settings.get('budget.images', 0):,}")
+        (
+            name,
+            suite.idea,
+            str(len(suite.entries)),
+            str(len(suite.seeds)),
+            ", ".join(suite.datasets),
+            f"{suite.settings.get('budget.images', 0):,}",
+        )
         for name, suite in SUITES
     ]
     return "suites", ("name", "idea", "variants", "seeds", "data", "images a run"), rows

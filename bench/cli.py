@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +17,7 @@ from rich.table import Table
 from bench.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from bench.campaign import Decision, Outcome
-    from bench.run import RunResult
+    from bench.campaign import Outcome
 
 app = typer.Typer(
     help="A GAN benchmark suite whose numbers can be trusted.",
@@ -36,7 +34,10 @@ console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
 
 RUNS = "runs"  # the experiment of `ganbench run`
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable."),
+]
 Folder = Annotated[Path, typer.Option("--runs-dir", help="Where unfinished runs keep their checkpoints.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 What = Literal["variants", "datasets", "metrics", "suites", "networks"]
@@ -44,7 +45,9 @@ What = Literal["variants", "datasets", "metrics", "suites", "networks"]
 
 def main() -> None:
     """Run the command line: a UserError is one line and exit status 2, Ctrl-C is 130."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)])
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)]
+    )
     try:
         app()
     except UserError as error:
@@ -115,14 +118,20 @@ def suite(
         return
     outcome = _executed(chosen, planned, folder, workers=workers, run_suite=run_suite)
     trained = len(outcome.results)
-    counts = ", ".join(f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status)))
-    console.print(f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already", highlight=False)
+    counts = ", ".join(
+        f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
+    )
+    console.print(
+        f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already", highlight=False
+    )
     _exit_by(outcome)
 
 
 @app.command()
 def report(
-    suite: Annotated[list[str] | None, typer.Option(help="A suite (MLflow experiment). Repeatable; all that are there unless given.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="A suite (MLflow experiment). Repeatable; all that are there unless given.")
+    ] = None,
     runs: Annotated[list[str] | None, typer.Option(help="A run id. Repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; build/report/<suite> unless given.")] = None,
 ) -> None:
@@ -155,7 +164,9 @@ def doctor() -> None:
     from bench.doctor import doctor as examine
 
     checks = examine()
-    _print_table("doctor", ("", "what", "found", "advice"), [("ok" if check.ok else "--", check.name, check.found, check.advice) for check in checks])
+    _print_table(
+        "doctor", ("", "what", "found", "advice"), [("ok" if check.ok else "--", check.name, check.found, check.advice) for check in checks]
+    )
 
 
 def _settings(texts: list[str] | None) -> dict[str, Any]:
@@ -172,7 +183,9 @@ def _executed(suite: Any, planned: Any, folder: Path, *, workers: int | None, ru
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            outcome: Outcome = run_suite(suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, stop=stop, display=display)
+            outcome: Outcome = run_suite(
+                suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, stop=stop, display=display
+            )
             return outcome
     finally:
         display.stop()
@@ -188,7 +201,14 @@ def _exit_by(outcome: Outcome) -> None:
 
 def _print_plan(planned: Any) -> None:
     rows = [
-        (run.config.variant, run.config.networks, run.config.dataset, str(run.config.seed), f"{run.config.budget.images:,}", _short(run.overrides))
+        (
+            run.config.variant,
+            run.config.networks,
+            run.config.dataset,
+            str(run.config.seed),
+            f"{run.config.budget.images:,}",
+            _short(run.overrides),
+        )
         for run in planned
     ]
     _print_table(f"{len(rows)} runs", ("variant", "networks", "dataset", "seed", "images", "differs from its recipe"), rows)

@@ -42,7 +42,9 @@ class Budget(_Section):
 class Evaluation(_Section):
     """How to measure. Not part of a run's identity: other settings measure the same training."""
 
-    marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(3, description="evaluations between the start and the end: classifier-FID alone")
+    marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
+        3, description="evaluations between the start and the end: classifier-FID alone"
+    )
     samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number")
 
@@ -59,7 +61,9 @@ class RunConfig(_Section):
     evaluation: Evaluation = Evaluation()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
-    threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="torch threads on the CPU; changes the bits, so it is part of the identity")
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="torch threads on the CPU; changes the bits, so it is part of the identity"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -19,7 +19,14 @@ class BarDisplay(Display):
     """An overall bar with the time left, and a bar for each running job."""
 
     def __init__(self, console: Console) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self._overall = Progress(*columns, console=console, transient=True, speed_estimate_period=120)
         self._total: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}

@@ -96,7 +96,9 @@ def _start_ray(workers: int) -> Any | None:
     try:
         import ray
     except ImportError:
-        log.warning("RAY IS NOT INSTALLED: the runs go one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores.")
+        log.warning(
+            "RAY IS NOT INSTALLED: the runs go one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores."
+        )
         return None
     try:
         ray.init(
@@ -112,7 +114,8 @@ def _start_ray(workers: int) -> Any | None:
 def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bool], update: Update) -> Iterator[tuple[Job, RunResult]]:
     stop_file = Path(jobs[0].folder) / f"stop-{os.getpid()}"
     task = ray.remote(num_cpus=1, max_retries=0)(_work)
-    waiting, running = list(jobs), {}
+    waiting = list(jobs)
+    running: dict[Any, Job] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers and not stop():

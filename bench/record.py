@@ -38,7 +38,6 @@ def ignore(progress: RunProgress) -> None:
     """Watch nothing."""
 
 
-
 class Recorder:
     """What happens at the marks of a run: points, pictures, measurements; and what a resumed run must remember of them."""
 
@@ -59,12 +58,16 @@ class Recorder:
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
-        if not progress.diverged and self._crossed(self._evaluations, progress.images) and progress.images < self._work.config.budget.images:
+        if (
+            not progress.diverged
+            and self._crossed(self._evaluations, progress.images)
+            and progress.images < self._work.config.budget.images
+        ):
             self._measured = dict(self._measure(self._work.evaluator.curve).values)
             values |= self._measured
         self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
         if not progress.diverged and self._crossed(self._pictures, progress.images):
-            self._log.bytes(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
+            self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
         self._watch(
             RunProgress(
                 images=progress.images,
@@ -95,16 +98,19 @@ class Recorder:
         """The end of a run: final values (none if it diverged), evidence, weights, last pictures."""
         work, trainer = self._work, self._work.trainer
         log_odds = trainer.objective.logits_are_log_odds
-        health = [{"flag": flag.flag, "since_images": flag.since_images, "message": flag.message} for flag in flags(self._history, log_odds=log_odds)]
+        health = [
+            {"flag": flag.flag, "since_images": flag.since_images, "message": flag.message}
+            for flag in flags(self._history, log_odds=log_odds)
+        ]
         evidence: dict[str, Any] = {"health": health, "logits_are_log_odds": log_odds}
         values: dict[str, float] = {}
         if measurement is not None:
             values |= measurement.values
             evidence |= {**measurement.evidence, "reasons": dict(measurement.reasons)}
-            self._log.bytes(results.WEIGHTS, checkpoint.weights_bytes(trainer.scored))
+            self._log.artifact(results.WEIGHTS, checkpoint.weights_bytes(trainer.scored))
             if work.dataset.spec.kind == "image":
-                self._log.bytes(results.FINAL_GRID, self.grid())
-                self._log.bytes(results.INTERPOLATION, self.interpolation())
+                self._log.artifact(results.FINAL_GRID, self.grid())
+                self._log.artifact(results.INTERPOLATION, self.interpolation())
         self._log.json(results.EVIDENCE, evidence)
         values |= {
             "perf/train_seconds": trainer.train_seconds,

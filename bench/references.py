@@ -44,7 +44,7 @@ def measure_reference(kind: str, dataset_name: str, samples: int, uri: str) -> R
     log = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
     log.json(results.PROTOCOL, {"metrics": evaluator.protocol(), "all": evaluator.protocol_hash})
     log.json(results.EVIDENCE, {**measurement.evidence, "reasons": dict(measurement.reasons)})
-    log.bytes(results.FINAL_GRID, grid)
+    log.artifact(results.FINAL_GRID, grid)
     log.points({**measurement.values, "perf/evaluate_seconds": seconds}, images=0, train_seconds=0.0)
     log.finish("finished")
     return RunResult(run_id=log.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=measurement.values)

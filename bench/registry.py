@@ -69,7 +69,7 @@ class Registry(Generic[T]):
             raise UserError(f"{self.kind} {path!r} cannot be imported: {' '.join(str(error).split())}") from error
         if self._type is not None and not isinstance(item, self._type):
             raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
-        return item  # type: ignore[no-any-return]
+        return item
 
     def canonical(self, name: str) -> str:
         """The registered name behind an alias; `module:OBJECT` stays as it is. Unknown names raise."""

@@ -30,9 +30,24 @@ log = logging.getLogger(__name__)
 
 # kind: run | reference | parent; status: finished | diverged | pruned | interrupted | failed | running
 RUN_COLUMNS: dict[str, str] = {
-    "run_id": "str", "kind": "str", "suite": "str", "variant": "str", "idea": "str", "paper": "str", "dataset": "str",
-    "seed": "int", "status": "str", "reason": "str", "fingerprint": "str", "protocol": "str", "track": "str",
-    "note": "str", "overrides": "str", "claims": "str", "device": "str", "started": "datetime",
+    "run_id": "str",
+    "kind": "str",
+    "suite": "str",
+    "variant": "str",
+    "idea": "str",
+    "paper": "str",
+    "dataset": "str",
+    "seed": "int",
+    "status": "str",
+    "reason": "str",
+    "fingerprint": "str",
+    "protocol": "str",
+    "track": "str",
+    "note": "str",
+    "overrides": "str",
+    "claims": "str",
+    "device": "str",
+    "started": "datetime",
 }
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
@@ -140,7 +155,7 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     from bench.store import connect
 
     client = connect(uri)
-    found = [client.get_run(run_id) for run_id in run_ids] if run_ids else _runs_of(client, _experiments(client, experiments))
+    found = [_run(client, run_id) for run_id in run_ids] if run_ids else _runs_of(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
     references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
@@ -165,6 +180,15 @@ def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False)
             there = [other for other in known if other not in (REFERENCES, "Default")]
             raise UserError(f"no results of a suite {name!r}" + (nearest(name, there) or ": the store has none at all"))
     return [known[name] for name in names if name in known]
+
+
+def _run(client: Any, run_id: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise UserError(f"there is no run {run_id!r} in the store") from error
 
 
 def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:

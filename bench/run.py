@@ -73,7 +73,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
             status, reason, values = "interrupted", "stopped by the user", {}
         except Exception as error:
             log.exception("%s failed", _name(config))
-            log_.bytes("failure.txt", traceback.format_exc().encode())
+            log_.artifact("failure.txt", traceback.format_exc().encode())
             status, reason, values = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", {}
         log_.finish(status, reason)
     return RunResult(
@@ -106,14 +106,16 @@ def _open_log(work: Work, place: Place) -> RunLog:
     log_ = tracker.resume_run(work.fingerprint, parent=place.parent) if saved.exists() else None
     if log_ is None:
         log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent)
-    log_.bytes(results.CONFIG, config.canonical().encode())
+    log_.artifact(results.CONFIG, config.canonical().encode())
     log_.json(results.PROTOCOL, {"metrics": work.evaluator.protocol(), "all": work.evaluator.protocol_hash})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
     return log_
 
 
-def _train_and_measure(work: Work, log_: RunLog, folder: Path, stop: Callable[[], bool], watch: Watch) -> tuple[str, str, Mapping[str, float]]:
+def _train_and_measure(
+    work: Work, log_: RunLog, folder: Path, stop: Callable[[], bool], watch: Watch
+) -> tuple[str, str, Mapping[str, float]]:
     """(status, reason, final values) of the run."""
     saved = _checkpoint_path(work, folder)
     recorder = Recorder(work, log_, watch)

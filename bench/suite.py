@@ -55,7 +55,9 @@ def plan(
     """
     entries = [entry for entry in suite.entries if fnmatch.fnmatchcase(VARIANTS.canonical(entry.variant), only)]
     if not entries:
-        raise UserError(f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries]))
+        raise UserError(
+            f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries])
+        )
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds takes at least 1, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
@@ -70,8 +72,9 @@ def plan(
 def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
     overrides = {**suite.settings, **entry.settings, **settings}
     config = config_for(entry.variant, {**overrides, "dataset": dataset, "seed": seed})
-    return PlannedRun(config=config, note=_note(entry), overrides={path: value for path, value in overrides.items() if path not in ("dataset", "seed")})
-
+    return PlannedRun(
+        config=config, note=_note(entry), overrides={path: value for path, value in overrides.items() if path not in ("dataset", "seed")}
+    )
 
 
 def _note(entry: Entry) -> str:

@@ -159,9 +159,9 @@ class RunLog:
 
     def json(self, path: str, value: Mapping[str, Any]) -> None:
         """A JSON artifact with sorted keys."""
-        self.bytes(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode())
+        self.artifact(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode())
 
-    def bytes(self, path: str, content: bytes) -> None:
+    def artifact(self, path: str, content: bytes) -> None:
         """An artifact of these bytes."""
         started = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
@@ -184,7 +184,7 @@ class RunLog:
     def finish(self, status: str, reason: str = "") -> None:
         """Send the rest, store the curve, and close the run with its status."""
         self.flush()
-        self.bytes(results.CURVES, self._curve())
+        self.artifact(results.CURVES, self._curve())
         self.tag(status=status, reason=reason[:4000])
         self._client.set_terminated(self.run_id, MLFLOW_STATUS[status])
 

@@ -124,7 +124,7 @@ class Trainer:
             terms = side.player.loss(self.networks, batch, step)
         loss = terms.loss.float().mean()
         side.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if measure_gradients:
             gradients = [parameter.grad for parameter in side.parameters if parameter.grad is not None]
             self._gradient_norms[side.player.name] = torch.nn.utils.get_total_norm(gradients)

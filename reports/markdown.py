@@ -41,7 +41,7 @@ def escape(text: str) -> str:
     """Text that markdown shows as it is, on one line."""
     line = " ".join(text.split())
     line = re.sub(r"([\\`*_{}\[\]<>#|~$&!])", r"\\\1", line)
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", lambda start: _defused(start[1]), line)
+    return re.sub(r"^([-+=]|\d+(?=[.)](?: |$)))", lambda start: _defused(start[1]), line)
 
 
 def _defused(start: str) -> str:

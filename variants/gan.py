@@ -81,7 +81,9 @@ class AdversarialObjective(Objective):
         """Refuse a per-sample penalty on a discriminator whose batch norm couples the samples."""
         super().check(networks)
         if self.recipe.gp and gan(networks).batch_coupled:
-            raise UserError("recipe.gp: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none")
+            raise UserError(
+                "recipe.gp: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
+            )
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """The loss of d on fresh fakes, which need no graph here."""

@@ -56,7 +56,11 @@ def _through_training(cohort: Cohort, view: View) -> list[Block]:
     for name, (run_id, found) in marks.items():
         pictures = [png(view.results, run_id, path, f"{name} after {images:,} images") for images, path in found]
         last = png(view.results, run_id, FINAL_GRID, f"{name} at its end")
-        strips.append(Strip(title=name, colour=view.palette[name].colour, pictures=(*pictures, *[None] * (depth - len(found)), last)))
+        if any(picture is not None for picture in (*pictures, last)):
+            frames = (*pictures, *[None] * (depth - len(found)), last)
+            strips.append(Strip(title=name, colour=view.palette[name].colour, pictures=frames))
+    if not strips:
+        return []
     columns = (*(_range(images) for images in reached), "end")
     caption = "The same noise at each mark, in real images shown to the discriminator; the first seed that has pictures."
     return [

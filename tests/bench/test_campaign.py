@@ -44,7 +44,10 @@ def test_a_suite_is_done_once_with_its_references(uri: str, tmp_path: Path) -> N
 
     runs = load(uri, ("small",)).runs
     assert sorted(runs[runs["kind"] == "reference"]["variant"]) == ["real", "untrained"]
-    assert runs[runs["variant"] == "real"]["quality/fid_classifier"].item() < runs[runs["variant"] == "untrained"]["quality/fid_classifier"].item()
+    assert (
+        runs[runs["variant"] == "real"]["quality/fid_classifier"].item()
+        < runs[runs["variant"] == "untrained"]["quality/fid_classifier"].item()
+    )
     parents = Tracker(uri, "small").client.search_runs(Tracker(uri, "small")._experiment_id, filter_string="tags.kind = 'parent'")
     assert [parent.data.tags["status"] for parent in parents] == ["finished", "finished"]
 

@@ -15,11 +15,13 @@ from bench.cli import main
 def call(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     """(exit status, standard output, standard error) of the command in this process."""
     monkeypatch.setattr(sys, "argv", ["ganbench", *words])
-    with pytest.raises(SystemExit) as stopped:
+    status = 0
+    try:
         main()
-        raise SystemExit(0)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
     out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
+    return status, out, err
 
 
 @pytest.fixture
@@ -45,7 +47,10 @@ def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; there is least-squares"),
         ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
         ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: smoothing is for losses on probabilities"),
-        ("run wgan --dataset digits --set recipe.gp=1 --set recipe.norm_d=none", "recipe.clip: clipping and a gradient penalty exclude each other"),
+        (
+            "run wgan --dataset digits --set recipe.gp=1 --set recipe.norm_d=none",
+            "recipe.clip: clipping and a gradient penalty exclude each other",
+        ),
         ("run dcgan --dataset digits --set recipe.batch_size=5000", "recipe.batch_size: 5000 is more than the 1,297 training examples"),
         ("run dcgan --dataset digits --set evaluation.samples=3", "evaluation.samples=3 is too few"),
         ("run nothing:HERE", "variant 'nothing:HERE' cannot be imported"),

@@ -95,7 +95,14 @@ def test_fingerprint_is_the_identity_of_training() -> None:
     assert fingerprint(override(base, {"evaluation.marks": 9, "evaluation.samples": 77})) == fingerprint(base)
     others = [
         override(base, {path: value})
-        for path, value in {"seed": 1, "threads": 2, "precision": "bf16", "budget.images": 7, "recipe.lr_d": 1e-3, "networks": "mlp"}.items()
+        for path, value in {
+            "seed": 1,
+            "threads": 2,
+            "precision": "bf16",
+            "budget.images": 7,
+            "recipe.lr_d": 1e-3,
+            "networks": "mlp",
+        }.items()
     ]
     assert len({fingerprint(config) for config in [base, *others]}) == 7
     assert fingerprint(base, "other data") != fingerprint(base)

@@ -110,7 +110,10 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
 
 
 def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
-    result = run(small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}), small.place(uri, tmp_path))
+    result = run(
+        small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}),
+        small.place(uri, tmp_path),
+    )
     assert result.status == "diverged"
     assert " at " in result.reason
     found = loaded(uri)

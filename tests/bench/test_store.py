@@ -22,7 +22,7 @@ def test_the_default_is_a_file_here(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_connect_creates_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no results at .*run `make bench` first"):
+    with pytest.raises(UserError, match=r"no results at .*run `make bench` first"):
         store.connect(f"sqlite:///{tmp_path}/none.db")
     assert not list(tmp_path.iterdir())
 
@@ -34,7 +34,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, but long enough to be read as one" * 50)
-    with pytest.raises(UserError, match="cannot be opened|does not answer") as caught:
+    with pytest.raises(UserError, match=r"cannot be opened|does not answer") as caught:
         store.connect(f"sqlite:///{tmp_path}/mlflow.db")
     assert "\n" not in str(caught.value)
 

@@ -109,7 +109,7 @@ def test_a_frozen_opponent_gets_no_gradient() -> None:
         seen.append(any(parameter.requires_grad for parameter in networks.get_submodule("discriminator").parameters()))
         return trainer.objective.g(networks, batch, step)
 
-    d, g = trainer.sides
+    _d, g = trainer.sides
     g.player = Player(name="g", modules=g.player.modules, lr=g.player.lr, loss=spy)
     with trainer.running():
         trainer.round()

@@ -32,7 +32,9 @@ def place(uri: str, folder: Path, experiment: str = "small") -> Place:
     return Place(uri=uri, experiment=experiment, folder=str(folder), suite=experiment)
 
 
-def execute(uri: str, folder: Path, *, suite: Suite = SUITE, workers: int = 1, stop: Any = never, display: Display | None = None, **choice: Any) -> Outcome:
+def execute(
+    uri: str, folder: Path, *, suite: Suite = SUITE, workers: int = 1, stop: Any = never, display: Display | None = None, **choice: Any
+) -> Outcome:
     """Do what is missing of the small suite."""
     return run_suite(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, stop=stop, display=display or Display())
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from bench.spec import Batch, DataShape, Examples, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.spec import Batch, DataShape, Examples, Latent, Networks, Objective, Player, Recipe, Step, Terms, Variant
 from bench.train import Trainer
 
 SHAPE = DataShape(kind="image", shape=(1, 8, 8), classes=3)
@@ -318,3 +318,9 @@ def trainer(kind: str, *, seed: int = 0, budget_images: int = 800, **numbers: ob
         networks=nets, objective=objective(), recipe=recipe(**numbers), data=examples(), seed=seed, budget_images=budget_images,
         device=torch.device("cpu"), precision="fp32",
     )  # fmt: skip
+
+
+CONDITIONAL = Variant(
+    name="tiny-cgan", idea="labels into both networks", paper="arXiv 1411.1784", networks="none", recipe=recipe(), needs_labels=True,
+    objective=lambda _: ConditionalObjective(), build=lambda *_: ConditionalNets(),
+)  # fmt: skip

@@ -47,7 +47,9 @@ def test_trains_and_every_weight_moves(name: str) -> None:
     assert last.diverged is None
     still = [key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])]
     # A Wasserstein loss is a difference of means: a constant added to the critic cancels.
-    allowed = {"discriminator.head.4.bias", "discriminator.head.bias"} if "wasserstein" in str(getattr(trained.recipe, "loss", "")) else set()
+    allowed = (
+        {"discriminator.head.4.bias", "discriminator.head.bias"} if "wasserstein" in str(getattr(trained.recipe, "loss", "")) else set()
+    )
     assert set(still) <= allowed
     assert all(math.isfinite(value) for value in last.scalars.values())
 

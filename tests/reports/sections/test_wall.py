@@ -57,6 +57,6 @@ def test_a_column_is_headed_by_the_range_of_its_marks(tmp_path: Path) -> None:
     section = wall.build(view(found))
     assert section is not None
     film = next(block for block in section.blocks if isinstance(block, Filmstrip))
-    assert film.columns == ("3k–3.32k", "12k–12.3k", "30k", "67.5k", "112.5k", "end")
+    assert film.columns == ("3k–3.32k", "12k–12.32k", "30k", "67.5k", "112.5k", "end")
     assert film.strips[1].pictures[0] is not None
     assert film.strips[1].pictures[0].alt == "b after 3,320 images"

@@ -1,0 +1,72 @@
+"""Grids and walks."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench import pictures
+from bench.spec import Latent, Networks
+
+CPU = torch.device("cpu")
+
+
+class Ramp(Networks):
+    """An image whose brightness is the first number of z."""
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        return Latent(z=torch.randn(n, 3, generator=noise))
+
+    def sample(self, latent: Latent) -> Tensor:
+        assert not self.training
+        return latent.z[:, :1, None, None].tanh().expand(-1, self.channels, 5, 5)
+
+
+def opened(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_shows_each_image_where_it_belongs(channels: int) -> None:
+    networks = Ramp(channels)
+    latents = pictures.fixed_latents(networks, CPU)
+    grid = opened(pictures.grid_png(networks, latents))
+    assert grid.shape == ((49, 49) if channels == 1 else (49, 49, 3))
+    expected = (latents.z[:, 0].tanh().add(1).mul(127.5)).round().reshape(8, 8).numpy()
+    np.testing.assert_array_equal(grid.reshape(49, 49, -1)[3::6, 3::6, 0], expected)
+    assert networks.training
+
+
+def test_every_run_sees_the_same_noise() -> None:
+    assert torch.equal(pictures.fixed_latents(Ramp(), CPU).z, pictures.fixed_latents(Ramp(), CPU).z)
+
+
+def test_a_walk_goes_from_one_latent_to_the_other() -> None:
+    networks = Ramp()
+    latents = pictures.fixed_latents(networks, CPU)
+    strip = opened(pictures.interpolation_png(networks, latents))
+    assert strip.shape == (4 * 6 + 1, 8 * 6 + 1)
+    brightness = latents.z[:, 0].tanh().add(1).mul(127.5).round().numpy()
+    np.testing.assert_allclose(strip[3::6, 3], brightness[:4], atol=1)
+    np.testing.assert_allclose(strip[3::6, -4], brightness[4:8], atol=1)
+
+
+def test_slerp_keeps_the_length() -> None:
+    start, end = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
+    torch.testing.assert_close(pictures.slerp(start, end, 0.0), start)
+    torch.testing.assert_close(pictures.slerp(start, end, 1.0), end)
+    torch.testing.assert_close(pictures.slerp(start, end, 0.5), torch.full((1, 2), 3 / 2**0.5))
+
+
+def test_marks_are_early_and_at_most_five() -> None:
+    assert len(pictures.MARK_SHARES) <= 5
+    assert list(pictures.MARK_SHARES) == sorted(pictures.MARK_SHARES)

@@ -1,0 +1,72 @@
+"""Reading the tracker back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UserError
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, load
+from bench.tracking import Tracker
+
+
+def record(uri: str, experiment: str, **tags: str) -> str:
+    log = Tracker(uri, experiment).start_run("r", {"kind": "run", "dataset": "digits", "protocol": "p", "suite": experiment, **tags}, {})
+    log.json("protocol.json", {"metrics": {"quality/fid_classifier": "h"}, "all": "p"})
+    log.finish("finished")
+    return log.run_id
+
+
+def test_columns_are_there_even_without_runs(uri: str) -> None:
+    Tracker(uri, "empty")
+    found = load(uri, ("empty",))
+    assert list(found.runs.columns) == list(RUN_COLUMNS)
+    assert list(found.curves.columns) == list(CURVE_COLUMNS)
+    assert list(found.protocols.columns) == list(PROTOCOL_COLUMNS)
+
+
+def test_an_old_run_without_tags_is_read(uri: str) -> None:
+    record(uri, "one")
+    row = load(uri, ("one",)).runs.iloc[0]
+    assert (row["variant"], row["seed"], row["reason"]) == ("", -1, "")
+
+
+def test_references_join_the_runs_of_their_data_and_protocol(uri: str) -> None:
+    record(uri, "one", variant="dcgan")
+    mine = record(uri, REFERENCES, kind="reference", variant="real")
+    record(uri, REFERENCES, kind="reference", variant="real", protocol="another")
+    record(uri, REFERENCES, kind="reference", variant="real", dataset="fashion-mnist")
+    runs = load(uri, ("one",)).runs
+    assert runs[runs["kind"] == "reference"]["run_id"].tolist() == [mine]
+
+
+def test_by_suite_by_run_and_all(uri: str) -> None:
+    one, two = record(uri, "one"), record(uri, "two")
+    assert load(uri, ("two",)).runs["run_id"].tolist() == [two]
+    assert load(uri).runs["run_id"].tolist() == [one, two]
+    assert load(uri).experiments == ("one", "two")
+    assert load(uri, run_ids=(one,)).runs["run_id"].tolist() == [one]
+
+
+def test_protocols_are_tidy(uri: str) -> None:
+    one = record(uri, "one")
+    assert load(uri, ("one",)).protocols.to_dict("records") == [{"run_id": one, "key": "quality/fid_classifier", "protocol": "h"}]
+
+
+def test_unknown_names_and_ids(uri: str) -> None:
+    record(uri, "quick")
+    with pytest.raises(UserError, match="no results of a suite 'quik'; did you mean 'quick'"):
+        load(uri, ("quik",))
+    with pytest.raises(UserError, match="there is no run 'nothing' in the store"):
+        load(uri, run_ids=("nothing",))
+
+
+def test_a_broken_json_artifact_is_said_and_left_out(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_id = record(uri, "one")
+    found = load(uri, ("one",))
+    path = found.artifact(run_id, "protocol.json")
+    assert path is not None
+    path.write_text("{broken")
+    assert found.read_json(run_id, "protocol.json") is None
+    assert "protocol.json" in caplog.text

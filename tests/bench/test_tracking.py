@@ -1,0 +1,111 @@
+"""What a run writes, and that it is read back as it was."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import results
+from bench.tracking import BATCH, RunLog, Tracker
+
+TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small"}
+
+
+def started(uri: str, **tags: str) -> RunLog:
+    return Tracker(uri, "small").start_run("dcgan-s3", {**TAGS, **tags}, {"recipe.lr_g": 0.1, "seed": 3})
+
+
+def test_points_artifacts_and_status_come_back(uri: str) -> None:
+    log = started(uri)
+    for images in (10, 20):
+        log.points({"train/loss_d": images / 4, "train/loss_g": math.nan}, images=images, train_seconds=images / 10)
+    log.json("evidence.json", {"b": 1, "a": [1.5, None]})
+    log.artifact("grids/final.png", b"picture")
+    log.finish("finished")
+
+    found = results.load(uri, ("small",))
+    row = found.runs.iloc[0]
+    assert (row["variant"], row["seed"], row["status"], row["param:recipe.lr_g"]) == ("dcgan", 3, "finished", "0.1")
+    assert row["train/loss_d"] == 5.0
+    assert found.read_json(log.run_id, "evidence.json") == {"a": [1.5, None], "b": 1}
+    picture = found.artifact(log.run_id, "grids/final.png")
+    assert picture is not None
+    assert picture.read_bytes() == b"picture"
+    assert found.artifact(log.run_id, "nothing.png") is None
+    curve = found.curves
+    assert curve["images"].tolist() == [10, 10, 20, 20]
+    assert curve[curve["key"] == "train/loss_d"]["value"].tolist() == [2.5, 5.0]
+    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve keeps what MLflow cannot plot
+
+    history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
+    assert [(point.step, point.value) for point in history] == [(10, 2.5), (20, 5.0)]
+    assert not Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_g")
+
+
+def test_more_points_than_one_call_takes(uri: str) -> None:
+    log = started(uri)
+    for images in range(BATCH + 5):
+        log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.0)
+    log.finish("finished")
+    assert len(Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")) == BATCH + 5
+
+
+@pytest.mark.parametrize("status", ["finished", "diverged", "interrupted", "failed", "pruned"])
+def test_every_status_closes_the_run(uri: str, status: str) -> None:
+    log = started(uri)
+    log.finish(status, "because\nof <this>")
+    row = results.load(uri, ("small",)).runs.iloc[0]
+    assert (row["status"], row["reason"]) == (status, "because\nof <this>")
+    assert Tracker(uri, "small").client.get_run(log.run_id).info.end_time is not None
+
+
+def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
+    tracker = Tracker(uri, "small")
+    assert tracker.resume_run("abc") is None
+    log = started(uri)
+    log.finish("finished")
+    assert tracker.resume_run("abc") is None
+    log = started(uri)
+    log.finish("interrupted")
+    again = tracker.resume_run("abc")
+    assert again is not None
+    assert again.run_id == log.run_id
+    assert tracker.find("abc")[0].data.tags["status"] == "running"
+
+
+def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> None:
+    log = started(uri)
+    log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
+    state = log.state_dict()
+    log.finish("interrupted")
+    again = Tracker(uri, "small").resume_run("abc")
+    assert again is not None
+    again.load_state_dict(state)
+    again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)
+    again.finish("finished")
+    assert results.load(uri, ("small",)).curves["value"].tolist() == [1.0, 2.0]
+    assert len(Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")) == 2
+
+
+def test_artifacts_lie_beside_a_sqlite_store_whatever_the_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    log = started(uri)
+    log.artifact("a.txt", b"x")
+    log.finish("finished")
+    assert not list(elsewhere.iterdir())
+    assert (tmp_path / "mlruns" / "small" / log.run_id / "artifacts" / "a.txt").exists()
+
+
+def test_curve_has_plain_columns(uri: str) -> None:
+    log = started(uri)
+    log.finish("finished")
+    path = results.load(uri, ("small",)).artifact(log.run_id, results.CURVES)
+    assert path is not None
+    frame = pd.read_parquet(path)
+    assert list(frame.columns) == ["images", "seconds", "key", "value"]
+    assert len(frame) == 0
