@@ -174,7 +174,7 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
         name = f"{decision.config.variant} seed {decision.config.seed} measured again"
         return Job(name=name, kind="score", key=decision.run_id, arguments={"run_id": decision.run_id, "uri": uri}, folder=str(folder))
     place = Place(
-        uri=uri, experiment=suite.name, folder=str(folder), parent=parent, suite=suite.name, track=suite.track,
+        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track,
         note=decision.planned.note, overrides=decision.planned.overrides,
     )  # fmt: skip
     return Job.of_run(decision.config, place, decision.fingerprint)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 from bench.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from bench.campaign import Outcome
+    from bench.suite import PlannedRun, Suite
 
 app = typer.Typer(
     help="A GAN benchmark suite whose numbers can be trusted.",
@@ -40,7 +42,6 @@ Settings = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--runs-dir", help="Where unfinished runs keep their checkpoints.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-What = Literal["variants", "datasets", "metrics", "suites", "networks"]
 
 
 def main() -> None:
@@ -80,7 +81,6 @@ def run(
     dry_run: DryRun = False,
 ) -> None:
     """Train and measure one variant, and record it in MLflow (experiment `runs`)."""
-    from bench.campaign import run_suite
     from bench.suite import Entry, Suite, plan
 
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
@@ -88,7 +88,7 @@ def run(
     if dry_run:
         console.print_json(planned[0].config.canonical())
         return
-    outcome = _executed(suite, planned, folder, workers=1, run_suite=run_suite)
+    outcome = _executed(suite, planned, folder, workers=1)
     if outcome.results:
         _print_values(outcome.results[0].values, outcome.results[0].run_id)
     elif outcome.skipped:
@@ -108,7 +108,6 @@ def suite(
     dry_run: DryRun = False,
 ) -> None:
     """Do what is missing of a suite: finished runs are skipped, stopped ones go on."""
-    from bench.campaign import run_suite
     from bench.suite import SUITES, plan
 
     chosen = SUITES.get(name)
@@ -116,7 +115,7 @@ def suite(
     if dry_run:
         _print_plan(planned)
         return
-    outcome = _executed(chosen, planned, folder, workers=workers, run_suite=run_suite)
+    outcome = _executed(chosen, planned, folder, workers=workers)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
@@ -175,7 +174,8 @@ def _settings(texts: list[str] | None) -> dict[str, Any]:
     return dict(parse_setting(text) for text in texts or ())
 
 
-def _executed(suite: Any, planned: Any, folder: Path, *, workers: int | None, run_suite: Any) -> Outcome:
+def _executed(suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None) -> Outcome:
+    from bench.campaign import run_suite
     from bench.display import display_for
     from bench.stopping import stop_on_signal
     from bench.store import tracking_uri
@@ -183,10 +183,7 @@ def _executed(suite: Any, planned: Any, folder: Path, *, workers: int | None, ru
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            outcome: Outcome = run_suite(
-                suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, stop=stop, display=display
-            )
-            return outcome
+            return run_suite(suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, stop=stop, display=display)
     finally:
         display.stop()
 
@@ -199,7 +196,7 @@ def _exit_by(outcome: Outcome) -> None:
         raise typer.Exit(1)
 
 
-def _print_plan(planned: Any) -> None:
+def _print_plan(planned: Sequence[PlannedRun]) -> None:
     rows = [
         (
             run.config.variant,
@@ -225,7 +222,7 @@ def _print_values(values: Mapping[str, float], run_id: str) -> None:
     _print_table(f"run {run_id}", ("metric", "value", "", "unit"), rows)
 
 
-def _print_table(title: str, columns: Any, rows: Any) -> None:
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, column in enumerate(columns):
         table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)
@@ -234,10 +231,9 @@ def _print_table(title: str, columns: Any, rows: Any) -> None:
     console.print(table)
 
 
-def _plain(cell: Any) -> Any:
-    from rich.text import Text
-
-    return Text(str(cell))
+def _plain(cell: str) -> Text:
+    """A cell as it is: brackets in it are no markup."""
+    return Text(cell)
 
 
 if __name__ == "__main__":

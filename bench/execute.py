@@ -92,6 +92,7 @@ def execute(jobs: Sequence[Job], *, workers: int, stop: Callable[[], bool], upda
 def _start_ray(workers: int) -> Any | None:
     """Ray with that many cores on this machine, or None with a loud line that says why not."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever runs beside a benchmark slows it
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -153,7 +154,7 @@ def _failed(job: Job, reason: str) -> RunResult:
     if job.kind != "run":
         raise UserError(f"{job.name} failed: {reason}")
     config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
-    tracker = Tracker(place.uri, place.experiment)
+    tracker = Tracker(place.uri, place.suite)
     run_id = next((found.info.run_id for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
     if run_id:
         tracker.close(run_id, "failed", reason)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from bench import seeding
+from bench.evaluate import evaluation_mode
 from bench.spec import Latent, Networks, to_bytes
 
 PICTURE_SEED = 0  # the same for every run, so that equal latent widths see equal noise
@@ -56,12 +57,8 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 
 
 def _sampled(networks: Networks, latents: Latent) -> Tensor:
-    was_training = networks.training
-    networks.eval()
-    try:
+    with evaluation_mode(networks):
         return to_bytes(networks.sample(latents)).cpu()
-    finally:
-        networks.train(was_training)
 
 
 def _png(images: Tensor, columns: int) -> bytes:

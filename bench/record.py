@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from bench import checkpoint, pictures, results
 from bench.assemble import Work
 from bench.config import LOG_MARKS
 from bench.evaluate import Measurement, sample
+from bench.memory import peak_memory_mb
 from bench.metrics.health import flags
 from bench.spec import Latent, Networks, Progress
 from bench.tracking import RunLog
@@ -160,11 +159,3 @@ def generated(work: Work, networks: Networks) -> torch.Tensor:
     """The images that every metric sees: uint8 [n, C, H, W], from latents that depend on the run's seed alone."""
     config = work.config
     return sample(networks, n=work.evaluator.n, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device)
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory: of the device for CUDA, else resident memory of this process so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

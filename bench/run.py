@@ -19,6 +19,7 @@ from bench import checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.config import VARIANTS, RunConfig, paths
 from bench.errors import UserError
+from bench.memory import keep_freed_memory
 from bench.record import Recorder, Watch, ignore
 from bench.spec import Progress
 from bench.tracking import RunLog, Tracker
@@ -32,10 +33,9 @@ class Place:
     """Where and as what a run is recorded. Plain values: it travels to worker processes as JSON."""
 
     uri: str
-    experiment: str
+    suite: str  # the MLflow experiment
     folder: str  # checkpoints lie in <folder>/<fingerprint>
     parent: str | None = None
-    suite: str = ""
     track: str = "published"
     note: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -64,6 +64,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
     A crash is recorded as `failed` with its reason and returned, not raised; a mistake of the user is a UserError before
     anything is written.
     """
+    keep_freed_memory()
     with limited_threads(config.threads):
         work = prepare(config)
         log_ = _open_log(work, place)
@@ -95,7 +96,7 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 def _open_log(work: Work, place: Place) -> RunLog:
     config, variant = work.config, VARIANTS.get(work.config.variant)
-    tracker = Tracker(place.uri, place.experiment)
+    tracker = Tracker(place.uri, place.suite)
     tags = {
         "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
@@ -121,6 +122,7 @@ def _train_and_measure(
     recorder = Recorder(work, log_, watch)
     if saved.exists() and log_.resumed:
         recorder.load_state_dict(checkpoint.load(saved))
+        saved.unlink()  # what is logged from here on must not be logged again from the same position
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     progress: Progress | None = None
     for progress in train(work.trainer, recorder.marks, pause=stop):

@@ -27,9 +27,9 @@ def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
     return config_for(variant, {**SETTINGS, **settings})
 
 
-def place(uri: str, folder: Path, experiment: str = "small") -> Place:
+def place(uri: str, folder: Path, suite: str = "small") -> Place:
     """Where a test's run is recorded."""
-    return Place(uri=uri, experiment=experiment, folder=str(folder), suite=experiment)
+    return Place(uri=uri, suite=suite, folder=str(folder))
 
 
 def execute(

@@ -1,0 +1,67 @@
+"""Health flags: planted troubles are named with their beginning, sound runs are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from bench.metrics.health import D_TOO_STRONG, G_TOO_STRONG, NON_FINITE, VANISHING, Flag, flags
+
+SOUND = {"loss_d": 1.3, "loss_g": 0.8, "p_real": 0.6, "p_fake": 0.4, "grad_norm_d": 2.0, "grad_norm_g": 1.0}
+
+
+def run(marks: int = 40, **scalars: Callable[[int], float]) -> list[dict[str, float]]:
+    """A sound curve of marks at 100, 200, ... images, with some scalars as functions of the mark's number."""
+    return [{"images": 100.0 * (i + 1), **SOUND, **{name: value(i) for name, value in scalars.items()}} for i in range(marks)]
+
+
+def found(curve: list[dict[str, float]], *, log_odds: bool = True) -> list[tuple[str, int]]:
+    return [(flag.flag, flag.since_images) for flag in flags(curve, log_odds=log_odds)]
+
+
+def test_a_sound_run_has_no_flags() -> None:
+    assert found(run()) == []
+    assert found([]) == []
+
+
+def test_d_too_strong_from_the_first_window_that_is() -> None:
+    # From mark 20 (2,100 images) the loss is 0.05: ten-mark means are under 0.1 once all ten are 0.05, at mark 30.
+    assert found(run(loss_d=lambda i: 1.3 if i < 20 else 0.05)) == [(D_TOO_STRONG, 3000)]
+
+
+def test_g_too_strong_is_read_from_p_fake_whatever_the_loss() -> None:
+    assert found(run(p_fake=lambda i: 0.95, loss_g=lambda i: -3.0)) == [(G_TOO_STRONG, 1000)]
+    assert found(run(p_fake=lambda i: 0.90)) == []  # -log 0.90 = 0.105
+    assert found(run(loss_g=lambda i: -0.7)) == []  # the minimax loss at balance
+
+
+def test_balance_is_not_judged_where_logits_are_no_log_odds() -> None:
+    assert found(run(loss_d=lambda i: -5.0, p_fake=lambda i: 0.99), log_odds=False) == []
+
+
+def test_a_condition_that_passed_is_not_reported() -> None:
+    assert found(run(loss_d=lambda i: 0.05 if i < 30 else 1.3)) == []
+
+
+def test_nine_marks_are_too_few_to_judge() -> None:
+    assert found(run(marks=9, loss_d=lambda i: 0.0)) == []
+    assert found(run(marks=10, loss_d=lambda i: 0.0)) == [(D_TOO_STRONG, 1000)]
+
+
+def test_a_generator_gradient_that_vanishes_against_its_own_beginning() -> None:
+    assert found(run(grad_norm_g=lambda i: 1e-6)) == []  # small, as it always was
+    # Halved at every mark: the median of ten is under 1 % of the first ten's after seven more marks, at mark 17.
+    assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1700)]
+    assert found(run(grad_norm_g=lambda i: 0.0)) == [(VANISHING, 1000)]
+
+
+def test_one_small_gradient_is_no_trouble() -> None:
+    assert found(run(grad_norm_g=lambda i: 0.0 if i % 3 == 0 else 1.0)) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_value_that_is_not_finite_is_named(value: float) -> None:
+    curve = run(loss_g=lambda i: value if i >= 5 else 1.0)
+    assert flags(curve, log_odds=True) == [Flag(flag=NON_FINITE, since_images=600, message=f"loss_g is {value}")]
