@@ -55,7 +55,7 @@ _QUALITY = (
         direction="lower",
         needs=("classifier",),
         citation="Bińkowski et al. 2018, arXiv 1801.01401",
-        meaning="Unbiased squared maximum mean discrepancy, cubic polynomial kernel, on classifier features; mean over subsets.",
+        meaning="Unbiased squared maximum mean discrepancy, cubic polynomial kernel, on classifier features; mean over 100 random subsets of 1,000 images (250, or all, where there are fewer).",
     ),
     Card(
         key="quality/classifier_score",
@@ -63,7 +63,7 @@ _QUALITY = (
         direction="higher",
         needs=("classifier",),
         citation="Salimans et al. 2016, arXiv 1606.03498",
-        meaning="The Inception score computed with the data's own classifier: confident predictions, evenly spread. At most the number of classes.",
+        meaning="The Inception score computed with the data's own classifier: confident predictions, evenly spread; mean over ten parts. At most the number of classes.",
     ),
     Card(
         key="quality/precision_classifier",

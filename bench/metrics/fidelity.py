@@ -1,7 +1,8 @@
 """Fréchet distance, kernel distance and classifier score: torch-fidelity's own functions, applied to our features.
 
-Everything is computed in float64, so neither batch sizes nor the order of the images shows in the digits that matter. NumPy's
-linear algebra takes every core it finds: a caller who shares the machine limits it with threadpoolctl.
+Everything is computed in float64, so batch sizes do not show in the digits that matter. KID and the score take the images in
+subsets, so those two depend a little on their order. NumPy's linear algebra takes every core it finds: a caller who shares the
+machine limits it with threadpoolctl.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def fit_gaussian(features: Tensor) -> Gaussian:
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Heusel et al. 2017, eq. 6. In squared units of the features."""
     pair = [{"mu": gaussian.mean, "sigma": gaussian.covariance} for gaussian in (a, b)]
-    return float(fid_statistics_to_metric(*pair, verbose=False)[KEY_METRIC_FID])
+    return max(0.0, float(fid_statistics_to_metric(*pair, verbose=False)[KEY_METRIC_FID]))  # rounding may leave it just below
 
 
 def kernel_distance(generated: Tensor, real: Tensor) -> float:

@@ -9,13 +9,12 @@ from statistics import fmean, median
 
 WINDOW = 10  # logged points that a judgement looks at
 TOO_STRONG = 0.1  # a loss under this
-VANISHED = 0.01  # a gradient norm under this fraction of the run's own early one
+VANISHED = 0.02  # a gradient norm under this fraction of the run's own early one; sound runs stay above a fifth of it
 
 D_TOO_STRONG = "D too strong"
 G_TOO_STRONG = "G too strong"
 VANISHING = "vanishing generator gradient"
 NON_FINITE = "non-finite"
-
 
 Marks = Sequence[Mapping[str, float]]  # the logged points of a run: "images" and its scalars, keyed without a prefix
 
@@ -61,15 +60,16 @@ def generator_too_strong(marks: Marks) -> Flag | None:
 
 
 def vanishing_gradient(marks: Marks) -> Flag | None:
-    """The median gradient norm of G over the last 10 points is under 1 % of its median over the first 10.
+    """The median gradient norm of G over the last 10 points is under 2 % of the largest over the first 10.
 
     A saturating loss against a sure discriminator does this: Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.4.
-    Relative to the run itself, because norms depend on the network and the loss.
+    Relative to the run itself, because norms depend on the network and the loss; to the largest, because a gradient may vanish
+    within those first points already.
     """
     norms = _column(marks, "grad_norm_g")
     if len(norms) < WINDOW:
         return None
-    early = median(value for _, value in norms[:WINDOW])
+    early = max(value for _, value in norms[:WINDOW])
     since = _held_since(norms, lambda window: median(window) <= VANISHED * early)
     if since is None:
         return None

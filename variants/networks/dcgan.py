@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from bench.config import NETWORKS
 from bench.errors import UserError
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.layers import ConvTranspose2d
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 112
@@ -34,7 +35,7 @@ def _generator(latent: int, width: int, channels: int, side: int, ports: Ports) 
         AsImage(),
         nn.ConvTranspose2d(latent, 2 * width, side // 4, 1, 0, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True),
         nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh(),
+        ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh(),
     )  # fmt: skip
     return Generator(body, ports.data.shape)
 

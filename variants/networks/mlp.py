@@ -9,6 +9,7 @@ from torch import nn
 
 from bench.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.layers import Dropout
 from variants.recipe import GanRecipe
 
 
@@ -54,7 +55,7 @@ class MlpPlan:
     def _hidden(self, width: int, hidden: int, recipe: GanRecipe) -> list[nn.Module]:
         # Not in place: dropout after an in-place LeakyReLU would overwrite what its gradient needs.
         norm = [nn.BatchNorm1d(hidden)] if recipe.norm_d == "batch" else []
-        dropout = [nn.Dropout(self.dropout)] if self.dropout else []
+        dropout = [Dropout(self.dropout)] if self.dropout else []
         return [nn.Linear(width, hidden), *norm, nn.LeakyReLU(0.2), *dropout]
 
 

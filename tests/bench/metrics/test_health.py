@@ -52,8 +52,10 @@ def test_nine_marks_are_too_few_to_judge() -> None:
 
 def test_a_generator_gradient_that_vanishes_against_its_own_beginning() -> None:
     assert found(run(grad_norm_g=lambda i: 1e-6)) == []  # small, as it always was
-    # Halved at every mark: the median of ten is under 1 % of the first ten's after seven more marks, at mark 17.
-    assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1700)]
+    # Halved at every mark i = 0, 1, ...: the median of the ten up to i is 1.5 * 0.5^(i - 4) of the first, under 2 % from i = 11 on.
+    assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1200)]
+    assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 10.1)) == []
+    assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 9.9)) == [(VANISHING, 2600)]  # most of ten from mark 26 on
     assert found(run(grad_norm_g=lambda i: 0.0)) == [(VANISHING, 1000)]
 
 

@@ -1,0 +1,63 @@
+"""Fast layers against torch's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from variants.networks.layers import ConvTranspose2d, Dropout
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(4, 2, 1), (7, 1, 0), (3, 1, 1)])
+def test_transposed_convolution_and_its_gradients(channels: int, kernel: int, stride: int, padding: int) -> None:
+    torch.manual_seed(0)
+    fast = ConvTranspose2d(5, channels, kernel, stride, padding, bias=False).double()
+    slow = nn.ConvTranspose2d(5, channels, kernel, stride, padding, bias=False).double()
+    slow.load_state_dict(fast.state_dict())
+    inputs = [torch.randn(3, 5, 7, 6, dtype=torch.float64).requires_grad_() for _ in range(2)]
+    inputs[1].data.copy_(inputs[0].data)
+    outputs = [layer(data) for layer, data in zip((fast, slow), inputs, strict=True)]
+    torch.testing.assert_close(*outputs)
+    weight = torch.randn_like(outputs[0])
+    for output in outputs:
+        (output.square() * weight).sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
+
+
+def test_transposed_convolution_under_autocast() -> None:
+    layer = ConvTranspose2d(5, 1, 4, 2, 1, bias=False)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = layer(torch.randn(2, 5, 7, 7))
+    assert made.shape == (2, 1, 14, 14)
+    assert made.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("p", [0.3, 0.5])
+def test_dropout_drops_a_share_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(0)
+    layer = Dropout(p)
+    data = torch.ones(1000, 300, requires_grad=True)
+    out = layer(data)
+    assert sorted(out.unique().tolist()) == pytest.approx([0.0, 1 / (1 - p)])
+    assert (out == 0).float().mean().item() == pytest.approx(p, abs=0.003)
+    out.sum().backward()
+    assert torch.equal(data.grad, out.detach())
+
+
+def test_dropout_does_nothing_in_evaluation() -> None:
+    data = torch.randn(5, 5)
+    assert torch.equal(Dropout(0.5).eval()(data), data)
+    assert torch.equal(Dropout(0.0)(data), data)
+
+
+def test_dropout_draws_from_the_global_stream() -> None:
+    data = torch.ones(50, 50)
+    outs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        outs.append(Dropout(0.5)(data))
+    assert torch.equal(outs[0], outs[1])
+    assert not torch.equal(outs[0], outs[2])
