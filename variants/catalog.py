@@ -61,23 +61,23 @@ register_gan(
     idea="convolutions with batch norm in G and D",
     paper="arXiv 1511.06434",
     networks="dcgan",
-    recipe=GanRecipe(batch_size=60, init="dcgan"),
-    note="first weights as the paper draws them",
+    recipe=GanRecipe(batch_size=60),
+    note="first weights are torch's own; the paper draws N(0, .02): --set recipe.init=dcgan",
 )
 register_gan(
     "lsgan",
     idea="least squares on raw logits, targets 0 and 1",
     paper="arXiv 1611.04076",
     networks="dcgan",
-    recipe=GanRecipe(loss="least-squares", init="dcgan"),
-    note="DCGAN's networks and optimiser",
+    recipe=GanRecipe(loss="least-squares"),
+    note="DCGAN's networks, first weights and optimiser",
 )
 register_gan(
     "wgan",
     idea="Wasserstein distance, critic weights clipped",
     paper="arXiv 1701.07875",
     networks="dcgan",
-    recipe=GanRecipe(loss="wasserstein", clip=0.01, k=5, optimiser="rmsprop", lr_g=5e-5, lr_d=5e-5, init="dcgan"),
+    recipe=GanRecipe(loss="wasserstein", clip=0.01, k=5, optimiser="rmsprop", lr_g=5e-5, lr_d=5e-5),
     note="the critic keeps batch norm, as published",
 )
 register_gan(
@@ -85,6 +85,6 @@ register_gan(
     idea="Wasserstein distance, critic gradient held near 1",
     paper="arXiv 1704.00028",
     networks="dcgan",
-    recipe=GanRecipe(loss="wasserstein", gp=10.0, k=5, lr_g=1e-4, lr_d=1e-4, betas=(0.0, 0.9), norm_d="none", init="dcgan"),
+    recipe=GanRecipe(loss="wasserstein", gp=10.0, k=5, lr_g=1e-4, lr_d=1e-4, betas=(0.0, 0.9), norm_d="none"),
     note="no batch norm in the critic, as published",
 )
