@@ -22,6 +22,8 @@ SHELL := /bin/bash
 
 # One core a process, in tests as in runs: several threads each would only fight.
 export OMP_NUM_THREADS ?= 1
+# MLflow reports its use unless told not to.
+export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -7

@@ -29,7 +29,7 @@ SUITES.register(
         name="quick",
         idea="the eight core variants in ten minutes on two cores",
         entries=_core(16),
-        settings={"budget.images": 120_000, "evaluation.marks": 2},
+        settings={"budget.images": 100_000, "evaluation.marks": 2},
     ),
 )
 SUITES.register(

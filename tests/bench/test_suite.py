@@ -62,7 +62,7 @@ def test_quick_is_as_described() -> None:
     assert len(suite.entries) == 8
     assert suite.seeds == (0, 1, 2)
     for run in plan(suite):
-        assert run.config.budget.images == 120_000
+        assert run.config.budget.images == 100_000
         assert run.config.recipe.width == (16 if run.config.networks == "dcgan" else 0)
         faster = run.config.recipe.lr_g != VARIANTS.get(run.config.variant).recipe.lr_g
         assert faster == run.config.variant.startswith("wgan")
