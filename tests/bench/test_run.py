@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +39,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert row["param:recipe.lr_g"] == "0.0001"
     assert row["claims"] == "false"
     for key in MEASURED:
-        assert row[key] == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
+        assert row.get(key, math.nan) == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
 
     artifact = lambda path: found.artifact(result.run_id, path)  # noqa: E731
     assert load_config(artifact(results.CONFIG).read_text()) == config
@@ -47,6 +48,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert row["protocol"] == protocol["all"]
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
+    assert {key for key in MEASURED if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
     for picture in (results.FINAL_GRID, results.INTERPOLATION):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ def execute(
 
 
 def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:
-    """The final metrics of each (variant, seed) that do not depend on time."""
+    """The final metrics of each (variant, seed) that do not depend on time; those that could not be determined are left out."""
     from bench.results import load
 
     runs = load(uri, (experiment,)).runs
     runs = runs[runs["kind"] == "run"]
     keys = [key for key in runs.columns if key.split("/")[0] in ("quality", "diversity", "modes", "train")]
-    return {(row["variant"], row["seed"]): {key: row[key] for key in keys} for row in runs.to_dict("records")}
+    return {(row["variant"], row["seed"]): {key: row[key] for key in keys if not math.isnan(row[key])} for row in runs.to_dict("records")}
