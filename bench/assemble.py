@@ -12,7 +12,7 @@ from bench.config import DATASETS, VARIANTS, RunConfig
 from bench.errors import UserError
 from bench.evaluate import Evaluator
 from bench.feed import check_batch_size
-from bench.spec import Dataset, DataShape, Networks, Objective, Recipe
+from bench.spec import Dataset, DataShape, Networks, Objective, Recipe, Variant
 from bench.train import Trainer
 
 
@@ -55,7 +55,7 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     if variant.needs_labels and not data.classes:
         raise UserError(f"{variant.name} needs labels, and {config.dataset} has none")
     with seeding.seeded(config.seed, seeding.INIT):
-        networks = variant.build(config.networks, config.recipe, data)
+        networks = _built(variant, config, data)
         initialise(networks, config.recipe)
         objective = variant.objective(config.recipe)
     objective.check(networks)
@@ -63,12 +63,26 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     return networks, objective
 
 
+def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
+    try:
+        return variant.build(config.networks, config.recipe, data)
+    except (MemoryError, RuntimeError) as error:  # torch raises the latter where the system gives it no memory
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
+
+
 def check(config: RunConfig) -> None:
     """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
     dataset = DATASETS.get(config.dataset)
     assemble(config, dataset.spec)
-    check_batch_size(config.recipe.batch_size, len(dataset.split("train")))
-    Evaluator(dataset, samples=config.evaluation.samples)
+    train = len(dataset.split("train"))
+    check_batch_size(config.recipe.batch_size, train)
+    evaluator = Evaluator(dataset, samples=config.evaluation.samples)
+    if evaluator.n > train:
+        raise UserError(
+            f"evaluation.samples: {evaluator.n:,} is more than the {train:,} training images, which the row `real` takes them from"
+        )
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:

@@ -117,10 +117,14 @@ def run_suite(
         return Outcome(skipped=skipped, busy=len(busy), decisions=tuple(decisions))
     parent = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if todo else ""
     jobs = references + [_job(decision, suite, uri, folder, parent) for decision in todo]
-    results = _execute(jobs, chosen, stop, display)
-    interrupted = stop()
-    if parent:
-        tracker.end_parent(parent, "interrupted" if interrupted else "finished")
+    status = "failed"
+    try:
+        results = _execute(jobs, chosen, stop, display)
+        interrupted = stop()
+        status = "interrupted" if interrupted else "finished"
+    finally:
+        if parent:
+            tracker.end_parent(parent, status)
     return Outcome(results=tuple(results), skipped=skipped, busy=len(busy), interrupted=interrupted, decisions=tuple(decisions))
 
 
@@ -172,7 +176,8 @@ def _reference_jobs(decisions: Sequence[Decision], uri: str, folder: Path) -> li
 def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
     if decision.need == "score":
         name = f"{decision.config.variant} seed {decision.config.seed} measured again"
-        return Job(name=name, kind="score", key=decision.run_id, arguments={"run_id": decision.run_id, "uri": uri}, folder=str(folder))
+        arguments = {"run_id": decision.run_id, "uri": uri, "evaluation": decision.config.evaluation.model_dump()}
+        return Job(name=name, kind="score", key=decision.run_id, arguments=arguments, folder=str(folder))
     place = Place(
         uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track,
         note=decision.planned.note, overrides=decision.planned.overrides,

@@ -92,7 +92,7 @@ def run(
     if outcome.results:
         _print_values(outcome.results[0].values, outcome.results[0].run_id)
     elif outcome.skipped:
-        console.print(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}", highlight=False)
+        _say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
     _exit_by(outcome)
 
 
@@ -120,9 +120,7 @@ def suite(
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    console.print(
-        f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already", highlight=False
-    )
+    _say(f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already")
     _exit_by(outcome)
 
 
@@ -145,7 +143,7 @@ def report(
     page = write(document, out or Path("build") / "report" / name)
     for table in summary_tables(results):
         _print_table(table.title, table.headers, table.rows)
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    _say(f"report: {page}")
 
 
 @data_app.command("fetch")
@@ -154,7 +152,7 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A registered dataset.")
     from bench.data.catalog import fetch
 
     source = fetch(name)
-    console.print(f"{name} is here, from {source}", highlight=False, soft_wrap=True)
+    _say(f"{name} is here, from {source}")
 
 
 @app.command()
@@ -220,6 +218,11 @@ def _print_values(values: Mapping[str, float], run_id: str) -> None:
 
     rows = [(key, f"{value:.4g}", CARDS[key].arrow, CARDS[key].unit) for key, value in values.items() if key in CARDS]
     _print_table(f"run {run_id}", ("metric", "value", "", "unit"), rows)
+
+
+def _say(text: str) -> None:
+    """A line as it is: a path may hold brackets, which are no markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -25,7 +25,7 @@ class Described(Protocol):
 
 
 VARIANTS: Registry[Variant] = Registry("variant", Variant)
-DATASETS: Registry[Dataset] = Registry("dataset")
+DATASETS: Registry[Dataset] = Registry("dataset", Dataset)
 NETWORKS: Registry[Described] = Registry("networks")  # what a backbone is, the variants know
 
 
@@ -36,7 +36,7 @@ class _Section(BaseModel):
 class Budget(_Section):
     """How long to train: real images shown to the first player, k included."""
 
-    images: Annotated[int, Field(ge=1)] = Field(100_000, description="a run stops at the first round at or past this")
+    images: Annotated[int, Field(ge=1, le=10**12)] = Field(100_000, description="a run stops at the first round at or past this")
 
 
 class Evaluation(_Section):

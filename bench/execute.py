@@ -124,6 +124,7 @@ def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bo
                 running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job
             if stop():
                 waiting.clear()
+                stop_file.parent.mkdir(parents=True, exist_ok=True)  # no worker may have made it yet
                 stop_file.touch()
             done, _ = ray.wait(list(running), timeout=POLL_SECONDS) if running else ([], [])
             for reference in done:

@@ -69,7 +69,7 @@ INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one 
 class Results:
     """What the tracker knows of some experiments. Artifacts are read on demand."""
 
-    uri: str
+    uri: str  # as it may be shown: without a password
     experiments: tuple[str, ...]
     runs: pd.DataFrame
     curves: pd.DataFrame
@@ -152,17 +152,17 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
 
     Raises UserError for a store that is not there, an experiment or a run that is unknown.
     """
-    from bench.store import connect
+    from bench.store import connect, redacted
 
     client = connect(uri)
-    found = [_run(client, run_id) for run_id in run_ids] if run_ids else _runs_of(client, _experiments(client, experiments))
+    found = [_run(client, run_id) for run_id in dict.fromkeys(run_ids)] if run_ids else _runs_of(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
     references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
     artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in kept})
     ids = [run.info.run_id for run in kept]
     return Results(
-        uri=uri,
+        uri=redacted(uri),
         experiments=tuple(dict.fromkeys(run.data.tags.get("suite", "") for run in children)),
         runs=_run_frame(kept),
         curves=_curve_frame(artifacts, ids),
@@ -232,18 +232,20 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
     frames = []
     for run_id in run_ids:
         path = artifacts.get(run_id, CURVES)
-        if path is not None:
-            frame = pd.read_parquet(path)
-            frames.append(frame.assign(run_id=run_id)[list(CURVE_COLUMNS)])
+        if path is None:
+            continue
+        try:
+            frames.append(pd.read_parquet(path).assign(run_id=run_id)[list(CURVE_COLUMNS)])
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
+            log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, " ".join(str(error).split())[:120])
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
 def _protocol_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
-    rows = [
-        (run_id, key, str(value))
-        for run_id in run_ids
-        for key, value in (artifacts.read_json(run_id, PROTOCOL) or {}).get("metrics", {}).items()
-    ]
+    rows = []
+    for run_id in run_ids:
+        metrics = (artifacts.read_json(run_id, PROTOCOL) or {}).get("metrics")
+        rows += [(run_id, key, str(value)) for key, value in metrics.items()] if isinstance(metrics, dict) else []
     return pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
 
 

@@ -104,7 +104,7 @@ def _open_log(work: Work, place: Place) -> RunLog:
         "overrides": json.dumps(place.overrides, sort_keys=True),
     }  # fmt: skip
     saved = _checkpoint_path(work, Path(place.folder))
-    log_ = tracker.resume_run(work.fingerprint, parent=place.parent) if saved.exists() else None
+    log_ = tracker.resume_run(work.fingerprint, protocol=work.evaluator.protocol_hash, parent=place.parent) if saved.exists() else None
     if log_ is None:
         log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent)
     log_.artifact(results.CONFIG, config.canonical().encode())
@@ -148,6 +148,9 @@ def _name(config: RunConfig) -> str:
 
 def check_writable(folder: Path) -> None:
     """Raise a UserError unless the folder, or the one that it would be made in, can be written. Makes nothing."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:
+        raise UserError(f"the folder {str(folder)[:80]}... cannot be written: {error.strerror or error}") from error
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"the folder {folder} cannot be written" + (f": {there} is no folder" if not there.is_dir() else ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +45,7 @@ class Examples:
         return Examples(data=self.data.to(device), labels=None if self.labels is None else self.labels.to(device))
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """A named set of examples. `digest` is a hash of the unpacked content, whatever the source was."""
 
@@ -153,9 +154,9 @@ class Recipe(BaseModel):
     searchable: ClassVar[bool] = True
 
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
-    z_dim: Count = Field(100, description="width of the latent vector")
+    z_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(100, description="width of the latent vector")
     z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")
-    width: Annotated[int, Field(ge=0)] = Field(0, description="channels of the narrowest hidden layer; 0: as published")
+    width: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="channels of the narrowest hidden layer; 0: as published")
     lr_g: Positive = Field(2e-4, description="learning rate of the player g")
     optimiser: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="one kind for all players")
     betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), description="Adam's moments; other optimisers ignore them")

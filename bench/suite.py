@@ -11,6 +11,8 @@ from bench.config import VARIANTS, RunConfig, config_for
 from bench.errors import UserError, nearest
 from bench.registry import Registry
 
+MOST_SEEDS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -58,8 +60,11 @@ def plan(
         raise UserError(
             f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries])
         )
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds takes at least 1, not {seeds}")
+    own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
+    if own:
+        raise UserError(f"the {own} cannot be --set: use --{own}" + (", or --seeds for a suite" if own == "seed" else ""))
+    if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
     return [
         _planned(entry, suite, data, seed, settings or {})

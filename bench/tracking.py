@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import results, store
+from bench.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,6 +57,9 @@ class Tracker:
 
     def _ensure_experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == "deleted":
+            restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            raise UserError(f"the experiment {name!r} was deleted in MLflow: `{restore}`, or `mlflow gc` to lose it for good")
         if found is not None:
             return str(found.experiment_id)
         path = store.sqlite_path(self.uri)
@@ -87,10 +91,14 @@ class Tracker:
         self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
         return RunLog(self.client, run.info.run_id)
 
-    def resume_run(self, fingerprint: str, *, parent: str | None = None) -> RunLog | None:
-        """The newest run of that fingerprint if it was interrupted, opened again; else None."""
+    def resume_run(self, fingerprint: str, *, protocol: str, parent: str | None = None) -> RunLog | None:
+        """The newest run of that fingerprint if it was interrupted, opened again; else None.
+
+        A run begun under another protocol is not: its curve would hold numbers of both.
+        """
         found = self.find(fingerprint)
-        if not found or found[0].data.tags.get("status") != "interrupted":
+        wanted = {"status": "interrupted", "protocol": protocol}
+        if not found or any(found[0].data.tags.get(key) != value for key, value in wanted.items()):
             return None
         run_id = found[0].info.run_id
         tags = {"status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})

@@ -93,8 +93,10 @@ class IdxImages:
 
     def fetch(self) -> str:
         """Have all files in the cache, checked, and say where they came from. Sources are tried in their order."""
+        if self._complete():  # asked without the lock: a cache that is complete may be read-only
+            return f"the cache {self.folder}"
         with cache.locked(self.folder):
-            if all(self._cached(file) is not None for file in self.files):
+            if self._complete():  # another process was first
                 return f"the cache {self.folder}"
             tried = []
             for source in self.sources:
@@ -109,6 +111,9 @@ class IdxImages:
         raise UserError(
             f"{self.title} cannot be had: tried {'; '.join(tried) or 'nothing'}. Put {names} into {self.folder}, unpacked, or use --dataset digits"
         )
+
+    def _complete(self) -> bool:
+        return self.missing() is None and all(self._cached(file) is not None for file in self.files)
 
     def _take(self, source: Source) -> None:
         """Store the files of one source if every hash is right; a wrong one is a warning and the source is given up."""

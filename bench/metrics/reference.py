@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
+from bench import checkpoint
 from bench.config import short_hash
-from bench.data.cache import cache_root, write_atomic
+from bench.data.cache import cache_root
 from bench.errors import UserError
 from bench.metrics.diversity import duplicate_threshold, mean_pair_distance
 from bench.metrics.extractors import Extractor
@@ -24,7 +23,7 @@ from bench.spec import Dataset
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of what is stored; bumped when a definition used here changes
+VERSION = 2  # of what is stored; bumped when a definition used here changes
 PARTS = ("features", "radius", "nearest", "predictions", "pair_distance")
 
 
@@ -92,13 +91,13 @@ def _path(dataset: Dataset, extractor: Extractor) -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
-    """What is stored, None if nothing is. A damaged file is said to be and then replaced."""
-    try:
-        parts = load(path.read_bytes())
-    except FileNotFoundError:
+    """What is stored, None if nothing is. A damaged file, by its hash, is said to be and then replaced."""
+    if not path.exists():
         return None
-    except (OSError, SafetensorError) as error:
-        log.warning("%s cannot be read (%s): measuring the real images anew", path, error)
+    try:
+        parts = checkpoint.load(path)
+    except UserError as error:
+        log.warning("%s: measuring the real images anew", error)
         return None
     if set(parts) != set(PARTS):
         log.warning("%s holds %s: measuring the real images anew", path, ", ".join(sorted(parts)))
@@ -109,7 +108,6 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 def _write(path: Path, parts: dict[str, Tensor]) -> None:
     """Store for other processes. A folder that cannot be written costs them time and changes no number, so it only warns."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, save(parts))
-    except (OSError, UserError) as error:
-        log.warning("%s: every process will measure the real images itself", error)
+        checkpoint.save(parts, path)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): every process will measure the real images itself", path, error.strerror or error)

@@ -64,3 +64,5 @@ def test_check_refuses_what_a_run_would() -> None:
     check(config_for("dcgan", {"dataset": "digits"}))
     with pytest.raises(UserError, match="more than the 1,297"):
         check(config_for("dcgan", {"dataset": "digits", "recipe.batch_size": 2000}))
+    with pytest.raises(UserError, match=r"evaluation\.samples: 2,000 is more than the 1,297"):
+        check(config_for("dcgan", {"dataset": "digits", "evaluation.samples": 2000}))

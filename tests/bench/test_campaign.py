@@ -119,6 +119,40 @@ def test_another_protocol_is_measured_again_without_training(uri: str, tmp_path:
         assert after.runs[key].tolist() == before.runs[key].tolist()
 
 
+def test_other_samples_are_measured_once_and_as_asked(uri: str, tmp_path: Path) -> None:
+    choice = {"seeds": 1, "only": "dcgan", "settings": {"evaluation.samples": 100}}
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    before = small.final_values(uri)
+    notes = Notes()
+    small.execute(uri, tmp_path / "runs", display=notes, **choice)
+    assert notes.ended == ["reference real finished", "reference untrained finished", "score dcgan finished"]
+    after = load(uri, ("small",))
+    run_id = after.runs.query("kind == 'run'")["run_id"].item()
+    evidence, protocol = (after.read_json(run_id, name) or {} for name in ("evidence.json", "protocol.json"))
+    assert evidence["n"] == 100
+    assert after.runs.query("kind == 'run'")["protocol"].item() == protocol["all"]
+    assert sorted(after.runs.query("kind == 'reference'")["variant"]) == ["real", "untrained"]
+    assert small.final_values(uri) != before
+    assert small.execute(uri, tmp_path / "runs", **choice).skipped == 1
+
+
+@pytest.mark.parametrize("content", [None, b"no tensors"])
+def test_a_run_without_its_weights_is_said_and_the_others_are_measured(uri: str, tmp_path: Path, content: bytes | None) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
+    found = load(uri, ("small",))
+    first, second = found.runs.query("kind == 'run'").sort_values("seed")["run_id"]
+    weights = found.artifact(first, "weights/last.safetensors")
+    assert weights is not None
+    weights.unlink() if content is None else weights.write_bytes(content)
+    for run_id in (first, second):
+        Tracker(uri, "small").client.set_tag(run_id, "protocol", "an older one")
+    outcome = small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
+    assert [result.status for result in outcome.results] == ["failed", "finished"]
+    assert "cannot be measured again" in outcome.results[0].reason
+    tags = [Tracker(uri, "small").client.get_run(run_id).data.tags for run_id in (first, second)]
+    assert [(tag["status"], tag["protocol"] == "an older one") for tag in tags] == [("finished", True), ("finished", False)]
+
+
 def test_a_failed_run_is_tried_once_in_each_execution(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken")

@@ -54,9 +54,16 @@ def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         ("run dcgan --dataset digits --set recipe.batch_size=5000", "recipe.batch_size: 5000 is more than the 1,297 training examples"),
         ("run dcgan --dataset digits --set evaluation.samples=3", "evaluation.samples=3 is too few"),
         ("run nothing:HERE", "variant 'nothing:HERE' cannot be imported"),
+        ("run dcgan --dataset digits --set recipe.z_dim=1000000000000", "recipe.z_dim: Input should be less than"),
+        ("run dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
+        ("suite smoke --seeds 99999999999 --dry-run", "--seeds takes 1 to 10,000, not 99999999999"),
+        (f"run dcgan --dataset digits --runs-dir {'a' * 300}", "cannot be written: File name too long"),
+        ("run dcgan --dataset os:path", "'os:path' is a module, not a dataset"),
+        ("run dcgan --dataset digits --set seed=3", "the seed cannot be --set: use --seed"),
+        ("suite smoke --set evaluation.samples=2000", "evaluation.samples: 2,000 is more than the 1,297 training images"),
         ("suite quik", "unknown suite 'quik'; did you mean 'quick'"),
         ("suite smoke --only nobody", "no variant of the suite 'smoke' matches 'nobody'"),
-        ("suite smoke --seeds 0", "--seeds takes at least 1, not 0"),
+        ("suite smoke --seeds 0", "--seeds takes 1 to 10,000, not 0"),
         ("suite smoke --workers 1000", "--workers takes 1 to"),
         ("report", "no results at sqlite:///"),
         ("list nonsense", "there is no list of 'nonsense'"),
@@ -120,6 +127,9 @@ def test_run_then_again_then_report(ganbench, uri: str, tmp_path: Path, monkeypa
     assert "label-smoothed" in out
     assert (tmp_path / "build/report/runs/index.html").stat().st_size > 10_000
     assert (tmp_path / "build/report/runs/report.md").exists()
+    status, out, _ = ganbench("report", "--out", "[/bold] [red]")
+    assert status == 0
+    assert "report: [/bold] [red]/index.html" in out
 
 
 def test_help_and_report_import_no_torch() -> None:

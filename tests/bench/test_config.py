@@ -55,6 +55,7 @@ def test_override_changes_one_number_and_nothing_else() -> None:
         ("recipe.optimiser", "lion", "recipe.optimiser: .*'adam'.*not 'lion'"),
         ("recipe.betas", [0.5], "recipe.betas"),
         ("budget.images", 0, "budget.images"),
+        ("budget.images", 10**400, "budget.images: .*less than"),
         ("precision", "fp16", "precision"),
         ("device", "tpu", "device"),
         ("seed", -1, "seed"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import small
 
 from bench import execute
+from bench.config import DATASETS
 from bench.errors import UserError
 from bench.execute import Job, check_workers
 from bench.record import RunProgress
@@ -72,6 +74,13 @@ def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.M
     assert list(execute.execute(jobs, workers=1, stop=lambda: True, update=lambda *_: None)) == []
 
 
+def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
+    ray = SimpleNamespace(remote=lambda **_: lambda work: work)
+    jobs = [job(uri, tmp_path / "not there yet")]
+    assert list(execute._with_ray(ray, jobs, 2, lambda: True, lambda *_: None)) == []
+    assert not list((tmp_path / "not there yet").iterdir())
+
+
 @pytest.mark.slow  # starts Ray
 def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
@@ -87,8 +96,9 @@ def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monk
 
     long = small.config(**{"budget.images": 64_000})
     jobs = [
-        Job.of_run(config, small.place(uri, tmp_path), config.fingerprint(data_digest="d"))
+        Job.of_run(config, small.place(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
         for config in (long, small.config(**{"budget.images": 64_000, "seed": 1}))
     ]
     results = [result for _, result in execute.execute(jobs, workers=2, stop=never, update=kill_first)]
     assert sorted(result.status for result in results) == ["failed", "finished"]
+    assert sorted(load(uri, ("small",)).runs["status"]) == ["failed", "finished"]

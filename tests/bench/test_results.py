@@ -70,3 +70,28 @@ def test_a_broken_json_artifact_is_said_and_left_out(uri: str, tmp_path: Path, c
     path.write_text("{broken")
     assert found.read_json(run_id, "protocol.json") is None
     assert "protocol.json" in caplog.text
+
+
+def test_a_broken_curve_is_said_and_the_others_are_read(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = record(uri, "one"), record(uri, "one")
+    found = load(uri, ("one",))
+    for run_id, content in ((one, b"PAR1 no parquet"), (two, (found.artifact(two, "curves.parquet") or Path()).read_bytes())):
+        path = found.artifact(run_id, "curves.parquet")
+        assert path is not None
+        path.write_bytes(content)
+    assert load(uri, ("one",)).runs["run_id"].tolist() == [one, two]
+    assert f"curves.parquet of run {one}" in caplog.text
+    assert two not in caplog.text
+
+
+def test_a_protocol_of_another_form_is_none(uri: str) -> None:
+    run_id = record(uri, "one")
+    path = load(uri, ("one",)).artifact(run_id, "protocol.json")
+    assert path is not None
+    path.write_text('{"metrics": ["quality/fid_classifier"]}')
+    assert load(uri, ("one",)).protocols.empty
+
+
+def test_a_run_named_twice_is_read_once(uri: str) -> None:
+    one = record(uri, "one")
+    assert load(uri, run_ids=(one, one)).runs["run_id"].tolist() == [one]

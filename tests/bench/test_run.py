@@ -99,6 +99,18 @@ def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(kept[0], kept[1])
 
 
+def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 7)
+    assert HEADLINE in loaded(uri).curves["key"].tolist()
+    anew = run(small.config(**{"evaluation.samples": 100}), small.place(uri, tmp_path))
+    assert anew.run_id != stopped.run_id
+    found = loaded(uri)
+    row = found.runs.set_index("run_id").loc[anew.run_id]
+    assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+    assert not list(tmp_path.rglob("state.safetensors"))
+
+
 def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Networks, *_: object) -> None:
         raise RuntimeError("the generator\nexploded")

@@ -40,8 +40,10 @@ def test_choices_compose() -> None:
     ("choice", "message"),
     [
         ({"only": "dcgn"}, "no variant of the suite 'pair' matches 'dcgn'; did you mean 'dcgan'"),
-        ({"seeds": 0}, "--seeds takes at least 1, not 0"),
+        ({"seeds": 0}, "--seeds takes 1 to 10,000, not 0"),
         ({"settings": {"recipe.lr": 1}}, "unknown path 'recipe.lr'"),
+        ({"settings": {"seed": 5}}, "the seed cannot be --set: use --seed, or --seeds for a suite"),
+        ({"settings": {"dataset": "digits"}}, "the dataset cannot be --set: use --dataset"),
     ],
 )
 def test_bad_choices(choice: dict[str, object], message: str) -> None:

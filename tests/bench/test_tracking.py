@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from bench import results
+from bench.errors import UserError
 from bench.tracking import BATCH, RunLog, Tracker
 
-TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small"}
+TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "protocol": "p"}
 
 
 def started(uri: str, **tags: str) -> RunLog:
@@ -64,13 +65,14 @@ def test_every_status_closes_the_run(uri: str, status: str) -> None:
 
 def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
     tracker = Tracker(uri, "small")
-    assert tracker.resume_run("abc") is None
+    assert tracker.resume_run("abc", protocol="p") is None
     log = started(uri)
     log.finish("finished")
-    assert tracker.resume_run("abc") is None
+    assert tracker.resume_run("abc", protocol="p") is None
     log = started(uri)
     log.finish("interrupted")
-    again = tracker.resume_run("abc")
+    assert tracker.resume_run("abc", protocol="another") is None
+    again = tracker.resume_run("abc", protocol="p")
     assert again is not None
     assert again.run_id == log.run_id
     assert tracker.find("abc")[0].data.tags["status"] == "running"
@@ -81,7 +83,7 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> Non
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
     state = log.state_dict()
     log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run("abc")
+    again = Tracker(uri, "small").resume_run("abc", protocol="p")
     assert again is not None
     again.load_state_dict(state)
     again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)
@@ -109,3 +111,12 @@ def test_curve_has_plain_columns(uri: str) -> None:
     frame = pd.read_parquet(path)
     assert list(frame.columns) == ["images", "seconds", "key", "value"]
     assert len(frame) == 0
+
+
+def test_a_deleted_experiment_is_one_clear_line(uri: str) -> None:
+    tracker = Tracker(uri, "small")
+    tracker.client.delete_experiment(tracker._experiment_id)
+    with pytest.raises(
+        UserError, match=f"'small' was deleted in MLflow: `mlflow experiments restore --experiment-id {tracker._experiment_id}`"
+    ):
+        Tracker(uri, "small")

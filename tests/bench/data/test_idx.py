@@ -114,6 +114,14 @@ def test_a_corrupted_cached_file_that_cannot_be_fetched_again_is_one_clear_line(
     assert len(dataset.split("test")) == 5, "the sound split can still be used"
 
 
+def test_a_complete_cache_needs_no_write(made, source, cache_folder):
+    made.build(source("shop", made.contents)).fetch()
+    dataset = made.build(source("shut", None))
+    (dataset.folder / ".lock").unlink(missing_ok=True)
+    (dataset.folder / ".lock").mkdir()  # in the way, as a read-only folder would be
+    assert dataset.fetch().startswith("the cache")
+
+
 def test_a_cache_under_a_file_is_one_clear_line(made, source, tmp_path: Path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "file"))
