@@ -53,9 +53,11 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
+# A run that failed (status 1) stands in the report; a mistake or Ctrl-C ends here.
 bench: $(STAMP)
-	@$(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
-	@$(BIN)/ganbench report --suite $(SUITE)
+	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
+	if [ $$status -le 1 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
+	exit $$status
 
 report: $(STAMP)
 	@$(BIN)/ganbench report --suite $(SUITE)

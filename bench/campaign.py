@@ -103,6 +103,7 @@ def run_suite(
     """
     threads = max(run.config.threads for run in planned)
     chosen = check_workers(workers, threads)
+    folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
     configs = resolve_and_check(planned)
     tracker = Tracker(uri, suite.name)
@@ -122,6 +123,9 @@ def run_suite(
         results = _execute(jobs, chosen, stop, display)
         interrupted = stop()
         status = "interrupted" if interrupted else "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
     finally:
         if parent:
             tracker.end_parent(parent, status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -120,7 +121,8 @@ def suite(
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    _say(f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already")
+    left = f", {outcome.busy} left to another process" if outcome.busy else ""
+    _say(f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already{left}")
     _exit_by(outcome)
 
 
@@ -138,7 +140,7 @@ def report(
     from reports.build import build, summary_tables, write
 
     results = load(tracking_uri(), suite or (), run_ids=runs or ())
-    name = "-".join(results.experiments) or "all"
+    name = "-".join(re.sub(r"[^\w.-]+", "-", suite).strip(".-") for suite in results.experiments) or "all"  # a tag is no path
     document = build(results, title=f"GAN benchmark: {name}")
     page = write(document, out or Path("build") / "report" / name)
     for table in summary_tables(results):

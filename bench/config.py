@@ -46,7 +46,7 @@ class Evaluation(_Section):
         3, description="evaluations between the start and the end: classifier-FID alone"
     )
     samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
-    batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number")
+    batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
 
 
 class RunConfig(_Section):
@@ -148,6 +148,8 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     for path, value in settings.items():
         if path not in known:
             raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
+        if isinstance(value, bool) and not isinstance(known[path], bool):
+            raise UserError(f"{path}: takes no true or false; it is {known[path]!r} now")
         target = dump
         *parents, leaf = path.split(".")
         for part in parents:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -151,8 +151,6 @@ class Recipe(BaseModel):
     """The numbers every variant has. Variants with more subclass it; a field that a variant lacks is an unknown path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    searchable: ClassVar[bool] = True
-
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
     z_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(100, description="width of the latent vector")
     z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")

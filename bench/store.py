@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from bench.errors import UserError
 
@@ -22,6 +23,8 @@ def tracking_uri(uri: str | None = None) -> str:
     """The given URI, else MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, with a relative sqlite path made absolute."""
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     path = sqlite_path(uri)
+    if path and ("?" in str(path) or unquote(str(path)) != str(path)):
+        raise UserError(f"the tracking store {str(path)!r} cannot be: in a URI, '?' and '%41' mean something else; choose another folder")
     return f"sqlite:///{path}" if path else uri
 
 

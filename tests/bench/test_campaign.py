@@ -81,6 +81,21 @@ def test_stopping_keeps_what_is_finished_and_the_rest_goes_on(uri: str, tmp_path
     assert (rest.count("finished"), rest.skipped) == (3, 1)
 
 
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (UserError, "failed")])
+def test_an_execution_that_breaks_off_is_closed(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], status: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bench.campaign.execute", broken)
+    with pytest.raises(error):
+        small.execute(uri, tmp_path / "runs", seeds=1)
+    tracker = Tracker(uri, "small")
+    (parent,) = tracker.client.search_runs([tracker._experiment_id], filter_string="tags.kind = 'parent'")
+    assert parent.data.tags["status"] == status
+
+
 def test_a_run_whose_process_is_gone_is_trained_again(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
     expected = small.final_values(uri)

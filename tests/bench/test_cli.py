@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.tracking import Tracker
 
 
 def call(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -140,3 +141,12 @@ def test_help_and_report_import_no_torch() -> None:
         "assert 'torch' not in sys.modules and 'ray' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_suite_tag_is_no_path(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    log = Tracker(uri, "odd").start_run("r", {"kind": "run", "suite": "../../escaped", "variant": "dcgan", "dataset": "digits"}, {})
+    log.finish("finished")
+    status, _, _ = ganbench("report", "--suite", "odd")
+    assert status == 0
+    assert (tmp_path / "build" / "report" / "escaped" / "index.html").exists()

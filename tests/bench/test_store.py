@@ -55,3 +55,12 @@ def test_four_processes_create_one_new_store(tmp_path: Path) -> None:
     client = store.connect(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("suite")
     assert len(client.search_runs([experiment.experiment_id])) == 4
+
+
+@pytest.mark.parametrize("name", ["qu?estion", "pct%41"])
+def test_a_folder_that_a_uri_cannot_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UserError, match="choose another folder"):
+        store.tracking_uri()
