@@ -7,20 +7,25 @@ from bench.suite import SUITES, Entry, Suite
 # The slowest first, so that no core waits long at the end.
 CORE = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
 CONVOLUTIONAL = ("dcgan", "lsgan", "wgan", "wgan-gp")
-FASTER = {"recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3}
-WHY_FASTER = "learning rates 1e-3 instead of the published: with k = 5 this budget leaves so few generator updates that the published rates teach it nothing"
+# Learning rates (G, D) that fit a short budget: with k = 5 it leaves few generator updates. Recorded, and said in the report.
+FASTER = {"wgan": (2e-3, 5e-4), "wgan-gp": (1e-3, 1e-3)}
 
 
 def _core(conv_width: int) -> tuple[Entry, ...]:
     """The eight core variants, convolutions narrowed, and the two k = 5 recipes at rates that fit a short budget."""
-    return tuple(
-        Entry(
-            variant=name,
-            settings=({"recipe.width": conv_width} if name in CONVOLUTIONAL else {}) | (FASTER if name.startswith("wgan") else {}),
-            note=WHY_FASTER if name.startswith("wgan") else "",
-        )
-        for name in CORE
+    return tuple(_entry(name, conv_width) for name in CORE)
+
+
+def _entry(name: str, conv_width: int) -> Entry:
+    settings: dict[str, float] = {"recipe.width": conv_width} if name in CONVOLUTIONAL else {}
+    if name not in FASTER:
+        return Entry(variant=name, settings=settings)
+    lr_g, lr_d = FASTER[name]
+    note = (
+        f"learning rates {lr_g:g} (G) and {lr_d:g} (D) instead of the published: with k = 5 this budget leaves so few generator "
+        "updates that the published rates teach it nothing"
     )
+    return Entry(variant=name, settings=settings | {"recipe.lr_g": lr_g, "recipe.lr_d": lr_d}, note=note)
 
 
 SUITES.register(
