@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.files import write_atomic
 
 
 def weights_bytes(networks: torch.nn.Module) -> bytes:
@@ -37,7 +37,8 @@ def save(state: Mapping[str, Any], path: Path) -> None:
     body = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(tree, allow_nan=True)
     header = {"tree": text, "sha256": _digest(text, body)}
-    write_atomically(path, save_tensors(body, metadata=header))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, save_tensors(body, metadata=header))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -59,20 +60,6 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"the checkpoint {path} holds no state")
     return state
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Bytes to a file by way of a temporary one, flushed to disk before it takes the name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _without_tensors(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

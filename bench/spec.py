@@ -102,10 +102,6 @@ class Latent:
         labels = None if self.labels is None else self.labels[part]
         return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
 
-    def with_z(self, z: Tensor) -> Latent:
-        """The same conditions with other z, as interpolation needs."""
-        return Latent(z=z, labels=self.labels, extra=self.extra)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
+from bench import files
 from bench.errors import UserError
 
 ENVIRONMENT_VARIABLE = "GANBENCH_CACHE"
@@ -41,18 +41,9 @@ def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[N
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, meets the old one or the new one and never a half."""
+    """Write a file of the cache, whole or not at all; a UserError where it cannot be."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)  # a temporary file is private, a cache may be shared
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        files.write_atomic(path, content)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
 

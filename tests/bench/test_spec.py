@@ -33,7 +33,6 @@ def test_a_latent_slices_every_part() -> None:
     assert len(part) == 2
     assert part.labels is not None
     assert (part.z.tolist(), part.labels.tolist(), part.extra["code"].tolist()) == ([1, 2], [1, 2], [10, 20])
-    assert latent.with_z(latent.z + 1).extra is latent.extra
 
 
 def test_a_recipe_is_frozen_and_closed() -> None:
