@@ -1,0 +1,58 @@
+"""What all verbs share: the application, the two consoles, options that several verbs have, and how tables are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+app = typer.Typer(
+    help="A GAN benchmark suite whose numbers can be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PIPE_WIDTH = 160  # columns where there is no terminal to ask
+console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+errors = Console(stderr=True)
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable."),
+]
+Folder = Annotated[Path, typer.Option("--runs-dir", help="Where unfinished runs keep their checkpoints.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+def parse_settings(texts: list[str] | None) -> dict[str, Any]:
+    """The --set options as paths to values."""
+    from bench.config import parse_setting
+
+    return dict(parse_setting(text) for text in texts or ())
+
+
+def say(text: str) -> None:
+    """A line as it is: a path may hold brackets, which are no markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for index, column in enumerate(columns):
+        table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    console.print(table)
+
+
+def _plain(cell: str) -> Text:
+    """A cell as it is: brackets in it are no markup."""
+    return Text(cell)
