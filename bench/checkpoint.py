@@ -13,7 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.files import write_atomic
 
 
@@ -53,7 +53,7 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
     except Exception as error:  # safetensors and json raise kinds of their own
-        raise UserError(f"the checkpoint {path} is damaged: {' '.join(str(error).split())[:120]}") from error
+        raise UserError(f"the checkpoint {path} is damaged: {one_line(error, most=120)}") from error
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its hash does not match")
     state = _with_tensors(tree, tensors)

@@ -20,3 +20,9 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
         return ""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return f"; there is {shown}"
+
+
+def one_line(error: object, *, most: int = 200) -> str:
+    """An error's text without line breaks, cut to `most` characters: libraries write paragraphs."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else text[: most - 3] + "..."

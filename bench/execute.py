@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from bench.config import RunConfig, load_config
 from bench.environment import cores
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.record import RunProgress, Watch
 from bench.references import measure_reference
 from bench.run import Place, RunResult, run
@@ -107,7 +107,7 @@ def _start_ray(workers: int) -> Any | None:
             logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds
-        log.warning("RAY CANNOT START: the runs go one after another, with the same numbers. %s", " ".join(str(error).split())[:200])
+        log.warning("RAY CANNOT START: the runs go one after another, with the same numbers. %s", one_line(error, most=200))
         return None
     return ray
 
@@ -143,9 +143,9 @@ def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from None
-        reason = f"{type(error.cause).__name__}: {' '.join(str(error.cause).split())[:500]}"
+        reason = f"{type(error.cause).__name__}: {one_line(error.cause, most=500)}"
     except ray.exceptions.RayError as error:
-        reason = f"the worker died: {' '.join(str(error).split())[:500]}"
+        reason = f"the worker died: {one_line(error, most=500)}"
     return _failed(job, reason)
 
 

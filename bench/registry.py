@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 
 T = TypeVar("T")
 GROUP = "ganbench.catalogs"
@@ -66,7 +66,7 @@ class Registry(Generic[T]):
         try:
             item = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # a user's module may raise anything
-            raise UserError(f"{self.kind} {path!r} cannot be imported: {' '.join(str(error).split())}") from error
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {one_line(error)}") from error
         if self._type is not None and not isinstance(item, self._type):
             raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
         return item

@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from bench.cards import CARDS
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
         try:
             frames.append(pd.read_parquet(path).assign(run_id=run_id)[list(CURVE_COLUMNS)])
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
-            log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, " ".join(str(error).split())[:120])
+            log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, one_line(error, most=120))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 

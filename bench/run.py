@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from bench import checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.config import VARIANTS, RunConfig, paths
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.memory import keep_freed_memory
 from bench.record import Recorder, Watch, ignore
 from bench.spec import Progress
@@ -75,7 +75,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
         except Exception as error:
             log.exception("%s failed", _name(config))
             log_.artifact("failure.txt", traceback.format_exc().encode())
-            status, reason, values = "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", {}
+            status, reason, values = "failed", f"{type(error).__name__}: {one_line(error, most=500)}", {}
         log_.finish(status, reason)
     return RunResult(
         run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status=status, reason=reason, values=values

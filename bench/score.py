@@ -14,7 +14,7 @@ from bench.assemble import assemble
 from bench.checkpoint import load_weights
 from bench.config import DATASETS, Evaluation, load_config
 from bench.environment import device_of
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.evaluate import Evaluator, sample
 from bench.results import Artifacts
 from bench.run import RunResult, limited_threads
@@ -39,10 +39,10 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
     try:
         values = _score(client, tracked, Evaluation(**evaluation))
     except Exception as error:  # a lost or damaged artifact raises many kinds, and the other runs go on
-        log.error("run %s cannot be measured again: %s", run_id, " ".join(str(error).split()))
+        log.error("run %s cannot be measured again: %s", run_id, one_line(error))
         status, reason = (
             "failed",
-            f"it cannot be measured again ({' '.join(str(error).split())[:200]}): delete it in MLflow to train it anew",
+            f"it cannot be measured again ({one_line(error, most=200)}): delete it in MLflow to train it anew",
         )
     tags = tracked.data.tags
     return RunResult(

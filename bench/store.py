@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,8 +83,7 @@ def _answering_client(uri: str) -> MlflowClient:
 
 def _one_line(error: Exception, uri: str) -> str:
     """The error's text without line breaks, and without the user's name and password that libraries repeat from the URI."""
-    text = " ".join(str(error).replace(uri, redacted(uri)).split())
-    return text if len(text) <= 160 else text[:157] + "..."
+    return one_line(str(error).replace(uri, redacted(uri)), most=160)
 
 
 @contextmanager
