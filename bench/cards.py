@@ -5,7 +5,8 @@ A card is the one place for these facts: MLflow keys, `evaluate`, tables, axes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.errors import UserError, nearest
@@ -38,6 +39,8 @@ class Card:
 
 
 HEADLINE = "quality/fid_classifier"
+KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+UNMEASURED = ("train", "perf", "best")  # groups that no evaluation gives; best/ repeats measured ones
 
 _QUALITY = (
     Card(
@@ -158,6 +161,13 @@ _TRAIN = (
         meaning="sigmoid of the logit on generated images, where logits are log-odds; 0.5 is balance.",
     ),
     Card(
+        key="train/gradient_penalty",
+        title="gradient penalty",
+        direction="none",
+        citation="Gulrajani et al. 2017, arXiv 1704.00028, eq. 3",
+        meaning="Mean of (|gradient of D| - 1)^2 between real and generated images, before its factor recipe.gp; 0 is a slope of 1 everywhere.",
+    ),
+    Card(
         key="train/grad_norm_d",
         title="gradient norm D",
         direction="none",
@@ -206,12 +216,32 @@ _PERF = (
 )
 
 CARDS: dict[str, Card] = {card.key: card for card in (*_QUALITY, *_DIVERSITY, *_MODES, *_TRAIN, *_PERF)}
-MEASURED = tuple(card.key for card in (*_QUALITY, *_DIVERSITY, *_MODES))  # what a full evaluation gives
 CURVE = (HEADLINE,)  # what an evaluation in mid-run gives
+BEST = "best/"  # before a key: the same metric of the best checkpoint
 
 
 def card(key: str) -> Card:
-    """The card of a metric; an unknown key is a one-line error with the nearest."""
-    if key not in CARDS:
-        raise UserError(f"unknown metric {key!r}" + nearest(key, CARDS))
-    return CARDS[key]
+    """The card of a metric; an unknown key is a one-line error with the nearest. `best/<key>` is that of the best checkpoint."""
+    plain = key.removeprefix(BEST)
+    if plain not in CARDS:
+        raise UserError(f"unknown metric {key!r}" + nearest(plain, CARDS))
+    found = CARDS[plain]
+    return found if plain == key else replace(found, key=key, title=f"{found.title}, best checkpoint")
+
+
+def measured() -> tuple[str, ...]:
+    """The metrics that a full evaluation gives, in the order of registration: all but what training and the machine log."""
+    return tuple(key for key, found in CARDS.items() if found.group not in UNMEASURED)
+
+
+def register_card(new: Card) -> Card:
+    """Add the card of a metric of one's own; the same card again is no harm, another one of that key raises.
+
+    A run knows the card where an installed catalogue imports the module that registers it (`bench.registry`). What reads results
+    imports no catalogue: there a metric without a card is left out, until `register_card` has been called in that process.
+    """
+    if not KEY.fullmatch(new.key):
+        raise UserError(f"a metric's key is group/name in small letters, digits and _, not {new.key!r}")
+    if CARDS.get(new.key, new) != new:
+        raise UserError(f"there are two metrics named {new.key!r}")
+    return CARDS.setdefault(new.key, new)

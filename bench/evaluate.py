@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from bench import seeding
-from bench.cards import HEADLINE, MEASURED, card
+from bench.cards import HEADLINE, card
 from bench.config import short_hash
 from bench.errors import UserError
-from bench.metrics import diversity, fidelity, modes
-from bench.metrics.extractors import Features, load_extractor
-from bench.metrics.neighbours import find_neighbours, share_within
+from bench.metrics import table  # noqa: F401 (registers the metrics)
+from bench.metrics.evidence import Evidence, metric_keys
+from bench.metrics.extractors import extractor_names, load_extractor
 from bench.metrics.reference import Reference, load_reference
+from bench.registry import load_catalogs
 from bench.spec import Dataset, Networks, to_bytes
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Evaluator:
     def __init__(self, dataset: Dataset, *, samples: int = 0) -> None:
         if dataset.spec.kind != "image":
             raise UserError(f"{dataset.name} holds points, and these metrics measure images")
+        load_catalogs()  # they may register metrics
         self.dataset = dataset
         self.extractor = load_extractor(dataset.name)
         self.reference_n = len(dataset.split("test"))
@@ -51,37 +53,19 @@ class Evaluator:
 
     def curve(self, images: Tensor) -> Measurement:
         """The headline alone, as evaluations in mid-run give it. Images uint8 [n, C, H, W]."""
-        self._check(images)
-        return Measurement(values={HEADLINE: self._frechet(self.extractor(images))})
+        evidence = self._evidence(images)
+        return Measurement(values={HEADLINE: evidence.value(HEADLINE)}, reasons=evidence.reasons)
 
     def full(self, images: Tensor) -> Measurement:
-        """Every metric of `bench.cards.MEASURED`. Images uint8 [n, C, H, W]."""
-        self._check(images)
-        seen, real = self.extractor(images), self._real
-        generated = find_neighbours(seen.features)
-        shares = modes.class_shares(seen.predictions, real.classes)
-        precision = share_within(seen.features, real.neighbours)
-        duplicates = diversity.duplicate_rate(generated.nearest, real.duplicate_threshold)
-        covered = modes.classes_covered(shares, real.shares)
-        verdict, reason = modes.collapse(covered=covered, classes=real.classes, duplicate_rate=duplicates, precision=precision)
-        values = {
-            HEADLINE: self._frechet(seen),
-            "quality/kid_classifier": fidelity.kernel_distance(seen.features, real.features),
-            "quality/classifier_score": fidelity.classifier_score(seen.logits),
-            "quality/precision_classifier": precision,
-            "quality/recall_classifier": share_within(real.features, generated),
-            "diversity/pairwise_distance": diversity.mean_pair_distance(images) / real.pair_distance,
-            "diversity/duplicate_rate": duplicates,
-            "modes/classes_covered": float(covered),
-            "modes/class_kl": modes.class_kl(shares, real.shares),
-            "modes/collapse": verdict,
-        }
-        evidence = {
+        """Every registered metric. Images uint8 [n, C, H, W]."""
+        evidence = self._evidence(images)
+        values = {key: evidence.value(key) for key in metric_keys()}
+        shown = {
             "n": self.n,
             "class_names": list(self.dataset.class_names),
-            "class_share": {"generated": shares.tolist(), "real": real.shares.tolist()},
+            "class_share": {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()},
         }
-        return Measurement(values=values, reasons={"modes/collapse": reason} if reason else {}, evidence=evidence)
+        return Measurement(values=values, reasons=evidence.reasons, evidence=shown)
 
     def protocol(self) -> dict[str, str]:
         """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
@@ -92,7 +76,7 @@ class Evaluator:
                 | {"key": key, "version": card(key).version}
                 | ({"extractor": self.extractor.weights_hash} if "classifier" in card(key).needs else {})
             )
-            for key in MEASURED
+            for key in metric_keys()
         }
 
     @property
@@ -100,28 +84,36 @@ class Evaluator:
         """One hash of the whole protocol: the tag of a run."""
         return short_hash(self.protocol())
 
+    def _evidence(self, images: Tensor) -> Evidence:
+        """The evidence of these images; a UserError unless they are as many, and of the kind, that the protocol says."""
+        self.extractor.check(images)
+        if len(images) != self.n:
+            raise UserError(f"this protocol measures {self.n} images of {self.dataset.name}, not {len(images)}")
+        return Evidence(images, self.dataset, self.extractor, self._real)
+
     @cached_property
     def _real(self) -> Reference:
         return load_reference(self.dataset, self.extractor)
 
-    def _frechet(self, seen: Features) -> float:
-        return fidelity.frechet_distance(fidelity.fit_gaussian(seen.features), self._real.gaussian)
 
-    def _check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are as many images of the kind that the protocol says."""
-        self.extractor.check(images)
-        if len(images) != self.n:
-            raise UserError(f"this protocol measures {self.n} images of {self.dataset.name}, not {len(images)}")
+def evaluator_for(dataset: Dataset, *, samples: int = 0) -> Evaluator | None:
+    """The evaluator of a dataset, or None where nothing can measure it: it holds points, or no extractor was trained on it."""
+    if dataset.spec.kind != "image" or dataset.name not in extractor_names():
+        return None
+    return Evaluator(dataset, samples=samples)
 
 
-def sample(networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
-    """n images as every metric sees them: uint8 [n, C, H, W] on the CPU, from latents that depend on the seed alone.
+def sample(
+    networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None,
+    stream: str = seeding.EVALUATION,
+) -> Tensor:  # fmt: skip
+    """n images as every metric sees them: uint8 [n, C, H, W] on the CPU, from latents that depend on the seed and the stream alone.
 
     All latents are drawn at once and then sliced, so the batch size changes no image. `labels` [n] are for conditional models.
     """
     parts, broken = [], 0
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        latent = networks.draw(n, seeding.stream(seed, seeding.EVALUATION, device), labels)
+        latent = networks.draw(n, seeding.stream(seed, stream, device), labels)
         for start in range(0, n, batch_size):
             made = networks.sample(latent[start : start + batch_size])
             broken += int((~made.isfinite()).flatten(1).any(dim=1).sum())

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from bench import cards
-from bench.cards import CURVE, MEASURED
+from bench.cards import CURVE, measured
 from bench.config import DATASETS
 from bench.data.catalog import available
 from bench.errors import UserError
@@ -23,6 +23,7 @@ from bench.metrics.extractors import Extractor
 from bench.spec import Latent, Networks
 
 CPU = torch.device("cpu")
+MEASURED = measured()
 
 
 class Tiny(Networks):

@@ -1,0 +1,140 @@
+"""Evidence and the table of metrics: parts are shared, reasons are kept, and anybody's metric goes all the way to the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import small
+import torch
+
+from bench import cards
+from bench.cards import Card, measured, register_card
+from bench.config import DATASETS
+from bench.errors import UserError
+from bench.evaluate import Evaluator, reference_images
+from bench.metrics.evidence import METRICS, Evidence, metric, metric_keys
+from bench.metrics.extractors import Extractor, Features
+from bench.metrics.table import DUPLICATES, PRECISION
+from bench.results import PROTOCOL, load
+
+BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
+
+
+@pytest.fixture
+def tables() -> Iterator[None]:
+    """Room for metrics of a test's own, gone after it."""
+    kept = dict(cards.CARDS), dict(METRICS)
+    yield
+    for table, before in zip((cards.CARDS, METRICS), kept, strict=True):
+        table.clear()
+        table.update(before)
+
+
+def digits(n: int = 20) -> Evaluator:
+    return Evaluator(DATASETS.get("digits"), samples=n)
+
+
+def images(n: int = 20) -> torch.Tensor:
+    return reference_images(DATASETS.get("digits"), n)
+
+
+def brightness(evidence: Evidence) -> float:
+    return float(evidence.images.float().mean())
+
+
+def test_every_measured_card_has_a_function_and_the_order_of_the_cards() -> None:
+    assert tuple(metric_keys()) == measured()
+    assert set(METRICS) == set(measured())
+
+
+def test_a_part_is_computed_once_and_values_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator = digits()
+    calls: list[int] = []
+    really = Extractor.__call__
+
+    def seeing(self: Extractor, given: torch.Tensor) -> Features:
+        calls.append(len(given))
+        return really(self, given)
+
+    monkeypatch.setattr(Extractor, "__call__", seeing)
+    evidence = evaluator._evidence(images())
+    for key in metric_keys():
+        assert evidence.value(key) == evidence.value(key)
+    assert calls == [20]
+    assert evidence.value(PRECISION) > 0.5
+    assert evidence.value(DUPLICATES) < 0.5
+
+
+def test_a_metric_of_ones_own_in_three_lines(tables: None) -> None:
+    before = digits().protocol()
+    metric(BRIGHTNESS)(brightness)
+    evaluator = digits()
+    measurement = evaluator.full(images())
+    assert list(measurement.values)[-1] == "quality/brightness"
+    assert measurement.values["quality/brightness"] == pytest.approx(float(images().float().mean()))
+    assert evaluator.protocol().keys() - before.keys() == {"quality/brightness"}
+    assert {key: evaluator.protocol()[key] for key in before} == before
+    assert "quality/brightness" not in evaluator.curve(images()).values
+
+
+def test_a_metric_of_ones_own_is_tracked_and_read_back(tables: None, uri: str, tmp_path: Path) -> None:
+    metric(BRIGHTNESS)(brightness)
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    found = load(uri, ("small",))
+    run_id = found.runs.query("kind == 'run'")["run_id"].item()
+    assert found.runs["quality/brightness"].between(0, 255).all()  # the reference rows too
+    assert "quality/brightness" in (found.read_json(run_id, PROTOCOL) or {})["metrics"]
+    del cards.CARDS["quality/brightness"]
+    assert "quality/brightness" not in load(uri, ("small",)).runs  # without its card nobody knows what it means
+
+
+def test_no_number_has_its_reason(tables: None) -> None:
+    metric(BRIGHTNESS)(lambda evidence: evidence.unknown("it is\ntoo dark"))
+    measurement = digits().full(images())
+    assert math.isnan(measurement.values["quality/brightness"])
+    assert measurement.reasons == {"quality/brightness": "it is too dark"}
+    METRICS["quality/brightness"] = lambda evidence: math.nan
+    assert "does not say why" in digits().full(images()).reasons["quality/brightness"]
+
+
+def test_a_metric_that_fails_costs_only_itself(tables: None, caplog: pytest.LogCaptureFixture) -> None:
+    expected = digits().full(images()).values
+    metric(BRIGHTNESS)(lambda evidence: 1 / 0)
+    measurement = digits().full(images())
+    assert {key: measurement.values[key] for key in expected} == expected
+    assert measurement.reasons == {"quality/brightness": "ZeroDivisionError: division by zero"}
+    assert "the metric quality/brightness failed" in caplog.text
+
+
+def test_a_reason_belongs_to_the_metric_that_gave_it(tables: None) -> None:
+    metric(BRIGHTNESS)(lambda evidence: evidence.value("modes/collapse") + 1)
+    measurement = digits().full(torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
+    assert "precision" in measurement.reasons["modes/collapse"]
+    assert "does not say why" in measurement.reasons["quality/brightness"]
+
+
+def test_metrics_that_wait_for_each_other_end(tables: None) -> None:
+    other = Card(key="quality/darkness", title="darkness", direction="none", meaning="The other.")
+    metric(BRIGHTNESS)(lambda evidence: evidence.value("quality/darkness"))
+    metric(other)(lambda evidence: evidence.value("quality/brightness"))
+    reasons = digits().full(images()).reasons
+    assert "wait for each other" in json.dumps(reasons)
+
+
+def test_what_cannot_be_registered(tables: None) -> None:
+    metric(BRIGHTNESS)(brightness)
+    metric(BRIGHTNESS)(brightness)  # a module imported twice does no harm
+    with pytest.raises(UserError, match="two functions for the metric 'quality/brightness'"):
+        metric(BRIGHTNESS)(lambda evidence: 0.0)
+    with pytest.raises(UserError, match="two metrics named 'quality/brightness'"):
+        register_card(Card(key="quality/brightness", title="other", direction="none", meaning="Another."))
+    for key in ("brightness", "Quality/x", "quality/x y", "quality/x/y", "quality/x\n"):
+        with pytest.raises(UserError, match="a metric's key is group/name"):
+            register_card(Card(key=key, title="x", direction="none", meaning="X."))
+    with pytest.raises(UserError, match="the group 'train' is for what no evaluation gives"):
+        metric(Card(key="train/x", title="x", direction="none", meaning="X."))(brightness)
+    assert "train/x" not in METRICS
