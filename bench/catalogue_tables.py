@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.cards import CARDS
+from bench.registry import load_catalogs
 
 Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns, rows
 
@@ -29,11 +30,13 @@ def datasets() -> Rows:
         (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
         for name, dataset in DATASETS
     ]
+    rows.append(("folder:PATH", "a folder of images, with class subfolders or without: docs/custom-data.md", "", "", "yours"))
     return "datasets", ("name", "what", "shape", "classes", "here"), rows
 
 
 def metrics() -> Rows:
-    """Every metric card."""
+    """Every metric card, those of installed catalogues too."""
+    load_catalogs()
     rows = [(card.key, card.arrow, card.unit, card.meaning, card.citation) for card in CARDS.values()]
     return "metrics", ("key", "", "unit", "meaning", "from"), rows
 
@@ -50,10 +53,11 @@ def suites() -> Rows:
             str(len(suite.seeds)),
             ", ".join(suite.datasets),
             f"{suite.settings.get('budget.images', 0):,}",
+            suite.track,
         )
         for name, suite in SUITES
     ]
-    return "suites", ("name", "idea", "variants", "seeds", "data", "images a run"), rows
+    return "suites", ("name", "idea", "variants", "seeds", "data", "images a run", "track"), rows
 
 
 def networks() -> Rows:

@@ -1,4 +1,4 @@
-"""Real batches from resident data: shuffled, cut, cast and scaled on the device, without per-image Python."""
+"""Real batches: shuffled, cut, cast and scaled without per-image Python, from data that lies on the device where it fits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from bench import seeding
 from bench.errors import UserError
 from bench.spec import Batch, Examples, to_unit_range
 
+RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks need the rest
+
 
 class Feed:
     """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
         check_batch_size(batch_size, len(examples))
-        self._examples = examples.to(device)
+        self._home = home(examples, device)
+        self._examples = examples.to(self._home)
         self._batch_size = batch_size
         self._seed = seed
         self._device = device
@@ -37,16 +40,24 @@ class Feed:
         self.position += 1
         labels = self._examples.labels
         return Batch(
-            data=to_unit_range(self._examples.data.index_select(0, index)),
-            labels=None if labels is None else labels.index_select(0, index),
+            data=to_unit_range(self._examples.data.index_select(0, index).to(self._device)),
+            labels=None if labels is None else labels.index_select(0, index).to(self._device),
         )
 
     def _epoch_order(self) -> Tensor:
         if self._order is None or self._order_epoch != self.epoch:
             generator = torch.Generator().manual_seed(seeding.derive(self._seed, seeding.DATA, self.epoch))
-            self._order = torch.randperm(len(self._examples), generator=generator).to(self._device)
+            self._order = torch.randperm(len(self._examples), generator=generator).to(self._home)
             self._order_epoch = self.epoch
         return self._order
+
+
+def home(examples: Examples, device: torch.device) -> torch.device:
+    """Where the data lies while training: on the device, or in host memory (or its file) where it would take most of a GPU's."""
+    if device.type != "cuda":
+        return device
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    return device if examples.data.nbytes <= RESIDENT_SHARE * free_bytes else torch.device("cpu")
 
 
 def check_batch_size(batch_size: int, examples: int) -> None:

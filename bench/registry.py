@@ -5,14 +5,17 @@ A package adds its own by declaring, in its pyproject,
     [project.entry-points."ganbench.catalogs"]
     mine = "my_package.my_catalog"
 
-whose import registers what it has. Wherever a name is taken, `module:OBJECT` is taken too.
+whose import registers what it has. Wherever a name is taken, `module:OBJECT` is taken too, and so is `SCHEME:TEXT` where a
+kind of thing is made from its name.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -33,6 +36,14 @@ def load_catalogs() -> None:
             raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scheme(Generic[T]):
+    """A way to make a thing from its name: `make` is given what follows the colon, `name` gives the canonical name back."""
+
+    make: Callable[[str], T]
+    name: Callable[[T], str]
+
+
 class Registry(Generic[T]):
     """A table from kebab-case names to things of one kind."""
 
@@ -41,6 +52,7 @@ class Registry(Generic[T]):
         self._type = type_
         self._items: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
+        self._schemes: dict[str, Scheme[T]] = {}
 
     def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
         """Add an item; a name or alias that is taken raises."""
@@ -51,29 +63,45 @@ class Registry(Generic[T]):
         self._aliases.update(dict.fromkeys(aliases, name))
         return item
 
+    def scheme(self, prefix: str, make: Callable[[str], T], *, name: Callable[[T], str]) -> None:
+        """Take `prefix:TEXT` as a name, too; a prefix that is taken raises."""
+        if prefix in self._schemes:
+            raise UserError(f"there are two ways to make a {self.kind} from {prefix + ':'!r}")
+        self._schemes[prefix] = Scheme(make=make, name=name)
+
     def get(self, name: str) -> T:
-        """The item of that name or alias, or the object that `module:OBJECT` names."""
+        """The item of that name or alias, what a scheme makes of it, or the object that `module:OBJECT` names."""
         load_catalogs()
         canonical = self._aliases.get(name, name)
         if canonical in self._items:
             return self._items[canonical]
-        if ":" in name:
+        prefix, colon, text = name.partition(":")
+        if colon and prefix in self._schemes:
+            return self._schemes[prefix].make(text)
+        if colon:
             return self._imported(name)
-        raise UserError(f"unknown {self.kind} {name!r}" + nearest(name, [*self._items, *self._aliases]))
+        raise UserError(f"unknown {self.kind} {name!r}" + nearest(name, [*self._items, *self._aliases, *self._usages()]))
+
+    def _usages(self) -> list[str]:
+        return [f"{prefix}:..." for prefix in self._schemes]
 
     def _imported(self, path: str) -> T:
         module, _, attribute = path.partition(":")
         try:
             item = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # a user's module may raise anything
-            raise UserError(f"{self.kind} {path!r} cannot be imported: {one_line(error)}") from error
+            hint = "".join(f"; did you mean '{scheme}:...'?" for scheme in get_close_matches(module, self._schemes, n=1))
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {one_line(error)}{hint}") from error
         if self._type is not None and not isinstance(item, self._type):
             raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
         return item
 
     def canonical(self, name: str) -> str:
-        """The registered name behind an alias; `module:OBJECT` stays as it is. Unknown names raise."""
-        self.get(name)
+        """The registered name behind an alias, the whole name of what a scheme makes; `module:OBJECT` stays. Unknown names raise."""
+        item = self.get(name)
+        prefix, colon, _ = name.partition(":")
+        if colon and prefix in self._schemes:
+            return self._schemes[prefix].name(item)
         return self._aliases.get(name, name)
 
     def names(self, pattern: str = "*") -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from bench.config import DATASETS
 from bench.data.digits import Digits
 from bench.data.fashion_mnist import FASHION_MNIST
+from bench.data.folder.dataset import SCHEME, make
 from bench.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -54,3 +55,4 @@ def resolve_auto() -> str:
 
 DATASETS.register(FASHION_MNIST.name, FASHION_MNIST)
 DATASETS.register(EMBEDDED, Digits())
+DATASETS.scheme(SCHEME, make, name=lambda item: item.name)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0  # for a connection and for each read, so that a blocked network is given up soon
 DOWNLOAD_SECONDS = 180.0  # for one whole file, so that a trickle is given up too
+PROBE_SECONDS = 3.0  # for asking whether a place answers
 APT_UPDATE_SECONDS = 120.0
 APT_DOWNLOAD_SECONDS = 300.0
 _APT_OPTIONS = (
@@ -33,17 +35,34 @@ class Unavailable(Exception):
     """A source cannot give the files; the message is a short reason."""
 
 
+def _unasked(names: Sequence[str]) -> str:
+    raise Unavailable("it can only be tried")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One place: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable."""
+    """One place: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable.
+
+    `probe` takes file names, fetches nothing and says in a few words what answers, or raises Unavailable.
+    """
 
     name: str
     read: Callable[[Mapping[str, int]], dict[str, bytes]]
+    probe: Callable[[Sequence[str]], str] = _unasked
 
 
 def folder(path: Path) -> Source:
     """Files that lie in a folder already, as they are or gzipped."""
-    return Source(name=str(path), read=lambda sizes: read_folder(path, sizes))
+    return Source(name=str(path), read=lambda sizes: read_folder(path, sizes), probe=lambda names: _probe_folder(path, names))
+
+
+def _probe_folder(path: Path, names: Sequence[str]) -> str:
+    if not path.is_dir():
+        raise Unavailable("there is no such folder")
+    absent = [name for name in names if not (path / name).is_file() and not (path / f"{name}.gz").is_file()]
+    if absent:
+        raise Unavailable(f"{', '.join(absent)} not in it")
+    return "the files are in it"
 
 
 def read_folder(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -85,7 +104,26 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
                 reasons.append(str(error))
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
 
-    return Source(name=title, read=read)
+    def probe(names: Sequence[str]) -> str:
+        reasons = []
+        for url in urls():
+            try:
+                return _answers(f"{url.rstrip('/')}/{min(names)}.gz")
+            except Unavailable as error:
+                reasons.append(str(error))
+        raise Unavailable("; ".join(reasons) or "there are no mirrors")
+
+    return Source(name=title, read=read, probe=probe)
+
+
+def _answers(url: str) -> str:
+    """The host of a URL that can be fetched, asked for its head only."""
+    host = urllib.parse.urlsplit(url).netloc
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
+            return f"{host} answers"
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{host} does not answer ({getattr(error, 'reason', None) or error})") from error
 
 
 def download(url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS) -> bytes:
@@ -107,7 +145,26 @@ def download(url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, 
 
 def debian_package(package: str, inside: str) -> Source:
     """A Debian or Ubuntu package, downloaded and unpacked without root and without installing it."""
-    return Source(name=f"apt-get download {package}", read=lambda sizes: _read_package(package, inside, sizes))
+    return Source(
+        name=f"apt-get download {package}",
+        read=lambda sizes: _read_package(package, inside, sizes),
+        probe=lambda names: _probe_package(package),
+    )
+
+
+def _probe_package(package: str) -> str:
+    """Where apt would take the package from, if that place answers. Lists of packages are not brought up to date for this."""
+    if shutil.which("apt-get") is None:
+        raise Unavailable("there is no apt-get here")
+    command = [*_apt(), "--print-uris", "download", package]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10 * PROBE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"apt-get cannot be asked ({error})") from error
+    urls = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("'")]
+    if not urls:
+        raise Unavailable("the package is in none of this machine's lists; fetching brings lists of its own")
+    return _answers(urls[0])
 
 
 def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[str, bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from bench.feed import Feed
+from bench.feed import Feed, home
 from bench.spec import Examples
 
 CPU = torch.device("cpu")
@@ -46,3 +47,21 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 def test_every_example_is_seen_over_epochs() -> None:
     seen = {label for batch in labels(feed(), 40) for label in batch}
     assert seen == set(range(10))
+
+
+def test_data_that_would_fill_a_gpu_stays_in_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples, gpu = Examples(data=torch.zeros(100, dtype=torch.uint8)), torch.device("cuda")
+    for free_bytes, where in ((1000, "cuda"), (200, "cuda"), (199, "cpu")):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free_bytes: (free, 10**12))
+        assert home(examples, gpu).type == where
+    assert home(examples, CPU) == CPU
+
+
+def test_batches_of_data_that_stays_behind_come_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.feed.home", lambda examples, device: CPU)
+    data = torch.arange(8, dtype=torch.uint8).reshape(8, 1, 1, 1)
+    source = Feed(Examples(data=data, labels=torch.arange(8)), batch_size=4, seed=0, device=torch.device("meta"))
+    batch = source.next()
+    assert batch.data.device.type == "meta"
+    assert batch.labels is not None
+    assert batch.labels.device.type == "meta"

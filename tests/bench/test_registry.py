@@ -60,3 +60,36 @@ def test_a_wrong_import_path_is_one_line(registry: Registry[int], path: str, mes
 
 def test_variants_are_found_by_entry_points() -> None:
     assert isinstance(VARIANTS.get("dcgan"), Variant)
+
+
+@pytest.fixture
+def doubling(registry: Registry[int]) -> Registry[int]:
+    """Numbers that are also made from a name: `twice:N`."""
+    registry.scheme("twice", lambda text: 2 * int(text), name=lambda number: f"twice:{number / 2:g}")
+    return registry
+
+
+def test_a_scheme_makes_things_from_their_names(doubling: Registry[int]) -> None:
+    assert doubling.get("twice:21") == 42
+    assert doubling.canonical("twice:0021") == "twice:21"
+    assert doubling.canonical("uno") == "one"
+    assert doubling.names() == ["one", "eleven"], "what can be made is not listed"
+
+
+def test_other_names_with_a_colon_are_import_paths_still(doubling: Registry[int]) -> None:
+    assert doubling.get("bench.config:LOG_MARKS") == 100
+    assert doubling.canonical("bench.config:LOG_MARKS") == "bench.config:LOG_MARKS"
+
+
+def test_a_scheme_is_named_where_it_may_be_meant(doubling: Registry[int]) -> None:
+    with pytest.raises(UserError, match=r"number 'twise:1' cannot be imported: .*; did you mean 'twice:...'\?"):
+        doubling.get("twise:1")
+    with pytest.raises(UserError, match=r"unknown number 'twice'; did you mean 'twice:...'\?"):
+        doubling.get("twice")
+    with pytest.raises(UserError, match=r"unknown number 'zzz'; there is eleven, one, twice:..., uno"):
+        doubling.get("zzz")
+
+
+def test_a_scheme_that_is_taken_raises(doubling: Registry[int]) -> None:
+    with pytest.raises(UserError, match="two ways to make a number from 'twice:'"):
+        doubling.scheme("twice", int, name=str)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import shutil
 import socket
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,47 @@ def test_a_machine_without_apt_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_command_that_hangs_is_given_up(tmp_path: Path):
     with pytest.raises(Unavailable, match=r"took more than 0.2 s"):
         sources._call(["sleep", "5"], tmp_path, 0.2)
+
+
+def test_probes_fetch_nothing_and_say_what_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.gz").touch()
+    (tmp_path / "b").touch()
+    assert sources.folder(tmp_path).probe(["a", "b"]) == "the files are in it"
+    with pytest.raises(Unavailable, match="c not in it"):
+        sources.folder(tmp_path).probe(["a", "c"])
+    with pytest.raises(Unavailable, match="no such folder"):
+        sources.folder(tmp_path / "nowhere").probe(["a"])
+    monkeypatch.setattr(sources, "PROBE_SECONDS", 0.5)
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 does not answer .*refused.*; 127\.0\.0\.1:9 does not"):
+        sources.mirrors("two", lambda: ["http://127.0.0.1:9/x", "http://127.0.0.1:9/y"]).probe(["a"])
+    with pytest.raises(Unavailable, match="can only be tried"):
+        sources.Source(name="plain", read=lambda sizes: {}).probe(["a"])
+
+
+def test_a_mirror_that_answers_is_asked_for_its_head_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def urlopen(request: urllib.request.Request, timeout: float) -> nullcontext[None]:
+        asked.append((request.get_method(), request.full_url, timeout))
+        return nullcontext()
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    assert sources.mirrors("one", lambda: ["http://mirror.example/x/"]).probe(["b", "a"]) == "mirror.example answers"
+    assert asked == [("HEAD", "http://mirror.example/x/a.gz", sources.PROBE_SECONDS)]
+
+
+def test_a_package_is_looked_for_where_apt_would_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = sources.debian_package("pictures", "usr/share/pictures")
+    monkeypatch.setattr(sources.shutil, "which", lambda tool: None)
+    with pytest.raises(Unavailable, match="no apt-get"):
+        package.probe([])
+    monkeypatch.setattr(sources.shutil, "which", lambda tool: tool)
+    monkeypatch.setattr(sources, "_answers", lambda url: f"{url} answers")
+    for listed, answer in (("'http://deb.example/p.deb' p.deb 1 SHA256:0\n", "http://deb.example/p.deb answers"), ("", None)):
+        done = subprocess.CompletedProcess([], 0, stdout=listed, stderr="")
+        monkeypatch.setattr(sources.subprocess, "run", lambda *args, done=done, **options: done)
+        if answer:
+            assert package.probe([]) == answer
+        else:
+            with pytest.raises(Unavailable, match="in none of this machine's lists"):
+                package.probe([])

@@ -1,0 +1,83 @@
+"""What a folder of images must not be: each a UserError of one line that says what lies where."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.data.folder.name import shown
+from bench.errors import UserError, nearest
+
+SPLITS = ("train", "test")
+_LIKE_SPLITS = ("train", "test", "val", "valid", "validation", "eval", "dev")
+
+
+def check_folder(root: Path) -> None:
+    """It must be there, and a folder."""
+    try:
+        found = os.stat(root)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"there is no folder {shown(root)}" + _neighbours(root)) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise UserError(f"cannot read the folder {shown(root)} ({getattr(error, 'strerror', None) or error})") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise UserError(f"{shown(root)} is a file, not a folder of images")
+
+
+def _neighbours(root: Path) -> str:
+    """The folders beside it whose names are like it."""
+    try:
+        beside = [entry.name for entry in os.scandir(root.parent) if entry.is_dir()]
+    except OSError:
+        return ""
+    hint = nearest(root.name, beside)
+    return hint if "did you mean" in hint else ""
+
+
+def check_class_folder(root: Path, folder: Path) -> None:
+    """Its name is recorded as text, and it may not lead back to where it lies."""
+    _check_name(folder.name)
+    if Path(os.path.realpath(root)).is_relative_to(os.path.realpath(folder)):
+        raise UserError(f"{shown(folder)} is a link to a folder that it lies in: remove it")
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"the name of the class folder {name!r} is no UTF-8: rename it") from error
+
+
+def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> None:
+    """Images beside folders of images: which of them are meant?"""
+    if images and folders:
+        raise UserError(
+            f"{shown(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
+            f"{len(folders):,} in all): put every image into a folder of its class, or none"
+        )
+
+
+def are_splits(root: Path, folders: list[str]) -> bool:
+    """Whether these are `train` and `test`. Folders that only look like splits are refused: as classes they would mislead."""
+    if folders == sorted(SPLITS):
+        return True
+    alike = [name for name in folders if name.lower() in _LIKE_SPLITS]
+    if len(alike) > 1 and any(name.lower() == "train" for name in alike):
+        raise UserError(
+            f"{shown(root)} holds {', '.join(map(repr, folders[:6]))}: splits are exactly the two folders 'train' and 'test', and classes have other names"
+        )
+    return False
+
+
+def check_classes(root: Path, train: tuple[str, ...], test: tuple[str, ...]) -> None:
+    """Both splits have the same classes, or none."""
+    if train == test:
+        return
+    if not train or not test:
+        which = ("train", "test") if train else ("test", "train")
+        raise UserError(f"{shown(root)} has class folders in {which[0]!r} but none in {which[1]!r}: both or neither")
+    odd = sorted(set(train) ^ set(test))[0]
+    has, lacks = ("train", "test") if odd in train else ("test", "train")
+    raise UserError(f"{shown(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")

@@ -1,0 +1,154 @@
+"""Any folder of images as a dataset: `folder:PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.data import cache
+from bench.data.folder.layout import Listing, listing
+from bench.data.folder.name import GIVEN, LEAST_SIZE, USAGE, parse, spell
+from bench.data.folder.pack import Packed, Packing, pack, source_folder
+from bench.data.folder.pixels import Crop, header
+from bench.data.progress import progress
+from bench.errors import UserError
+from bench.spec import DataShape, Examples, Split
+
+SCHEME = "folder"
+MOST_GUESSED = 64  # pixels: larger images are scaled, and to which size must be asked for
+TEST_SHARE = Fraction(1, 7)  # as MNIST has it
+LOOK = "look.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderDataset:
+    """The images of a folder, every choice made. No image is decoded before `digest` or `split` is asked for."""
+
+    listing: Listing
+    size: int
+    crop: Crop
+    channels: int
+    test: Fraction  # the share of the test split, or GIVEN
+    claims: bool = True
+
+    @property
+    def name(self) -> str:
+        """The canonical name, which holds every choice."""
+        return f"{SCHEME}:" + spell(self.listing.root, size=self.size, crop=self.crop, channels=self.channels, test=self.test)
+
+    @property
+    def title(self) -> str:
+        """E.g. "photos (folder, 32x32 RGB)"."""
+        colour = "grey" if self.channels == 1 else "RGB"
+        return f"{self.listing.root.name or self.listing.root} (folder, {self.size}x{self.size} {colour})"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the class folders, sorted: label k is the k-th."""
+        return self.listing.class_names
+
+    @property
+    def spec(self) -> DataShape:
+        """Square images; no classes without class folders."""
+        return DataShape(kind="image", shape=(self.channels, self.size, self.size), classes=len(self.class_names))
+
+    def digest(self) -> str:
+        """SHA-256 over the packed images and labels of both splits."""
+        return self._packed.card.digest
+
+    def split(self, name: Split) -> Examples:
+        """Images uint8 [N, C, H, W] over a memory map; labels [N] where there are class folders."""
+        if name not in ("train", "test"):
+            raise UserError(f"{self.title} has the splits train and test, not {name!r}")
+        return self._packed.split(name)
+
+    def missing(self) -> str | None:
+        """None: the folder was there when the dataset was made, and it is packed when it is first used."""
+        return None
+
+    def fetch(self) -> str:
+        """Have the packed images in the cache, and say what they are and where."""
+        card, entry = self._packed.card, self._packed.entry
+        classes = f"{len(self.class_names)} classes" if self.class_names else "no labels"
+        return f"{self.listing.root} ({card.train:,} training and {card.test:,} test images, {classes}), packed in {entry}"
+
+    @cached_property
+    def _packed(self) -> Packed:
+        packing = Packing(
+            dataset=self.name, listing=self.listing, splits=self.listing.split(self.test),
+            size=self.size, crop=self.crop, channels=self.channels,
+        )  # fmt: skip
+        return pack(packing)
+
+
+def make(text: str) -> FolderDataset:
+    """The dataset of what follows `folder:`. Reads names, sizes and times; opens images only to decide what was left to us."""
+    path, options = parse(text)
+    found = listing(path)
+    size, channels = options.size, options.channels
+    test = _test_share(found, options.test)
+    if size is None or channels is None:
+        seen = look(found)
+        size, channels = size or _guessed_size(found, seen), channels or seen.channels
+    return FolderDataset(listing=found, size=size, crop=options.crop, channels=channels, test=test)
+
+
+def _test_share(found: Listing, asked: Fraction | None) -> Fraction:
+    if found.has_splits and asked:
+        raise UserError(f"{USAGE}: test={asked} does not go with the folders 'train' and 'test' in {str(found.root)!r}: leave it out")
+    if not found.has_splits and asked == GIVEN:
+        raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
+    return GIVEN if found.has_splits else asked or TEST_SHARE
+
+
+class Look(BaseModel):
+    """What the headers of all images say. Kept in the cache, so that a name without options is as quick as one with all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    stamp: str
+    size: int  # of all images where they are square, small and alike; else 0
+    odd: str  # an image that is not
+    channels: int  # 1 where all are grey
+
+
+def look(found: Listing) -> Look:
+    """What the headers say, read at most once for each state of a folder."""
+    path = source_folder(found.root) / LOOK
+    try:
+        kept = Look.model_validate_json(path.read_bytes())
+        if kept.stamp == found.stamp:
+            return kept
+    except (OSError, ValueError):
+        pass  # not there or damaged: looking again mends both
+    seen = _looked(found)
+    with cache.locked(path.parent):
+        cache.write_atomic(path, seen.model_dump_json().encode())
+    return seen
+
+
+def _looked(found: Listing) -> Look:
+    """Read headers until nothing more can be learned."""
+    size, odd, channels = 0, "", 1
+    with progress(f"looking at {found.root.name or found.root}", len(found.pictures)) as advance:
+        for picture in found.pictures:
+            head = header(found.root / picture.name)
+            advance(1)
+            channels = channels if head.grey else 3
+            size = size or head.width
+            fits = head.width == head.height == size and LEAST_SIZE <= size <= MOST_GUESSED
+            odd = odd or ("" if fits else f"{picture.name!r} is {head.width}x{head.height}")
+            if odd and channels == 3:
+                break
+    return Look(stamp=found.stamp, size=0 if odd else size, odd=odd, channels=channels)
+
+
+def _guessed_size(found: Listing, seen: Look) -> int:
+    if not seen.size:
+        raise UserError(
+            f"folder:{found.root} needs size=N, e.g. size=32: its images are not all square, alike and "
+            f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({seen.odd})"
+        )
+    return seen.size

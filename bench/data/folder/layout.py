@@ -1,0 +1,225 @@
+"""Which images a folder holds, their labels and their splits. Looks at names, sizes and times; opens no image."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.folder.checks import SPLITS, are_splits, check_class_folder, check_classes, check_folder, check_mixed
+from bench.data.folder.name import shown
+from bench.errors import UserError
+from bench.spec import Split
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+_SEED = 0
+_SETTLED_NS = 2 * 10**9  # a folder that changed this long before it was read would have another time had it changed since
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """One image file."""
+
+    name: str  # relative to the root, with / between its parts
+    label: int  # -1: unlabelled
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared and hashed as an object: there may be a million images
+class Listing:
+    """All images of a folder, sorted by name."""
+
+    root: Path
+    pictures: tuple[Picture, ...]
+    class_names: tuple[str, ...]  # none: unlabelled
+    has_splits: bool  # whether the folders `train` and `test` are the splits
+    folders: tuple[tuple[Path, int], ...]  # every folder read, with its time of change
+    read_ns: int  # when
+    others: str = ""  # files that are no images, in words
+
+    @cached_property
+    def stamp(self) -> str:
+        """A hash of all names, sizes and times of change: equal where, as far as can be seen from outside, no image has changed."""
+        content = hashlib.sha256()
+        for picture in self.pictures:
+            content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
+        return content.hexdigest()
+
+    def split(self, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
+        """The training and test images: those of the folders of that name, or else a fixed pseudo-random share as the test split."""
+        return _split(self, share)
+
+    def is_current(self) -> bool:
+        """Whether no folder has had a file added, removed or replaced since it was read."""
+        try:
+            now = [os.stat(folder).st_mtime_ns for folder, _ in self.folders]
+        except OSError:
+            return False
+        before = [mtime_ns for _, mtime_ns in self.folders]
+        return now == before and max(before) < self.read_ns - _SETTLED_NS
+
+
+@lru_cache(maxsize=4)
+def _split(found: Listing, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
+    """RandomState's stream is frozen for ever (NEP 19): the same names are split alike in every version of NumPy."""
+    if found.has_splits:
+        test = np.array([picture.name.startswith("test/") for picture in found.pictures])
+    else:
+        n = len(found.pictures)
+        test = np.zeros(n, dtype=np.bool_)
+        test[np.random.RandomState(_SEED).permutation(n)[: min(n - 1, max(1, round(n * share)))]] = True
+    pairs = list(zip(found.pictures, test.tolist(), strict=True))
+    return {"train": tuple(p for p, is_test in pairs if not is_test), "test": tuple(p for p, is_test in pairs if is_test)}
+
+
+_last: dict[Path, Listing] = {}
+
+
+def listing(root: Path) -> Listing:
+    """What a folder holds. Read once a process unless it changes: a run asks for its dataset many times, of perhaps a million files."""
+    known = _last.get(root)
+    if known is not None and known.is_current():
+        return known
+    found = _last[root] = scan(root)
+    if found.others and known is None:  # once: a user may take a kind for an image that is not read here
+        log.warning("%s: left out %s", root, found.others)
+    return found
+
+
+def scan(root: Path) -> Listing:
+    """Read a folder: images, class folders of images, or `train` and `test` of either. Anything else is a UserError."""
+    check_folder(root)
+    reader = _Reader(root)
+    top = reader.read(root)
+    folders = sorted(top.folders)
+    check_mixed(root, [name for name, _ in top.images], top.folders)
+    has_splits = are_splits(root, folders)
+    if has_splits:
+        parts = {name: reader.part(f"{name}/") for name in SPLITS}
+        check_classes(root, parts["train"].class_names, parts["test"].class_names)
+        class_names = parts["train"].class_names
+        pictures = [picture for part in parts.values() for picture in part.pictures]
+    else:
+        part = reader.part("", top)
+        class_names, pictures = part.class_names, part.pictures
+    if len(pictures) < 2:
+        raise UserError(f"there is one image in {shown(root)}: at least two are needed, one of them for the test split")
+    return Listing(
+        root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, has_splits=has_splits,
+        folders=tuple(reader.folders), read_ns=reader.start_ns, others=_counted(reader.others) if reader.others else "",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What lies directly in one folder."""
+
+    images: list[tuple[str, os.stat_result]]
+    folders: list[str]
+    others: Counter[str]  # files of other kinds, by suffix
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A folder of images, or of class folders."""
+
+    pictures: list[Picture]
+    class_names: tuple[str, ...]
+
+
+class _Reader:
+    """Reads the folders of one root and keeps what it met."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.start_ns = time.time_ns()
+        self.folders: list[tuple[Path, int]] = []
+        self.others: Counter[str] = Counter()
+
+    def part(self, prefix: str, contents: _Contents | None = None) -> _Part:
+        """The images under root/prefix, labelled where they lie in class folders."""
+        folder = self.root / prefix
+        top = contents or self.read(folder)
+        if contents is None:
+            check_mixed(folder, [name for name, _ in top.images], top.folders)
+        if not top.folders:
+            _check_some(folder, top)
+            return _Part(pictures=[_picture(prefix, name, -1, found) for name, found in top.images], class_names=())
+        class_names = tuple(sorted(top.folders))
+        pictures = [
+            _picture(f"{prefix}{class_name}/", name, label, found)
+            for label, class_name in enumerate(class_names)
+            for name, found in self._class(folder / class_name).images
+        ]
+        return _Part(pictures=pictures, class_names=class_names)
+
+    def _class(self, folder: Path) -> _Contents:
+        check_class_folder(self.root, folder)
+        contents = self.read(folder)
+        if contents.folders:
+            raise UserError(
+                f"{shown(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, no deeper"
+            )
+        _check_some(folder, contents)
+        return contents
+
+    def read(self, folder: Path) -> _Contents:
+        """What lies in a folder. Hidden files are passed over; so are, with a line in the end, files of other kinds."""
+        contents = _Contents(images=[], folders=[], others=Counter())
+        for entry in self._entries(folder):
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir():
+                    contents.folders.append(entry.name)
+                elif entry.name.lower().endswith(SUFFIXES):
+                    contents.images.append((entry.name, _regular(entry)))
+                else:
+                    contents.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
+            except OSError as error:
+                raise UserError(f"cannot read {shown(entry.path)} ({error.strerror or error})") from error
+        self.others.update(contents.others)
+        return contents
+
+    def _entries(self, folder: Path) -> Iterator[os.DirEntry[str]]:
+        try:
+            self.folders.append((folder, os.stat(folder).st_mtime_ns))
+            with os.scandir(folder) as entries:
+                yield from entries
+        except OSError as error:
+            raise UserError(f"cannot read the folder {shown(folder)} ({error.strerror or error})") from error
+
+
+def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Picture:
+    return Picture(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+
+
+def _regular(entry: os.DirEntry[str]) -> os.stat_result:
+    found = entry.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(0, "it is no regular file")  # reading a pipe would wait for ever
+    return found
+
+
+def _check_some(folder: Path, contents: _Contents) -> None:
+    if not contents.images:
+        others = f"; it holds {_counted(contents.others)}" if contents.others else ""
+        raise UserError(f"there are no images in {shown(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
+
+
+def _counted(suffixes: Counter[str]) -> str:
+    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
+    return f"files of other kinds: {shown}" + (", ..." if len(suffixes) > 5 else "")

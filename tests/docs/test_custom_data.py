@@ -1,0 +1,87 @@
+"""docs/custom-data.md does what it says: its blocks are run in order, the trainings shortened."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from bench.cli import main
+from bench.config import DATASETS
+from bench.data.folder.checks import SPLITS
+from bench.data.folder.layout import SUFFIXES
+from bench.data.folder.name import OPTIONS
+from bench.results import load
+from bench.spec import Dataset
+
+PAGE = (Path(__file__).parents[2] / "docs" / "custom-data.md").read_text()
+BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, re.DOTALL)
+SHORT = ("--set", "budget.images=256", "--set", "recipe.width=8", "--set", "device=cpu", "--set", "precision=fp32")
+
+
+def blocks(kind: str) -> list[str]:
+    return [text for language, text in BLOCKS if language == kind]
+
+
+def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `ganbench` lines of a block, in this process; a mistake or a failed run exits and fails the test."""
+    for line in block.splitlines():
+        words = shlex.split(line.removeprefix("PYTHONPATH=. "))
+        assert words[0] == "ganbench"
+        monkeypatch.setattr(sys, "argv", [*words, *(SHORT if words[1] == "run" else ())])
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        assert status == 0, line
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a cache of its own, that modules can be imported from."""
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_the_page_holds_the_blocks_that_are_run_here() -> None:
+    assert [language for language, _ in BLOCKS] == ["python", "sh", "sh", "python", "sh"]
+
+
+def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(blocks("python")[0], {})
+    execute(blocks("sh")[0], monkeypatch)
+    runs = load(uri, ("runs",)).runs
+    assert runs["status"].tolist() == ["finished"]
+    assert runs["dataset"].tolist() == [f"folder:{here}/shapes,size=32,crop=center,channels=3,test=1/7"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "600 training and 100 test images, 2 classes" in said
+    assert (here / "build" / "report" / "runs" / "index.html").exists()
+    assert list(here.rglob("grids/final.png"))
+    assert list((here / "cache" / "data" / "folder").glob("shapes-*")), "where the page says"
+
+
+def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "stripes.py").write_text(blocks("python")[1])
+    dataset = DATASETS.get("stripes:DATA")
+    assert isinstance(dataset, Dataset)
+    image, label = dataset.split("test").data[0, 0], int(dataset.split("test").labels[0])  # type: ignore[index]
+    assert bool((image == image[:1]).all()) == (label == 1), "vertical stripes are the same in every row"
+    execute(blocks("sh")[2], monkeypatch)
+    assert load(uri, ("runs",)).runs["dataset"].tolist() == ["stripes:DATA"]
+
+
+def test_options_layouts_and_the_cache_are_as_in_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(OPTIONS)
+    assert all(f"`PATH/{name}/...`" in PAGE for name in SPLITS)
+    assert ", ".join(suffix[1:] for suffix in SUFFIXES[:-1]) + f" and {SUFFIXES[-1][1:]}" in PAGE
+    if sys.platform == "linux":
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setenv("HOME", "/home/me")
+        assert blocks("sh")[1].strip() == f"rm -r {platformdirs.user_cache_path('ganbench')}/data/folder".replace("/home/me", "~")
