@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,12 @@ from torch import nn
 from bench import environment, seeding
 from bench.config import DATASETS, VARIANTS, RunConfig
 from bench.errors import UserError
-from bench.evaluate import Evaluator
+from bench.evaluate import Evaluator, evaluator_for
 from bench.feed import check_batch_size
 from bench.spec import Dataset, DataShape, Networks, Objective, Recipe, Variant
 from bench.train import Trainer
+
+BYTES_A_PARAMETER = 16  # in float32: itself, its gradient, Adam's two moments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class Work:
     fingerprint: str
     dataset: Dataset
     trainer: Trainer
-    evaluator: Evaluator
+    evaluator: Evaluator | None  # None where the data has no metrics
     device: torch.device
 
 
@@ -36,17 +39,26 @@ def prepare(config: RunConfig) -> Work:
     if config.precision == "auto":
         raise ValueError("resolve the configuration before running it")
     trainer = Trainer(
-        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed,
-        budget_images=config.budget.images, device=device, precision=config.precision,
+        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
+        precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
     )  # fmt: skip
     return Work(
         config=config,
         fingerprint=config.fingerprint(data_digest=dataset.digest()),
         dataset=dataset,
         trainer=trainer,
-        evaluator=Evaluator(dataset, samples=config.evaluation.samples),
+        evaluator=evaluator_for(dataset, samples=config.evaluation.samples),
         device=device,
     )
+
+
+def budget_images(config: RunConfig, objective: Objective) -> int | None:
+    """The budget in real images; None where it is in seconds."""
+    if config.budget.generator_updates is None:
+        return config.budget.images
+    first, generator = objective.players[0], next(player for player in objective.players if player.name == "g")
+    rounds = math.ceil(config.budget.generator_updates / generator.updates)
+    return rounds * first.updates * config.recipe.batch_size
 
 
 def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
@@ -72,14 +84,36 @@ def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
         raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
 
 
+def _check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
+    """Refuse networks that would fill this machine's memory, before they do: a system may end the process instead of saying no."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in variant.build(config.networks, config.recipe, data).parameters())
+    except (NotImplementedError, RuntimeError):
+        return  # a module that cannot be made without its data; making it for good will tell
+    needed, there = parameters * BYTES_A_PARAMETER / 1e9, environment.memory_gb()
+    if there is not None and needed > there:
+        raise UserError(
+            f"the networks {config.networks!r} of {variant.name} do not fit into memory: training their {parameters / 1e6:,.0f} million parameters "
+            f"takes {needed:,.0f} GB of {there} GB; set a smaller recipe.width or recipe.z_dim"
+        )
+
+
 def check(config: RunConfig) -> None:
     """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
     dataset = DATASETS.get(config.dataset)
+    if config.device == "cpu":
+        _check_size(VARIANTS.get(config.variant), config, dataset.spec)
     assemble(config, dataset.spec)
     train = len(dataset.split("train"))
     check_batch_size(config.recipe.batch_size, train)
-    evaluator = Evaluator(dataset, samples=config.evaluation.samples)
-    if evaluator.n > train:
+    bound = config.recipe.bound_to_budget()
+    if bound and config.budget.train_seconds is not None:
+        raise UserError(
+            f"budget.train_seconds: recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
+        )
+    evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
+    if evaluator is not None and evaluator.n > train:
         raise UserError(
             f"evaluation.samples: {evaluator.n:,} is more than the {train:,} training images, which the row `real` takes them from"
         )

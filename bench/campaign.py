@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from bench.assemble import check
-from bench.config import DATASETS, RunConfig
-from bench.environment import resolve, source_commit
-from bench.evaluate import Evaluator
+from bench.config import DATASETS
+from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
+from bench.delivery import catch_up
+from bench.environment import source_commit
+from bench.estimate import Estimate, estimate
+from bench.evaluate import evaluator_for
 from bench.execute import Job, Update, check_workers, execute
 from bench.record import RunProgress
 from bench.references import KINDS, reference_is_there
 from bench.results import REFERENCES
 from bench.run import Place, RunResult, check_writable
 from bench.suite import PlannedRun, Suite
-from bench.tracking import DONE, Tracker, owner_is_alive
+from bench.tracking import Lookup, Tracker
 
 log = logging.getLogger(__name__)
-
-Need = Literal["skip", "train", "resume", "score", "busy"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What an execution does about one planned run, and why."""
-
-    planned: PlannedRun
-    config: RunConfig  # resolved
-    fingerprint: str
-    need: Need
-    why: str
-    run_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,74 +40,62 @@ class Outcome:
         return sum(result.status == status for result in self.results)
 
 
-def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
-    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing."""
-    configs = [resolve(run.config) for run in planned]
-    for config in {config.model_copy(update={"seed": 0}).canonical(): config for config in configs}.values():
-        check(config)
-    return configs
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What an execution would do, and about how long it would take."""
+
+    decisions: tuple[Decision, ...]
+    estimate: Estimate
+    workers: int
+
+    @property
+    def todo(self) -> list[Decision]:
+        """What there is to do."""
+        return [decision for decision in self.decisions if decision.need in TO_DO]
 
 
-def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], tracker: Tracker) -> list[Decision]:
-    """What each planned run needs, by its fingerprint in the suite's own experiment."""
-    evaluators: dict[tuple[str, int], Evaluator] = {}
-    decisions = []
-    for run, config in zip(planned, configs, strict=True):
-        dataset = DATASETS.get(config.dataset)
-        fingerprint = config.fingerprint(data_digest=dataset.digest())
-        key = (config.dataset, config.evaluation.samples)
-        evaluators.setdefault(key, Evaluator(dataset, samples=config.evaluation.samples))
-        need, why, run_id = _need(tracker, fingerprint, evaluators[key].protocol_hash)
-        decisions.append(Decision(planned=run, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id))
-    return decisions
+def foresee(
+    suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, extend: bool = False, probe: bool = True,
+    deliver: bool = False,
+) -> Outlook:  # fmt: skip
+    """What an execution would do and, with a probe of each variant, about how long it would take.
 
+    Writes nothing, unless `deliver` first sends what earlier runs of the suite could not: else they would be trained again.
 
-def _need(tracker: Tracker, fingerprint: str, protocol: str) -> tuple[Need, str, str]:
-    found = tracker.find(fingerprint)
-    if not found:
-        return "train", "new", ""
-    done = [run for run in found if run.data.tags.get("status") in DONE]
-    if done:
-        run, tags = done[0], done[0].data.tags
-        if tags["status"] == "finished" and tags.get("protocol") != protocol:
-            return "score", "finished under another protocol", run.info.run_id
-        return "skip", tags["status"], run.info.run_id
-    newest, tags = found[0], found[0].data.tags
-    status = tags.get("status", "")
-    if status == "running" and owner_is_alive(tags.get("owner", "")):
-        return "busy", f"being trained by {tags['owner']}", newest.info.run_id
-    if status == "running":
-        tracker.close(newest.info.run_id, "interrupted", "its process is gone")
-    return ("resume" if status == "interrupted" else "train"), status, newest.info.run_id
-
-
-def run_suite(
-    suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, stop: Callable[[], bool], display: Display
-) -> Outcome:
-    """Do what is missing of a suite, references first, and return how every run ended.
-
-    Raises UserError before anything runs where the store, the folder, the data or a configuration cannot be used.
+    Raises UserError where the store, the folder, the data or a configuration cannot be used.
     """
-    threads = max(run.config.threads for run in planned)
-    chosen = check_workers(workers, threads)
+    chosen = check_workers(workers, max(run.config.threads for run in planned))
     folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
     configs = resolve_and_check(planned)
-    tracker = Tracker(uri, suite.name)
-    decisions = decide(planned, configs, tracker)
-    todo = [decision for decision in decisions if decision.need in ("train", "resume", "score")]
-    references = _reference_jobs(decisions, uri, folder)
+    if deliver:
+        catch_up(folder, uri)
+    there = Lookup.of(uri, suite.name)
+    decisions = decide(planned, configs, there)
+    if extend:
+        decisions = extended(decisions, there, folder)
+    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe else Estimate(), workers=chosen)
+
+
+def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display) -> Outcome:
+    """Do what is missing of a suite, references first, and return how every run ended."""
+    folder = folder / suite.name
+    tracker, decisions = Tracker(uri, suite.name), outlook.decisions
+    for decision in decisions:
+        if decision.orphan:
+            tracker.close(decision.run_id, "interrupted", decision.why)
+    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.samples) for decision in decisions}, uri, folder)
     skipped = sum(decision.need == "skip" for decision in decisions)
     busy = [decision for decision in decisions if decision.need == "busy"]
     for decision in busy:
         log.warning("%s seed %d is %s: left to it", decision.config.variant, decision.config.seed, decision.why)
-    if not todo and not references:
-        return Outcome(skipped=skipped, busy=len(busy), decisions=tuple(decisions))
-    parent = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if todo else ""
-    jobs = references + [_job(decision, suite, uri, folder, parent) for decision in todo]
+    if not outlook.todo and not references:
+        return Outcome(skipped=skipped, busy=len(busy), decisions=decisions)
+    parent = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo else ""
+    jobs = references + [_job(decision, suite, uri, folder, parent) for decision in outlook.todo]
     status = "failed"
     try:
-        results = _execute(jobs, chosen, stop, display)
+        results = _execute(jobs, outlook, stop, display)
         interrupted = stop()
         status = "interrupted" if interrupted else "finished"
     except KeyboardInterrupt:
@@ -129,13 +104,13 @@ def run_suite(
     finally:
         if parent:
             tracker.end_parent(parent, status)
-    return Outcome(results=tuple(results), skipped=skipped, busy=len(busy), interrupted=interrupted, decisions=tuple(decisions))
+    return Outcome(results=tuple(results), skipped=skipped, busy=len(busy), interrupted=interrupted, decisions=decisions)
 
 
 class Display:
     """What an execution shows while it goes on. This one shows nothing."""
 
-    def start(self, jobs: Sequence[Job]) -> None:
+    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
         """Before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
@@ -145,23 +120,25 @@ class Display:
         """A job has ended."""
 
 
-def _execute(jobs: Sequence[Job], workers: int, stop: Callable[[], bool], display: Display) -> list[RunResult]:
-    display.start(jobs)
+def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+    display.start(jobs, outlook)
     update: Update = display.update
     results = []
-    for job, result in execute(jobs, workers=workers, stop=stop, update=update):
+    for job, result in execute(jobs, workers=outlook.workers, stop=stop, update=update):
         display.end(job, result)
         if job.kind != "reference":
             results.append(result)
     return results
 
 
-def _reference_jobs(decisions: Sequence[Decision], uri: str, folder: Path) -> list[Job]:
-    """The reference rows that these runs need and that nobody has measured yet."""
-    wanted = {(decision.config.dataset, decision.config.evaluation.samples) for decision in decisions}
+def reference_jobs(wanted: Iterable[tuple[str, int]], uri: str, folder: Path) -> list[Job]:
+    """The reference rows that runs on some (dataset, samples) need and that the store does not have yet."""
     jobs = []
     for dataset, samples in sorted(wanted):
-        evaluator = Evaluator(DATASETS.get(dataset), samples=samples)
+        evaluator = evaluator_for(DATASETS.get(dataset), samples=samples)
+        if evaluator is None:
+            log.warning("%s has no feature extractor, so nothing is measured on it: curves and grids only", dataset)
+            continue
         for kind in KINDS:
             if not reference_is_there(uri, kind, evaluator):
                 arguments = {"kind": kind, "dataset_name": dataset, "samples": samples, "uri": uri}
@@ -169,7 +146,7 @@ def _reference_jobs(decisions: Sequence[Decision], uri: str, folder: Path) -> li
                     Job(
                         name=f"reference row: {kind}",
                         kind="reference",
-                        key=f"{REFERENCES}-{kind}-{dataset}",
+                        key=f"{REFERENCES}-{kind}-{dataset}-{samples}",
                         arguments=arguments,
                         folder=str(folder),
                     )
@@ -185,6 +162,7 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
     place = Place(
         uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track,
         note=decision.planned.note, overrides=decision.planned.overrides,
+        extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
     )  # fmt: skip
     return Job.of_run(decision.config, place, decision.fingerprint)
 

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 from bench.registry import Registry
 from bench.spec import Dataset, Recipe, Variant
 
 RESULTS_VERSION = 1  # bumped by hand when the harness changes results
+_BUDGET = "budget."
 LOG_MARKS = 100  # points a run logs of each training scalar
 
 
@@ -34,9 +35,27 @@ class _Section(BaseModel):
 
 
 class Budget(_Section):
-    """How long to train: real images shown to the first player, k included."""
+    """How long to train, in exactly one unit. Setting one unit unsets the others."""
 
-    images: Annotated[int, Field(ge=1, le=10**12)] = Field(100_000, description="a run stops at the first round at or past this")
+    images: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        100_000, description="real images shown to the first player, k included; a run stops at the first round at or past this"
+    )
+    generator_updates: Annotated[int, Field(ge=1, le=10**10)] | None = Field(None, description="updates of the player g")
+    train_seconds: Annotated[float, Field(gt=0, le=10**9)] | None = Field(
+        None, description="the training clock, evaluation and logging off it; such a run does not repeat bit for bit"
+    )
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Budget:
+        given = [name for name, value in self if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"takes exactly one of {', '.join(type(self).model_fields)}")
+        return self
+
+    def __str__(self) -> str:
+        """In words: "100,000 images"."""
+        words = {"images": "images", "generator_updates": "G updates", "train_seconds": "train seconds"}
+        return next(f"{value:,} {words[name]}" for name, value in self if value is not None)
 
 
 class Evaluation(_Section):
@@ -45,6 +64,7 @@ class Evaluation(_Section):
     marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
         3, description="evaluations between the start and the end: classifier-FID alone"
     )
+    best: bool = Field(False, description="also keep the weights of the best mark, and score them at the end on other noise")
     samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
 
@@ -83,12 +103,19 @@ class RunConfig(_Section):
 
     def fingerprint(self, *, data_digest: str) -> str:
         """Identity of the training (16 hex digits): what would have to be equal for the same weights to come out."""
+        return short_hash(self._identity(data_digest))
+
+    def lineage(self, *, data_digest: str) -> str:
+        """Identity of the training but for its length: what a run shares with those that it can go on from."""
+        return short_hash({key: value for key, value in self._identity(data_digest).items() if key != "budget"})
+
+    def _identity(self, data_digest: str) -> dict[str, Any]:
         dump = self.model_dump(mode="json", exclude={"evaluation"})
         unresolved = [name for name in ("dataset", "precision", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before taking a fingerprint")
-        dump |= {"data_digest": data_digest, "variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
-        return short_hash(dump)
+        versions = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
+        return dump | {"data_digest": data_digest} | versions
 
 
 def short_hash(value: Any) -> str:
@@ -134,6 +161,16 @@ def _parse_value(raw: str) -> Any:
         return [_parse_value(part.strip()) for part in raw.split(",")] if "," in raw and not raw.startswith(("[", "{")) else raw
 
 
+def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over settings: later ones win, and a budget in one unit replaces an earlier one in another."""
+    result: dict[str, Any] = {}
+    for layer in settings:
+        if any(path.startswith(_BUDGET) for path in layer):
+            result = {path: value for path, value in result.items() if not path.startswith(_BUDGET)}
+        result |= layer
+    return result
+
+
 def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """The configuration with other values at some paths: the one mechanism for --set, suites and trials.
 
@@ -143,11 +180,14 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         return config
     known = paths(config)
     dump = config.model_dump()
+    if any(path.startswith(_BUDGET) for path in settings):
+        dump["budget"] = dict.fromkeys(Budget.model_fields)
     if "variant" in settings:
         raise UserError("the variant cannot be --set: name it instead")
     for path, value in settings.items():
         if path not in known:
             raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
+        _check_text(path, value)
         if isinstance(value, bool) and not isinstance(known[path], bool):
             raise UserError(f"{path}: takes no true or false; it is {known[path]!r} now")
         target = dump
@@ -159,6 +199,14 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         return RunConfig.model_validate(dump)
     except ValidationError as error:
         raise UserError(_first(error)) from error
+
+
+def _check_text(path: str, value: Any) -> None:
+    """Text that is not UTF-8 is refused: config.json could not be read again."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: {one_line(repr(value))} is not UTF-8") from error
 
 
 def _recipe(variant: Variant, given: Mapping[str, Any]) -> Recipe:

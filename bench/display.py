@@ -2,58 +2,101 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from bench.campaign import Display
+from bench.campaign import Display, Outlook
 from bench.cards import HEADLINE, card
 from bench.execute import Job
 from bench.record import RunProgress
 from bench.run import RunResult
 
+TRUST_SECONDS = 60.0  # of work: how long the probe outweighs what was seen since
+
+
+class Workload:
+    """How much of an execution is done, in expected seconds of work where a probe gave them, else in equal parts."""
+
+    def __init__(self, jobs: Sequence[Job], outlook: Outlook) -> None:
+        known = outlook.estimate.seconds
+        self._workers = min(outlook.workers, len(jobs)) if known else 0
+        typical = sum(known.values()) / len(known) if known else 1.0
+        self._expected = {job.key: known.get(job.key, typical if job.kind == "run" else typical / 10) for job in jobs}
+        self._shares = dict.fromkeys(self._expected, 0.0)
+        self._started = time.monotonic()
+
+    @property
+    def total(self) -> float:
+        """All there is to do."""
+        return sum(self._expected.values())
+
+    @property
+    def done(self) -> float:
+        """What is done of it."""
+        return sum(self._expected[key] * share for key, share in self._shares.items())
+
+    @property
+    def seconds_left(self) -> float:
+        """The wall clock left: what is expected, corrected by how far expectations were off so far; not-a-number while nothing is known."""
+        elapsed, done = time.monotonic() - self._started, self.done
+        if self._workers:
+            off = (elapsed * self._workers + TRUST_SECONDS) / (done + TRUST_SECONDS)
+            return (self.total - done) * off / self._workers
+        return elapsed * (self.total - done) / done if done else math.nan
+
+    def reached(self, job: Job, share: float) -> None:
+        """A job has come so far."""
+        self._shares[job.key] = min(1.0, max(share, self._shares[job.key]))
+
 
 class BarDisplay(Display):
-    """An overall bar with the time left, and a bar for each running job."""
+    """An overall bar with the time left, and a bar with the numbers of each running job."""
 
     def __init__(self, console: Console) -> None:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._overall = Progress(*columns, console=console, transient=True, speed_estimate_period=120)
-        self._total: TaskID | None = None
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[note]}"))
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._work: Workload | None = None
+        self._overall: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._done = 0.0
+        self._jobs = self._ended = 0
 
-    def start(self, jobs: Sequence[Job]) -> None:
+    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
         """Show the overall bar."""
-        self._overall.start()
-        self._total = self._overall.add_task("[bold]all runs", total=len(jobs))
+        self._work, self._jobs = Workload(jobs, outlook), len(jobs)
+        self._progress.console.print(*prospect(jobs, outlook), sep="\n", highlight=False, markup=False)
+        self._progress.start()
+        self._overall = self._progress.add_task("[bold]all", total=self._work.total, note=f"0 of {len(jobs)}")
 
     def update(self, job: Job, progress: RunProgress) -> None:
-        """Move the job's own bar."""
+        """Move the job's own bar, and with it the overall one."""
         if job.key not in self._tasks:
-            self._tasks[job.key] = self._overall.add_task(job.name, total=progress.budget_images)
-        self._overall.update(self._tasks[job.key], completed=progress.images, description=f"{job.name:<24} {figures(progress)}")
+            self._tasks[job.key] = self._progress.add_task(escape(job.name), total=1.0, note="")
+        self._progress.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
+        self._move(job, progress.share)
 
     def end(self, job: Job, result: RunResult) -> None:
         """Take the job's bar away and leave a line in its place."""
         if job.key in self._tasks:
-            self._overall.remove_task(self._tasks.pop(job.key))
-        if self._total is not None:
-            self._overall.advance(self._total)
-        self._overall.console.print(ending(job, result), highlight=False, markup=False)
+            self._progress.remove_task(self._tasks.pop(job.key))
+        self._ended += 1
+        self._move(job, 1.0)
+        self._progress.console.print(ending(job, result), highlight=False, markup=False)
 
     def stop(self) -> None:
         """Give the terminal back."""
-        self._overall.stop()
+        self._progress.stop()
+
+    def _move(self, job: Job, share: float) -> None:
+        if self._work is None or self._overall is None:
+            return
+        self._work.reached(job, share)
+        note = f"{self._ended} of {self._jobs}, {left(self._work.seconds_left)}"
+        self._progress.update(self._overall, completed=self._work.done, note=note)
 
 
 class LineDisplay(Display):
@@ -63,29 +106,33 @@ class LineDisplay(Display):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._count = 0
-        self._ended = 0
-        self._started = time.monotonic()
+        self._work: Workload | None = None
+        self._jobs = self._ended = 0
         self._told: dict[str, float] = {}
 
-    def start(self, jobs: Sequence[Job]) -> None:
+    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
         """Say how much there is to do."""
-        self._count = len(jobs)
-        self._say(f"{len(jobs)} jobs")
+        self._work, self._jobs = Workload(jobs, outlook), len(jobs)
+        for line in prospect(jobs, outlook):
+            self._say(line)
 
     def update(self, job: Job, progress: RunProgress) -> None:
         """A line now and then."""
+        if self._work is not None:
+            self._work.reached(job, progress.share)
         now = time.monotonic()
         if now - self._told.setdefault(job.key, now) >= self.EVERY_SECONDS:
             self._told[job.key] = now
-            self._say(f"{job.name}: {progress.images:,} of {progress.budget_images:,} images, {figures(progress)}")
+            self._say(f"{job.name}: {min(progress.share, 1):.0%} of {progress.budget}, {figures(progress)}")
 
     def end(self, job: Job, result: RunResult) -> None:
         """A line with the time that is left at this rate."""
         self._ended += 1
-        elapsed = time.monotonic() - self._started
-        left = elapsed / self._ended * (self._count - self._ended)
-        self._say(f"[{self._ended}/{self._count}] {ending(job, result)}; {duration(left)} left")
+        seconds = math.nan
+        if self._work is not None:
+            self._work.reached(job, 1.0)
+            seconds = self._work.seconds_left
+        self._say(f"[{self._ended}/{self._jobs}] {ending(job, result)}; {left(seconds)}")
 
     def stop(self) -> None:
         """Nothing to give back."""
@@ -94,11 +141,26 @@ class LineDisplay(Display):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def prospect(jobs: Sequence[Job], outlook: Outlook) -> list[str]:
+    """What is about to happen: how many jobs, and where variants were probed how fast they are and about how long it takes."""
+    workers = min(outlook.workers, len(jobs))
+    lines = [f"{len(jobs)} jobs, {workers} at a time"]
+    if outlook.estimate.seconds:
+        lines[0] += f": about {duration(outlook.estimate.wall_seconds(workers))} by a short probe of each variant"
+        lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in outlook.estimate.paces.items()))
+    return lines
+
+
+def left(seconds: float) -> str:
+    """The time left, if it is known."""
+    return "time left not known yet" if math.isnan(seconds) else f"{duration(seconds)} left"
+
+
 def figures(progress: RunProgress) -> str:
     """The numbers of a run under way, on one line."""
     losses = {name: value for name, value in progress.scalars.items() if name.startswith("loss_")}
     parts = [f"{progress.images_per_second:,.0f} images/s", *(f"{name} {value:.2f}" for name, value in losses.items())]
-    return ", ".join([*parts, *headline(progress.measured)])
+    return ", ".join([*parts, *headline(progress.measured), *(flag.upper() for flag in progress.flags)])
 
 
 def ending(job: Job, result: RunResult) -> str:
@@ -114,6 +176,9 @@ def headline(values: Mapping[str, float]) -> list[str]:
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 

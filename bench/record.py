@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from typing import Any
 
 import torch
 
-from bench import checkpoint, pictures, results
+from bench import best, checkpoint, pictures, results, seeding
 from bench.assemble import Work
+from bench.best import Best
+from bench.cards import BEST, CURVE, HEADLINE
 from bench.config import LOG_MARKS
-from bench.evaluate import Measurement, sample
+from bench.evaluate import Evaluator, Measurement, sample
 from bench.memory import peak_memory_mb
-from bench.metrics.health import flags
+from bench.metrics.health import Flag, flags
 from bench.spec import Latent, Networks, Progress
 from bench.tracking import RunLog
 
@@ -24,10 +27,12 @@ class RunProgress:
     """What a watcher is told at every mark."""
 
     images: int
-    budget_images: int
+    share: float  # of the budget
+    budget: str  # in words
     images_per_second: float
     scalars: Mapping[str, float]
     measured: Mapping[str, float]  # the last measurement
+    flags: tuple[str, ...] = ()  # what is wrong with its training, as things stand
 
 
 Watch = Callable[[RunProgress], None]
@@ -46,10 +51,12 @@ class Recorder:
         self._history: list[dict[str, float]] = []  # the scalars of every mark, with "images"
         self._measured: dict[str, float] = {}
         self._latents: Latent | None = None
-        budget, evaluation = work.config.budget.images, work.config.evaluation
-        at = [max(1, round(budget * index / LOG_MARKS)) for index in range(1, LOG_MARKS + 1)]
+        self._best = Best()
+        budget, whole = work.trainer.budget, work.trainer.budget_images is not None
+        at = [max(1, round(budget * index / LOG_MARKS)) if whole else budget * index / LOG_MARKS for index in range(1, LOG_MARKS + 1)]
         self.marks = at
-        self._evaluations = [at[round(LOG_MARKS * index / (evaluation.marks + 1)) - 1] for index in range(1, evaluation.marks + 1)]
+        shares = [index / (work.config.evaluation.marks + 1) for index in range(1, work.config.evaluation.marks + 1)]
+        self._evaluations = [at[round(LOG_MARKS * share) - 1] for share in shares] if work.evaluator else []
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in pictures.MARK_SHARES] if work.dataset.spec.kind == "image" else []
 
     def record(self, progress: Progress) -> None:
@@ -57,25 +64,38 @@ class Recorder:
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
-        if (
-            not progress.diverged
-            and self._crossed(self._evaluations, progress.images)
-            and progress.images < self._work.config.budget.images
-        ):
-            self._measured = dict(self._measure(self._work.evaluator.curve).values)
-            values |= self._measured
+        if not progress.diverged:
+            values |= self._evaluated(progress)
         self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
-        if not progress.diverged and self._crossed(self._pictures, progress.images):
+        if not progress.diverged and self._crossed(self._pictures, progress.position):
             self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
         self._watch(
             RunProgress(
                 images=progress.images,
-                budget_images=self._work.config.budget.images,
+                share=progress.share,
+                budget=str(self._work.config.budget),
                 images_per_second=progress.images / max(progress.train_seconds, 1e-9),
                 scalars=progress.scalars,
                 measured=self._measured,
+                flags=tuple(flag.flag for flag in self._flags()),
             )
         )
+
+    def _evaluated(self, progress: Progress) -> Mapping[str, float]:
+        """The headline, where this mark is one to measure it at; the end of a run is measured in full instead."""
+        evaluator = self._work.evaluator
+        if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
+            return {}
+        self._measured = dict(self._measure(evaluator.curve).values)
+        self._offer_best(self._measured, progress.images)
+        return self._measured
+
+    def _offer_best(self, values: Mapping[str, float], images: int) -> None:
+        if self._work.config.evaluation.best:
+            self._best.offer(values[HEADLINE], images, self._work.trainer.scored)
+
+    def _flags(self) -> list[Flag]:
+        return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
 
     def grid(self) -> bytes:
         """The grid on the fixed noise, now."""
@@ -91,32 +111,43 @@ class Recorder:
 
     def finish(self) -> Mapping[str, float]:
         """The end of a run that reached its budget: the full evaluation and everything that goes with it."""
-        return self.close(self._measure(self._work.evaluator.full))
-
-    def close(self, measurement: Measurement | None) -> Mapping[str, float]:
-        """The end of a run: final values (none if it diverged), evidence, weights, last pictures."""
-        work, trainer = self._work, self._work.trainer
-        log_odds = trainer.objective.logits_are_log_odds
-        health = [
-            {"flag": flag.flag, "since_images": flag.since_images, "message": flag.message}
-            for flag in flags(self._history, log_odds=log_odds)
-        ]
-        evidence: dict[str, Any] = {"health": health, "logits_are_log_odds": log_odds}
+        log_, trainer, evaluator = self._log, self._work.trainer, self._work.evaluator
         values: dict[str, float] = {}
-        if measurement is not None:
-            values |= measurement.values
-            evidence |= {**measurement.evidence, "reasons": dict(measurement.reasons)}
-            self._log.artifact(results.WEIGHTS, checkpoint.weights_bytes(trainer.scored))
-            if work.dataset.spec.kind == "image":
-                self._log.artifact(results.FINAL_GRID, self.grid())
-                self._log.artifact(results.INTERPOLATION, self.interpolation())
-        self._log.json(results.EVIDENCE, evidence)
-        values |= {
+        evidence: dict[str, Any] = {}
+        if evaluator is not None:
+            measurement = self._measure(evaluator.full)
+            self._offer_best(measurement.values, trainer.images)
+            best, chosen = self._finish_best(evaluator)
+            values |= {**measurement.values, **best}
+            evidence = {**measurement.evidence, **chosen, "reasons": dict(measurement.reasons)}
+        log_.artifact(results.WEIGHTS, checkpoint.weights_bytes(trainer.scored))
+        if self._work.dataset.spec.kind == "image":
+            log_.artifact(results.FINAL_GRID, self.grid())
+            log_.artifact(results.INTERPOLATION, self.interpolation())
+        return self.close(values, evidence)
+
+    def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
+        """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
+        networks = self._best.networks(self._work.trainer.scored)
+        if networks is None:
+            return {}, {}
+        measurement = self._measure(evaluator.full, networks, stream=best.NOISE)
+        self._log.artifact(results.BEST_WEIGHTS, checkpoint.weights_bytes(networks))
+        values = {f"{BEST}{key}": value for key, value in measurement.values.items()}
+        return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
+
+    def close(self, measured: Mapping[str, float], evidence: Mapping[str, Any]) -> Mapping[str, float]:
+        """The end of any run: what was measured (nothing if it diverged), health, costs."""
+        trainer = self._work.trainer
+        health = [{"flag": flag.flag, "since_images": flag.since_images, "message": flag.message} for flag in self._flags()]
+        self._log.json(results.EVIDENCE, {"health": health, "logits_are_log_odds": trainer.objective.logits_are_log_odds, **evidence})
+        values = {
+            **measured,
             "perf/train_seconds": trainer.train_seconds,
             "perf/images_per_second": trainer.images / max(trainer.train_seconds, 1e-9),
             "perf/evaluate_seconds": self.evaluate_seconds,
             "perf/log_seconds": self._log.seconds,
-            "perf/peak_memory_mb": peak_memory_mb(work.device),
+            "perf/peak_memory_mb": peak_memory_mb(self._work.device),
         }
         self._log.points(values, images=trainer.images, train_seconds=trainer.train_seconds)
         return values
@@ -128,6 +159,7 @@ class Recorder:
             "history": self._history,
             "measured": self._measured,
             "evaluate_seconds": self.evaluate_seconds,
+            "best": self._best.state_dict(),
             "pending": {"evaluations": self._evaluations, "pictures": self._pictures},
             "log": self._log.state_dict(),
         }
@@ -138,24 +170,38 @@ class Recorder:
         self._history, self._measured = list(state["history"]), dict(state["measured"])
         self.evaluate_seconds = state["evaluate_seconds"]
         self._evaluations, self._pictures = list(state["pending"]["evaluations"]), list(state["pending"]["pictures"])
+        self._best.load_state_dict(state["best"])
         self._log.load_state_dict(state["log"])
 
-    def _measure(self, how: Callable[[torch.Tensor], Measurement]) -> Measurement:
-        """Sample and measure, on the evaluation clock."""
+    def extend(self, state: Mapping[str, Any]) -> None:
+        """Go on from the end of a shorter run: its training and its curve, without what only its end measured."""
+        self._work.trainer.load_state_dict(state["trainer"])
+        self._history = list(state["history"])
+        self._best.load_state_dict(state["best"])
+        position = self._work.trainer.position
+        self._evaluations, self._pictures = ([mark for mark in marks if mark > position] for marks in (self._evaluations, self._pictures))
+        curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in CURVE]
+        for images, points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
+            self._log.points({str(key): float(value) for _, _, key, value in points}, images=images[0], train_seconds=images[1])
+
+    def _measure(
+        self, how: Callable[[torch.Tensor], Measurement], networks: Networks | None = None, *, stream: str = seeding.EVALUATION
+    ) -> Measurement:
+        """Sample and measure, on the evaluation clock; the weights in training unless others are given."""
         started = time.perf_counter()
-        measurement = how(generated(self._work, self._work.trainer.scored))
+        measurement = how(generated(self._work, networks or self._work.trainer.scored, stream=stream))
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 
     @staticmethod
-    def _crossed(pending: list[int], images: int) -> bool:
+    def _crossed(pending: list[float], position: float) -> bool:
         """Whether a pending mark has been reached; those that have are taken out."""
-        reached = [mark for mark in pending if mark <= images]
+        reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
         return bool(reached)
 
 
-def generated(work: Work, networks: Networks) -> torch.Tensor:
+def generated(work: Work, networks: Networks, *, stream: str = seeding.EVALUATION) -> torch.Tensor:
     """The images that every metric sees: uint8 [n, C, H, W], from latents that depend on the run's seed alone."""
-    config = work.config
-    return sample(networks, n=work.evaluator.n, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device)
+    config, n = work.config, work.evaluator.n if work.evaluator else 0
+    return sample(networks, n=n, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream)

@@ -17,11 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from bench import checkpoint, environment, results
 from bench.assemble import Work, prepare
-from bench.config import VARIANTS, RunConfig, paths
+from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.errors import UserError, one_line
 from bench.memory import keep_freed_memory
 from bench.record import Recorder, Watch, ignore
-from bench.spec import Progress
 from bench.tracking import RunLog, Tracker
 from bench.train import never, train
 
@@ -39,6 +38,8 @@ class Place:
     track: str = "published"
     note: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
+    extends_fingerprint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
         work = prepare(config)
         log_ = _open_log(work, place)
         try:
-            status, reason, values = _train_and_measure(work, log_, Path(place.folder), stop, watch)
+            status, reason, values = _train_and_measure(work, log_, place, stop, watch)
         except (Interrupted, KeyboardInterrupt):
             status, reason, values = "interrupted", "stopped by the user", {}
         except Exception as error:
@@ -97,49 +98,61 @@ def limited_threads(threads: int) -> Iterator[None]:
 def _open_log(work: Work, place: Place) -> RunLog:
     config, variant = work.config, VARIANTS.get(work.config.variant)
     tracker = Tracker(place.uri, place.suite)
+    digest = work.dataset.digest()
     tags = {
         "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
-        "protocol": work.evaluator.protocol_hash, "claims": str(work.dataset.claims).lower(), "device": config.device,
-        "overrides": json.dumps(place.overrides, sort_keys=True),
+        "protocol": _protocol_hash(work), "claims": str(work.dataset.claims).lower(), "device": config.device,
+        "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
+        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
     }  # fmt: skip
-    saved = _checkpoint_path(work, Path(place.folder))
-    log_ = tracker.resume_run(work.fingerprint, protocol=work.evaluator.protocol_hash, parent=place.parent) if saved.exists() else None
+    saved = checkpoint_path(Path(place.folder), work.fingerprint)
+    log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
+    if saved.exists():
+        log_ = tracker.resume_run(work.fingerprint, protocol=tags["protocol"], parent=place.parent, outbox=posts)
     if log_ is None:
-        log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent)
+        log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent, outbox=posts)
     log_.artifact(results.CONFIG, config.canonical().encode())
-    log_.json(results.PROTOCOL, {"metrics": work.evaluator.protocol(), "all": work.evaluator.protocol_hash})
+    log_.json(results.PROTOCOL, {"metrics": work.evaluator.protocol() if work.evaluator else {}, "all": tags["protocol"]})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
     return log_
 
 
 def _train_and_measure(
-    work: Work, log_: RunLog, folder: Path, stop: Callable[[], bool], watch: Watch
+    work: Work, log_: RunLog, place: Place, stop: Callable[[], bool], watch: Watch
 ) -> tuple[str, str, Mapping[str, float]]:
     """(status, reason, final values) of the run."""
-    saved = _checkpoint_path(work, folder)
+    folder = Path(place.folder)
+    saved = checkpoint_path(folder, work.fingerprint)
     recorder = Recorder(work, log_, watch)
     if saved.exists() and log_.resumed:
         recorder.load_state_dict(checkpoint.load(saved))
         saved.unlink()  # what is logged from here on must not be logged again from the same position
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
-    progress: Progress | None = None
+    elif place.extends_fingerprint:
+        recorder.extend(checkpoint.load(checkpoint_path(folder, place.extends_fingerprint)))
     for progress in train(work.trainer, recorder.marks, pause=stop):
         if progress.mark:
             recorder.record(progress)
-        if stop() and progress.images < work.config.budget.images:
+        if progress.diverged:
+            saved.unlink(missing_ok=True)
+            recorder.close({}, {})
+            return "diverged", progress.diverged, {}
+        if stop() and progress.share < 1:
             checkpoint.save(recorder.state_dict(), saved)
             raise Interrupted
-    saved.unlink(missing_ok=True)
-    if progress is not None and progress.diverged:
-        recorder.close(None)
-        return "diverged", progress.diverged, {}
+    checkpoint.save(recorder.state_dict(), saved)  # stays: a longer run can go on from it
     return "finished", "", recorder.finish()
 
 
-def _checkpoint_path(work: Work, folder: Path) -> Path:
-    return folder / work.fingerprint / "state.safetensors"
+def checkpoint_path(folder: Path, fingerprint: str) -> Path:
+    """Where a run keeps its state: of an unfinished one to resume it, of a finished one to extend it."""
+    return folder / fingerprint / "state.safetensors"
+
+
+def _protocol_hash(work: Work) -> str:
+    return work.evaluator.protocol_hash if work.evaluator else ""
 
 
 def _name(config: RunConfig) -> str:

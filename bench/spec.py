@@ -160,6 +160,13 @@ class Recipe(BaseModel):
     init: Literal["default", "dcgan", "kaiming"] = Field("default", description="how weights start")
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(0, description="averaging of weights; 0: off")
 
+    def bound_to_budget(self) -> str | None:
+        """The field whose meaning hangs on how long the run is (a growth schedule in shares of it, say); None where none does.
+
+        Such a run can neither be extended nor have a budget in seconds.
+        """
+        return None
+
     def learning_rate(self, base: float, epoch: int) -> float:
         """The learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
         if self.schedule == "constant":
@@ -224,6 +231,8 @@ class Progress:
     """What `train()` yields. Scalars are means since the last mark, keyed without a prefix: loss_d, logit_real, ..."""
 
     images: int
+    position: float  # in the unit of the budget: images, or seconds on the training clock
+    share: float  # of the budget; at least 1 at the end
     updates: Mapping[str, int]
     train_seconds: float
     scalars: Mapping[str, float]

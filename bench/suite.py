@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.config import VARIANTS, RunConfig, config_for
+from bench.config import VARIANTS, RunConfig, config_for, merged
 from bench.errors import UserError, nearest
 from bench.registry import Registry
 
 MOST_SEEDS = 10_000
+PUBLISHED, CONTROLLED = "published", "controlled"  # tracks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Suite:
     datasets: tuple[str, ...] = ("auto",)
     seeds: tuple[int, ...] = (0, 1, 2)
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
-    track: str = "published"  # what is held equal: "published" recipes, or a controlled comparison
+    track: str = PUBLISHED  # what is held equal: published recipes, or all but one thing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +76,16 @@ def plan(
 
 
 def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
-    overrides = {**suite.settings, **entry.settings, **settings}
+    overrides = merged(suite.settings, entry.settings, settings)
     config = config_for(entry.variant, {**overrides, "dataset": dataset, "seed": seed})
     return PlannedRun(
-        config=config, note=_note(entry), overrides={path: value for path, value in overrides.items() if path not in ("dataset", "seed")}
+        config=config,
+        note=_note(entry, suite.track),
+        overrides={path: value for path, value in overrides.items() if path not in ("dataset", "seed")},
     )
 
 
-def _note(entry: Entry) -> str:
-    return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)
+def _note(entry: Entry, track: str) -> str:
+    """What differs from the publication; on a controlled track everything may, so only the entry's own note counts."""
+    published = VARIANTS.get(entry.variant).note if track == PUBLISHED else ""
+    return "; ".join(part for part in (published, entry.note) if part)

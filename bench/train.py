@@ -63,13 +63,14 @@ class Trainer:
     """
 
     def __init__(
-        self, *, networks: Networks, objective: Objective, recipe: Recipe, data: Examples, seed: int, budget_images: int,
-        device: torch.device, precision: Precision,
+        self, *, networks: Networks, objective: Objective, recipe: Recipe, data: Examples, seed: int, device: torch.device,
+        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None,
     ) -> None:  # fmt: skip
         self.networks = networks.to(device).train()
         self.objective = objective.to(device)
         self.recipe = recipe
         self.budget_images = budget_images
+        self.budget = _one(budget_images, budget_seconds)
         self.device = device
         self.precision = precision
         self.images = 0
@@ -81,7 +82,19 @@ class Trainer:
         self._noise = seeding.stream(seed, seeding.NOISE, device)
         self._global = seeding.GlobalStream(seed, device)
         self._lr_epoch = 0
+        self._started: float | None = None  # of the stretch of training under way
         self._gradient_norms: dict[str, Tensor] = {}
+
+    @property
+    def position(self) -> float:
+        """How far training is, in the unit of the budget: images, or seconds on the training clock."""
+        if self.budget_images is not None:
+            return self.images
+        return self.train_seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
+
+    def reaches(self, mark: float) -> bool:
+        """Whether the next round is the first at or past a mark. Of a clock that is known only when the mark has passed."""
+        return self.position + (self.images_per_round if self.budget_images is not None else 0) >= mark
 
     @property
     def images_per_round(self) -> int:
@@ -166,12 +179,13 @@ class Trainer:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The only state in which rounds are done: clock on, own random streams in. Left valid however it ends."""
-        started = time.perf_counter()
+        self._started = started = time.perf_counter()
         try:
             with self._global.active():
                 yield
         finally:
             self._unfreeze()
+            self._started = None
             self.train_seconds += time.perf_counter() - started
 
     def read_mark(self) -> tuple[dict[str, float], str | None]:
@@ -229,25 +243,34 @@ def never() -> bool:
     return False
 
 
-def train(trainer: Trainer, marks: Iterable[int], pause: Callable[[], bool] = never) -> Iterator[Progress]:
-    """Train to the budget, yielding at every mark (in images), at the end, and after any round in which `pause()` is true.
+def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = never) -> Iterator[Progress]:
+    """Train to the budget, yielding at every mark (in its unit), at the end, and after any round in which `pause()` is true.
 
     A pause logs nothing and resets no mean, so it changes no number; leaving the loop at a yield stops training. A divergence
     ends the iteration with a `Progress` that says why. The clock runs only between `next()` and `yield`.
     """
-    ahead = sorted({mark for mark in marks if trainer.images < mark < trainer.budget_images} | {trainer.budget_images})
-    while trainer.images < trainer.budget_images:
+    budget = trainer.budget
+    ahead = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget})
+    while trainer.position < budget:
         with trainer.running():
             while True:
-                reaches_mark = trainer.images + trainer.images_per_round >= ahead[0]
+                reaches_mark = trainer.reaches(ahead[0])
                 trainer.round(measure_gradients=reaches_mark)
                 if reaches_mark or pause():
                     break
             scalars, diverged = trainer.read_mark() if reaches_mark else ({}, None)
+        position = trainer.position
         yield Progress(
-            images=trainer.images, updates=trainer.updates, train_seconds=trainer.train_seconds,
-            scalars=scalars, mark=reaches_mark, diverged=diverged,
+            images=trainer.images, position=position, share=position / budget, updates=trainer.updates,
+            train_seconds=trainer.train_seconds, scalars=scalars, mark=reaches_mark, diverged=diverged,
         )  # fmt: skip
         if diverged:
             return
-        ahead = [mark for mark in ahead if mark > trainer.images] or [trainer.budget_images]
+        ahead = [mark for mark in ahead if mark > position] or [budget]
+
+
+def _one(budget_images: int | None, budget_seconds: float | None) -> float:
+    """The budget in its unit."""
+    if (budget_images is None) == (budget_seconds is None):
+        raise ValueError("a budget is in images or in seconds")
+    return budget_images if budget_images is not None else float(budget_seconds or 0.0)

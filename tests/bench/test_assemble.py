@@ -7,7 +7,7 @@ import tiny
 import torch
 from torch import nn
 
-from bench.assemble import assemble, check, initialise
+from bench.assemble import assemble, budget_images, check, initialise
 from bench.config import config_for
 from bench.errors import UserError
 from bench.spec import DataShape
@@ -66,3 +66,28 @@ def test_check_refuses_what_a_run_would() -> None:
         check(config_for("dcgan", {"dataset": "digits", "recipe.batch_size": 2000}))
     with pytest.raises(UserError, match=r"evaluation\.samples: 2,000 is more than the 1,297"):
         check(config_for("dcgan", {"dataset": "digits", "evaluation.samples": 2000}))
+
+
+def test_generator_updates_become_images() -> None:
+    config = config_for("wgan", {"dataset": "digits", "budget.generator_updates": 7})
+    _, objective = assemble(config, DIGITS)
+    assert budget_images(config, objective) == 7 * 5 * 64
+    assert budget_images(config_for("wgan", {"budget.images": 100}), objective) == 100
+    assert budget_images(config_for("wgan", {"budget.train_seconds": 1}), objective) is None
+
+
+def test_a_recipe_that_hangs_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
+    check(config_for("dcgan", {"dataset": "digits"}))
+    with pytest.raises(UserError, match=r"budget\.train_seconds: recipe\.fade_in_share depends on the length of the run"):
+        check(config_for("dcgan", {"dataset": "digits", "budget.train_seconds": 60}))
+
+
+def test_networks_that_would_fill_the_memory_are_refused_before_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    check(config_for("dcgan", {"dataset": "digits", "device": "cpu"}))
+    assert torch.equal(torch.rand(1), expected)  # a check draws nothing
+    with pytest.raises(UserError, match=r"the networks 'dcgan' of dcgan do not fit into memory: training their \d+,\d+ million parameters"):
+        check(config_for("dcgan", {"dataset": "digits", "device": "cpu", "recipe.width": 65_536}))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import small
 
-from bench.campaign import Display
+from bench.campaign import Display, Outcome, foresee
 from bench.errors import UserError
 from bench.execute import Job
 from bench.results import REFERENCES, load
-from bench.run import RunResult
+from bench.run import RunResult, checkpoint_path
+from bench.suite import plan
 from bench.tracking import Tracker, owner_is_alive
 
 
@@ -40,7 +42,7 @@ def test_a_suite_is_done_once_with_its_references(uri: str, tmp_path: Path) -> N
     assert (third.count("finished"), third.skipped) == (2, 4)
     after = small.final_values(uri)
     assert {key: after[key] for key in before} == before
-    assert not any((tmp_path / "runs").glob("*"))
+    assert {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()} == {"state.safetensors"}
 
     runs = load(uri, ("small",)).runs
     assert sorted(runs[runs["kind"] == "reference"]["variant"]) == ["real", "untrained"]
@@ -96,7 +98,8 @@ def test_an_execution_that_breaks_off_is_closed(
     assert parent.data.tags["status"] == status
 
 
-def test_a_run_whose_process_is_gone_is_trained_again(uri: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_path: Path, checkpoint: bool) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
     expected = small.final_values(uri)
     tracker = Tracker(uri, "small")
@@ -104,9 +107,11 @@ def test_a_run_whose_process_is_gone_is_trained_again(uri: str, tmp_path: Path) 
     (run,) = tracker.find(fingerprint)
     tracker.client.set_tag(run.info.run_id, "status", "running")
     tracker.client.set_tag(run.info.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
+    if not checkpoint:
+        checkpoint_path(tmp_path / "runs" / "small", fingerprint).unlink()
     outcome = small.execute(uri, tmp_path / "runs", seeds=1)
     assert [result.variant for result in outcome.results] == ["dcgan"]
-    assert outcome.results[0].run_id != run.info.run_id
+    assert (outcome.results[0].run_id == run.info.run_id) == checkpoint
     assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
 
 
@@ -196,3 +201,55 @@ def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", suite=other, seeds=1, only="dcgan", display=notes)
     assert notes.ended == ["run dcgan finished"]
     assert len(load(uri, (REFERENCES,)).runs) == 0  # references alone are no results
+
+
+def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: Path) -> None:
+    choice = {"seeds": 1, "only": "dcgan"}
+    small.execute(uri, tmp_path / "runs", **choice)
+    first = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 960}, **choice)
+    second = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice)
+    assert [decision.why for decision in (*first.decisions, *second.decisions)] == ["goes on from 640 images", "goes on from 960 images"]
+    tags = Tracker(uri, "small").client.get_run(second.results[0].run_id).data.tags
+    assert tags["extends"] == first.results[0].run_id
+    straight = small.execute(
+        uri, tmp_path / "straight", suite=replace(small.SUITE, name="straight"), settings={"budget.images": 1280}, **choice
+    )
+    timeless = [
+        {key: value for key, value in outcome.results[0].values.items() if not key.startswith("perf/")} for outcome in (second, straight)
+    ]
+    assert timeless[0] == timeless[1]
+    assert small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice).skipped == 1
+
+
+def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extend(images: int) -> Outcome:
+        return small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": images}, seeds=1, only="dcgan")
+
+    with pytest.raises(UserError, match="dcgan seed 0 has not finished at a smaller budget"):
+        extend(960)
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    with pytest.raises(UserError, match="--extend 320: dcgan seed 0 has been trained on 640 images already"):
+        extend(320)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
+        with pytest.raises(UserError, match=r"dcgan cannot be extended, because its recipe\.fade_in_share depends on the budget"):
+            extend(960)
+    (state,) = (tmp_path / "runs").rglob("state.safetensors")
+    state.unlink()
+    with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is gone"):
+        extend(960)
+    assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
+
+
+def test_looking_ahead_writes_nothing_and_says_what_is_there(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    store = (tmp_path / "mlflow.db").read_bytes()
+    outlook = foresee(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
+    assert [decision.need for decision in outlook.decisions] == ["train", "skip"]
+    assert not (tmp_path / "other").exists()
+    assert (tmp_path / "mlflow.db").read_bytes() == store
+    nowhere = foresee(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
+    assert len(nowhere.todo) == 4
+    assert not (tmp_path / "no.db").exists()

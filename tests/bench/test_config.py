@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.config import VARIANTS, RunConfig, config_for, load_config, override, parse_setting, paths
+from bench.config import VARIANTS, RunConfig, config_for, load_config, merged, override, parse_setting, paths
 from bench.errors import UserError
 
 RESOLVED = {"dataset": "digits", "precision": "fp32", "device": "cpu"}
@@ -131,3 +131,36 @@ def test_canonical_has_every_path() -> None:
     flat = json.loads(config.canonical())
     assert flat["recipe"]["lr_g"] == config.recipe.lr_g
     assert set(flat) == set(RunConfig.model_fields)
+
+
+def test_a_budget_has_one_unit_and_setting_one_unsets_the_others() -> None:
+    config = config_for("dcgan", {"budget.generator_updates": 50})
+    assert (config.budget.images, str(config.budget)) == (None, "50 G updates")
+    assert str(override(config, {"budget.train_seconds": 2}).budget) == "2.0 train seconds"
+    assert str(override(config, {"budget.images": 1000}).budget) == "1,000 images"
+    assert override(config, {"recipe.k": 2}).budget == config.budget
+    assert load_config(config.canonical()) == config
+    for settings in ({"budget.images": 5, "budget.generator_updates": 5}, {"budget.images": None}):
+        with pytest.raises(UserError, match=r"budget: .*takes exactly one of images, generator_updates, train_seconds"):
+            override(config, settings)
+
+
+def test_later_settings_win_and_a_budget_replaces_one_in_another_unit() -> None:
+    layers = ({"budget.images": 100, "recipe.k": 1}, {}, {"budget.train_seconds": 5.0, "recipe.lr_g": 1e-3}, {"recipe.k": 2})
+    assert merged(*layers) == {"budget.train_seconds": 5.0, "recipe.lr_g": 1e-3, "recipe.k": 2}
+
+
+def test_lineage_is_the_identity_without_the_length() -> None:
+    short, long, other = (
+        override(config_for("dcgan", {"dataset": "digits", "device": "cpu", "precision": "fp32"}), settings)
+        for settings in ({}, {"budget.images": 200_000}, {"recipe.lr_g": 1e-3})
+    )
+    assert short.lineage(data_digest="d") == long.lineage(data_digest="d") != other.lineage(data_digest="d")
+    assert short.fingerprint(data_digest="d") != long.fingerprint(data_digest="d")
+    assert short.lineage(data_digest="d") != short.lineage(data_digest="e")
+
+
+@pytest.mark.parametrize("value", ["\udcff", ["a", "\ud800"]])
+def test_text_that_cannot_be_written_is_refused(value: object) -> None:
+    with pytest.raises(UserError, match=r"networks: .* is not UTF-8"):
+        override(config_for("dcgan"), {"networks": value})

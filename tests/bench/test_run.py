@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from bench import results
-from bench.cards import HEADLINE, MEASURED
+from bench.cards import BEST, HEADLINE, measured
 from bench.config import load_config
 from bench.errors import UserError
 from bench.record import RunProgress
@@ -31,24 +32,24 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     config = small.config()
     result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
     assert result.status == "finished"
-    assert set(MEASURED) <= set(result.values)
+    assert set(measured()) <= set(result.values)
 
     found = loaded(uri)
     (row,) = found.runs.to_dict("records")
     assert (row["variant"], row["dataset"], row["seed"], row["status"]) == ("label-smoothed", "digits", 0, "finished")
     assert row["param:recipe.lr_g"] == "0.0001"
     assert row["claims"] == "false"
-    for key in MEASURED:
+    for key in measured():
         assert row.get(key, math.nan) == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
 
     artifact = lambda path: found.artifact(result.run_id, path)  # noqa: E731
     assert load_config(artifact(results.CONFIG).read_text()) == config
     protocol = found.read_json(result.run_id, results.PROTOCOL)
-    assert set(protocol["metrics"]) == set(MEASURED)
+    assert set(protocol["metrics"]) == set(measured())
     assert row["protocol"] == protocol["all"]
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
-    assert {key for key in MEASURED if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert {key for key in measured() if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
     for picture in (results.FINAL_GRID, results.INTERPOLATION):
@@ -61,7 +62,10 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
     assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
     assert seen[-1].images == 640
-    assert not list((tmp_path / "runs").rglob("state*"))
+    assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, "1", "1")
+    assert [path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()] == [
+        "state.safetensors"
+    ]  # a longer run can go on from it
 
 
 def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
@@ -81,14 +85,16 @@ def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path) -> None:
-    whole = run(small.config("mlp-dropout"), small.place(uri, tmp_path, "whole"))
+@pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan", "wgan-gp"])
+def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
+    config = small.config(variant, **{"evaluation.best": True, "evaluation.marks": 3, "budget.images": 1920})
+    whole = run(config, small.place(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
-    stopped = run(small.config("mlp-dropout"), small.place(uri, tmp_path), stop=lambda: next(calls) >= 5)
+    stopped = run(config, small.place(uri, tmp_path), stop=lambda: next(calls) >= 2)
     assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user")
-    assert list(tmp_path.rglob("state.safetensors"))
+    assert len(list(tmp_path.rglob("state.safetensors"))) == 2
 
-    resumed = run(small.config("mlp-dropout"), small.place(uri, tmp_path))
+    resumed = run(config, small.place(uri, tmp_path))
     assert resumed.run_id == stopped.run_id
     assert resumed.status == "finished"
     timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
@@ -108,7 +114,6 @@ def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Pa
     found = loaded(uri)
     row = found.runs.set_index("run_id").loc[anew.run_id]
     assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
-    assert not list(tmp_path.rglob("state.safetensors"))
 
 
 def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,3 +149,75 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
     with pytest.raises(UserError, match="no results of a suite 'small'"):
         loaded(uri)
+
+
+def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
+    # k = 5 with batches of 64: 320 images for each update of G.
+    by_updates = small.config("wgan", **{"budget.generator_updates": 4})
+    counted = run(by_updates, small.place(uri, tmp_path))
+    by_images = run(small.config("wgan", **{"budget.images": 1280}), small.place(uri, tmp_path))
+    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (counted, by_images)]
+    assert timeless[0] == timeless[1]
+    curves = loaded(uri).curves.query("run_id == @counted.run_id and key == 'train/generator_updates'")
+    assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
+
+
+def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path) -> None:
+    seen: list[RunProgress] = []
+    result = run(small.config(**{"budget.train_seconds": 0.3}), small.place(uri, tmp_path), watch=seen.append)
+    assert result.status == "finished"
+    assert result.values["perf/train_seconds"] >= 0.3
+    assert seen[-1].share >= 1
+    assert seen[-1].budget == "0.3 train seconds"
+    curves = loaded(uri).curves
+    assert len(curves[curves["key"] == HEADLINE]) == 2
+    assert curves["images"].max() == seen[-1].images
+
+
+def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
+    # A generator that learns too fast is worst at the end.
+    config = small.config("label-smoothed", **{"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05, "budget.images": 1920})
+    result = run(config, small.place(uri, tmp_path))
+    found = loaded(uri)
+    curve = found.curves.query("key == @HEADLINE")
+    chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
+    assert chosen["chosen_by"] == curve["value"].min()
+    assert chosen["images"] == curve.loc[curve["value"].idxmin(), "images"] < 1920
+    assert set(result.values) >= {f"{BEST}{key}" for key in measured()}
+    assert result.values[f"{BEST}{HEADLINE}"] != chosen["chosen_by"]  # the same weights, other noise
+    assert result.values[f"{BEST}{HEADLINE}"] < result.values[HEADLINE]
+    best, last = (load_file(found.artifact(result.run_id, path)) for path in (results.BEST_WEIGHTS, results.WEIGHTS))
+    assert best.keys() == last.keys()
+    assert not all(torch.equal(best[name], last[name]) for name in best)
+
+
+def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path) -> None:
+    config = small.config("mlp-dropout")
+    base = run(config, small.place(uri, tmp_path))
+    longer = small.config("mlp-dropout", **{"budget.images": 1500})
+    fingerprint = loaded(uri).runs.set_index("run_id").loc[base.run_id, "fingerprint"]
+    place = replace(small.place(uri, tmp_path), extends=base.run_id, extends_fingerprint=fingerprint)
+    extended = run(longer, place)
+    straight = run(longer, small.place(uri, tmp_path / "straight", "straight"))
+    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (extended, straight)]
+    assert timeless[0] == timeless[1]
+    rows = loaded(uri).runs.set_index("run_id")
+    assert rows.loc[extended.run_id, "extends"] == base.run_id
+    assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]
+    curves = loaded(uri).curves
+    mine, theirs = (curves[(curves["run_id"] == run_id) & (curves["key"] == "train/loss_d")] for run_id in (extended.run_id, base.run_id))
+    assert mine["images"].min() == theirs["images"].min()  # the whole curve
+    assert mine["images"].is_unique
+    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= 640)]["key"]) & set(measured()) == {HEADLINE}
+
+
+def test_data_without_an_extractor_gives_curves_and_grids_only(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.evaluate.extractor_names", list)
+    result = run(small.config(), small.place(uri, tmp_path))
+    assert result.status == "finished"
+    assert not set(result.values) & set(measured())
+    found = loaded(uri)
+    assert found.artifact(result.run_id, results.FINAL_GRID)
+    assert found.artifact(result.run_id, results.WEIGHTS)
+    assert "train/loss_d" in set(found.curves["key"])
+    assert found.runs.iloc[0]["protocol"] == ""

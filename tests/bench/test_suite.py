@@ -6,7 +6,7 @@ import pytest
 
 from bench.config import VARIANTS
 from bench.errors import UserError
-from bench.suite import SUITES, Entry, Suite, plan
+from bench.suite import CONTROLLED, SUITES, Entry, Suite, plan
 
 PAIR = Suite(
     name="pair",
@@ -69,3 +69,23 @@ def test_quick_is_as_described() -> None:
         faster = run.config.recipe.lr_g != VARIANTS.get(run.config.variant).recipe.lr_g
         assert faster == run.config.variant.startswith("wgan")
         assert faster == ("instead of the published" in run.note)
+
+
+def test_in_losses_only_the_loss_and_its_regulariser_differ() -> None:
+    suite = SUITES.get("losses")
+    assert suite.track == CONTROLLED
+    configs = [run.config for run in plan(suite, seeds=1)]
+    own = {"loss", "gp", "clip", "real_label"}
+    shared = [{path: value for path, value in config.recipe.model_dump().items() if path not in own} for config in configs]
+    assert all(recipe == shared[0] for recipe in shared)
+    assert {config.networks for config in configs} == {"dcgan"}
+    assert len({config.recipe.model_dump_json(include=own) for config in configs}) == len(configs)
+    assert not any("published" in run.note for run in plan(suite, seeds=1))
+
+
+def test_standard_is_as_published() -> None:
+    runs = plan(SUITES.get("standard"))
+    assert {run.config.seed for run in runs} == {0, 1, 2, 3, 4}
+    for run in runs:
+        assert run.config.recipe == VARIANTS.get(run.config.variant).recipe
+        assert (run.config.budget.images, run.config.evaluation.marks, run.config.evaluation.best) == (6_000_000, 19, True)

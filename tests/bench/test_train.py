@@ -101,6 +101,24 @@ def test_stops_at_the_first_round_at_or_past_the_budget() -> None:
     assert finish(trainer, [])[-1].images == 160
 
 
+def test_a_budget_in_seconds_ends_at_the_first_round_past_it_on_the_training_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count()
+    monkeypatch.setattr("bench.train.time.perf_counter", lambda: float(next(now)))  # a second passes whenever the clock is read
+    trainer = tiny.trainer("conditional", budget_images=None, budget_seconds=20.0)
+    assert trainer._step(trainer.sides[0]).budget_images is None
+    items = finish(trainer, [5.0, 10.0, 999.0])
+    assert [item.mark for item in items] == [True, True, True]
+    assert [low <= item.position == item.train_seconds < low + 4 for low, item in zip((5, 10, 20), items, strict=True)] == [True] * 3
+    assert items[-1].share >= 1 > items[-2].share
+    assert all(item.scalars["grad_norm_g"] > 0 for item in items)
+
+
+def test_a_budget_is_in_one_unit() -> None:
+    for budgets in ({"budget_images": 1, "budget_seconds": 1.0}, {"budget_images": None}):
+        with pytest.raises(ValueError, match="in images or in seconds"):
+            tiny.trainer("conditional", **budgets)
+
+
 def test_a_frozen_opponent_gets_no_gradient() -> None:
     trainer = tiny.trainer("conditional")
     seen: list[bool] = []

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.campaign import Display, Outcome, run_suite
-from bench.config import RunConfig, config_for
+from bench.campaign import Display, Outcome, foresee, run_suite
+from bench.config import RunConfig, config_for, merged
 from bench.run import Place
 from bench.suite import Entry, Suite, plan
 from bench.train import never
@@ -25,7 +25,7 @@ SUITE = Suite(
 
 def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
     """A resolved configuration of a second."""
-    return config_for(variant, {**SETTINGS, **settings})
+    return config_for(variant, merged(SETTINGS, settings))
 
 
 def place(uri: str, folder: Path, suite: str = "small") -> Place:
@@ -34,10 +34,19 @@ def place(uri: str, folder: Path, suite: str = "small") -> Place:
 
 
 def execute(
-    uri: str, folder: Path, *, suite: Suite = SUITE, workers: int = 1, stop: Any = never, display: Display | None = None, **choice: Any
+    uri: str,
+    folder: Path,
+    *,
+    suite: Suite = SUITE,
+    workers: int = 1,
+    extend: bool = False,
+    stop: Any = never,
+    display: Display | None = None,
+    **choice: Any,
 ) -> Outcome:
     """Do what is missing of the small suite."""
-    return run_suite(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, stop=stop, display=display or Display())
+    outlook = foresee(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
+    return run_suite(suite, outlook, uri=uri, folder=folder, stop=stop, display=display or Display())
 
 
 def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:

@@ -308,7 +308,9 @@ KINDS: dict[str, Pair] = {
 }
 
 
-def trainer(kind: str, *, seed: int = 0, budget_images: int = 800, **numbers: object) -> Trainer:
+def trainer(
+    kind: str, *, seed: int = 0, budget_images: int | None = 800, budget_seconds: float | None = None, **numbers: object
+) -> Trainer:
     """A trainer of a tiny model of that kind, from the same first weights each time."""
     networks, objective = KINDS[kind]
     with torch.random.fork_rng():
@@ -316,7 +318,7 @@ def trainer(kind: str, *, seed: int = 0, budget_images: int = 800, **numbers: ob
         nets = networks()
     return Trainer(
         networks=nets, objective=objective(), recipe=recipe(**numbers), data=examples(), seed=seed, budget_images=budget_images,
-        device=torch.device("cpu"), precision="fp32",
+        budget_seconds=budget_seconds, device=torch.device("cpu"), precision="fp32",
     )  # fmt: skip
 
 

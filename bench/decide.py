@@ -1,0 +1,151 @@
+"""What an execution of a suite has to do: for each planned run, by its fingerprint in the suite's own experiment. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.assemble import check
+from bench.config import DATASETS, RunConfig
+from bench.environment import resolve
+from bench.errors import UserError
+from bench.evaluate import evaluator_for
+from bench.run import checkpoint_path
+from bench.suite import PlannedRun
+from bench.tracking import DONE, Lookup, owner_is_alive
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Need = Literal["skip", "train", "resume", "extend", "score", "busy"]
+TO_DO: tuple[Need, ...] = ("train", "resume", "extend", "score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What an execution does about one planned run, and why."""
+
+    planned: PlannedRun
+    config: RunConfig  # resolved
+    fingerprint: str
+    need: Need
+    why: str
+    run_id: str = ""  # of the run that is there already: to skip, resume or score
+    orphan: bool = False  # whether that run says that it is running, and its process is gone
+    base: Base | None = None  # what an extension goes on from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A finished run whose last checkpoint a longer one goes on from."""
+
+    run_id: str
+    fingerprint: str
+    images: int
+
+
+def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
+    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing."""
+    configs = [resolve(run.config) for run in planned]
+    for config in {config.model_copy(update={"seed": 0}).canonical(): config for config in configs}.values():
+        check(config)
+    return configs
+
+
+def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Decision]:
+    """What each planned run needs."""
+    protocols: dict[tuple[str, int], str] = {}
+    decisions = []
+    for run, config in zip(planned, configs, strict=True):
+        dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.samples)
+        if key not in protocols:
+            evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
+            protocols[key] = evaluator.protocol_hash if evaluator else ""
+        fingerprint = config.fingerprint(data_digest=dataset.digest())
+        decisions.append(_decision(run, config, fingerprint, protocols[key], there.find(fingerprint)))
+    return decisions
+
+
+def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:
+    need, why, run, orphan = _need(found, protocol)
+    run_id = run.info.run_id if run else ""
+    return Decision(planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, orphan=orphan)
+
+
+def _need(found: Sequence[Run], protocol: str) -> tuple[Need, str, Run | None, bool]:
+    """(need, why, the run it is about, whether that run is an orphan); `found` is the newest first."""
+    if not found:
+        return "train", "new", None, False
+    done = next((run for run in found if run.data.tags.get("status") in DONE), None)
+    if done:
+        tags = done.data.tags
+        if tags["status"] == "finished" and tags.get("protocol", "") != protocol:
+            return "score", "finished under another protocol", done, False
+        return "skip", tags["status"], done, False
+    newest, tags = found[0], found[0].data.tags
+    if tags.get("status") != "running":
+        need: Need = "resume" if tags.get("status") == "interrupted" else "train"
+        return need, tags.get("status", ""), newest, False
+    if owner_is_alive(tags.get("owner", "")):
+        return "busy", f"being trained by {tags['owner']}", newest, False
+    return "resume", "its process is gone", newest, True
+
+
+def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:
+    """The decisions with every new run going on from the longest finished run that differs in nothing but its length.
+
+    Raises UserError where one has no such run, where that run's checkpoint is gone, or where training depends on the budget.
+    """
+    return [_extension(decision, there, folder) if decision.need == "train" else _refuse_shorter(decision, there) for decision in decisions]
+
+
+def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
+    config, name = decision.config, _name(decision.config)
+    bound = config.recipe.bound_to_budget()
+    if bound:
+        raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
+    finished = _finished(decision, there)
+    if not finished:
+        raise UserError(
+            f"--extend: {name} has not finished at a smaller budget; do that first, or train it anew with --set {_budget(config)}"
+        )
+    longest = max(finished, key=lambda base: base.images)
+    if longest.images > (config.budget.images or 0):
+        raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
+    if not checkpoint_path(folder, longest.fingerprint).exists():
+        path = checkpoint_path(folder, longest.fingerprint)
+        raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
+    return Decision(
+        planned=decision.planned, config=config, fingerprint=decision.fingerprint, need="extend",
+        why=f"goes on from {longest.images:,} images", base=longest,
+    )  # fmt: skip
+
+
+def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
+    """The decision, unless a longer run is there: who extends means to go further."""
+    longest = max((base.images for base in _finished(decision, there)), default=0)
+    if longest > (decision.config.budget.images or 0):
+        raise UserError(
+            f"--extend {decision.config.budget.images}: {_name(decision.config)} has been trained on {longest:,} images already"
+        )
+    return decision
+
+
+def _finished(decision: Decision, there: Lookup) -> list[Base]:
+    lineage = decision.config.lineage(data_digest=DATASETS.get(decision.config.dataset).digest())
+    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == "finished"]
+    return [
+        Base(run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]))
+        for run in runs
+        if run.data.params.get("budget.images", "").isdigit()
+    ]
+
+
+def _budget(config: RunConfig) -> str:
+    return f"budget.images={config.budget.images}"
+
+
+def _name(config: RunConfig) -> str:
+    return f"{config.variant} seed {config.seed}"
