@@ -1,6 +1,7 @@
 """Jobs to results: one after another in this process, or side by side as Ray tasks. Both compute the same numbers.
 
-A job is JSON, so that it travels to any worker; a worker tells of its progress through a small file that the driver reads.
+A job is JSON, so that it travels to any worker; a worker tells of its progress, and of what it warns of, through small files
+that the driver reads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.config import RunConfig, load_config
+from bench.delivery import answering, catch_up
 from bench.environment import cores
 from bench.errors import UserError, one_line
 from bench.record import RunProgress, Watch
@@ -22,6 +24,7 @@ from bench.references import measure_reference
 from bench.run import Place, RunResult, run
 from bench.score import score
 from bench.tracking import Tracker
+from bench.worker_log import Relay, writing
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
@@ -47,6 +50,11 @@ class Job:
     def progress_file(self) -> Path:
         """Where a worker tells how far it is."""
         return Path(self.folder) / self.key / "progress.json"
+
+    @property
+    def warnings_file(self) -> Path:
+        """Where a worker writes what it warns of."""
+        return Path(self.folder) / self.key / "warnings.jsonl"
 
 
 def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
@@ -116,22 +124,37 @@ def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bo
     stop_file = Path(jobs[0].folder) / f"stop-{os.getpid()}"
     task = ray.remote(num_cpus=1, max_retries=0)(_work)
     waiting = list(jobs)
-    running: dict[Any, Job] = {}
+    running: dict[Any, tuple[Job, Relay]] = {}
+    mistake: UserError | None = None
     try:
         while waiting or running:
             while waiting and len(running) < workers and not stop():
                 job = waiting.pop(0)
-                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job
+                relay = Relay(job.name, job.warnings_file)
+                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job, relay
             if stop():
                 waiting.clear()
                 stop_file.parent.mkdir(parents=True, exist_ok=True)  # no worker may have made it yet
                 stop_file.touch()
             done, _ = ray.wait(list(running), timeout=POLL_SECONDS) if running else ([], [])
             for reference in done:
-                job = running.pop(reference)
-                yield job, _outcome(ray, reference, job)
-            for job in running.values():
+                job, relay = running.pop(reference)
+                relay.close()
+                _remove_if_empty(job.progress_file.parent)
+                try:
+                    result = _outcome(ray, reference, job)
+                except UserError as error:  # it could not begin; those under way need not suffer for it
+                    mistake = mistake or error
+                    waiting.clear()
+                    if running:
+                        log.error("%s: %s; nothing else begins, what is under way goes on", job.name, error)
+                    continue
+                yield job, result
+            for job, relay in running.values():
+                relay.pass_on()
                 _read_progress(job, update)
+        if mistake:
+            raise mistake
     finally:
         stop_file.unlink(missing_ok=True)
 
@@ -145,7 +168,7 @@ def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
             raise error.cause from None
         reason = f"{type(error.cause).__name__}: {one_line(error.cause, most=500)}"
     except ray.exceptions.RayError as error:
-        reason = f"the worker died: {one_line(error, most=500)}"
+        reason = f"killed (out of memory?): {one_line(error, most=500)}"
     return _failed(job, reason)
 
 
@@ -155,10 +178,16 @@ def _failed(job: Job, reason: str) -> RunResult:
     if job.kind != "run":
         raise UserError(f"{job.name} failed: {reason}")
     config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
-    tracker = Tracker(place.uri, place.suite)
-    run_id = next((found.info.run_id for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
-    if run_id:
-        tracker.close(run_id, "failed", reason)
+    run_id = ""
+    try:
+        with answering(place.uri):
+            tracker = Tracker(place.uri, place.suite)
+            catch_up(Path(place.folder) / job.key, place.uri)
+            run_id = next((found.info.run_id for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
+            if run_id:
+                tracker.close(run_id, "failed", reason)
+    except UserError as error:  # the next execution finds the run without its process
+        log.warning("%s: it is not told that %s failed", error, job.name)
     return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
 
 
@@ -167,7 +196,8 @@ def _work(job_json: str, stop_file: str) -> str:
     job = Job(**json.loads(job_json))
     job.progress_file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        result = do(job, _Flag(Path(stop_file)), lambda progress: _write_progress(job, progress))
+        with writing(job.warnings_file):
+            result = do(job, _Flag(Path(stop_file)), lambda progress: _write_progress(job, progress))
     finally:
         job.progress_file.unlink(missing_ok=True)
         _remove_if_empty(job.progress_file.parent)
@@ -198,7 +228,8 @@ def _write_progress(job: Job, progress: RunProgress) -> None:
 
 def _read_progress(job: Job, update: Update) -> None:
     try:
-        update(job, RunProgress(**json.loads(job.progress_file.read_text())))
+        told = json.loads(job.progress_file.read_text())
+        update(job, RunProgress(**{**told, "flags": tuple(told["flags"])}))
     except (FileNotFoundError, ValueError):
         return
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: once stops at the next round with everything kept, twice stops at once."""
+"""Ctrl-C, or SIGTERM: once stops at the next round with everything kept, twice stops at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signal(announce: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Inside, the first SIGINT or SIGTERM makes the yielded function true; a second SIGINT is a KeyboardInterrupt."""
+    """Inside, the first SIGINT or SIGTERM makes the yielded function true; any further one, of either kind, is a KeyboardInterrupt.
+
+    Whoever sends SIGTERM twice wants an end now, too: a scheduler's next signal is the one that cannot be caught.
+    """
     asked = False
 
     def handle(number: int, frame: FrameType | None) -> None:

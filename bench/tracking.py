@@ -1,12 +1,12 @@
-"""The only module that writes MLflow: experiments, parents, runs with their points, tags and artifacts."""
+"""What is recorded in MLflow: experiments, parents, runs with their points, tags and artifacts, which `bench.delivery` sends."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import results, store
+from bench.delivery import PATIENT_SECONDS, Delivery, Direct, Posted, answering
 from bench.errors import UserError
+from bench.outbox import Kind
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+log = logging.getLogger(__name__)
 BATCH = 1000  # metrics in one call, MLflow's limit
 FLUSH_SECONDS = 10.0
 MLFLOW_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
@@ -46,14 +49,54 @@ def owner_is_alive(tag: str) -> bool:
     return True
 
 
-class Tracker:
-    """One experiment of one store."""
+class Lookup:
+    """What one experiment holds, read only. Without an experiment behind it, nothing."""
+
+    def __init__(self, client: MlflowClient | None, experiment_id: str) -> None:
+        self._client_or_none = client
+        self._experiment_id = experiment_id
+
+    @classmethod
+    def of(cls, uri: str, experiment: str) -> Lookup:
+        """The experiment of that name, or an empty lookup where the store or the experiment is not there. Makes nothing."""
+        path = store.sqlite_path(uri)
+        client = None if path and not path.exists() else store.connect(uri)
+        found = client.get_experiment_by_name(experiment) if client else None
+        return cls(client, str(found.experiment_id)) if found else cls(None, "")
+
+    def find(self, fingerprint: str) -> list[Run]:
+        """The runs of this experiment with that fingerprint, newest first."""
+        return self._runs("fingerprint", fingerprint)
+
+    def find_lineage(self, lineage: str) -> list[Run]:
+        """The runs that differ in nothing but their length, newest first."""
+        return self._runs("lineage", lineage)
+
+    def find_reference(self, variant: str, dataset: str, protocol: str) -> list[Run]:
+        """Finished reference rows for that data and protocol."""
+        query = f"tags.kind = 'reference' and tags.variant = '{variant}' and tags.protocol = '{protocol}'"
+        found = self._search(query)
+        return [run for run in found if run.data.tags.get("status") == "finished" and run.data.tags.get("dataset") == dataset]
+
+    def _runs(self, tag: str, value: str) -> list[Run]:
+        return self._search(f"tags.{tag} = '{value}' and tags.kind = 'run'")
+
+    def _search(self, query: str) -> list[Run]:
+        if self._client_or_none is None:
+            return []
+        order = ["attributes.start_time DESC"]
+        return list(self._client_or_none.search_runs([self._experiment_id], filter_string=query, order_by=order))
+
+
+class Tracker(Lookup):
+    """One experiment of one store, which is made if need be."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self.uri = uri
         self.client: MlflowClient = store.create(uri)
         self.experiment = experiment
-        self._experiment_id = self._ensure_experiment(experiment)
+        with answering(uri):
+            super().__init__(self.client, self._ensure_experiment(experiment))
 
     def _ensure_experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -73,97 +116,108 @@ class Tracker:
             return str(found.experiment_id)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
-        """The run that stands for one execution of a suite; returns its id."""
-        run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
+        """The run that stands for one execution of a suite; returns its id, or "" where the store does not answer."""
+        try:
+            with answering(self.uri), store.impatient():
+                run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
+        except UserError as error:
+            log.warning("%s: this execution is not recorded", error)
+            return ""
         return str(run.info.run_id)
 
     def end_parent(self, run_id: str, status: str) -> None:
-        """Close an execution."""
-        self.client.set_tag(run_id, "status", status)
-        self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
+        """Close an execution; where the store does not answer it stays open, and that is said."""
+        try:
+            with answering(self.uri), store.impatient():
+                self.client.set_tag(run_id, "status", status)
+                self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
+        except UserError as error:
+            log.warning("%s: it is not told that this execution is %s", error, status)
 
-    def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None) -> RunLog:
-        """A run under way, owned by this process."""
+    def start_run(
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, outbox: Path | None = None
+    ) -> RunLog:
+        """A run under way, owned by this process. With a folder for outboxes it outlives its store; the start alone needs it."""
         from mlflow.entities import Param
 
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
-        run = self.client.create_run(self._experiment_id, run_name=name, tags=given)
-        self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
-        return RunLog(self.client, run.info.run_id)
+        with answering(self.uri), store.impatient(PATIENT_SECONDS):
+            run = self.client.create_run(self._experiment_id, run_name=name, tags=given)
+            self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
+        run_id = str(run.info.run_id)
+        return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))
 
-    def resume_run(self, fingerprint: str, *, protocol: str, parent: str | None = None) -> RunLog | None:
+    def resume_run(self, fingerprint: str, *, protocol: str, parent: str | None = None, outbox: Path | None = None) -> RunLog | None:
         """The newest run of that fingerprint if it was interrupted, opened again; else None.
 
-        A run begun under another protocol is not: its curve would hold numbers of both.
+        A run begun under another protocol is not, for its curve would hold numbers of both; nor is one whose writes still wait.
         """
-        found = self.find(fingerprint)
+        with answering(self.uri):
+            found = self.find(fingerprint)
         wanted = {"status": "interrupted", "protocol": protocol}
         if not found or any(found[0].data.tags.get(key) != value for key, value in wanted.items()):
             return None
-        run_id = found[0].info.run_id
+        run_id = str(found[0].info.run_id)
+        posted = self._posted(run_id, found[0].data.tags, outbox)
+        if posted is not None and posted.waiting:
+            posted.close()  # tries again, and says what stays
+            if posted.waiting:
+                return None
+            posted = self._posted(run_id, found[0].data.tags, outbox)
         tags = {"status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
-        for key, value in tags.items():
-            self.client.set_tag(run_id, key, value)
-        self.client.update_run(run_id, status="RUNNING")
-        return RunLog(self.client, run_id, resumed=True)
+        with answering(self.uri), store.impatient(PATIENT_SECONDS):
+            for key, value in tags.items():
+                self.client.set_tag(run_id, key, value)
+            self.client.update_run(run_id, status="RUNNING")
+        return RunLog(self.client, run_id, resumed=True, delivery=posted)
 
-    def find(self, fingerprint: str) -> list[Run]:
-        """The runs of this experiment with that fingerprint, newest first."""
-        query = f"tags.fingerprint = '{fingerprint}' and tags.kind = 'run'"
-        return list(self.client.search_runs([self._experiment_id], filter_string=query, order_by=["attributes.start_time DESC"]))
-
-    def find_reference(self, variant: str, dataset: str, protocol: str) -> list[Run]:
-        """Finished reference rows for that data and protocol."""
-        query = f"tags.kind = 'reference' and tags.variant = '{variant}' and tags.dataset = '{dataset}' and tags.protocol = '{protocol}'"
-        found = self.client.search_runs([self._experiment_id], filter_string=query)
-        return [run for run in found if run.data.tags.get("status") == "finished"]
+    def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None) -> Posted | None:
+        name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"
+        return Posted(self.client, run_id, name=name, folder=outbox) if outbox else None
 
     def close(self, run_id: str, status: str, reason: str) -> None:
         """End a run on behalf of a process that cannot: one that died."""
-        for key, value in {"status": status, "reason": reason}.items():
-            self.client.set_tag(run_id, key, value)
-        self.client.set_terminated(run_id, MLFLOW_STATUS[status])
+        with answering(self.uri), store.impatient():
+            for key, value in {"status": status, "reason": reason}.items():
+                self.client.set_tag(run_id, key, value)
+            self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 
 class RunLog:
     """What one run writes. Points are kept and sent in batches; the whole curve becomes one artifact at the end."""
 
-    def __init__(self, client: MlflowClient, run_id: str, *, resumed: bool = False) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, *, resumed: bool = False, delivery: Delivery | None = None) -> None:
         self.run_id = run_id
         self.resumed = resumed
         self.seconds = 0.0  # spent writing
-        self._client = client
-        self._unsent: list[Any] = []
+        self._delivery = delivery or Direct(client, run_id)
+        self._unsent: list[list[Any]] = []
         self._points: list[tuple[int, float, str, float]] = []
         self._flushed = time.monotonic()
 
     def points(self, values: Mapping[str, float], *, images: int, train_seconds: float) -> None:
         """Values of metric cards at a position of training. What is no finite number goes into the curve alone."""
-        from mlflow.entities import Metric
-
         now = int(time.time() * 1000)
         for key, value in values.items():
             self._points.append((images, train_seconds, key, value))
             if math.isfinite(value):
-                self._unsent.append(Metric(key, value, now, images))
+                self._unsent.append([key, value, now, images])
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Send what has gathered."""
-        started = time.perf_counter()
+        """Send what has gathered, and try again what could not be sent before."""
         while self._unsent:
-            self._client.log_batch(self.run_id, metrics=self._unsent[:BATCH])
+            self._put("points", {"points": self._unsent[:BATCH]})
             self._unsent = self._unsent[BATCH:]
+        started = time.perf_counter()
+        self._delivery.nudge()
         self._flushed = time.monotonic()
         self.seconds += time.perf_counter() - started
 
     def tag(self, **tags: str) -> None:
         """Set tags."""
-        started = time.perf_counter()
-        for key, value in tags.items():
-            self._client.set_tag(self.run_id, key, value)
-        self.seconds += time.perf_counter() - started
+        self._put("tags", {"tags": tags})
 
     def json(self, path: str, value: Mapping[str, Any]) -> None:
         """A JSON artifact with sorted keys."""
@@ -171,16 +225,15 @@ class RunLog:
 
     def artifact(self, path: str, content: bytes) -> None:
         """An artifact of these bytes."""
+        self._put("artifact", {"path": path}, content)
+
+    def _put(self, kind: Kind, body: dict[str, Any], content: bytes | None = None) -> None:
         started = time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
-            file = Path(folder) / Path(path).name
-            file.write_bytes(content)
-            parent = str(Path(path).parent)
-            self._client.log_artifact(self.run_id, str(file), None if parent == "." else parent)
+        self._delivery.put(kind, body, content)
         self.seconds += time.perf_counter() - started
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know of what it wrote: everything has been sent."""
+        """What a resumed run must know of what it wrote: everything has been sent, or waits in the outbox."""
         self.flush()
         return {"points": [list(point) for point in self._points], "seconds": self.seconds}
 
@@ -194,7 +247,8 @@ class RunLog:
         self.flush()
         self.artifact(results.CURVES, self._curve())
         self.tag(status=status, reason=reason[:4000])
-        self._client.set_terminated(self.run_id, MLFLOW_STATUS[status])
+        self._put("end", {"status": MLFLOW_STATUS[status], "ms": int(time.time() * 1000)})
+        self._delivery.close()
 
     def _curve(self) -> bytes:
         frame = pd.DataFrame(self._points, columns=["images", "seconds", "key", "value"])

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import logging
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import small
 
 from bench import execute
 from bench.config import DATASETS
+from bench.delivery import Posted
 from bench.errors import UserError
 from bench.execute import Job, check_workers
 from bench.record import RunProgress
 from bench.results import load
+from bench.run import RunResult
 from bench.tracking import Tracker
 from bench.train import never
 
@@ -44,7 +49,9 @@ def test_progress_is_told_through_a_file(uri: str, tmp_path: Path) -> None:
     told: list[RunProgress] = []
     one = job(uri, tmp_path)
     one.progress_file.parent.mkdir()
-    progress = RunProgress(images=1, budget_images=2, images_per_second=3.0, scalars={"loss_d": 1.0}, measured={})
+    progress = RunProgress(
+        images=1, share=0.5, budget="2 real images", images_per_second=3.0, scalars={"loss_d": 1.0}, measured={}, flags=("collapse",)
+    )
     execute._read_progress(one, lambda _, progress: told.append(progress))
     execute._write_progress(one, progress)
     execute._read_progress(one, lambda _, progress: told.append(progress))
@@ -64,6 +71,108 @@ def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
     result = execute._failed(one, "the worker died: out of memory")
     assert (result.status, result.run_id) == ("failed", log.run_id)
     assert load(uri, ("small",)).runs.iloc[0]["reason"] == "the worker died: out of memory"
+
+
+def test_a_dead_worker_of_a_store_that_is_away_is_said_and_is_no_traceback(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_: str) -> None:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr("bench.store.create", away)
+    result = execute._failed(job(uri, tmp_path), "killed")
+    assert (result.status, result.run_id) == ("failed", "")
+    assert "does not answer: away: it is not told that label-smoothed seed 0 failed" in caplog.text
+
+
+def test_what_a_dead_worker_left_is_delivered(uri: str, tmp_path: Path) -> None:
+    tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}
+    log = Tracker(uri, "small").start_run("r", tags, {}, outbox=tmp_path / "abc" / "outbox")
+    delivery = log._delivery
+    assert isinstance(delivery, Posted)
+    delivery._due = float("inf")  # it died before it could try again
+    log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
+    log.flush()
+    delivery._outbox.close()
+    assert execute._failed(job(uri, tmp_path), "killed").run_id == log.run_id
+    row = load(uri, ("small",)).runs.iloc[0]
+    assert (row["status"], row["train/loss_d"]) == ("failed", 1.0)
+    assert not (tmp_path / "abc").exists()
+
+
+class NoRay:
+    """Does every task at once, in this process."""
+
+    def __init__(self) -> None:
+        self.exceptions = SimpleNamespace(RayTaskError=TaskError, RayError=WorkerCrashedError)
+
+    def remote(self, **_: object) -> Any:
+        return lambda work: SimpleNamespace(remote=partial(self._begin, work))
+
+    def _begin(self, work: Any, *words: str) -> Any:
+        try:
+            result = work(*words)
+        except UserError as error:
+            return partial(self._fail, TaskError(error))
+        return lambda: result
+
+    def _fail(self, error: Exception) -> None:
+        raise error
+
+    def wait(self, references: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+        return references[:1], references[1:]
+
+    def get(self, reference: Any) -> Any:
+        return reference()
+
+
+class TaskError(Exception):
+    """As Ray's: what a task raised is its cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class WorkerCrashedError(Exception):
+    """As Ray's."""
+
+
+def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [replace(job(uri, tmp_path), key=key) for key in ("one", "two", "three")]
+
+    def do(one: Job, *_: object) -> RunResult:
+        if one.key == "one":
+            raise UserError("the tracking store does not answer")
+        return RunResult(run_id=one.key, variant="label-smoothed", dataset="digits", seed=0, status="finished")
+
+    monkeypatch.setattr(execute, "do", do)
+    ended: list[str] = []
+    with pytest.raises(UserError, match="the tracking store does not answer"):
+        ended.extend(result.run_id for _, result in execute._with_ray(NoRay(), jobs, 2, never, lambda *_: None))
+    assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
+
+
+def test_a_killed_worker_says_so_on_one_line(uri: str, tmp_path: Path) -> None:
+    def killed() -> None:
+        raise WorkerCrashedError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
+
+    result = execute._outcome(NoRay(), killed, job(uri, tmp_path))
+    assert result.status == "failed"
+    assert result.reason == "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
+
+
+def test_what_a_worker_warns_of_reaches_the_driver(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def do(one: Job, *_: object) -> RunResult:
+        logging.getLogger("bench.run").warning("mind this")
+        return RunResult(run_id="r", variant="label-smoothed", dataset="digits", seed=0, status="finished")
+
+    monkeypatch.setattr(execute, "do", do)
+    list(execute._with_ray(NoRay(), [job(uri, tmp_path)], 1, never, lambda *_: None))
+    assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
+    assert not list(tmp_path.glob("abc*"))
 
 
 def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +211,6 @@ def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monk
     results = [result for _, result in execute.execute(jobs, workers=2, stop=never, update=kill_first)]
     assert sorted(result.status for result in results) == ["failed", "finished"]
     assert sorted(load(uri, ("small",)).runs["status"]) == ["failed", "finished"]
+    (reason,) = [result.reason for result in results if result.reason]
+    assert reason.startswith("killed (out of memory?): ")
+    assert "\n" not in reason

@@ -120,3 +120,31 @@ def test_a_deleted_experiment_is_one_clear_line(uri: str) -> None:
         UserError, match=f"'small' was deleted in MLflow: `mlflow experiments restore --experiment-id {tracker._experiment_id}`"
     ):
         Tracker(uri, "small")
+
+
+def away(*_: object, **__: object) -> None:
+    raise ConnectionError("away\nfrom here")
+
+
+def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker(uri, "small")
+    monkeypatch.setattr(tracker.client, "create_run", away)
+    with pytest.raises(UserError, match=f"the tracking store {uri} does not answer: away from here"):
+        tracker.start_run("r", TAGS, {}, outbox=tmp_path / "runs" / "outbox")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_execution_goes_on_where_its_own_record_cannot(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker(uri, "small")
+    parent = tracker.start_parent("an execution", {})
+    monkeypatch.setattr(tracker.client, "set_tag", away)
+    tracker.end_parent(parent, "finished")
+    monkeypatch.setattr(tracker.client, "create_run", away)
+    assert tracker.start_parent("another", {}) == ""
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.partition("away from here: ")[2] for line in told] == [
+        "it is not told that this execution is finished",
+        "this execution is not recorded",
+    ]

@@ -1,0 +1,62 @@
+"""The verb that delivers what waits: sync."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.common import app, say
+from bench.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from bench.delivery import Delivered
+
+DEFAULT_RUNS = Path("runs")
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep what could not be recorded.")] = DEFAULT_RUNS,
+) -> None:
+    """Record what runs could not while the tracking store was away: every write that waits, in order."""
+    from bench.delivery import deliver_waiting
+    from bench.store import tracking_uri
+
+    if folder != DEFAULT_RUNS and not folder.is_dir():
+        there = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
+        raise UserError(f"there is no folder {str(folder)!r}" + nearest(folder.name, there))
+    told = []
+    strangers = []  # they are a mistake where there is nothing else
+    for one in deliver_waiting(folder.absolute(), tracking_uri()):
+        told.append(one)
+        if one.meant_for:
+            strangers.append(one)
+        else:
+            say(_line(one))
+    if strangers and len(strangers) == len(told):
+        raise UserError(f"what waits in {folder} is {strangers[0].problem}")
+    for one in strangers:
+        say(_line(one))
+    sent, left = sum(one.sent for one in told), sum(one.left for one in told)
+    if not told:
+        say(f"nothing waits in {folder}")
+        return
+    delivered = f"{counted(sent, 'write')} of {counted(sum(one.sent > 0 for one in told), 'run')} delivered"
+    say(delivered + (f", {counted(left, 'write')} still wait" if left else ""))
+    if any(one.problem for one in told):
+        raise typer.Exit(1)
+
+
+def _line(one: Delivered) -> str:
+    """What became of one run's writes."""
+    if one.busy:
+        return f"{one.name}: in use by another process, its run or another sync: left to it"
+    stays = f"; {counted(one.left, 'write')} stay: {one.problem}" if one.problem else ""
+    return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: "1 write", "12 writes"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,214 @@
+"""What a run writes to its tracker, kept on disk in order until it has arrived. Knows nothing of MLflow.
+
+An outbox is a folder: `00000012.json` is one write, and `00000012/` holds the artifact that goes with it. Both are hashed,
+and the JSON comes last and goes first, so that a write is there as a whole or not at all. One process at a time has an outbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from bench.errors import one_line
+from bench.files import settle, write_atomic
+
+log = logging.getLogger(__name__)
+Kind = Literal["points", "tags", "artifact", "end"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One write: what, of which run, to which store."""
+
+    kind: Kind
+    run_id: str
+    name: str  # of the run, for messages
+    uri: str  # of the store, without anything secret
+    body: dict[str, Any]  # points: [[key, value, ms, step], ...]; tags: {...}; path: of the artifact; status and ms: of the end
+    artifact_sha256: str = ""
+
+
+Send = Callable[[Entry, Path | None], None]  # the entry and the file of its artifact; raises where it does not arrive
+
+
+class Damaged(Exception):
+    """An entry that is not as it was written. The message names it and says what is wrong."""
+
+
+class Busy(Exception):
+    """Another process has this outbox: the run itself, or somebody who delivers."""
+
+
+class Outbox:
+    """The writes of one run that have not arrived yet. Whoever holds the object holds the folder, until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises Busy, or OSError where the folder cannot be made."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._lock = FileLock(f"{folder}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise Busy(str(folder)) from error
+        self._written = deque(numbers(folder))
+        self._next = self._written[-1] + 1 if self._written else 1
+        self._unsettled: list[Path] = []
+        self._unwritten: deque[tuple[Entry, bytes | None]] = deque()  # the disk would not take them
+        self._warned = False
+
+    @property
+    def waiting(self) -> int:
+        """How many writes have not arrived."""
+        return len(self._written) + len(self._unwritten)
+
+    @property
+    def homeless(self) -> int:
+        """How many of them are in memory alone, because the disk would not take them."""
+        return len(self._unwritten)
+
+    def put(self, entry: Entry, content: bytes | None = None) -> None:
+        """Keep a write, with the bytes of its artifact; in memory as long as the disk takes nothing."""
+        self._unwritten.append((entry, content))
+        self.keep()
+
+    def keep(self) -> None:
+        """Write down what the disk has not taken yet."""
+        try:
+            while self._unwritten:
+                self._write(*self._unwritten[0])
+                self._unwritten.popleft()
+        except OSError as error:
+            if not self._warned:
+                name = self._unwritten[0][0].name
+                log.warning("%s cannot be written (%s): what %s writes is kept in memory", self.folder, error.strerror or error, name)
+            self._warned = True
+
+    def first(self) -> Entry:
+        """The write that is next. Raises Damaged."""
+        return _read(self._file(self._written[0])) if self._written else self._unwritten[0][0]
+
+    def deliver(self, send: Send, *, most_seconds: float = math.inf) -> None:
+        """Send in order, forgetting each write once it has arrived. Raises Damaged, and whatever `send` raises; the rest stays."""
+        started = time.monotonic()
+        while self.waiting and time.monotonic() - started < most_seconds:
+            with self._first_file() as (entry, file):
+                send(entry, file)
+            if self._written:
+                number = self._written.popleft()
+                self._file(number).unlink(missing_ok=True)
+                shutil.rmtree(self._artifacts(number), ignore_errors=True)
+            else:
+                self._unwritten.popleft()
+        if not self._written:
+            self._unsettled.clear()
+
+    def settle(self) -> None:
+        """Have what waits outlive a crash of the machine too, not only of this process."""
+        for file in self._unsettled:
+            with suppress(OSError):  # it has been sent, or the disk is out of order, which is no reason to end a run
+                settle(file)
+        self._unsettled.clear()
+
+    def close(self) -> None:
+        """Give the outbox back. An empty one leaves nothing behind, nor the folders above it if it was all they held."""
+        self.settle()
+        if not self._written:
+            shutil.rmtree(self.folder, ignore_errors=True)  # halves that a crash left
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+        for folder in (self.folder.parent, self.folder.parent.parent):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+    def _write(self, entry: Entry, content: bytes | None) -> None:
+        number = self._next
+        self.folder.mkdir(parents=True, exist_ok=True)
+        written = asdict(entry)
+        if content is not None:
+            shutil.rmtree(self._artifacts(number), ignore_errors=True)  # what a crash left of the same number
+            self._artifacts(number).mkdir()
+            self._place(self._artifacts(number) / Path(entry.body["path"]).name, content)
+            written["artifact_sha256"] = hashlib.sha256(content).hexdigest()
+        text = json.dumps({"entry": written, "sha256": _digest(written)}, allow_nan=False)
+        self._place(self._file(number), text.encode())
+        self._next += 1
+        self._written.append(number)
+
+    def _place(self, file: Path, content: bytes) -> None:
+        write_atomic(file, content, settled=False)  # most is sent at once: waiting for the disk each time would cost a run dear
+        self._unsettled.append(file)
+
+    @contextmanager
+    def _first_file(self) -> Iterator[tuple[Entry, Path | None]]:
+        """The write that is next, and its artifact as a file of the right name."""
+        if self._written:
+            entry = self.first()
+            yield entry, _artifact(entry, self._artifacts(self._written[0])) if entry.kind == "artifact" else None
+            return
+        entry, content = self._unwritten[0]
+        with as_file(entry, content) as file:
+            yield entry, file
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number:08d}.json"
+
+    def _artifacts(self, number: int) -> Path:
+        return self.folder / f"{number:08d}"
+
+
+def numbers(folder: Path) -> list[int]:
+    """The numbers of the writes that wait in an outbox, in order; looks without taking it."""
+    return sorted(int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit())
+
+
+@contextmanager
+def as_file(entry: Entry, content: bytes | None) -> Iterator[Path | None]:
+    """Bytes of an artifact as a file of its name, for as long as it takes to send it."""
+    if content is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+        file = Path(folder) / Path(entry.body["path"]).name
+        file.write_bytes(content)
+        yield file
+
+
+def _read(file: Path) -> Entry:
+    try:
+        stored = json.loads(file.read_bytes())
+        if stored["sha256"] != _digest(stored["entry"]):
+            raise Damaged(f"{file} is damaged: its hash does not match")
+        return Entry(**stored["entry"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
+
+
+def _artifact(entry: Entry, folder: Path) -> Path:
+    file = folder / Path(entry.body["path"]).name
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
+    if digest != entry.artifact_sha256:
+        raise Damaged(f"{file} is damaged: its hash does not match")
+    return file
+
+
+def _digest(entry: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

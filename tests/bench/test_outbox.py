@@ -1,0 +1,204 @@
+"""The outbox: in order, whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from bench import outbox
+from bench.outbox import Busy, Damaged, Entry, Outbox, numbers
+
+POINTS = Entry(kind="points", run_id="r", name="dcgan seed 0", uri="http://host", body={"points": [["train/loss_d", 0.1, 1700, 10]]})
+PICTURE = Entry(kind="artifact", run_id="r", name="dcgan seed 0", uri="http://host", body={"path": "grids/final.png"})
+TAGS = Entry(kind="tags", run_id="r", name="dcgan seed 0", uri="http://host", body={"tags": {"status": "finished", "reason": "a\nü"}})
+
+
+class Sent:
+    """Takes what is sent, and refuses after `room` writes."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.entries: list[tuple[str, dict[str, object], tuple[str, bytes] | None]] = []
+
+    def __call__(self, entry: Entry, file: Path | None) -> None:
+        if len(self.entries) >= self.room:
+            raise ConnectionError("away")
+        self.entries.append((entry.kind, entry.body, (file.name, file.read_bytes()) if file else None))
+
+
+def filled(folder: Path) -> Outbox:
+    box = Outbox(folder)
+    box.put(POINTS)
+    box.put(PICTURE, b"picture")
+    box.put(TAGS)
+    return box
+
+
+EXPECTED = [("points", POINTS.body, None), ("artifact", PICTURE.body, ("final.png", b"picture")), ("tags", TAGS.body, None)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An outbox as a run has it, in <fingerprint>/outbox/<run id>."""
+    return tmp_path / "runs" / "fingerprint" / "outbox" / "r"
+
+
+def test_everything_is_sent_in_order_and_nothing_stays(folder: Path, tmp_path: Path) -> None:
+    box, sent = filled(folder), Sent()
+    assert box.waiting == 3
+    box.deliver(sent)
+    assert sent.entries == EXPECTED
+    assert list(folder.iterdir()) == []
+    box.close()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_what_does_not_arrive_stays_for_another_process(folder: Path) -> None:
+    box, sent = filled(folder), Sent(room=1)
+    with pytest.raises(ConnectionError):
+        box.deliver(sent)
+    assert box.waiting == 2
+    box.put(POINTS)
+    box.close()
+    later, rest = Outbox(folder), Sent()
+    later.deliver(rest)
+    assert sent.entries + rest.entries == [*EXPECTED, EXPECTED[0]]
+    later.close()
+    assert not folder.exists()
+
+
+def test_a_crash_after_sending_sends_it_again(folder: Path) -> None:
+    box, sent = filled(folder), Sent()
+
+    def crash(entry: Entry, file: Path | None) -> None:
+        sent(entry, file)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        box.deliver(crash)
+    box.deliver(sent)
+    assert sent.entries == [EXPECTED[0], *EXPECTED]
+
+
+@pytest.mark.parametrize("half", ["00000004", ".00000004.json-abc"])
+def test_a_crash_while_writing_leaves_no_half_entry(folder: Path, half: str) -> None:
+    filled(folder).close()
+    if half.startswith("."):
+        (folder / half).write_text('{"entry"')
+    else:
+        (folder / half).mkdir()
+        (folder / half / "old.png").write_bytes(b"half")
+    box, sent = Outbox(folder), Sent()
+    box.put(PICTURE, b"another")
+    box.deliver(sent)
+    assert sent.entries == [*EXPECTED, ("artifact", PICTURE.body, ("final.png", b"another"))]
+    box.close()
+    assert not folder.exists()
+
+
+def damaged(how: str, file: Path) -> Path:
+    """The file that is damaged, having done it."""
+    if how == "truncated":
+        file.write_bytes(file.read_bytes()[:-5])
+    elif how == "empty":
+        file.write_bytes(b"")
+    elif how == "tampered":
+        file.write_text(file.read_text().replace("finished", "diverged").replace("final", "other").replace("0.1", "0.2"))
+    elif how == "no entry":
+        file.write_text("[1]")
+    elif how == "another shape":
+        entry = {"kind": "tags"}
+        file.write_text(json.dumps({"entry": entry, "sha256": outbox._digest(entry)}))
+    elif how == "artifact changed":
+        file = file.with_suffix("") / "final.png"
+        file.write_bytes(b"Picture")
+    elif how == "artifact gone":
+        file = file.with_suffix("") / "final.png"
+        file.unlink()
+    return file
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "tampered", "no entry", "another shape", "artifact changed", "artifact gone"])
+def test_a_damaged_entry_is_named_and_the_rest_stays(folder: Path, how: str) -> None:
+    filled(folder).close()
+    file = damaged(how, folder / "00000002.json")
+    box, sent = Outbox(folder), Sent()
+    with pytest.raises(Damaged, match="is damaged: ") as told:
+        box.deliver(sent)
+    assert str(told.value).startswith(f"{file} ")
+    assert "\n" not in str(told.value)
+    assert (sent.entries, box.waiting) == (EXPECTED[:1], 2)
+    box.close()
+    assert numbers(folder) == [2, 3]
+
+
+def test_one_process_at_a_time(folder: Path) -> None:
+    box = filled(folder)
+    with pytest.raises(Busy):
+        Outbox(folder)
+    assert numbers(folder) == [1, 2, 3]  # looking needs no lock
+    box.close()
+    Outbox(folder).close()
+
+
+def test_a_full_disk_keeps_writes_in_memory_and_their_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    box, sent = Outbox(folder), Sent()
+    box.put(POINTS)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.outbox.write_atomic", full)
+        box.put(PICTURE, b"picture")
+        box.put(TAGS)
+        assert (box.waiting, box.homeless) == (3, 2)
+        assert caplog.text.count("No space left on device") == 1
+        with pytest.raises(ConnectionError):
+            box.deliver(Sent(room=0))
+        box.deliver(sent)  # the store may have room where the disk has none
+    assert sent.entries == EXPECTED
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.outbox.write_atomic", full)
+        box.put(PICTURE, b"picture")
+    box.put(TAGS)
+    assert (numbers(folder), box.homeless) == ([2, 3], 0)
+    box.deliver(sent)
+    assert sent.entries == EXPECTED + EXPECTED[1:]
+
+
+def test_a_try_takes_bounded_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(100))
+    monkeypatch.setattr("bench.outbox.time.monotonic", lambda: next(seconds))
+    box, sent = filled(folder), Sent()
+    box.deliver(sent, most_seconds=2)
+    assert (sent.entries, box.waiting) == (EXPECTED[:1], 2)
+
+
+def test_an_entry_is_plain_json(folder: Path) -> None:
+    filled(folder).close()
+    stored = json.loads((folder / "00000003.json").read_text())
+    assert stored["entry"] == asdict(TAGS)
+    assert (folder / "00000002" / "final.png").read_bytes() == b"picture"
+
+
+def test_only_what_stays_waits_for_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[str] = []
+    monkeypatch.setattr("bench.outbox.settle", lambda file: settled.append(file.name))
+    monkeypatch.setattr("bench.files.os.fsync", lambda _: pytest.fail("a write waited for the disk"))
+    box = filled(folder)
+    box.deliver(Sent())
+    box.settle()
+    assert settled == []
+    box.put(PICTURE, b"picture")
+    box.settle()
+    assert settled == ["final.png", "00000004.json"]
+    box.settle()
+    assert len(settled) == 2
+    box.close()
