@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import torch
 from PIL import Image
@@ -33,6 +34,11 @@ def grid_png(networks: Networks, latents: Latent) -> bytes:
 def grid_of(images: Tensor) -> bytes:
     """The first 64 of uint8 images [n, C, H, W] as an 8 x 8 grid, PNG bytes."""
     return _png(images[: SIDE * SIDE], SIDE)
+
+
+def sheet_of(images: Tensor) -> bytes:
+    """All of uint8 images [n, C, H, W] in a grid that is about square, PNG bytes."""
+    return _png(images, math.ceil(math.sqrt(len(images))))
 
 
 @torch.no_grad()

@@ -1,61 +1,144 @@
-"""The rows for scale: real training images, and an untrained generator, measured like anybody's images and stored once."""
+"""The rows for scale: real training images, and an untrained generator, measured like anybody's images and kept.
+
+The measurement lies in the cache folder, for every store and for `ganbench evaluate`; a suite also records it as a run of its store.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from bench import results
+from bench import checkpoint, results
 from bench.assemble import assemble
-from bench.config import DATASETS, config_for
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, config_for, short_hash
+from bench.data.cache import cache_root
 from bench.environment import device_of
-from bench.evaluate import Evaluator, reference_images, sample
+from bench.errors import UserError
+from bench.evaluate import Evaluator, Measurement, reference_images, sample
 from bench.pictures import fixed_latents, grid_of, grid_png
 from bench.run import RunResult, limited_threads
-from bench.tracking import Tracker
+from bench.spec import Dataset, Networks
+from bench.tracking import Lookup, Tracker
+
+log = logging.getLogger(__name__)
 
 KINDS = {
     "real": "as many real training images, measured against the test split like anybody's",
     "untrained": "an untrained DCGAN generator, seed 0",
 }
 UNTRAINED_VARIANT = "dcgan"
+MADE_BY = "made_by"  # the tag that tells one definition of a row from the next
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One reference row, measured."""
+
+    measurement: Measurement
+    seconds: float  # that measuring took
+
+
+def made_by(kind: str) -> str:
+    """A hash of how the images of a row come about: the protocol says only how they are measured."""
+    identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION}
+    if kind == "untrained":
+        config = config_for(UNTRAINED_VARIANT).model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
+        identity |= {"config": config, "variant_version": VARIANTS.get(UNTRAINED_VARIANT).version}
+    return short_hash(identity)
 
 
 def reference_is_there(uri: str, kind: str, evaluator: Evaluator) -> bool:
-    """Whether that row has been measured on this data by this protocol."""
-    return bool(Tracker(uri, results.REFERENCES).find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash))
+    """Whether the store has that row, of this data, by this protocol and from the same images."""
+    found = Lookup.of(uri, results.REFERENCES).find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
+    return any(run.data.tags.get(MADE_BY) == made_by(kind) for run in found)
+
+
+def reference_row(kind: str, evaluator: Evaluator) -> Row:
+    """That row, from the cache folder, else measured now and kept there."""
+    with limited_threads(1):
+        path = _path(kind, evaluator)
+        row = _read(path)
+        if row is None:
+            started = time.perf_counter()
+            measurement = evaluator.full(IMAGES[kind](evaluator.dataset, evaluator.n))
+            row = Row(measurement=measurement, seconds=time.perf_counter() - started)
+            _write(path, row)
+    return row
 
 
 def measure_reference(kind: str, dataset_name: str, samples: int, uri: str) -> RunResult:
     """Measure one reference row and record it."""
     dataset = DATASETS.get(dataset_name)
     evaluator = Evaluator(dataset, samples=samples)
-    device = device_of("cpu")
-    with limited_threads(1):
-        started = time.perf_counter()
-        images, grid = _real(evaluator) if kind == "real" else _untrained(evaluator, device)
-        measurement = evaluator.full(images)
-        seconds = time.perf_counter() - started
+    row = reference_row(kind, evaluator)
     tags = {
-        "kind": "reference", "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
+        "kind": "reference", "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0", MADE_BY: made_by(kind),
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
-    log = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
-    log.json(results.PROTOCOL, {"metrics": evaluator.protocol(), "all": evaluator.protocol_hash})
-    log.json(results.EVIDENCE, {**measurement.evidence, "reasons": dict(measurement.reasons)})
-    log.artifact(results.FINAL_GRID, grid)
-    log.points({**measurement.values, "perf/evaluate_seconds": seconds}, images=0, train_seconds=0.0)
-    log.finish("finished")
-    return RunResult(run_id=log.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=measurement.values)
+    log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
+    log_.json(results.PROTOCOL, {"metrics": evaluator.protocol(), "all": evaluator.protocol_hash})
+    log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
+    log_.artifact(results.FINAL_GRID, _grid(kind, evaluator))
+    values = row.measurement.values
+    log_.points({**values, "perf/evaluate_seconds": row.seconds}, images=0, train_seconds=0.0)
+    log_.finish("finished")
+    return RunResult(run_id=log_.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=values)
 
 
-def _real(evaluator: Evaluator) -> tuple[torch.Tensor, bytes]:
-    images = reference_images(evaluator.dataset, evaluator.n)
-    return images, grid_of(images)
+def _untrained(dataset: Dataset) -> Networks:
+    return assemble(config_for(UNTRAINED_VARIANT), dataset.spec)[0]
 
 
-def _untrained(evaluator: Evaluator, device: torch.device) -> tuple[torch.Tensor, bytes]:
-    networks, _ = assemble(config_for(UNTRAINED_VARIANT), evaluator.dataset.spec)
-    images = sample(networks, n=evaluator.n, seed=0, batch_size=500, device=device)
-    return images, grid_png(networks, fixed_latents(networks, device))
+def _untrained_images(dataset: Dataset, n: int) -> Tensor:
+    return sample(_untrained(dataset), n=n, seed=0, batch_size=500, device=device_of("cpu"))
+
+
+IMAGES: dict[str, Callable[[Dataset, int], Tensor]] = {"real": reference_images, "untrained": _untrained_images}
+
+
+def _grid(kind: str, evaluator: Evaluator) -> bytes:
+    if kind == "real":
+        return grid_of(reference_images(evaluator.dataset, evaluator.n))
+    with limited_threads(1):
+        networks = _untrained(evaluator.dataset)
+        return grid_png(networks, fixed_latents(networks, device_of("cpu")))
+
+
+def _path(kind: str, evaluator: Evaluator) -> Path:
+    """Where it is stored. What may change single bits is in the name too, so a stored row equals a fresh one."""
+    identity = {
+        "made_by": made_by(kind), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    return cache_root() / "references" / f"{evaluator.dataset.name}-{kind}-{short_hash(identity)}.safetensors"
+
+
+def _read(path: Path) -> Row | None:
+    """What is stored, None if nothing is. A damaged file, by its hash, is said to be and then replaced."""
+    if not path.exists():
+        return None
+    try:
+        state = checkpoint.load(path)
+        measurement = Measurement(values=state["values"], reasons=state["reasons"], evidence=state["evidence"])
+        return Row(measurement=measurement, seconds=float(state["seconds"]))
+    except (UserError, KeyError) as error:
+        log.warning("%s: measuring this row anew", error)
+        return None
+
+
+def _write(path: Path, row: Row) -> None:
+    """Store for other processes. A folder that cannot be written costs them time and changes no number, so it only warns."""
+    measurement = row.measurement
+    state = {
+        "values": dict(measurement.values), "reasons": dict(measurement.reasons), "evidence": dict(measurement.evidence),
+        "seconds": row.seconds,
+    }  # fmt: skip
+    try:
+        checkpoint.save(state, path)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): it will be measured again", path, error.strerror or error)

@@ -1,0 +1,131 @@
+"""Verbs that measure and sample without training: evaluate, sample, score."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli.common import Settings, app, console, errors, parse_settings, print_table, say
+
+if TYPE_CHECKING:
+    from bench.measure import Measured
+    from bench.rescore import Finished
+    from bench.run import RunResult
+
+
+@app.command()
+def evaluate(
+    source: Annotated[str, typer.Argument(help="An .npz file with an array `images`, a folder of PNG files, or module:OBJECT.")],
+    dataset: Annotated[str, typer.Option(help="The registered dataset that the images are to be like; auto as in `run`.")] = "auto",
+    range_: Annotated[
+        tuple[float, float] | None, typer.Option("--range", metavar="LO HI", help="Black and white of float images; 0 1 unless given.")
+    ] = None,
+    latent: Annotated[int | None, typer.Option(help="Width of the latents of a module:OBJECT that does not say it.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as the test split unless given.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Measure anybody's images by the protocol of this suite, beside real images and an untrained generator.
+
+    Images are uint8, or floats in [0, 1] or in --range, in the order NHWC, NCHW, or NHW if grey. A module:OBJECT is a torch module,
+    or a function or class that returns one; modules of the working directory can be named.
+    """
+    from bench.measure import measure
+
+    measured = measure(source, dataset, value_range=range_, latent=latent, n=n)
+    if json:
+        console.print_json(data=measured.as_json(), sort_keys=False)
+    else:
+        _print_measured(measured)
+
+
+@app.command()
+def sample(
+    run_id: Annotated[str, typer.Argument(help="The id of a finished run, or at least 6 of its first digits.")],
+    out: Annotated[Path, typer.Option(help="FILE.npz: an array `images`, uint8 NCHW, as `evaluate` takes it. FILE.png: a grid.")],
+    n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
+    seed: Annotated[int | None, typer.Option(help="The seed of the latents; the run's own unless given, which was measured.")] = None,
+    weights: Annotated[str, typer.Option(help="last, or best where the run kept them.")] = "last",
+    device: Annotated[str | None, typer.Option(help="Where to compute; the run's own device unless given.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+) -> None:
+    """Images of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
+    from bench.export import check_target, write_images
+    from bench.load import check_count, load_generator
+
+    check_count(n)
+    check_target(out, force=force)
+    images = load_generator(run_id, weights=weights, device=device).sample(n, seed=seed)
+    write_images(images, out)
+    say(f"{len(images):,} images: {out}")
+
+
+@app.command()
+def score(
+    run_ids: Annotated[list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="Ids of finished runs.")] = None,
+    suite: Annotated[str | None, typer.Option(help="All finished runs of a suite instead.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs side by side; cores // threads unless given.")] = None,
+    set_: Settings = None,
+) -> None:
+    """Measure finished runs again from their weights, e.g. by another protocol: --set evaluation.samples=5000. Trains nothing."""
+    from bench.display import display_for
+    from bench.rescore import finished_runs, rescore
+    from bench.stopping import stop_on_signal
+    from bench.store import tracking_uri
+
+    uri = tracking_uri()
+    runs = finished_runs(uri, run_ids or (), suite, parse_settings(set_))
+    display = display_for(console)
+    try:
+        with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
+            ended = rescore(runs, uri=uri, workers=workers, stop=stop, display=display)
+            interrupted = stop()
+    finally:
+        display.stop()
+    _print_scores(ended)
+    if interrupted:
+        raise typer.Exit(130)
+    if any(result.status != "finished" for _, result in ended):
+        raise typer.Exit(1)
+
+
+def _print_measured(measured: Measured) -> None:
+    from bench.cards import card
+
+    rows = []
+    for key, value in measured.measurement.values.items():
+        beside = (row.values[key] for row in measured.rows.values())
+        found = card(key)
+        rows.append((key, *map(_number, (value, *beside)), found.arrow, found.unit))
+    columns = ("metric", "value", *measured.rows, "", "unit")
+    print_table(f"{measured.n:,} images of {measured.source}, measured as {measured.dataset}", columns, rows)
+    for key, reason in measured.as_json()["reasons"].items():
+        say(f"{key}: {reason}")
+    say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
+
+
+def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
+    from bench.cards import HEADLINE, card
+
+    rows: list[tuple[Any, ...]] = [
+        (
+            run.variant,
+            run.dataset,
+            str(run.seed),
+            _number(run.before),
+            _number(result.values.get(HEADLINE, math.nan)),
+            run.run_id,
+            result.reason,
+        )
+        for run, result in ended
+    ]
+    title = card(HEADLINE).title
+    print_table(f"{len(rows)} runs measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4g}"

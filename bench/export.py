@@ -1,0 +1,51 @@
+"""Generated images written to a file: an .npz that `ganbench evaluate` takes, or a grid as PNG."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bench.errors import UserError, nearest, one_line
+from bench.files import write_atomic
+from bench.pictures import sheet_of
+
+SUFFIXES = (".npz", ".png")
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """A UserError unless images can be written there: before the work, not after it."""
+    shown = one_line(path, most=120)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {shown!r} has the ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
+    try:
+        is_folder, is_there, parent_is_there = path.is_dir(), os.path.lexists(path), path.parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--out {shown!r} cannot be written: {one_line(error, most=80)}") from error
+    if is_folder:
+        raise UserError(f"--out {shown!r} is a folder")
+    if is_there and not force:
+        raise UserError(f"--out {shown!r} is there already: --force overwrites it")
+    if not parent_is_there or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--out {shown!r} cannot be written: {'' if parent_is_there else 'there is no folder '}{one_line(path.parent, most=80)!r}"
+        )
+
+
+def write_images(images: Tensor, path: Path) -> None:
+    """Images uint8 [n, C, H, W] into FILE.npz (array `images`, the same shape) or FILE.png (all of them in one grid)."""
+    content = npz_bytes(images) if path.suffix.lower() == ".npz" else sheet_of(images)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise UserError(f"--out {one_line(path, most=120)!r} cannot be written: {error.strerror or error}") from error
+
+
+def npz_bytes(images: Tensor) -> bytes:
+    """The array `images` as a compressed .npz file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images.numpy())
+    return buffer.getvalue()

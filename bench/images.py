@@ -1,0 +1,208 @@
+"""Anybody's images, read as every metric sees them: uint8 [n, C, H, W]. From an .npz file or a folder of PNG files.
+
+Whatever is wrong with them is a UserError of one line: measuring images in a wrong range, order or size gives a number too, and
+nobody would notice.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from bench.errors import UserError, one_line
+from bench.spec import to_bytes
+
+log = logging.getLogger(__name__)
+
+ARRAY = "images"
+SLACK = 1e-5  # of the range: what float arithmetic may add at its ends
+CHUNK = 1000  # images converted at once
+PNG_MODES = ("1", "L", "P", "RGB")
+
+Range = tuple[float, float]  # the values of black and of white
+UNIT: Range = (0.0, 1.0)
+SYMMETRIC: Range = (-1.0, 1.0)
+Layout = Literal["NCHW", "NHWC", "NHW"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What images must be to be measured."""
+
+    dataset: str
+    shape: tuple[int, int, int]  # (channels, height, width)
+    fewest: int
+    most: int
+
+    def check_count(self, n: int) -> None:
+        """A UserError unless there are enough images to measure, and as many real ones to compare with."""
+        if n < self.fewest:
+            raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
+        if n > self.most:
+            raise UserError(
+                f"{n:,} images are more than the {self.most:,} training images of {self.dataset}, which the row 'real' takes as many from"
+            )
+
+
+def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
+    """The array `images` of an .npz file. Its header is judged before any of its content is read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's about old files
+            shape, dtype = _header(path)
+    except UserError:
+        raise
+    except Exception as error:  # damaged zip files and headers raise many kinds
+        raise UserError(f"{_shown(path)} is no .npz file: {one_line(error)}") from error
+    layout = _layout(shape, wanted)
+    _check_dtype(dtype, value_range)
+    wanted.check_count(shape[0])
+    try:
+        with warnings.catch_warnings(), np.load(path, allow_pickle=False) as arrays:
+            warnings.simplefilter("ignore")
+            array = arrays[f"{ARRAY}.npy"]  # as judged: there may be a member without the ending too
+    except Exception as error:  # as above
+        raise UserError(f"{_shown(path)} is damaged: {one_line(error)}") from error
+    return as_bytes(_tensor(array, layout), value_range)
+
+
+def read_folder(path: Path, wanted: Wanted) -> Tensor:
+    """The PNG files of a folder, in the order of their names, as grey or RGB as the data is."""
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+    except OSError as error:
+        raise UserError(f"the folder {_shown(path)} cannot be read: {error.strerror or error}") from error
+    if not files:
+        raise UserError(f"there is no .png file in the folder {_shown(path)}")
+    wanted.check_count(len(files))
+    return torch.stack([_read_png(file, wanted) for file in files])
+
+
+def as_bytes(images: Tensor, value_range: Range | None) -> Tensor:
+    """Images [n, C, H, W], uint8 or floats in a range ([0, 1] unless given), as uint8. A value outside the range is a UserError."""
+    if images.dtype == torch.uint8:
+        return images.contiguous()
+    return torch.cat([_rounded(part, value_range) for part in images.split(CHUNK)])
+
+
+def check_range(value_range: Range | None) -> None:
+    """A UserError unless this is a range: LO below HI, both finite."""
+    if value_range is not None and not (math.isfinite(value_range[1] - value_range[0]) and value_range[0] < value_range[1]):
+        raise UserError(f"--range takes LO and HI with LO < HI, not {value_range[0]:g} {value_range[1]:g}")
+
+
+def _rounded(images: Tensor, value_range: Range | None) -> Tensor:
+    """The same rounding as `bench.spec.to_bytes`: affine to 0..255, to the nearest, clamped."""
+    low, high = value_range or UNIT
+    if not images.isfinite().all():
+        raise UserError("the images hold values that are infinite or not a number")
+    least, most = float(images.min()), float(images.max())
+    slack = SLACK * (high - low)
+    if least < low - slack or most > high + slack:
+        found = f"the images hold values from {least:.4g} to {most:.4g}, and [{low:g}, {high:g}] is expected"
+        example = "--range -1 1" if least < 0 else "--range 0 255"
+        advice = f"name the values of black and white, e.g. {example}" if value_range is None else "give another --range, or clamp them"
+        raise UserError(f"{found}: {advice}")
+    if (low, high) == SYMMETRIC:
+        return to_bytes(images)
+    return images.double().sub(low).div(high - low).mul(255.0).round().clamp(0, 255).to(torch.uint8)
+
+
+def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array `images`, without its content."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if f"{ARRAY}.npy" not in archive.namelist():
+            there = f"there is {_printable(one_line(', '.join(names)))}" if names else "it is empty"
+            raise UserError(f"{_shown(path)} has no array {ARRAY!r}; {there}")
+        with archive.open(f"{ARRAY}.npy") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _layout(shape: tuple[int, ...], wanted: Wanted) -> Layout:
+    """How the axes are ordered. Where both orders fit it is NCHW, and that is said."""
+    channels, height, width = wanted.shape
+    orders: dict[Layout, tuple[int, ...]] = {"NCHW": (channels, height, width), "NHWC": (height, width, channels)}
+    if channels == 1:
+        orders["NHW"] = (height, width)
+    fitting = [order for order, rest in orders.items() if shape[1:] == rest]
+    if not fitting or len(shape) < 3:
+        forms = " or ".join(f"[N, {', '.join(map(str, rest))}]" for rest in orders.values())
+        raise UserError(f"images for {wanted.dataset!r} have the shape {forms}, not {one_line(list(shape), most=60)}")
+    if len(fitting) > 1:
+        log.warning("the shape %s is both NCHW and NHWC: read as NCHW", list(shape))
+    return fitting[0]
+
+
+def _check_dtype(dtype: np.dtype[Any], value_range: Range | None) -> None:
+    if dtype.hasobject:
+        raise UserError(f"the array {ARRAY!r} holds Python objects, which are not read: save it as uint8")
+    if dtype.kind != "f" and dtype != np.uint8:
+        raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: give uint8 in 0..255, or floats in [0, 1]")
+    if dtype == np.uint8 and value_range is not None:
+        raise UserError("--range is for floats, and these images are uint8")
+
+
+def _tensor(array: NDArray[Any], layout: Layout) -> Tensor:
+    """[N, C, H, W], in a byte order and a float type that torch knows."""
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32 if array.dtype.itemsize <= 4 else np.float64)
+    images = torch.from_numpy(np.ascontiguousarray(array))
+    if layout == "NHW":
+        return images.unsqueeze(1)
+    return images.permute(0, 3, 1, 2) if layout == "NHWC" else images
+
+
+def _read_png(file: Path, wanted: Wanted) -> Tensor:
+    channels, height, width = wanted.shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            content = io.BytesIO(file.read_bytes())
+            with Image.open(content, formats=("PNG",)) as image:
+                _check_png(image, file, wanted)
+                image.verify()  # the hashes of its parts: a truncated picture may decode without a word
+            with Image.open(content, formats=("PNG",)) as image:
+                pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except UserError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UserError(f"the image {_shown(file)} is no PNG file, or a damaged one") from error
+    except Exception as error:  # damaged files raise many kinds
+        raise UserError(f"the image {_shown(file)} cannot be read: {one_line(error)}") from error
+    tensor = torch.from_numpy(pixels.copy())
+    return tensor.view(1, height, width) if channels == 1 else tensor.permute(2, 0, 1).contiguous()
+
+
+def _check_png(image: Image.Image, file: Path, wanted: Wanted) -> None:
+    channels, height, width = wanted.shape
+    if channels not in (1, 3):
+        raise UserError(f"{wanted.dataset} has {channels} channels, which a PNG cannot have: give an .npz file")
+    if image.size != (width, height):
+        raise UserError(f"the image {_shown(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
+    if image.mode not in PNG_MODES or "transparency" in image.info:
+        kind = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
+        raise UserError(f"the image {_shown(file)} is {kind}: give 8-bit grey or RGB without transparency")
+
+
+def _shown(path: Path) -> str:
+    return _printable(one_line(path, most=160))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

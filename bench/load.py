@@ -1,0 +1,135 @@
+"""A recorded run's generator, ready to sample from:
+
+    from bench.load import load_generator
+    generator = load_generator("RUN_ID")
+    images = generator.sample(64)  # uint8 [64, C, H, W]
+
+`generator.networks` are the torch modules in evaluation mode, `generator.config` is the whole configuration of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench import best, results, seeding, store
+from bench.assemble import assemble
+from bench.checkpoint import load_weights
+from bench.config import DATASETS, RunConfig, load_config
+from bench.environment import device_of
+from bench.errors import UserError, one_line
+from bench.evaluate import evaluator_for, sample
+from bench.results import Artifacts, find_run
+from bench.run import limited_threads
+from bench.spec import Networks
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+MOST = 1_000_000  # images that are sampled into memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Which artifact some weights are, and the noise that their images are measured on."""
+
+    artifact: str
+    stream: str
+
+
+WEIGHTS: Mapping[str, Stored] = {
+    "last": Stored(artifact=results.WEIGHTS, stream=seeding.EVALUATION),
+    "best": Stored(artifact=results.BEST_WEIGHTS, stream=best.NOISE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """A trained generator of images."""
+
+    run_id: str
+    config: RunConfig
+    networks: Networks
+    device: torch.device
+    stream: str  # of its latents
+
+    @property
+    def measured_n(self) -> int:
+        """How many images of it are measured."""
+        evaluator = evaluator_for(DATASETS.get(self.config.dataset), samples=self.config.evaluation.samples)
+        return self.config.evaluation.samples if evaluator is None else evaluator.n
+
+    def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None) -> Tensor:
+        """n images uint8 [n, C, H, W] on the CPU; the seed is the run's own unless given.
+
+        `sample(measured_n)` are the images that were measured.
+        """
+        check_count(n)
+        chosen = self.config.seed if seed is None else seed
+        with limited_threads(self.config.threads):
+            batch_size = batch_size or self.config.evaluation.batch_size
+            return sample(self.networks, n=n, seed=chosen, batch_size=batch_size, device=self.device, stream=self.stream)
+
+
+def check_count(n: int) -> None:
+    """A UserError unless so many images can be sampled at once."""
+    if not 1 <= n <= MOST:
+        raise UserError(f"1 to {MOST:,} images can be sampled, not {n}")
+
+
+def load_generator(run_id: str, uri: str | None = None, *, weights: str = "last", device: str | None = None) -> Generator:
+    """The generator of a recorded run, by its id or the first digits of it (at least 6), on the run's own device unless another is given.
+
+    `weights` are those of its end, or of its best mark where the run kept them. The store is `uri`, else MLFLOW_TRACKING_URI,
+    else ./mlflow.db. Raises UserError for a run that is unknown or has no weights.
+    """
+    _check_weights(weights)
+    client = store.connect(store.tracking_uri(uri))
+    run = find_run(client, run_id)
+    return restored(run, Artifacts(client, {run.info.run_id: run.info.artifact_uri}), weights=weights, device=device)
+
+
+def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: str | None = None) -> Generator:
+    """The generator of an MLflow run from its artifacts."""
+    _check_weights(weights)
+    run_id = run.info.run_id
+    if run.data.tags.get("kind") != "run":
+        raise UserError(f"the run {run_id} is no training run, so it has no weights")
+    stored = WEIGHTS[weights]
+    config = config_of(run_id, artifacts)
+    content = _needed(artifacts, run_id, stored.artifact)
+    dataset = DATASETS.get(config.dataset)
+    if dataset.spec.kind != "image":
+        raise UserError(f"the run {run_id} makes {dataset.spec.kind} of {dataset.name}, not images")
+    where = device_of(device or config.device)
+    with limited_threads(config.threads):
+        networks, _ = assemble(config, dataset.spec)
+    try:
+        load_weights(networks, content)
+    except Exception as error:  # safetensors and torch raise kinds of their own
+        raise UserError(f"the weights {stored.artifact} of the run {run_id} do not fit or are damaged: {one_line(error)}") from error
+    return Generator(run_id=run_id, config=config, networks=networks.to(where).eval(), device=where, stream=stored.stream)
+
+
+def _check_weights(weights: str) -> None:
+    if weights not in WEIGHTS:
+        raise UserError(f"a run may have the weights 'last' and 'best', not {weights!r}")
+
+
+def config_of(run_id: str, artifacts: Artifacts) -> RunConfig:
+    """The configuration of a recorded run."""
+    return load_config(_needed(artifacts, run_id, results.CONFIG).decode(errors="replace"))
+
+
+def _needed(artifacts: Artifacts, run_id: str, path: str) -> bytes:
+    found = artifacts.get(run_id, path)
+    if found is None:
+        raise UserError(f"the run {run_id} has no {path}")
+    try:
+        return found.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} of the run {run_id} cannot be read: {error.strerror or error}") from error

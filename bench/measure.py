@@ -1,0 +1,98 @@
+"""Anybody's images or generator, measured by our protocol, beside the rows for scale. Needs no tracking store and writes to none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bench import foreign
+from bench.config import DATASETS
+from bench.data.catalog import resolve_auto
+from bench.errors import UserError, one_line
+from bench.evaluate import FEWEST, Evaluator, Measurement
+from bench.images import Range, Wanted, check_range, read_folder, read_npz
+from bench.references import KINDS, reference_row
+from bench.run import limited_threads
+from bench.spec import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was found, and what real images and an untrained generator have by the same protocol."""
+
+    source: str
+    dataset: str
+    n: int
+    measurement: Measurement
+    rows: Mapping[str, Measurement]  # real, untrained
+    protocol: Mapping[str, Any]  # all, metrics
+
+    def as_json(self) -> dict[str, Any]:
+        """As `ganbench evaluate --json` gives it: what is no finite number is null and has its reason."""
+        values, reasons = self.measurement.values, dict(self.measurement.reasons)
+        for key, value in values.items():
+            if not math.isfinite(value):
+                reasons.setdefault(key, f"it is {value}")
+        rows = {kind: finite(row.values) for kind, row in self.rows.items()}
+        return {
+            "source": self.source, "dataset": self.dataset, "n": self.n, "metrics": finite(values), "reasons": reasons,
+            "protocol": dict(self.protocol), **rows,
+        }  # fmt: skip
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values with None for what is no finite number, which JSON has no word for."""
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
+
+
+def measure(
+    source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None
+) -> Measured:
+    """Measure an .npz file, a folder of PNG files or a generator `module:OBJECT` as images of a dataset."""
+    check_range(value_range)
+    dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
+    standard = Evaluator(dataset)  # says what cannot be measured at all
+    with limited_threads(1):
+        images = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
+        evaluator = standard if len(images) == standard.n else Evaluator(dataset, samples=len(images))
+        measurement = evaluator.full(images)
+    return Measured(
+        source=source,
+        dataset=dataset.name,
+        n=evaluator.n,
+        measurement=measurement,
+        rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS},
+        protocol={"all": evaluator.protocol_hash, "metrics": evaluator.protocol()},
+    )
+
+
+def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: int | None, n: int | None, usual_n: int) -> Tensor:
+    """The images of a source: uint8 [n, C, H, W]. A file or a folder that is there comes before a module of that name."""
+    wanted = wanted_of(dataset)
+    path = Path(source)
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise UserError(f"{one_line(source, most=80)!r} cannot be read: {error.strerror or error}") from error
+    if not (is_file or is_folder):
+        if ":" not in source:
+            raise UserError(f"there is no file or folder {one_line(source, most=160)!r}; a generator is named as module:OBJECT")
+        return foreign.sample_module(source, wanted, n=usual_n if n is None else n, latent=latent, value_range=value_range)
+    given = {"--n": n, "--latent": latent} | ({"--range": value_range} if is_folder else {})
+    for option, value in given.items():
+        if value is not None:
+            raise UserError(
+                f"{option} is not for {'a folder of PNG files' if is_folder else 'an .npz file'}: all its images are measured, as they are"
+            )
+    return read_folder(path, wanted) if is_folder else read_npz(path, wanted, value_range)
+
+
+def wanted_of(dataset: Dataset) -> Wanted:
+    """What images of a dataset must be."""
+    channels, height, width = dataset.spec.shape
+    return Wanted(dataset=dataset.name, shape=(channels, height, width), fewest=FEWEST, most=len(dataset.split("train")))

@@ -1,0 +1,138 @@
+"""Finished runs measured again because the user asks for it: which they are, as what, and the execution."""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import store
+from bench.campaign import Display, Outlook, reference_jobs
+from bench.cards import HEADLINE
+from bench.config import DATASETS, Evaluation, RunConfig, override
+from bench.errors import UserError, nearest, one_line
+from bench.estimate import Estimate
+from bench.evaluate import Evaluator
+from bench.execute import Job, check_workers, execute
+from bench.load import config_of
+from bench.results import REFERENCES, Artifacts, find_run
+from bench.run import RunResult
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
+
+SETTABLE = ("evaluation.samples", "evaluation.batch_size")  # what concerns measuring at the end of a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run to measure again, and how."""
+
+    run_id: str
+    variant: str
+    dataset: str
+    seed: int
+    before: float  # the headline as it is recorded
+    config: RunConfig | None  # None where the run has lost it: the execution says so
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How it will be measured."""
+        return self.config.evaluation if self.config else Evaluation()
+
+
+def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[Finished]:
+    """The runs of these ids, or all finished ones of a suite, with the evaluation settings changed. Checks all and writes nothing."""
+    for path in settings:
+        if path not in SETTABLE:
+            raise UserError(f"{path!r} cannot be --set where nothing is trained{nearest(path, SETTABLE)}")
+    if not run_ids and suite is None:
+        raise UserError("name the runs to measure again by their ids, or a suite as --suite NAME")
+    client = store.connect(uri)
+    runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
+    found = [_finished(client, run, settings) for run in runs]
+    for dataset, samples in sorted({(run.dataset, run.evaluation.samples) for run in found}):
+        _check(Evaluator(DATASETS.get(dataset), samples=samples))
+    return found
+
+
+def rescore(
+    runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display
+) -> list[tuple[Finished, RunResult]]:
+    """Measure them, the rows for scale first, and return what came of each; a run that cannot be measured is `failed`."""
+    chosen = check_workers(workers, max(run.config.threads if run.config else 1 for run in runs))
+    with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+        jobs = reference_jobs({(run.dataset, run.evaluation.samples) for run in runs}, uri, Path(folder))
+        jobs += [_job(run, uri, folder) for run in runs]
+        display.start(jobs, Outlook(decisions=(), estimate=Estimate(), workers=chosen))
+        ended: dict[str, RunResult] = {}
+        for job, result in execute(jobs, workers=chosen, stop=stop, update=display.update):
+            display.end(job, result)
+            if job.kind == "score":
+                ended[job.key] = result
+    return [(run, ended[run.run_id]) for run in runs if run.run_id in ended]
+
+
+def _job(run: Finished, uri: str, folder: str) -> Job:
+    arguments = {"run_id": run.run_id, "uri": uri, "evaluation": run.evaluation.model_dump()}
+    return Job(name=f"{run.variant} seed {run.seed} measured again", kind="score", key=run.run_id, arguments=arguments, folder=folder)
+
+
+def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
+    runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
+    for run_id, run in runs.items():
+        tags = run.data.tags
+        if tags.get("kind") != "run":
+            raise UserError(f"the run {run_id} is of the kind {tags.get('kind', 'unknown')!r}: name a training run")
+        if suite is not None and tags.get("suite") != suite:
+            raise UserError(f"the run {run_id} is of the suite {tags.get('suite', '')!r}, not of {suite!r}")
+        if tags.get("status") != "finished":
+            raise UserError(f"the run {run_id} is {tags.get('status', 'without a status')}: only finished runs are measured again")
+    if suite is not None:
+        raise UserError("give the ids of runs or --suite, not both")
+    return list(runs.values())
+
+
+def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
+    known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    if suite not in known:
+        there = [name for name in known if name not in (REFERENCES, "Default")]
+        raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), there) or ": the store has none at all"))
+    query, order = "tags.kind = 'run' and tags.status = 'finished'", ["attributes.start_time ASC"]
+    runs = list(client.search_runs([known[suite]], filter_string=query, order_by=order, max_results=10_000))
+    if not runs:
+        raise UserError(f"the suite {suite!r} has no finished run to measure again")
+    return runs
+
+
+def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Finished:
+    run_id, tags = run.info.run_id, run.data.tags
+    config: RunConfig | None = None
+    try:
+        config = config_of(run_id, Artifacts(client, {run_id: run.info.artifact_uri}))
+    except UserError as error:
+        log.warning("run %s: %s", run_id, one_line(error))
+    return Finished(
+        run_id=run_id,
+        variant=tags["variant"],
+        dataset=tags["dataset"],
+        seed=int(tags["seed"]),
+        before=run.data.metrics.get(HEADLINE, math.nan),
+        config=override(config, settings) if config else None,
+    )
+
+
+def _check(evaluator: Evaluator) -> None:
+    """A UserError unless there are enough real images for the row `real`."""
+    train = len(evaluator.dataset.split("train"))
+    if evaluator.n > train:
+        raise UserError(
+            f"evaluation.samples: {evaluator.n:,} is more than the {train:,} training images, which the row `real` takes them from"
+        )

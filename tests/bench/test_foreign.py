@@ -1,0 +1,159 @@
+"""Generators of other people: what they are called with, and that whatever is wrong with one is a single line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import seeding
+from bench.errors import UserError
+from bench.foreign import BATCH, sample_module
+from bench.images import Wanted, as_bytes
+
+WANTED = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=1000)
+CODE = """
+import sys
+import torch
+from torch import nn
+
+print("what a module prints is no output of ours")
+SEEN = []
+
+class Linear(nn.Module):
+    nz = 6
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 64)
+        self.dropout = nn.Dropout(0.5)
+    def forward(self, z):
+        SEEN.append(z)
+        return self.dropout(self.layer(z).sigmoid()).view(-1, 1, 8, 8)
+
+class Deconvolution(nn.Sequential):
+    latent_size = 5
+    def __init__(self):
+        super().__init__(nn.ConvTranspose2d(5, 1, 8), nn.Tanh())
+
+class Noisy(Linear):
+    def forward(self, z):
+        return super().forward(z) * torch.rand(len(z), 1, 1, 1)
+
+def made_by(function, width=3):
+    class Made(nn.Module):
+        z_dim = width
+        def forward(self, z):
+            return function(z)
+    return Made
+
+instance = Linear()
+number = 3
+def make(): return Linear()
+def needs(argument): return Linear()
+def fails(): raise ValueError("one\\ntwo")
+def leaves(): sys.exit(4)
+Raises = made_by(lambda z: 1 / 0)
+Nothing = made_by(lambda z: None)
+Small = made_by(lambda z: torch.zeros(len(z), 1, 4, 4))
+Whole = made_by(lambda z: torch.zeros(len(z), 1, 8, 8, dtype=torch.int64))
+Symmetric = made_by(lambda z: -torch.ones(len(z), 1, 8, 8))
+Broken = made_by(lambda z: torch.full((len(z), 1, 8, 8), float("nan")))
+Half = made_by(lambda z: torch.zeros(len(z), 1, 8, 8, dtype=torch.bfloat16))
+Odd = made_by(lambda z: z, width="wide")
+Huge = made_by(lambda z: z, width=10**15)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with the module `zoo_of_others` in it."""
+    (tmp_path / "zoo_of_others.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "zoo_of_others", raising=False)
+
+
+def sampled(name: str, n: int = 20, latent: int | None = None, value_range: tuple[float, float] | None = None) -> torch.Tensor:
+    return sample_module(f"zoo_of_others:{name}", WANTED, n=n, latent=latent, value_range=value_range)
+
+
+@pytest.mark.usefixtures("here")
+def test_latents_are_drawn_at_once_from_the_evaluation_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    path = list(sys.path)
+    images = sampled("Linear", n=2 * BATCH + 10)
+    assert images.shape == (2 * BATCH + 10, 1, 8, 8)
+    module = sys.modules["zoo_of_others"]
+    assert [len(z) for z in module.SEEN] == [BATCH, BATCH, 10]
+    z = torch.randn(2 * BATCH + 10, 6, generator=seeding.stream(0, seeding.EVALUATION))
+    assert torch.equal(torch.cat(module.SEEN), z)
+    assert sys.path == path
+    out, err = capsys.readouterr()
+    assert not out
+    assert "what a module prints" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_class_a_function_and_an_object_are_the_same_and_repeat() -> None:
+    images = sampled("make")
+    assert torch.equal(sampled("make"), images)
+    assert torch.equal(sampled("Linear"), images)  # first weights from a stream of their own
+    assert images.float().std() > 5
+    module = sys.modules["zoo_of_others"]
+    module.instance.eval()
+    with torch.no_grad():
+        assert torch.equal(sampled("instance"), as_bytes(module.instance(module.SEEN[-1]), None))  # no dropout
+    torch.manual_seed(1)
+    noisy = sampled("Noisy")
+    torch.manual_seed(2)
+    assert torch.equal(sampled("Noisy"), noisy)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_first_convolution_gets_latents_of_one_pixel_and_halves_are_fine() -> None:
+    images = sampled("Deconvolution", value_range=(-1.0, 1.0))
+    assert images.shape == (20, 1, 8, 8)
+    assert images.float().std() > 5
+    assert sampled("Half").max() == 0
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("number", "is no torch nn.Module and gives none, but 'int'"),
+        ("needs", "cannot be loaded: TypeError: needs() missing 1 required positional argument"),
+        ("fails", "cannot be loaded: ValueError: one two"),
+        ("leaves", "cannot be loaded: SystemExit: 4"),
+        ("nobody", "has no attribute 'nobody'"),
+        ("Raises", "cannot be sampled with latents [20, 3]: division by zero"),
+        ("Nothing", "gives no tensor of images, but 'NoneType'"),
+        ("Small", "gives images of the shape [20, 1, 4, 4], not [20, 1, 8, 8] as 'digits' has them"),
+        ("Whole", "gives int64, not floats"),
+        ("Symmetric", "and [0, 1] is expected: name the values of black and white, e.g. --range -1 1"),
+        ("Broken", "infinite or not a number"),
+        ("Odd", "the width of latents is a whole number from 1, not 'wide'"),
+        ("Huge", "do not fit into memory"),
+    ],
+)
+def test_what_is_wrong_is_one_line(name: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        sampled(name)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_widths_counts_and_modules_that_cannot_be() -> None:
+    with pytest.raises(UserError, match="give the width of its latents as --latent N"):
+        sample_module("torch.nn:Identity", WANTED, n=20)
+    with pytest.raises(UserError, match="whole number from 1, not 0"):
+        sampled("Linear", latent=0)
+    with pytest.raises(UserError, match=r"cannot be sampled with latents \[20, 7\]"):
+        sampled("Linear", latent=7)
+    for n, words in ((9, "too few"), (1001, "more than the 1,000 training images")):
+        with pytest.raises(UserError, match=words):
+            sampled("Linear", n=n)
+    for source in ("no_such_module:x", ":x", "x:", "..a:b", "zoo_of_others:"):
+        with pytest.raises(UserError, match="cannot be loaded"):
+            sample_module(source, WANTED, n=20)

@@ -1,0 +1,119 @@
+"""Recorded runs back as generators: the images are those that were measured, and what is missing is said in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import small
+import torch
+
+from bench import best, results, seeding
+from bench.config import DATASETS
+from bench.errors import UserError
+from bench.evaluate import Evaluator
+from bench.load import MOST, load_generator
+from bench.results import Results, load
+from bench.run import limited_threads
+from bench.tracking import Tracker
+
+
+@pytest.fixture(scope="module")
+def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
+    """A store with one finished run, read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    small.execute(uri, folder / "runs", seeds=2, only="dcgan")
+    return uri, load(uri, ("small",))
+
+
+def run_id_of(found: Results, seed: int = 1) -> str:
+    return str(found.runs.query(f"kind == 'run' and seed == {seed}")["run_id"].item())
+
+
+def test_its_images_are_those_that_were_measured(trained: tuple[str, Results]) -> None:
+    uri, found = trained
+    run_id = run_id_of(found)
+    generator = load_generator(run_id, uri)
+    assert generator.measured_n == 500
+    images = generator.sample(generator.measured_n)
+    assert (images.dtype, images.shape) == (torch.uint8, (500, 1, 8, 8))
+    with limited_threads(1):
+        values = Evaluator(DATASETS.get("digits")).full(images).values
+    recorded = found.runs.set_index("run_id").loc[run_id]
+    assert {key: recorded[key] for key in values if values[key] == values[key]} == {key: v for key, v in values.items() if v == v}
+    assert torch.equal(generator.sample(500, seed=1, batch_size=7), images)
+    assert not torch.equal(generator.sample(500, seed=0), images)
+
+
+def test_a_generator_is_its_networks_and_its_configuration(trained: tuple[str, Results]) -> None:
+    uri, found = trained
+    generator = load_generator(run_id_of(found)[:8], uri, device="cpu")
+    assert generator.run_id == run_id_of(found)
+    assert (generator.config.variant, generator.config.seed, generator.config.recipe.lr_g) == ("dcgan", 1, 1e-3)
+    assert not generator.networks.training
+    assert generator.sample(3).shape == (3, 1, 8, 8)
+    for n in (0, -1, MOST + 1):
+        with pytest.raises(UserError, match="1 to 1,000,000 images can be sampled"):
+            generator.sample(n)
+
+
+def test_the_best_weights_have_noise_of_their_own(uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    found = load(uri, ("small",))
+    run_id = run_id_of(found, seed=0)
+    with pytest.raises(UserError, match=r"has no weights/best\.safetensors"):
+        load_generator(run_id, uri, weights="best")
+    last = found.artifact(run_id, results.WEIGHTS)
+    assert last is not None
+    shutil.copy(last, last.parent / "best.safetensors")
+    first, second = load_generator(run_id, uri), load_generator(run_id, uri, weights="best")
+    assert (first.stream, second.stream) == (seeding.EVALUATION, best.NOISE)
+    assert not torch.equal(first.sample(10), second.sample(10))
+    with pytest.raises(UserError, match="may have the weights 'last' and 'best', not 'lats'"):
+        load_generator(run_id, uri, weights="lats")
+
+
+@pytest.mark.parametrize(
+    ("artifact", "content", "message"),
+    [
+        (results.WEIGHTS, None, "has no weights/last.safetensors"),
+        (results.WEIGHTS, b"", "do not fit or are damaged"),
+        (results.WEIGHTS, b"x" * 100, "do not fit or are damaged"),
+        (results.CONFIG, None, "has no config.json"),
+        (results.CONFIG, b"\xff{", "not a run configuration"),
+        (results.CONFIG, b'{"variant": "gone"}', "unknown variant 'gone'"),
+    ],
+)
+def test_lost_and_damaged_artifacts(
+    trained: tuple[str, Results], tmp_path: Path, artifact: str, content: bytes | None, message: str
+) -> None:
+    uri, found = trained
+    run_id = run_id_of(found, seed=0)
+    path = found.artifact(run_id, artifact)
+    assert path is not None
+    kept = path.read_bytes()
+    try:
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(UserError) as error:
+            load_generator(run_id, uri)
+    finally:
+        path.write_bytes(kept)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_runs_that_cannot_be_loaded(trained: tuple[str, Results], tmp_path: Path) -> None:
+    uri, found = trained
+    reference = found.runs.query("kind == 'reference'")["run_id"].iloc[0]
+    wrong = {"0" * 32: "there is no run", "abc": "at least the first 6", "": "there is no run", reference: "is no training run"}
+    for run_id, message in wrong.items():
+        with pytest.raises(UserError, match=message):
+            load_generator(run_id, uri)
+    with pytest.raises(UserError, match="there is no device 'cuda:77' here"):
+        load_generator(run_id_of(found), uri, device="cuda:77")
+    with pytest.raises(UserError, match="no results at"):
+        load_generator(run_id_of(found), f"sqlite:///{tmp_path}/none.db")
+    assert Tracker(uri, "small").client.get_run(run_id_of(found)).data.tags["status"] == "finished"

@@ -1,0 +1,125 @@
+"""The rows for scale: measured once, shared by every store and by `evaluate`, and measured anew when what they are changes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import references
+from bench.config import DATASETS, VARIANTS
+from bench.evaluate import Evaluator, Measurement, reference_images
+from bench.references import KINDS, MADE_BY, made_by, measure_reference, reference_is_there, reference_row
+from bench.results import REFERENCES
+from bench.run import limited_threads
+from bench.tracking import Tracker
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "references"
+
+
+def digits(n: int = 50) -> Evaluator:
+    return Evaluator(DATASETS.get("digits"), samples=n)
+
+
+def rows(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.glob("digits-*-*.safetensors"))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every full evaluation from now on."""
+    calls: list[int] = []
+
+    def full(self: Evaluator, images: torch.Tensor, really=Evaluator.full) -> Measurement:  # type: ignore[no-untyped-def]
+        calls.append(len(images))
+        return really(self, images)
+
+    monkeypatch.setattr(Evaluator, "full", full)
+    return calls
+
+
+def test_a_row_is_measured_once_and_is_what_measuring_gives(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with limited_threads(1):
+        expected = digits().full(reference_images(DATASETS.get("digits"), 50))
+    calls = counted(monkeypatch)
+    first, again = reference_row("real", digits()), reference_row("real", digits())
+    assert first == again
+    assert first.seconds > 0
+    assert (first.measurement.values, first.measurement.evidence) == (expected.values, expected.evidence)
+    assert calls == [50]
+    reference_row("real", digits(51))
+    assert calls == [50, 51]
+    assert len(rows(cache)) == 2
+
+
+def test_not_a_number_and_its_reason_are_kept() -> None:
+    first, again = reference_row("untrained", digits()), reference_row("untrained", digits())
+    assert math.isnan(first.measurement.values["modes/collapse"])
+    assert math.isnan(again.measurement.values["modes/collapse"])
+    assert "not judged" in again.measurement.reasons["modes/collapse"]
+    assert again.measurement.reasons == first.measurement.reasons
+
+
+def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {kind: made_by(kind) for kind in KINDS}
+    for kind in KINDS:
+        assert not reference_is_there(uri, kind, digits())
+        measure_reference(kind, "digits", 50, uri)
+        assert reference_is_there(uri, kind, digits())
+    newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
+    with monkeypatch.context() as patch:
+        patch.setitem(VARIANTS._items, "dcgan", newer)
+        assert made_by("real") == before["real"]
+        assert made_by("untrained") != before["untrained"]
+        assert reference_is_there(uri, "real", digits())
+        assert not reference_is_there(uri, "untrained", digits())
+    with monkeypatch.context() as patch:
+        patch.setattr(references, "RESULTS_VERSION", references.RESULTS_VERSION + 1)
+        assert not any(reference_is_there(uri, kind, digits()) for kind in KINDS)
+    assert all(reference_is_there(uri, kind, digits()) for kind in KINDS)
+
+
+def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = reference_row("untrained", digits())
+    calls = counted(monkeypatch)
+    result = measure_reference("untrained", "digits", 50, uri)
+    assert not calls
+    (run,) = Tracker(uri, REFERENCES).find_reference("untrained", "digits", digits().protocol_hash)
+    assert run.data.metrics["quality/fid_classifier"] == row.measurement.values["quality/fid_classifier"]
+    assert run.data.metrics["perf/evaluate_seconds"] == row.seconds
+    assert run.data.tags[MADE_BY] == made_by("untrained")
+    assert result.run_id == run.info.run_id
+
+
+def test_a_store_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
+    assert not reference_is_there(f"sqlite:///{tmp_path}/none.db", "real", digits())
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+def test_a_damaged_row_is_said_and_replaced(cache: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
+    first = reference_row("real", digits())
+    (path,) = [cache / name for name in rows(cache)]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"class_names", b"class_game") if content is None else content)
+    with caplog.at_level(logging.WARNING):
+        assert reference_row("real", digits()).measurement.values == first.measurement.values
+    assert "measuring this row anew" in caplog.text
+    assert len(path.read_bytes()) == pytest.approx(len(whole), abs=20)
+
+
+def test_a_cache_that_cannot_be_written_changes_no_number(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = reference_row("real", digits()).measurement.values
+    monkeypatch.setenv("GANBENCH_CACHE", "/proc/nowhere")
+    with caplog.at_level(logging.WARNING):
+        assert reference_row("real", digits()).measurement.values == expected
+    assert "it will be measured again" in caplog.text

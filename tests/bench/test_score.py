@@ -1,0 +1,128 @@
+"""Measuring a recorded run again: the same protocol changes nothing, another replaces what it replaces and loses nothing else."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import small
+import torch
+
+from bench import results
+from bench.cards import BEST, HEADLINE, measured
+from bench.config import Evaluation, load_config
+from bench.evaluate import Evaluator
+from bench.results import Results, load
+from bench.score import score
+from bench.tracking import Tracker
+
+COLLAPSE = "modes/collapse"
+
+
+@pytest.fixture
+def run_id(uri: str, tmp_path: Path) -> str:
+    """A finished run with an evaluation half way."""
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
+
+
+def again(run_id: str, uri: str, **evaluation: int) -> Results:
+    result = score(run_id, uri, Evaluation(marks=1, **evaluation).model_dump())
+    assert (result.status, result.reason) == ("finished", "")
+    return load(uri, ("small",))
+
+
+def values_of(found: Results, run_id: str) -> dict[str, float]:
+    row = found.runs.set_index("run_id").loc[run_id]
+    return {key: float(row[key]) for key in measured() if key in row and not math.isnan(row[key])}
+
+
+def headline_curve(found: Results, run_id: str) -> pd.DataFrame:
+    curve = found.curves.query(f"run_id == '{run_id}' and key == '{HEADLINE}'")
+    return curve[["images", "value"]].reset_index(drop=True)
+
+
+def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
+    before = load(uri, ("small",))
+    after = again(run_id, uri)
+    assert values_of(after, run_id) == values_of(before, run_id)
+    assert headline_curve(after, run_id).equals(headline_curve(before, run_id))
+    assert len(headline_curve(after, run_id)) == 2
+    for artifact in (results.PROTOCOL, results.EVIDENCE, results.CONFIG):
+        assert after.read_json(run_id, artifact) == before.read_json(run_id, artifact)
+
+
+def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str, uri: str) -> None:
+    client = Tracker(uri, "small").client
+    client.log_metric(run_id, f"best/{HEADLINE}", 12.5, step=640)
+    log = load(uri, ("small",))
+    path = log.artifact(run_id, results.CURVES)
+    evidence_path = log.artifact(run_id, results.EVIDENCE)
+    assert path is not None
+    assert evidence_path is not None
+    curve = pd.read_parquet(path)
+    curve.loc[len(curve)] = [640, 1.0, f"best/{HEADLINE}", 12.5]
+    curve.to_parquet(path, index=False)
+    before = load(uri, ("small",))
+    after = again(run_id, uri, samples=100)
+    assert values_of(after, run_id)[HEADLINE] != values_of(before, run_id)[HEADLINE]
+    assert len(headline_curve(before, run_id)) == 2
+    assert (
+        headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
+    )  # the mark half way followed the old protocol
+    assert after.runs.set_index("run_id").loc[run_id, f"best/{HEADLINE}"] == 12.5
+    rest = [found.curves.query(f"run_id == '{run_id}' and key not in @keys", local_dict={"keys": measured()}) for found in (before, after)]
+    assert rest[0].reset_index(drop=True).equals(rest[1].reset_index(drop=True))
+    assert (rest[1]["key"] == f"best/{HEADLINE}").sum() == 1
+    evidence, old = (found.read_json(run_id, results.EVIDENCE) or {} for found in (after, before))
+    assert (evidence["n"], evidence["health"]) == (100, old["health"])
+    config = load_config((after.artifact(run_id, results.CONFIG) or Path()).read_text())
+    assert config.evaluation.samples == 100
+    assert after.runs.set_index("run_id").loc[run_id, "protocol"] == (after.read_json(run_id, results.PROTOCOL) or {})["all"]
+
+
+def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Tracker(uri, "small").client
+    client.log_metric(run_id, COLLAPSE, 1.0, step=1000)
+    assert values_of(load(uri, ("small",)), run_id)[COLLAPSE] == 1.0
+    monkeypatch.setattr("bench.metrics.modes.JUDGED_PRECISION", 2.0)
+    after = again(run_id, uri)
+    assert COLLAPSE not in values_of(after, run_id)
+    assert "not judged" in (after.read_json(run_id, results.EVIDENCE) or {})["reasons"][COLLAPSE]
+
+
+@pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
+def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifact: str) -> None:
+    before = load(uri, ("small",))
+    path = before.artifact(run_id, artifact)
+    assert path is not None
+    path.unlink()
+    result = score(run_id, uri, Evaluation(samples=100).model_dump())
+    assert result.status == "failed"
+    assert f"has no {artifact}" in result.reason
+    after = load(uri, ("small",))
+    assert values_of(after, run_id) == values_of(before, run_id)
+    assert after.read_json(run_id, results.PROTOCOL) == before.read_json(run_id, results.PROTOCOL)
+
+
+def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    full = Evaluator.full
+    monkeypatch.setattr(Evaluator, "full", lambda self, images: seen.append(images) or full(self, images))
+    again(run_id, uri, batch_size=13)
+    again(run_id, uri, batch_size=500)
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path: Path) -> None:
+    settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings=settings)
+    before = load(uri, ("small",))
+    run_id = str(before.runs.query("kind == 'run'")["run_id"].item())
+    best = f"{BEST}{HEADLINE}"
+    same, other = again(run_id, uri), again(run_id, uri, samples=100)
+    values = [found.runs.set_index("run_id").loc[run_id, best] for found in (before, same, other)]
+    assert values[0] == values[1] != values[2]
+    assert len(other.curves.query("key == @best")) == 1
