@@ -1,8 +1,9 @@
 """The read side of the tracker: MLflow runs as tidy data frames. Imports no torch; reports know nothing else of a run.
 
 `Results.runs` has one row a run (and one for each reference row, `kind == "reference"`), with the columns `RUN_COLUMNS`, one
-column for each metric card that any run has (its key, e.g. "quality/fid_classifier"; NaN where a run lacks it), and one column
-`param:<path>` for each configuration path, as text (e.g. "param:recipe.lr_g").
+column for each metric card that any run has (its key, e.g. "quality/fid_classifier", or "best/" and its key for the same metric
+of the best checkpoint; NaN where a run lacks it), and one column `param:<path>` for each configuration path, as text
+(e.g. "param:recipe.lr_g").
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value.
 `Results.protocols` is tidy: run_id, key, protocol (hash of how that metric was measured).
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from urllib.request import url2pathname
 
 import pandas as pd
 
-from bench.cards import CARDS
+from bench.cards import BEST, CARDS
 from bench.errors import UserError, nearest, one_line
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,17 @@ RUN_COLUMNS: dict[str, str] = {
     "overrides": "str",
     "claims": "str",
     "device": "str",
+    "results_version": "str",  # of the harness and of the variant, as text; empty in runs older than their recording
+    "variant_version": "str",
+    "extends": "str",  # id of the run that this one went on from
+    "lineage": "str",  # hash of everything but the length: what runs that can extend each other share
     "started": "datetime",
 }
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
+FULL_ID = re.compile(r"[0-9a-f]{32}")
+PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to be meant
 
 # Artifacts of a run, as `bench.tracking` names them.
 CONFIG = "config.json"
@@ -60,6 +68,7 @@ EVIDENCE = "evidence.json"  # class_names, class_share {generated, real}, health
 ENVIRONMENT = "environment.json"
 CURVES = "curves.parquet"
 WEIGHTS = "weights/last.safetensors"
+BEST_WEIGHTS = "weights/best.safetensors"  # of the best mark, in runs that keep it
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
@@ -150,12 +159,13 @@ class Artifacts:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Everything in the named experiments (suites), or all that are there, with the reference rows of the same data.
 
-    Raises UserError for a store that is not there, an experiment or a run that is unknown.
+    Runs may be named by the first digits of their ids. Raises UserError for a store that is not there, an experiment or a run
+    that is unknown, and a run that lies in none of the experiments.
     """
     from bench.store import connect, redacted
 
     client = connect(uri)
-    found = [_run(client, run_id) for run_id in dict.fromkeys(run_ids)] if run_ids else _runs_of(client, _experiments(client, experiments))
+    found = _named(client, run_ids, experiments) if run_ids else _runs_of(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
     references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
@@ -182,13 +192,42 @@ def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False)
     return [known[name] for name in names if name in known]
 
 
-def _run(client: Any, run_id: str) -> Any:
+def find_run(client: Any, run_id: str) -> Any:
+    """The MLflow run of an id, or of the first digits (at least 6) of only one id. Anything else is a UserError."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        raise UserError(f"there is no run {run_id!r} in the store") from error
+    if FULL_ID.fullmatch(run_id):
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            raise UserError(f"there is no run {run_id!r} in the store") from error
+        found = [run] if run.info.lifecycle_stage == "active" else []
+    else:
+        everything = [experiment.experiment_id for experiment in client.search_experiments()] if PREFIX.fullmatch(run_id) else []
+        found = [run for run in _runs_of(client, everything) if run.info.run_id.startswith(run_id)]
+    if not found:
+        short = "" if PREFIX.fullmatch(run_id) else ": give its id, or at least the first 6 of its digits (0-9, a-f)"
+        raise UserError(f"there is no run {one_line(run_id, most=80)!r} in the store{short}")
+    if len(found) > 1:
+        ids = ", ".join(sorted(run.info.run_id[: len(run_id) + 6] for run in found)[:5])
+        raise UserError(f"{run_id!r} are the first digits of {len(found)} runs: {ids}{', ...' if len(found) > 5 else ''}")
+    return found[0]
+
+
+def _named(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> list[Any]:
+    """The training runs of these ids, once each, checked to lie in the experiments where some are given."""
+    inside = _experiments(client, experiments) if experiments else []
+    runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
+    for run_id, run in runs.items():
+        kind = run.data.tags.get("kind", "")
+        if kind != "run":
+            words = {"parent": "stands for an execution of a suite", "reference": "is a reference row"}.get(kind, "is no run of ganbench")
+            raise UserError(f"the run {run_id} {words}: name a training run")
+        if experiments and run.info.experiment_id not in inside:
+            raise UserError(
+                f"the run {run_id} is of the suite {run.data.tags.get('suite', '')!r}, not of {' or '.join(map(repr, experiments))}"
+            )
+    return list(runs.values())
 
 
 def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:
@@ -224,7 +263,7 @@ def _run_row(run: Any) -> dict[str, Any]:
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
     row |= {"run_id": run.info.run_id, "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")}
-    row |= {key: value for key, value in run.data.metrics.items() if key in CARDS}
+    row |= {key: value for key, value in run.data.metrics.items() if key.removeprefix(BEST) in CARDS}
     return row | {f"param:{path}": value for path, value in run.data.params.items()}
 
 
@@ -250,7 +289,7 @@ def _protocol_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFram
 
 
 def _is_local(uri: str) -> bool:
-    return uri.startswith("file:") or "://" not in uri
+    return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
 
 
 def _file_uri_path(uri: str) -> str:

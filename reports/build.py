@@ -57,6 +57,7 @@ def _facts(prepared: View) -> tuple[Fact, ...]:
     facts = [
         Fact(label="data", value=listed(sorted(set(runs["dataset"])))),
         Fact(label="budget a run", value=listed(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
+        Fact(label="track", value=listed(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
         Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"]))])),
         Fact(label="runs", value=f"{finished} of {len(runs)} finished"),
     ]
@@ -74,6 +75,8 @@ def _warnings(prepared: View) -> tuple[str, ...]:
     waiting = int(runs["status"].isin(["running", "interrupted"]).sum())
     if waiting:
         found.append(f"{counted(waiting, 'run')} not ended yet: what follows is not the whole suite.")
+    if len({cohort.results_version for cohort in prepared.cohorts}) > 1:
+        found.append("The harness changed its results between these runs. Numbers of different results versions stand in separate tables.")
     if any(cohort.why for cohort in prepared.cohorts):
         found.append("A metric was measured by more than one protocol. Such numbers cannot be compared, so they stand in separate tables.")
     return tuple(found)

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from bench.errors import UserError
 from reports.document import Document
+from reports.files import write_all
 from reports.html import html
-from reports.markdown import markdown
+from reports.markdown import FOLDER, markdown
 
 HTML = "index.html"
 MARKDOWN = "report.md"
+WRITTEN = "written.txt"  # in the pictures' folder: the names that were written there, so that the next report may remove them
+SUFFIXES = (".png", ".svg")
 
 
 def write(document: Document, out: Path) -> Path:
-    """Write the report into a folder, made if need be, and return the path of its HTML. A folder that cannot be written is a UserError."""
+    """Write the report into a folder, made if need be, and return the path of its HTML. A folder that cannot be written is a UserError.
+
+    Pictures of a former report that this one lacks are removed; files that no report wrote are left alone.
+    """
     rendered = markdown(document)
-    files = {**rendered.files, MARKDOWN: rendered.text.encode(), HTML: html(document).encode()}
-    try:
-        for name, data in files.items():
-            _replace(out / name, data)
-    except OSError as error:
-        raise UserError(f"cannot write the report to {str(out)!r}: {error.strerror or error}") from error
+    listing = out / FOLDER / WRITTEN
+    new = {Path(path).name for path in rendered.files}
+    former = _listed(listing)
+    files = {out / path: data for path, data in rendered.files.items()}
+    files |= {out / MARKDOWN: rendered.text.encode(), out / HTML: html(document).encode()}
+    first = {listing: _listing(new | former)} if new | former else {}  # before the pictures, lest a stopped write leaves unlisted ones
+    write_all(first | files, f"the report to {str(out)!r}")
+    for name in former - new:
+        with suppress(OSError):  # a stale picture does no harm
+            (out / FOLDER / name).unlink()
+    if former - new:
+        write_all({listing: _listing(new)}, f"the report to {str(out)!r}")
     return out / HTML
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside its place, then move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _listing(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in sorted(names)).encode()
+
+
+def _listed(listing: Path) -> set[str]:
+    """The pictures that the former report wrote: plain names of pictures, whatever else the file says."""
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        names = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return set()
+    return {name for name in names if Path(name).name == name and name.endswith(SUFFIXES)}

@@ -121,13 +121,18 @@ def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interv
 def compare_all(samples: Mapping[str, Sample], direction: Direction) -> list[Comparison]:
     """Every pair compared, with Holm's correction over the pairs that can be tested. Pairs come in the order of `samples`."""
     log_scale = all(value > 0 for data in samples.values() for value in data.values)
-    pairs = [_compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)]
-    tested = [pair for pair in pairs if pair.p is not None]
-    adjusted = dict(zip(((pair.a, pair.b) for pair in tested), holm([pair.p for pair in tested if pair.p is not None]), strict=True))
-    return [_judge(pair, adjusted.get((pair.a, pair.b))) for pair in pairs]
+    return judged([compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)])
 
 
-def _compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, log_scale: bool) -> Comparison:
+def judged(pairs: Sequence[Comparison]) -> list[Comparison]:
+    """The pairs with their verdicts, after Holm's correction over those that were tested."""
+    tested = [i for i, pair in enumerate(pairs) if pair.p is not None]
+    adjusted = dict(zip(tested, holm([pair.p for pair in pairs if pair.p is not None]), strict=True))
+    return [_judge(pair, adjusted.get(i)) for i, pair in enumerate(pairs)]
+
+
+def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, log_scale: bool) -> Comparison:
+    """One pair tested, or the reason why it cannot be; `judged` gives the verdict."""
     pair = Comparison(a=a, b=b)
     if direction == "none":
         return replace(pair, reason="the metric has no better end")

@@ -1,7 +1,7 @@
 """What sections read: runs sorted into cohorts that may be compared, and in each the entries that are.
 
-A cohort shares data, budget, track and the protocol of every metric, so no table mixes what is not comparable. An entry is a
-variant under one configuration; its runs differ in nothing but the seed.
+A cohort shares data, budget, track, the version of the harness's results and the protocol of every metric, so no table mixes
+what is not comparable. An entry is a variant under one configuration; its runs differ in nothing but the seed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from functools import cached_property
 
 import pandas as pd
 
-from bench.cards import HEADLINE, MEASURED, Card, card
+from bench.cards import HEADLINE, Card, card, measured
 from bench.errors import UserError
 from bench.results import Results
-from reports import stats
+from reports import budget, stats
+from reports.budget import Budget, budget_of
 from reports.format import printable
 from reports.palette import REFERENCES, Palette, palette
 from reports.stats import Comparison, Sample, Summary
 
 ENDED = ("finished", "diverged", "failed", "pruned")
-BUDGET = "param:budget.images"
+TRACKS = {"published": "published recipes", "controlled": "controlled: one network, only the loss differs"}
+FIRST_VERSION = "1"  # of the harness and of every variant, when runs did not record them yet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,8 +58,9 @@ class Cohort:
 
     index: int
     dataset: str
-    budget_images: int | None
+    length: Budget
     track: str
+    results_version: str
     entries: tuple[Entry, ...]  # by median of the headline metric, best first
     references: pd.DataFrame  # rows `real` and `untrained` of the same protocol
     headline: Card
@@ -78,7 +81,27 @@ class Cohort:
     @property
     def budget(self) -> str:
         """The budget in words."""
-        return "an unrecorded budget" if self.budget_images is None else f"{self.budget_images:,} real images"
+        return self.length.words
+
+    @property
+    def held_equal(self) -> str:
+        """The track in words: what is held equal between entries. Empty where it was not recorded."""
+        return TRACKS.get(self.track, printable(self.track))
+
+    @property
+    def setting(self) -> str:
+        """Data, budget and track in words, as captions have them."""
+        return ", ".join(part for part in (printable(self.dataset), f"{self.budget} each", self.held_equal) if part)
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether runs finished and no metric exists for their data."""
+        return not self.protocols and bool((self.runs["status"] == "finished").any()) and not self.has_values
+
+    @property
+    def has_values(self) -> bool:
+        """Whether any metric of quality was measured."""
+        return any(not math.isnan(value) for key in measured() for value in numbers(self.runs, key))
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -110,12 +133,12 @@ def view(results: Results) -> View:
         )
     protocols = {
         str(run): dict(zip(rows["key"], rows["protocol"], strict=True))
-        for run, rows in results.protocols[results.protocols["key"].isin(MEASURED)].groupby("run_id")
+        for run, rows in results.protocols[results.protocols["key"].isin(measured())].groupby("run_id")
     }
     references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
     cohorts: list[Cohort] = []
     shown: set[str] = set()
-    for _, group in _grouped(runs):
+    for group in _grouped(runs):
         named = _latest(_named(group))
         shown |= set(named["run_id"])
         parts = _by_protocol(named, protocols)
@@ -135,22 +158,27 @@ def text(value: object) -> str:
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
 
 
-def _grouped(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-    """Runs by dataset, budget and track, in the order of those."""
-    budget = runs[BUDGET] if BUDGET in runs else pd.Series("", index=runs.index)
-    keys = list(zip(runs["dataset"].map(text), budget.map(text), runs["track"].map(text), strict=True))
-    for key in sorted(set(keys), key=lambda key: (key[0], _whole(key[1]) or 0, key[2])):
-        yield key, runs[[other == key for other in keys]]
+def version(value: object) -> str:
+    """A version of the harness or of a variant; runs that recorded none are of the first."""
+    return text(value) or FIRST_VERSION
+
+
+def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Runs by dataset, budget, track and results version, in the order of those."""
+    columns = ["dataset", "track", "results_version", *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
+    keys = [
+        (text(run["dataset"]), budget_of(run), text(run["track"]), version(run["results_version"]))
+        for run in runs[columns].to_dict("records")
+    ]
+    for key in sorted(set(keys), key=lambda key: (key[0], key[1].order, *key[2:])):
+        yield runs[[other == key for other in keys]]
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a column `entry`: the variant, and where it occurs under several configurations what tells them apart."""
-    shared = ("param:seed", "param:dataset", "param:variant", BUDGET)
-    paths = [
-        name
-        for name in map(str, runs.columns)
-        if name.startswith("param:") and name not in shared and not name.startswith("param:evaluation.")
-    ]
+    shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
+    paths = [*(name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared)), "variant_version"]
+    runs = runs.assign(variant_version=runs["variant_version"].map(version))
     names = runs["variant"].map(text).map(printable)
     for variant, group in runs.groupby("variant", sort=True):
         differing = [path for path in paths if group[path].map(text).nunique() > 1]
@@ -203,8 +231,9 @@ def _cohort(
     return Cohort(
         index=0,
         dataset=text(first["dataset"]),
-        budget_images=_whole(text(first[BUDGET])) if BUDGET in runs else None,
+        length=budget_of(first.to_dict()),
         track=text(first["track"]),
+        results_version=version(first["results_version"]),
         entries=tuple(sorted(entries, key=lambda entry: (_rank(entry, headline), entry.name))),
         references=references.drop_duplicates("variant", keep="last").sort_values("variant"),
         headline=headline,
@@ -215,8 +244,8 @@ def _cohort(
 
 def _headline(runs: pd.DataFrame) -> Card:
     """The metric that entries are ranked by: classifier-FID, or the first with a better end that was measured."""
-    measured = (key for key in MEASURED if card(key).direction != "none" and not all(map(math.isnan, numbers(runs, key))))
-    return card(next(measured, HEADLINE))
+    found = (key for key in measured() if card(key).direction != "none" and not all(map(math.isnan, numbers(runs, key))))
+    return card(next(found, HEADLINE))
 
 
 def _rank(entry: Entry, headline: Card) -> float:
@@ -230,13 +259,9 @@ def _titles(cohorts: Sequence[Cohort]) -> list[str]:
     """What tells each cohort from the others; empty for a single one."""
     if len(cohorts) == 1:
         return [""]
-    budgets, tracks = ({cohort.budget for cohort in cohorts}, {cohort.track for cohort in cohorts})
-    titles = []
-    for cohort in cohorts:
-        parts = [cohort.dataset, cohort.budget if len(budgets) > 1 else "", cohort.track if len(tracks) > 1 else "", cohort.why]
-        titles.append(", ".join(part for part in parts if part))
-    return titles
-
-
-def _whole(value: str) -> int | None:
-    return int(value) if value.isdigit() else None
+    parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.why) for c in cohorts]
+    telling = [len({part[i] for part in parts}) > 1 for i in range(4)]
+    return [
+        ", ".join([printable(cohort.dataset), *(words for words, tells in zip(part, telling, strict=True) if tells and words)])
+        for cohort, part in zip(cohorts, parts, strict=True)
+    ]

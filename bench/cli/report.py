@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.common import app, print_table, say
+
+if TYPE_CHECKING:
+    from bench.results import Results
 
 
 @app.command()
@@ -16,18 +19,65 @@ def report(
     suite: Annotated[
         list[str] | None, typer.Option(help="A suite (MLflow experiment). Repeatable; all that are there unless given.")
     ] = None,
-    runs: Annotated[list[str] | None, typer.Option(help="A run id. Repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; build/report/<suite> unless given.")] = None,
+    runs: Annotated[list[str] | None, typer.Option(help="A run id, or at least its first 6 digits. Repeatable.")] = None,
+    only: Annotated[str, typer.Option(metavar="GLOB", help="Only variants that match, e.g. 'wgan*'.")] = "*",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder to write; build/report/<suite> unless given.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results there: docs/tidy-results.md.")] = None,
+    latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard there, as a LaTeX table.")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Compare with published results that --csv wrote: exit status 1 where a variant differs, 2 where nothing can be compared. "
+            "The report is then written only with --out.",
+        ),
+    ] = None,
 ) -> None:
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
     from bench.results import load
     from bench.store import tracking_uri
     from reports.build import build, summary_tables, write
+    from reports.export import write_csv
+    from reports.files import check_file, check_folder, write_all
+    from reports.latex import latex as as_latex
+    from reports.select import only as select
+    from reports.view import view
 
-    results = load(tracking_uri(), suite or (), run_ids=runs or ())
+    for folder, option in ((out, "--out"), (csv, "--csv")):
+        if folder is not None:
+            check_folder(folder, option)
+    if latex is not None:
+        check_file(latex, "--latex")
+    results = select(load(tracking_uri(), suite or (), run_ids=runs or ()), only)
     name = "-".join(re.sub(r"[^\w.-]+", "-", suite).strip(".-") for suite in results.experiments) or "all"  # a tag is no path
-    document = build(results, title=f"GAN benchmark: {name}")
-    page = write(document, out or Path("build") / "report" / name)
-    for table in summary_tables(results):
-        print_table(table.title, table.headers, table.rows)
-    say(f"report: {page}")
+    target = out or (Path("build") / "report" / name if check is None else None)
+    if target is not None:
+        check_folder(target, "--out")
+    agrees = check is None or _agrees(check, results, only)  # before anything is written: it may be refused
+    if csv is not None:
+        write_csv(results, csv)
+        say(f"tidy results: {csv}")
+    if latex is not None:
+        write_all({latex: as_latex(view(results)).encode()}, f"the table to {str(latex)!r}")
+        say(f"table: {latex}")
+    if target is not None:
+        page = write(build(results, title=f"GAN benchmark: {name}"), target)
+        for table in summary_tables(results):
+            print_table(table.title, table.headers, table.rows)
+        say(f"report: {page}")
+    if not agrees:
+        raise typer.Exit(1)
+
+
+def _agrees(folder: Path, results: Results, only: str) -> bool:
+    """Print how these results stand against published ones, and say whether no variant differs."""
+    from reports import baseline
+    from reports import check as checking
+    from reports.select import only as select
+
+    published, newest = baseline.read(folder)
+    lines = checking.check(select(published, only), results)
+    table = checking.table(lines, f"against the baseline {folder}" + (f" of {newest}" if newest else ""))
+    print_table(table.title, table.headers, table.rows)
+    say(checking.closing(lines))
+    return not checking.differs(lines)

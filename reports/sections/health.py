@@ -23,7 +23,9 @@ def build(view: View) -> Section | None:
     evidence = {run_id: view.results.read_json(run_id, EVIDENCE) or {} for run_id in runs["run_id"]}
     blocks = [*_unfinished(runs, view.palette), *_flags(runs, evidence, view.palette), *_reasons(runs, evidence, view.palette)]
     if not blocks:
-        blocks = [Text(text=f"All {counted(len(runs), 'run')} finished, no health flag was raised and every metric could be judged.")]
+        metrics = "" if any(cohort.unmeasured for cohort in view.cohorts) else " and every metric could be judged"
+        no_flag = f"{', ' if metrics else ' and '}no health flag was raised"
+        blocks = [Text(text=f"All {counted(len(runs), 'run')} finished{no_flag}{metrics}.")]
     return Section(id="health", title=TITLE, blocks=tuple(blocks))
 
 

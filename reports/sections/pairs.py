@@ -36,7 +36,7 @@ def _matrix(cohort: Cohort, palette: Palette) -> Table:
     return Table(
         columns=(Column(title="row against column", align="left"), *(Column(title=name, align="center") for name in names[1:])),
         rows=tuple(rows),
-        caption=f"Is the row better than the column in {cohort.headline.title}? With the ratio of geometric means: how many times better.",
+        caption=f"{cohort.setting}. Is the row better than the column in {cohort.headline.title}? With the ratio of geometric means: how many times better.",
     )
 
 
@@ -67,6 +67,7 @@ def _figures(cohort: Cohort, palette: Palette) -> Table:
     return Table(
         columns=tuple(Column(title=title, align="left" if title in left else "right") for title in titles),
         rows=tuple(rows),
+        caption=f"{cohort.setting}.",
         folded="The figures of every pair",
         notes=(
             "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "

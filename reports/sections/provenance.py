@@ -6,8 +6,11 @@ import json
 import shlex
 from typing import Any
 
+import pandas as pd
+
 from bench.cards import CARDS
 from bench.results import ENVIRONMENT
+from reports.budget import Budget, budget_of
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING, counted
 from reports.sections.common import name_cell
@@ -79,9 +82,12 @@ def _runs(view: View) -> list[Block]:
                 name_cell(run["entry"], view.palette),
                 Cell(text=str(run["seed"])),
                 Cell(text=run["status"]),
-                Cell(text=text(run["run_id"])[:SHORT], code=True),
+                Cell(text=text(run["run_id"])[:SHORT], code=True, detail=_extends(run)),
                 Cell(text=text(run["fingerprint"])[:SHORT] or NOTHING, code=True),
-                Cell(text=command(run["variant"], run["dataset"], int(run["seed"]), text(run["overrides"])), code=True),
+                Cell(
+                    text=command(run["variant"], run["dataset"], int(run["seed"]), text(run["overrides"]), budget_of(run.to_dict())),
+                    code=True,
+                ),
             )
         )
         for _, run in runs.iterrows()
@@ -96,13 +102,26 @@ def _runs(view: View) -> list[Block]:
     return blocks
 
 
-def command(variant: str, dataset: str, seed: int, overrides: str) -> str:
-    """The shell command that repeats a run. `overrides` is JSON text of the settings that were applied to the variant."""
+def _extends(run: pd.Series) -> str:
+    """Which run this one went on from, in words; empty where it started afresh."""
+    before = text(run["extends"])
+    return f"goes on from {before[:SHORT]}" if before else ""
+
+
+def command(variant: str, dataset: str, seed: int, overrides: str, budget: Budget) -> str:
+    """The shell command that repeats a run from its start. `overrides` is JSON text of the settings that were applied to the variant.
+
+    The recorded budget counts: a run that went on from a shorter one has another than it was first given, and defaults change.
+    """
     try:
         settings = json.loads(overrides or "{}")
     except ValueError:
         settings = {}
+    settings = settings if isinstance(settings, dict) else {}
+    if budget.unit:
+        settings = {path: value for path, value in settings.items() if not path.startswith("budget.")}
+        settings[f"budget.{budget.unit}"] = budget.number
     parts = ["ganbench", "run", variant, "--dataset", dataset, "--seed", str(seed)]
-    for path, value in sorted(settings.items()) if isinstance(settings, dict) else ():
+    for path, value in sorted(settings.items()):
         parts += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import MEASURED, card
+from bench.cards import BEST, card, measured
 from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, count, interval, number
 from reports.palette import Palette
@@ -30,6 +30,7 @@ COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second
 WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered")
 LEFT = ("each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
+UNMEASURED = "No metric exists for this data, so nothing is ranked."
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -61,36 +62,63 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     marks, notes = _notes(cohort)
     headline = cohort.headline
     scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
+    what = f"{headline.title}: median, mean with its 95 % Student-t interval, a dot for each seed."
     rows = [_row(entry, cohort, palette, keys, marks.get(entry.name, ""), scale) for entry in cohort.entries]
     rows += [_reference(row, cohort, keys) for _, row in cohort.references.iterrows()]
-    titles = [_title(headline.key), MEAN, *LEFT, *map(_title, keys)]
+    titles = [*_headline_titles(cohort, (MEAN, "each seed")), "runs", *map(_title, keys)]
     return Table(
         columns=(Column(title="", align="left"), *(Column(title=title, align="left" if title in LEFT else "right") for title in titles)),
         rows=tuple(rows),
-        caption=f"{cohort.dataset}, {cohort.budget} each. {headline.title}: median, mean with its 95 % Student-t interval, a dot for each seed.",
+        caption=f"{cohort.setting}. {UNMEASURED if cohort.unmeasured else what}",
         notes=(*notes, *_legend(cohort)),
         axis=None if scale is None else seed_dots.axis(scale),
     )
 
 
 def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.Scale | None) -> Row:
-    key = cohort.headline.key
-    data, summary = entry.sample(key), entry.summary(key)
-    picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
     cells = [
         name_cell(entry.name, palette, mark),
-        Cell(text=number(summary.median), tone="strong"),
-        Cell(text=number(summary.mean), detail=interval(summary.interval)),
-        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None),
+        *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
         _status_cell(entry),
         *(_collapse(entry) if key == COLLAPSE else Cell(text=_value(key, entry.finished_median(key))) for key in keys),
     ]
     return Row(cells=tuple(cells))
 
 
+def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.Scale | None) -> list[Cell]:
+    """The cells of the headline, of the last and where it was kept of the best checkpoint."""
+    key = cohort.headline.key
+    data, summary = entry.sample(key), entry.summary(key)
+    picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
+    return [
+        Cell(text=number(summary.median), tone="strong"),
+        *([Cell(text=number(entry.summary(BEST + key).median))] if has_best(cohort) else []),
+        Cell(text=number(summary.mean), detail=interval(summary.interval)),
+        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None),
+    ]
+
+
+def has_best(cohort: Cohort) -> bool:
+    """Whether any run kept its best checkpoint and measured it."""
+    return _known(cohort, BEST + cohort.headline.key)
+
+
+def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
+    """The columns of the headline: the median of the last and of the best checkpoint, then how the seeds spread."""
+    if cohort.unmeasured:
+        return []
+    card_ = cohort.headline
+    if not has_best(cohort):
+        return [_title(card_.key), *spread]
+    arrow = f"\N{NO-BREAK SPACE}{card_.arrow}".rstrip()
+    return [f"{card_.title}, last{arrow}", f"best checkpoint{arrow}", *spread]
+
+
 def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
     values = ["" if key == COLLAPSE else _value(key, float(row.get(key, math.nan))) for key in keys]
-    texts = [str(row["variant"]), number(float(row.get(cohort.headline.key, math.nan))), "", "", "", *values]
+    width = len(_headline_titles(cohort, ("", "")))
+    headline = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * width][:width]
+    texts = [str(row["variant"]), *headline, "", *values]
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
@@ -129,7 +157,14 @@ def _legend(cohort: Cohort) -> list[str]:
     lines = [
         "runs: finished of all. Other columns are medians over the finished runs. ↓ lower is better, ↑ higher is better; the glossary defines every column."
     ]
+    if cohort.unmeasured:
+        return lines
     samples = [entry.sample(cohort.headline.key) for entry in cohort.entries]
+    if has_best(cohort):
+        lines.append(
+            f"best checkpoint: median over seeds of {cohort.headline.title} at the mark of each run where it was best, chosen on one set of "
+            "evaluation noise and scored on another. Ranking, intervals and tests are of the last weights."
+        )
     if any(data.failures for data in samples):
         lines.append("A failed run counts as infinitely bad in median and mean, and there is no interval beside it; a cross marks it.")
     if any(data.n < MIN_SEEDS for data in samples):
@@ -143,7 +178,7 @@ def _legend(cohort: Cohort) -> list[str]:
 
 def _everything(cohort: Cohort, palette: Palette) -> list[Block]:
     """The median of every measured metric, folded."""
-    keys = [key for key in MEASURED if _known(cohort, key)]
+    keys = [key for key in measured() if _known(cohort, key)]
     if not keys:
         return []
     rows = [
@@ -153,25 +188,26 @@ def _everything(cohort: Cohort, palette: Palette) -> list[Block]:
         cells = [Cell(text=_value(key, float(reference.get(key, math.nan))), tone="muted") for key in keys]
         rows.append(Row(cells=(Cell(text=str(reference["variant"]), tone="muted"), *cells), reference=True))
     columns = (Column(title="", align="left"), *(Column(title=_title(key)) for key in keys))
-    return [Table(columns=columns, rows=tuple(rows), folded="Every metric, medians over finished runs")]
+    return [Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.", folded="Every metric, medians over finished runs")]
 
 
 def _plain(cohort: Cohort) -> PlainTable:
-    keys = [
-        key for key in ("quality/precision_classifier", "quality/recall_classifier", "modes/classes_covered", *COST) if _known(cohort, key)
-    ]
-    headline = cohort.headline
+    quality = ("quality/precision_classifier", "quality/recall_classifier", "modes/classes_covered")
+    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if _known(cohort, key)]  # a terminal is narrow
+    last = _title(cohort.headline.key)
+    heads = [] if cohort.unmeasured else [last, *(["best checkpoint"] if has_best(cohort) else []), MEAN]
     rows = []
     for entry in cohort.entries:
-        summary = entry.summary(headline.key)
-        mean = f"{number(summary.mean)} {interval(summary.interval)}".strip()
-        rows.append((entry.name, number(summary.median), mean, statuses(entry), *(_value(key, entry.finished_median(key)) for key in keys)))
+        summary = entry.summary(cohort.headline.key)
+        best = [number(entry.summary(BEST + cohort.headline.key).median)] if has_best(cohort) else []
+        outcome = [number(summary.median), *best, f"{number(summary.mean)} {interval(summary.interval)}".strip()]
+        values = [_value(key, entry.finished_median(key)) for key in keys]
+        rows.append((entry.name, *(outcome if heads else []), statuses(entry), *values))
     for _, row in cohort.references.iterrows():
-        measured = number(float(row.get(headline.key, math.nan)))
-        rows.append((str(row["variant"]), measured, "", "reference", *(_value(key, float(row.get(key, math.nan))) for key in keys)))
-    headers = ("variant", _title(headline.key), MEAN, "runs", *map(_title, keys))
-    title = cohort.title or f"{cohort.dataset}, {cohort.budget} each"
-    return PlainTable(title=title, headers=headers, rows=tuple(rows))
+        outcome = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * len(heads)][: len(heads)]
+        rows.append((str(row["variant"]), *outcome, "reference", *(_value(key, float(row.get(key, math.nan))) for key in keys)))
+    title = ", ".join(part for part in (cohort.setting, cohort.why) if part)
+    return PlainTable(title=title, headers=("variant", *heads, "runs", *map(_title, keys)), rows=tuple(rows))
 
 
 def _known(cohort: Cohort, key: str) -> bool:

@@ -22,7 +22,8 @@ METHOD = (
 def build(view: View) -> Section | None:
     """A lead sentence a cohort, and a line for each entry."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
-    return Section(id="verdict", title=TITLE, blocks=(*blocks, Text(text=METHOD, tone="note")))
+    method = () if all(cohort.unmeasured for cohort in view.cohorts) else (Text(text=METHOD, tone="note"),)
+    return Section(id="verdict", title=TITLE, blocks=(*blocks, *method))
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
@@ -37,6 +38,8 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
 
 def sentences(cohort: Cohort) -> list[str]:
     """What can be said of a cohort, the most important first."""
+    if cohort.unmeasured:
+        return [f"No metric exists for {cohort.dataset}, so nothing is ranked: compare the images and the training curves."]
     ranked = [entry for entry in cohort.entries if math.isfinite(entry.summary(cohort.headline.key).median)]
     if not ranked:
         return [f"No run has {cohort.headline.title}, so nothing can be compared."]
@@ -101,4 +104,5 @@ def _table(cohort: Cohort, view: View) -> Table:
         Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(column[i])) for column in shown.values())))
         for i, entry in enumerate(cohort.entries)
     ]
-    return Table(columns=tuple(Column(title=title, align="left") for title in ("", *shown)), rows=tuple(rows))
+    columns = tuple(Column(title=title, align="left") for title in ("", *shown))
+    return Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from bench.results import FINAL_GRID, GRIDS
@@ -38,7 +39,7 @@ def _tile(entry: Entry, cohort: Cohort, view: View) -> Tile | None:
     run_id, seed = found
     value = dict(zip(entry.runs["run_id"], numbers(entry.runs, cohort.headline.key), strict=True))[run_id]
     picture = png(view.results, run_id, FINAL_GRID, f"generated images of {entry.name}, seed {seed}")
-    detail = f"seed {seed}, {cohort.headline.title} {number(value)}"
+    detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
     return None if picture is None else Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=detail)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import UserError
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, load
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, find_run, load
 from bench.tracking import Tracker
 
 
@@ -60,6 +61,67 @@ def test_unknown_names_and_ids(uri: str) -> None:
         load(uri, ("quik",))
     with pytest.raises(UserError, match="there is no run 'nothing' in the store"):
         load(uri, run_ids=("nothing",))
+
+
+def test_the_first_digits_of_an_id_are_enough(uri: str) -> None:
+    one, two = record(uri, "one"), record(uri, "two")
+    assert load(uri, run_ids=(one[:6], two[:12])).runs["run_id"].tolist() == [one, two]
+    assert load(uri, run_ids=(one[:8], one)).runs["run_id"].tolist() == [one]
+
+
+@pytest.mark.parametrize("run_id", ["abcdef", "f" * 32, "abcde", "", "ABCDEF0", "../../etc", "x" * 500, "a' or '1' = '1"])
+def test_an_id_that_is_none_is_one_line(uri: str, run_id: str) -> None:
+    record(uri, "one")
+    with pytest.raises(UserError, match="there is no run ") as error:
+        load(uri, run_ids=(run_id,))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 200
+
+
+def test_first_digits_of_several_runs_are_one_line() -> None:
+    runs = [SimpleNamespace(info=SimpleNamespace(run_id=f"abcdef{digit}" + "0" * 25)) for digit in "12"]
+    page = type("Page", (list,), {"token": None})(runs)
+    client = SimpleNamespace(search_experiments=lambda: [SimpleNamespace(experiment_id="1")], search_runs=lambda *_, **__: page)
+    with pytest.raises(UserError, match="'abcdef' are the first digits of 2 runs: abcdef100000, abcdef200000"):
+        find_run(client, "abcdef")
+    assert find_run(client, "abcdef1") is runs[0]
+
+
+def test_a_deleted_run_is_not_there(uri: str) -> None:
+    run_id = record(uri, "one")
+    Tracker(uri, "one").client.delete_run(run_id)
+    with pytest.raises(UserError, match="there is no run"):
+        load(uri, run_ids=(run_id,))
+
+
+def test_parents_and_references_are_no_training_runs(uri: str) -> None:
+    parent = Tracker(uri, "one").start_parent("p", {})
+    reference = record(uri, REFERENCES, kind="reference", variant="real")
+    with pytest.raises(UserError, match=f"the run {parent} stands for an execution of a suite: name a training run"):
+        load(uri, run_ids=(parent,))
+    with pytest.raises(UserError, match=f"the run {reference} is a reference row: name a training run"):
+        load(uri, run_ids=(reference[:10],))
+
+
+def test_runs_and_suites_together_must_agree(uri: str) -> None:
+    one, two = record(uri, "one"), record(uri, "two")
+    assert load(uri, ("one", "two"), run_ids=(two,)).runs["run_id"].tolist() == [two]
+    with pytest.raises(UserError, match=f"the run {one} is of the suite 'one', not of 'two'"):
+        load(uri, ("two",), run_ids=(one,))
+
+
+def test_versions_lineage_and_the_best_checkpoint_are_columns(uri: str) -> None:
+    tags = {"results_version": "1", "variant_version": "2", "extends": "abc", "lineage": "def"}
+    log = Tracker(uri, "one").start_run("r", {"kind": "run", "suite": "one", **tags}, {"budget.images": None, "budget.train_seconds": 60.0})
+    log.points({"best/quality/fid_classifier": 3.5, "best/nothing": 1.0, "nothing": 1.0}, images=10, train_seconds=1.0)
+    log.finish("finished")
+    record(uri, "one")
+    runs = load(uri, ("one",)).runs
+    assert {name: runs[name][0] for name in tags} == tags
+    assert {name: runs[name][1] for name in tags} == dict.fromkeys(tags, "")
+    assert runs["best/quality/fid_classifier"][0] == 3.5
+    assert not {"best/nothing", "nothing"} & set(runs.columns)
+    assert (runs["param:budget.images"][0], runs["param:budget.train_seconds"][0]) == ("None", "60.0")
 
 
 def test_a_broken_json_artifact_is_said_and_left_out(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

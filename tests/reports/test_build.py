@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from synthetic_results import Made, made, references, results
 
+from bench.cards import measured
 from reports.build import SECTIONS, build, summary_tables, write
-from reports.document import Document
+from reports.document import Document, Table
 from reports.html import html
 from reports.markdown import markdown
 
@@ -55,6 +56,7 @@ def test_a_full_report_has_every_section(quick_report: Document) -> None:
     assert {fact.label: fact.value for fact in document.facts} == {
         "data": "fashion-mnist",
         "budget a run": "150,000 real images",
+        "track": "published recipes",
         "seeds": "0, 1 and 2",
         "runs": "24 of 24 finished",
         "last run": "2025-01-02",
@@ -94,6 +96,54 @@ def test_two_protocols_are_said_at_the_top() -> None:
     )
     assert "more than one protocol" in document.warnings[0]
     assert said(document).count("There is one entry, so nothing to compare it with.") == 2
+
+
+def test_two_results_versions_are_said_at_the_top() -> None:
+    document = build(results([*made({"a": TWO["a"]}, results_version="2"), *made({"b": TWO["b"]})], curves=False), title="t")
+    assert document.warnings[0].startswith("The harness changed its results between these runs.")
+    assert "fashion-mnist, results version 2" in said(document)
+
+
+def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
+    bare = dict.fromkeys(measured(), math.nan)
+    runs = [
+        Made(variant=name, seed=seed, metrics=bare, columns={"dataset": "photos", "protocol": ""}) for name in "ab" for seed in range(3)
+    ]
+    found = results(runs, tmp_path)
+    document = build(found, title="t")
+    assert document.left_out == ("Progress", "Pairs")
+    texts_of = {section.id: list(texts(section)) for section in document.sections}
+    assert "No metric exists for photos, so nothing is ranked: compare the images and the training curves." in texts_of["verdict"]
+    assert not any(
+        "Welch" in text or "classifier-FID" in text for section in ("verdict", "summary", "samples") for text in texts_of[section]
+    )
+    assert "All 6 runs finished and no health flag was raised." in texts_of["health"]
+    assert {"samples", "training", "interpolation"} <= set(texts_of)
+    (table,) = summary_tables(found)
+    assert [header.strip() for header in table.headers[:2]] == ["variant", "runs"]
+    assert [row[:2] for row in table.rows] == [("a", "3/3 finished"), ("b", "3/3 finished")]
+
+
+def test_a_run_that_failed_is_no_data_without_metrics() -> None:
+    document = build(results([Made(variant="a", status="failed")], curves=False), title="t")
+    assert "No run has classifier-FID, so nothing can be compared." in said(document)
+
+
+@pytest.mark.parametrize(
+    ("track", "words"),
+    [("published", "published recipes"), ("controlled", "controlled: one network, only the loss differs"), ("mine", "mine")],
+)
+def test_every_table_of_figures_says_its_track(track: str, words: str) -> None:
+    document = build(results([*made(TWO, track=track), *references()], curves=False), title="t")
+    tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
+    figures = [table for table in tables if section_of(document, table) in ("verdict", "summary", "pairs")]
+    assert len(figures) == 5
+    assert all(words in table.caption for table in figures)
+    assert {fact.label: fact.value for fact in document.facts}["track"] == words
+
+
+def section_of(document: Document, block: Table) -> str:
+    return next(section.id for section in document.sections if block in section.blocks)
 
 
 ODD = {
@@ -146,7 +196,7 @@ def test_broken_artifacts_are_left_out(tmp_path: Path) -> None:
 
 def test_the_summary_for_a_terminal() -> None:
     (table,) = summary_tables(results([*made(TWO), Made(variant="a", seed=3, status="diverged"), *references()]))
-    assert table.title == "fashion-mnist, 150,000 real images each"
+    assert table.title == "fashion-mnist, 150,000 real images each, published recipes"
     assert table.headers[:4] == ("variant", "classifier-FID\N{NO-BREAK SPACE}↓", "mean [95\N{NO-BREAK SPACE}%]", "runs")
     assert table.rows[0][:4] == ("a", "11.5", "∞", "3/4 finished, 1 diverged")
     assert table.rows[1][:4] == ("b", "21.0", "21.0 [18.5, 23.5]", "3/3 finished")

@@ -49,6 +49,48 @@ def test_datasets_budgets_and_tracks_are_cohorts() -> None:
     assert [len(cohort.references) for cohort in prepared.cohorts] == [2, 2, 0]
 
 
+def test_budgets_of_other_units_are_cohorts_and_have_words() -> None:
+    none = {"param:budget.images": "None"}
+    runs = [
+        *made(TWO),
+        *made({"c": TWO["a"]}, **none, **{"param:budget.generator_updates": "5000"}),
+        *made({"d": TWO["a"]}, **none, **{"param:budget.train_seconds": "60.0"}),
+    ]
+    prepared = view(results(runs))
+    assert [cohort.title for cohort in prepared.cohorts] == [
+        "fashion-mnist, 150,000 real images",
+        "fashion-mnist, 5,000 G updates",
+        "fashion-mnist, 60 train seconds",
+    ]
+    assert [[entry.name for entry in cohort.entries] for cohort in prepared.cohorts] == [["a", "b"], ["c"], ["d"]]
+
+
+def test_tracks_are_cohorts_in_words() -> None:
+    runs = [*made({"a": TWO["a"]}, track="controlled"), *made({"b": TWO["b"]}, track="published"), *made({"c": TWO["a"]}, track="mine")]
+    prepared = view(results(runs))
+    assert [cohort.title for cohort in prepared.cohorts] == [
+        "fashion-mnist, controlled: one network, only the loss differs",
+        "fashion-mnist, mine",
+        "fashion-mnist, published recipes",
+    ]
+    assert prepared.cohorts[2].setting == "fashion-mnist, 150,000 real images each, published recipes"
+
+
+def test_two_results_versions_never_share_a_cohort_and_the_unrecorded_is_the_first() -> None:
+    runs = [*made({"a": TWO["a"]}), *made({"b": TWO["b"]}, results_version="1"), *made({"c": TWO["a"]}, results_version="2")]
+    prepared = view(results(runs))
+    assert [[entry.name for entry in cohort.entries] for cohort in prepared.cohorts] == [["a", "b"], ["c"]]
+    assert [cohort.title for cohort in prepared.cohorts] == ["fashion-mnist, results version 1", "fashion-mnist, results version 2"]
+
+
+def test_two_versions_of_a_variant_are_two_entries() -> None:
+    newer = [replace(run, columns={"run_id": f"n-{run.run_id}", "variant_version": "2"}) for run in made({"a": (5.0, 6.0, 7.0)})]
+    (cohort,) = view(results([*made(TWO), *newer])).cohorts
+    assert [entry.name for entry in cohort.entries] == ["a (variant_version=2)", "a (variant_version=1)", "b"]
+    mixed = [replace(run, columns={"variant_version": "1"} if run.seed else {}) for run in made(TWO)]
+    assert [entry.name for entry in view(results(mixed)).cohorts[0].entries] == ["a", "b"]
+
+
 def test_two_protocols_never_share_a_cohort() -> None:
     old, new = made({"a": TWO["a"]}), [replace(run, protocol="p1") for run in made({"b": TWO["b"]})]
     prepared = view(results([*old, *new, *references()]))

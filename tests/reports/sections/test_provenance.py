@@ -10,6 +10,7 @@ import pytest
 from synthetic_results import Made, made, results
 
 from bench.results import ENVIRONMENT
+from reports.budget import Budget
 from reports.document import Table, Text
 from reports.sections import provenance
 from reports.view import view
@@ -32,14 +33,14 @@ TWO = {"a": (10.0, 11.0), "b": (20.0, 21.0)}
     ],
 )
 def test_commands_are_what_a_shell_takes(overrides: str, settings: list[str]) -> None:
-    words = shlex.split(provenance.command("dcgan", "fashion-mnist", 2, overrides))
+    words = shlex.split(provenance.command("dcgan", "fashion-mnist", 2, overrides, Budget()))
     assert words[:7] == ["ganbench", "run", "dcgan", "--dataset", "fashion-mnist", "--seed", "2"]
     assert words[7::2] == ["--set"] * len(settings)
     assert words[8::2] == settings
 
 
 def test_hostile_names_are_quoted() -> None:
-    assert shlex.split(provenance.command("a; rm -rf /", "d", 0, ""))[2] == "a; rm -rf /"
+    assert shlex.split(provenance.command("a; rm -rf /", "d", 0, "", Budget()))[2] == "a; rm -rf /"
 
 
 def test_every_run_has_its_command() -> None:
@@ -47,7 +48,28 @@ def test_every_run_has_its_command() -> None:
     assert section is not None
     runs = [block for block in section.blocks if isinstance(block, Table)][-1]
     assert len(runs.rows) == 4
-    assert runs.rows[0].cells[-1].text == "ganbench run a --dataset fashion-mnist --seed 0 --set recipe.width=16"
+    assert runs.rows[0].cells[-1].text == "ganbench run a --dataset fashion-mnist --seed 0 --set budget.images=150000 --set recipe.width=16"
+
+
+@pytest.mark.parametrize(
+    ("budget", "setting"),
+    [
+        (Budget(unit="images", amount=300_000.0), "budget.images=300000"),
+        (Budget(unit="train_seconds", amount=0.5), "budget.train_seconds=0.5"),
+    ],
+)
+def test_the_recorded_budget_counts(budget: Budget, setting: str) -> None:
+    words = shlex.split(provenance.command("a", "d", 0, '{"budget.images": 100000, "budget.generator_updates": 3}', budget))
+    assert words[7:] == ["--set", setting]
+
+
+def test_a_run_that_goes_on_from_another_says_so() -> None:
+    longer = made({"a": (9.0,)}, extends="0123456789abcdef", **{"param:budget.images": "300000"})
+    section = provenance.build(view(results(longer)))
+    assert section is not None
+    (row,) = [block for block in section.blocks if isinstance(block, Table)][-1].rows
+    assert [cell.detail for cell in row.cells if cell.detail] == ["goes on from 0123456789ab"]
+    assert "--set budget.images=300000" in row.cells[-1].text
 
 
 def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:

@@ -87,6 +87,34 @@ def test_collapse_counts_what_was_judged(values: tuple[float, ...], text: str) -
     assert table.rows[0].cells[-4].text == text
 
 
+def test_the_best_checkpoint_stands_beside_the_last_and_ranks_nothing() -> None:
+    better = {"a": 9.0, "b": 1.0}
+    runs = [replace(run, metrics={f"best/{FID}": better[run.variant]}) for run in made(TWO)]
+    found = results([*runs, *references()])
+    table = table_of([*runs, *references()])
+    titles = [column.title.replace("\N{NO-BREAK SPACE}", " ") for column in table.columns]
+    assert titles[1:3] == ["classifier-FID, last ↓", "best checkpoint ↓"]
+    assert [[cell.text for cell in row.cells[:3]] for row in table.rows] == [
+        ["a", "11.0", "9.00"], ["b", "21.0", "1.00"], ["real", "0.100", ""], ["untrained", "210", ""],
+    ]  # fmt: skip
+    assert {len(row.cells) for row in table.rows} == {len(table.columns)}
+    assert any("chosen on one set of evaluation noise and scored on another" in note for note in table.notes)
+    (plain,) = summary.plain_tables(view(found))
+    assert [row[:3] for row in plain.rows] == [
+        ("a", "11.0", "9.00"),
+        ("b", "21.0", "1.00"),
+        ("real", "0.100", ""),
+        ("untrained", "210", ""),
+    ]
+    assert {len(row) for row in plain.rows} == {len(plain.headers)}
+
+
+def test_a_failed_run_is_infinitely_bad_at_its_best_too() -> None:
+    runs = [replace(run, metrics={f"best/{FID}": 9.0}) for run in made({"a": (10.0, 11.0)})]
+    table = table_of([*runs, *(Made(variant="a", seed=seed, status="diverged") for seed in (2, 3, 4))])
+    assert table.rows[0].cells[2].text == "∞"
+
+
 def test_a_metric_nobody_has_is_no_column() -> None:
     runs = [replace(run, metrics={"quality/recall_classifier": math.nan}) for run in made(TWO)]
     assert not any("recall" in column.title for column in table_of(runs).columns)

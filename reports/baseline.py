@@ -1,0 +1,84 @@
+"""Published results read back: a folder that `reports.export` wrote, as `Results` without curves and artifacts."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cards import BEST, CARDS
+from bench.errors import UserError, one_line
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Artifacts, Results
+from reports.budget import PREFIX, WORDS
+from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
+
+
+def read(folder: Path) -> tuple[Results, str]:
+    """The results of a folder and the date of their newest run. A folder that holds no such results is a UserError."""
+    about = _about(folder)
+    runs = _typed(_table(folder, RUNS, (*RUN_COLUMNS, *BUDGET_COLUMNS)), folder)
+    if not (runs["kind"] == "run").any():
+        raise UserError(f"the baseline {str(folder)!r} holds no run")
+    suites = about.get("suites")
+    found = Results(
+        uri=str(folder),
+        experiments=tuple(map(str, suites)) if isinstance(suites, list) else (),
+        runs=runs,
+        curves=pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        protocols=_table(folder, PROTOCOLS, PROTOCOL_COLUMNS),
+        artifacts=Artifacts(None, {}),
+    )
+    return found, str(about.get("newest_run", ""))
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(_bytes(folder, ABOUT))
+    except ValueError as error:
+        raise UserError(f"{str(folder / ABOUT)!r} is no JSON: {one_line(error, most=120)}") from error
+    written = about.get("format") if isinstance(about, dict) else None
+    if written != FORMAT:
+        raise UserError(f"{str(folder / ABOUT)!r} is of format {written!r}; this ganbench reads format {FORMAT}")
+    return dict(about)
+
+
+def _table(folder: Path, name: str, needed: tuple[str, ...]) -> pd.DataFrame:
+    """A CSV file as text columns, checked to have those it must have."""
+    try:
+        frame = pd.read_csv(io.BytesIO(_bytes(folder, name)), dtype=str, keep_default_na=False, encoding="utf-8")
+    except ValueError as error:  # pandas' parser errors and unicode errors
+        raise UserError(f"{str(folder / name)!r} is no table: {one_line(error, most=120)}") from error
+    missing = [column for column in needed if column not in frame]
+    if missing:
+        raise UserError(f"{str(folder / name)!r} lacks the column {missing[0]!r}")
+    return frame
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"--check: {str(folder)!r} is no folder that `ganbench report --csv` wrote: {name}: {error.strerror or error}"
+        ) from error
+
+
+def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The run table as `Results.runs` has it: numbers, dates, and the budget as the parameter of its unit."""
+    keys = [name for name in frame if str(name).removeprefix(BEST) in CARDS]
+    try:
+        frame["seed"] = frame["seed"].astype("int64")
+        frame["started"] = pd.to_datetime(frame["started"].replace("", None), utc=True, format="ISO8601")
+        for key in keys:
+            frame[key] = [float(value) if value else float("nan") for value in frame[key]]
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{str(folder / RUNS)!r} holds a value that cannot be read: {one_line(error, most=120)}") from error
+    unknown = sorted(set(frame["budget_unit"]) - {"", *WORDS})
+    if unknown:
+        raise UserError(f"{str(folder / RUNS)!r} has the unknown budget_unit {unknown[0]!r}; there is {', '.join(WORDS)}")
+    for unit in WORDS:
+        frame[f"{PREFIX}{unit}"] = frame["budget"].where(frame["budget_unit"] == unit, "None")
+    return frame

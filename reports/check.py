@@ -1,0 +1,181 @@
+"""Does this store agree with published results? Each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bench.cards import Direction
+from bench.errors import UserError
+from bench.results import Results
+from reports import stats
+from reports.format import NOTHING, counted, interval, number, p_value
+from reports.sections.summary import PlainTable
+from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
+from reports.view import Cohort, Entry, text, version, view
+
+Verdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
+HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change what is trained; where it ran may differ
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """An entry in its cohort."""
+
+    entry: Entry
+    cohort: Cohort
+
+    @property
+    def name(self) -> str:
+        """The entry's name, with that of its cohort where there are several."""
+        return f"{self.entry.name} ({self.cohort.title})" if self.cohort.title else self.entry.name
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Networks and recipe, by path."""
+        first = self.entry.runs.iloc[0]
+        return {str(path): text(first[path]) for path in first.index if str(path).startswith(IDENTITY) and text(first[path])}
+
+    @property
+    def version(self) -> str:
+        """The version of the variant."""
+        return version(self.entry.runs.iloc[0]["variant_version"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One variant of the baseline. `ratio` is here over baseline, of geometric means."""
+
+    name: str
+    direction: Direction
+    baseline: Sample
+    here: Sample | None = None
+    pair: Comparison | None = None
+    verdict: Verdict = "not run"
+    why: str = ""
+
+    @property
+    def ratio(self) -> tuple[float, Interval] | None:
+        """How many times the baseline's value the value here is, with the interval; None where it was not tested on logs."""
+        if self.pair is None or self.pair.ratio is None or self.pair.interval is None:
+            return None
+        if self.direction == "lower":
+            return self.pair.ratio, self.pair.interval
+        return 1 / self.pair.ratio, Interval(low=1 / self.pair.interval.high, high=1 / self.pair.interval.low)
+
+
+def check(baseline: Results, here: Results) -> list[Line]:
+    """A line for each entry of the baseline, in its order. Where none at all can be tested it is a UserError."""
+    others = _places(here)
+    lines = [_line(place, others) for place in _places(baseline)]
+    judged = iter(stats.judged([line.pair for line in lines if line.pair is not None]))
+    found = [line if line.pair is None else _judged(replace(line, pair=next(judged))) for line in lines]
+    if not any(line.verdict in ("agrees", "differs") for line in found):
+        reasons = Counter(_words(line) for line in found)
+        said = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
+        raise UserError(f"nothing of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {said}")
+    return found
+
+
+def table(lines: Sequence[Line], title: str) -> PlainTable:
+    """The lines for a terminal."""
+    return PlainTable(title=title, headers=HEADERS, rows=tuple(_row(line) for line in lines))
+
+
+def closing(lines: Sequence[Line]) -> str:
+    """The check in one sentence."""
+    counts = Counter(line.verdict for line in lines)
+    parts = [f"{counts['agrees']} of {counted(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
+    different = [line.name for line in lines if line.verdict == "differs"]
+    if different:
+        parts.append(f"{', '.join(different)} {'differs' if len(different) == 1 else 'differ'}")
+    parts += [f"{counts[verdict]} {verdict}" for verdict in ("not comparable", "too few seeds", "not run") if counts[verdict]]
+    return "; ".join(parts) + "."
+
+
+def differs(lines: Sequence[Line]) -> bool:
+    """Whether any variant differs from the baseline."""
+    return any(line.verdict == "differs" for line in lines)
+
+
+def _places(results: Results) -> list[Place]:
+    return [Place(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
+
+
+def _line(place: Place, others: Sequence[Place]) -> Line:
+    """One entry against that one of its variant here which differs from it in least."""
+    key = place.cohort.headline.key
+    line = Line(name=place.name, direction=place.cohort.headline.direction, baseline=place.entry.sample(key))
+    variant = place.entry.runs.iloc[0]["variant"]
+    same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
+    if not same:
+        return line
+    other, differing = min(same, key=lambda found: len(found[1]))
+    line = replace(line, here=other.entry.sample(key))
+    if differing:
+        return replace(line, verdict="not comparable", why=", ".join(differing))
+    return _compared(line, other.entry.sample(key))
+
+
+def _compared(line: Line, here: Sample) -> Line:
+    """The pair tested, or why it cannot be."""
+    if here.unmeasured or line.baseline.unmeasured:
+        return replace(line, verdict="not comparable", why="a finished run was not measured")
+    if here.n >= MIN_SEEDS and not here.values and not line.baseline.failures:
+        return replace(line, verdict="differs", why="every run here failed")
+    few = [name for name, data in (("baseline", line.baseline), ("here", here)) if len(data.values) < MIN_SEEDS]
+    if few:
+        return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
+    if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
+        return replace(line, verdict="too few seeds", why="for a rank test, which failed runs need")
+    log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
+    pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
+    if pair.p is not None:
+        return replace(line, pair=pair)
+    if sorted(line.baseline.values) == sorted(here.values):
+        return replace(line, verdict="agrees", why="identical")
+    return replace(line, verdict="not comparable", why=pair.reason)
+
+
+def _judged(line: Line) -> Line:
+    p = None if line.pair is None else line.pair.p_holm
+    return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
+
+
+def _differing(one: Place, two: Place) -> list[str]:
+    """What keeps two entries of a variant from being compared, in words; empty where nothing does."""
+    a, b, headline = one.cohort, two.cohort, one.cohort.headline
+    facts = {
+        "dataset": (a.dataset, b.dataset),
+        "budget": (a.budget, b.budget),
+        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, "")),
+        "results version": (a.results_version, b.results_version),
+        "variant version": (one.version, two.version),
+    }
+    mine, other = one.settings, two.settings
+    settings = [path.removeprefix("param:") for path in sorted(mine.keys() & other.keys()) if mine[path] != other[path]]
+    return [*(name for name, (x, y) in facts.items() if x != y), *settings]
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    ratio = line.ratio
+    return (
+        line.name,
+        _median(line.baseline, line.direction),
+        NOTHING if line.here is None else _median(line.here, line.direction),
+        NOTHING if ratio is None else f"{number(ratio[0])} {interval(ratio[1])}",
+        p_value(None if line.pair is None else line.pair.p_holm),
+        _words(line),
+    )
+
+
+def _words(line: Line) -> str:
+    return f"{line.verdict}: {line.why}" if line.why else line.verdict
+
+
+def _median(data: Sample, direction: Direction) -> str:
+    return f"{number(stats.summarise(data, direction).median)} [{data.n}]"

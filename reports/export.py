@@ -1,0 +1,114 @@
+"""Results as tidy files that any tool reads: runs.csv, protocols.csv, curves.csv and about.json.
+
+docs/tidy-results.md is their contract; `FORMAT` is its version. The same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cards import BEST, CARDS, measured
+from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
+from reports.budget import PREFIX, budget_of
+from reports.files import write_all
+from reports.view import version
+
+FORMAT = 1  # bumped when a column of the contract goes or changes its meaning
+RUNS, PROTOCOLS, CURVES, ABOUT = "runs.csv", "protocols.csv", "curves.csv", "about.json"
+BUDGET_COLUMNS = ("budget", "budget_unit")
+ORDER = ["kind", "suite", "dataset", "variant", "seed", "started", "run_id"]
+
+
+def write_csv(results: Results, folder: Path) -> None:
+    """Write the four files into a folder, made if need be. A folder that cannot be written is a UserError."""
+    files = {
+        RUNS: _csv(runs_frame(results)),
+        PROTOCOLS: _csv(_sorted(results.protocols, PROTOCOL_COLUMNS)),
+        CURVES: _csv(curves_frame(results)),
+        ABOUT: (json.dumps(about(results), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+    }
+    write_all({folder / name: data for name, data in files.items()}, f"the tidy results to {str(folder)!r}")
+
+
+def runs_frame(results: Results) -> pd.DataFrame:
+    """One row a run, training runs before reference rows: identity, budget, metrics in the order of their cards, settings."""
+    runs = results.runs.assign(_reference=results.runs["kind"] == "reference").sort_values(["_reference", *ORDER], kind="stable")
+    budgets = [budget_of(run) for run in runs.to_dict("records")]
+    identity = runs[list(RUN_COLUMNS)].assign(
+        started=[when.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(when, pd.Timestamp) else "" for when in runs["started"]],
+        budget=[str(budget.number) if budget.unit else "" for budget in budgets],
+        budget_unit=[budget.unit for budget in budgets],
+    )
+    keys = [key for key in (*CARDS, *(f"{BEST}{key}" for key in CARDS)) if key in runs]
+    settings = sorted(name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(PREFIX))
+    return pd.concat([identity, runs[[*keys, *settings]]], axis=1).reset_index(drop=True)
+
+
+def curves_frame(results: Results) -> pd.DataFrame:
+    """What was measured of each run at the marks of training and at its end; the scalars of training are not in it."""
+    keys = [*measured(), *(f"{BEST}{key}" for key in measured())]
+    return _sorted(results.curves[results.curves["key"].isin(keys)], CURVE_COLUMNS)
+
+
+def about(results: Results) -> dict[str, Any]:
+    """Where the rows come from: versions, data, budgets, protocols, machines and the date of the newest run. No path, no address."""
+    runs = results.runs[results.runs["kind"] == "run"]
+    facts = [results.read_json(str(run), ENVIRONMENT) or {} for run in runs["run_id"]]
+    started = runs["started"].dropna()
+    return {
+        "format": FORMAT,
+        "suites": _values(runs["suite"]),
+        "datasets": _values(runs["dataset"]),
+        "budgets": sorted({budget_of(run).words for run in runs.to_dict("records")}),
+        "tracks": _values(runs["track"]),
+        "results_versions": _values(runs["results_version"].map(version)),
+        "variants": {
+            str(name): _values(group["variant_version"].map(version)) for name, group in runs.groupby("variant", sort=True) if name
+        },
+        "protocols": _protocols(results),
+        "machines": {key: _distinct([fact.get(key) for fact in facts]) for key in sorted({key for fact in facts for key in fact})},
+        "runs": len(runs),
+        "newest_run": f"{max(started):%Y-%m-%d}" if len(started) else "",
+    }
+
+
+def _protocols(results: Results) -> dict[str, dict[str, list[str]]]:
+    """The protocol hashes of each metric, by dataset: one hash unless runs were measured in different ways."""
+    data = dict(zip(results.runs["run_id"], results.runs["dataset"], strict=True))
+    rows = results.protocols.assign(dataset=results.protocols["run_id"].map(data))
+    return {
+        str(dataset): {str(key): _values(own["protocol"]) for key, own in group.groupby("key", sort=True)}
+        for dataset, group in rows.groupby("dataset", sort=True)
+    }
+
+
+def _values(column: pd.Series) -> list[str]:
+    return sorted({str(value) for value in column if value})
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """Different plain values in a fixed order; a text that is a path of some machine is left out."""
+    plain = [value for value in values if (not _is_path(value) if isinstance(value, str) else _is_number(value))]
+    return [json.loads(text) for text in sorted({json.dumps(value) for value in plain})]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith(("/", "~", "\\\\")) or value[1:3] == ":\\"
+
+
+def _sorted(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    return frame[list(columns)].sort_values(list(columns), kind="stable", ignore_index=True)
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 with plain line ends; a float is the shortest text that reads back as the same float, a missing value is empty."""
+    return bytes(frame.to_csv(index=False, lineterminator="\n").encode())

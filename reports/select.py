@@ -1,0 +1,38 @@
+"""A part of some results: the runs of variants whose names match a pattern."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import replace
+
+import pandas as pd
+
+from bench.errors import UserError, nearest
+from bench.results import Results
+
+EVERYTHING = "*"
+
+
+def only(results: Results, pattern: str) -> Results:
+    """The results of the variants that match a glob, with the reference rows of their data. No match is a UserError."""
+    if pattern == EVERYTHING:
+        return results
+    runs = results.runs
+    ours = runs["kind"] == "run"
+    variants = sorted(set(runs[ours]["variant"]))
+    matching = [name for name in variants if fnmatch.fnmatchcase(name, pattern)]
+    if not matching:
+        raise UserError(f"--only {pattern!r} matches no variant of these results" + nearest(pattern, variants))
+    kept = ours & runs["variant"].isin(matching)
+    pairs = set(zip(runs[kept]["dataset"], runs[kept]["protocol"], strict=True))
+    measured_alike = pd.Series([pair in pairs for pair in zip(runs["dataset"], runs["protocol"], strict=True)], index=runs.index)
+    serving = (runs["kind"] == "reference") & measured_alike
+    chosen = runs[kept | serving].reset_index(drop=True)
+    ids = set(chosen["run_id"])
+    return replace(
+        results,
+        experiments=tuple(dict.fromkeys(runs[kept]["suite"])),
+        runs=chosen,
+        curves=results.curves[results.curves["run_id"].isin(ids)].reset_index(drop=True),
+        protocols=results.protocols[results.protocols["run_id"].isin(ids)].reset_index(drop=True),
+    )

@@ -1,0 +1,117 @@
+"""`ganbench report` and what it writes beside the report."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.tracking import Tracker
+
+Ganbench = Callable[..., tuple[int, str, str]]
+FID = "quality/fid_classifier"
+
+
+@pytest.fixture
+def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Ganbench:
+    """The command, in a folder of its own: (exit status, standard output, standard error)."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ganbench", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def recorded(uri: str) -> list[str]:
+    """Ids of three runs of two variants each, in the suite `small`."""
+    ids = []
+    for variant, fids in {"dcgan": (10.0, 11.0, 12.0), "wgan": (20.0, 21.0, 22.0)}.items():
+        for seed, fid in enumerate(fids):
+            tags = {"kind": "run", "suite": "small", "variant": variant, "dataset": "digits", "seed": str(seed), "protocol": "p"}
+            log = Tracker(uri, "small").start_run("r", {**tags, "track": "published"}, {"budget.images": 1000, "recipe.lr_g": 0.1})
+            log.points({FID: fid}, images=1000, train_seconds=1.0)
+            log.json("protocol.json", {"metrics": {FID: "h"}, "all": "p"})
+            log.finish("finished")
+            ids.append(log.run_id)
+    return ids
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_csv_latex_and_only_compose(ganbench: Ganbench, recorded: list[str]) -> None:
+    status, out, err = ganbench("report", "--only", "dc*", "--csv", "tidy", "--latex", "t/table.tex", "--out", "page")
+    assert (status, err) == (0, "")
+    assert "wgan" not in out
+    assert {"tidy/runs.csv", "tidy/about.json", "t/table.tex", "page/index.html", "page/report.md"} <= files(Path())
+    with Path("tidy/runs.csv").open(newline="") as file:
+        assert {row["run_id"] for row in csv.DictReader(file)} == set(recorded[:3])
+    assert "dcgan &" in Path("t/table.tex").read_text()
+    assert "wgan" not in Path("page/report.md").read_text()
+
+
+def test_check_says_whether_a_store_agrees(ganbench: Ganbench, recorded: list[str]) -> None:
+    assert ganbench("report", "--suite", "small", "--csv", "published")[0] == 0
+    before = files(Path())
+    status, out, _ = ganbench("report", "--suite", "small", "--check", "published")
+    assert status == 0
+    assert "2 of 2 variants of the baseline agree." in out
+    assert files(Path()) == before  # no report unless asked for
+    status, out, _ = ganbench("report", "--check", "published", "--out", "page")
+    assert (status, Path("page/index.html").exists()) == (0, True)
+    table = Path("published/runs.csv")
+    table.write_text(table.read_text().replace(",10.0,", ",15.0,").replace(",11.0,", ",16.5,").replace(",12.0,", ",18.0,"))
+    status, out, _ = ganbench("report", "--check", "published", "--csv", "mine")
+    assert status == 1
+    assert "1 of 2 variants of the baseline agrees; dcgan differs." in out
+    assert Path("mine/runs.csv").exists()
+    status, out, _ = ganbench("report", "--check", "published", "--only", "wgan")
+    assert status == 0
+    assert "1 of 1 variant of the baseline agrees." in out
+
+
+def test_runs_by_their_first_digits(ganbench: Ganbench, recorded: list[str]) -> None:
+    status, out, _ = ganbench("report", "--runs", recorded[0][:12], "--runs", recorded[4], "--out", "page")
+    assert status == 0
+    assert out.count("1/1 finished") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--only dcgann", "--only 'dcgann' matches no variant of these results; did you mean 'dcgan'"),
+        ("--out taken", "--out: cannot write to 'taken'"),
+        ("--csv taken", "--csv: cannot write to 'taken'"),
+        ("--csv taken/below", "--csv: cannot write to 'taken/below'"),
+        ("--latex taken/t.tex", "--latex: cannot write to 'taken'"),
+        ("--latex .", "--latex: '.' is a folder"),
+        ("--csv new --check nowhere", "--check: 'nowhere' is no folder that `ganbench report --csv` wrote"),
+        ("--csv new --check taken", "--check: 'taken' is no folder that `ganbench report --csv` wrote"),
+        ("--runs abc", "there is no run 'abc' in the store: give its id, or at least the first 6 of its digits"),
+        ("--suite smal", "no results of a suite 'smal'; did you mean 'small'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, recorded: list[str], words: str, message: str) -> None:
+    Path("taken").write_text("in the way")
+    status, out, err = ganbench("report", *words.split())
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert files(Path()) == {"taken"}

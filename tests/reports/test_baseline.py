@@ -1,0 +1,109 @@
+"""Published results read back: what is no such folder is one line."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from synthetic_results import made, references, results
+
+from bench.errors import UserError
+from reports.baseline import read
+from reports.check import check
+from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    write_csv(results(made({"a": (1.0, 2.0, 3.0)})), tmp_path)
+    return tmp_path
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert "is no folder that `ganbench report --csv` wrote: about.json" in refused(tmp_path)
+    assert "is no folder that `ganbench report --csv` wrote: about.json" in refused(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("x")
+    assert "about.json: Not a directory" in refused(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", [RUNS, PROTOCOLS])
+def test_a_missing_file(published: Path, name: str) -> None:
+    (published / name).unlink()
+    assert f"{name}: No such file" in refused(published)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "is no JSON"),
+        (b"\xff", "is no JSON"),
+        (b"[]", "is of format None; this ganbench reads format 1"),
+        (b"{}", "is of format None; this ganbench reads format 1"),
+        (b'{"format": 9}', "is of format 9; this ganbench reads format 1"),
+    ],
+)
+def test_another_about(published: Path, content: bytes, message: str) -> None:
+    (published / ABOUT).write_bytes(content)
+    assert message in refused(published)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no table"),
+        (b"\xff\xfe,\n", "is no table"),
+        (b'a,b\n"1\n', "is no table"),
+        (b"a,b\n1,2,3\n1,2,3,4\n", "is no table"),
+        (b"run_id,kind\n1,run\n", "lacks the column 'suite'"),
+    ],
+)
+def test_another_table(published: Path, content: bytes, message: str) -> None:
+    (published / RUNS).write_bytes(content)
+    assert message in refused(published)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",2.0,", ",two,", "holds a value that cannot be read: could not convert string to float: 'two'"),
+        (",images,", ",epochs,", "has the unknown budget_unit 'epochs'; there is images, generator_updates, train_seconds"),
+        ("2025-01-02", "yesterday", "holds a value that cannot be read"),
+        ("fashion-mnist,1,", "fashion-mnist,one,", "holds a value that cannot be read"),
+    ],
+)
+def test_a_value_of_another_kind(published: Path, old: str, new: str, message: str) -> None:
+    text = (published / RUNS).read_text()
+    assert old in text
+    (published / RUNS).write_text(text.replace(old, new))
+    assert message in refused(published)
+
+
+def test_reference_rows_alone(tmp_path: Path) -> None:
+    write_csv(results(references()), tmp_path)
+    assert "holds no run" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_files_are_read_or_refused_in_one_line(published: Path, seed: int) -> None:
+    noise = random.Random(seed)
+    file = published / noise.choice([ABOUT, PROTOCOLS, RUNS])
+    content = bytearray(file.read_bytes())
+    for _ in range(noise.choice([1, 5])):
+        at = noise.randrange(len(content))
+        content[at : at + noise.choice([0, 1, 30])] = noise.choice([b"", b",", b'"', b"\n", b"\x00", b"\xff", b"inf", b"9" * 30])
+    file.write_bytes(bytes(content))
+    said = ""
+    try:
+        found, _ = read(published)
+        check(found, found)
+    except UserError as error:
+        said = str(error)
+    assert "\n" not in said

@@ -1,0 +1,52 @@
+"""What cannot be written is refused before the work, in one line, and nothing is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UserError
+from reports import files
+
+
+def test_what_can_be_written_passes_and_nothing_is_made(tmp_path: Path) -> None:
+    files.check_folder(tmp_path / "a" / "b", "--csv")
+    files.check_file(tmp_path / "a" / "table.tex", "--latex")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=r"--csv: cannot write to .* is no folder") as error:
+            files.check_folder(path, "--csv")
+        assert "\n" not in str(error.value)
+    files.check_file(tmp_path / "file", "--latex")  # is replaced
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--latex: .* is a folder: give the path of a file"):
+        files.check_file(tmp_path, "--latex")
+
+
+def test_a_name_that_no_file_system_takes() -> None:
+    with pytest.raises(UserError, match=r"--out: cannot write to 'aaa.*: File name too long"):
+        files.check_folder(Path("a" * 300), "--out")
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"--out: cannot write to .*: no permission"):
+        files.check_folder(tmp_path / "a", "--out")
+
+
+def test_a_failed_write_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match="cannot write the table: No space left on device"):
+        files.write_all({tmp_path / "t.tex": b"x"}, "the table")
+    assert not list(tmp_path.iterdir())

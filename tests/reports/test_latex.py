@@ -1,0 +1,93 @@
+"""The leaderboard as LaTeX, read as text: figures at their places, and nothing that LaTeX would act on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from synthetic_results import FID, Made, made, references, results
+
+from reports.latex import ESCAPES, escape, latex
+from reports.view import view
+
+TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+HOSTILE = r"\input{/etc/passwd} $x$ & 50% #1 a_b^c~d <|> [x]*" + "\n\\end{table}"
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every row."""
+    return [line.strip().removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r"\\")]
+
+
+def test_the_rows_by_hand() -> None:
+    text = latex(view(results([*made(TWO), Made(variant="b", seed=3, status="diverged"), *references()])))
+    assert rows(text) == [
+        ["variant", r"classifier-FID $\downarrow$, mean $\pm$ half-interval", "median", "seeds", "finished"],
+        ["a", r"\textbf{11.0 $\pm$ 2.48}", r"\textbf{11.0}", "3", "3/3"],
+        ["b", r"$\infty$", "21.5", "4", "3/4"],
+        ["real", "0.100", "", "", ""],
+        ["untrained", "210", "", "", ""],
+    ]
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert text.count(r"\midrule") == 2
+
+
+def test_the_caption_says_data_budget_track_and_protocol() -> None:
+    text = latex(view(results(made(TWO))))
+    (caption,) = re.findall(r"\\caption\{(.*)\}\n", text)
+    assert caption.startswith("fashion-mnist, 150,000 real images each, published recipes. classifier-FID (lower is better): mean")
+    assert r"p0-quality/fid\_classifier" in caption
+    assert "supports no claim" in latex(view(results(made(TWO, claims="false"))))
+
+
+def test_two_seeds_have_no_interval_and_equal_medians_share_the_bold() -> None:
+    text = latex(view(results(made({"a": (10.0, 12.0), "b": (11.0, 11.0)}))))
+    assert [row[1:3] for row in rows(text)[1:]] == [[r"\textbf{11.0}", r"\textbf{11.0}"]] * 2
+
+
+def test_each_cohort_is_a_table_of_its_own() -> None:
+    text = latex(view(results([*made(TWO), *made({"c": (1.0, 2.0, 3.0)}, dataset="mnist")])))
+    assert re.findall(r"\\label\{(.*)\}", text) == ["tab:ganbench-1", "tab:ganbench-2"]
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+
+
+def test_the_best_checkpoint_has_a_column() -> None:
+    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in made(TWO)]
+    text = latex(view(results(runs)))
+    assert rows(text)[0][3] == "best checkpoint"
+    assert [row[3] for row in rows(text)[1:]] == ["5.50", "10.5"]
+    assert "rrrrr}" in text
+
+
+def test_hostile_names_are_text() -> None:
+    text = latex(view(results([*made({HOSTILE: TWO["a"], "[b]": TWO["b"], "*c": (30.0, 31.0, 32.0)}, dataset=HOSTILE)])))
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2  # our table and our tabular
+    assert r"\textbackslash{}input\{/etc/passwd\} \$x\$ \& 50\% \#1 a\_b\textasciicircum{}c\textasciitilde{}d" in text
+    assert not re.search(r"\\\\\s*[\[*]", text)  # what would be read as the options of a row's end
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 4 for line in body)
+    unescaped = re.sub(r"\\[{}$&#_%\\]|\$\\(pm|infty|downarrow|uparrow)\$|\$-\$", "", text.partition("\n")[2])
+    assert not re.search(r"[$#%^~<>|]", unescaped)
+
+
+@pytest.mark.parametrize("letter", [letter for letter in ESCAPES if letter.isascii()])
+def test_every_letter_that_latex_acts_on(letter: str) -> None:
+    assert escape(f"a{letter}b") == f"a{ESCAPES[letter]}b"
+
+
+def test_control_characters_and_breaks() -> None:
+    assert escape("a\n b\tc\u202ed\x00e") == "a b c?d?e"
+
+
+def test_data_without_metrics() -> None:
+    runs = [Made(variant="a", seed=seed, metrics=BARE) for seed in range(3)]
+    text = latex(view(results(runs)))
+    assert "No metric exists for this data, so nothing is ranked." in text
+    assert rows(text)[1] == ["a", "--", "--", "3", "3/3"]
+
+
+BARE = dict.fromkeys(
+    ("quality/precision_classifier", "quality/recall_classifier", "modes/classes_covered", "diversity/duplicate_rate", "modes/collapse",
+     "diversity/pairwise_distance"), float("nan"),
+)  # fmt: skip

@@ -1,0 +1,32 @@
+"""A part of some results."""
+
+from __future__ import annotations
+
+import pytest
+from synthetic_results import made, references, results
+
+from bench.errors import UserError
+from reports.select import only
+
+THREE = {"wgan": (1.0, 2.0), "wgan-gp": (3.0, 4.0), "dcgan": (5.0, 6.0)}
+
+
+def test_a_glob_keeps_runs_curves_protocols_and_the_references_of_their_data() -> None:
+    found = only(results([*made(THREE), *references(), *references(dataset="mnist", run_id="m")]), "wgan*")
+    assert set(found.runs["variant"]) == {"wgan", "wgan-gp", "real", "untrained"}
+    assert set(found.runs["dataset"]) == {"fashion-mnist"}
+    assert set(found.curves["run_id"]) == {"wgan-0", "wgan-1", "wgan-gp-0", "wgan-gp-1"}
+    assert set(found.protocols["run_id"]) == {*found.curves["run_id"], "real-0", "untrained-0"}
+    assert list(found.runs.index) == list(range(len(found.runs)))
+
+
+def test_everything_is_untouched() -> None:
+    before = results(made(THREE))
+    assert only(before, "*") is before
+
+
+@pytest.mark.parametrize("pattern", ["dcgann", "WGAN", "real", ""])
+def test_no_match_names_the_nearest(pattern: str) -> None:
+    with pytest.raises(UserError, match="matches no variant of these results; ") as error:
+        only(results([*made(THREE), *references()]), pattern)
+    assert "\n" not in str(error.value)
