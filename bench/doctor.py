@@ -3,139 +3,132 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from bench.checks import Check
 from bench.config import DATASETS
 from bench.data.catalog import available
-from bench.environment import PACKAGES, cores, cpu_name, device_name, device_of, devices, installed, native_bf16
-from bench.errors import UserError
+from bench.data.sources import Source, Unavailable
+from bench.environment import PACKAGES, installed
+from bench.errors import UserError, one_line
+from bench.machine import check_commit, check_cores, check_devices, check_disks, check_precision, check_ray, check_shared_memory
 from bench.store import connect, redacted, sqlite_path, tracking_uri
 
 OLDEST_PYTHON = (3, 11)
-FREE_DISK_GB = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing looked at. `advice` is empty where all is well and nothing could be better."""
+def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
+    """Every check, in the order of the likeliest trouble. Nothing is fetched, created or written.
 
-    name: str
-    ok: bool
-    found: str
-    advice: str = ""
-
-
-def doctor() -> list[Check]:
-    """Every check, in the order of the likeliest trouble. Nothing is fetched, created or written."""
+    `network` asks the sources of data sets that are not here whether they can be reached, `deep` starts Ray.
+    """
     return [
         check_python(),
         check_packages(),
-        check_device(),
+        check_commit(),
+        *check_devices(),
         check_cores(),
         check_precision(),
-        *check_datasets(),
+        *check_datasets(network=network),
         *check_extractors(),
-        check_store(tracking_uri()),
-        check_ray(),
-        check_disk(Path.cwd()),
+        check_store(),
+        *check_ray(deep=deep),
+        *check_shared_memory(),
+        *check_disks(),
     ]
+
+
+def missing(checks: Sequence[Check]) -> list[str]:
+    """The names of what is needed and not well: the reason of exit status 1."""
+    return [check.name for check in checks if check.needed and not check.ok]
+
+
+def as_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks for a machine to read."""
+    return {"ok": not missing(checks), "missing": missing(checks), "checks": [check.as_json() for check in checks]}
 
 
 def check_python() -> Check:
     """The interpreter."""
     ok = sys.version_info >= OLDEST_PYTHON
-    return Check(name="python", ok=ok, found=sys.version.split()[0], advice="" if ok else "use Python 3.11 or newer")
+    advice = "" if ok else "make setup PYTHON=python3.11, or any newer one"
+    return Check(name="python", ok=ok, needed=True, found=sys.version.split()[0], advice=advice)
 
 
 def check_packages() -> Check:
     """Versions of the packages that numbers depend on."""
     found = {package: installed(package) for package in PACKAGES}
-    missing = [package for package, number in found.items() if number is None]
+    absent = [package for package, number in found.items() if number is None]
     text = ", ".join(f"{package} {number or 'missing'}" for package, number in found.items())
-    return Check(name="packages", ok=not missing, found=text, advice="run `make setup`" if missing else "")
+    return Check(name="packages", ok=not absent, needed=True, found=text, advice="make setup" if absent else "")
 
 
-def check_device() -> Check:
-    """The devices, and the one that `auto` means."""
-    best = device_of("auto")
-    return Check(name="device", ok=True, found=f"{best} ({device_name(best)}); here: {', '.join(devices())}")
+def check_datasets(*, network: bool = False) -> Iterator[Check]:
+    """Each registered data set: is it on this machine? One of them is needed, whichever."""
+    reasons = {name: available(name) for name, _ in DATASETS}
+    none = all(reasons.values())
+    for name, dataset in DATASETS:
+        reason = reasons[name]
+        if reason is None:
+            yield Check(name=f"data {name}", ok=True, found="here")
+            continue
+        found, _, _ = reason.partition(": ")
+        if network:
+            found += "; " + "; ".join(_asked(dataset))
+        yield Check(name=f"data {name}", ok=False, needed=none, found=found, advice=f"ganbench data fetch {name}")
 
 
-def check_cores() -> Check:
-    """Cores and threads: runs go side by side, one core each."""
-    many = cores()
-    advice = "" if many > 1 else "runs of a suite will go one after another"
-    return Check(name="cores", ok=True, found=f"{many} ({cpu_name()}); a run computes with 1 thread unless `threads` is set", advice=advice)
-
-
-def check_precision() -> Check:
-    """Whether `auto` trains in bf16 here."""
-    native = native_bf16(device_of("auto"))
-    return Check(
-        name="precision", ok=True, found="bf16 is native: `auto` trains in bf16" if native else "bf16 is not native: `auto` trains in fp32"
-    )
-
-
-def check_datasets() -> Iterator[Check]:
-    """Each registered dataset: is it on this machine?"""
-    for name, _ in DATASETS:
-        reason = available(name)
-        what, _, advice = (reason or "here").partition(": ")
-        yield Check(name=f"data {name}", ok=reason is None, found=what, advice=f"run {advice}" if advice else "")
+def _asked(dataset: object) -> Iterator[str]:
+    """What each source of a data set answers."""
+    sources: Sequence[Source] = getattr(dataset, "sources", ())
+    names = [str(file.name) for file in getattr(dataset, "files", ())]
+    for source in sources:
+        try:
+            yield f"{source.name}: {source.probe(names)}"
+        except Unavailable as error:
+            yield f"{source.name}: no, {one_line(error, most=100)}"
 
 
 def check_extractors() -> Iterator[Check]:
     """The feature extractors that ship with the package: present and, by their hashes, unchanged."""
-    from bench.metrics.extractors import load_extractor
+    from bench.metrics.extractors import extractor_names, load_extractor
 
-    for name, _ in DATASETS:
+    for name in extractor_names():
         try:
             extractor = load_extractor(name)
         except UserError as error:
-            yield Check(name=f"extractor {name}", ok=False, found=str(error), advice="install ganbench again")
+            yield Check(name=f"extractor {name}", ok=False, needed=True, found=str(error), advice="pip install --force-reinstall ganbench")
         else:
-            yield Check(
-                name=f"extractor {name}", ok=True, found=f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}"
-            )
+            found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash right"
+            yield Check(name=f"extractor {name}", ok=True, needed=True, found=found)
 
 
-def check_store(uri: str) -> Check:
-    """The tracking store: does it answer, and can it be written if it is a file?"""
-    path = sqlite_path(uri)
+def check_store(uri: str | None = None) -> Check:
+    """The tracking store: does it answer, what is in it, and can it be written if it is a file?"""
     try:
-        if path is None or path.exists():
-            connect(uri)
-        if path is not None and not _writable(path):
-            raise UserError(f"{redacted(uri)} cannot be written")
+        chosen = tracking_uri(uri)
+        found = _store(chosen)
     except UserError as error:
-        return Check(
-            name="tracking store",
-            ok=False,
-            found=str(error).replace(uri, redacted(uri)),
-            advice="set MLFLOW_TRACKING_URI, or mend the store",
-        )
-    new = path is not None and not path.exists()
-    return Check(name="tracking store", ok=True, found=redacted(uri) + (" (made by the first run)" if new else ""))
+        advice = "set MLFLOW_TRACKING_URI to a store that answers, e.g. export MLFLOW_TRACKING_URI=sqlite:///$HOME/mlflow.db"
+        return Check(name="tracking store", ok=False, needed=True, found=str(error), advice=advice)
+    return Check(name="tracking store", ok=True, needed=True, found=found)
+
+
+def _store(uri: str) -> str:
+    """What can be said of a store that is well; a UserError for one that is not."""
+    path, shown = sqlite_path(uri), redacted(uri)
+    if path is not None and not _writable(path):
+        raise UserError(f"{shown} cannot be written")
+    if path is not None and (not path.exists() or (path.is_file() and not path.stat().st_size)):
+        return f"{shown} (made by the first run)"
+    many = len(connect(uri).search_experiments())
+    size = f", {path.stat().st_size / 1e6:.1f} MB" if path is not None else ""
+    return f"{shown}: answers, {many} experiments{size}"
 
 
 def _writable(path: Path) -> bool:
     """Whether a file can be written, or made: sqlite also writes beside it."""
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-
-
-def check_ray() -> Check:
-    """Ray, which runs a suite's runs side by side."""
-    number = installed("ray")
-    advice = "" if number else "install ganbench[parallel], or runs go one after another"
-    return Check(name="ray", ok=number is not None, found=number or "missing", advice=advice)
-
-
-def check_disk(folder: Path) -> Check:
-    """Room for runs, checkpoints and the tracking store."""
-    free = shutil.disk_usage(folder).free / 1e9
-    ok = free >= FREE_DISK_GB
-    return Check(name="disk", ok=ok, found=f"{free:.1f} GB free", advice="" if ok else f"have at least {FREE_DISK_GB:g} GB free")

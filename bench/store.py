@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SQLITE = b"SQLite format 3\0"  # how every such file starts
+_OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
 
 
 def tracking_uri(uri: str | None = None) -> str:
     """The given URI, else MLFLOW_TRACKING_URI, else sqlite:///mlflow.db, with a relative sqlite path made absolute."""
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     path = sqlite_path(uri)
+    if path is None and uri.startswith("sqlite"):
+        raise UserError(f"the tracking store {redacted(uri)!r} names no file: write it as sqlite:///PATH")
     if path and ("?" in str(path) or unquote(str(path)) != str(path)):
         raise UserError(f"the tracking store {str(path)!r} cannot be: in a URI, '?' and '%41' mean something else; choose another folder")
     return f"sqlite:///{path}" if path else uri
@@ -43,9 +49,22 @@ def redacted(uri: str) -> str:
 def connect(uri: str) -> MlflowClient:
     """A client of an existing store; one that is not there or does not answer is a UserError. Creates nothing."""
     path = sqlite_path(uri)
-    if path and not path.exists():
+    if path and not _is_written(path):
         raise UserError(f"no results at {redacted(uri)}: run `make bench` first, or set MLFLOW_TRACKING_URI")
-    return _answering_client(uri)
+    with _while_made(path):
+        return _answering_client(uri)
+
+
+@contextmanager
+def _while_made(path: Path | None) -> Iterator[None]:
+    """Wait for another process that is making the store just now: two that migrate it at once leave it unusable."""
+    from filelock import FileLock
+
+    if path is None or not os.access(f"{path}.lock", os.W_OK):
+        yield
+        return
+    with FileLock(f"{path}.lock"):
+        yield
 
 
 def create(uri: str) -> MlflowClient:
@@ -57,33 +76,106 @@ def create(uri: str) -> MlflowClient:
 
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"the tracking store {path} cannot be written: choose another folder, or set MLFLOW_TRACKING_URI")
+    _is_written(path)
     # Two processes that open a new store at once would both migrate it and leave it unusable.
     with FileLock(f"{path}.lock"):
         return _answering_client(uri)
 
 
+def trouble(error: Exception) -> str | None:
+    """The line for an error that a tracking store raises in the midst of work; None for any other error."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    ours = isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"  # a call that was wrong
+    if ours or not isinstance(error, MlflowException | SQLAlchemyError):
+        return None
+    uri = tracking_uri()
+    return f"the tracking store {redacted(uri)} fails: {plain_error(error, uri)}"
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a sqlite file is there and holds something; a UserError where it is no database at all."""
+    try:
+        if not path.exists():
+            return False
+        if not path.is_file():
+            raise UserError(f"the tracking store {path} is no file: move it away, or set MLFLOW_TRACKING_URI")
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE))
+    except OSError as error:
+        raise UserError(f"the tracking store {path} cannot be read: {error.strerror or error}") from error
+    if start and start != _SQLITE:
+        raise UserError(f"the tracking store {path} is no SQLite database: move it away, or set MLFLOW_TRACKING_URI")
+    return bool(start)
+
+
+def _check_kind(uri: str) -> None:
+    """A UserError for a URI of no kind that MLflow knows, by itself or by a plugin."""
+    scheme, separator, _ = uri.partition("://")
+    known = {*_DATABASES, "http", "https", "file", "databricks", *(plugin.name for plugin in entry_points(group="mlflow.tracking_store"))}
+    if separator and scheme.partition("+")[0] not in known:
+        kinds = "sqlite:///PATH, http://HOST:PORT, https://HOST or postgresql://HOST/NAME"
+        raise UserError(f"the tracking store {redacted(uri)} is of no known kind: MLFLOW_TRACKING_URI takes {kinds}")
+
+
+def _ask_once(uri: str) -> None:
+    """Connect to a database and leave: MLflow, which comes next, would try again for two minutes."""
+    if uri.partition(":")[0].partition("+")[0] not in _DATABASES:
+        return
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    try:
+        with create_engine(uri, poolclass=NullPool).connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except ModuleNotFoundError as error:
+        raise UserError(f"the tracking store {redacted(uri)} needs the Python package {error.name!r}: pip install it") from error
+
+
 def _answering_client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves the machine unless the user wants it to
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # its links hold the password
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("mlflow", "alembic"):  # after the import, which sets their levels
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints the traceback of every error that it raises
 
+    _check_kind(uri)
     try:
-        with _environment(_IMPATIENT):
+        with impatient():
+            _ask_once(uri)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
+    except UserError:
+        raise
     except (MlflowException, OSError, ValueError) as error:
-        raise UserError(f"the tracking store {redacted(uri)} does not answer: {_one_line(error, uri)}") from error
+        raise UserError(f"the tracking store {redacted(uri)} does not answer: {plain_error(error, uri)}") from error
     except Exception as error:  # a database driver's own errors have no common base
-        raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {_one_line(error, uri)}") from error
+        raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {plain_error(error, uri)}") from error
     return client
 
 
-def _one_line(error: Exception, uri: str) -> str:
+def plain_error(error: Exception, uri: str) -> str:
     """The error's text without line breaks, and without the user's name and password that libraries repeat from the URI."""
-    return one_line(str(error).replace(uri, redacted(uri)), most=160)
+    text = _root(error) or _OF_SQLALCHEMY.sub("", str(error))
+    return one_line(text.replace(uri, redacted(uri)), most=160)
+
+
+def _root(error: BaseException) -> str | None:
+    """What the system said, where that is what all began with: "Connection refused" at the bottom of three libraries' errors."""
+    while deeper := error.__cause__ or error.__context__:
+        error = deeper
+    return error.strerror or str(error) if isinstance(error, OSError) else None
+
+
+@contextmanager
+def impatient(seconds: int = 5) -> Iterator[None]:
+    """Inside, a server is asked once and waited for no longer than this; what the user has set in the environment stands."""
+    with _environment({"MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}):
+        yield
 
 
 @contextmanager

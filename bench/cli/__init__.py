@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 
+import typer
 from rich.logging import RichHandler
 
-from bench.cli import look, report, train  # noqa: F401 (registers the verbs)
+from bench.cli import look, measure, report, sync, train  # noqa: F401 (registers the verbs)
 from bench.cli.common import app, errors
-from bench.errors import UserError
+from bench.cli.mistakes import is_help, mistake, status_of
 
 __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line: a UserError is one line and exit status 2, Ctrl-C is 130."""
+    """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 130 for Ctrl-C."""
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)]
     )
+    for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
-    except UserError as error:
-        errors.print(f"ganbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        sys.exit(status_of(app(standalone_mode=False, prog_name="ganbench")))
+    except BrokenPipeError:  # `ganbench list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("ganbench: stopped")
         sys.exit(130)
+    except Exception as error:
+        if is_help(error):
+            sys.exit(0)
+        line = mistake(error)
+        if line is None:
+            raise  # a bug, which keeps its traceback
+        errors.print(f"ganbench: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)

@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.cli.mistakes import Verbs
+
 app = typer.Typer(
+    cls=Verbs,
     help="A GAN benchmark suite whose numbers can be trusted.",
     no_args_is_help=True,
     add_completion=False,
@@ -22,7 +25,7 @@ app = typer.Typer(
 )
 
 PIPE_WIDTH = 160  # columns where there is no terminal to ask
-console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+console = Console() if sys.__stdout__ is not None and sys.__stdout__.isatty() else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
 Settings = Annotated[
     list[str] | None,

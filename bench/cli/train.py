@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import DryRun, Folder, Settings, app, console, errors, parse_settings, print_table, say
+from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.campaign import Outcome
+    from bench.campaign import Outcome, Outlook
+    from bench.config import RunConfig
     from bench.suite import PlannedRun, Suite
 
 RUNS = "runs"  # the experiment of `ganbench run`
@@ -20,7 +22,9 @@ RUNS = "runs"  # the experiment of `ganbench run`
 @app.command()
 def run(
     variant: Annotated[str, typer.Argument(help="A registered variant, or module:OBJECT.")],
-    dataset: Annotated[str, typer.Option(help="A registered dataset; auto: Fashion-MNIST where it can be had, else digits.")] = "auto",
+    dataset: Annotated[
+        str, typer.Option(help="A registered dataset, folder:PATH or module:OBJECT; auto: Fashion-MNIST, else digits.")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="The training seed.")] = 0,
     set_: Settings = None,
     folder: Folder = Path("runs"),
@@ -34,8 +38,8 @@ def run(
     if dry_run:
         console.print_json(planned[0].config.canonical())
         return
-    outcome = _executed(suite, planned, folder, workers=1)
-    if outcome.results:
+    outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder)
+    if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0].values, outcome.results[0].run_id)
     elif outcome.skipped:
         say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
@@ -49,6 +53,9 @@ def suite(
     only: Annotated[str, typer.Option(help="A glob over variants, e.g. 'wgan*'.")] = "*",
     dataset: Annotated[str | None, typer.Option(help="Another dataset than the suite's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Runs side by side; cores // threads unless given.")] = None,
+    extend: Annotated[
+        int | None, typer.Option(metavar="IMAGES", help="Go on from the last checkpoints of finished runs to this budget, as new runs.")
+    ] = None,
     set_: Settings = None,
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
@@ -57,11 +64,12 @@ def suite(
     from bench.suite import SUITES, plan
 
     chosen = SUITES.get(name)
-    planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=parse_settings(set_))
+    planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(parse_settings(set_), extend))
+    outlook = _foreseen(chosen, planned, folder, workers=workers, extend=extend is not None, deliver=not dry_run)
     if dry_run:
-        _print_plan(planned)
+        _print_outlook(outlook)
         return
-    outcome = _executed(chosen, planned, folder, workers=workers)
+    outcome = _executed(chosen, outlook, folder)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
@@ -71,7 +79,27 @@ def suite(
     _exit_by(outcome)
 
 
-def _executed(suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None) -> Outcome:
+def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
+    """The settings with the budget that --extend names."""
+    own = next((path for path in settings if path.startswith("budget.")), None)
+    if images is not None and own:
+        raise UserError(f"{own} cannot be --set with --extend, which gives the budget")
+    return settings if images is None else {**settings, "budget.images": images}
+
+
+def _foreseen(
+    suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, extend: bool = False, probe: bool = True,
+    deliver: bool,
+) -> Outlook:  # fmt: skip
+    from bench.campaign import foresee
+    from bench.store import tracking_uri
+
+    return foresee(
+        suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, extend=extend, probe=probe, deliver=deliver
+    )
+
+
+def _executed(suite: Suite, outlook: Outlook, folder: Path) -> Outcome:
     from bench.campaign import run_suite
     from bench.display import display_for
     from bench.stopping import stop_on_signal
@@ -80,7 +108,7 @@ def _executed(suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, work
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, stop=stop, display=display)
+            return run_suite(suite, outlook, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display)
     finally:
         display.stop()
 
@@ -93,23 +121,37 @@ def _exit_by(outcome: Outcome) -> None:
         raise typer.Exit(1)
 
 
-def _print_plan(planned: Sequence[PlannedRun]) -> None:
+def _print_outlook(outlook: Outlook) -> None:
+    """The plan, what is there already, and the estimate."""
+    from bench.display import duration
+
     rows = [
         (
-            run.config.variant,
-            run.config.networks,
-            run.config.dataset,
-            str(run.config.seed),
-            f"{run.config.budget.images:,}",
-            _short(run.overrides),
+            decision.config.variant,
+            decision.config.networks,
+            decision.config.dataset,
+            str(decision.config.seed),
+            str(decision.config.budget),
+            decision.need if decision.why in ("new", "") else f"{decision.need}: {decision.why}",
+            duration(seconds) if (seconds := outlook.estimate.seconds.get(decision.fingerprint)) is not None else "",
+            _differences(decision.config),
         )
-        for run in planned
+        for decision in outlook.decisions
     ]
-    print_table(f"{len(rows)} runs", ("variant", "networks", "dataset", "seed", "images", "differs from its recipe"), rows)
+    columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
+    print_table(f"{len(rows)} runs, {len(outlook.todo)} to do", columns, rows)
+    if outlook.todo:
+        workers = min(outlook.workers, len(outlook.todo))
+        say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
 
 
-def _short(overrides: Mapping[str, Any]) -> str:
-    return ", ".join(f"{path}={value}" for path, value in overrides.items() if path.startswith("recipe."))
+def _differences(config: RunConfig) -> str:
+    """The recipe's numbers that are not as the variant is registered."""
+    from bench.config import config_for, paths
+
+    registered = paths(config_for(config.variant))
+    changed = {path: value for path, value in paths(config).items() if path.startswith("recipe.") and value != registered[path]}
+    return ", ".join(f"{path.removeprefix('recipe.')}={value}" for path, value in changed.items())
 
 
 def _print_values(values: Mapping[str, float], run_id: str) -> None:

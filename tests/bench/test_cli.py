@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+from mlflow.exceptions import MlflowException
 
+from bench import catalogue_tables
 from bench.cli import main
 from bench.tracking import Tracker
 
@@ -58,7 +62,7 @@ def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         ("run dcgan --dataset digits --set recipe.z_dim=1000000000000", "recipe.z_dim: Input should be less than"),
         ("run dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
         ("suite smoke --seeds 99999999999 --dry-run", "--seeds takes 1 to 10,000, not 99999999999"),
-        (f"run dcgan --dataset digits --runs-dir {'a' * 300}", "cannot be written: File name too long"),
+        (f"run dcgan --dataset digits --runs-dir {'a' * 300}", "File name too long"),
         ("run dcgan --dataset os:path", "'os:path' is a module, not a dataset"),
         ("run dcgan --dataset digits --set seed=3", "the seed cannot be --set: use --seed"),
         ("suite smoke --set evaluation.samples=2000", "evaluation.samples: 2,000 is more than the 1,297 training images"),
@@ -69,6 +73,20 @@ def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         ("report", "no results at sqlite:///"),
         ("list nonsense", "there is no list of 'nonsense'"),
         ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
+        ("run dcgan --sead 3", "there is no option '--sead'; did you mean '--seed'?"),
+        ("run --dry-ran", "there is no option '--dry-ran'; did you mean '--dry-run'?"),
+        ("--seed 3 run dcgan", "there is no option '--seed' of ganbench: options stand after the verb, as in `ganbench VERB --seed`"),
+        ("--nonsense", "there is no option '--nonsense'; there is --help, -h"),
+        ("lits", "there is no verb 'lits'; did you mean 'list'?"),
+        ("data fetc digits", "there is no verb 'data fetc'; did you mean 'data fetch'?"),
+        ("xyzzy", "there is no verb 'xyzzy'; there is "),
+        ("run", "VARIANT is missing; see `ganbench run --help`"),
+        ("data fetch", "NAME is missing; see `ganbench data fetch --help`"),
+        ("run dcgan --seed three", "--seed: Input should be a valid integer, unable to parse string as an integer, not 'three'"),
+        ("suite smoke --workers 1.5", "--workers: Input should be a valid integer"),
+        ("run dcgan --seed", "option '--seed' requires an argument"),
+        ("run dcgan lsgan", "got unexpected extra argument(s) (lsgan); see `ganbench run --help`"),
+        ("suite smoke --dry-run=yes", "option '--dry-run' does not take a value"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(ganbench, tmp_path: Path, words: str, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -77,6 +95,85 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench, tmp_path: Path, word
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("words", "shown"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
+def test_help_is_no_mistake(ganbench, words: str, shown: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = ganbench(*words.split())
+    assert (status, err) == (0, "")
+    assert "Usage: ganbench" in out
+    assert shown.lower() in out.lower()
+
+
+def test_what_a_terminal_cannot_show_is_escaped(ganbench) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = ganbench("report", "--suite", "a\nb\x1b[31m\udcff" + "x" * 1000)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert "\x1b" not in err
+    status, _, err = ganbench("run", "dcgan", "--runs-dir", "a\tb\x1b\udcff/\n" + "x" * 300)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "\\x1b\\udcff" in err
+
+
+def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(catalogue_tables.TABLES, "variants", broken)
+    with pytest.raises(ZeroDivisionError):
+        ganbench("list")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "the system refuses: No space left on device: 'a\\nb'"),
+        (PermissionError(errno.EACCES, "Permission denied"), "the system refuses: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder is not there any more: cd to another"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: make setup"),
+        (
+            MlflowException("(sqlite3.OperationalError) database is locked\n[SQL: SELECT 1]"),
+            "fails: (sqlite3.OperationalError) database is locked",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setitem(catalogue_tables.TABLES, "variants", broken)
+    status, _, err = ganbench("list")
+    assert status == 2
+    assert err.startswith("ganbench: ")
+    assert err.endswith(f"{line}\n")
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'bench.nothing'", name="bench.nothing")
+
+    monkeypatch.setitem(catalogue_tables.TABLES, "variants", broken)
+    with pytest.raises(ModuleNotFoundError):
+        ganbench("list")
+
+
+def test_exit_statuses_of_verbs_are_kept(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    for status, error in ((1, typer.Exit(1)), (130, typer.Exit(130)), (130, KeyboardInterrupt()), (130, typer.Abort()), (0, typer.Exit())):
+
+        def ended(error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setitem(catalogue_tables.TABLES, "variants", ended)
+        assert ganbench("list")[0] == status
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -c 'from bench.cli import main; main()' list metrics"
+    for end in ("| true", ">&-"):
+        done = subprocess.run(["bash", "-c", f"{command} {end}"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+        assert done.stderr == ""
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert (full.returncode, full.stderr) == (2, "ganbench: the system refuses: No space left on device\n")
 
 
 def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bench import doctor
+from bench.checks import Check
+from bench.data.sources import Source, Unavailable
 from bench.doctor import check_store
 
 
@@ -19,7 +22,8 @@ def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch
     assert set(checks) >= {
         "python",
         "packages",
-        "device",
+        "commit",
+        "device cpu",
         "cores",
         "precision",
         "data fashion-mnist",
@@ -28,12 +32,15 @@ def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch
         "tracking store",
         "ray",
         "disk",
+        "disk of the cache",
+        "disk for temporary files",
     }
     assert all(check.found for check in checks.values())
     assert all(check.advice for check in checks.values() if not check.ok), "what is wrong comes with advice"
     assert checks["data digits"].ok
     assert not checks["data fashion-mnist"].ok
-    assert checks["data fashion-mnist"].advice == "run `ganbench data fetch fashion-mnist`"
+    assert checks["data fashion-mnist"].advice == "ganbench data fetch fashion-mnist"
+    assert doctor.missing(list(checks.values())) == [], "one data set is enough"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,16 +49,7 @@ def test_a_missing_package_is_named(monkeypatch):
     check = doctor.check_packages()
     assert not check.ok
     assert "mlflow missing" in check.found
-
-
-def test_without_ray_runs_go_one_after_another(monkeypatch):
-    monkeypatch.setattr(doctor, "installed", lambda package: None)
-    assert "one after another" in doctor.check_ray().advice
-
-
-def test_a_full_disk(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e9))
-    assert doctor.check_disk(tmp_path) == doctor.Check(name="disk", ok=False, found="1.0 GB free", advice="have at least 2 GB free")
+    assert doctor.missing([check]) == ["packages"]
 
 
 def test_a_new_store_in_a_writable_folder_is_fine(tmp_path: Path):
@@ -66,7 +64,7 @@ def test_a_store_that_is_no_database(tmp_path: Path):
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = check_store(f"sqlite:///{path}")
     assert not check.ok
-    assert "cannot be opened" in check.found
+    assert "is no SQLite database" in check.found
     assert "\n" not in check.found
 
 
@@ -82,8 +80,46 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(uri):
     assert not check.ok
     assert "127.0.0.1:9" in check.found
     assert "secret" not in repr(check)
+    assert doctor.missing([check]) == ["tracking store"]
 
 
-def test_cores_are_counted(monkeypatch):
-    monkeypatch.setattr(doctor, "cores", lambda: 1)
-    assert "one after another" in doctor.check_cores().advice
+def test_a_store_that_answers_is_counted_and_weighed(uri: str):
+    check = check_store(uri)
+    assert check.ok
+    assert re.search(r"answers, 1 experiments, \d+\.\d MB", check.found)
+
+
+def test_no_data_set_at_all_is_a_need(monkeypatch):
+    monkeypatch.setattr(doctor, "available", lambda name: f"nothing of {name}: `ganbench data fetch {name}`")
+    checks = list(doctor.check_datasets())
+    assert doctor.missing(checks) == ["data fashion-mnist", "data digits"]
+
+
+def test_sources_are_asked_only_if_wanted(monkeypatch):
+    monkeypatch.setattr(doctor, "available", lambda name: None if name == "digits" else "not here: `ganbench data fetch x`")
+    asked = []
+
+    def probe(names: list[str]) -> str:
+        asked.append(names)
+        return "answers"
+
+    def silent(names: list[str]) -> str:
+        raise Unavailable("no answer\nat all")
+
+    nothing = lambda sizes: {}  # noqa: E731
+    sources = (Source(name="here", read=nothing, probe=probe), Source(name="there", read=nothing, probe=silent))
+    dataset = SimpleNamespace(sources=sources, files=(SimpleNamespace(name="a"), SimpleNamespace(name="b")))
+    monkeypatch.setattr(doctor, "DATASETS", [("x", dataset)])
+    assert [check.found for check in doctor.check_datasets()] == ["not here"]
+    assert not asked
+    assert [check.found for check in doctor.check_datasets(network=True)] == ["not here; here: answers; there: no, no answer at all"]
+    assert asked == [["a", "b"]]
+
+
+def test_the_machine_form_says_what_the_table_says():
+    checks = [Check(name="a", ok=True, found="yes"), Check(name="b", ok=False, needed=True, found="no", advice="do")]
+    assert [check.mark for check in checks] == ["ok", "NO"]
+    found = doctor.as_json(checks)
+    assert found["ok"] is False
+    assert found["missing"] == ["b"]
+    assert found["checks"][1] == {"name": "b", "ok": False, "found": "no", "advice": "do", "needed": True}

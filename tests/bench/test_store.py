@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from bench import store
 from bench.errors import UserError
@@ -34,7 +36,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, but long enough to be read as one" * 50)
-    with pytest.raises(UserError, match=r"cannot be opened|does not answer") as caught:
+    with pytest.raises(UserError, match=r"mlflow\.db is no SQLite database: move it away") as caught:
         store.connect(f"sqlite:///{tmp_path}/mlflow.db")
     assert "\n" not in str(caught.value)
 
@@ -64,3 +66,76 @@ def test_a_folder_that_a_uri_cannot_name_is_refused(name: str, tmp_path: Path, m
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(UserError, match="choose another folder"):
         store.tracking_uri()
+
+
+def test_an_empty_file_holds_no_results_and_stays_empty(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.touch()
+    with pytest.raises(UserError, match="no results at"):
+        store.connect(f"sqlite:///{path}")
+    assert path.stat().st_size == 0
+
+
+def test_a_folder_in_the_place_of_the_database(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    for opened in (store.connect, store.create):
+        with pytest.raises(UserError, match=r"mlflow\.db is no file: move it away"):
+            opened(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_database_cut_off_is_one_line(tmp_path: Path, migrated_store: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes()[:100_000])
+    with pytest.raises(UserError, match="malformed") as caught:
+        store.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    assert "SELECT" not in str(caught.value)
+
+
+def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr(store, "_DATABASES", ("sqlite", "nonsense"))
+    with pytest.raises(UserError, match=r"the tracking store nonsense://127.0.0.1:9/db cannot be opened"):
+        store.create("nonsense://user:secret@127.0.0.1:9/db")
+    assert not waited
+
+
+@pytest.mark.parametrize("uri", ["foo://bar", "://", "sqlalchemy+foo://x"])
+def test_a_kind_of_store_that_nobody_knows(uri: str) -> None:
+    with pytest.raises(UserError, match="is of no known kind: MLFLOW_TRACKING_URI takes sqlite:///PATH"):
+        store.connect(uri)
+
+
+def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(UserError, match=r"needs the Python package 'psycopg2?': pip install it") as caught:
+        store.connect("postgresql://user:secret@127.0.0.1:9/db")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "sqlite:relative.db"])
+def test_sqlite_without_a_file_is_refused(uri: str) -> None:
+    with pytest.raises(UserError, match="names no file: write it as sqlite:///PATH"):
+        store.tracking_uri(uri)
+
+
+def test_the_systems_own_words_are_shown() -> None:
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9 does not answer: Connection refused$"):
+        store.connect("http://127.0.0.1:9")
+
+
+def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
+    path = store.sqlite_path(uri)
+    assert path is not None
+    client = store.connect(uri)
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE runs")
+    with pytest.raises(MlflowException) as caught:
+        client.search_runs(["0"])
+    line = store.trouble(caught.value)
+    assert line is not None
+    assert line.startswith(f"the tracking store {uri} fails: ")
+    assert "runs" in line
+    assert "SELECT" not in line
+    assert store.trouble(ValueError("a bug")) is None
+    assert store.trouble(MlflowException.invalid_parameter_value("a wrong call")) is None
