@@ -15,6 +15,7 @@ from bench.cards import HEADLINE, card
 from bench.execute import Job
 from bench.record import RunProgress
 from bench.run import RunResult
+from bench.words import counted, duration
 
 TRUST_SECONDS = 60.0  # of work: how long the probe outweighs what was seen since
 
@@ -144,7 +145,7 @@ class LineDisplay(Display):
 def prospect(jobs: Sequence[Job], outlook: Outlook) -> list[str]:
     """What is about to happen: how many jobs, and where variants were probed how fast they are and about how long it takes."""
     workers = min(outlook.workers, len(jobs))
-    lines = [f"{len(jobs)} jobs, {workers} at a time"]
+    lines = [f"{counted(len(jobs), 'job')}, {workers} at a time"]
     if outlook.estimate.seconds:
         lines[0] += f": about {duration(outlook.estimate.wall_seconds(workers))} by a short probe of each variant"
         lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in outlook.estimate.paces.items()))
@@ -171,15 +172,6 @@ def ending(job: Job, result: RunResult) -> str:
 def headline(values: Mapping[str, float]) -> list[str]:
     """The metric that rankings use, if it is there."""
     return [f"{card(HEADLINE).title} {values[HEADLINE]:.2f}"] if HEADLINE in values else []
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import Settings, app, console, errors, parse_settings, print_table, say
+from bench.words import counted
 
 if TYPE_CHECKING:
     from bench.measure import Measured
@@ -124,7 +125,7 @@ def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
         for run, result in ended
     ]
     title = card(HEADLINE).title
-    print_table(f"{len(rows)} runs measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
+    print_table(f"{counted(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
 
 
 def _number(value: float) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from bench.cli.common import app, say
 from bench.errors import UserError, nearest
+from bench.words import counted
 
 if TYPE_CHECKING:
     from bench.delivery import Delivered
@@ -55,8 +56,3 @@ def _line(one: Delivered) -> str:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
     stays = f"; {counted(one.left, 'write')} stay: {one.problem}" if one.problem else ""
     return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}"
-
-
-def counted(number: int, thing: str) -> str:
-    """A number of things in words: "1 write", "12 writes"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ import typer
 
 from bench.cli.common import DryRun, Folder, Settings, app, console, errors, parse_settings, print_table, say
 from bench.errors import UserError
+from bench.words import counted, duration
 
 if TYPE_CHECKING:
     from bench.campaign import Outcome, Outlook
@@ -75,7 +76,9 @@ def suite(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
     left = f", {outcome.busy} left to another process" if outcome.busy else ""
-    say(f"{name}: {trained} runs done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already{left}")
+    say(
+        f"{name}: {counted(trained, 'run')} done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already{left}"
+    )
     _exit_by(outcome)
 
 
@@ -123,8 +126,6 @@ def _exit_by(outcome: Outcome) -> None:
 
 def _print_outlook(outlook: Outlook) -> None:
     """The plan, what is there already, and the estimate."""
-    from bench.display import duration
-
     rows = [
         (
             decision.config.variant,
@@ -139,7 +140,7 @@ def _print_outlook(outlook: Outlook) -> None:
         for decision in outlook.decisions
     ]
     columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
-    print_table(f"{len(rows)} runs, {len(outlook.todo)} to do", columns, rows)
+    print_table(f"{counted(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
     if outlook.todo:
         workers = min(outlook.workers, len(outlook.todo))
         say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.campaign import Outlook
-from bench.display import BarDisplay, LineDisplay, Workload, display_for, duration
+from bench.display import BarDisplay, LineDisplay, Workload, display_for
 from bench.estimate import Estimate, Pace
 from bench.execute import Job
 from bench.record import RunProgress
@@ -38,7 +38,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
     display.end(JOB, RESULT)
     display.stop()
     text = out.getvalue()
-    assert "1 jobs, 1 at a time: about 1 min 30 s by a short probe of each variant" in text
+    assert "1 job, 1 at a time: about 1 min 30 s by a short probe of each variant" in text
     assert "images/s: dcgan 1,000" in text
     assert "dcgan seed 0: finished, classifier-FID 30.00" in text
     if not terminal:
@@ -51,11 +51,6 @@ def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     display.start([JOB], OUTLOOK)
     display.end(JOB, RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="failed", reason="[red]odd[/red] reason"))
     assert "dcgan seed 0: failed, [red]odd[/red] reason" in out.getvalue()
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
-def test_duration(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
 
 
 def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

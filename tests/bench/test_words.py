@@ -1,0 +1,17 @@
+"""Numbers in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.words import counted, duration
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
+def test_duration(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 runs"), (1, "1 run"), (1200, "1,200 runs")])
+def test_counted(number: int, said: str) -> None:
+    assert counted(number, "run") == said
