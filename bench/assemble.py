@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from bench import environment, seeding
-from bench.config import DATASETS, VARIANTS, RunConfig
+from bench.cards import CURVE
+from bench.config import DATASETS, VARIANTS, RunConfig, short_hash
 from bench.errors import UserError
-from bench.evaluate import Evaluator, evaluator_for
+from bench.evaluate import Evaluator, check_samples, evaluator_for
 from bench.feed import check_batch_size
 from bench.spec import Dataset, DataShape, Networks, Objective, Recipe, Variant
 from bench.train import Trainer
@@ -29,6 +30,21 @@ class Work:
     trainer: Trainer
     evaluator: Evaluator | None  # None where the data has no metrics
     device: torch.device
+
+    @property
+    def protocol(self) -> str:
+        """The hash of how everything is measured; empty where nothing is."""
+        return self.evaluator.protocol_hash if self.evaluator else ""
+
+    @property
+    def curve_protocol(self) -> str:
+        """The hash of how the marks are measured: what a run that goes on must share with its beginning."""
+        return curve_protocol(self.evaluator)
+
+
+def curve_protocol(evaluator: Evaluator | None) -> str:
+    """One hash of the protocols of what is measured at marks; empty where nothing is."""
+    return short_hash({key: evaluator.protocol()[key] for key in CURVE}) if evaluator else ""
 
 
 def prepare(config: RunConfig) -> Work:
@@ -113,10 +129,8 @@ def check(config: RunConfig) -> None:
             f"budget.train_seconds: recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
         )
     evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
-    if evaluator is not None and evaluator.n > train:
-        raise UserError(
-            f"evaluation.samples: {evaluator.n:,} is more than the {train:,} training images, which the row `real` takes them from"
-        )
+    if evaluator is not None:
+        check_samples(evaluator)
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:

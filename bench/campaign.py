@@ -71,7 +71,7 @@ def foresee(
     if deliver:
         catch_up(folder, uri)
     there = Lookup.of(uri, suite.name)
-    decisions = decide(planned, configs, there)
+    decisions = decide(planned, configs, there, folder)
     if extend:
         decisions = extended(decisions, there, folder)
     return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe else Estimate(), workers=chosen)
@@ -82,6 +82,8 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
     folder = folder / suite.name
     tracker, decisions = Tracker(uri, suite.name), outlook.decisions
     for decision in decisions:
+        if decision.warning:
+            log.warning("%s", decision.warning)
         if decision.orphan:
             tracker.close(decision.run_id, "interrupted", decision.why)
     references = reference_jobs({(decision.config.dataset, decision.config.evaluation.samples) for decision in decisions}, uri, folder)
@@ -110,7 +112,7 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
 class Display:
     """What an execution shows while it goes on. This one shows nothing."""
 
-    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
+    def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
@@ -121,7 +123,7 @@ class Display:
 
 
 def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
-    display.start(jobs, outlook)
+    display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
     update: Update = display.update
     results = []
     for job, result in execute(jobs, workers=outlook.workers, stop=stop, update=update):

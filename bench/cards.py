@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 
 Direction = Literal["lower", "higher", "none"]
 
@@ -26,6 +26,7 @@ class Card:
     citation: str = ""
     needs: tuple[str, ...] = ()  # evidence: "classifier", "labels", "log-odds"
     version: int = 1
+    recorded: bool = False  # known from a run that was read, not registered in this process
 
     @property
     def group(self) -> str:
@@ -40,6 +41,8 @@ class Card:
 
 HEADLINE = "quality/fid_classifier"
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+LONGEST = {"key": 100, "title": 80, "unit": 40, "meaning": 2000, "citation": 500}  # characters
+MOST_VERSIONS = 1_000_000
 UNMEASURED = ("train", "perf", "best")  # groups that no evaluation gives; best/ repeats measured ones
 
 _QUALITY = (
@@ -216,6 +219,7 @@ _PERF = (
 )
 
 CARDS: dict[str, Card] = {card.key: card for card in (*_QUALITY, *_DIVERSITY, *_MODES, *_TRAIN, *_PERF)}
+BUILT_IN = frozenset(CARDS)
 CURVE = (HEADLINE,)  # what an evaluation in mid-run gives
 BEST = "best/"  # before a key: the same metric of the best checkpoint
 
@@ -237,11 +241,32 @@ def measured() -> tuple[str, ...]:
 def register_card(new: Card) -> Card:
     """Add the card of a metric of one's own; the same card again is no harm, another one of that key raises.
 
-    A run knows the card where an installed catalogue imports the module that registers it (`bench.registry`). What reads results
-    imports no catalogue: there a metric without a card is left out, until `register_card` has been called in that process.
+    A process that measures knows the card where an installed catalogue imports the module that registers it (`bench.registry`), and
+    its runs carry it. What reads results imports no catalogue: it takes the card from the runs (`bench.carried`), unless one of that
+    key is registered there too.
     """
-    if not KEY.fullmatch(new.key):
-        raise UserError(f"a metric's key is group/name in small letters, digits and _, not {new.key!r}")
-    if CARDS.get(new.key, new) != new:
+    check_card(new)
+    known = CARDS.get(new.key)
+    if known is not None and known != new and not known.recorded:
         raise UserError(f"there are two metrics named {new.key!r}")
-    return CARDS.setdefault(new.key, new)
+    if known != new:
+        CARDS.pop(new.key, None)  # so that it comes last, as it would have without the reading
+        CARDS[new.key] = new
+    return CARDS[new.key]
+
+
+def check_card(new: Card) -> None:
+    """A UserError unless a card can be stored and shown: a key, a direction, and texts that are plain and of bearable length."""
+    if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
+        raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
+    if new.direction not in get_args(Direction):
+        raise UserError(
+            f"the metric {new.key!r}: unknown direction {one_line(repr(new.direction), most=80)}{nearest('', get_args(Direction))}"
+        )
+    for name, text in {"title": new.title, "unit": new.unit, "meaning": new.meaning, "citation": new.citation}.items():
+        plain, least = " ".join(text.split()), int(name in ("title", "meaning"))
+        if not least <= len(plain) <= LONGEST[name] or not plain.isprintable():
+            wanted = f"plain text of {least} to {LONGEST[name]} characters"
+            raise UserError(f"the metric {new.key!r}: its {name} is {wanted}, not {one_line(repr(plain), most=80)}")
+    if not 1 <= new.version <= MOST_VERSIONS:
+        raise UserError(f"the metric {new.key!r}: its version is a whole number from 1, not {one_line(repr(new.version), most=80)}")

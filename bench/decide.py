@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.assemble import check
+from bench.assemble import check, curve_protocol
 from bench.config import DATASETS, RunConfig
 from bench.environment import resolve
 from bench.errors import UserError
@@ -34,6 +34,7 @@ class Decision:
     why: str
     run_id: str = ""  # of the run that is there already: to skip, resume or score
     orphan: bool = False  # whether that run says that it is running, and its process is gone
+    warning: str = ""  # what whoever asked for this run may not expect
     base: Base | None = None  # what an extension goes on from
 
 
@@ -44,6 +45,7 @@ class Base:
     run_id: str
     fingerprint: str
     images: int
+    best: bool  # whether it kept its best mark
 
 
 def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
@@ -54,24 +56,43 @@ def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
     return configs
 
 
-def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Decision]:
-    """What each planned run needs."""
-    protocols: dict[tuple[str, int], str] = {}
+def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup, folder: Path) -> list[Decision]:
+    """What each planned run needs. `folder` holds the suite's checkpoints."""
+    protocols: dict[tuple[str, int], tuple[str, str]] = {}
     decisions = []
     for run, config in zip(planned, configs, strict=True):
         dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.samples)
         if key not in protocols:
             evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
-            protocols[key] = evaluator.protocol_hash if evaluator else ""
+            protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         fingerprint = config.fingerprint(data_digest=dataset.digest())
-        decisions.append(_decision(run, config, fingerprint, protocols[key], there.find(fingerprint)))
+        protocol, marks = protocols[key]
+        decision = _decision(run, config, fingerprint, protocol, there.find(fingerprint))
+        decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
     return decisions
 
 
 def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:
     need, why, run, orphan = _need(found, protocol)
+    warning = ""
+    if run is not None and need in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
+        warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
     run_id = run.info.run_id if run else ""
-    return Decision(planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, orphan=orphan)
+    return Decision(
+        planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, orphan=orphan, warning=warning
+    )
+
+
+def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
+    """The decision to go on, or to train anew where there is nothing to go on from."""
+    stopped = there.find(decision.fingerprint)[0].data.tags
+    reason = "left no checkpoint" if not checkpoint_path(folder, decision.fingerprint).exists() else ""
+    if stopped.get("curve_protocol", "") != marks:
+        reason = "was measured by another protocol"
+    if not reason:
+        return decision
+    why = f"stopped, and {reason}"
+    return replace(decision, need="train", why=why, warning=f"{_name(decision.config)} was stopped and {reason}: it is trained anew")
 
 
 def _need(found: Sequence[Run], protocol: str) -> tuple[Need, str, Run | None, bool]:
@@ -107,6 +128,8 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     if bound:
         raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
     finished = _finished(decision, there)
+    if not finished and _finished(decision, there, status="diverged"):
+        return replace(decision, warning=f"{name} diverged at a smaller budget: it is trained anew, so that it counts at this one")
     if not finished:
         raise UserError(
             f"--extend: {name} has not finished at a smaller budget; do that first, or train it anew with --set {_budget(config)}"
@@ -114,13 +137,12 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
         raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
-    if not checkpoint_path(folder, longest.fingerprint).exists():
-        path = checkpoint_path(folder, longest.fingerprint)
+    path = checkpoint_path(folder, longest.fingerprint)
+    if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
-    return Decision(
-        planned=decision.planned, config=config, fingerprint=decision.fingerprint, need="extend",
-        why=f"goes on from {longest.images:,} images", base=longest,
-    )  # fmt: skip
+    if config.evaluation.best and not longest.best:
+        raise UserError(f"--extend: {name} did not keep its best mark; train it anew with --set {_budget(config)}")
+    return replace(decision, need="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")
 
 
 def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
@@ -133,14 +155,17 @@ def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
     return decision
 
 
-def _finished(decision: Decision, there: Lookup) -> list[Base]:
+def _finished(decision: Decision, there: Lookup, status: str = "finished") -> list[Base]:
     lineage = decision.config.lineage(data_digest=DATASETS.get(decision.config.dataset).digest())
-    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == "finished"]
+    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == status]
     return [
-        Base(run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]))
+        Base(
+            run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]),
+            best=run.data.params.get("evaluation.best") == "True",
+        )
         for run in runs
         if run.data.params.get("budget.images", "").isdigit()
-    ]
+    ]  # fmt: skip
 
 
 def _budget(config: RunConfig) -> str:

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from bench.campaign import Display, Outlook
+from bench.campaign import Display
 from bench.cards import HEADLINE, card
+from bench.estimate import Estimate
 from bench.execute import Job
 from bench.record import RunProgress
 from bench.run import RunResult
@@ -23,9 +24,9 @@ TRUST_SECONDS = 60.0  # of work: how long the probe outweighs what was seen sinc
 class Workload:
     """How much of an execution is done, in expected seconds of work where a probe gave them, else in equal parts."""
 
-    def __init__(self, jobs: Sequence[Job], outlook: Outlook) -> None:
-        known = outlook.estimate.seconds
-        self._workers = min(outlook.workers, len(jobs)) if known else 0
+    def __init__(self, jobs: Sequence[Job], workers: int, expected: Estimate) -> None:
+        known = expected.seconds
+        self._workers = min(workers, len(jobs)) if known else 0
         typical = sum(known.values()) / len(known) if known else 1.0
         self._expected = {job.key: known.get(job.key, typical if job.kind == "run" else typical / 10) for job in jobs}
         self._shares = dict.fromkeys(self._expected, 0.0)
@@ -66,10 +67,10 @@ class BarDisplay(Display):
         self._tasks: dict[str, TaskID] = {}
         self._jobs = self._ended = 0
 
-    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
+    def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Show the overall bar."""
-        self._work, self._jobs = Workload(jobs, outlook), len(jobs)
-        self._progress.console.print(*prospect(jobs, outlook), sep="\n", highlight=False, markup=False)
+        self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
+        self._progress.console.print(*prospect(jobs, workers, expected), sep="\n", highlight=False, markup=False)
         self._progress.start()
         self._overall = self._progress.add_task("[bold]all", total=self._work.total, note=f"0 of {len(jobs)}")
 
@@ -111,10 +112,10 @@ class LineDisplay(Display):
         self._jobs = self._ended = 0
         self._told: dict[str, float] = {}
 
-    def start(self, jobs: Sequence[Job], outlook: Outlook) -> None:
+    def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Say how much there is to do."""
-        self._work, self._jobs = Workload(jobs, outlook), len(jobs)
-        for line in prospect(jobs, outlook):
+        self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
+        for line in prospect(jobs, workers, expected):
             self._say(line)
 
     def update(self, job: Job, progress: RunProgress) -> None:
@@ -142,13 +143,13 @@ class LineDisplay(Display):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def prospect(jobs: Sequence[Job], outlook: Outlook) -> list[str]:
+def prospect(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
     """What is about to happen: how many jobs, and where variants were probed how fast they are and about how long it takes."""
-    workers = min(outlook.workers, len(jobs))
+    workers = min(workers, len(jobs))
     lines = [f"{counted(len(jobs), 'job')}, {workers} at a time"]
-    if outlook.estimate.seconds:
-        lines[0] += f": about {duration(outlook.estimate.wall_seconds(workers))} by a short probe of each variant"
-        lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in outlook.estimate.paces.items()))
+    if expected.seconds:
+        lines[0] += f": about {duration(expected.wall_seconds(workers))} by a short probe of each variant"
+        lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in expected.paces.items()))
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import subprocess
@@ -16,6 +17,7 @@ from bench.config import DATASETS, RunConfig
 from bench.data.catalog import resolve_auto
 from bench.errors import UserError, nearest
 
+log = logging.getLogger(__name__)
 Fact = str | int | bool | None
 
 PACKAGES = ("torch", "torchvision", "numpy", "mlflow", "torch-fidelity", "ganbench")
@@ -26,6 +28,8 @@ _GIT_SECONDS = 10.0
 def resolve(config: RunConfig) -> RunConfig:
     """The configuration with every `auto` decided for this machine. A device or dataset that is not there is a UserError."""
     device = _device_name(config.device)
+    if config.threads > cores():
+        log.warning("threads=%d is more than the %d cores here: such a run is slower, not faster", config.threads, cores())
     dataset = resolve_auto() if config.dataset == "auto" else DATASETS.canonical(config.dataset)
     precision = config.precision
     if precision == "auto":

@@ -24,5 +24,8 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
 
 def one_line(error: object, *, most: int = 200) -> str:
     """An error's text without line breaks, cut to `most` characters: libraries write paragraphs."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an exception of somebody's may not even be able to say what it is
+        text = type(error).__name__
     return text if len(text) <= most else text[: most - 3] + "..."

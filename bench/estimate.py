@@ -29,6 +29,7 @@ class Pace:
 
     images_per_second: float
     samples_per_second: float
+    images_per_update: float  # of the generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,18 +107,13 @@ def _seconds(decision: Decision, pace: Pace, measuring: Measuring) -> float:
 
 
 def _train_seconds(decision: Decision, pace: Pace) -> float:
+    """Seconds of training; a stopped run counts whole, for how far it came is known to its checkpoint alone."""
     budget = decision.config.budget
     if budget.train_seconds is not None:
         return budget.train_seconds
     done = decision.base.images if decision.base else 0
-    return max(0, _images(decision.config) - done) / pace.images_per_second
-
-
-def _images(config: RunConfig) -> int:
-    """The budget in images; of one in G updates, with one update of G a round."""
-    if config.budget.images is not None:
-        return config.budget.images
-    return int(config.budget.generator_updates or 0) * config.recipe.batch_size * int(getattr(config.recipe, "k", 1))
+    images = budget.images if budget.images is not None else (budget.generator_updates or 0) * pace.images_per_update
+    return max(0, images - done) / pace.images_per_second
 
 
 def _same_pace(config: RunConfig) -> str:
@@ -130,7 +126,11 @@ def _pace(config: RunConfig) -> Pace | None:
     try:
         with limited_threads(config.threads):
             work = prepare(config.model_copy(update={"budget": Budget(images=10**9)}))
-            return Pace(images_per_second=_training(work), samples_per_second=_sampling(work))
+            return Pace(
+                images_per_second=_training(work),
+                samples_per_second=_sampling(work),
+                images_per_update=work.trainer.images / work.trainer.updates["g"],
+            )
     except Exception as error:  # whatever a variant raises, its own runs will record
         log.warning("%s cannot be probed, so there is no estimate for it: %s", config.variant, one_line(error))
         return None

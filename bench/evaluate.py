@@ -35,6 +35,7 @@ class Measurement:
     values: Mapping[str, float]  # by the keys of bench.cards
     reasons: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON: class_names, class_share, n
+    raised: tuple[str, ...] = ()  # metrics whose code failed: their not-a-number says nothing of the images
 
 
 class Evaluator:
@@ -54,7 +55,8 @@ class Evaluator:
     def curve(self, images: Tensor) -> Measurement:
         """The headline alone, as evaluations in mid-run give it. Images uint8 [n, C, H, W]."""
         evidence = self._evidence(images)
-        return Measurement(values={HEADLINE: evidence.value(HEADLINE)}, reasons=evidence.reasons)
+        value = evidence.value(HEADLINE)
+        return Measurement(values={HEADLINE: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
 
     def full(self, images: Tensor) -> Measurement:
         """Every registered metric. Images uint8 [n, C, H, W]."""
@@ -65,7 +67,7 @@ class Evaluator:
             "class_names": list(self.dataset.class_names),
             "class_share": {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()},
         }
-        return Measurement(values=values, reasons=evidence.reasons, evidence=shown)
+        return Measurement(values=values, reasons=evidence.reasons, evidence=shown, raised=tuple(evidence.raised))
 
     def protocol(self) -> dict[str, str]:
         """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
@@ -123,6 +125,17 @@ def sample(
     return torch.cat(parts)
 
 
+def check_samples(evaluator: Evaluator) -> None:
+    """A UserError unless there are as many training images as the evaluator measures: the row `real` is made of them."""
+    check_enough(evaluator.n, train=len(evaluator.dataset.split("train")), dataset=evaluator.dataset.name)
+
+
+def check_enough(n: int, *, train: int, dataset: str, what: str = "evaluation.samples") -> None:
+    """The same where there are but numbers: n images to measure, and so many training images."""
+    if n > train:
+        raise UserError(f"{what}: {n:,} is more than the {train:,} training images of {dataset}, which the row `real` takes as many from")
+
+
 @contextmanager
 def evaluation_mode(networks: Networks) -> Iterator[None]:
     """Inside, every module is in evaluation mode; after, each is as it was."""
@@ -139,7 +152,6 @@ def reference_images(dataset: Dataset, n: int = 0) -> Tensor:
     """The images of the `real` row: n training images (0: as many as the test split holds), the first of a fixed permutation."""
     train = dataset.split("train").data
     n = n or len(dataset.split("test"))
-    if n > len(train):
-        raise UserError(f"{dataset.name} has {len(train)} training images, fewer than the {n} to measure")
+    check_enough(n, train=len(train), dataset=dataset.name)
     order = torch.randperm(len(train), generator=seeding.stream(0, "reference"))
     return train[order[:n]]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
 def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
     """Write a file so that a reader, or a crash, meets the old one or the new one and never a half. Raises OSError.
 
-    Unsettled, that holds for a crash of this process but not of the machine, and costs no wait for the disk.
+    Unsettled, that holds for a crash of this process but not of the machine, and costs no wait for the disk. Who may read the file is
+    for the umask to say.
     """
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with beside.open("xb") as file:  # no temporary file: that would be private whatever the umask says
         try:
             file.write(content)
             file.flush()
             if settled:
                 os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)  # a temporary file is private, what it becomes may be shared
-            os.replace(file.name, path)
+            os.replace(beside, path)
         except BaseException:
-            Path(file.name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
 
 

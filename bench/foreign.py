@@ -40,18 +40,20 @@ def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = N
 @contextmanager
 def _hosting() -> Iterator[None]:
     """Inside, modules of the working directory can be imported too, after all others, and what they print is no output of ours."""
+    path, before = sys.path, list(sys.path)
     sys.path.append("")
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.path.remove("")
+        path[:] = before  # whole: the entry may have been there before, and a module may add some of its own
+        sys.path = path
 
 
 def load_module(source: str) -> nn.Module:
     """The torch module that `module:OBJECT` is, or returns when called; in evaluation mode, float32, on the CPU."""
     path, _, name = source.partition(":")
-    try:
+    with _users_code(f"the generator {source!r} cannot be loaded"):
         with seeding.seeded(SEED, seeding.INIT):
             found = getattr(importlib.import_module(path), name)
         if callable(found) and not isinstance(found, nn.Module):
@@ -59,14 +61,24 @@ def load_module(source: str) -> nn.Module:
                 found = found()
         if isinstance(found, nn.Module):
             return found.eval().float().cpu()
-    except (Exception, SystemExit) as error:  # a user's module may raise anything, or be a script that exits
-        raise UserError(f"the generator {source!r} cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     raise UserError(f"{source!r} is no torch nn.Module and gives none, but {type(found).__name__!r}")
+
+
+@contextmanager
+def _users_code(trouble: str) -> Iterator[None]:
+    """Inside, whatever somebody's code raises becomes a UserError, a script's exit too."""
+    try:
+        yield
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:
+        raise UserError(f"{trouble}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def latent_width(network: nn.Module, source: str, given: int | None) -> int:
     """The width of its latents: as given, else an attribute that says it."""
-    width = given if given is not None else next((getattr(network, name) for name in WIDTHS if hasattr(network, name)), None)
+    with _users_code(f"the width of the latents of {source!r} cannot be read"):
+        width = given if given is not None else next((getattr(network, name) for name in WIDTHS if hasattr(network, name)), None)
     if width is None:
         raise UserError(f"{source!r} has none of the attributes {', '.join(WIDTHS)}: give the width of its latents as --latent N")
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
@@ -77,7 +89,7 @@ def latent_width(network: nn.Module, source: str, given: int | None) -> int:
 def _drawn(n: int, width: int, noise: torch.Generator, source: str) -> Tensor:
     try:
         return torch.randn(n, width, generator=noise)
-    except RuntimeError as error:  # how torch says that there is no memory
+    except (RuntimeError, TypeError, OverflowError) as error:  # how torch says that there is no memory, or no such number
         raise UserError(f"{n} latents of width {width} for {source!r} do not fit into memory") from error
 
 
@@ -88,15 +100,13 @@ def _starts_with_convolution(network: nn.Module, width: int) -> bool:
 
 def _made(network: nn.Module, latents: Tensor, source: str, wanted: Wanted, value_range: Range | None) -> Tensor:
     """One batch of images, checked."""
-    try:
+    with _users_code(f"{source!r} cannot be sampled with latents {list(latents.shape)}"):
         made = network(latents)
-    except Exception as error:  # a user's module may raise anything
-        raise UserError(f"{source!r} cannot be sampled with latents {list(latents.shape)}: {one_line(error)}") from error
-    if not isinstance(made, Tensor):
-        raise UserError(f"{source!r} gives no tensor of images, but {type(made).__name__!r}")
+    if not isinstance(made, Tensor) or made.layout != torch.strided or made.is_meta:
+        raise UserError(f"{source!r} gives no dense tensor of images, but {one_line(type(made).__name__)!r}")
     if tuple(made.shape) != (len(latents), *wanted.shape):
         form = ", ".join(map(str, (len(latents), *wanted.shape)))
         raise UserError(f"{source!r} gives images of the shape {list(made.shape)}, not [{form}] as {wanted.dataset!r} has them")
     if not made.is_floating_point():
         raise UserError(f"{source!r} gives {str(made.dtype).removeprefix('torch.')}, not floats")
-    return as_bytes(made, value_range)
+    return as_bytes(made.cpu(), value_range)

@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from bench.errors import UserError, one_line
+from bench.evaluate import check_enough
 from bench.spec import to_bytes
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 ARRAY = "images"
 SLACK = 1e-5  # of the range: what float arithmetic may add at its ends
 CHUNK = 1000  # images converted at once
+IHDR_DEPTH = 24  # where a PNG file says how many bits a channel has: Pillow reads 16-bit colour as 8-bit without a word
 PNG_MODES = ("1", "L", "P", "RGB")
 
 Range = tuple[float, float]  # the values of black and of white
@@ -44,16 +46,13 @@ class Wanted:
     dataset: str
     shape: tuple[int, int, int]  # (channels, height, width)
     fewest: int
-    most: int
+    most: int  # training images
 
     def check_count(self, n: int) -> None:
         """A UserError unless there are enough images to measure, and as many real ones to compare with."""
         if n < self.fewest:
             raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
-        if n > self.most:
-            raise UserError(
-                f"{n:,} images are more than the {self.most:,} training images of {self.dataset}, which the row 'real' takes as many from"
-            )
+        check_enough(n, train=self.most, dataset=self.dataset, what="images")
 
 
 def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
@@ -81,9 +80,15 @@ def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Te
 def read_folder(path: Path, wanted: Wanted) -> Tensor:
     """The PNG files of a folder, in the order of their names, as grey or RGB as the data is."""
     try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+        listed = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     except OSError as error:
         raise UserError(f"the folder {_shown(path)} cannot be read: {error.strerror or error}") from error
+    files = [file for file in listed if file.suffix.lower() == ".png"]
+    odd = next((file for file in files if not file.is_file()), None)
+    if odd is not None:
+        raise UserError(f"{_shown(odd)} is no plain file")
+    if len(listed) > len(files):
+        log.warning("%d of %d things in the folder %s are no .png files: left out", len(listed) - len(files), len(listed), _shown(path))
     if not files:
         raise UserError(f"there is no .png file in the folder {_shown(path)}")
     wanted.check_count(len(files))
@@ -174,6 +179,8 @@ def _read_png(file: Path, wanted: Wanted) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             content = io.BytesIO(file.read_bytes())
+            if content.getvalue()[IHDR_DEPTH : IHDR_DEPTH + 1] == bytes([16]):
+                raise UserError(f"the image {_shown(file)} has 16 bits a channel: give 8-bit grey or RGB without transparency")
             with Image.open(content, formats=("PNG",)) as image:
                 _check_png(image, file, wanted)
                 image.verify()  # the hashes of its parts: a truncated picture may decode without a word
@@ -195,6 +202,8 @@ def _check_png(image: Image.Image, file: Path, wanted: Wanted) -> None:
         raise UserError(f"{wanted.dataset} has {channels} channels, which a PNG cannot have: give an .npz file")
     if image.size != (width, height):
         raise UserError(f"the image {_shown(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
+    if getattr(image, "is_animated", False):
+        raise UserError(f"the image {_shown(file)} is an animation: give one picture a file")
     if image.mode not in PNG_MODES or "transparency" in image.info:
         kind = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
         raise UserError(f"the image {_shown(file)} is {kind}: give 8-bit grey or RGB without transparency")

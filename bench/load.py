@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from bench import best, results, seeding, store
+from bench.artifacts import Artifacts
 from bench.assemble import assemble
 from bench.checkpoint import load_weights
 from bench.config import DATASETS, RunConfig, load_config
 from bench.environment import device_of
 from bench.errors import UserError, one_line
 from bench.evaluate import evaluator_for, sample
-from bench.results import Artifacts, find_run
+from bench.results import find_run
 from bench.run import limited_threads
 from bench.spec import Networks
 

@@ -80,6 +80,8 @@ def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: in
     except OSError as error:
         raise UserError(f"{one_line(source, most=80)!r} cannot be read: {error.strerror or error}") from error
     if not (is_file or is_folder):
+        if path.exists() and source:
+            raise UserError(f"{one_line(source, most=160)!r} is neither a plain file nor a folder")
         if ":" not in source:
             raise UserError(f"there is no file or folder {one_line(source, most=160)!r}; a generator is named as module:OBJECT")
         return foreign.sample_module(source, wanted, n=usual_n if n is None else n, latent=latent, value_range=value_range)

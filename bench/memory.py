@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -29,12 +31,25 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_ON_HEAP)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to count peak memory anew: a process may do several runs. Where the system cannot, the peak stays that of the process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with contextlib.suppress(OSError):  # not Linux, or not allowed
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the high-water mark of resident memory
+
+
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory: of the device for CUDA, else resident memory of this process so far."""
+    """Peak memory since `forget_peak_memory`: of the device for CUDA, else resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "win32":
         return float("nan")
+    try:
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 2**10
+    except (OSError, StopIteration, ValueError):
+        pass  # not Linux
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

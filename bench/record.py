@@ -159,6 +159,7 @@ class Recorder:
             "history": self._history,
             "measured": self._measured,
             "evaluate_seconds": self.evaluate_seconds,
+            "curve_protocol": self._work.curve_protocol,
             "best": self._best.state_dict(),
             "pending": {"evaluations": self._evaluations, "pictures": self._pictures},
             "log": self._log.state_dict(),
@@ -174,13 +175,19 @@ class Recorder:
         self._log.load_state_dict(state["log"])
 
     def extend(self, state: Mapping[str, Any]) -> None:
-        """Go on from the end of a shorter run: its training and its curve, without what only its end measured."""
+        """Go on from the end of a shorter run: its training, its clocks and its curve, without what only its end measured.
+
+        What its marks measured by another protocol is left out: a curve has one.
+        """
         self._work.trainer.load_state_dict(state["trainer"])
         self._history = list(state["history"])
-        self._best.load_state_dict(state["best"])
+        self.evaluate_seconds, self._log.seconds = state["evaluate_seconds"], state["log"]["seconds"]
+        measured = CURVE if state["curve_protocol"] == self._work.curve_protocol else ()
+        if measured:
+            self._best.load_state_dict(state["best"])
         position = self._work.trainer.position
         self._evaluations, self._pictures = ([mark for mark in marks if mark > position] for marks in (self._evaluations, self._pictures))
-        curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in CURVE]
+        curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in measured]
         for images, points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
             self._log.points({str(key): float(value) for _, _, key, value in points}, images=images[0], train_seconds=images[1])
 

@@ -5,6 +5,7 @@ The measurement lies in the cache folder, for every store and for `ganbench eval
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -16,11 +17,14 @@ from torch import Tensor
 
 from bench import checkpoint, results
 from bench.assemble import assemble
+from bench.carried import described
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, config_for, short_hash
 from bench.data.cache import cache_root
 from bench.environment import device_of
 from bench.errors import UserError
 from bench.evaluate import Evaluator, Measurement, reference_images, sample
+from bench.metrics import table
+from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
 from bench.pictures import fixed_latents, grid_of, grid_png
 from bench.run import RunResult, limited_threads
 from bench.spec import Dataset, Networks
@@ -33,7 +37,7 @@ KINDS = {
     "untrained": "an untrained DCGAN generator, seed 0",
 }
 UNTRAINED_VARIANT = "dcgan"
-MADE_BY = "made_by"  # the tag that tells one definition of a row from the next
+MADE_BY = "made_by"  # the tag that tells one definition of a row from the next; empty in a row that a metric's failing code spoilt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +49,27 @@ class Row:
 
 
 def made_by(kind: str) -> str:
-    """A hash of how the images of a row come about: the protocol says only how they are measured."""
+    """A hash of what a row comes from beside the protocol: how its images are made, and the code of metrics that are not ours."""
     identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION}
+    sources = metric_sources()
+    if sources:
+        identity["metrics"] = sources
     if kind == "untrained":
         config = config_for(UNTRAINED_VARIANT).model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
         identity |= {"config": config, "variant_version": VARIANTS.get(UNTRAINED_VARIANT).version}
     return short_hash(identity)
+
+
+def metric_sources() -> dict[str, str | None]:
+    """A hash of the source of each metric that is not ours, None where it has none: such a metric changes without a word to us."""
+    return {key: _source_hash(METRICS[key]) for key in metric_keys() if getattr(METRICS[key], "__module__", "") != table.__name__}
+
+
+def _source_hash(function: MetricFunction) -> str | None:
+    try:
+        return short_hash(inspect.getsource(function))
+    except (OSError, TypeError):  # it was typed into a shell, or is no function but an object with __call__
+        return None
 
 
 def reference_is_there(uri: str, kind: str, evaluator: Evaluator) -> bool:
@@ -68,8 +87,14 @@ def reference_row(kind: str, evaluator: Evaluator) -> Row:
             started = time.perf_counter()
             measurement = evaluator.full(IMAGES[kind](evaluator.dataset, evaluator.n))
             row = Row(measurement=measurement, seconds=time.perf_counter() - started)
-            _write(path, row)
+            if _lasting(row):
+                _write(path, row)
     return row
+
+
+def _lasting(row: Row) -> bool:
+    """Whether another measurement would give the same: not where a metric's code failed, or may change without being seen to."""
+    return not row.measurement.raised and None not in metric_sources().values()
 
 
 def measure_reference(kind: str, dataset_name: str, samples: int, uri: str) -> RunResult:
@@ -78,11 +103,13 @@ def measure_reference(kind: str, dataset_name: str, samples: int, uri: str) -> R
     evaluator = Evaluator(dataset, samples=samples)
     row = reference_row(kind, evaluator)
     tags = {
-        "kind": "reference", "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0", MADE_BY: made_by(kind),
+        "kind": "reference", "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
+        MADE_BY: "" if row.measurement.raised else made_by(kind),  # such a row is measured again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
-    log_.json(results.PROTOCOL, {"metrics": evaluator.protocol(), "all": evaluator.protocol_hash})
+    metrics = evaluator.protocol()
+    log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
     log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
     log_.artifact(results.FINAL_GRID, _grid(kind, evaluator))
     values = row.measurement.values

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
-from bench.campaign import Display, Outlook, reference_jobs
+from bench.artifacts import Artifacts
+from bench.campaign import Display, reference_jobs
 from bench.cards import HEADLINE
 from bench.config import DATASETS, Evaluation, RunConfig, override
 from bench.errors import UserError, nearest, one_line
 from bench.estimate import Estimate
-from bench.evaluate import Evaluator
+from bench.evaluate import Evaluator, check_samples
 from bench.execute import Job, check_workers, execute
 from bench.load import config_of
-from bench.results import REFERENCES, Artifacts, find_run
+from bench.results import REFERENCES, find_run
 from bench.run import RunResult
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
     runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
     found = [_finished(client, run, settings) for run in runs]
     for dataset, samples in sorted({(run.dataset, run.evaluation.samples) for run in found}):
-        _check(Evaluator(DATASETS.get(dataset), samples=samples))
+        check_samples(Evaluator(DATASETS.get(dataset), samples=samples))
     return found
 
 
@@ -71,7 +72,7 @@ def rescore(
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
         jobs = reference_jobs({(run.dataset, run.evaluation.samples) for run in runs}, uri, Path(folder))
         jobs += [_job(run, uri, folder) for run in runs]
-        display.start(jobs, Outlook(decisions=(), estimate=Estimate(), workers=chosen))
+        display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
         for job, result in execute(jobs, workers=chosen, stop=stop, update=display.update):
             display.end(job, result)
@@ -127,12 +128,3 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
         before=run.data.metrics.get(HEADLINE, math.nan),
         config=override(config, settings) if config else None,
     )
-
-
-def _check(evaluator: Evaluator) -> None:
-    """A UserError unless there are enough real images for the row `real`."""
-    train = len(evaluator.dataset.split("train"))
-    if evaluator.n > train:
-        raise UserError(
-            f"evaluation.samples: {evaluator.n:,} is more than the {train:,} training images, which the row `real` takes them from"
-        )

@@ -3,7 +3,7 @@
 `Results.runs` has one row a run (and one for each reference row, `kind == "reference"`), with the columns `RUN_COLUMNS`, one
 column for each metric card that any run has (its key, e.g. "quality/fid_classifier", or "best/" and its key for the same metric
 of the best checkpoint; NaN where a run lacks it), and one column `param:<path>` for each configuration path, as text
-(e.g. "param:recipe.lr_g").
+(e.g. "param:recipe.lr_g"). Runs carry the cards of metrics that are not built in, and `load` registers them (`bench.carried`).
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value.
 `Results.protocols` is tidy: run_id, key, protocol (hash of how that metric was measured).
@@ -11,20 +11,17 @@ of the best checkpoint; NaN where a run lacks it), and one column `param:<path>`
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 import pandas as pd
 
+from bench import carried
+from bench.artifacts import Artifacts
 from bench.cards import BEST, CARDS
 from bench.errors import UserError, nearest, one_line
 
@@ -63,10 +60,11 @@ PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to be meant
 
 # Artifacts of a run, as `bench.tracking` names them.
 CONFIG = "config.json"
-PROTOCOL = "protocol.json"
+PROTOCOL = "protocol.json"  # metrics {key: hash}, all (a hash of those), cards {key: what it means} (`bench.carried`)
 EVIDENCE = "evidence.json"  # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}
 ENVIRONMENT = "environment.json"
 CURVES = "curves.parquet"
+HISTORY = "history/curves-{protocol}.parquet"  # mid-run points by an earlier protocol, by its hash (`bench.score`)
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best mark, in runs that keep it
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
@@ -86,7 +84,7 @@ class Results:
     artifacts: Artifacts
 
     def artifact(self, run_id: str, path: str) -> Path | None:
-        """A run's artifact as a local file; None where the run has none of that name."""
+        """A run's artifact as a local file; None where the run has none of that name. A downloaded one goes when these results go."""
         return self.artifacts.get(run_id, path)
 
     def names(self, run_id: str, folder: str) -> list[str]:
@@ -96,64 +94,6 @@ class Results:
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON artifact; None where the run has none, or one that is no JSON object."""
         return self.artifacts.read_json(run_id, path)
-
-
-class Artifacts:
-    """Artifacts of runs by name: read in place where they are local files, downloaded once where they are not."""
-
-    def __init__(self, client: Any, roots: Mapping[str, str]) -> None:
-        self._client = client
-        self._roots = roots  # run_id -> artifact URI
-
-    def get(self, run_id: str, path: str) -> Path | None:
-        """The local file of an artifact, or None."""
-        root = self._roots.get(run_id, "")
-        if not root:
-            return None
-        if _is_local(root):
-            local = Path(_file_uri_path(root)) / path
-            return local if local.is_file() else None
-        return self._downloaded(run_id, path)
-
-    def names(self, run_id: str, folder: str) -> list[str]:
-        """Paths of the artifacts directly in a folder, sorted."""
-        root = self._roots.get(run_id, "")
-        if not root:
-            return []
-        if _is_local(root):
-            return sorted(f"{folder}/{file.name}" for file in (Path(_file_uri_path(root)) / folder).glob("*") if file.is_file())
-        try:
-            return sorted(file.path for file in self._client.list_artifacts(run_id, folder) if not file.is_dir)
-        except Exception as error:  # every artifact store has errors of its own
-            log.debug("no artifacts %s of run %s: %s", folder, run_id, error)
-            return []
-
-    def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
-        """A JSON object, or None."""
-        found = self.get(run_id, path)
-        if found is None:
-            return None
-        try:
-            value = json.loads(found.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            log.warning("artifact %s of run %s cannot be read: %s", path, run_id, error)
-            return None
-        return value if isinstance(value, dict) else None
-
-    def _downloaded(self, run_id: str, path: str) -> Path | None:
-        target = self._cache / run_id / path
-        if target.is_file():
-            return target
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            return Path(self._client.download_artifacts(run_id, path, str(self._cache / run_id)))
-        except Exception as error:  # every artifact store has errors of its own
-            log.debug("no artifact %s of run %s: %s", path, run_id, error)
-            return None
-
-    @cached_property
-    def _cache(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix="ganbench-artifacts-"))
 
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
@@ -171,12 +111,15 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     kept = children + references
     artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in kept})
     ids = [run.info.run_id for run in kept]
+    protocols = {run_id: artifacts.read_json(run_id, PROTOCOL) or {} for run_id in ids}
+    newest = sorted(kept, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True)
+    carried.adopt([(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest])  # before metrics are read
     return Results(
         uri=redacted(uri),
         experiments=tuple(dict.fromkeys(run.data.tags.get("suite", "") for run in children)),
         runs=_run_frame(kept),
         curves=_curve_frame(artifacts, ids),
-        protocols=_protocol_frame(artifacts, ids),
+        protocols=_protocol_frame(protocols),
         artifacts=artifacts,
     )
 
@@ -280,17 +223,9 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def _protocol_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
+def _protocol_frame(protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = []
-    for run_id in run_ids:
-        metrics = (artifacts.read_json(run_id, PROTOCOL) or {}).get("metrics")
+    for run_id, protocol in protocols.items():
+        metrics = protocol.get("metrics")
         rows += [(run_id, key, str(value)) for key, value in metrics.items()] if isinstance(metrics, dict) else []
     return pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
-
-
-def _is_local(uri: str) -> bool:
-    return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
-
-
-def _file_uri_path(uri: str) -> str:
-    return url2pathname(urlparse(uri).path) if uri.startswith("file:") else uri

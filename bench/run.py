@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from bench import checkpoint, environment, results
+from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.errors import UserError, one_line
-from bench.memory import keep_freed_memory
+from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, Watch, ignore
 from bench.tracking import RunLog, Tracker
 from bench.train import never, train
@@ -66,6 +66,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
     anything is written.
     """
     keep_freed_memory()
+    forget_peak_memory(torch.device(config.device))
     with limited_threads(config.threads):
         work = prepare(config)
         log_ = _open_log(work, place)
@@ -102,18 +103,20 @@ def _open_log(work: Work, place: Place) -> RunLog:
     tags = {
         "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
-        "protocol": _protocol_hash(work), "claims": str(work.dataset.claims).lower(), "device": config.device,
+        "protocol": work.protocol, "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
         "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
     }  # fmt: skip
     saved = checkpoint_path(Path(place.folder), work.fingerprint)
     log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
     if saved.exists():
-        log_ = tracker.resume_run(work.fingerprint, protocol=tags["protocol"], parent=place.parent, outbox=posts)
+        kept = {"protocol": work.protocol, "curve_protocol": work.curve_protocol}
+        log_ = tracker.resume_run(work.fingerprint, kept, parent=place.parent, outbox=posts)
     if log_ is None:
         log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent, outbox=posts)
     log_.artifact(results.CONFIG, config.canonical().encode())
-    log_.json(results.PROTOCOL, {"metrics": work.evaluator.protocol() if work.evaluator else {}, "all": tags["protocol"]})
+    metrics = work.evaluator.protocol() if work.evaluator else {}
+    log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
     return log_
@@ -149,10 +152,6 @@ def _train_and_measure(
 def checkpoint_path(folder: Path, fingerprint: str) -> Path:
     """Where a run keeps its state: of an unfinished one to resume it, of a finished one to extend it."""
     return folder / fingerprint / "state.safetensors"
-
-
-def _protocol_hash(work: Work) -> str:
-    return work.evaluator.protocol_hash if work.evaluator else ""
 
 
 def _name(config: RunConfig) -> str:

@@ -1,23 +1,30 @@
-"""A finished run measured again from its weights, where the protocol has changed since. Trains nothing."""
+"""A finished run measured again from its weights, where the protocol has changed since. Trains nothing.
+
+The weights of its marks are gone, so what was measured there cannot be measured again. Numbers of two protocols share no curve:
+mid-run points by another protocol than today's move to an artifact of their own, and come back when that protocol does.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench import results, store
-from bench.cards import BEST
-from bench.config import DATASETS, Evaluation
+from bench.artifacts import Artifacts
+from bench.assemble import curve_protocol
+from bench.cards import BEST, CURVE
+from bench.carried import described
+from bench.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.errors import UserError, one_line
 from bench.evaluate import Evaluator, Measurement
 from bench.load import Generator, config_of, restored
-from bench.results import Artifacts
 from bench.run import RunResult, limited_threads
 from bench.tracking import RunLog
 
@@ -27,9 +34,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+POINT = ["images", "seconds", "key", "value"]  # the columns of a curve
+
 
 def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
-    """Measure a finished run as `evaluation` says, by today's protocol, and record that on the same run.
+    """Measure a finished run with as many samples as `evaluation` says, by today's protocol, and record that on the same run.
 
     A run whose artifacts are lost or damaged keeps what it has, and the result says why.
     """
@@ -40,11 +49,10 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
     try:
         values = _score(client, tracked, Evaluation(**evaluation))
     except Exception as error:  # a lost or damaged artifact raises many kinds, and the other runs go on
-        log.error("run %s cannot be measured again: %s", run_id, one_line(error))
-        status, reason = (
-            "failed",
-            f"it cannot be measured again ({one_line(error, most=200)}): delete it in MLflow to train it anew",
-        )
+        why = one_line(error, most=200) or type(error).__name__
+        log.error("run %s cannot be measured again: %s", run_id, why)
+        advice = "" if isinstance(error, MemoryError) else ": delete it in MLflow to train it anew"
+        status, reason = "failed", f"it cannot be measured again ({why}){advice}"
     tags = tracked.data.tags
     return RunResult(
         run_id=run_id, variant=tags["variant"], dataset=tags["dataset"], seed=int(tags["seed"]), status=status, reason=reason, values=values
@@ -54,21 +62,30 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
 def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mapping[str, float]:
     run_id = tracked.info.run_id
     artifacts = Artifacts(client, {run_id: tracked.info.artifact_uri})
-    config = config_of(run_id, artifacts).model_copy(update={"evaluation": evaluation})
-    evaluator = Evaluator(DATASETS.get(config.dataset), samples=evaluation.samples)
-    measurement = _measured(restored(tracked, artifacts), evaluator, evaluation)
+    config = _remeasured(config_of(run_id, artifacts), evaluation)
+    evaluator = Evaluator(DATASETS.get(config.dataset), samples=config.evaluation.samples)
+    measurement = _measured(restored(tracked, artifacts), evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
-        best = _measured(restored(tracked, artifacts, weights="best"), evaluator, evaluation)
-        measurement = replace(measurement, values={**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}})
+        best = _measured(restored(tracked, artifacts, weights="best"), evaluator, config.evaluation)
+        values = {**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}}
+        measurement = replace(measurement, values=values, evidence={**measurement.evidence, "best": {"reasons": dict(best.reasons)}})
     protocol = _protocol(artifacts, run_id, evaluator)
     run_log = _open_log(client, artifacts, run_id, measurement, protocol)
     _withdraw(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
     run_log.json(results.EVIDENCE, _evidence(artifacts, run_id, measurement))
-    run_log.json(results.PROTOCOL, protocol)
     run_log.finish("finished")
-    run_log.tag(protocol=evaluator.protocol_hash)  # last: a process killed before this is measured again
+    run_log.json(results.PROTOCOL, protocol)
+    run_log.tag(
+        protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator)
+    )  # last: a process killed before this is measured again
     return measurement.values
+
+
+def _remeasured(config: RunConfig, evaluation: Evaluation) -> RunConfig:
+    """The run's own configuration with what measuring again changes: which marks it had, and whether it kept the best, stays as it was."""
+    settings = {"samples": evaluation.samples, "batch_size": evaluation.batch_size}
+    return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 
 def _measured(generator: Generator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
@@ -84,13 +101,48 @@ def _open_log(client: MlflowClient, artifacts: Artifacts, run_id: str, measureme
         raise UserError(f"the run {run_id} has no {results.CURVES}")
     curve = pd.read_parquet(path)
     end, seconds = int(curve["images"].max()), float(curve["seconds"].max())
-    before = (artifacts.read_json(run_id, results.PROTOCOL) or {}).get("metrics", {})
-    alike = [key for key in measurement.values if before.get(key) == protocol["metrics"].get(key)]
-    replaced = curve["key"].isin(measurement.values) & ~(curve["key"].isin(alike) & (curve["images"] < end))
+    before = artifacts.read_json(run_id, results.PROTOCOL) or {}
+    old, new = before.get("metrics", {}), protocol["metrics"]
+    changed = [key for key in measurement.values if old.get(key) != new.get(key)]
+    midway = curve["images"] < end
+    stay = curve[~curve["key"].isin(measurement.values) | (midway & ~curve["key"].isin(changed))]
+    points = stay[POINT].to_numpy().tolist()
+    if back := _kept(artifacts, run_id, new, set(CURVE).difference(stay["key"])):
+        points = sorted(points + back, key=lambda point: int(point[0]))
     run_log = RunLog(client, run_id, resumed=True)
-    run_log.load_state_dict({"points": curve[~replaced].to_numpy().tolist(), "seconds": 0.0})
+    if set(changed) & set(CURVE):
+        _keep(run_log, curve[midway & curve["key"].isin(CURVE)], old)
+        # Until the new curve is there, nobody knows by which protocol the one that is there was measured.
+        run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key not in CURVE}})
+    run_log.load_state_dict({"points": points, "seconds": 0.0})
     run_log.points(measurement.values, images=end, train_seconds=seconds)
     return run_log
+
+
+def _history(protocols: Mapping[str, Any]) -> str:
+    """The artifact with the mid-run points of these protocols."""
+    return results.HISTORY.format(protocol=short_hash({key: protocols.get(key) for key in CURVE}))
+
+
+def _keep(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any]) -> None:
+    """Put mid-run points aside, if there are any: an empty artifact would hide what lies there."""
+    if len(points):
+        content = io.BytesIO()
+        points[POINT].to_parquet(content, index=False)
+        run_log.artifact(_history(protocols), content.getvalue())
+
+
+def _kept(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], keys: Collection[str]) -> list[list[Any]]:
+    """The mid-run points of these keys that were put aside when these protocols went. A damaged artifact is said to be, and gives none."""
+    path = artifacts.get(run_id, _history(protocols))
+    if path is None:
+        return []
+    try:
+        points = pd.read_parquet(path)[POINT]
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
+        log.warning("run %s: %s is damaged, so its curve stays without those points: %s", run_id, path.name, one_line(error, most=120))
+        return []
+    return list(points[points["key"].isin(keys)].to_numpy().tolist())
 
 
 def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> None:
@@ -107,12 +159,14 @@ def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> N
 def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator) -> dict[str, Any]:
     """Today's protocol; what else the run measured keeps its own."""
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
-    metrics = {**before.get("metrics", {}), **evaluator.protocol()}
-    return {**before, "metrics": metrics, "all": evaluator.protocol_hash}
+    today = evaluator.protocol()
+    metrics, cards = {**before.get("metrics", {}), **today}, {**before.get("cards", {}), **described(today)}
+    return {**before, "metrics": metrics, "all": evaluator.protocol_hash, "cards": cards}
 
 
 def _evidence(artifacts: Artifacts, run_id: str, measurement: Measurement) -> dict[str, Any]:
     """The evidence of this measurement over what else is known of the run."""
     before = artifacts.read_json(run_id, results.EVIDENCE) or {}
     kept = {key: reason for key, reason in before.get("reasons", {}).items() if key not in measurement.values}
-    return {**before, **measurement.evidence, "reasons": {**kept, **measurement.reasons}}
+    chosen = {"best": {**before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}  # where, and by what
+    return {**before, **measurement.evidence, **chosen, "reasons": {**kept, **measurement.reasons}}

@@ -147,14 +147,17 @@ class Tracker(Lookup):
         run_id = str(run.info.run_id)
         return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))
 
-    def resume_run(self, fingerprint: str, *, protocol: str, parent: str | None = None, outbox: Path | None = None) -> RunLog | None:
-        """The newest run of that fingerprint if it was interrupted, opened again; else None.
+    def resume_run(
+        self, fingerprint: str, protocols: Mapping[str, str], *, parent: str | None = None, outbox: Path | None = None
+    ) -> RunLog | None:
+        """The newest run of that fingerprint if it was interrupted, opened again under the tags `protocols`; else None.
 
-        A run begun under another protocol is not, for its curve would hold numbers of both; nor is one whose writes still wait.
+        A run whose marks were measured by another `curve_protocol` is not, for its curve would hold numbers of both; nor is one
+        whose writes still wait.
         """
         with answering(self.uri):
             found = self.find(fingerprint)
-        wanted = {"status": "interrupted", "protocol": protocol}
+        wanted = {"status": "interrupted", "curve_protocol": protocols["curve_protocol"]}
         if not found or any(found[0].data.tags.get(key) != value for key, value in wanted.items()):
             return None
         run_id = str(found[0].info.run_id)
@@ -164,7 +167,7 @@ class Tracker(Lookup):
             if posted.waiting:
                 return None
             posted = self._posted(run_id, found[0].data.tags, outbox)
-        tags = {"status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+        tags = {"status": "running", "reason": "", "owner": owner(), **protocols} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             for key, value in tags.items():
                 self.client.set_tag(run_id, key, value)

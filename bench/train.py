@@ -256,6 +256,7 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
             while True:
                 reaches_mark = trainer.reaches(ahead[0])
                 trainer.round(measure_gradients=reaches_mark)
+                reaches_mark = reaches_mark or trainer.position >= budget  # a clock may pass the end within a round
                 if reaches_mark or pause():
                     break
             scalars, diverged = trainer.read_mark() if reaches_mark else ({}, None)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.artifacts import Artifacts
 from bench.cards import BEST, CARDS
 from bench.errors import UserError, one_line
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Artifacts, Results
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 

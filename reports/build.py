@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.results import Results
+from bench.words import counted
 from reports import render
 from reports.document import Document, Fact, Section
-from reports.format import counted, listed
+from reports.format import listed
 from reports.sections import classes, glossary, health, interpolation, pairs, progress, provenance, summary, training, verdict, wall
 from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view

@@ -11,11 +11,12 @@ from typing import Literal
 from bench.cards import Direction
 from bench.errors import UserError
 from bench.results import Results
+from bench.words import counted
 from reports import stats
-from reports.format import NOTHING, counted, interval, number, p_value
+from reports.format import NOTHING, interval, number, p_value
 from reports.sections.summary import PlainTable
 from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
-from reports.view import Cohort, Entry, text, version, view
+from reports.view import Cohort, Entry, settings_of, text, version, view
 
 Verdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
 HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
@@ -39,6 +40,11 @@ class Place:
         """Networks and recipe, by path."""
         first = self.entry.runs.iloc[0]
         return {str(path): text(first[path]) for path in first.index if str(path).startswith(IDENTITY) and text(first[path])}
+
+    @property
+    def overridden(self) -> set[str]:
+        """The settings that were changed from the variant as registered, by path."""
+        return {f"param:{path}" for overrides in self.entry.runs["overrides"] for path in settings_of(overrides)}
 
     @property
     def version(self) -> str:
@@ -156,9 +162,14 @@ def _differing(one: Place, two: Place) -> list[str]:
         "results version": (a.results_version, b.results_version),
         "variant version": (one.version, two.version),
     }
+    return [*(name for name, (x, y) in facts.items() if x != y), *(path.removeprefix("param:") for path in _other_settings(one, two))]
+
+
+def _other_settings(one: Place, two: Place) -> list[str]:
+    """Settings with two values. One that a side lacks came with another version: as long as nobody changes it, it changes nothing."""
     mine, other = one.settings, two.settings
-    settings = [path.removeprefix("param:") for path in sorted(mine.keys() & other.keys()) if mine[path] != other[path]]
-    return [*(name for name, (x, y) in facts.items() if x != y), *settings]
+    differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
+    return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])
 
 
 def _row(line: Line) -> tuple[str, ...]:

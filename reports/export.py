@@ -56,7 +56,10 @@ def curves_frame(results: Results) -> pd.DataFrame:
 
 
 def about(results: Results) -> dict[str, Any]:
-    """Where the rows come from: versions, data, budgets, protocols, machines and the date of the newest run. No path, no address."""
+    """Where the rows come from: versions, data, budgets, protocols, machines and the date of the newest run.
+
+    No address, and no path but that in the name of `folder:PATH` data, which is the name that the run table has.
+    """
     runs = results.runs[results.runs["kind"] == "run"]
     facts = [results.read_json(str(run), ENVIRONMENT) or {} for run in runs["run_id"]]
     started = runs["started"].dropna()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import UserError
+from bench.files import write_atomic
 
 
 def check_folder(path: Path, option: str) -> None:
@@ -32,17 +33,7 @@ def write_all(files: Mapping[Path, bytes], what: str) -> None:
     """Write files one after the other, making their folders. One that cannot be written is a UserError."""
     try:
         for path, data in files.items():
-            replace(path, data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, data, settled=False)  # a report that a crash of the machine takes is soon made again
     except OSError as error:
         raise UserError(f"cannot write {what}: {error.strerror or error}") from error
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file beside its place, then move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

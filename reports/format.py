@@ -55,8 +55,3 @@ def p_value(value: float | None) -> str:
 def listed(items: Sequence[str], *, last: str = "and") -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
-
-
-def counted(n: int, noun: str, plural: str = "") -> str:
-    """1 seed, 2 seeds."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -6,10 +6,12 @@ what is not comparable. An entry is a variant under one configuration; its runs 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -156,6 +158,15 @@ def numbers(runs: pd.DataFrame, key: str) -> list[float]:
 def text(value: object) -> str:
     """A tag as text; empty where it is missing."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
+
+
+def settings_of(overrides: object) -> dict[str, Any]:
+    """The settings that a run changed from its variant as registered, by path; none where they cannot be read."""
+    try:
+        settings = json.loads(text(overrides) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def version(value: object) -> str:

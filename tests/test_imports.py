@@ -17,7 +17,20 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["reports", "bench.cards", "bench.errors", "bench.results", "bench.store", "bench.cli"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "reports",
+        "bench.artifacts",
+        "bench.cards",
+        "bench.carried",
+        "bench.errors",
+        "bench.files",
+        "bench.results",
+        "bench.store",
+        "bench.cli",
+    ],
+)
 def test_the_reading_side_loads_no_torch(module):
     assert loaded_after(f"import {module}") & {"torch", "torchvision", "ray"} == set()
 

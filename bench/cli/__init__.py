@@ -16,6 +16,8 @@ from bench.cli.mistakes import is_help, mistake, status_of
 
 __all__ = ["app", "main"]
 
+STOPPED = 130  # exit status after Ctrl-C
+
 
 def main() -> None:
     """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 130 for Ctrl-C."""
@@ -26,13 +28,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(status_of(app(standalone_mode=False, prog_name="ganbench")))
+        status = status_of(app(standalone_mode=False, prog_name="ganbench"))
+        if status == STOPPED:
+            errors.print("ganbench: stopped")
+        sys.exit(status)
     except BrokenPipeError:  # `ganbench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         errors.print("ganbench: stopped")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except Exception as error:
         if is_help(error):
             sys.exit(0)

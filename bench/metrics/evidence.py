@@ -5,7 +5,8 @@
         return float(evidence.images.float().mean())
 
 in a module that an installed catalogue imports (`bench.registry`) is all that a metric of one's own takes: every evaluation then
-gives it, after the ones that were there, and it is tracked, hashed into the protocol and reported like them.
+gives it, after the ones that were there, and it is tracked, hashed into the protocol and reported like them. A run carries the
+cards of such metrics (`bench.carried`), so a report shows them where that catalogue is not installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from bench.cards import Card, measured, register_card
@@ -39,6 +41,7 @@ class Evidence:
         self.extractor = extractor
         self.real = real  # the test split, as the metrics see it
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
+        self.raised: list[str] = []  # metrics whose code failed
         self._values: dict[str, float] = {}
         self._computing: list[str] = []
 
@@ -58,7 +61,10 @@ class Evidence:
         return modes.class_shares(self.seen.predictions, self.real.classes)
 
     def value(self, key: str) -> float:
-        """A registered metric of these images, computed once. One that fails is not-a-number with its reason, and that is logged."""
+        """A registered metric of these images, computed once. One that fails is not-a-number with its reason, and that is logged.
+
+        That there is no memory is no failure of the metric: it is raised.
+        """
         if key not in self._values:
             if key in self._computing:
                 raise RecursionError(f"{' -> '.join([*self._computing, key])}: metrics that wait for each other")
@@ -77,12 +83,22 @@ class Evidence:
     def _computed(self, key: str) -> float:
         try:
             value = float(METRICS[key](self))
+        except MemoryError:
+            raise
         except Exception as error:  # a metric may be anybody's, and the training behind it must not be lost
+            if _no_memory(error):
+                raise MemoryError(f"the metric {key}: {one_line(error)}") from error
             log.exception("the metric %s failed", key)
+            self.raised.append(key)
             return self.unknown(f"{type(error).__name__}: {one_line(error)}")
         if math.isnan(value) and key not in self.reasons:
             return self.unknown(UNSAID.format(value=value))
         return value
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether that is torch saying that there is no memory: on the CPU it has no class of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
 
 
 MetricFunction = Callable[[Evidence], float]

@@ -8,8 +8,9 @@ import pandas as pd
 
 from bench.cards import CARDS
 from bench.results import EVIDENCE
+from bench.words import counted
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
-from reports.format import NOTHING, counted
+from reports.format import NOTHING
 from reports.palette import Palette
 from reports.sections.common import name_cell
 from reports.view import View, text

@@ -10,11 +10,12 @@ import pandas as pd
 
 from bench.cards import CARDS
 from bench.results import ENVIRONMENT
+from bench.words import counted
 from reports.budget import Budget, budget_of
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
-from reports.format import NOTHING, counted
+from reports.format import NOTHING
 from reports.sections.common import name_cell
-from reports.view import Cohort, View, text
+from reports.view import Cohort, View, settings_of, text
 
 TITLE = "Environment and protocol"
 SHORT = 12  # digits of a hash or run id that a table shows
@@ -113,11 +114,7 @@ def command(variant: str, dataset: str, seed: int, overrides: str, budget: Budge
 
     The recorded budget counts: a run that went on from a shorter one has another than it was first given, and defaults change.
     """
-    try:
-        settings = json.loads(overrides or "{}")
-    except ValueError:
-        settings = {}
-    settings = settings if isinstance(settings, dict) else {}
+    settings = settings_of(overrides)
     if budget.unit:
         settings = {path: value for path, value in settings.items() if not path.startswith("budget.")}
         settings[f"budget.{budget.unit}"] = budget.number

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from bench.words import counted
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
-from reports.format import counted, listed, number
+from reports.format import listed, number
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import ALPHA, CLEAR_RATIO, MIN_SEEDS, Comparison, Verdict
 from reports.view import Cohort, Entry, View

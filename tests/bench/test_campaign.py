@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 import small
+import torch
 
-from bench.campaign import Display, Outcome, foresee
+from bench.campaign import Display, Outcome, Outlook, foresee, run_suite
+from bench.cards import CARDS, Card
 from bench.errors import UserError
 from bench.execute import Job
+from bench.metrics.evidence import METRICS
 from bench.results import REFERENCES, load
 from bench.run import RunResult, checkpoint_path
-from bench.suite import plan
+from bench.suite import Entry, plan
 from bench.tracking import Tracker, owner_is_alive
+from bench.train import never
 
 
 class Notes(Display):
@@ -253,3 +257,92 @@ def test_looking_ahead_writes_nothing_and_says_what_is_there(uri: str, tmp_path:
     nowhere = foresee(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
     assert len(nowhere.todo) == 4
     assert not (tmp_path / "no.db").exists()
+
+
+def test_a_stopped_run_with_nothing_to_go_on_from_is_said_to_begin_anew(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    calls = iter(range(10**6))
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
+    choice = {"seeds": 1, "only": "dcgan"}
+
+    def look(**more: object) -> Outlook:
+        planned = plan(small.SUITE, **choice, **more)  # type: ignore[arg-type]
+        return foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
+
+    assert [decision.need for decision in look().decisions] == ["resume"]
+    (other,) = look(settings={"evaluation.samples": 100}).decisions
+    assert (other.need, other.warning) == ("train", "dcgan seed 0 was stopped and was measured by another protocol: it is trained anew")
+    (state,) = (tmp_path / "runs").rglob("state.safetensors")
+    state.unlink()
+    small.execute(uri, tmp_path / "runs", **choice)
+    assert "dcgan seed 0 was stopped and left no checkpoint: it is trained anew" in caplog.text
+
+
+def test_a_metric_that_joins_between_stop_and_resume_throws_no_training_away(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(10**6))
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
+    (run_id,) = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"]
+    mine = Card(key="diversity/mine", title="mine", direction="none", meaning="Always 1.")
+    monkeypatch.setitem(CARDS, mine.key, mine)
+    monkeypatch.setitem(METRICS, mine.key, lambda evidence: 1.0)
+    outcome = small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    assert [result.run_id for result in outcome.results] == [run_id]
+    assert outcome.results[0].values["diversity/mine"] == 1
+    tags = Tracker(uri, "small").client.get_run(run_id).data.tags
+    assert tags["protocol"] == (load(uri, ("small",)).read_json(run_id, "protocol.json") or {})["all"]
+
+
+def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_path: Path) -> None:
+    choice = {"seeds": 1, "only": "dcgan"}
+    base = small.execute(uri, tmp_path / "runs", **choice).results[0]
+    longer = {"extend": True, "settings": {"budget.images": 1280}, **choice}
+    died = small.execute(uri, tmp_path / "runs", **longer).results[0]
+    tracker = Tracker(uri, "small")
+    fingerprint = tracker.client.get_run(died.run_id).data.tags["fingerprint"]
+    tracker.client.set_tag(died.run_id, "status", "running")
+    tracker.client.set_tag(died.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
+    checkpoint_path(tmp_path / "runs" / "small", fingerprint).unlink()
+    again = small.execute(uri, tmp_path / "runs", **longer)
+    assert [decision.need for decision in again.decisions] == ["extend"]
+    assert tracker.client.get_run(again.results[0].run_id).data.tags["extends"] == base.run_id
+    assert tracker.client.get_run(died.run_id).data.tags["status"] == "interrupted"
+
+
+def test_a_seed_that_diverged_is_trained_anew_and_counts_at_the_longer_budget(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wild = replace(
+        small.SUITE,
+        settings={**small.SUITE.settings, "recipe.lr_g": 1e30},
+        entries=(Entry(variant="label-smoothed"), Entry(variant="dcgan", settings={"recipe.lr_g": 1e-3})),
+    )
+    first = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1)
+    assert sorted(result.status for result in first.results) == ["diverged", "finished"]
+    longer = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1, extend=True, settings={"budget.images": 960})
+    assert {decision.config.variant: decision.need for decision in longer.decisions} == {"label-smoothed": "train", "dcgan": "extend"}
+    assert sorted(result.status for result in longer.results) == ["diverged", "finished"]
+    assert "label-smoothed seed 0 diverged at a smaller budget" in caplog.text
+
+
+def test_a_best_mark_that_was_not_kept_is_said(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    choice = {"seeds": 1, "only": "dcgan"}
+    small.execute(uri, tmp_path / "runs", **choice)
+    assert small.execute(uri, tmp_path / "runs", settings={"evaluation.best": True}, **choice).skipped == 1
+    assert "dcgan seed 0 was finished without keeping its best mark, so it has none" in caplog.text
+    with pytest.raises(UserError, match="dcgan seed 0 did not keep its best mark; train it anew"):
+        small.execute(uri, tmp_path / "runs", extend=True, settings={"evaluation.best": True, "budget.images": 960}, **choice)
+
+
+def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.estimate.PROBE_SECONDS", 0.02)
+    small.execute(uri, tmp_path / "runs", seeds=1)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    other = replace(small.SUITE, name="probed")
+    outlook = foresee(other, plan(other, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
+    assert outlook.estimate.seconds
+    assert torch.equal(torch.rand(1), expected)
+    run_suite(other, outlook, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    assert small.final_values(uri, "probed") == small.final_values(uri)

@@ -25,7 +25,7 @@ from bench.record import RunProgress
 from bench.run import run
 from bench.tracking import RunLog, Tracker
 
-TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "protocol": "p"}
+TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
 
 class Flaky:
@@ -271,7 +271,7 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     outbox = tmp_path / "runs" / "small" / "abc" / "outbox"
     log, flaky = started(uri, tmp_path / "runs")
     log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run("abc", protocol="p", outbox=outbox)
+    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox)
     assert again is not None
     again.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
     again.finish("interrupted")
@@ -282,10 +282,10 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     (file,) = outbox.rglob("*.json")
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    assert Tracker(uri, "small").resume_run("abc", protocol="p", outbox=outbox) is None
+    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox) is None
     assert f"{file} is damaged" in caplog.text
     file.write_bytes(content)
-    last = Tracker(uri, "small").resume_run("abc", protocol="p", outbox=outbox)
+    last = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox)
     assert last is not None
     assert store.connect(uri).get_run(last.run_id).data.tags["late"] == "yes"
     last.finish("finished")

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bench.campaign import Outlook
 from bench.display import BarDisplay, LineDisplay, Workload, display_for
 from bench.estimate import Estimate, Pace
 from bench.execute import Job
@@ -21,8 +20,8 @@ PROGRESS = RunProgress(
     images=500, share=0.5, budget="1,000 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0, "p_real": 0.5},
     measured={"quality/fid_classifier": 33.333}, flags=("D too strong",),
 )  # fmt: skip
-OUTLOOK = Outlook(
-    decisions=(), workers=2, estimate=Estimate(seconds={"abc": 90.0}, paces={"dcgan": Pace(images_per_second=1000.0, samples_per_second=1.0)})
+EXPECTED = Estimate(
+    seconds={"abc": 90.0}, paces={"dcgan": Pace(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
 )  # fmt: skip
 RESULT = RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="finished", values={"quality/fid_classifier": 30.0})
 
@@ -33,7 +32,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
     out = io.StringIO()
     display = display_for(Console(file=out, force_terminal=terminal, width=160))
     assert isinstance(display, BarDisplay if terminal else LineDisplay)
-    display.start([JOB], OUTLOOK)
+    display.start([JOB], workers=2, expected=EXPECTED)
     display.update(JOB, PROGRESS)
     display.end(JOB, RESULT)
     display.stop()
@@ -48,7 +47,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
 def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
     display = LineDisplay(Console(file=out, width=160))
-    display.start([JOB], OUTLOOK)
+    display.start([JOB], workers=2, expected=EXPECTED)
     display.end(JOB, RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="failed", reason="[red]odd[/red] reason"))
     assert "dcgan seed 0: failed, [red]odd[/red] reason" in out.getvalue()
 
@@ -58,7 +57,7 @@ def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(
     monkeypatch.setattr("bench.display.time.monotonic", lambda: now[0])
     jobs = [replace(JOB, key=key) for key in ("long", "short")]
     estimate = Estimate(seconds={"long": 900.0, "short": 100.0})
-    work = Workload(jobs, replace(OUTLOOK, estimate=estimate))
+    work = Workload(jobs, 2, estimate)
     assert work.seconds_left == pytest.approx(500)  # two at a time
     now[0] += 200.0
     work.reached(jobs[0], 0.5)
@@ -70,7 +69,7 @@ def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(
 
 
 def test_without_an_estimate_the_time_left_comes_from_what_was_done() -> None:
-    work = Workload([JOB], replace(OUTLOOK, estimate=Estimate()))
+    work = Workload([JOB], 2, Estimate())
     assert math.isnan(work.seconds_left)
     work.reached(JOB, 0.5)
     assert work.seconds_left >= 0

@@ -18,7 +18,8 @@ from bench.cards import CURVE, measured
 from bench.config import DATASETS
 from bench.data.catalog import available
 from bench.errors import UserError
-from bench.evaluate import Evaluator, Measurement, reference_images, sample
+from bench.evaluate import Evaluator, Measurement, check_samples, reference_images, sample
+from bench.measure import wanted_of
 from bench.metrics.extractors import Extractor
 from bench.spec import Latent, Networks
 
@@ -267,8 +268,19 @@ def test_reference_images_are_training_images_and_always_the_same() -> None:
     train = {image.numpy().tobytes() for image in dataset.split("train").data}
     assert all(image.numpy().tobytes() in train for image in images)
     assert not torch.equal(images, dataset.split("train").data[:500])
-    with pytest.raises(UserError, match="1297 training images, fewer than the 1298"):
+    with pytest.raises(UserError, match="1,298 is more than the 1,297 training images of digits"):
         reference_images(dataset, 1298)
+
+
+def test_more_samples_than_the_row_real_has_images_are_refused() -> None:
+    check_samples(evaluator(1297))
+    with pytest.raises(UserError) as error:
+        check_samples(evaluator(1298))
+    sentence = "evaluation.samples: 1,298 is more than the 1,297 training images of digits, which the row `real` takes as many from"
+    assert str(error.value) == sentence
+    with pytest.raises(UserError) as other:
+        wanted_of(DATASETS.get("digits")).check_count(1298)
+    assert str(other.value) == sentence.replace("evaluation.samples", "images")
 
 
 @pytest.mark.slow

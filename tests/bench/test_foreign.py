@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -63,6 +64,25 @@ Broken = made_by(lambda z: torch.full((len(z), 1, 8, 8), float("nan")))
 Half = made_by(lambda z: torch.zeros(len(z), 1, 8, 8, dtype=torch.bfloat16))
 Odd = made_by(lambda z: z, width="wide")
 Huge = made_by(lambda z: z, width=10**15)
+Endless = made_by(lambda z: z, width=10**30)
+Leaves = made_by(lambda z: sys.exit(0))
+Stops = made_by(lambda z: next(iter([])))
+Sparse = made_by(lambda z: torch.zeros(len(z), 1, 8, 8).to_sparse())
+Meta = made_by(lambda z: torch.zeros(len(z), 1, 8, 8, device="meta"))
+
+class Speechless(BaseException):
+    def __str__(self):
+        raise RuntimeError
+
+def speechless(z):
+    raise Speechless
+
+Mute = made_by(speechless)
+
+class Shy(nn.Module):
+    @property
+    def z_dim(self):
+        raise KeyError("z_dim")
 """
 
 
@@ -91,6 +111,23 @@ def test_latents_are_drawn_at_once_from_the_evaluation_stream(capsys: pytest.Cap
     out, err = capsys.readouterr()
     assert not out
     assert "what a module prints" in err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["Linear", "Raises"])
+def test_the_module_path_is_afterwards_what_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = ["", *sys.path, ""]  # as in a shell, where the working directory comes first
+    monkeypatch.setattr(sys, "path", path := list(kept))
+    with contextlib.suppress(UserError):
+        sampled(name)
+    assert sys.path is path
+    assert path == kept
+    Path("zoo_of_others.py").write_text(f"import sys\nsys.path = ['/', *sys.path]\n{CODE}")
+    monkeypatch.delitem(sys.modules, "zoo_of_others")
+    with contextlib.suppress(UserError):
+        sampled(name)
+    assert sys.path is path
+    assert path == kept
 
 
 @pytest.mark.usefixtures("here")
@@ -126,8 +163,15 @@ def test_a_first_convolution_gets_latents_of_one_pixel_and_halves_are_fine() -> 
         ("fails", "cannot be loaded: ValueError: one two"),
         ("leaves", "cannot be loaded: SystemExit: 4"),
         ("nobody", "has no attribute 'nobody'"),
-        ("Raises", "cannot be sampled with latents [20, 3]: division by zero"),
-        ("Nothing", "gives no tensor of images, but 'NoneType'"),
+        ("Raises", "cannot be sampled with latents [20, 3]: ZeroDivisionError: division by zero"),
+        ("Leaves", "cannot be sampled with latents [20, 3]: SystemExit: 0"),
+        ("Stops", "cannot be sampled with latents [20, 3]: StopIteration"),
+        ("Mute", "cannot be sampled with latents [20, 3]: Speechless: Speechless"),
+        ("Shy", "the width of the latents of 'zoo_of_others:Shy' cannot be read: KeyError: 'z_dim'"),
+        ("Nothing", "gives no dense tensor of images, but 'NoneType'"),
+        ("Sparse", "gives no dense tensor of images, but 'Tensor'"),
+        ("Meta", "gives no dense tensor of images, but 'Tensor'"),
+        ("Endless", "do not fit into memory"),
         ("Small", "gives images of the shape [20, 1, 4, 4], not [20, 1, 8, 8] as 'digits' has them"),
         ("Whole", "gives int64, not floats"),
         ("Symmetric", "and [0, 1] is expected: name the values of black and white, e.g. --range -1 1"),

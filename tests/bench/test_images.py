@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureF
         (np.zeros((2,) * 30, np.uint8)[..., :0], "not [2, 2, 2"),
         (np.zeros((9, 1, 8, 8), np.uint8), "9 images are too few to measure: at least 10"),
         (np.zeros((0, 1, 8, 8), np.uint8), "0 images are too few"),
-        (np.zeros((101, 1, 8, 8), np.uint8), "101 images are more than the 100 training images of digits"),
+        (np.zeros((101, 1, 8, 8), np.uint8), "images: 101 is more than the 100 training images of digits, which the row `real`"),
     ],
 )
 def test_wrong_arrays(tmp_path: Path, array: np.ndarray[Any, Any], message: str) -> None:
@@ -207,7 +208,7 @@ def test_wrong_pictures_are_named(tmp_path: Path) -> None:
     assert "005.png is 9x8, and digits has 8x8" in refusal()
     for mode in ("RGBA", "LA", "I;16"):
         Image.new(mode, (8, 8)).save(odd)
-        assert "005.png is " in refusal()
+        assert "005.png " in refusal()
         assert "give 8-bit grey or RGB without transparency" in refusal()
     Image.new("L", (8, 8)).save(odd, transparency=3)
     assert "with transparency" in refusal()
@@ -218,9 +219,28 @@ def test_wrong_pictures_are_named(tmp_path: Path) -> None:
     for end in range(0, len(whole) - 4, 3):  # the last four are the hash of nothing
         odd.write_bytes(whole[:end])
         assert "005.png" in refusal()
+    deep = whole[:24] + bytes([16, 2]) + whole[26:]  # 16 bits, RGB
+    odd.write_bytes(deep)
+    assert "005.png has 16 bits a channel" in refusal()
+    frames = [Image.new("L", (8, 8), level) for level in (0, 255)]
+    frames[0].save(odd, save_all=True, append_images=frames[1:])
+    assert "005.png is an animation" in refusal()
     odd.unlink()
     odd.mkdir()
-    assert "005.png cannot be read" in refusal()
+    assert "005.png is no plain file" in refusal()
+    odd.rmdir()
+    os.mkfifo(odd)
+    assert "005.png is no plain file" in refusal()
+
+
+def test_what_is_no_png_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pictures(tmp_path, some(12))
+    (tmp_path / "._000.png").write_bytes(b"not a picture")
+    assert len(read_folder(tmp_path, GREY)) == 12
+    assert not caplog.text
+    (tmp_path / "notes.txt").write_text("hello")
+    assert len(read_folder(tmp_path, GREY)) == 12
+    assert "1 of 13 things in the folder" in caplog.text
 
 
 SMALL = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 9)) | st.sampled_from(

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from bench.memory import keep_freed_memory, peak_memory_mb
+from bench.memory import forget_peak_memory, keep_freed_memory, peak_memory_mb
 
 
 def test_freed_memory_is_kept_on_linux() -> None:
@@ -18,3 +18,14 @@ def test_peak_memory_grows_with_what_is_touched() -> None:
     block = torch.ones(int(before + 300) * 2**20 // 4)  # more than there was, and touched
     assert peak_memory_mb(torch.device("cpu")) >= before + 200
     del block
+
+
+def test_a_peak_can_be_forgotten() -> None:
+    cpu = torch.device("cpu")
+    before = peak_memory_mb(cpu)
+    block = torch.ones(int(before + 300) * 2**20 // 4)
+    del block
+    high = peak_memory_mb(cpu)
+    forget_peak_memory(cpu)
+    if sys.platform.startswith("linux"):
+        assert peak_memory_mb(cpu) < high - 100

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from bench import references
+from bench import cards, references
+from bench.cards import Card
 from bench.config import DATASETS, VARIANTS
 from bench.evaluate import Evaluator, Measurement, reference_images
+from bench.metrics.evidence import METRICS, Evidence, metric
 from bench.references import KINDS, MADE_BY, made_by, measure_reference, reference_is_there, reference_row
 from bench.results import REFERENCES
 from bench.run import limited_threads
 from bench.tracking import Tracker
+
+BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.")
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +29,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "references"
+
+
+@pytest.fixture
+def tables() -> Iterator[None]:
+    """Room for metrics of a test's own, gone after it."""
+    kept = dict(cards.CARDS), dict(METRICS)
+    yield
+    for table, before in zip((cards.CARDS, METRICS), kept, strict=True):
+        table.clear()
+        table.update(before)
 
 
 def digits(n: int = 50) -> Evaluator:
@@ -84,6 +100,54 @@ def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monke
         patch.setattr(references, "RESULTS_VERSION", references.RESULTS_VERSION + 1)
         assert not any(reference_is_there(uri, kind, digits()) for kind in KINDS)
     assert all(reference_is_there(uri, kind, digits()) for kind in KINDS)
+
+
+def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = False
+
+    def brightness(evidence: Evidence) -> float:
+        return float(evidence.images.float().mean()) if works else 1 / 0
+
+    metric(BRIGHTNESS)(brightness)
+    assert math.isnan(measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key])
+    assert not rows(cache)
+    assert not reference_is_there(uri, "real", digits())
+    works = True
+    assert measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key] > 0
+    assert len(rows(cache)) == 1
+    assert reference_is_there(uri, "real", digits())
+
+
+def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = made_by("real")
+    values = [measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))]
+    assert values == [1.0, 1.0, 2.0, 1.0]
+    assert len(rows(cache)) == 2
+    assert made_by("real") != ours
+    METRICS.pop(BRIGHTNESS.key)
+    assert made_by("real") == ours
+
+
+def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
+    """A metric in a file, edited again and again."""
+    for number, answer in enumerate(answers):
+        METRICS.pop(BRIGHTNESS.key, None)
+        path = folder / f"my_metric_{number}.py"
+        path.write_text(f"def brightness(evidence):\n    return {answer}\n")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+        metric(BRIGHTNESS)(module.brightness)
+        yield
+
+
+def test_a_metric_without_source_is_measured_each_time(tables: None, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric(BRIGHTNESS)(eval("lambda evidence: 3.0"))  # as if typed into a shell
+    calls = counted(monkeypatch)
+    for _ in range(2):
+        assert reference_row("real", digits()).measurement.values[BRIGHTNESS.key] == 3.0
+    assert (calls, rows(cache)) == ([50, 50], [])
 
 
 def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,12 +15,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bench import results
+from bench import checkpoint, results
 from bench.cards import BEST, HEADLINE, measured
-from bench.config import load_config
+from bench.config import RunConfig, load_config
 from bench.errors import UserError
 from bench.record import RunProgress
-from bench.run import run
+from bench.run import RunResult, run
 from bench.spec import Networks
 
 
@@ -191,24 +192,58 @@ def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Pat
     assert not all(torch.equal(best[name], last[name]) for name in best)
 
 
-def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path) -> None:
-    config = small.config("mlp-dropout")
-    base = run(config, small.place(uri, tmp_path))
-    longer = small.config("mlp-dropout", **{"budget.images": 1500})
+def extension(uri: str, folder: Path, base: RunResult, config: RunConfig) -> RunResult:
+    """A run that goes on from the end of another."""
     fingerprint = loaded(uri).runs.set_index("run_id").loc[base.run_id, "fingerprint"]
-    place = replace(small.place(uri, tmp_path), extends=base.run_id, extends_fingerprint=fingerprint)
-    extended = run(longer, place)
+    return run(config, replace(small.place(uri, folder), extends=base.run_id, extends_fingerprint=fingerprint))
+
+
+def timeless(result: RunResult) -> dict[str, float]:
+    """What does not depend on time."""
+    return {key: value for key, value in result.values.items() if not key.startswith("perf/")}
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings"),
+    [
+        ("mlp-dropout", {}),
+        ("wgan-gp", {"recipe.ema_half_life_images": 500}),
+        ("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}),
+    ],
+)
+def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
+    config = small.config(variant, **settings)
+    base = run(config, small.place(uri, tmp_path))
+    (saved,) = tmp_path.glob("*/state.safetensors")
+    marks_seconds = checkpoint.load(saved)["evaluate_seconds"]
+    longer = small.config(variant, **{**settings, "budget.images": 3000})
+    extended = extension(uri, tmp_path, base, longer)
     straight = run(longer, small.place(uri, tmp_path / "straight", "straight"))
-    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (extended, straight)]
-    assert timeless[0] == timeless[1]
+    assert timeless(extended) == timeless(straight)
+    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks go on
     rows = loaded(uri).runs.set_index("run_id")
     assert rows.loc[extended.run_id, "extends"] == base.run_id
     assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]
-    curves = loaded(uri).curves
+    curves, end = loaded(uri).curves, config.budget.images
     mine, theirs = (curves[(curves["run_id"] == run_id) & (curves["key"] == "train/loss_d")] for run_id in (extended.run_id, base.run_id))
     assert mine["images"].min() == theirs["images"].min()  # the whole curve
     assert mine["images"].is_unique
-    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= 640)]["key"]) & set(measured()) == {HEADLINE}
+    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {HEADLINE}
+
+
+@pytest.mark.parametrize("samples", [0, 200])
+def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, tmp_path: Path, samples: int) -> None:
+    settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
+    base = run(small.config(**settings), small.place(uri, tmp_path))
+    found = (loaded(uri).read_json(base.run_id, results.EVIDENCE) or {})["best"]
+    longer = small.config(**settings, **{"budget.images": 1500, "evaluation.samples": samples})
+    extended = extension(uri, tmp_path, base, longer)
+    curve = loaded(uri).curves.query("run_id == @extended.run_id and key == @HEADLINE")
+    assert (curve["images"].min() <= 640) == (samples == 0)
+    best = (loaded(uri).read_json(extended.run_id, results.EVIDENCE) or {})["best"]
+    assert best["images"] <= 1536  # the first round at or past the budget
+    assert (best["chosen_by"] <= found["chosen_by"]) or samples
+    assert best["chosen_by"] == curve["value"].min()
 
 
 def test_data_without_an_extractor_gives_curves_and_grids_only(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,11 +14,11 @@ import torch
 
 from bench import results
 from bench.cards import BEST, HEADLINE, measured
-from bench.config import Evaluation, load_config
+from bench.config import Evaluation, RunConfig, load_config
 from bench.evaluate import Evaluator
 from bench.results import Results, load
 from bench.score import score
-from bench.tracking import Tracker
+from bench.tracking import RunLog, Tracker
 
 COLLAPSE = "modes/collapse"
 
@@ -39,6 +41,18 @@ def values_of(found: Results, run_id: str) -> dict[str, float]:
     return {key: float(row[key]) for key in measured() if key in row and not math.isnan(row[key])}
 
 
+def config_in(found: Results, run_id: str) -> RunConfig:
+    return load_config((found.artifact(run_id, results.CONFIG) or Path()).read_text())
+
+
+def best_in(found: Results, run_id: str) -> dict[str, Any]:
+    return dict((found.read_json(run_id, results.EVIDENCE) or {})["best"])
+
+
+def histories(found: Results, run_id: str) -> list[str]:
+    return found.names(run_id, "history")
+
+
 def headline_curve(found: Results, run_id: str) -> pd.DataFrame:
     curve = found.curves.query(f"run_id == '{run_id}' and key == '{HEADLINE}'")
     return curve[["images", "value"]].reset_index(drop=True)
@@ -46,12 +60,13 @@ def headline_curve(found: Results, run_id: str) -> pd.DataFrame:
 
 def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
     before = load(uri, ("small",))
+    artifacts = (results.PROTOCOL, results.EVIDENCE, results.CONFIG)
+    old = [before.read_json(run_id, artifact) for artifact in artifacts]
     after = again(run_id, uri)
     assert values_of(after, run_id) == values_of(before, run_id)
     assert headline_curve(after, run_id).equals(headline_curve(before, run_id))
     assert len(headline_curve(after, run_id)) == 2
-    for artifact in (results.PROTOCOL, results.EVIDENCE, results.CONFIG):
-        assert after.read_json(run_id, artifact) == before.read_json(run_id, artifact)
+    assert [after.read_json(run_id, artifact) for artifact in artifacts] == old
 
 
 def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str, uri: str) -> None:
@@ -66,6 +81,7 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
     curve.loc[len(curve)] = [640, 1.0, f"best/{HEADLINE}", 12.5]
     curve.to_parquet(path, index=False)
     before = load(uri, ("small",))
+    old, old_config = before.read_json(run_id, results.EVIDENCE) or {}, config_in(before, run_id)
     after = again(run_id, uri, samples=100)
     assert values_of(after, run_id)[HEADLINE] != values_of(before, run_id)[HEADLINE]
     assert len(headline_curve(before, run_id)) == 2
@@ -76,11 +92,71 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
     rest = [found.curves.query(f"run_id == '{run_id}' and key not in @keys", local_dict={"keys": measured()}) for found in (before, after)]
     assert rest[0].reset_index(drop=True).equals(rest[1].reset_index(drop=True))
     assert (rest[1]["key"] == f"best/{HEADLINE}").sum() == 1
-    evidence, old = (found.read_json(run_id, results.EVIDENCE) or {} for found in (after, before))
+    evidence = after.read_json(run_id, results.EVIDENCE) or {}
     assert (evidence["n"], evidence["health"]) == (100, old["health"])
-    config = load_config((after.artifact(run_id, results.CONFIG) or Path()).read_text())
-    assert config.evaluation.samples == 100
+    assert config_in(after, run_id).evaluation == old_config.evaluation.model_copy(update={"samples": 100})
     assert after.runs.set_index("run_id").loc[run_id, "protocol"] == (after.read_json(run_id, results.PROTOCOL) or {})["all"]
+
+
+def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) -> None:
+    before = load(uri, ("small",))
+    protocol = before.read_json(run_id, results.PROTOCOL)
+    (middle, end) = headline_curve(before, run_id)["value"]
+    other = again(run_id, uri, samples=100)
+    assert headline_curve(other, run_id)["value"].tolist() != [end]
+    assert len(headline_curve(other, run_id)) == 1
+    (path,) = histories(other, run_id)
+    kept = pd.read_parquet(other.artifact(run_id, path) or Path())
+    assert kept[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
+    third = again(run_id, uri, samples=60)
+    assert histories(third, run_id) == [path]  # the second protocol had no such points
+    back = again(run_id, uri)
+    assert headline_curve(back, run_id).equals(headline_curve(before, run_id))
+    assert back.curves.query(f"run_id == '{run_id}'")["images"].is_monotonic_increasing
+    assert back.read_json(run_id, results.PROTOCOL) == protocol
+    assert len(headline_curve(again(run_id, uri, samples=100), run_id)) == 1
+    assert headline_curve(again(run_id, uri), run_id).equals(headline_curve(before, run_id))
+
+
+def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = headline_curve(load(uri, ("small",)), run_id)
+    put = RunLog._put
+    for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
+        for samples, points in ((100, 1), (0, 2)):
+            left = iter(range(write, 0, -1))
+
+            def dies(self: RunLog, *what: Any, left: Iterator[int] = left) -> None:
+                if next(left) == 1:
+                    raise KeyboardInterrupt
+                put(self, *what)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(RunLog, "_put", dies)
+                with pytest.raises(KeyboardInterrupt):
+                    score(run_id, uri, Evaluation(samples=samples).model_dump())
+            assert len(headline_curve(again(run_id, uri, samples=samples), run_id)) == points
+        assert headline_curve(load(uri, ("small",)), run_id).equals(before)
+
+
+def test_damaged_history_is_said_and_costs_only_itself(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    other = again(run_id, uri, samples=100)
+    (name,) = histories(other, run_id)
+    path = other.artifact(run_id, name) or Path()
+    whole = path.read_bytes()
+    path.write_bytes(b"no parquet")
+    assert len(headline_curve(again(run_id, uri), run_id)) == 1
+    assert "is damaged, so its curve stays without those points" in caplog.text
+    path.write_bytes(whole)
+    assert len(headline_curve(again(run_id, uri), run_id)) == 2
+
+
+def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Evaluator, "full", full)
+    result = score(run_id, uri, Evaluation(samples=100).model_dump())
+    assert (result.status, result.reason) == ("failed", "it cannot be measured again (MemoryError)")
 
 
 def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +172,7 @@ def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri:
 @pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
 def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifact: str) -> None:
     before = load(uri, ("small",))
+    protocol = before.read_json(run_id, results.PROTOCOL)
     path = before.artifact(run_id, artifact)
     assert path is not None
     path.unlink()
@@ -104,7 +181,7 @@ def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifac
     assert f"has no {artifact}" in result.reason
     after = load(uri, ("small",))
     assert values_of(after, run_id) == values_of(before, run_id)
-    assert after.read_json(run_id, results.PROTOCOL) == before.read_json(run_id, results.PROTOCOL)
+    assert after.read_json(run_id, results.PROTOCOL) == protocol
 
 
 def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +199,24 @@ def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path:
     before = load(uri, ("small",))
     run_id = str(before.runs.query("kind == 'run'")["run_id"].item())
     best = f"{BEST}{HEADLINE}"
-    same, other = again(run_id, uri), again(run_id, uri, samples=100)
+    was, chosen = config_in(before, run_id).evaluation, best_in(before, run_id)
+    same = again(run_id, uri)
+    assert config_in(same, run_id).evaluation == was == Evaluation(best=True, marks=3)
+    assert best_in(same, run_id) == chosen
+    other = again(run_id, uri, samples=100)
+    assert config_in(other, run_id).evaluation == Evaluation(best=True, marks=3, samples=100)
+    assert {**best_in(other, run_id), "reasons": {}} == {**chosen, "reasons": {}}
+    assert histories(other, run_id)
     values = [found.runs.set_index("run_id").loc[run_id, best] for found in (before, same, other)]
     assert values[0] == values[1] != values[2]
     assert len(other.curves.query("key == @best")) == 1
+
+
+def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings={"evaluation.best": True})
+    found = load(uri, ("small",))
+    run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
+    monkeypatch.setattr("bench.metrics.modes.class_kl", lambda generated, real: 1 / 0)
+    chosen = best_in(again(run_id, uri), run_id)
+    assert "ZeroDivisionError" in chosen["reasons"]["modes/class_kl"]
+    assert "images" in chosen

@@ -12,7 +12,7 @@ from bench import results
 from bench.errors import UserError
 from bench.tracking import BATCH, RunLog, Tracker
 
-TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "protocol": "p"}
+TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
 
 def started(uri: str, **tags: str) -> RunLog:
@@ -65,14 +65,14 @@ def test_every_status_closes_the_run(uri: str, status: str) -> None:
 
 def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
     tracker = Tracker(uri, "small")
-    assert tracker.resume_run("abc", protocol="p") is None
+    assert tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None
     log = started(uri)
     log.finish("finished")
-    assert tracker.resume_run("abc", protocol="p") is None
+    assert tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None
     log = started(uri)
     log.finish("interrupted")
-    assert tracker.resume_run("abc", protocol="another") is None
-    again = tracker.resume_run("abc", protocol="p")
+    assert tracker.resume_run("abc", {"curve_protocol": "another", "protocol": "another"}) is None
+    again = tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"})
     assert again is not None
     assert again.run_id == log.run_id
     assert tracker.find("abc")[0].data.tags["status"] == "running"
@@ -83,7 +83,7 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> Non
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
     state = log.state_dict()
     log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run("abc", protocol="p")
+    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"})
     assert again is not None
     again.load_state_dict(state)
     again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)

@@ -113,6 +113,16 @@ def test_a_budget_in_seconds_ends_at_the_first_round_past_it_on_the_training_clo
     assert all(item.scalars["grad_norm_g"] > 0 for item in items)
 
 
+def test_the_end_on_the_clock_is_a_mark_even_when_a_pause_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count()
+    monkeypatch.setattr("bench.train.time.perf_counter", lambda: float(next(now)))
+    trainer = tiny.trainer("conditional", budget_images=None, budget_seconds=20.0)
+    last = list(train(trainer, [], pause=lambda: True))[-1]
+    assert last.mark
+    assert last.scalars["loss_g"] != 0
+    assert last.share >= 1
+
+
 def test_a_budget_is_in_one_unit() -> None:
     for budgets in ({"budget_images": 1, "budget_seconds": 1.0}, {"budget_images": None}):
         with pytest.raises(ValueError, match="in images or in seconds"):

@@ -96,6 +96,19 @@ def test_what_differs_is_named(baseline: Results, columns: dict[str, str], why: 
     assert (line.name, line.verdict, line.why) == ("a", "not comparable", why)
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -> None:
+    def verdict(overrides: str) -> tuple[str, str]:
+        more = results(changed(BASE, "a", **{"param:recipe.smooth": "0.5", "overrides": overrides}))
+        less = results(made(BASE))
+        line = check(*((less, more) if here else (more, less)))[0]
+        return line.verdict, line.why
+
+    assert verdict('{"recipe.smooth": 0.5}') == ("not comparable", "recipe.smooth")
+    assert verdict('{"recipe.width": 16}') == ("agrees", "")  # a default that another version of ganbench has
+    assert verdict("") == verdict("{broken") == ("agrees", "")
+
+
 def test_another_protocol_is_not_comparable(baseline: Results) -> None:
     runs = [replace(run, protocol="p1") if run.variant == "a" else run for run in made(BASE)]
     assert check(baseline, results(runs))[0].why == "protocol of classifier-FID"

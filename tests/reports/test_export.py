@@ -114,6 +114,16 @@ def test_about_says_where_the_rows_come_from(tmp_path: Path) -> None:
     assert found.uri not in json.dumps(said)
 
 
+def test_data_of_a_folder_has_the_same_name_in_every_file(tmp_path: Path) -> None:
+    name = "folder:/home/me/shapes"
+    found = results(made({"a": (1.0,)}, dataset=name, **{"param:dataset": name}))
+    write_csv(found, tmp_path)
+    said = json.loads((tmp_path / ABOUT).read_text())
+    (row,) = table(tmp_path, RUNS)
+    assert said["datasets"] == list(said["protocols"]) == [row["dataset"]] == [row["param:dataset"]] == [name]
+    assert "absolute path" in DOCS.read_text(encoding="utf-8")
+
+
 def test_no_runs_at_all_still_gives_tables(tmp_path: Path) -> None:
     write_csv(results([]), tmp_path)
     assert table(tmp_path, RUNS) == []

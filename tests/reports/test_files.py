@@ -42,6 +42,17 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         files.check_folder(tmp_path / "a", "--out")
 
 
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_who_may_read_a_report_is_for_the_umask_to_say(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        files.write_all({tmp_path / "deep" / "t.tex": b"x"}, "the table")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "deep" / "t.tex").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (tmp_path / "deep" / "t.tex").read_bytes() == b"x"
+
+
 def test_a_failed_write_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")

@@ -39,7 +39,6 @@ def test_the_rest() -> None:
     assert fmt.interval(None) == ""
     assert [fmt.p_value(p) for p in (None, 0.0004, 0.0312, 1.0)] == ["–", "< .001", ".031", "1.000"]
     assert [fmt.listed(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
-    assert (fmt.counted(1, "run"), fmt.counted(2, "run"), fmt.counted(2, "entry", "entries")) == ("1 run", "2 runs", "2 entries")
 
 
 def test_control_characters_lose_their_effect() -> None:

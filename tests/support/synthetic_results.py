@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bench.artifacts import Artifacts
 from bench.results import (
     CURVE_COLUMNS,
     ENVIRONMENT,
@@ -22,7 +23,6 @@ from bench.results import (
     INTERPOLATION,
     PROTOCOL_COLUMNS,
     RUN_COLUMNS,
-    Artifacts,
     Results,
 )
 

@@ -28,7 +28,11 @@ def test_the_root_is_the_users_cache_unless_the_environment_says_else(tmp_path: 
 def test_a_write_replaces_the_whole_file_and_can_be_read_by_others(tmp_path: Path):
     path = tmp_path / "file"
     path.write_bytes(b"a longer content than the new one")
-    cache.write_atomic(path, b"new")
+    umask = os.umask(0o022)
+    try:
+        cache.write_atomic(path, b"new")
+    finally:
+        os.umask(umask)
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]

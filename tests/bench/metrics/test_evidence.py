@@ -16,7 +16,7 @@ from bench.cards import Card, measured, register_card
 from bench.config import DATASETS
 from bench.errors import UserError
 from bench.evaluate import Evaluator, reference_images
-from bench.metrics.evidence import METRICS, Evidence, metric, metric_keys
+from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.table import DUPLICATES, PRECISION
 from bench.results import PROTOCOL, load
@@ -89,7 +89,7 @@ def test_a_metric_of_ones_own_is_tracked_and_read_back(tables: None, uri: str, t
     assert found.runs["quality/brightness"].between(0, 255).all()  # the reference rows too
     assert "quality/brightness" in (found.read_json(run_id, PROTOCOL) or {})["metrics"]
     del cards.CARDS["quality/brightness"]
-    assert "quality/brightness" not in load(uri, ("small",)).runs  # without its card nobody knows what it means
+    assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # the runs carry its card
 
 
 def test_no_number_has_its_reason(tables: None) -> None:
@@ -108,6 +108,37 @@ def test_a_metric_that_fails_costs_only_itself(tables: None, caplog: pytest.LogC
     assert {key: measurement.values[key] for key in expected} == expected
     assert measurement.reasons == {"quality/brightness": "ZeroDivisionError: division by zero"}
     assert "the metric quality/brightness failed" in caplog.text
+
+
+def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
+    metric(BRIGHTNESS)(lambda evidence: 1 / 0)
+    noise = torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    measurement = digits().full(noise)
+    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse"}
+    assert measurement.raised == ("quality/brightness",)
+    assert digits().curve(noise).raised == ()
+
+
+def _too_much(evidence: Evidence) -> float:
+    return float(torch.empty(2**58).sum())
+
+
+def _out_of_memory(evidence: Evidence) -> float:
+    raise MemoryError
+
+
+def _stopped(evidence: Evidence) -> float:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("function", "error"), [(_too_much, MemoryError), (_out_of_memory, MemoryError), (_stopped, KeyboardInterrupt)])
+def test_no_memory_and_ctrl_c_are_no_failures_of_a_metric(
+    tables: None, function: MetricFunction, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    metric(BRIGHTNESS)(function)
+    with pytest.raises(error):
+        digits().full(images())
+    assert "failed" not in caplog.text
 
 
 def test_a_reason_belongs_to_the_metric_that_gave_it(tables: None) -> None:
