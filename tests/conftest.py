@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,33 @@ def uri(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.copy(migrated_store, path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command `ganbench` in this process: (exit status, standard output, standard error)."""
+    from bench.cli import main
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ganbench", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def tables() -> Iterator[None]:
+    """Room for metrics of a test's own: the tables of metrics are afterwards as they were."""
+    from bench.cards import CARDS
+    from bench.metrics.evidence import METRICS
+
+    kept = dict(CARDS), dict(METRICS)
+    yield
+    for table, before in zip((CARDS, METRICS), kept, strict=True):
+        table.clear()
+        table.update(before)

@@ -6,7 +6,6 @@ import csv
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 import small
 
-from bench import cards
 from bench.cards import BUILT_IN, CARDS, Card, card, measured, register_card
 from bench.carried import adopt, described
 from bench.errors import UserError
@@ -27,14 +25,7 @@ GREY = Card(key="diversity/grey", title="grey <b>level", direction="lower", unit
 PLAIN = {"title": "grey <b>level", "direction": "lower", "unit": "of 255", "meaning": "Mean grey level.", "citation": "Here", "version": 1}
 
 
-@pytest.fixture(autouse=True)
-def tables() -> Iterator[None]:
-    """The tables of metrics are afterwards as they were."""
-    kept = dict(cards.CARDS), dict(METRICS)
-    yield
-    for table, before in zip((cards.CARDS, METRICS), kept, strict=True):
-        table.clear()
-        table.update(before)
+pytestmark = pytest.mark.usefixtures("tables")
 
 
 def grey(evidence: Evidence) -> float:

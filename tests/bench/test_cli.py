@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,28 +14,17 @@ import typer
 from mlflow.exceptions import MlflowException
 
 from bench import catalogue_tables
-from bench.cli import main
 from bench.tracking import Tracker
 
-
-def call(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """(exit status, standard output, standard error) of the command in this process."""
-    monkeypatch.setattr(sys, "argv", ["ganbench", *words])
-    status = 0
-    try:
-        main()
-    except SystemExit as stopped:
-        status = int(stopped.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
+Ganbench = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):  # type: ignore[no-untyped-def]
+def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
     """The command, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return lambda *words: call(*words, monkeypatch=monkeypatch, capsys=capsys)
+    return command
 
 
 @pytest.mark.parametrize(

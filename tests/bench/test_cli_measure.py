@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 import small
 from PIL import Image
 
-from bench.cli import main
 from bench.config import DATASETS
 from bench.results import load
 
@@ -20,23 +18,13 @@ Ganbench = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder: (exit status, standard output, standard error)."""
+def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
+    """The command, in an empty folder."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ganbench", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return command
 
 
 @pytest.fixture

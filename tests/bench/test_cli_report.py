@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
 from bench.tracking import Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]
@@ -17,23 +15,12 @@ FID = "quality/fid_classifier"
 
 
 @pytest.fixture
-def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Ganbench:
-    """The command, in a folder of its own: (exit status, standard output, standard error)."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ganbench", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
+def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
+    """The command, in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return command
 
 
 @pytest.fixture

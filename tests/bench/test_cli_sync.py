@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
 from bench.delivery import Posted
 from bench.tracking import Tracker
 
@@ -16,21 +14,12 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ganbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, uri: str) -> Call:
-    """The command in an empty folder: (exit status, standard output, standard error)."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ganbench", *words])
-        try:
-            main()
-        except SystemExit as stopped:
-            return int(stopped.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return call
+def ganbench(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str) -> Call:
+    """The command, in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return command
 
 
 def waiting(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:

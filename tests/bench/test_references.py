@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import cards, references
+from bench import references
 from bench.cards import Card
 from bench.config import DATASETS, VARIANTS
 from bench.evaluate import Evaluator, Measurement, reference_images
@@ -29,16 +29,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "references"
-
-
-@pytest.fixture
-def tables() -> Iterator[None]:
-    """Room for metrics of a test's own, gone after it."""
-    kept = dict(cards.CARDS), dict(METRICS)
-    yield
-    for table, before in zip((cards.CARDS, METRICS), kept, strict=True):
-        table.clear()
-        table.update(before)
 
 
 def digits(n: int = 50) -> Evaluator:

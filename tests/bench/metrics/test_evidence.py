@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,16 +21,6 @@ from bench.metrics.table import DUPLICATES, PRECISION
 from bench.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
-
-
-@pytest.fixture
-def tables() -> Iterator[None]:
-    """Room for metrics of a test's own, gone after it."""
-    kept = dict(cards.CARDS), dict(METRICS)
-    yield
-    for table, before in zip((cards.CARDS, METRICS), kept, strict=True):
-        table.clear()
-        table.update(before)
 
 
 def digits(n: int = 20) -> Evaluator:
