@@ -18,7 +18,7 @@ from bench.execute import Job, Update, check_workers, execute
 from bench.record import RunProgress
 from bench.references import KINDS, reference_is_there
 from bench.results import REFERENCES
-from bench.run import Place, RunResult, check_writable
+from bench.run import Place, RunResult, check_writable, make_folder
 from bench.suite import PlannedRun, Suite
 from bench.tracking import Lookup, Tracker
 
@@ -93,6 +93,7 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
         log.warning("%s seed %d is %s: left to it", decision.config.variant, decision.config.seed, decision.why)
     if not outlook.todo and not references:
         return Outcome(skipped=skipped, busy=len(busy), decisions=decisions)
+    make_folder(folder)
     parent = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo else ""
     jobs = references + [_job(decision, suite, uri, folder, parent) for decision in outlook.todo]
     status = "failed"

@@ -158,6 +158,14 @@ def _name(config: RunConfig) -> str:
     return f"{config.variant}-s{config.seed}"
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of a suite's checkpoints, if need be. What `check_writable` cannot foresee is a UserError here, before any run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
 def check_writable(folder: Path) -> None:
     """Raise a UserError unless the folder, or the one that it would be made in, can be written. Makes nothing."""
     try:

@@ -346,3 +346,12 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
     assert torch.equal(torch.rand(1), expected)
     run_suite(other, outlook, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
     assert small.final_values(uri, "probed") == small.final_values(uri)
+
+
+def test_a_folder_that_cannot_be_made_ends_it_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.campaign.check_writable", lambda folder: None)  # it cannot foresee everything
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be made: Not a directory"):
+        small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    tracker = Tracker(uri, "small")
+    assert not tracker.client.search_runs([tracker._experiment_id])
