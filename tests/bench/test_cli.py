@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -195,9 +196,16 @@ def test_dry_run_shows_the_whole_configuration(ganbench, tmp_path: Path) -> None
     status, out, _ = ganbench("run", "wgan-gp", "--dry-run", "--set", "recipe.k=3")
     assert status == 0
     assert json.loads(out)["recipe"]["k"] == 3
-    status, out, _ = ganbench("suite", "quick", "--dry-run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_of_a_suite_shows_what_is_to_do_and_about_how_long_it_takes(ganbench: Ganbench, tmp_path: Path) -> None:
+    status, out, _ = ganbench(
+        *["suite", "quick", "--dry-run", "--dataset", "digits", "--only", "dcgan", "--seeds", "2", "--set", "budget.images=640"]
+    )
     assert status == 0
-    assert "24 runs" in out
+    assert "2 runs, 2 to do" in out
+    assert re.search(r"about \d+ s with \d at a time, by a short probe of each variant", out)
     assert not list(tmp_path.iterdir())
 
 
