@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
 from functools import cache
@@ -31,12 +30,15 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_ON_HEAP)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
-def forget_peak_memory(device: torch.device) -> None:
-    """Begin to count peak memory anew: a process may do several runs. Where the system cannot, the peak stays that of the process."""
+def forget_peak_memory(device: torch.device) -> bool:
+    """Begin to count peak memory anew, for a process may do several runs; whether the system can. Else the peak stays that of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    with contextlib.suppress(OSError):  # not Linux, or not allowed
+    try:
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the high-water mark of resident memory
+    except OSError:  # not Linux, or not allowed
+        return device.type == "cuda"
+    return True
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -163,8 +164,10 @@ def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path
     assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
 
 
-def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path) -> None:
+def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[RunProgress] = []
+    now = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # a millisecond passes whenever the clock is read
     result = run(small.config(**{"budget.train_seconds": 0.3}), small.place(uri, tmp_path), watch=seen.append)
     assert result.status == "finished"
     assert result.values["perf/train_seconds"] >= 0.3
