@@ -221,5 +221,4 @@ def _first(error: ValidationError, *prefix: str) -> str:
     """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
-    value = repr(problem.get("input"))
-    return f"{where or 'value'}: {problem['msg']}, not {value if len(value) < 80 else value[:77] + '...'}"
+    return f"{where or 'value'}: {problem['msg']}, not {one_line(repr(problem.get('input')), most=80)}"

@@ -24,6 +24,7 @@ from torch import Tensor
 from bench.errors import UserError, one_line
 from bench.evaluate import check_enough
 from bench.spec import to_bytes
+from bench.words import printable
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         if f"{ARRAY}.npy" not in archive.namelist():
-            there = f"there is {_printable(one_line(', '.join(names)))}" if names else "it is empty"
+            there = f"there is {printable(one_line(', '.join(names)))}" if names else "it is empty"
             raise UserError(f"{_shown(path)} has no array {ARRAY!r}; {there}")
         with archive.open(f"{ARRAY}.npy") as file:
             version = np.lib.format.read_magic(file)
@@ -210,8 +211,4 @@ def _check_png(image: Image.Image, file: Path, wanted: Wanted) -> None:
 
 
 def _shown(path: Path) -> str:
-    return _printable(one_line(path, most=160))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return printable(one_line(path, most=160))

@@ -129,7 +129,7 @@ class Recorder:
     def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
         networks = self._best.networks(self._work.trainer.scored)
-        if networks is None:
+        if networks is None or not self._work.config.evaluation.best:  # what it goes on from may have kept one
             return {}, {}
         measurement = self._measure(evaluator.full, networks, stream=best.NOISE)
         self._log.artifact(results.BEST_WEIGHTS, checkpoint.weights_bytes(networks))
@@ -188,8 +188,8 @@ class Recorder:
         position = self._work.trainer.position
         self._evaluations, self._pictures = ([mark for mark in marks if mark > position] for marks in (self._evaluations, self._pictures))
         curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in measured]
-        for images, points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
-            self._log.points({str(key): float(value) for _, _, key, value in points}, images=images[0], train_seconds=images[1])
+        for (images, seconds), points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
+            self._log.points({str(key): float(value) for _, _, key, value in points}, images=images, train_seconds=seconds)
 
     def _measure(
         self, how: Callable[[torch.Tensor], Measurement], networks: Networks | None = None, *, stream: str = seeding.EVALUATION

@@ -1,4 +1,4 @@
-"""Numbers as a person says them."""
+"""Numbers as a person says them, and names as a person can read them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def printable(name: str) -> str:
+    """A name whose control characters, such as those that turn the direction of writing, are shown and have no effect."""
+    return "".join(letter if letter.isprintable() or letter == "\N{ZERO WIDTH JOINER}" else "\N{REPLACEMENT CHARACTER}" for letter in name)

@@ -10,11 +10,6 @@ from reports.stats import Interval
 NOTHING = "–"
 
 
-def printable(name: str) -> str:
-    """A name whose control characters, such as those that turn the direction of writing, are shown and have no effect."""
-    return "".join(letter if letter.isprintable() or letter == "\N{ZERO WIDTH JOINER}" else "\N{REPLACEMENT CHARACTER}" for letter in name)
-
-
 def number(value: float) -> str:
     """About three significant digits: 125, 25.9, 0.931, 0.00042."""
     if math.isnan(value):

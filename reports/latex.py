@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from bench.cards import BEST
-from reports.format import NOTHING, number, printable
+from bench.words import printable
+from reports.format import NOTHING, number
 from reports.sections.summary import has_best
 from reports.stats import Summary
 from reports.view import Cohort, Entry, View, numbers

@@ -18,9 +18,9 @@ import pandas as pd
 from bench.cards import HEADLINE, Card, card, measured
 from bench.errors import UserError
 from bench.results import Results
+from bench.words import printable
 from reports import budget, stats
 from reports.budget import Budget, budget_of
-from reports.format import printable
 from reports.palette import REFERENCES, Palette, palette
 from reports.stats import Comparison, Sample, Summary
 

@@ -48,6 +48,7 @@ def say(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of plain cells: brackets in them are no markup. The first column is never broken."""
     table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, column in enumerate(columns):
         table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)

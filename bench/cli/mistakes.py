@@ -120,14 +120,9 @@ def _reason(error: Exception) -> str:
     text = str(getattr(error, "message", "")) or _text(error)
     problems = getattr(error.__cause__, "errors", None)
     value = problems()[0].get("input") if callable(problems) else None
-    return text.rstrip(".") + (f", not {_short(value)}" if value is not None else "")
+    return text.rstrip(".") + (f", not {one_line(repr(value), most=80)}" if value is not None else "")
 
 
 def _text(error: Exception) -> str:
     shown = getattr(error, "format_message", None)
     return str(shown() if shown else error)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else text[:77] + "..."

@@ -38,16 +38,12 @@ def report(
     from bench.store import tracking_uri
     from reports.build import build, summary_tables, write
     from reports.export import write_csv
-    from reports.files import check_file, check_folder, write_all
+    from reports.files import check_folder, write_all
     from reports.latex import latex as as_latex
     from reports.select import only as select
     from reports.view import view
 
-    for folder, option in ((out, "--out"), (csv, "--csv")):
-        if folder is not None:
-            check_folder(folder, option)
-    if latex is not None:
-        check_file(latex, "--latex")
+    _check_targets(out, csv, latex)
     results = select(load(tracking_uri(), suite or (), run_ids=runs or ()), only)
     name = "-".join(re.sub(r"[^\w.-]+", "-", suite).strip(".-") for suite in results.experiments) or "all"  # a tag is no path
     target = out or (Path("build") / "report" / name if check is None else None)
@@ -67,6 +63,17 @@ def report(
         say(f"report: {page}")
     if not agrees:
         raise typer.Exit(1)
+
+
+def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
+    """Refuse what cannot be written before any work."""
+    from reports.files import check_file, check_folder
+
+    for folder, option in ((out, "--out"), (csv, "--csv")):
+        if folder is not None:
+            check_folder(folder, option)
+    if latex is not None:
+        check_file(latex, "--latex")
 
 
 def _agrees(folder: Path, results: Results, only: str) -> bool:

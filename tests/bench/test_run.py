@@ -249,6 +249,14 @@ def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, t
     assert best["chosen_by"] == curve["value"].min()
 
 
+def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: str, tmp_path: Path) -> None:
+    base = run(small.config(**{"evaluation.best": True}), small.place(uri, tmp_path))
+    extended = extension(uri, tmp_path, base, small.config(**{"budget.images": 1000}))
+    assert any(key.startswith(BEST) for key in base.values)
+    assert not any(key.startswith(BEST) for key in extended.values)
+    assert loaded(uri).artifact(extended.run_id, results.BEST_WEIGHTS) is None
+
+
 def test_data_without_an_extractor_gives_curves_and_grids_only(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.evaluate.extractor_names", list)
     result = run(small.config(), small.place(uri, tmp_path))
