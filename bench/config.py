@@ -221,4 +221,4 @@ def _first(error: ValidationError, *prefix: str) -> str:
     """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
-    return f"{where or 'value'}: {problem['msg']}, not {one_line(repr(problem.get('input')), most=80)}"
+    return f"{where or 'value'}: {problem['msg'].removeprefix('Value error, ')}, not {one_line(repr(problem.get('input')), most=80)}"

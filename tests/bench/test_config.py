@@ -141,7 +141,7 @@ def test_a_budget_has_one_unit_and_setting_one_unsets_the_others() -> None:
     assert override(config, {"recipe.k": 2}).budget == config.budget
     assert load_config(config.canonical()) == config
     for settings in ({"budget.images": 5, "budget.generator_updates": 5}, {"budget.images": None}):
-        with pytest.raises(UserError, match=r"budget: .*takes exactly one of images, generator_updates, train_seconds"):
+        with pytest.raises(UserError, match=r"budget: takes exactly one of images, generator_updates, train_seconds"):
             override(config, settings)
 
 
