@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from bench import environment, seeding
-from bench.cards import CURVE
-from bench.config import DATASETS, VARIANTS, RunConfig, short_hash
+from bench.config import DATASETS, VARIANTS, RunConfig
 from bench.errors import UserError
 from bench.evaluate import Evaluator, check_samples, evaluator_for
 from bench.feed import check_batch_size
@@ -44,7 +43,7 @@ class Work:
 
 def curve_protocol(evaluator: Evaluator | None) -> str:
     """One hash of the protocols of what is measured at marks; empty where nothing is."""
-    return short_hash({key: evaluator.protocol()[key] for key in CURVE}) if evaluator else ""
+    return evaluator.curve_protocol if evaluator else ""
 
 
 def prepare(config: RunConfig) -> Work:
@@ -63,7 +62,7 @@ def prepare(config: RunConfig) -> Work:
         fingerprint=config.fingerprint(data_digest=dataset.digest()),
         dataset=dataset,
         trainer=trainer,
-        evaluator=evaluator_for(dataset, samples=config.evaluation.samples),
+        evaluator=evaluator_for(dataset, config.evaluation),
         device=device,
     )
 
@@ -128,7 +127,7 @@ def check(config: RunConfig) -> None:
         raise UserError(
             f"budget.train_seconds: recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
         )
-    evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
+    evaluator = evaluator_for(dataset, config.evaluation)
     if evaluator is not None:
         check_samples(evaluator)
 
@@ -140,6 +139,8 @@ def initialise(networks: Networks, recipe: Recipe) -> None:
             _dcgan_init(module)
         elif recipe.init == "kaiming":
             _kaiming_init(module)
+        elif recipe.init == "normal":
+            _normal_init(module)
 
 
 def _dcgan_init(module: nn.Module) -> None:
@@ -157,6 +158,14 @@ def _kaiming_init(module: nn.Module) -> None:
     """He et al. 2015 (arXiv 1502.01852): linear layers and convolutions normal with gain for ReLU, biases 0."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.kaiming_normal_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _normal_init(module: nn.Module) -> None:
+    """As PacGAN's code has it (Lin et al. 2018, arXiv 1712.04086): linear layers and convolutions N(0, .02), biases 0."""
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+        nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.config import DATASETS
+from bench.config import DATASETS, Evaluation, short_hash
 from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
 from bench.delivery import catch_up
 from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
-from bench.evaluate import evaluator_for
+from bench.evaluate import evaluator_for, unmeasurable
 from bench.execute import Job, Update, check_workers, execute
+from bench.metrics.extractors import classifier_is_ready
 from bench.record import RunProgress
 from bench.references import KINDS, reference_is_there
 from bench.results import REFERENCES
@@ -71,10 +72,13 @@ def foresee(
     if deliver:
         catch_up(folder, uri)
     there = Lookup.of(uri, suite.name)
-    decisions = decide(planned, configs, there, folder)
+    unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
+    for dataset in sorted(unready):
+        log.warning("%s has no classifier here yet: it will be trained first, in minutes, so there is no estimate", dataset)
+    decisions = decide(planned, configs, there, folder, unready=unready)
     if extend:
         decisions = extended(decisions, there, folder)
-    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe else Estimate(), workers=chosen)
+    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen)
 
 
 def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display) -> Outcome:
@@ -86,7 +90,7 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
             log.warning("%s", decision.warning)
         if decision.orphan:
             tracker.close(decision.run_id, "interrupted", decision.why)
-    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.samples) for decision in decisions}, uri, folder)
+    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.how()) for decision in decisions}, uri, folder)
     skipped = sum(decision.need == "skip" for decision in decisions)
     busy = [decision for decision in decisions if decision.need == "busy"]
     for decision in busy:
@@ -134,22 +138,24 @@ def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], di
     return results
 
 
-def reference_jobs(wanted: Iterable[tuple[str, int]], uri: str, folder: Path) -> list[Job]:
-    """The reference rows that runs on some (dataset, samples) need and that the store does not have yet."""
+def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[Job]:
+    """The reference rows that runs on some data, measured in some way, need and that the store does not have yet."""
     jobs = []
-    for dataset, samples in sorted(wanted):
-        evaluator = evaluator_for(DATASETS.get(dataset), samples=samples)
+    for dataset, evaluation in sorted(wanted, key=lambda pair: (pair[0], pair[1].model_dump_json())):
+        evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
-            log.warning("%s has no feature extractor, so nothing is measured on it: curves and grids only", dataset)
+            log.warning(
+                "nothing is measured on %s, so there are curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
+            )
             continue
         for kind in KINDS:
             if not reference_is_there(uri, kind, evaluator):
-                arguments = {"kind": kind, "dataset_name": dataset, "samples": samples, "uri": uri}
+                arguments = {"kind": kind, "dataset_name": dataset, "evaluation": evaluation.model_dump(), "uri": uri}
                 jobs.append(
                     Job(
                         name=f"reference row: {kind}",
                         kind="reference",
-                        key=f"{REFERENCES}-{kind}-{dataset}-{samples}",
+                        key=f"{REFERENCES}-{kind}-{dataset}-{short_hash(evaluation.model_dump())}",
                         arguments=arguments,
                         folder=str(folder),
                     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bench.cards import CARDS
 from bench.registry import load_catalogs
@@ -52,12 +53,20 @@ def suites() -> Rows:
             str(len(suite.entries)),
             str(len(suite.seeds)),
             ", ".join(suite.datasets),
-            f"{suite.settings.get('budget.images', 0):,}",
+            _budget(suite.settings),
             suite.track,
         )
         for name, suite in SUITES
     ]
-    return "suites", ("name", "idea", "variants", "seeds", "data", "images a run", "track"), rows
+    return "suites", ("name", "idea", "variants", "seeds", "data", "budget a run", "track"), rows
+
+
+def _budget(settings: Mapping[str, Any]) -> str:
+    """In words, the budget that a suite sets for all its entries; some may have their own."""
+    from bench.config import Budget
+
+    units = {path.removeprefix("budget."): value for path, value in settings.items() if path.startswith("budget.")}
+    return str(Budget.model_validate({"images": None, **units} if units else {}))
 
 
 def networks() -> Rows:

@@ -62,11 +62,17 @@ class Evaluation(_Section):
     """How to measure. Not part of a run's identity: other settings measure the same training."""
 
     marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
-        3, description="evaluations between the start and the end: classifier-FID alone"
+        3, description="evaluations between the start and the end: the headline metric alone"
     )
     best: bool = Field(False, description="also keep the weights of the best mark, and score them at the end on other noise")
     samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
+    standard_errors: bool = Field(True, description="a standard error beside every metric of the end, from half-samples")
+    inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
+
+    def how(self) -> Evaluation:
+        """What of it decides how an evaluation measures; the rest at its default."""
+        return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception)
 
 
 class RunConfig(_Section):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.assemble import check, curve_protocol
-from bench.config import DATASETS, RunConfig
+from bench.config import DATASETS, Evaluation, RunConfig
 from bench.environment import resolve
 from bench.errors import UserError
 from bench.evaluate import evaluator_for
@@ -56,14 +56,19 @@ def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
     return configs
 
 
-def decide(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup, folder: Path) -> list[Decision]:
-    """What each planned run needs. `folder` holds the suite's checkpoints."""
-    protocols: dict[tuple[str, int], tuple[str, str]] = {}
+def decide(
+    planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup, folder: Path, *, unready: Collection[str] = ()
+) -> list[Decision]:
+    """What each planned run needs. `folder` holds the suite's checkpoints.
+
+    Of data sets that are not ready to be measured (`unready`) no protocol is known, so a finished run counts as one to measure again.
+    """
+    protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
     decisions = []
     for run, config in zip(planned, configs, strict=True):
-        dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.samples)
+        dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
         if key not in protocols:
-            evaluator = evaluator_for(dataset, samples=config.evaluation.samples)
+            evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         fingerprint = config.fingerprint(data_digest=dataset.digest())
         protocol, marks = protocols[key]

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from bench.campaign import Display
-from bench.cards import HEADLINE, card
+from bench.cards import card, headline_among
 from bench.estimate import Estimate
 from bench.execute import Job
 from bench.record import RunProgress
@@ -172,7 +172,8 @@ def ending(job: Job, result: RunResult) -> str:
 
 def headline(values: Mapping[str, float]) -> list[str]:
     """The metric that rankings use, if it is there."""
-    return [f"{card(HEADLINE).title} {values[HEADLINE]:.2f}"] if HEADLINE in values else []
+    key = headline_among(values)
+    return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"] if key else []
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def _asked(dataset: object) -> Iterator[str]:
 
 
 def check_extractors() -> Iterator[Check]:
-    """The feature extractors that ship with the package: present and, by their hashes, unchanged."""
+    """The feature extractors: those that ship with the package, present and, by their hashes, unchanged; then the others."""
     from bench.metrics.extractors import extractor_names, load_extractor
 
     for name in extractor_names():
@@ -104,6 +105,37 @@ def check_extractors() -> Iterator[Check]:
         else:
             found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash right"
             yield Check(name=f"extractor {name}", ok=True, needed=True, found=found)
+    yield from _trained_extractors()
+    yield _inception()
+
+
+def _trained_extractors() -> Iterator[Check]:
+    """The classifiers of other labelled data, trained on this machine."""
+    from bench.metrics.extractors.trained import read, trained_folders
+
+    for folder in trained_folders():
+        try:
+            extractor = read(folder)
+        except UserError as error:
+            advice = f"rm -r {shlex.quote(str(folder))}: it is trained anew when it is next needed"
+            yield Check(name=f"extractor {folder.name}", ok=False, found=str(error), advice=advice)
+        else:
+            card = extractor.card
+            found = f"trained here on {card.dataset}, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}, hash right"
+            yield Check(name=f"extractor {folder.name}", ok=True, found=found)
+
+
+def _inception() -> Check:
+    """The weights of the published FID, which nothing needs that does not ask for them. Downloads nothing."""
+    from bench.metrics.extractors.inception import VARIABLE, find_weights
+
+    try:
+        path = find_weights(download=False)
+    except UserError as error:
+        return Check(
+            name="extractor inception", ok=False, found=str(error), advice=f"export {VARIABLE}=PATH, to measure quality/fid_inception"
+        )
+    return Check(name="extractor inception", ok=True, found=f"{path}, hash right")
 
 
 def check_store(uri: str | None = None) -> Check:

@@ -13,8 +13,9 @@ from bench.assemble import Work, prepare
 from bench.config import DATASETS, Budget, Evaluation, RunConfig
 from bench.decide import TO_DO, Decision
 from bench.errors import one_line
-from bench.evaluate import Evaluator, evaluator_for, reference_images, sample
+from bench.evaluate import Evaluator, evaluator_for, reference_images
 from bench.run import limited_threads
+from bench.sampling import sample
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def estimate(decisions: Sequence[Decision]) -> Estimate:
     seconds: dict[str, float] = {}
     paces: dict[str, Pace | None] = {}
     named: dict[str, Pace] = {}
-    measuring: dict[tuple[str, int], Measuring] = {}
+    measuring: dict[tuple[str, Evaluation], Measuring] = {}
     for decision in decisions:
         if decision.need not in TO_DO:
             continue
@@ -58,7 +59,7 @@ def estimate(decisions: Sequence[Decision]) -> Estimate:
         key = _same_pace(config)
         if key not in paces:
             paces[key] = _pace(config)
-        pace, where = paces[key], (config.dataset, config.evaluation.samples)
+        pace, where = paces[key], (config.dataset, config.evaluation.how())
         if pace is None:
             continue
         named[config.variant] = pace
@@ -71,7 +72,7 @@ class Measuring:
     """What evaluations on one dataset cost, timed on real images when first asked for."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._evaluator = evaluator_for(DATASETS.get(config.dataset), samples=config.evaluation.samples)
+        self._evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
         self.n = self._evaluator.n if self._evaluator else 0
 
     @cached_property
@@ -89,7 +90,7 @@ class Measuring:
             return 0.0
         with limited_threads(1):
             images = reference_images(self._evaluator.dataset, self.n)
-            self._evaluator.curve(images[: self.n])  # the real side is measured once and kept
+            self._evaluator.prepare()
             started = time.perf_counter()
             how(self._evaluator, images)
         return time.perf_counter() - started
@@ -154,5 +155,6 @@ def _training(work: Work) -> float:
 def _sampling(work: Work) -> float:
     networks = work.trainer.scored
     started = time.perf_counter()
-    sample(networks, n=PROBE_SAMPLES, seed=0, batch_size=work.config.evaluation.batch_size, device=work.device)
+    points = work.dataset.spec.kind == "points"
+    sample(networks, n=PROBE_SAMPLES, seed=0, batch_size=work.config.evaluation.batch_size, device=work.device, points=points)
     return PROBE_SAMPLES / (time.perf_counter() - started)

@@ -1,10 +1,9 @@
-"""Sample once, features once, every metric. Measuring is on the CPU in float32, whatever the run trained on."""
+"""Canonical order, features once, every metric. Measuring is on the CPU in float32, whatever the run trained on."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,143 +12,193 @@ import torch
 from torch import Tensor
 
 from bench import seeding
-from bench.cards import HEADLINE, card
-from bench.config import short_hash
+from bench.cards import SE, card, headline_among
+from bench.config import Evaluation, short_hash
 from bench.errors import UserError
 from bench.metrics import table  # noqa: F401 (registers the metrics)
 from bench.metrics.evidence import Evidence, metric_keys
-from bench.metrics.extractors import extractor_names, load_extractor
-from bench.metrics.reference import Reference, load_reference
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, kinds_of
+from bench.metrics.halves import HALVES, canonical_order
+from bench.metrics.reference import RealSide
+from bench.metrics.shown import shown
 from bench.registry import load_catalogs
-from bench.spec import Dataset, Networks, to_bytes
+from bench.sampling import sample, sample_walks
+from bench.spec import Dataset, Mixture, Networks, Stacked
 
-log = logging.getLogger(__name__)
-
-FEWEST = 10  # images: the classifier score takes ten parts, precision three neighbours
+FEWEST = 10  # examples: the classifier score takes ten parts, precision three neighbours
+SSIM_SIDE = 22  # pixels: what a window of 11 needs at half the resolution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What one evaluation found. A value that could not be determined is not-a-number and has its reason."""
 
-    values: Mapping[str, float]  # by the keys of bench.cards
+    values: Mapping[str, float]  # by the keys of bench.cards, standard errors under <key>_se where they are known
     reasons: Mapping[str, str] = field(default_factory=dict)
-    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON: class_names, class_share, n
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON: n, class shares, modes, bins
+    nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
     raised: tuple[str, ...] = ()  # metrics whose code failed: their not-a-number says nothing of the images
 
 
-class Evaluator:
-    """Measures generated images against the test split of one dataset, always by the same protocol."""
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What is measured of a generator: n examples and, of images, walks between latents."""
 
-    def __init__(self, dataset: Dataset, *, samples: int = 0) -> None:
-        if dataset.spec.kind != "image":
-            raise UserError(f"{dataset.name} holds points, and these metrics measure images")
+    data: Tensor
+    walks: Tensor | None = None
+
+
+def provides(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
+    """What is there to measure a dataset by: a metric is given where all that its card needs is among these."""
+    if dataset.spec.kind == "points":
+        return frozenset({"points", "modes", "mixture"} if isinstance(dataset, Mixture) else {"points"})
+    found = {"image", "features", "latents", *kinds_of(dataset)}
+    if isinstance(dataset, Stacked):
+        found |= {"modes"} if CLASSIFIER in found else set()
+    else:  # stacked images are random combinations of others: who is near whom, copies and bins say nothing of them
+        found |= {"neighbours", "training"} | ({"labels"} if CLASSIFIER in found else set())
+    if min(dataset.spec.shape[1:]) >= SSIM_SIDE:
+        found.add("22px")
+    if inception:
+        found.add(INCEPTION)
+    return frozenset(found)
+
+
+class Evaluator:
+    """Measures generated examples against the test split of one dataset, always by the same protocol."""
+
+    def __init__(self, dataset: Dataset, *, samples: int = 0, inception: bool = False, errors: bool = True) -> None:
         load_catalogs()  # they may register metrics
         self.dataset = dataset
-        self.extractor = load_extractor(dataset.name)
+        self.provides = provides(dataset, inception=inception)
+        if why := unmeasurable(dataset):
+            raise UserError(f"there is no metric for {dataset.name}: {why}")
+        self.headline = headline_among(self.keys) or self.keys[0]
         self.reference_n = len(dataset.split("test"))
         self.n = samples or self.reference_n
+        self.errors = errors
+        if INCEPTION in self.provides:
+            self._real.extractor(INCEPTION)  # no weights: refused now, before anything is trained
         if self.n < FEWEST:
             raise UserError(f"evaluation.samples={self.n} is too few to measure: at least {FEWEST}, or 0 for all of the test split's")
 
-    def curve(self, images: Tensor) -> Measurement:
-        """The headline alone, as evaluations in mid-run give it. Images uint8 [n, C, H, W]."""
-        evidence = self._evidence(images)
-        value = evidence.value(HEADLINE)
-        return Measurement(values={HEADLINE: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
+    @property
+    def keys(self) -> list[str]:
+        """The metrics of this data, in the order of their cards."""
+        return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= self.provides]
 
-    def full(self, images: Tensor) -> Measurement:
-        """Every registered metric. Images uint8 [n, C, H, W]."""
-        evidence = self._evidence(images)
-        values = {key: evidence.value(key) for key in metric_keys()}
-        shown = {
-            "n": self.n,
-            "class_names": list(self.dataset.class_names),
-            "class_share": {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()},
-        }
-        return Measurement(values=values, reasons=evidence.reasons, evidence=shown, raised=tuple(evidence.raised))
+    def prepare(self) -> None:
+        """Measure the real side now, unless it is kept from before: seconds to minutes, once a machine."""
+        self._real.prepare(neighbours="neighbours" in self.provides, training="training" in self.provides)
+
+    def curve(self, data: Tensor) -> Measurement:
+        """The headline alone, as evaluations in mid-run give it."""
+        evidence = self._evidence(data)
+        value = evidence.value(self.headline)
+        return Measurement(values={self.headline: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
+
+    def full(self, data: Tensor, *, walks: Tensor | None = None) -> Measurement:
+        """Every metric of this data: images uint8 [n, C, H, W] or points float32 [n, D], walks uint8 [W, S, C, H, W]."""
+        evidence = self._evidence(data, walks=walks, halves=HALVES if self.errors else 0)
+        values = {key: evidence.value(key) for key in self.keys}
+        errors = {f"{key}{SE}": evidence.standard_error(key) for key in self.keys} if self.errors else {}
+        known = {key: error for key, error in errors.items() if math.isfinite(error)}
+        seen = shown(evidence, self.provides)
+        return Measurement(
+            values={**values, **known},
+            reasons=evidence.reasons,
+            evidence=seen.evidence,
+            nearest=seen.nearest,
+            raised=tuple(evidence.raised),
+        )
 
     def protocol(self) -> dict[str, str]:
         """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
-        shared = {"data": self.dataset.digest(), "split": "test", "reference": self.reference_n, "generated": self.n}
-        return {
-            key: short_hash(
-                shared
-                | {"key": key, "version": card(key).version}
-                | ({"extractor": self.extractor.weights_hash} if "classifier" in card(key).needs else {})
-            )
-            for key in metric_keys()
-        }
+        return {key: self._metric_protocol(key) for key in self.keys}
 
     @property
     def protocol_hash(self) -> str:
         """One hash of the whole protocol: the tag of a run."""
         return short_hash(self.protocol())
 
-    def _evidence(self, images: Tensor) -> Evidence:
-        """The evidence of these images; a UserError unless they are as many, and of the kind, that the protocol says."""
-        self.extractor.check(images)
-        if len(images) != self.n:
-            raise UserError(f"this protocol measures {self.n} images of {self.dataset.name}, not {len(images)}")
-        return Evidence(images, self.dataset, self.extractor, self._real)
+    @property
+    def curve_protocol(self) -> str:
+        """One hash of how the marks are measured: what a run that goes on must share with its beginning."""
+        return short_hash({self.headline: self._metric_protocol(self.headline)})
+
+    def _metric_protocol(self, key: str) -> str:
+        identity: dict[str, Any] = {
+            "data": self.dataset.digest(), "split": "test", "reference": self.reference_n, "generated": self.n, "key": key,
+            "version": card(key).version,
+        }  # fmt: skip
+        weights = [self._real.extractor(kind).weights_hash for kind in self._kinds(card(key).needs)]
+        return short_hash(identity | ({"extractor": weights[0] if len(weights) == 1 else weights} if weights else {}))
+
+    def _kinds(self, needs: Sequence[str]) -> list[str]:
+        """The extractors whose features a metric uses."""
+        wanted = {self._real.main if need == "features" else need for need in needs}
+        return [kind for kind in self._real.kinds if kind in wanted]
+
+    def _evidence(self, data: Tensor, *, walks: Tensor | None = None, halves: int = 0) -> Evidence:
+        """The evidence of these examples; a UserError unless they are as many, and of the kind, that the protocol says."""
+        self.check(data)
+        if len(data) != self.n:
+            raise UserError(f"this protocol measures {self.n} examples of {self.dataset.name}, not {len(data)}")
+        return Evidence(data[canonical_order(data)], self._real, walks=walks, halves=halves)
+
+    def check(self, data: Tensor) -> None:
+        """Raise a UserError unless these are examples of this data set's kind."""
+        spec = self.dataset.spec
+        if spec.kind == "image":
+            self._real.extractor(self._real.main).check(data)
+        elif data.dtype != torch.float32 or data.ndim != 2 or tuple(data.shape[1:]) != spec.shape or not len(data):
+            raise UserError(f"points of {self.dataset.name} are float32 [N, {spec.shape[0]}], not {data.dtype} {list(data.shape)}")
 
     @cached_property
-    def _real(self) -> Reference:
-        return load_reference(self.dataset, self.extractor)
+    def _real(self) -> RealSide:
+        kinds = kinds_of(self.dataset)
+        return RealSide(self.dataset, (*kinds, INCEPTION) if INCEPTION in self.provides else kinds)
 
 
-def evaluator_for(dataset: Dataset, *, samples: int = 0) -> Evaluator | None:
-    """The evaluator of a dataset, or None where nothing can measure it: it holds points, or no extractor was trained on it."""
-    if dataset.spec.kind != "image" or dataset.name not in extractor_names():
+def unmeasurable(dataset: Dataset) -> str | None:
+    """Why nothing can measure a dataset; None where something can."""
+    if dataset.spec.kind != "image" and not isinstance(dataset, Mixture):
+        return "it holds points of no known modes"
+    test = len(dataset.split("test"))
+    return f"its test split holds {test} examples, and at least {FEWEST} are needed" if test < FEWEST else None
+
+
+def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
+    """The evaluator of a dataset, or None where nothing can measure it."""
+    if unmeasurable(dataset):
         return None
-    return Evaluator(dataset, samples=samples)
+    return Evaluator(dataset, samples=evaluation.samples, inception=evaluation.inception, errors=evaluation.standard_errors)
 
 
-def sample(
-    networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None,
-    stream: str = seeding.EVALUATION,
-) -> Tensor:  # fmt: skip
-    """n images as every metric sees them: uint8 [n, C, H, W] on the CPU, from latents that depend on the seed and the stream alone.
-
-    All latents are drawn at once and then sliced, so the batch size changes no image. `labels` [n] are for conditional models.
-    """
-    parts, broken = [], 0
-    with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        latent = networks.draw(n, seeding.stream(seed, stream, device), labels)
-        for start in range(0, n, batch_size):
-            made = networks.sample(latent[start : start + batch_size])
-            broken += int((~made.isfinite()).flatten(1).any(dim=1).sum())
-            parts.append(to_bytes(made).cpu())
-    if broken:
-        log.warning("%d of %d generated images hold values that are infinite or not a number", broken, n)
-    return torch.cat(parts)
+def draw(
+    evaluator: Evaluator, networks: Networks, *, seed: int, batch_size: int, device: torch.device, stream: str = seeding.EVALUATION,
+    whole: bool = True,
+) -> Samples:  # fmt: skip
+    """What the evaluator measures of a generator: from latents that depend on the seed and the stream alone. `whole`: with walks."""
+    points = evaluator.dataset.spec.kind == "points"
+    data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, stream=stream, points=points)
+    walks = None if points or not whole else sample_walks(networks, seed=seed, batch_size=batch_size, device=device)
+    return Samples(data=data, walks=walks)
 
 
 def check_samples(evaluator: Evaluator) -> None:
-    """A UserError unless there are as many training images as the evaluator measures: the row `real` is made of them."""
+    """A UserError unless there are as many training examples as the evaluator measures: the row `real` is made of them."""
     check_enough(evaluator.n, train=len(evaluator.dataset.split("train")), dataset=evaluator.dataset.name)
 
 
 def check_enough(n: int, *, train: int, dataset: str, what: str = "evaluation.samples") -> None:
-    """The same where there are but numbers: n images to measure, and so many training images."""
+    """The same where there are but numbers: n examples to measure, and so many training examples."""
     if n > train:
         raise UserError(f"{what}: {n:,} is more than the {train:,} training images of {dataset}, which the row `real` takes as many from")
 
 
-@contextmanager
-def evaluation_mode(networks: Networks) -> Iterator[None]:
-    """Inside, every module is in evaluation mode; after, each is as it was."""
-    training = [module for module in networks.modules() if module.training]
-    networks.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
 def reference_images(dataset: Dataset, n: int = 0) -> Tensor:
-    """The images of the `real` row: n training images (0: as many as the test split holds), the first of a fixed permutation."""
+    """The examples of the `real` row: n training examples (0: as many as the test split holds), the first of a fixed permutation."""
     train = dataset.split("train").data
     n = n or len(dataset.split("test"))
     check_enough(n, train=len(train), dataset=dataset.name)

@@ -1,4 +1,4 @@
-"""Generated images written to a file: an .npz that `ganbench evaluate` takes, or a grid as PNG."""
+"""Generated examples written to a file: an .npz that `ganbench evaluate` takes, or a picture as PNG."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from bench.errors import UserError, nearest, one_line
 from bench.files import write_atomic
 from bench.pictures import sheet_of
+from bench.scatter import scatter_png
+from bench.spec import Dataset
 
 SUFFIXES = (".npz", ".png")
 
@@ -35,17 +37,21 @@ def check_target(path: Path, *, force: bool) -> None:
         )
 
 
-def write_images(images: Tensor, path: Path) -> None:
-    """Images uint8 [n, C, H, W] into FILE.npz (array `images`, the same shape) or FILE.png (all of them in one grid)."""
-    content = npz_bytes(images) if path.suffix.lower() == ".npz" else sheet_of(images)
+def write_samples(data: Tensor, path: Path, dataset: Dataset) -> None:
+    """Examples like the dataset's into FILE.npz (array `images` uint8 [n, C, H, W], or `points` float32 [n, D]) or FILE.png (all of them)."""
+    points = dataset.spec.kind == "points"
+    if path.suffix.lower() == ".npz":
+        content = npz_bytes(data, "points" if points else "images")
+    else:
+        content = scatter_png(data, dataset) if points else sheet_of(data)
     try:
         write_atomic(path, content)
     except OSError as error:
         raise UserError(f"--out {one_line(path, most=120)!r} cannot be written: {error.strerror or error}") from error
 
 
-def npz_bytes(images: Tensor) -> bytes:
-    """The array `images` as a compressed .npz file."""
+def npz_bytes(data: Tensor, name: str) -> bytes:
+    """One named array as a compressed .npz file."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=images.numpy())
+    np.savez_compressed(buffer, allow_pickle=False, **{name: data.numpy()})
     return buffer.getvalue()

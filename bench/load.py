@@ -23,10 +23,11 @@ from bench.checkpoint import load_weights
 from bench.config import DATASETS, RunConfig, load_config
 from bench.environment import device_of
 from bench.errors import UserError, one_line
-from bench.evaluate import evaluator_for, sample
+from bench.evaluate import evaluator_for
 from bench.results import find_run
 from bench.run import limited_threads
-from bench.spec import Networks
+from bench.sampling import sample
+from bench.spec import Dataset, Networks
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -50,7 +51,7 @@ WEIGHTS: Mapping[str, Stored] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """A trained generator of images."""
+    """A trained generator."""
 
     run_id: str
     config: RunConfig
@@ -59,21 +60,27 @@ class Generator:
     stream: str  # of its latents
 
     @property
+    def dataset(self) -> Dataset:
+        """What it was trained on."""
+        return DATASETS.get(self.config.dataset)
+
+    @property
     def measured_n(self) -> int:
-        """How many images of it are measured."""
-        evaluator = evaluator_for(DATASETS.get(self.config.dataset), samples=self.config.evaluation.samples)
+        """How many examples of it are measured."""
+        evaluator = evaluator_for(self.dataset, self.config.evaluation)
         return self.config.evaluation.samples if evaluator is None else evaluator.n
 
     def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None) -> Tensor:
-        """n images uint8 [n, C, H, W] on the CPU; the seed is the run's own unless given.
+        """n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU; the seed is the run's own unless given.
 
-        `sample(measured_n)` are the images that were measured.
+        `sample(measured_n)` are those that were measured.
         """
         check_count(n)
-        chosen = self.config.seed if seed is None else seed
         with limited_threads(self.config.threads):
-            batch_size = batch_size or self.config.evaluation.batch_size
-            return sample(self.networks, n=n, seed=chosen, batch_size=batch_size, device=self.device, stream=self.stream)
+            return sample(
+                self.networks, n=n, seed=self.config.seed if seed is None else seed, batch_size=batch_size or self.config.evaluation.batch_size,
+                device=self.device, stream=self.stream, points=self.dataset.spec.kind == "points",
+            )  # fmt: skip
 
 
 def check_count(n: int) -> None:
@@ -104,8 +111,6 @@ def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: s
     config = config_of(run_id, artifacts)
     content = _needed(artifacts, run_id, stored.artifact)
     dataset = DATASETS.get(config.dataset)
-    if dataset.spec.kind != "image":
-        raise UserError(f"the run {run_id} makes {dataset.spec.kind} of {dataset.name}, not images")
     where = device_of(device or config.device)
     with limited_threads(config.threads):
         networks, _ = assemble(config, dataset.spec)

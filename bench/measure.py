@@ -51,15 +51,16 @@ def finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def measure(
-    source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None
-) -> Measured:
-    """Measure an .npz file, a folder of PNG files or a generator `module:OBJECT` as images of a dataset."""
+    source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None,
+    inception: bool = False,
+) -> Measured:  # fmt: skip
+    """Measure an .npz file, a folder of PNG files or a generator `module:OBJECT` as images of a dataset; `inception`: by the published FID too."""
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
-    standard = Evaluator(dataset)  # says what cannot be measured at all
+    standard = Evaluator(dataset, inception=inception)  # says what cannot be measured at all
     with limited_threads(1):
         images = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
-        evaluator = standard if len(images) == standard.n else Evaluator(dataset, samples=len(images))
+        evaluator = standard if len(images) == standard.n else Evaluator(dataset, samples=len(images), inception=inception)
         measurement = evaluator.full(images)
     return Measured(
         source=source,

@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: grids on fixed noise, and walks from one latent to another."""
+"""Pictures of what a generator makes: grids or scattered points on fixed noise, and walks from one latent to another."""
 
 from __future__ import annotations
 
@@ -11,24 +11,38 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from bench import seeding
-from bench.evaluate import evaluation_mode
-from bench.spec import Latent, Networks, to_bytes
+from bench.sampling import evaluation_mode, slerp
+from bench.scatter import scatter_png
+from bench.spec import Dataset, Latent, Networks, to_bytes
 
 PICTURE_SEED = 0  # the same for every run, so that equal latent widths see equal noise
 SIDE = 8
 STEPS = 8
+POINTS = 2_500  # in a picture of points: as many as PacGAN counts modes in
 MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget: early steps change most
 
 
 def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE) -> Latent:
-    """The latents of every grid of a run."""
+    """The latents of every picture of a run."""
     return networks.draw(n, seeding.stream(PICTURE_SEED, "grid", device))
 
 
+def shown_of(dataset: Dataset) -> int:
+    """How many examples a picture of this data shows."""
+    return POINTS if dataset.spec.kind == "points" else SIDE * SIDE
+
+
+def picture_of(data: Tensor, dataset: Dataset) -> bytes:
+    """Examples like this data's as PNG bytes: the first 64 of uint8 images [n, C, H, W] in a grid, the first 2,500 points [n, 2] scattered."""
+    return scatter_png(data[:POINTS], dataset) if dataset.spec.kind == "points" else grid_of(data)
+
+
 @torch.no_grad()
-def grid_png(networks: Networks, latents: Latent) -> bytes:
-    """An 8 x 8 grid as PNG bytes, in evaluation mode."""
-    return _png(_sampled(networks, latents), SIDE)
+def made_png(networks: Networks, latents: Latent, dataset: Dataset) -> bytes:
+    """What these latents become, in evaluation mode, as PNG bytes."""
+    with evaluation_mode(networks):
+        made = networks.sample(latents)
+    return picture_of(made.cpu() if dataset.spec.kind == "points" else to_bytes(made).cpu(), dataset)
 
 
 def grid_of(images: Tensor) -> bytes:
@@ -41,6 +55,11 @@ def sheet_of(images: Tensor) -> bytes:
     return _png(images, math.ceil(math.sqrt(len(images))))
 
 
+def nearest_png(pairs: Tensor) -> bytes:
+    """Generated images, each followed by the training image nearest to it, four such pairs a row: uint8 [2 m, C, H, W] as PNG bytes."""
+    return _png(pairs, SIDE)
+
+
 @torch.no_grad()
 def interpolation_png(networks: Networks, latents: Latent) -> bytes:
     """Four walks of 8 steps, each from one fixed latent to another along the sphere, as PNG bytes."""
@@ -51,15 +70,6 @@ def interpolation_png(networks: Networks, latents: Latent) -> bytes:
     labels = None if latents.labels is None else latents.labels[conditions]
     extra = {name: value[conditions] for name, value in latents.extra.items()}
     return _png(_sampled(networks, Latent(z=walks, labels=labels, extra=extra)), STEPS)
-
-
-def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """Spherical interpolation [n, ...] (Shoemake 1985): Gaussian latents keep their length on the way; 0 gives start, 1 gives end."""
-    a, b = start.flatten(1), end.flatten(1)
-    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
-    angle = cosine.acos().unsqueeze(1)
-    mixed = ((1 - share) * angle).sin() / angle.sin() * a + (share * angle).sin() / angle.sin() * b
-    return mixed.reshape(start.shape)
 
 
 def _sampled(networks: Networks, latents: Latent) -> Tensor:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bench import best, checkpoint, pictures, results, seeding
 from bench.assemble import Work
 from bench.best import Best
-from bench.cards import BEST, CURVE, HEADLINE
+from bench.cards import BEST
 from bench.config import LOG_MARKS
-from bench.evaluate import Evaluator, Measurement, sample
+from bench.evaluate import Evaluator, Measurement, Samples, draw
 from bench.memory import peak_memory_mb
 from bench.metrics.health import Flag, flags
 from bench.spec import Latent, Networks, Progress
@@ -57,7 +55,7 @@ class Recorder:
         self.marks = at
         shares = [index / (work.config.evaluation.marks + 1) for index in range(1, work.config.evaluation.marks + 1)]
         self._evaluations = [at[round(LOG_MARKS * share) - 1] for share in shares] if work.evaluator else []
-        self._pictures = [at[round(LOG_MARKS * share) - 1] for share in pictures.MARK_SHARES] if work.dataset.spec.kind == "image" else []
+        self._pictures = [at[round(LOG_MARKS * share) - 1] for share in pictures.MARK_SHARES]
 
     def record(self, progress: Progress) -> None:
         """One mark."""
@@ -86,23 +84,23 @@ class Recorder:
         evaluator = self._work.evaluator
         if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
             return {}
-        self._measured = dict(self._measure(evaluator.curve).values)
-        self._offer_best(self._measured, progress.images)
+        self._measured = dict(self._measure(evaluator, whole=False).values)
+        self._offer_best(self._measured[evaluator.headline], progress.images)
         return self._measured
 
-    def _offer_best(self, values: Mapping[str, float], images: int) -> None:
+    def _offer_best(self, value: float, images: int) -> None:
         if self._work.config.evaluation.best:
-            self._best.offer(values[HEADLINE], images, self._work.trainer.scored)
+            self._best.offer(value, images, self._work.trainer.scored)
 
     def _flags(self) -> list[Flag]:
         return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
 
     def grid(self) -> bytes:
-        """The grid on the fixed noise, now."""
-        networks = self._work.trainer.scored
+        """The picture on the fixed noise, now."""
+        networks, dataset = self._work.trainer.scored, self._work.dataset
         if self._latents is None:
-            self._latents = pictures.fixed_latents(networks, self._work.device)
-        return pictures.grid_png(networks, self._latents)
+            self._latents = pictures.fixed_latents(networks, self._work.device, pictures.shown_of(dataset))
+        return pictures.made_png(networks, self._latents, dataset)
 
     def interpolation(self) -> bytes:
         """The walks between fixed latents, now."""
@@ -115,14 +113,16 @@ class Recorder:
         values: dict[str, float] = {}
         evidence: dict[str, Any] = {}
         if evaluator is not None:
-            measurement = self._measure(evaluator.full)
-            self._offer_best(measurement.values, trainer.images)
+            measurement = self._measure(evaluator)
+            self._offer_best(measurement.values[evaluator.headline], trainer.images)
             best, chosen = self._finish_best(evaluator)
             values |= {**measurement.values, **best}
             evidence = {**measurement.evidence, **chosen, "reasons": dict(measurement.reasons)}
+            if measurement.nearest is not None:
+                log_.artifact(results.NEAREST, pictures.nearest_png(measurement.nearest))
         log_.artifact(results.WEIGHTS, checkpoint.weights_bytes(trainer.scored))
+        log_.artifact(results.FINAL_GRID, self.grid())
         if self._work.dataset.spec.kind == "image":
-            log_.artifact(results.FINAL_GRID, self.grid())
             log_.artifact(results.INTERPOLATION, self.interpolation())
         return self.close(values, evidence)
 
@@ -131,7 +131,7 @@ class Recorder:
         networks = self._best.networks(self._work.trainer.scored)
         if networks is None or not self._work.config.evaluation.best:  # what it goes on from may have kept one
             return {}, {}
-        measurement = self._measure(evaluator.full, networks, stream=best.NOISE)
+        measurement = self._measure(evaluator, networks, stream=best.NOISE)
         self._log.artifact(results.BEST_WEIGHTS, checkpoint.weights_bytes(networks))
         values = {f"{BEST}{key}": value for key, value in measurement.values.items()}
         return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
@@ -182,7 +182,8 @@ class Recorder:
         self._work.trainer.load_state_dict(state["trainer"])
         self._history = list(state["history"])
         self.evaluate_seconds, self._log.seconds = state["evaluate_seconds"], state["log"]["seconds"]
-        measured = CURVE if state["curve_protocol"] == self._work.curve_protocol else ()
+        evaluator = self._work.evaluator
+        measured = (evaluator.headline,) if evaluator and state["curve_protocol"] == self._work.curve_protocol else ()
         if measured:
             self._best.load_state_dict(state["best"])
         position = self._work.trainer.position
@@ -192,11 +193,12 @@ class Recorder:
             self._log.points({str(key): float(value) for _, _, key, value in points}, images=images, train_seconds=seconds)
 
     def _measure(
-        self, how: Callable[[torch.Tensor], Measurement], networks: Networks | None = None, *, stream: str = seeding.EVALUATION
+        self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = seeding.EVALUATION, whole: bool = True
     ) -> Measurement:
-        """Sample and measure, on the evaluation clock; the weights in training unless others are given."""
+        """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
         started = time.perf_counter()
-        measurement = how(generated(self._work, networks or self._work.trainer.scored, stream=stream))
+        samples = drawn(self._work, evaluator, networks or self._work.trainer.scored, stream=stream, whole=whole)
+        measurement = evaluator.full(samples.data, walks=samples.walks) if whole else evaluator.curve(samples.data)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 
@@ -208,7 +210,9 @@ class Recorder:
         return bool(reached)
 
 
-def generated(work: Work, networks: Networks, *, stream: str = seeding.EVALUATION) -> torch.Tensor:
-    """The images that every metric sees: uint8 [n, C, H, W], from latents that depend on the run's seed alone."""
-    config, n = work.config, work.evaluator.n if work.evaluator else 0
-    return sample(networks, n=n, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream)
+def drawn(work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = seeding.EVALUATION, whole: bool = True) -> Samples:
+    """What every metric sees of these networks: from latents that depend on the run's seed alone."""
+    config = work.config
+    return draw(
+        evaluator, networks, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream, whole=whole
+    )

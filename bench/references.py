@@ -8,35 +8,36 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from bench import checkpoint, results
 from bench.assemble import assemble
 from bench.carried import described
-from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, config_for, short_hash
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, config_for, short_hash
 from bench.data.cache import cache_root
 from bench.environment import device_of
 from bench.errors import UserError
-from bench.evaluate import Evaluator, Measurement, reference_images, sample
+from bench.evaluate import Evaluator, Measurement, Samples, draw, evaluator_for, reference_images
 from bench.metrics import table
 from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
-from bench.pictures import fixed_latents, grid_of, grid_png
+from bench.metrics.kept import plain
+from bench.pictures import picture_of
 from bench.run import RunResult, limited_threads
-from bench.spec import Dataset, Networks
+from bench.spec import Dataset
 from bench.tracking import Lookup, Tracker
 
 log = logging.getLogger(__name__)
 
 KINDS = {
     "real": "as many real training images, measured against the test split like anybody's",
-    "untrained": "an untrained DCGAN generator, seed 0",
+    "untrained": "an untrained generator (dcgan; of points, mlp-2d), seed 0",
 }
-UNTRAINED_VARIANT = "dcgan"
+UNTRAINED: dict[str, tuple[str, dict[str, str]]] = {"image": ("dcgan", {}), "points": ("ns-gan", {"networks": "mlp-2d"})}
 MADE_BY = "made_by"  # the tag that tells one definition of a row from the next; empty in a row that a metric's failing code spoilt
 
 
@@ -48,15 +49,16 @@ class Row:
     seconds: float  # that measuring took
 
 
-def made_by(kind: str) -> str:
+def made_by(kind: str, dataset: Dataset) -> str:
     """A hash of what a row comes from beside the protocol: how its images are made, and the code of metrics that are not ours."""
     identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION}
     sources = metric_sources()
     if sources:
         identity["metrics"] = sources
     if kind == "untrained":
-        config = config_for(UNTRAINED_VARIANT).model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
-        identity |= {"config": config, "variant_version": VARIANTS.get(UNTRAINED_VARIANT).version}
+        config = _untrained_config(dataset)
+        described = config.model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
+        identity |= {"config": described, "variant_version": VARIANTS.get(config.variant).version}
     return short_hash(identity)
 
 
@@ -75,7 +77,7 @@ def _source_hash(function: MetricFunction) -> str | None:
 def reference_is_there(uri: str, kind: str, evaluator: Evaluator) -> bool:
     """Whether the store has that row, of this data, by this protocol and from the same images."""
     found = Lookup.of(uri, results.REFERENCES).find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
-    return any(run.data.tags.get(MADE_BY) == made_by(kind) for run in found)
+    return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator.dataset) for run in found)
 
 
 def reference_row(kind: str, evaluator: Evaluator) -> Row:
@@ -85,7 +87,8 @@ def reference_row(kind: str, evaluator: Evaluator) -> Row:
         row = _read(path)
         if row is None:
             started = time.perf_counter()
-            measurement = evaluator.full(IMAGES[kind](evaluator.dataset, evaluator.n))
+            samples = SAMPLES[kind](evaluator)
+            measurement = evaluator.full(samples.data, walks=samples.walks)
             row = Row(measurement=measurement, seconds=time.perf_counter() - started)
             if _lasting(row):
                 _write(path, row)
@@ -97,52 +100,56 @@ def _lasting(row: Row) -> bool:
     return not row.measurement.raised and None not in metric_sources().values()
 
 
-def measure_reference(kind: str, dataset_name: str, samples: int, uri: str) -> RunResult:
+def measure_reference(kind: str, dataset_name: str, evaluation: Mapping[str, Any], uri: str) -> RunResult:
     """Measure one reference row and record it."""
     dataset = DATASETS.get(dataset_name)
-    evaluator = Evaluator(dataset, samples=samples)
+    evaluator = evaluator_for(dataset, Evaluation(**evaluation))
+    if evaluator is None:
+        raise ValueError(f"nothing is measured on {dataset_name}")
     row = reference_row(kind, evaluator)
     tags = {
-        "kind": "reference", "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else made_by(kind),  # such a row is measured again
+        "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
+        MADE_BY: "" if row.measurement.raised else made_by(kind, dataset),  # such a row is measured again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
     metrics = evaluator.protocol()
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
     log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
-    log_.artifact(results.FINAL_GRID, _grid(kind, evaluator))
+    log_.artifact(results.FINAL_GRID, _picture(kind, evaluator))
     values = row.measurement.values
     log_.points({**values, "perf/evaluate_seconds": row.seconds}, images=0, train_seconds=0.0)
     log_.finish("finished")
     return RunResult(run_id=log_.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=values)
 
 
-def _untrained(dataset: Dataset) -> Networks:
-    return assemble(config_for(UNTRAINED_VARIANT), dataset.spec)[0]
+def _untrained_config(dataset: Dataset) -> RunConfig:
+    return config_for(*UNTRAINED[dataset.spec.kind])
 
 
-def _untrained_images(dataset: Dataset, n: int) -> Tensor:
-    return sample(_untrained(dataset), n=n, seed=0, batch_size=500, device=device_of("cpu"))
+def _real(evaluator: Evaluator) -> Samples:
+    return Samples(data=reference_images(evaluator.dataset, evaluator.n))
 
 
-IMAGES: dict[str, Callable[[Dataset, int], Tensor]] = {"real": reference_images, "untrained": _untrained_images}
+def _untrained(evaluator: Evaluator) -> Samples:
+    networks = assemble(_untrained_config(evaluator.dataset), evaluator.dataset.spec)[0]
+    return draw(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
 
 
-def _grid(kind: str, evaluator: Evaluator) -> bytes:
-    if kind == "real":
-        return grid_of(reference_images(evaluator.dataset, evaluator.n))
+SAMPLES: dict[str, Callable[[Evaluator], Samples]] = {"real": _real, "untrained": _untrained}
+
+
+def _picture(kind: str, evaluator: Evaluator) -> bytes:
     with limited_threads(1):
-        networks = _untrained(evaluator.dataset)
-        return grid_png(networks, fixed_latents(networks, device_of("cpu")))
+        return picture_of(SAMPLES[kind](evaluator).data, evaluator.dataset)
 
 
 def _path(kind: str, evaluator: Evaluator) -> Path:
     """Where it is stored. What may change single bits is in the name too, so a stored row equals a fresh one."""
     identity = {
-        "made_by": made_by(kind), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "made_by": made_by(kind, evaluator.dataset), "errors": evaluator.errors, "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
     }  # fmt: skip
-    return cache_root() / "references" / f"{evaluator.dataset.name}-{kind}-{short_hash(identity)}.safetensors"
+    return cache_root() / "references" / f"{plain(evaluator.dataset.name)}-{kind}-{short_hash(identity)}.safetensors"
 
 
 def _read(path: Path) -> Row | None:

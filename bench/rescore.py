@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from bench import store
 from bench.artifacts import Artifacts
 from bench.campaign import Display, reference_jobs
-from bench.cards import HEADLINE
+from bench.cards import headline_value
 from bench.config import DATASETS, Evaluation, RunConfig, override
 from bench.errors import UserError, nearest, one_line
 from bench.estimate import Estimate
-from bench.evaluate import Evaluator, check_samples
+from bench.evaluate import check_samples, evaluator_for, unmeasurable
 from bench.execute import Job, check_workers, execute
 from bench.load import config_of
 from bench.results import REFERENCES, find_run
@@ -29,7 +28,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTABLE = ("evaluation.samples", "evaluation.batch_size")  # what concerns measuring at the end of a run
+SETTABLE = (
+    "evaluation.samples",
+    "evaluation.batch_size",
+    "evaluation.standard_errors",
+    "evaluation.inception",
+)  # what concerns measuring at the end of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,11 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
     client = store.connect(uri)
     runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
     found = [_finished(client, run, settings) for run in runs]
-    for dataset, samples in sorted({(run.dataset, run.evaluation.samples) for run in found}):
-        check_samples(Evaluator(DATASETS.get(dataset), samples=samples))
+    for dataset, evaluation in {(run.dataset, run.evaluation.how()) for run in found}:
+        evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
+        if evaluator is None:
+            raise UserError(f"nothing is measured on {dataset}: {unmeasurable(DATASETS.get(dataset))}")
+        check_samples(evaluator)
     return found
 
 
@@ -70,7 +77,7 @@ def rescore(
     """Measure them, the rows for scale first, and return what came of each; a run that cannot be measured is `failed`."""
     chosen = check_workers(workers, max(run.config.threads if run.config else 1 for run in runs))
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
-        jobs = reference_jobs({(run.dataset, run.evaluation.samples) for run in runs}, uri, Path(folder))
+        jobs = reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))
         jobs += [_job(run, uri, folder) for run in runs]
         display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
@@ -125,6 +132,6 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
         variant=tags["variant"],
         dataset=tags["dataset"],
         seed=int(tags["seed"]),
-        before=run.data.metrics.get(HEADLINE, math.nan),
+        before=headline_value(run.data.metrics),
         config=override(config, settings) if config else None,
     )

@@ -1,8 +1,8 @@
 """The read side of the tracker: MLflow runs as tidy data frames. Imports no torch; reports know nothing else of a run.
 
 `Results.runs` has one row a run (and one for each reference row, `kind == "reference"`), with the columns `RUN_COLUMNS`, one
-column for each metric card that any run has (its key, e.g. "quality/fid_classifier", or "best/" and its key for the same metric
-of the best checkpoint; NaN where a run lacks it), and one column `param:<path>` for each configuration path, as text
+column for each metric that any run has (the key of its card, e.g. "quality/fid_classifier"; "best/" and the key for the same metric
+of the best checkpoint; the key and "_se" for its standard error; NaN where a run lacks it), and one column `param:<path>` for each configuration path, as text
 (e.g. "param:recipe.lr_g"). Runs carry the cards of metrics that are not built in, and `load` registers them (`bench.carried`).
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value.
@@ -22,7 +22,7 @@ import pandas as pd
 
 from bench import carried
 from bench.artifacts import Artifacts
-from bench.cards import BEST, CARDS
+from bench.cards import is_metric
 from bench.errors import UserError, nearest, one_line
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ RUN_COLUMNS: dict[str, str] = {
     "variant_version": "str",
     "extends": "str",  # id of the run that this one went on from
     "lineage": "str",  # hash of everything but the length: what runs that can extend each other share
+    "headline": "str",  # key of the metric that runs on this data are ranked by; empty in older runs: quality/fid_classifier
     "started": "datetime",
 }
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
@@ -61,7 +62,9 @@ PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to be meant
 # Artifacts of a run, as `bench.tracking` names them.
 CONFIG = "config.json"
 PROTOCOL = "protocol.json"  # metrics {key: hash}, all (a hash of those), cards {key: what it means} (`bench.carried`)
-EVIDENCE = "evidence.json"  # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}
+# class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}, bins {generated, train},
+# modes {count, found, shares}; of mixtures points, centres, sd
+EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
 CURVES = "curves.parquet"
 HISTORY = "history/curves-{protocol}.parquet"  # mid-run points by an earlier protocol, by its hash (`bench.score`)
@@ -70,6 +73,7 @@ BEST_WEIGHTS = "weights/best.safetensors"  # of the best mark, in runs that keep
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
+NEAREST = "nearest_training.png"  # generated images beside their nearest training images, the closest pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +210,7 @@ def _run_row(run: Any) -> dict[str, Any]:
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
     row |= {"run_id": run.info.run_id, "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")}
-    row |= {key: value for key, value in run.data.metrics.items() if key.removeprefix(BEST) in CARDS}
+    row |= {key: value for key, value in run.data.metrics.items() if is_metric(key)}
     return row | {f"param:{path}": value for path, value in run.data.params.items()}
 
 

@@ -103,14 +103,14 @@ def _open_log(work: Work, place: Place) -> RunLog:
     tags = {
         "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
-        "protocol": work.protocol, "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
+        "protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
         "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
     }  # fmt: skip
     saved = checkpoint_path(Path(place.folder), work.fingerprint)
     log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
     if saved.exists():
-        kept = {"protocol": work.protocol, "curve_protocol": work.curve_protocol}
+        kept = {"protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol}
         log_ = tracker.resume_run(work.fingerprint, kept, parent=place.parent, outbox=posts)
     if log_ is None:
         log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent, outbox=posts)

@@ -10,7 +10,7 @@ import io
 import logging
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,13 @@ import pandas as pd
 from bench import results, store
 from bench.artifacts import Artifacts
 from bench.assemble import curve_protocol
-from bench.cards import BEST, CURVE
+from bench.cards import BEST, SE
 from bench.carried import described
 from bench.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.errors import UserError, one_line
-from bench.evaluate import Evaluator, Measurement
+from bench.evaluate import Evaluator, Measurement, draw, evaluator_for
 from bench.load import Generator, config_of, restored
+from bench.pictures import nearest_png
 from bench.run import RunResult, limited_threads
 from bench.tracking import RunLog
 
@@ -63,17 +64,21 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     run_id = tracked.info.run_id
     artifacts = Artifacts(client, {run_id: tracked.info.artifact_uri})
     config = _remeasured(config_of(run_id, artifacts), evaluation)
-    evaluator = Evaluator(DATASETS.get(config.dataset), samples=config.evaluation.samples)
+    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
+    if evaluator is None:
+        raise UserError(f"nothing is measured on {config.dataset}")
     measurement = _measured(restored(tracked, artifacts), evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
         best = _measured(restored(tracked, artifacts, weights="best"), evaluator, config.evaluation)
         values = {**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}}
         measurement = replace(measurement, values=values, evidence={**measurement.evidence, "best": {"reasons": dict(best.reasons)}})
     protocol = _protocol(artifacts, run_id, evaluator)
-    run_log = _open_log(client, artifacts, run_id, measurement, protocol)
+    run_log = _open_log(client, artifacts, run_id, measurement, protocol, evaluator.headline)
     _withdraw(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
     run_log.json(results.EVIDENCE, _evidence(artifacts, run_id, measurement))
+    if measurement.nearest is not None:
+        run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
     run_log.tag(
@@ -84,17 +89,22 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
 
 def _remeasured(config: RunConfig, evaluation: Evaluation) -> RunConfig:
     """The run's own configuration with what measuring again changes: which marks it had, and whether it kept the best, stays as it was."""
-    settings = {"samples": evaluation.samples, "batch_size": evaluation.batch_size}
+    settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception"})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 
 def _measured(generator: Generator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
-    images = generator.sample(evaluator.n, batch_size=evaluation.batch_size)
     with limited_threads(generator.config.threads):
-        return evaluator.full(images)
+        samples = draw(
+            evaluator, generator.networks, seed=generator.config.seed, batch_size=evaluation.batch_size, device=generator.device,
+            stream=generator.stream,
+        )  # fmt: skip
+        return evaluator.full(samples.data, walks=samples.walks)
 
 
-def _open_log(client: MlflowClient, artifacts: Artifacts, run_id: str, measurement: Measurement, protocol: Mapping[str, Any]) -> RunLog:
+def _open_log(
+    client: MlflowClient, artifacts: Artifacts, run_id: str, measurement: Measurement, protocol: Mapping[str, Any], headline: str
+) -> RunLog:
     """The run's log with its old curve, in which each metric has but one protocol, and the new values at its end."""
     path = artifacts.get(run_id, results.CURVES)
     if path is None:
@@ -107,34 +117,34 @@ def _open_log(client: MlflowClient, artifacts: Artifacts, run_id: str, measureme
     midway = curve["images"] < end
     stay = curve[~curve["key"].isin(measurement.values) | (midway & ~curve["key"].isin(changed))]
     points = stay[POINT].to_numpy().tolist()
-    if back := _kept(artifacts, run_id, new, set(CURVE).difference(stay["key"])):
+    if headline not in set(stay["key"]) and (back := _kept(artifacts, run_id, new, headline)):
         points = sorted(points + back, key=lambda point: int(point[0]))
     run_log = RunLog(client, run_id, resumed=True)
-    if set(changed) & set(CURVE):
-        _keep(run_log, curve[midway & curve["key"].isin(CURVE)], old)
+    if headline in changed:
+        _keep(run_log, curve[midway & (curve["key"] == headline)], old, headline)
         # Until the new curve is there, nobody knows by which protocol the one that is there was measured.
-        run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key not in CURVE}})
+        run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key != headline}})
     run_log.load_state_dict({"points": points, "seconds": 0.0})
     run_log.points(measurement.values, images=end, train_seconds=seconds)
     return run_log
 
 
-def _history(protocols: Mapping[str, Any]) -> str:
+def _history(protocols: Mapping[str, Any], headline: str) -> str:
     """The artifact with the mid-run points of these protocols."""
-    return results.HISTORY.format(protocol=short_hash({key: protocols.get(key) for key in CURVE}))
+    return results.HISTORY.format(protocol=short_hash({headline: protocols.get(headline)}))
 
 
-def _keep(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any]) -> None:
+def _keep(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any], headline: str) -> None:
     """Put mid-run points aside, if there are any: an empty artifact would hide what lies there."""
     if len(points):
         content = io.BytesIO()
         points[POINT].to_parquet(content, index=False)
-        run_log.artifact(_history(protocols), content.getvalue())
+        run_log.artifact(_history(protocols, headline), content.getvalue())
 
 
-def _kept(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], keys: Collection[str]) -> list[list[Any]]:
-    """The mid-run points of these keys that were put aside when these protocols went. A damaged artifact is said to be, and gives none."""
-    path = artifacts.get(run_id, _history(protocols))
+def _kept(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], headline: str) -> list[list[Any]]:
+    """The mid-run points that were put aside when these protocols went. A damaged artifact is said to be, and gives none."""
+    path = artifacts.get(run_id, _history(protocols, headline))
     if path is None:
         return []
     try:
@@ -142,7 +152,7 @@ def _kept(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], keys:
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
         log.warning("run %s: %s is damaged, so its curve stays without those points: %s", run_id, path.name, one_line(error, most=120))
         return []
-    return list(points[points["key"].isin(keys)].to_numpy().tolist())
+    return list(points[points["key"] == headline].to_numpy().tolist())
 
 
 def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> None:
@@ -150,7 +160,9 @@ def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> N
     from mlflow.entities import Metric
 
     run_id, had = tracked.info.run_id, tracked.data.metrics
-    lost = [key for key, value in measurement.values.items() if not math.isfinite(value) and key in had]
+    now = measurement.values
+    lost = [key for key, value in now.items() if not math.isfinite(value) and key in had]
+    lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in had and f"{key}{SE}" not in now]
     if lost:
         end = max(metric.step for key in lost for metric in client.get_metric_history(run_id, key))
         client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost])

@@ -66,6 +66,32 @@ class Dataset(Protocol):
     def split(self, name: Split) -> Examples: ...
 
 
+@runtime_checkable
+class Mixture(Protocol):
+    """A dataset of points drawn in equal shares from round Gaussians, one for each class: the label is the mode."""
+
+    @property
+    def centres(self) -> Tensor:
+        """[modes, D], float32: row i is the centre of class i."""
+        ...
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of every mode along every axis."""
+        ...
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """A dataset whose images hold, in each of their 3 channels, one grey image of `base`: base classes ** 3 modes.
+
+    The label of classes (a, b, c) is (a * n + b) * n + c, where n is the number of classes of `base`.
+    """
+
+    @property
+    def base(self) -> Dataset: ...
+
+
 def to_unit_range(data: Tensor) -> Tensor:
     """Images uint8 [N, C, H, W] in 0..255 to float32 in [-1, 1], which the networks see; points pass unchanged."""
     return data.to(torch.float32).mul_(2.0 / 255.0).sub_(1.0) if data.dtype == torch.uint8 else data
@@ -157,7 +183,7 @@ class Recipe(BaseModel):
     schedule: Literal["constant", "step"] = Field("constant", description="step: StepLR(schedule_epochs, schedule_gamma)")
     schedule_epochs: Count = Field(50, description="epochs between two steps of the schedule")
     schedule_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="factor of each step of the schedule")
-    init: Literal["default", "dcgan", "kaiming"] = Field("default", description="how weights start")
+    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="how weights start")
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(0, description="averaging of weights; 0: off")
 
     def bound_to_budget(self) -> str | None:

@@ -22,11 +22,16 @@ class Entry:
     variant: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    datasets: tuple[str, ...] | None = None  # what it is for, where it is not for all of the suite's
+
+    def fits(self, dataset: str) -> bool:
+        """Whether it is for this data set."""
+        return self.datasets is None or dataset in self.datasets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A comparison: every entry on every dataset with the same seeds and the same budget."""
+    """A comparison: every entry on every dataset that it is for, with the same seeds and the same budget."""
 
     name: str
     idea: str
@@ -56,23 +61,31 @@ def plan(
 
     `only` is a glob over variants, `seeds` a number of seeds from 0, `settings` go over the suite's own.
     """
-    entries = [entry for entry in suite.entries if fnmatch.fnmatchcase(VARIANTS.canonical(entry.variant), only)]
-    if not entries:
-        raise UserError(
-            f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries])
-        )
+    cells = _cells(suite, only, dataset)
     own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
     if own:
         raise UserError(f"the {own} cannot be --set: use --{own}" + (", or --seeds for a suite" if own == "seed" else ""))
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
-    return [
-        _planned(entry, suite, data, seed, settings or {})
-        for seed in chosen
-        for data in ((dataset,) if dataset else suite.datasets)
-        for entry in entries
-    ]
+    return [_planned(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
+
+
+def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:
+    """The data sets and entries of a suite that are chosen: at least one pair."""
+    named = [entry for entry in suite.entries if fnmatch.fnmatchcase(VARIANTS.canonical(entry.variant), only)]
+    if not named:
+        raise UserError(
+            f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries])
+        )
+    cells = [(data, entry) for data in ((dataset,) if dataset else suite.datasets) for entry in named if entry.fits(data)]
+    if not cells:
+        good = list(dict.fromkeys(data for entry in named for data in entry.datasets or ()))
+        which = "" if only == "*" else f" that matches {only!r}"
+        raise UserError(
+            f"the suite {suite.name!r} has no variant{which} for {dataset or ', '.join(suite.datasets)!r}" + nearest(dataset or "", good)
+        )
+    return cells
 
 
 def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.suite import CONTROLLED, SUITES, Entry, Suite
 
 # The slowest first, so that no core waits long at the end.
@@ -15,6 +17,17 @@ CONTROLLED_RECIPE = {
     "recipe.batch_size": 64, "recipe.k": 1, "recipe.optimiser": "adam", "recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4,
     "recipe.schedule": "constant", "recipe.ema_half_life_images": 0,
 }  # fmt: skip
+
+PLANE = ("ring8", "grid25")
+STACKED = "stacked-mnist"
+PACKS = (1, 2, 3, 4)
+STACKED_PACKS = ("dcgan", "pacdcgan2", "pacdcgan3", "pacdcgan4")  # by the number of images in a pack
+# Where PacGAN's stacked images differ from our dcgan: its code has 2,000 batches of 64 packs in each of 50 epochs.
+PACGAN_STACKED = {
+    "networks": "dcgan-deep", "recipe.z_distribution": "uniform", "recipe.init": "normal", "budget.generator_updates": 50 * 2_000,
+}  # fmt: skip
+# Fewer updates and marks than for points: measuring 26,000 stacked images costs more than a minute.
+QUICK_STACKED: dict[str, Any] = {"recipe.width": 16, "budget.generator_updates": 1_000, "evaluation.marks": 1}
 
 
 def _core(conv_width: int) -> tuple[Entry, ...]:
@@ -80,5 +93,52 @@ SUITES.register(
         datasets=("digits",),
         seeds=(0, 1),
         settings={"budget.images": 30_000, "evaluation.marks": 1},
+    ),
+)
+
+
+def _quick_on_points(name: str) -> Entry:
+    """A variant on the small networks for points, at learning rates that fit few updates."""
+    note = "a sixth of the published width, torch's own first weights and learning rates of 1e-3, because this budget is so small"
+    settings = {"networks": "mlp-2d", "recipe.width": 32, "recipe.init": "default", "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3}
+    return Entry(variant=name, datasets=PLANE, settings=settings, note=note)
+
+
+def _stacked_as_published(pack: int) -> Entry:
+    note = "the four-layer DCGAN and the numbers of PacGAN's code, which however updates G twice a batch and scales images to [0, 1]"
+    return Entry(
+        variant=STACKED_PACKS[pack - 1], datasets=(STACKED,), settings={**PACGAN_STACKED, "recipe.batch_size": 64 * pack}, note=note
+    )
+
+
+SUITES.register(
+    "modes",
+    Suite(
+        name="modes",
+        idea="mode collapse in small: points and stacked images, with and without packing, 15 minutes on two cores",
+        entries=(
+            _quick_on_points("wgan-gp"),
+            _quick_on_points("pacgan2"),
+            _quick_on_points("gan-2d"),
+            _quick_on_points("ns-gan"),
+            Entry(variant="pacdcgan2", datasets=("stacked-fashion",), settings=QUICK_STACKED),
+            Entry(variant="dcgan", datasets=("stacked-fashion",), settings=QUICK_STACKED),
+        ),
+        datasets=("stacked-fashion", *PLANE),
+        settings={"budget.generator_updates": 2_500, "evaluation.marks": 2},
+    ),
+)
+SUITES.register(
+    "pacgan",
+    Suite(
+        name="pacgan",
+        idea="PacGAN's experiments as published, 10 seeds: days of a GPU, or weeks of CPU; nothing is claimed before it has run",
+        entries=(
+            *(Entry(variant=name, datasets=PLANE) for name in ("gan-2d", "pacgan2", "pacgan3", "pacgan4")),
+            *(_stacked_as_published(pack) for pack in PACKS),
+        ),
+        datasets=(*PLANE, STACKED),
+        seeds=tuple(range(10)),
+        settings={"budget.generator_updates": 400 * 1_000, "evaluation.marks": 19},
     ),
 )

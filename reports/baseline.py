@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.artifacts import Artifacts
-from bench.cards import BEST, CARDS
+from bench.cards import is_metric
 from bench.errors import UserError, one_line
 from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 
+LATER = ("headline",)  # columns that came after the first published results of this format, which lack them
+
 
 def read(folder: Path) -> tuple[Results, str]:
     """The results of a folder and the date of their newest run. A folder that holds no such results is a UserError."""
     about = _about(folder)
-    runs = _typed(_table(folder, RUNS, (*RUN_COLUMNS, *BUDGET_COLUMNS)), folder)
+    needed = [name for name in (*RUN_COLUMNS, *BUDGET_COLUMNS) if name not in LATER]
+    table = _table(folder, RUNS, needed)
+    runs = _typed(table.assign(**{name: "" for name in LATER if name not in table}), folder)
     if not (runs["kind"] == "run").any():
         raise UserError(f"the baseline {str(folder)!r} holds no run")
     suites = about.get("suites")
@@ -46,7 +51,7 @@ def _about(folder: Path) -> dict[str, Any]:
     return dict(about)
 
 
-def _table(folder: Path, name: str, needed: tuple[str, ...]) -> pd.DataFrame:
+def _table(folder: Path, name: str, needed: Sequence[str]) -> pd.DataFrame:
     """A CSV file as text columns, checked to have those it must have."""
     try:
         frame = pd.read_csv(io.BytesIO(_bytes(folder, name)), dtype=str, keep_default_na=False, encoding="utf-8")
@@ -69,7 +74,7 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The run table as `Results.runs` has it: numbers, dates, and the budget as the parameter of its unit."""
-    keys = [name for name in frame if str(name).removeprefix(BEST) in CARDS]
+    keys = [name for name in frame if is_metric(str(name))]
     try:
         frame["seed"] = frame["seed"].astype("int64")
         frame["started"] = pd.to_datetime(frame["started"].replace("", None), utc=True, format="ISO8601")

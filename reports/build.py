@@ -10,15 +10,30 @@ from bench.words import counted
 from reports import render
 from reports.document import Document, Fact, Section
 from reports.format import listed
-from reports.sections import classes, glossary, health, interpolation, pairs, progress, provenance, summary, training, verdict, wall
+from reports.sections import (
+    agreement,
+    classes,
+    glossary,
+    health,
+    interpolation,
+    memorisation,
+    modes,
+    pairs,
+    progress,
+    provenance,
+    summary,
+    training,
+    verdict,
+    wall,
+)  # fmt: skip
 from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
+MODULES = (
+    verdict, summary, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
+)  # fmt: skip
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
-SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple(
-    (module.TITLE, module.build)
-    for module in (verdict, summary, wall, progress, pairs, classes, training, interpolation, health, provenance, glossary)
-)
+SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
 
 def build(results: Results, *, title: str) -> Document:

@@ -13,10 +13,11 @@ from bench.errors import UserError
 from bench.results import Results
 from bench.words import counted
 from reports import stats
-from reports.format import NOTHING, interval, number, p_value
+from reports.cohort import Cohort, Entry, settings_of, text, version
+from reports.format import NOTHING, interval, listed, number, p_value
 from reports.sections.summary import PlainTable
 from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
-from reports.view import Cohort, Entry, settings_of, text, version, view
+from reports.view import view
 
 Verdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
 HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
@@ -57,6 +58,7 @@ class Line:
     """One variant of the baseline. `ratio` is here over baseline, of geometric means."""
 
     name: str
+    metric: str  # its title
     direction: Direction
     baseline: Sample
     here: Sample | None = None
@@ -88,8 +90,9 @@ def check(baseline: Results, here: Results) -> list[Line]:
 
 
 def table(lines: Sequence[Line], title: str) -> PlainTable:
-    """The lines for a terminal."""
-    return PlainTable(title=title, headers=HEADERS, rows=tuple(_row(line) for line in lines))
+    """The lines for a terminal, under a title that says by which metrics."""
+    metrics = listed(list(dict.fromkeys(line.metric for line in lines)))
+    return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
 
 
 def closing(lines: Sequence[Line]) -> str:
@@ -114,17 +117,17 @@ def _places(results: Results) -> list[Place]:
 
 def _line(place: Place, others: Sequence[Place]) -> Line:
     """One entry against that one of its variant here which differs from it in least."""
-    key = place.cohort.headline.key
-    line = Line(name=place.name, direction=place.cohort.headline.direction, baseline=place.entry.sample(key))
+    headline = place.cohort.headline
+    line = Line(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
     same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
     if not same:
         return line
     other, differing = min(same, key=lambda found: len(found[1]))
-    line = replace(line, here=other.entry.sample(key))
+    line = replace(line, here=other.entry.sample(headline.key))
     if differing:
         return replace(line, verdict="not comparable", why=", ".join(differing))
-    return _compared(line, other.entry.sample(key))
+    return _compared(line, other.entry.sample(headline.key))
 
 
 def _compared(line: Line, here: Sample) -> Line:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.cards import BEST, CARDS, measured
+from bench.cards import BEST, CARDS, SE, measured
 from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, budget_of
+from reports.cohort import version
 from reports.files import write_all
-from reports.view import version
 
 FORMAT = 1  # bumped when a column of the contract goes or changes its meaning
 RUNS, PROTOCOLS, CURVES, ABOUT = "runs.csv", "protocols.csv", "curves.csv", "about.json"
@@ -44,15 +45,20 @@ def runs_frame(results: Results) -> pd.DataFrame:
         budget=[str(budget.number) if budget.unit else "" for budget in budgets],
         budget_unit=[budget.unit for budget in budgets],
     )
-    keys = [key for key in (*CARDS, *(f"{BEST}{key}" for key in CARDS)) if key in runs]
+    keys = [key for key in _with_errors(CARDS) if key in runs]
     settings = sorted(name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(PREFIX))
     return pd.concat([identity, runs[[*keys, *settings]]], axis=1).reset_index(drop=True)
 
 
 def curves_frame(results: Results) -> pd.DataFrame:
     """What was measured of each run at the marks of training and at its end; the scalars of training are not in it."""
-    keys = [*measured(), *(f"{BEST}{key}" for key in measured())]
-    return _sorted(results.curves[results.curves["key"].isin(keys)], CURVE_COLUMNS)
+    return _sorted(results.curves[results.curves["key"].isin(_with_errors(measured()))], CURVE_COLUMNS)
+
+
+def _with_errors(keys: Iterable[str]) -> list[str]:
+    """The keys, each before its standard error, then the same of the best checkpoint."""
+    pairs = [key for plain in keys for key in (plain, f"{plain}{SE}")]
+    return [*pairs, *(f"{BEST}{key}" for key in pairs)]
 
 
 def about(results: Results) -> dict[str, Any]:

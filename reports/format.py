@@ -40,6 +40,11 @@ def interval(value: Interval | None, *, times: str = "") -> str:
     return "" if value is None else f"[{number(value.low)}{times}, {number(value.high)}{times}]"
 
 
+def percent(share: float) -> str:
+    """A share as whole per cent: 7 %, or its bound."""
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
 def p_value(value: float | None) -> str:
     """A p value to three places, or its bound."""
     if value is None:

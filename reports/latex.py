@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from bench.cards import BEST
 from bench.words import printable
+from reports.cohort import Cohort, Entry, numbers
 from reports.format import NOTHING, number
 from reports.sections.summary import has_best
 from reports.stats import Summary
-from reports.view import Cohort, Entry, View, numbers
+from reports.view import View
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -70,10 +71,20 @@ def _caption(cohort: Cohort) -> str:
     parts += [
         f"{card.title} ({better}): mean over training seeds ± half of its 95% Student-t interval, and median; the best in bold.",
         "A failed run counts as infinitely bad.",
+        *_noise(cohort),
         *(["Best checkpoint: its median, chosen and scored on different noise."] if has_best(cohort) else []),
         f"Protocol {cohort.protocols.get(card.key, 'unrecorded')}.",
     ]
     return escape(" ".join(parts))
+
+
+def _noise(cohort: Cohort) -> list[str]:
+    """The standard error of measuring one run, over the entries; nothing where none was recorded."""
+    errors = [noise.error for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
+    if not errors:
+        return []
+    low, high = number(min(errors)), number(max(errors))
+    return [f"Measuring one run has a standard error of {low if low == high else f'{low} to {high}'}."]
 
 
 def _row(entry: Entry, cohort: Cohort, summaries: dict[str, Summary], *, best: bool) -> str:

@@ -62,6 +62,14 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What measuring adds to the spread between seeds. `share` of their variance is None under `MIN_SEEDS` seeds or where they do not differ."""
+
+    error: float  # of one measurement: the root of the mean squared standard error
+    share: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two entries on one metric. `ratio` says how many times better `a` is than `b`; its interval is not adjusted for the number of pairs."""
 
@@ -106,6 +114,21 @@ def summarise(data: Sample, direction: Direction) -> Summary:
         mean=math.fsum(counted) / len(counted) if counted else math.nan,
         interval=None if data.failures else t_interval(data.values),
     )
+
+
+def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
+    """How much of the variance between seeds is noise of measuring: mean squared standard error over that variance, at most 1.
+
+    Seeds whose value or error is missing or infinite are left out; None without any.
+    """
+    pairs = [(value, error) for value, error in zip(values, errors, strict=True) if math.isfinite(value) and math.isfinite(error)]
+    if not pairs:
+        return None
+    squared = math.fsum(error**2 for _, error in pairs) / len(pairs)
+    measured = [value for value, _ in pairs]
+    if len(pairs) < MIN_SEEDS or _constant(measured):
+        return Noise(error=math.sqrt(squared), share=None)
+    return Noise(error=math.sqrt(squared), share=min(1.0, squared / _moments(measured)[1]))
 
 
 def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval | None:
@@ -197,6 +220,12 @@ def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
         added = 1  # the observed split, so that p is never 0: Phipson & Smyth 2010
     extreme = np.abs(ranks[chosen].mean(axis=1) - ranks.mean()) >= observed - 1e-12
     return float((extreme.sum() + added) / (len(chosen) + added))
+
+
+def rank_agreement(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Kendall's tau-b of two lists: 1 where they order all pairs alike, -1 where all the other way. None where one list is all ties."""
+    tau = float(stats.kendalltau(x, y).statistic) if len(x) > 1 else math.nan
+    return None if math.isnan(tau) else tau
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,109 +6,23 @@ what is not comparable. An entry is a variant under one configuration; its runs 
 
 from __future__ import annotations
 
-import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
-from bench.cards import HEADLINE, Card, card, measured
+from bench.cards import HEADLINE, Card, card, is_metric, measured
 from bench.errors import UserError
 from bench.results import Results
 from bench.words import printable
-from reports import budget, stats
-from reports.budget import Budget, budget_of
+from reports import budget
+from reports.budget import budget_of
+from reports.cohort import Cohort, Entry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
-from reports.stats import Comparison, Sample, Summary
 
 ENDED = ("finished", "diverged", "failed", "pruned")
-TRACKS = {"published": "published recipes", "controlled": "controlled: one network, only the loss differs"}
-FIRST_VERSION = "1"  # of the harness and of every variant, when runs did not record them yet
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Entry:
-    """A variant under one configuration, with one run a seed (in the order of seeds)."""
-
-    name: str
-    runs: pd.DataFrame
-
-    def sample(self, key: str) -> Sample:
-        """The outcomes on a metric, failures included."""
-        return stats.sample(numbers(self.runs, key), self.runs["status"])
-
-    def summary(self, key: str) -> Summary:
-        """The sample of a metric in figures."""
-        return stats.summarise(self.sample(key), card(key).direction)
-
-    def finished_median(self, key: str) -> float:
-        """The median over finished runs alone, for what a failed run has no value of; NaN without any."""
-        values = numbers(self.runs[self.runs["status"] == "finished"], key)
-        return float(pd.Series(values, dtype=float).median())
-
-    def notes(self) -> list[str]:
-        """What was recorded about how this entry differs from its publication."""
-        return list(dict.fromkeys(note for note in self.runs["note"].map(text) if note))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cohort:
-    """Runs that may stand in one table. `why` says what sets it apart from its neighbours, where there are any."""
-
-    index: int
-    dataset: str
-    length: Budget
-    track: str
-    results_version: str
-    entries: tuple[Entry, ...]  # by median of the headline metric, best first
-    references: pd.DataFrame  # rows `real` and `untrained` of the same protocol
-    headline: Card
-    protocols: dict[str, str]  # of each metric, as far as recorded
-    title: str = ""
-    why: str = ""
-
-    @property
-    def runs(self) -> pd.DataFrame:
-        """All runs with their entry's name, references not included."""
-        return pd.concat([entry.runs.assign(entry=entry.name) for entry in self.entries], ignore_index=True)
-
-    @property
-    def claims(self) -> bool:
-        """Whether results on this data may support a claim."""
-        return not any((entry.runs["claims"] == "false").any() for entry in self.entries)
-
-    @property
-    def budget(self) -> str:
-        """The budget in words."""
-        return self.length.words
-
-    @property
-    def held_equal(self) -> str:
-        """The track in words: what is held equal between entries. Empty where it was not recorded."""
-        return TRACKS.get(self.track, printable(self.track))
-
-    @property
-    def setting(self) -> str:
-        """Data, budget and track in words, as captions have them."""
-        return ", ".join(part for part in (printable(self.dataset), f"{self.budget} each", self.held_equal) if part)
-
-    @property
-    def unmeasured(self) -> bool:
-        """Whether runs finished and no metric exists for their data."""
-        return not self.protocols and bool((self.runs["status"] == "finished").any()) and not self.has_values
-
-    @property
-    def has_values(self) -> bool:
-        """Whether any metric of quality was measured."""
-        return any(not math.isnan(value) for key in measured() for value in numbers(self.runs, key))
-
-    @cached_property
-    def comparisons(self) -> list[Comparison]:
-        """Every pair of entries compared on the headline metric, the better median first."""
-        return stats.compare_all({entry.name: entry.sample(self.headline.key) for entry in self.entries}, self.headline.direction)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,30 +62,6 @@ def view(results: Results) -> View:
     titled = [replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(zip(cohorts, _titles(cohorts), strict=True))]
     names = {entry.name for cohort in titled for entry in cohort.entries}
     return View(results=results, cohorts=tuple(titled), palette=palette(names), superseded=len(runs) - len(shown))
-
-
-def numbers(runs: pd.DataFrame, key: str) -> list[float]:
-    """A metric's column as floats, NaN where a run or the whole frame lacks it."""
-    return [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
-
-
-def text(value: object) -> str:
-    """A tag as text; empty where it is missing."""
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
-
-
-def settings_of(overrides: object) -> dict[str, Any]:
-    """The settings that a run changed from its variant as registered, by path; none where they cannot be read."""
-    try:
-        settings = json.loads(text(overrides) or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
-
-
-def version(value: object) -> str:
-    """A version of the harness or of a variant; runs that recorded none are of the first."""
-    return text(value) or FIRST_VERSION
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -254,9 +144,18 @@ def _cohort(
 
 
 def _headline(runs: pd.DataFrame) -> Card:
-    """The metric that entries are ranked by: classifier-FID, or the first with a better end that was measured."""
-    found = (key for key in measured() if card(key).direction != "none" and not all(map(math.isnan, numbers(runs, key))))
-    return card(next(found, HEADLINE))
+    """The metric that entries are ranked by: what most of the runs recorded as theirs, else the first with a better end; one that was measured.
+
+    Nothing measured at all: what was recorded. Runs older than the record are judged by classifier-FID.
+    """
+    recorded = [
+        key
+        for key, _ in Counter(text(key) or HEADLINE for key in runs["headline"]).most_common()
+        if is_metric(key) and card(key).direction != "none"
+    ]
+    others = [key for key in measured() if card(key).direction != "none"]
+    found = (key for key in (*recorded, *others) if not all(map(math.isnan, numbers(runs, key))))
+    return card(next(found, next(iter(recorded), HEADLINE)))
 
 
 def _rank(entry: Entry, headline: Card) -> float:
@@ -271,7 +170,8 @@ def _titles(cohorts: Sequence[Cohort]) -> list[str]:
     if len(cohorts) == 1:
         return [""]
     parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.why) for c in cohorts]
-    telling = [len({part[i] for part in parts}) > 1 for i in range(4)]
+    lengths = len({c.length for c in cohorts})  # in words they differ between images and points, too
+    telling = [lengths > 1, *(len({part[i] for part in parts}) > 1 for i in range(1, 4))]
     return [
         ", ".join([printable(cohort.dataset), *(words for words, tells in zip(part, telling, strict=True) if tells and words)])
         for cohort, part in zip(cohorts, parts, strict=True)

@@ -10,7 +10,9 @@ from bench.config import VARIANTS
 from bench.spec import Variant
 from variants.gan import AdversarialObjective, build_gan
 from variants.networks import dcgan as _dcgan  # noqa: F401 (registers its backbone)
+from variants.networks import dcgan_deep as _dcgan_deep  # noqa: F401 (registers its backbone)
 from variants.networks import mlp as _mlp  # noqa: F401 (registers its backbones)
+from variants.networks import mlp_2d as _mlp_2d  # noqa: F401 (registers its backbone)
 from variants.recipe import GanRecipe
 
 
@@ -87,4 +89,64 @@ register_gan(
     networks="dcgan",
     recipe=GanRecipe(loss="wasserstein", gp=10.0, k=5, lr_g=1e-4, lr_d=1e-4, betas=(0.0, 0.9), norm_d="none"),
     note="no batch norm in the critic, as published",
+)
+
+IN_TURN = "D and G are updated in turn on fresh latents, where the authors' code updates both at once"
+PACKED_2D = f"batches of 100 packs, as published; {IN_TURN}"
+register_gan(
+    "gan-2d",
+    idea="PacGAN's own GAN for points, not packed",
+    paper="arXiv 1712.04086",
+    networks="mlp-2d",
+    recipe=GanRecipe(batch_size=100, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
+    note=IN_TURN,
+)
+register_gan(
+    "pacgan2",
+    idea="gan-2d whose D judges 2 points together",
+    paper="arXiv 1712.04086",
+    networks="mlp-2d",
+    recipe=GanRecipe(pack=2, batch_size=200, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
+    note=PACKED_2D,
+)
+register_gan(
+    "pacgan3",
+    idea="gan-2d whose D judges 3 points together",
+    paper="arXiv 1712.04086",
+    networks="mlp-2d",
+    recipe=GanRecipe(pack=3, batch_size=300, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
+    note=PACKED_2D,
+)
+register_gan(
+    "pacgan4",
+    idea="gan-2d whose D judges 4 points together",
+    paper="arXiv 1712.04086",
+    networks="mlp-2d",
+    recipe=GanRecipe(pack=4, batch_size=400, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
+    note=PACKED_2D,
+)
+PACKED_DCGAN = "dcgan's networks and numbers, in batches of 60 packs; the authors' own: suite pacgan"
+register_gan(
+    "pacdcgan2",
+    idea="dcgan whose D judges 2 images together",
+    paper="arXiv 1712.04086",
+    networks="dcgan",
+    recipe=GanRecipe(pack=2, batch_size=120),
+    note=PACKED_DCGAN,
+)
+register_gan(
+    "pacdcgan3",
+    idea="dcgan whose D judges 3 images together",
+    paper="arXiv 1712.04086",
+    networks="dcgan",
+    recipe=GanRecipe(pack=3, batch_size=180),
+    note=PACKED_DCGAN,
+)
+register_gan(
+    "pacdcgan4",
+    idea="dcgan whose D judges 4 images together",
+    paper="arXiv 1712.04086",
+    networks="dcgan",
+    recipe=GanRecipe(pack=4, batch_size=240),
+    note=PACKED_DCGAN,
 )

@@ -22,6 +22,7 @@ class GanNetworks(Networks):
         self.discriminator = discriminator
         self.z_dim = recipe.z_dim
         self.z_distribution = recipe.z_distribution
+        self.pack = recipe.pack
         self.batch_coupled = has_batch_norm(discriminator)
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
@@ -32,7 +33,7 @@ class GanNetworks(Networks):
         return Latent(z=torch.randn(shape, generator=noise, device=device), labels=labels)
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final images [n, C, H, W]."""
+        """Final examples [n, *shape]."""
         return self.generate(latent)
 
     def generate(self, latent: Latent) -> Tensor:
@@ -40,10 +41,23 @@ class GanNetworks(Networks):
         made: Tensor = self.generator(latent.z)
         return made
 
-    def discriminate(self, data: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits [N, outputs] in float32, whatever the precision of the forward pass."""
-        logits: Tensor = self.discriminator(data)
+    def packs(self, data: Tensor) -> Tensor:
+        """Examples [N, C, ...] as what the discriminator judges together: [N / pack, pack * C, ...], each pack of neighbours.
+
+        Lin et al. 2018 (arXiv 1712.04086), section 2: neighbours of a shuffled batch are independent, and so are fresh fakes.
+        """
+        if self.pack == 1:
+            return data
+        return data.reshape(len(data) // self.pack, self.pack * data.shape[1], *data.shape[2:])
+
+    def judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits [N / pack, outputs] of packs, in float32 whatever the precision of the forward pass."""
+        logits: Tensor = self.discriminator(packs)
         return logits.float()
+
+    def discriminate(self, data: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits [N / pack, outputs] of examples [N, *shape], and of their labels [N] in a conditional wiring."""
+        return self.judge(self.packs(data), labels)
 
     def discriminate_both(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits of real and of fake data: one call on the joined batch, or two where batch norm would mix their statistics."""
@@ -57,7 +71,8 @@ class GanNetworks(Networks):
 def build_gan(networks: str, recipe: Recipe, data: DataShape) -> GanNetworks:
     """The plain wiring: z into the generator, data into the discriminator."""
     recipe = as_gan_recipe(recipe)
-    generator, discriminator = build_backbone(networks, Ports(data=data, latent=recipe.z_dim), recipe)
+    check_packs(recipe)
+    generator, discriminator = build_backbone(networks, Ports(data=data, latent=recipe.z_dim, copies=recipe.pack), recipe)
     return GanNetworks(generator, discriminator, recipe)
 
 
@@ -94,7 +109,7 @@ class AdversarialObjective(Objective):
         loss = self.loss.discriminator(real_logits, fake_logits, self.recipe.real_label)
         log = self._logits(real_logits.detach(), fake_logits.detach())
         if self.recipe.gp:
-            penalty = gradient_penalty(nets.discriminate, batch.data, fake, step.noise)
+            penalty = gradient_penalty(nets.judge, nets.packs(batch.data), nets.packs(fake), step.noise)
             loss = loss.mean() + self.recipe.gp * penalty.mean()
             log["gradient_penalty"] = penalty.detach()
         return Terms(loss=loss, log=log)
@@ -130,6 +145,14 @@ def as_gan_recipe(recipe: Recipe) -> GanRecipe:
     if not isinstance(recipe, GanRecipe):
         raise UserError(f"a GAN needs a GanRecipe, not a {type(recipe).__name__}")
     return recipe
+
+
+def check_packs(recipe: GanRecipe) -> None:
+    """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
+    size, pack = recipe.batch_size, recipe.pack
+    if size % pack or size < 2 * pack:
+        fitting = max(2, round(size / pack)) * pack
+        raise UserError(f"recipe.pack: a batch of {size} makes no two or more whole packs of {pack}; set recipe.batch_size={fitting}")
 
 
 def _refuse_nonsense(recipe: GanRecipe, log_odds: bool) -> None:

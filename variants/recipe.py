@@ -14,6 +14,7 @@ class GanRecipe(Recipe):
 
     loss: str = Field("non-saturating", description="a registered adversarial loss")
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
+    pack: Count = Field(1, description="examples that the discriminator judges together (PacGAN); batch_size / pack of them in a batch")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
     real_label: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="target for real data; below 1: one-sided label smoothing")
     norm_d: Literal["published", "batch", "none"] = Field("published", description="normalisation in the discriminator")

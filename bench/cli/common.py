@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,13 @@ Settings = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable."),
 ]
 Folder = Annotated[Path, typer.Option("--runs-dir", help="Where unfinished runs keep their checkpoints.")]
+InceptionWeights = Annotated[
+    Path | None,
+    typer.Option(
+        "--inception-weights", metavar="PATH",
+        help="Measure the published FID too, with torch-fidelity's weights-inception-2015-12-05-6726825d.pth. As --set evaluation.inception=true.",
+    ),
+]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
@@ -40,6 +48,20 @@ def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     from bench.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
+
+
+def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:
+    """The settings with what --inception-weights implies; this process and its workers are told of the file."""
+    if weights is None:
+        return settings
+    from bench.errors import UserError
+    from bench.metrics.extractors.inception import VARIABLE
+
+    path = "evaluation.inception"
+    if settings.get(path, True) is not True:
+        raise UserError(f"{path} cannot be {settings[path]!r} with --inception-weights, which asks for it")
+    os.environ[VARIABLE] = str(weights.absolute())
+    return {**settings, path: True}
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import Settings, app, console, errors, parse_settings, print_table, say
+from bench.cli.common import InceptionWeights, Settings, app, console, errors, parse_settings, print_table, say, with_inception
 from bench.words import counted
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def evaluate(
     n: Annotated[
         int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as the test split unless given.")
     ] = None,
+    inception_weights: InceptionWeights = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Measure anybody's images by the protocol of this suite, beside real images and an untrained generator.
@@ -37,7 +38,7 @@ def evaluate(
     """
     from bench.measure import measure
 
-    measured = measure(source, dataset, value_range=range_, latent=latent, n=n)
+    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=bool(with_inception({}, inception_weights)))
     if json:
         console.print_json(data=measured.as_json(), sort_keys=False)
     else:
@@ -47,22 +48,25 @@ def evaluate(
 @app.command()
 def sample(
     run_id: Annotated[str, typer.Argument(help="The id of a finished run, or at least 6 of its first digits.")],
-    out: Annotated[Path, typer.Option(help="FILE.npz: an array `images`, uint8 NCHW, as `evaluate` takes it. FILE.png: a grid.")],
+    out: Annotated[
+        Path, typer.Option(help="FILE.npz: an array `images`, uint8 NCHW, as `evaluate` takes it, or `points`. FILE.png: a picture.")
+    ],
     n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
     seed: Annotated[int | None, typer.Option(help="The seed of the latents; the run's own unless given, which was measured.")] = None,
     weights: Annotated[str, typer.Option(help="last, or best where the run kept them.")] = "last",
     device: Annotated[str | None, typer.Option(help="Where to compute; the run's own device unless given.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
-    """Images of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
-    from bench.export import check_target, write_images
+    """Images (or points) of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
+    from bench.export import check_target, write_samples
     from bench.load import check_count, load_generator
 
     check_count(n)
     check_target(out, force=force)
-    images = load_generator(run_id, weights=weights, device=device).sample(n, seed=seed)
-    write_images(images, out)
-    say(f"{len(images):,} images: {out}")
+    generator = load_generator(run_id, weights=weights, device=device)
+    made = generator.sample(n, seed=seed)
+    write_samples(made, out, generator.dataset)
+    say(f"{len(made):,} {'points' if generator.dataset.spec.kind == 'points' else 'images'}: {out}")
 
 
 @app.command()
@@ -71,6 +75,7 @@ def score(
     suite: Annotated[str | None, typer.Option(help="All finished runs of a suite instead.")] = None,
     workers: Annotated[int | None, typer.Option(help="Runs side by side; cores // threads unless given.")] = None,
     set_: Settings = None,
+    inception_weights: InceptionWeights = None,
 ) -> None:
     """Measure finished runs again from their weights, e.g. by another protocol: --set evaluation.samples=5000. Trains nothing."""
     from bench.display import display_for
@@ -79,7 +84,7 @@ def score(
     from bench.store import tracking_uri
 
     uri = tracking_uri()
-    runs = finished_runs(uri, run_ids or (), suite, parse_settings(set_))
+    runs = finished_runs(uri, run_ids or (), suite, with_inception(parse_settings(set_), inception_weights))
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
@@ -95,13 +100,16 @@ def score(
 
 
 def _print_measured(measured: Measured) -> None:
-    from bench.cards import card
+    from bench.cards import SE, card
+    from bench.cards import measured as metrics
 
     rows = []
-    for key, value in measured.measurement.values.items():
-        beside = (row.values[key] for row in measured.rows.values())
+    for key in (key for key in metrics() if key in measured.measurement.values):
+        sides = (measured.measurement, *measured.rows.values())
         found = card(key)
-        rows.append((key, *map(_number, (value, *beside)), found.arrow, found.unit))
+        rows.append(
+            (key, *(_with_error(side.values[key], side.values.get(f"{key}{SE}", math.nan)) for side in sides), found.arrow, found.unit)
+        )
     columns = ("metric", "value", *measured.rows, "", "unit")
     print_table(f"{measured.n:,} images of {measured.source}, measured as {measured.dataset}", columns, rows)
     for key, reason in measured.as_json()["reasons"].items():
@@ -110,7 +118,7 @@ def _print_measured(measured: Measured) -> None:
 
 
 def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
-    from bench.cards import HEADLINE, card
+    from bench.cards import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [
         (
@@ -118,14 +126,19 @@ def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
             run.dataset,
             str(run.seed),
             _number(run.before),
-            _number(result.values.get(HEADLINE, math.nan)),
+            _number(headline_value(result.values)),
             run.run_id,
             result.reason,
         )
         for run, result in ended
     ]
-    title = card(HEADLINE).title
+    keys = {headline_among(result.values) for _, result in ended} - {None}
+    title = " or ".join(sorted(card(key).title for key in keys if key)) or "headline"
     print_table(f"{counted(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
+
+
+def _with_error(value: float, error: float) -> str:
+    return _number(value) if math.isnan(error) else f"{_number(value)} ± {error:.2g}"
 
 
 def _number(value: float) -> str:

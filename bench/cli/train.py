@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import DryRun, Folder, Settings, app, console, errors, parse_settings, print_table, say
+from bench.cli.common import (
+    DryRun,
+    Folder,
+    InceptionWeights,
+    Settings,
+    app,
+    console,
+    errors,
+    parse_settings,
+    print_table,
+    say,
+    with_inception,
+)
 from bench.errors import UserError
 from bench.words import counted, duration
 
@@ -28,6 +40,7 @@ def run(
     ] = "auto",
     seed: Annotated[int, typer.Option(help="The training seed.")] = 0,
     set_: Settings = None,
+    inception_weights: InceptionWeights = None,
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
@@ -35,7 +48,7 @@ def run(
     from bench.suite import Entry, Suite, plan
 
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
-    planned = plan(suite, settings=parse_settings(set_))
+    planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
     if dry_run:
         console.print_json(planned[0].config.canonical())
         return
@@ -58,6 +71,7 @@ def suite(
         int | None, typer.Option(metavar="IMAGES", help="Go on from the last checkpoints of finished runs to this budget, as new runs.")
     ] = None,
     set_: Settings = None,
+    inception_weights: InceptionWeights = None,
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
@@ -65,7 +79,8 @@ def suite(
     from bench.suite import SUITES, plan
 
     chosen = SUITES.get(name)
-    planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(parse_settings(set_), extend))
+    settings = with_inception(parse_settings(set_), inception_weights)
+    planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
     outlook = _foreseen(chosen, planned, folder, workers=workers, extend=extend is not None, deliver=not dry_run)
     if dry_run:
         _print_outlook(outlook)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import Protocol, runtime_checkable
 
 from bench.config import DATASETS
+from bench.data import fetched
+from bench.data.cifar10 import CIFAR10
 from bench.data.digits import Digits
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.data.folder.dataset import SCHEME, make
+from bench.data.mixtures import GRID25, RING8
+from bench.data.mnist import MNIST
+from bench.data.stacked import StackedImages
 from bench.errors import UserError
+from bench.spec import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -18,24 +23,14 @@ PREFERRED = "fashion-mnist"
 EMBEDDED = "digits"
 
 
-@runtime_checkable
-class Fetched(Protocol):
-    """A dataset whose bytes must first be fetched. One without these two methods is always here."""
-
-    def missing(self) -> str | None: ...
-    def fetch(self) -> str: ...
-
-
 def available(name: str) -> str | None:
     """None where the dataset can be loaded now; else why not. Uses no network."""
-    dataset = DATASETS.get(name)
-    return dataset.missing() if isinstance(dataset, Fetched) else None
+    return fetched.missing(DATASETS.get(name))
 
 
 def fetch(name: str) -> str:
     """Have a dataset's bytes on this machine, and say where they came from."""
-    dataset = DATASETS.get(name)
-    return dataset.fetch() if isinstance(dataset, Fetched) else "the installed packages: nothing to fetch"
+    return fetched.fetch(DATASETS.get(name))
 
 
 @cache
@@ -53,6 +48,18 @@ def resolve_auto() -> str:
     return PREFERRED
 
 
-DATASETS.register(FASHION_MNIST.name, FASHION_MNIST)
-DATASETS.register(EMBEDDED, Digits())
+DIGITS = Digits()
+DATA: tuple[Dataset, ...] = (
+    FASHION_MNIST,
+    MNIST,
+    CIFAR10,
+    DIGITS,
+    RING8,
+    GRID25,
+    StackedImages(name="stacked-fashion", title="Stacked Fashion-MNIST", base=FASHION_MNIST),
+    StackedImages(name="stacked-mnist", title="Stacked MNIST", base=MNIST),
+    StackedImages(name="stacked-digits", title="Stacked digits 8x8", base=DIGITS),
+)
+for _dataset in DATA:
+    DATASETS.register(_dataset.name, _dataset)
 DATASETS.scheme(SCHEME, make, name=lambda item: item.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.data.idx import IdxFile, IdxImages, SplitFiles
+from bench.data.fetched import KnownFile
+from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import debian_package, folder, mirrors
 from bench.spec import DataShape
 
@@ -21,18 +22,18 @@ def _torchvision_mirrors() -> list[str]:
 
 # Hashes of the unpacked files: Debian packs them anew, so hashes of the .gz files differ between sources.
 TRAIN = SplitFiles(
-    images=IdxFile(
+    images=KnownFile(
         name="train-images-idx3-ubyte", size_bytes=47_040_016, sha256="c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
     ),
-    labels=IdxFile(
+    labels=KnownFile(
         name="train-labels-idx1-ubyte", size_bytes=60_008, sha256="bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
     ),
 )
 TEST = SplitFiles(
-    images=IdxFile(
+    images=KnownFile(
         name="t10k-images-idx3-ubyte", size_bytes=7_840_016, sha256="5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
     ),
-    labels=IdxFile(
+    labels=KnownFile(
         name="t10k-labels-idx1-ubyte", size_bytes=10_008, sha256="0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
     ),
 )

@@ -108,7 +108,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
         reasons = []
         for url in urls():
             try:
-                return _answers(f"{url.rstrip('/')}/{min(names)}.gz")
+                return answers(f"{url.rstrip('/')}/{min(names)}.gz")
             except Unavailable as error:
                 reasons.append(str(error))
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
@@ -116,7 +116,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
     return Source(name=title, read=read, probe=probe)
 
 
-def _answers(url: str) -> str:
+def answers(url: str) -> str:
     """The host of a URL that can be fetched, asked for its head only."""
     host = urllib.parse.urlsplit(url).netloc
     try:
@@ -126,14 +126,25 @@ def _answers(url: str) -> str:
         raise Unavailable(f"{host} does not answer ({getattr(error, 'reason', None) or error})") from error
 
 
-def download(url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS) -> bytes:
-    """The bytes at a URL, at most `limit` of them. Gives up on silence after `connect_seconds` and in any case after `total_seconds`."""
+def _untold(count: int) -> None:
+    """Nobody asked how far a download is."""
+
+
+def download(
+    url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS,
+    advance: Callable[[int], None] = _untold,
+) -> bytes:  # fmt: skip
+    """The bytes at a URL, at most `limit` of them; `advance` is told of each further number of them.
+
+    Gives up on silence after `connect_seconds` and in any case after `total_seconds`.
+    """
     deadline = time.monotonic() + total_seconds
     content = bytearray()
     try:
         with urllib.request.urlopen(url, timeout=connect_seconds) as response:
             while chunk := response.read1(2**16):
                 content += chunk
+                advance(len(chunk))
                 if len(content) > limit:
                     raise Unavailable(f"{url} sends more than {limit} bytes")
                 if time.monotonic() > deadline:
@@ -164,7 +175,7 @@ def _probe_package(package: str) -> str:
     urls = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("'")]
     if not urls:
         raise Unavailable("the package is in none of this machine's lists; fetching brings lists of its own")
-    return _answers(urls[0])
+    return answers(urls[0])
 
 
 def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[str, bytes]:

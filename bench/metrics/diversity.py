@@ -1,29 +1,49 @@
-"""Diversity: how far apart generated images are, and how many of them are the same image again."""
+"""Diversity: how far apart generated images are, how many different ones there are, and how many are the same image again."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
-PAIRS = 10_000
-PAIRS_SEED = 0
 DUPLICATE_QUANTILE = 0.001  # among real images, one in a thousand has another as near as this
 
-
-def mean_pair_distance(images: Tensor) -> float:
-    """Mean Euclidean distance of two different images, both uint8 [C, H, W], over a fixed sample of pairs. In grey levels."""
-    first, second = random_pairs(len(images))
-    difference = images[first].float() - images[second].float()
-    return float(difference.flatten(1).norm(dim=1).double().mean())
+CHUNK = 2**21  # values held in float64 at once
 
 
-def random_pairs(n: int, *, pairs: int = PAIRS) -> tuple[Tensor, Tensor]:
-    """Row numbers of pairs of different images among n: always the same ones. n must be at least 2."""
-    noise = torch.Generator().manual_seed(PAIRS_SEED)
-    first = torch.randint(n, (pairs,), generator=noise)
-    apart = torch.randint(1, n, (pairs,), generator=noise)
-    return first, (first + apart) % n
+def pair_distances(images: Tensor) -> Tensor:
+    """The Euclidean distance of rows 2p and 2p + 1 of uint8 images [n, ...], in grey levels: [n // 2], float64.
+
+    The rows must be in a random order, so that neighbours are a random pair. A last row without a partner is left out.
+    """
+    if len(images) < 2:
+        raise ValueError(f"a pair needs two images, not {len(images)}")
+    pairs = images.flatten(1)[: len(images) // 2 * 2].unflatten(0, (-1, 2))
+    return torch.cat([(part[:, 0].double() - part[:, 1].double()).norm(dim=1) for part in pairs.split(max(1, CHUNK // pairs.shape[2]))])
+
+
+def vendi_score(features: Tensor) -> float:
+    """exp of the entropy of the eigenvalues of K / n, K the cosines of all pairs of rows [n, d]: Friedman & Dieng 2022, def. 1.
+
+    The effective number of different rows, from 1 (all in one direction) to min(n, d + 1) (arXiv 2210.02410). K / n has the
+    eigenvalues of the d x d matrix X'X / n of the rows at unit length, so no n x n matrix is needed. Rows of zeros have no
+    direction: they count as alike, and as at right angles to all others.
+    """
+    if not len(features) or not features.isfinite().all():
+        raise ValueError("some features are not finite" if len(features) else "no images have no diversity")
+    n, dims = features.shape
+    scatter, zeros = torch.zeros(dims, dims, dtype=torch.float64), 0
+    for part in features.split(max(1, CHUNK // dims)):
+        rows = part.double()
+        lengths = rows.norm(dim=1, keepdim=True)
+        zeros += int(lengths.eq(0).sum())
+        rows = rows / lengths.where(lengths > 0, 1.0)
+        scatter.addmm_(rows.T, rows)
+    shares = torch.cat([torch.linalg.eigvalsh(scatter / n), torch.tensor([zeros / n], dtype=torch.float64)])
+    shares = shares[shares > 0]
+    return math.exp(-float((shares * shares.log()).sum()))
 
 
 def duplicate_threshold(nearest: Tensor) -> float:

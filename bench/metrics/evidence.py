@@ -19,13 +19,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bench.cards import Card, measured, register_card
+from bench.cards import BUILT_IN, Card, measured, register_card
 from bench.errors import UserError, one_line
-from bench.metrics import modes
-from bench.metrics.extractors import Extractor, Features
-from bench.metrics.neighbours import Neighbours, find_neighbours
-from bench.metrics.reference import Reference
-from bench.spec import Dataset
+from bench.metrics import diversity, modes, paths, structure
+from bench.metrics.bins import assign
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
+from bench.metrics.fidelity import kernel_distance, kernel_distances
+from bench.metrics.halves import draw_halves, rows_of
+from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
+from bench.metrics.reference import RealSide
+from bench.spec import Mixture
 
 log = logging.getLogger(__name__)
 
@@ -33,32 +36,146 @@ UNSAID = "it is {value}, and the metric does not say why"
 
 
 class Evidence:
-    """One set of generated images and all that metrics share about it: each part is computed when first asked for, once."""
+    """One set of generated examples and all that metrics share about it: each part is computed when first asked for, once."""
 
-    def __init__(self, images: Tensor, dataset: Dataset, extractor: Extractor, real: Reference) -> None:
-        self.images = images  # uint8 [n, C, H, W]
-        self.dataset = dataset
-        self.extractor = extractor
+    def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, halves: int = 0) -> None:
+        self.data = data  # images uint8 [n, C, H, W], or points float32 [n, D]; in an order that tells nothing
         self.real = real  # the test split, as the metrics see it
+        self.dataset = real.dataset
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
         self.raised: list[str] = []  # metrics whose code failed
+        self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
+        self._pairs = draw_halves(len(data), halves)  # [halves, pairs]
+        self._kernels: dict[str, Tensor] = {}
         self._values: dict[str, float] = {}
         self._computing: list[str] = []
 
-    @cached_property
-    def seen(self) -> Features:
-        """The generated images as the classifier sees them."""
-        return self.extractor(self.images)
+    @property
+    def images(self) -> Tensor:
+        """The generated images, uint8 [n, C, H, W]."""
+        return self.data
+
+    @property
+    def points(self) -> Tensor:
+        """The generated points, float32 [n, D]."""
+        return self.data
 
     @cached_property
-    def generated(self) -> Neighbours:
+    def halves(self) -> list[Half]:
+        """The half-samples whose spread gives standard errors."""
+        return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
+
+    @cached_property
+    def classifier(self) -> Features:
+        """The generated images as the classifier sees them: features, and classes."""
+        return self.real.extractor(CLASSIFIER)(self.data)
+
+    @cached_property
+    def pixels(self) -> Features:
+        """Their principal components, those of the training images' pixels."""
+        return self.real.extractor(PIXELS)(self.data)
+
+    @cached_property
+    def inception(self) -> Features:
+        """Their Inception-v3 features and logits."""
+        return self.real.extractor(INCEPTION)(self.data)
+
+    def seen(self, kind: str) -> Features:
+        """The generated images as the extractor of a kind sees them."""
+        return {CLASSIFIER: lambda: self.classifier, PIXELS: lambda: self.pixels, INCEPTION: lambda: self.inception}[kind]()
+
+    def kernel_distance(self, kind: str) -> float:
+        """The kernel distance to the real images in the features of a kind."""
+        return kernel_distance(self.seen(kind).features, self.real.seen(kind).features)
+
+    def _kernel_distances(self, kind: str) -> Tensor:
+        """[halves]: the same of every half, from one pass over all pairs."""
+        if kind not in self._kernels:
+            members = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
+            for index, half in enumerate(self.halves):
+                members[index, half.rows] = True
+            self._kernels[kind] = kernel_distances(self.seen(kind).features, self.real.seen(kind).features, members)
+        return self._kernels[kind]
+
+    @property
+    def main(self) -> Features:
+        """The features in which neighbours are sought: the classifier's, or pixels' where there is none."""
+        return self.classifier if self.real.main == CLASSIFIER else self.pixels
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
         """The nearest neighbours of each generated image among the others."""
-        return find_neighbours(self.seen.features)
+        return find_neighbours(self.main.features)
+
+    @cached_property
+    def _overlap(self) -> Overlap:
+        inside = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
+        radius = torch.zeros(inside.shape, dtype=self.main.features.dtype)
+        for index, half in enumerate(self.halves):
+            inside[index, half.rows] = True
+            radius[index, half.rows] = half.neighbours.radius(K)
+        return overlap(self.real.neighbours, self.neighbours, inside, radius)
+
+    @property
+    def inside(self) -> Tensor:
+        """[n], bool: whether a generated image lies in the real manifold (k = 3)."""
+        return self._overlap.inside
+
+    @property
+    def balls(self) -> Tensor:
+        """[n], int64: in how many real neighbourhoods (k = 5) a generated image lies."""
+        return self._overlap.balls
+
+    @property
+    def reached(self) -> Tensor:
+        """[N], bool: whether a real image lies in the generated manifold (k = 3)."""
+        return self._overlap.reached[0]
+
+    @property
+    def covered(self) -> Tensor:
+        """[N], bool: whether a real image's neighbourhood (k = 5) holds a generated one."""
+        return self._overlap.covered[0]
+
+    @cached_property
+    def to_training(self) -> tuple[Tensor, Tensor]:
+        """([n] distance, [n] index) of the nearest training image, in features."""
+        return nearest_to(self.main.features, self.real.training.features)
+
+    @cached_property
+    def bins(self) -> Tensor:
+        """[n], int64: the bin of each generated image."""
+        return assign(self.pixels.features, self.real.bins.centres)
+
+    @cached_property
+    def pair_distances(self) -> Tensor:
+        """[n / 2]: the distance of each pair of neighbouring rows, in grey levels."""
+        return diversity.pair_distances(self.data)
+
+    @cached_property
+    def pair_similarities(self) -> Tensor:
+        """[n / 2]: the structural similarity of the same pairs."""
+        return structure.ms_ssim_2(self.data)
+
+    @cached_property
+    def path_lengths(self) -> Tensor | None:
+        """[W]: the length in feature space of paths between random latents; None where no generator is at hand."""
+        if self._walks is None:
+            return None
+        steps = self._walks.shape[1]
+        features = self.real.extractor(self.real.main)(self._walks.flatten(0, 1)).features
+        return paths.path_lengths(features.reshape(-1, steps, features.shape[1]))
 
     @cached_property
     def shares(self) -> modes.Shares:
         """The share of each class among the generated images, as the classifier predicts it."""
-        return modes.class_shares(self.seen.predictions, self.real.classes)
+        return modes.class_shares(self.classifier.predictions, self.dataset.spec.classes)
+
+    @cached_property
+    def found(self) -> modes.Found:
+        """Which of the known modes are made, and in what shares."""
+        if isinstance(self.dataset, Mixture):
+            return modes.mixture_modes(self.points, self.dataset.centres, self.dataset.sd)
+        return modes.stacked_modes(self.classifier.predictions, len(self.real.mode_shares))
 
     def value(self, key: str) -> float:
         """A registered metric of these images, computed once. One that fails is not-a-number with its reason, and that is logged.
@@ -75,6 +192,13 @@ class Evidence:
                 self._computing.pop()
         return self._values[key]
 
+    def standard_error(self, key: str) -> float:
+        """The standard error of a metric: its standard deviation over half-samples. Not-a-number where the metric is."""
+        if not math.isfinite(self.value(key)):
+            return math.nan
+        values = torch.tensor([half.value(key) for half in self.halves], dtype=torch.float64)
+        return float(values.std()) if len(values) > 1 else math.nan
+
     def unknown(self, reason: str) -> float:
         """Not-a-number, with the reason why the metric that is being computed cannot be determined: `return evidence.unknown(...)`."""
         self.reasons[self._computing[-1]] = one_line(reason)
@@ -85,15 +209,105 @@ class Evidence:
             value = float(METRICS[key](self))
         except MemoryError:
             raise
+        except ValueError as error:
+            if key not in BUILT_IN:
+                return self._failed(key, error)
+            log.warning("%s cannot be determined: %s", key, one_line(error))
+            return self.unknown(str(error))
         except Exception as error:  # a metric may be anybody's, and the training behind it must not be lost
             if _no_memory(error):
                 raise MemoryError(f"the metric {key}: {one_line(error)}") from error
-            log.exception("the metric %s failed", key)
-            self.raised.append(key)
-            return self.unknown(f"{type(error).__name__}: {one_line(error)}")
+            return self._failed(key, error)
         if math.isnan(value) and key not in self.reasons:
             return self.unknown(UNSAID.format(value=value))
         return value
+
+    def _failed(self, key: str, error: Exception) -> float:
+        log.exception("the metric %s failed", key)
+        self.raised.append(key)
+        return self.unknown(f"{type(error).__name__}: {one_line(error)}")
+
+
+class Half(Evidence):
+    """Half of the generated examples: its parts are taken out of the whole's instead of being computed anew.
+
+    It holds whole pairs of neighbouring rows, so that what the whole knows of pairs holds here too.
+    """
+
+    def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
+        self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
+        super().__init__(whole.data[self.rows], whole.real)
+
+    @cached_property
+    def classifier(self) -> Features:
+        """As in the whole."""
+        return self._whole.classifier.part(self.rows)
+
+    @cached_property
+    def pixels(self) -> Features:
+        """As in the whole."""
+        return self._whole.pixels.part(self.rows)
+
+    @cached_property
+    def inception(self) -> Features:
+        """As in the whole."""
+        return self._whole.inception.part(self.rows)
+
+    def kernel_distance(self, kind: str) -> float:
+        """From all pairs instead of random subsets: the same mean, and one pass serves all halves."""
+        return float(self._whole._kernel_distances(kind)[self._index])
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Among this half alone."""
+        return self._whole.neighbours.among(self.rows)
+
+    @property
+    def inside(self) -> Tensor:
+        """As in the whole: real manifolds do not depend on who else is generated."""
+        return self._whole.inside[self.rows]
+
+    @property
+    def balls(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.balls[self.rows]
+
+    @property
+    def reached(self) -> Tensor:
+        """By the manifold of this half alone."""
+        return self._whole._overlap.reached[1 + self._index]
+
+    @property
+    def covered(self) -> Tensor:
+        """By this half alone."""
+        return self._whole._overlap.covered[1 + self._index]
+
+    @cached_property
+    def to_training(self) -> tuple[Tensor, Tensor]:
+        """As in the whole."""
+        distance, index = self._whole.to_training
+        return distance[self.rows], index[self.rows]
+
+    @cached_property
+    def bins(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.bins[self.rows]
+
+    @cached_property
+    def pair_distances(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_distances[self._chosen]
+
+    @cached_property
+    def pair_similarities(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_similarities[self._chosen]
+
+    @cached_property
+    def path_lengths(self) -> Tensor | None:
+        """Of half of the paths."""
+        lengths = self._whole.path_lengths
+        return None if lengths is None else lengths[draw_halves(2 * len(lengths), self._index + 1)[self._index]]
 
 
 def _no_memory(error: Exception) -> bool:

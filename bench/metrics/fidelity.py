@@ -1,20 +1,20 @@
-"""Fréchet distance, kernel distance and classifier score: torch-fidelity's own functions, applied to our features.
+"""Fréchet distance, kernel distance and classifier score: the numbers of torch-fidelity, at a fraction of its time.
 
-Everything is computed in float64, so batch sizes do not show in the digits that matter. KID and the score take the images in
-subsets, so those two depend a little on their order. NumPy's linear algebra takes every core it finds: a caller who shares the
-machine limits it with threadpoolctl.
+Means and covariances are float64 and made in chunks, so batch sizes do not show in the digits that matter. KID and the score take
+the images in subsets, so those two depend a little on their order. NumPy's linear algebra takes every core it finds: a caller who
+shares the machine limits it with threadpoolctl.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
 RNG_SEED = 2020  # torch-fidelity's
@@ -22,6 +22,13 @@ SCORE_SPLITS = 10
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 KID_SUBSET_SIZE_SMALL = 250  # where there are fewer than KID_SUBSET_SIZE images
+INFINITY_SIZES = 15  # sample sizes that the line is fitted to: Chong & Forsyth 2020, section 4
+INFINITY_SMALLEST = 0.1  # the least of them, of all images: their 5,000 of 50,000
+INFINITY_ROWS_A_DIMENSION = 10  # in it, where there are: with fewer, the bias is not linear in 1/N
+INFINITY_ROWS = 20  # images that a line needs at least
+
+CHUNK = 2**20  # elements held in float64 at once
+STRIP = 250  # rows of a kernel matrix at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,41 +38,147 @@ class Gaussian:
     mean: NDArray[np.float64]  # [d]
     covariance: NDArray[np.float64]  # [d, d]
 
+    @cached_property
+    def root(self) -> NDArray[np.float64]:
+        """The symmetric square root of the covariance; an eigenvalue that is rounding counts as zero."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        kept = values > len(values) * np.finfo(float).eps * values.max()
+        return (vectors[:, kept] * np.sqrt(values[kept])) @ vectors[:, kept].T
+
 
 def fit_gaussian(features: Tensor) -> Gaussian:
-    """The Gaussian with the mean and the (unbiased) covariance of features [N, d], N at least 2."""
-    statistics = fid_features_to_statistics(features.double())
-    return Gaussian(mean=statistics["mu"], covariance=statistics["sigma"])
+    """The Gaussian with the mean and the (unbiased) covariance of features [N, d], N at least 2. No float64 copy of them all."""
+    if len(features) < 2:
+        raise ValueError(f"a covariance needs at least 2 rows of features, not {len(features)}")
+    chunks = features.split(max(1, CHUNK // features.shape[1]))
+    mean = torch.stack([chunk.double().sum(dim=0) for chunk in chunks]).sum(dim=0) / len(features)
+    scatter = torch.zeros(2 * [features.shape[1]], dtype=torch.float64)
+    for chunk in chunks:
+        centred = chunk.double() - mean
+        scatter.addmm_(centred.T, centred)
+    covariance = (scatter + scatter.T) / (2 * (len(features) - 1))
+    if not (mean.isfinite().all() and covariance.isfinite().all()):
+        raise ValueError("some features are not finite")
+    return Gaussian(mean=mean.numpy(), covariance=covariance.numpy())
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Heusel et al. 2017, eq. 6. In squared units of the features."""
-    pair = [{"mu": gaussian.mean, "sigma": gaussian.covariance} for gaussian in (a, b)]
-    return max(0.0, float(fid_statistics_to_metric(*pair, verbose=False)[KEY_METRIC_FID]))  # rounding may leave it just below
+    """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Heusel et al. 2017, eq. 6. In squared units of the features.
+
+    The trace of (C_a C_b)^(1/2) is the sum of the singular values of C_a^(1/2) C_b^(1/2): real and not negative whatever the
+    covariances. Singular ones (constant features, fewer images than features) lose no digits, as they do in roots of eigenvalues.
+    """
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(f"features of {a.mean.size} and of {b.mean.size} dimensions have no distance")
+    root_trace = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
+    difference = a.mean - b.mean
+    distance = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * root_trace
+    return max(0.0, float(distance))  # rounding may leave it just below
+
+
+def frechet_infinity(features: Tensor, real: Gaussian) -> float:
+    """The Fréchet distance extrapolated to infinitely many generated images [n, d]: Chong & Forsyth 2020 (arXiv 1911.07023), eq. 7.
+
+    The distance of N images is nearly linear in 1/N, so a line through the distances of random subsets of evenly spaced sizes is
+    followed to 1/N = 0: from a tenth of the images (ten a dimension if that is more, but at most half of all) to all of them. The real
+    side stays as it is: its own finite number is not corrected. An extrapolation is noisier than the distance itself, and may fall
+    below zero where the two sets are alike.
+    """
+    n, dims = features.shape
+    if n < INFINITY_ROWS:
+        raise ValueError(f"an extrapolation needs at least {INFINITY_ROWS} images, not {n}")
+    smallest = max(INFINITY_SMALLEST * n, min(INFINITY_ROWS_A_DIMENSION * dims, n / 2))
+    sizes = np.linspace(smallest, n, INFINITY_SIZES).astype(int)
+    noise = torch.Generator().manual_seed(RNG_SEED)
+    subsets = (features[torch.randperm(n, generator=noise)[:size]] for size in sizes.tolist())
+    distances = [frechet_distance(fit_gaussian(subset), real) for subset in subsets]
+    return float(np.polynomial.polynomial.polyfit(1 / sizes, distances, 1)[0])
 
 
 def kernel_distance(generated: Tensor, real: Tensor) -> float:
     """Unbiased squared MMD with the kernel (x.y / d + 1)^3: Bińkowski et al. 2018, section 4. A mean over random subsets.
 
-    It may be slightly below zero where the two sets are alike.
+    The subsets are those of torch-fidelity, and so is the number. In float64: the parts of the difference nearly cancel. It may be
+    slightly below zero where the two sets are alike.
     """
-    values = kid_features_to_metric(
-        generated.double(),
-        real.double(),
-        kid_subsets=KID_SUBSETS,
-        kid_subset_size=kid_subset_size(len(generated), len(real)),
-        rng_seed=RNG_SEED,
-        verbose=False,
-    )
-    return float(values[KEY_METRIC_KID_MEAN])
+    size = kid_subset_size(len(generated), len(real))
+    random = np.random.RandomState(RNG_SEED)
+    values = []
+    for _ in range(KID_SUBSETS):
+        x, y = (
+            side.index_select(0, torch.from_numpy(random.choice(len(side), size, replace=False))).double() for side in (generated, real)
+        )
+        values.append((_within(x) + _within(y)) / (size * (size - 1)) - 2 * _across(x, y) / size**2)
+    return _finite(float(np.mean(values)))
+
+
+def kernel_distances(generated: Tensor, real: Tensor, halves: Tensor) -> Tensor:
+    """The same distance of each of H halves [H, n] (bool) of the generated images, from all their pairs at once: [H], float64.
+
+    All pairs instead of random subsets: the estimate has the same mean and less noise, since no subsets are drawn, and the kernel
+    values, computed once and in the features' own precision, serve all the halves. Gretton et al. 2012, eq. 3.
+    """
+    sizes = halves.sum(dim=1).double()
+    kid_subset_size(int(sizes.min()), len(real))
+    members = halves.T.to(generated.dtype)  # [n, H]
+    within, across = torch.zeros(2, len(halves), dtype=torch.float64)
+    for at in _strips(len(generated)):
+        rows = generated[at]
+        # Off the diagonal block every pair is met once and counts twice.
+        own, later = (_kernel(rows, other) @ members[part] for other, part in ((rows, at), (generated[at.stop :], slice(at.stop, None))))
+        within += ((own + 2 * later) * members[at]).sum(dim=0, dtype=torch.float64)
+        within -= (_diagonal(rows)[:, None] * members[at]).sum(dim=0)
+        to_real = sum((_kernel(rows, part).sum(dim=1).double() for part in real.split(1000)), start=torch.zeros(len(rows)).double())
+        across += (to_real[:, None] * members[at]).sum(dim=0)
+    real_pairs = _within(real) / (len(real) * (len(real) - 1))
+    return within / (sizes * (sizes - 1)) + real_pairs - 2 * across / (sizes * len(real))
 
 
 def kid_subset_size(generated: int, real: int) -> int:
     """1,000 images where both sides have them, else 250, else as many as there are."""
     fewest = min(generated, real)
+    if fewest < 2:
+        raise ValueError(f"a kernel distance needs at least 2 images on either side, not {fewest}")
     return next((size for size in (KID_SUBSET_SIZE, KID_SUBSET_SIZE_SMALL) if fewest >= size), fewest)
 
 
 def classifier_score(logits: Tensor) -> float:
     """exp E KL(p(y|x) || p(y)): Salimans et al. 2016, section 4, mean over ten parts. From 1 to the number of classes."""
+    if len(logits) < SCORE_SPLITS:
+        raise ValueError(f"the score is a mean over {SCORE_SPLITS} parts and needs as many images, not {len(logits)}")
+    if not logits.isfinite().all():
+        raise ValueError("some logits are not finite")
     return float(isc_features_to_metric(logits, splits=SCORE_SPLITS, rng_seed=RNG_SEED)[KEY_METRIC_ISC_MEAN])
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return torch.addmm(x.new_ones(()), x, y.T, alpha=1 / x.shape[1]).pow_(3)
+
+
+def _diagonal(x: Tensor) -> Tensor:
+    """The kernel of each row with itself, in float64."""
+    return (x.double().square().sum(dim=1) / x.shape[1] + 1) ** 3
+
+
+def _within(x: Tensor) -> float:
+    """The sum of the kernel over all ordered pairs of different rows."""
+    total = 0.0
+    for at in _strips(len(x)):
+        kernel = _kernel(x[at], x[at.start :])
+        total += (2 * kernel.sum(dim=1) - kernel[:, : at.stop - at.start].sum(dim=1)).double().sum().item()
+    return total - _diagonal(x).sum().item()
+
+
+def _across(x: Tensor, y: Tensor) -> float:
+    """The sum of the kernel over all pairs of a row of x and one of y."""
+    return sum(_kernel(x[at], y).sum(dim=1).double().sum().item() for at in _strips(len(x)))
+
+
+def _strips(rows: int) -> list[slice]:
+    return [slice(start, min(start + STRIP, rows)) for start in range(0, rows, STRIP)]
+
+
+def _finite(value: float) -> float:
+    if not np.isfinite(value):
+        raise ValueError("some features are not finite, or too large for the kernel")
+    return value

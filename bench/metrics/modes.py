@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
@@ -14,6 +16,8 @@ COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its re
 COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes covered is collapse
 COLLAPSED_DUPLICATES = 0.1  # so is this share of duplicates
 JUDGED_PRECISION = 0.05  # below it the classifier looks at noise, and its classes mean nothing
+
+NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
 
 Shares = NDArray[np.float64]  # [classes], sums to 1
 
@@ -27,6 +31,53 @@ def class_shares(predictions: Tensor, classes: int) -> Shares:
 def classes_covered(generated: Shares, real: Shares) -> int:
     """How many of the classes that real images have are made at least a tenth as often as they occur."""
     return int(((generated >= COVERED_FRACTION * real) & (real > 0)).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Which of the known modes of the data are made."""
+
+    found: int
+    shares: Shares  # [modes], of all examples
+    high_quality: float = math.nan  # share of points near a centre; images have none
+    near: Shares | None = None  # [modes + 1]: share of points near each centre, and near none; images have none
+
+
+def mixture_modes(points: Tensor, centres: Tensor, sd: float) -> Found:
+    """Points [n, D] against the centres [modes, D] of round Gaussians: PacGAN (Lin et al. 2018, arXiv 1712.04086), section 4.1.
+
+    A point is of high quality within 3 sd of its nearest centre; a mode is found if such a point lies there; shares are of all points.
+    A ValueError where a point is not finite.
+    """
+    broken = int((~points.isfinite()).any(dim=1).sum())
+    if broken:
+        raise ValueError(f"{broken} of {len(points)} points are not finite")
+    distance, nearest = torch.cdist(points.double(), centres.double(), compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
+    near = distance <= NEAR_SD * sd
+    where = torch.where(near, nearest, len(centres))
+    return Found(
+        found=len(nearest[near].unique()),
+        shares=class_shares(nearest, len(centres)),
+        high_quality=float(near.double().mean()),
+        near=class_shares(where, len(centres) + 1),
+    )
+
+
+def near_shares(modes: int, dims: int) -> Shares:
+    """What `Found.near` is for the data itself: each of the modes alike, and what a round Gaussian has beyond 3 sd. [modes + 1]."""
+    near = float(chi2.cdf(NEAR_SD**2, dims))
+    return np.asarray([near / modes] * modes + [1 - near], dtype=np.float64)
+
+
+def stacked_modes(predictions: Tensor, modes: int) -> Found:
+    """Predicted modes [n] of stacked images: a mode is found if one image is of it (Metz et al. 2017, arXiv 1611.02163, section 3.3)."""
+    shares = class_shares(predictions, modes)
+    return Found(found=int((shares > 0).sum()), shares=shares)
+
+
+def reverse_kl(generated: Shares, real: Shares) -> float:
+    """KL(generated || real) over the modes, in nats: the same sum as `class_kl`."""
+    return class_kl(generated, real)
 
 
 def class_kl(generated: Shares, real: Shares) -> float:

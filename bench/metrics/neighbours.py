@@ -1,8 +1,9 @@
-"""Nearest neighbours in feature space: precision, recall and the distances behind the duplicate rate, in bounded memory.
+"""Nearest neighbours in feature space: who is near whom, and precision, recall, density and coverage from one block pass.
 
-Who is nearest comes from one matrix product a block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, in the features' own precision.
-That form loses the digits of small distances, so the distance to whoever is nearest is then computed from the differences: an
-exact copy is at distance 0. Against float64, float32 flips near-ties only.
+Who is near comes from one matrix product a block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, of centred features in their own
+precision. That form loses the digits of small distances, so what is listed is measured again from the differences: an exact copy is
+at distance 0, and a pair at the very edge of a ball is judged exactly. Against float64, float32 flips near-ties of recall only.
+Blocks stay in the processor's cache, so memory grows with the rows and not with their square.
 """
 
 from __future__ import annotations
@@ -11,52 +12,233 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-K = 3  # neighbours that span the manifold: Kynkäänniemi et al. 2019, section 3
-BLOCK = 250  # rows at once: a block of 250 x 10,000 float32 distances is 10 MB
+# Part of the definition of the metrics: a change bumps the version on their cards.
+K = 3  # neighbours that span a manifold: Kynkäänniemi et al. 2019, section 3
+K_BALL = 5  # neighbours that a ball of density and coverage holds: Naeem et al. 2020, section 3
+
+LISTED = 24  # half of them are in a half-sample, so a row of one finds its own AMONG there but for one in a thousand
+AMONG = 5
+BLOCK_ELEMENTS = 2**19  # of float32 are 2 MB
+WIDTH = 8192  # targets at once
+GROUP = 16  # columns whose minimum stands for them all in `_smallest`
+CANDIDATES = 4  # measured exactly to find one nearest
+ROUNDING = 16  # times the precision times |a|^2 + |b|^2: more than the matrix product ever errs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """What a set of features knows of itself."""
+    """What a set of features knows of itself: the nearest other rows of each row."""
 
     features: Tensor  # [N, d]
-    radius: Tensor  # [N]: distance to the K-th nearest other
-    nearest: Tensor  # [N]: distance to the nearest other; 0 for an exact copy
+    index: Tensor  # [N, m] int64: the nearest other rows, ascending in distance
+    distance: Tensor  # [N, m]: exact; 0 for a copy
+
+    @property
+    def nearest(self) -> Tensor:
+        """The distance to the nearest other row: [N]."""
+        return self.distance[:, 0]
+
+    def radius(self, k: int) -> Tensor:
+        """The distance to the k-th nearest other row: [N]. A ValueError where fewer are listed."""
+        if not 1 <= k <= self.distance.shape[1]:
+            raise ValueError(f"{len(self.features)} rows with {self.distance.shape[1]} neighbours listed have no {k} nearest others")
+        return self.distance[:, k - 1]
+
+    def among(self, rows: Tensor) -> Neighbours:
+        """The AMONG nearest others of each of these rows (ascending, int64 [M]) within them alone: from the lists, where they reach."""
+        wanted = min(AMONG, len(rows) - 1)
+        features = self.features[rows]
+        place = torch.full((len(self.features),), -1).index_copy_(0, rows, torch.arange(len(rows)))
+        index = place[self.index[rows]]
+        rank = (index >= 0).cumsum(dim=1)
+        enough = rank[:, -1] >= wanted
+        if not enough.all():
+            found = _search(features, enough.logical_not().nonzero()[:, 0], listed=LISTED)
+        taken = (index >= 0) & (rank <= wanted) & enough[:, None]
+        new_index = torch.empty(len(rows), wanted, dtype=torch.int64)
+        new_distance = self.distance.new_empty(len(rows), wanted)
+        new_index[enough] = index[taken].view(-1, wanted)
+        new_distance[enough] = self.distance[rows][taken].view(-1, wanted)
+        if not enough.all():
+            new_index[~enough], new_distance[~enough] = (part[:, :wanted] for part in found)
+        return Neighbours(features=features, index=new_index, distance=new_distance)
 
 
-def find_neighbours(features: Tensor, *, k: int = K, block: int = BLOCK) -> Neighbours:
-    """Each row's distance to its nearest and its k-th nearest other row. Needs more than k rows."""
-    if len(features) <= k:
-        raise ValueError(f"{len(features)} rows have no {k} nearest others")
-    squares = _squares(features)
-    nearest, radius = [], []
-    for start in range(0, len(features), block):
-        rows = features[start : start + block]
-        # |a|^2 is the same for a whole row, so the order of its neighbours is known without it.
-        order = torch.addmm(squares, rows, features.T, alpha=-2)
-        order.diagonal(start).fill_(torch.inf)
-        closest = order.topk(k, dim=1, largest=False).indices
-        distances = (features[closest] - rows[:, None]).norm(dim=2)
-        nearest.append(distances.amin(dim=1))
-        radius.append(distances.amax(dim=1))
-    return Neighbours(features=features, radius=torch.cat(radius), nearest=torch.cat(nearest))
+def find_neighbours(features: Tensor, *, listed: int = LISTED, block: int | None = None) -> Neighbours:
+    """The min(listed, N - 1) nearest other rows of each row of features [N, d]. A ValueError under two rows or without finite numbers."""
+    index, distance = _search(features, torch.arange(len(features)), listed=listed, block=block)
+    return Neighbours(features=features, index=index, distance=distance)
 
 
-def share_within(points: Tensor, manifold: Neighbours, *, block: int = BLOCK) -> float:
-    """The share of points [M, d] that lie in the manifold: within the radius of at least one of its rows.
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """How two sets of features lie in each other: all that precision, recall, density and coverage need, of a set and of its halves.
 
-    Precision is the share of generated points in the real manifold, recall the share of real points in the generated one:
-    Kynkäänniemi et al. 2019, eq. 1-3.
+    precision = inside.mean(), recall = reached[0].mean() (Kynkäänniemi et al. 2019, eq. 1-3); density = balls.mean() / K_BALL,
+    coverage = covered[0].mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], covered[1 + h].
+    A row on the edge of a ball is within it.
     """
-    # Within: min over m of |p - m|^2 - r^2 <= 0. The row that attains it is known without |p|^2, and then judged exactly.
-    offset = _squares(manifold.features) - manifold.radius.square()
-    inside = 0
-    for rows in points.split(block):
-        best = torch.addmm(offset, rows, manifold.features.T, alpha=-2).min(dim=1).indices
-        inside += int(((rows - manifold.features[best]).norm(dim=1) <= manifold.radius[best]).sum())
-    return inside / len(points)
+
+    inside: Tensor  # [n] bool: the generated row is within the K-ball of some real row
+    balls: Tensor  # [n] int64: in how many real K_BALL-balls the generated row lies
+    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row: of the whole set, and of each half
+    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row holds a generated row: of the whole set, and of each half
+
+
+def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
+    """The overlap of N real with n generated features, and with H halves [H, n] (bool) of the generated ones, in one pass.
+
+    half_radius [H, n] is the radius(K) of each generated row among its half, from `among`; where a row is not in the half it is
+    not looked at.
+    """
+    center = real.features.mean(dim=0)
+    x, y = real.features - center, generated.features - center
+    x_squares, y_squares = _squares(x), _squares(y)
+    wide, narrow = real.radius(K_BALL).square(), real.radius(K).square()
+    members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), halves])  # [1 + H, n]
+    radii = torch.cat([generated.radius(K)[None], half_radius.to(y.dtype)])
+    reach = torch.where(members, radii.square(), -torch.inf)
+    inside, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.int64)
+    reached, covered = torch.zeros(2, len(members), len(x), dtype=torch.bool)
+    counted = members.T.to(y.dtype)
+    blocks = _blocks(len(x), len(y), x.shape[1], block)
+    room, spare = x.new_empty(2, _rows(blocks), len(y))
+    for at in blocks:
+        squared = torch.addmm(y_squares, x[at], y.T, alpha=-2, out=room[: at.stop - at.start]).add_(x_squares[at, None])
+        slack = ROUNDING * torch.finfo(x.dtype).eps * (x_squares[at] + y_squares.max())
+        row, column = _at_most(squared, wide[at] + slack)
+        values = squared[row, column]
+        unsure = ((values - wide[at][row]).abs() <= slack[row]) | ((values - narrow[at][row]).abs() <= slack[row]) | (values <= slack[row])
+        # Measured from the features as they came, like the radii: what is as far as a radius then is exactly so.
+        values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
+        squared[row, column] = values
+        inside[column[values <= narrow[at][row]]] = True
+        within = values <= wide[at][row]
+        balls += torch.bincount(column[within], minlength=len(y))
+        covered[:, at] = counted.new_zeros(len(squared), len(members)).index_add_(0, row[within], counted[column[within]]).T > 0
+        for which, squared_radius in enumerate(reach):
+            reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
+    return Overlap(inside=inside, balls=balls, reached=reached, covered=covered)
+
+
+def nearest_to(points: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest target [T, d] of each point [n, d]: its distance [n], 0 for an exact copy, and its row [n], int64."""
+    return _scan(points, targets, others=False)
+
+
+def nearest_other(features: Tensor) -> Tensor:
+    """The distance of each row [T, d] to its nearest other row: [T]. Like `find_neighbours`, at half the cost for many rows."""
+    return _scan(features, features, others=True)[0]
+
+
+def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = None) -> tuple[Tensor, Tensor]:
+    """The nearest others of some of the rows: index and distance, [rows, min(listed, N - 1)] each, ascending."""
+    if len(features) < 2:
+        raise ValueError(f"nearest others need at least 2 rows, not {len(features)}")
+    listed = min(listed, len(features) - 1)
+    centred = features - features.mean(dim=0)
+    squares = _squares(centred)
+    index = torch.empty(len(rows), listed, dtype=torch.int64)
+    distance = features.new_empty(len(rows), listed)
+    blocks = _blocks(len(rows), len(features), features.shape[1], block)
+    room = features.new_empty(_rows(blocks), len(features))  # fresh memory for every block costs as much as the product
+    for at in blocks:
+        own = rows[at]
+        # |a|^2 is the same for a whole row, so the order of its neighbours is known without it.
+        order = torch.addmm(squares, centred[own], centred.T, alpha=-2, out=room[: len(own)]).scatter_(1, own[:, None], torch.inf)
+        closest = _smallest(order, listed)
+        exact = _exact(features[own], features, closest)
+        distance[at], order_of = exact.sort(dim=1, stable=True)
+        index[at] = closest.gather(1, order_of)
+    return index, distance
+
+
+def _scan(points: Tensor, targets: Tensor, *, others: bool) -> tuple[Tensor, Tensor]:
+    """Distance and row of the nearest target of each point; `others`: the two are one set, and a row is not its own neighbour.
+
+    Targets stand in groups. The groups with the smallest minima are measured exactly, every target of theirs.
+    """
+    if len(targets) < 1 + others:
+        raise ValueError(f"nearest {'others' if others else 'targets'} need at least {1 + others} rows, not {len(targets)}")
+    center, missing = targets.mean(dim=0), -len(targets) % GROUP
+    x, y = points - center, functional.pad(targets - center, (0, 0, 0, missing))
+    _squares(x)
+    squares = functional.pad(_squares(y[: len(targets)]), (0, missing), value=torch.inf)
+    chunks = [slice(first, min(first + WIDTH, len(y))) for first in range(0, len(y), WIDTH)]
+    grouped = torch.cat([torch.arange(at.start, at.stop).view(GROUP, -1) for at in chunks], dim=1).T.clamp(max=len(targets) - 1)
+    distance, index = points.new_empty(len(points)), torch.empty(len(points), dtype=torch.int64)
+    blocks = _blocks(len(x), WIDTH, x.shape[1], None)
+    room = x.new_empty(_rows(blocks), WIDTH)
+    for at in blocks:
+        rows = torch.arange(at.start, at.stop)
+        minima = []
+        for columns in chunks:
+            flat = room.view(-1)[: len(rows) * (columns.stop - columns.start)].view(len(rows), -1)
+            order = torch.addmm(squares[columns], x[at], y[columns].T, alpha=-2, out=flat)
+            if others:
+                own = (rows >= columns.start) & (rows < columns.stop)
+                order[own, rows[own] - columns.start] = torch.inf
+            minima.append(order.view(len(rows), GROUP, -1).amin(dim=1))
+        groups = torch.cat(minima, dim=1)
+        best = groups.topk(min(CANDIDATES, groups.shape[1]), dim=1, largest=False, sorted=False).indices
+        candidates = grouped[best].flatten(1)
+        exact = _exact(points[at], targets, candidates)
+        if others:
+            exact[candidates == rows[:, None]] = torch.inf
+        distance[at], which = exact.min(dim=1)
+        index[at] = candidates.gather(1, which[:, None])[:, 0]
+    return distance, index
+
+
+def _at_most(values: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of every value [b, n] that is no larger than the bound [b] of its row."""
+    width = values.shape[1] // GROUP
+    grouped = values[:, : width * GROUP].view(len(values), GROUP, width)
+    row, group = (grouped.amin(dim=1) <= bound[:, None]).nonzero(as_tuple=True)
+    hit, member = (grouped[row, :, group] <= bound[row, None]).nonzero(as_tuple=True)
+    rest_row, rest = (values[:, width * GROUP :] <= bound[:, None]).nonzero(as_tuple=True)
+    return torch.cat([row[hit], rest_row]), torch.cat([member * width + group[hit], rest + width * GROUP])
+
+
+def _smallest(values: Tensor, k: int) -> Tensor:
+    """The columns of the k smallest values of each row [b, n], in no order.
+
+    Columns stand in groups; a value that is among the k smallest is in one of the k groups with the smallest minima, so those hold
+    them all. Several times as fast as sorting out whole rows.
+    """
+    width = values.shape[1] // GROUP
+    if width < 4 * k:
+        return values.topk(k, dim=1, largest=False, sorted=False).indices
+    minima = values[:, : width * GROUP].view(len(values), GROUP, width).amin(dim=1)
+    groups = minima.topk(k, dim=1, largest=False, sorted=False).indices
+    inside = (groups[:, None, :] + width * torch.arange(GROUP)[:, None]).flatten(1)
+    rest = torch.arange(width * GROUP, values.shape[1]).expand(len(values), -1)
+    candidates = torch.cat([inside, rest], dim=1)
+    return candidates.gather(1, values.gather(1, candidates).topk(k, dim=1, largest=False, sorted=False).indices)
+
+
+def _exact(points: Tensor, features: Tensor, rows: Tensor) -> Tensor:
+    """The distance of each point [b, d] to some rows [b, m] of the features, from the differences: [b, m]."""
+    most = max(1, 2 * BLOCK_ELEMENTS // (rows.shape[1] * points.shape[1]))
+    parts = zip(points.split(most), rows.split(most), strict=True)
+    return torch.cat([features.index_select(0, j.flatten()).view(*j.shape, p.shape[1]).sub_(p[:, None]).norm(dim=2) for p, j in parts])
+
+
+def _blocks(rows: int, columns: int, dims: int, block: int | None) -> list[slice]:
+    """Slices of so many rows that a block of rows x columns stays in the cache, but of enough to feed a matrix product."""
+    block = block or max(BLOCK_ELEMENTS // max(columns, 1), dims // 8, 16)
+    return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
+
+
+def _rows(blocks: list[slice]) -> int:
+    return max((at.stop - at.start for at in blocks), default=0)
 
 
 def _squares(features: Tensor) -> Tensor:
-    return features.square().sum(dim=1)
+    """|a|^2 of each row; a ValueError where that is no finite number."""
+    squares = features.square().sum(dim=1)
+    if not squares.isfinite().all():
+        raise ValueError("some features are not finite, or too large to be squared")
+    return squares

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from bench.cards import HEADLINE, card
-from bench.metrics import diversity, fidelity, modes
+import math
+
+from torch import Tensor
+
+from bench.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, card
+from bench.metrics import bins, diversity, fidelity, memorisation, modes
 from bench.metrics.evidence import Evidence, metric
-from bench.metrics.neighbours import share_within
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
+from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
+from bench.metrics.neighbours import K_BALL
 
 PRECISION = "quality/precision_classifier"
 DUPLICATES = "diversity/duplicate_rate"
@@ -15,43 +21,135 @@ COVERED = "modes/classes_covered"
 @metric(card(HEADLINE))
 def frechet_classifier(evidence: Evidence) -> float:
     """Fréchet distance of the two Gaussians, in classifier features."""
-    return fidelity.frechet_distance(fidelity.fit_gaussian(evidence.seen.features), evidence.real.gaussian)
+    return _frechet(evidence, CLASSIFIER)
+
+
+@metric(card("quality/fid_infinity_classifier"))
+def frechet_infinity(evidence: Evidence) -> float:
+    """The same, extrapolated to infinitely many generated images."""
+    return fidelity.frechet_infinity(evidence.classifier.features, evidence.real.gaussian(CLASSIFIER))
 
 
 @metric(card("quality/kid_classifier"))
 def kernel_classifier(evidence: Evidence) -> float:
     """Squared maximum mean discrepancy, in classifier features."""
-    return fidelity.kernel_distance(evidence.seen.features, evidence.real.features)
+    return evidence.kernel_distance(CLASSIFIER)
 
 
 @metric(card("quality/classifier_score"))
 def classifier_score(evidence: Evidence) -> float:
     """The Inception score of the data's own classifier."""
-    return fidelity.classifier_score(evidence.seen.logits)
+    return _score(evidence.classifier)
 
 
 @metric(card(PRECISION))
 def precision(evidence: Evidence) -> float:
     """The share of generated images within the real manifold."""
-    return share_within(evidence.seen.features, evidence.real.neighbours)
+    return _mean(evidence.inside)
 
 
 @metric(card("quality/recall_classifier"))
 def recall(evidence: Evidence) -> float:
     """The share of real images within the generated manifold."""
-    return share_within(evidence.real.features, evidence.generated)
+    return _mean(evidence.reached)
+
+
+@metric(card("quality/density_classifier"))
+def density(evidence: Evidence) -> float:
+    """Real neighbourhoods that hold a generated image, on average, over k."""
+    return _mean(evidence.balls) / K_BALL
+
+
+@metric(card("quality/coverage_classifier"))
+def coverage(evidence: Evidence) -> float:
+    """The share of real neighbourhoods that hold a generated image."""
+    return _mean(evidence.covered)
+
+
+@metric(card(PIXELS))
+def frechet_pixels(evidence: Evidence) -> float:
+    """Fréchet distance of the two Gaussians, in principal components of pixels."""
+    return _frechet(evidence, PIXELS_EXTRACTOR)
+
+
+@metric(card("quality/fid_inception"))
+def frechet_inception(evidence: Evidence) -> float:
+    """Fréchet distance of the two Gaussians, in Inception features: the published FID."""
+    return _frechet(evidence, INCEPTION)
+
+
+@metric(card("quality/kid_inception"))
+def kernel_inception(evidence: Evidence) -> float:
+    """Squared maximum mean discrepancy, in Inception features."""
+    return evidence.kernel_distance(INCEPTION)
+
+
+@metric(card("quality/inception_score"))
+def inception_score(evidence: Evidence) -> float:
+    """The published Inception score."""
+    return _score(evidence.inception)
 
 
 @metric(card("diversity/pairwise_distance"))
 def pairwise_distance(evidence: Evidence) -> float:
     """The distance of random pairs, as a fraction of the same among real images."""
-    return diversity.mean_pair_distance(evidence.images) / evidence.real.pair_distance
+    if not evidence.real.pair_distance:
+        return evidence.unknown("all real test images are the same")
+    return _mean(evidence.pair_distances) / evidence.real.pair_distance
+
+
+@metric(card("diversity/ms_ssim_2"))
+def structural_similarity(evidence: Evidence) -> float:
+    """The structural similarity of random pairs."""
+    return _mean(evidence.pair_similarities)
+
+
+@metric(card("diversity/vendi_score"))
+def vendi_score(evidence: Evidence) -> float:
+    """The effective number of different images."""
+    return diversity.vendi_score(evidence.main.features)
 
 
 @metric(card(DUPLICATES))
 def duplicate_rate(evidence: Evidence) -> float:
     """The share of images that another one repeats."""
-    return diversity.duplicate_rate(evidence.generated.nearest, evidence.real.duplicate_threshold)
+    return diversity.duplicate_rate(evidence.neighbours.nearest, evidence.real.duplicate_threshold)
+
+
+@metric(card("diversity/path_length"))
+def path_length(evidence: Evidence) -> float:
+    """The length of paths between random latents, as a fraction of the distance of two real images."""
+    if evidence.path_lengths is None:
+        return evidence.unknown("these images came without their generator, and a path needs one")
+    if not evidence.real.feature_distance:
+        return evidence.unknown("all real test images have the same features")
+    return _mean(evidence.path_lengths) / evidence.real.feature_distance
+
+
+@metric(card(MIXTURE_JS))
+def divergence_of_mixture(evidence: Evidence) -> float:
+    """How far the shares near each centre, and near none, are from the data's, in nats."""
+    near = evidence.found.near
+    assert near is not None
+    return bins.jensen_shannon(near, modes.near_shares(len(near) - 1, evidence.points.shape[1]))
+
+
+@metric(card("modes/found"))
+def modes_found(evidence: Evidence) -> float:
+    """How many of the known modes are made."""
+    return float(evidence.found.found)
+
+
+@metric(card(REVERSE_KL))
+def reverse_kl(evidence: Evidence) -> float:
+    """How far the shares of the known modes are from the real ones, in nats."""
+    return modes.reverse_kl(evidence.found.shares, evidence.real.mode_shares)
+
+
+@metric(card("modes/high_quality"))
+def high_quality(evidence: Evidence) -> float:
+    """The share of points near a centre."""
+    return evidence.found.high_quality
 
 
 @metric(card(COVERED))
@@ -66,13 +164,56 @@ def class_kl(evidence: Evidence) -> float:
     return modes.class_kl(evidence.shares, evidence.real.shares)
 
 
+@metric(card("modes/ndb"))
+def different_bins(evidence: Evidence) -> float:
+    """The share of bins that are filled significantly differently."""
+    counts = evidence.real.bins.train_counts
+    return bins.ndb(bins.counts_of(evidence.bins, len(counts)), counts)
+
+
+@metric(card("modes/js_bins"))
+def divergence_of_bins(evidence: Evidence) -> float:
+    """How far the shares of the bins are from the training images', in nats."""
+    counts = evidence.real.bins.train_counts
+    return bins.jensen_shannon(bins.counts_of(evidence.bins, len(counts)), counts)
+
+
 @metric(card("modes/collapse"))
 def collapse(evidence: Evidence) -> float:
     """1 for collapse, 0 for none."""
     verdict, reason = modes.collapse(
         covered=int(evidence.value(COVERED)),
-        classes=evidence.real.classes,
+        classes=evidence.dataset.spec.classes,
         duplicate_rate=evidence.value(DUPLICATES),
         precision=evidence.value(PRECISION),
     )
     return evidence.unknown(reason) if reason else verdict
+
+
+@metric(card("memorisation/authenticity"))
+def authenticity(evidence: Evidence) -> float:
+    """The share of images that are no copies of a training image."""
+    distance, index = evidence.to_training
+    return memorisation.authenticity(distance, index, evidence.real.training.nearest)
+
+
+@metric(card("memorisation/ct_score"))
+def ct_score(evidence: Evidence) -> float:
+    """Whether images are nearer to the training images than test images are."""
+    real = evidence.real
+    distance, _ = evidence.to_training
+    score = memorisation.ct_score(distance, evidence.bins, real.training.test_distance, real.bins.test, real.bins.train_counts)
+    return evidence.unknown(f"no bin holds more than {memorisation.CELL_LEAST} generated images") if math.isnan(score) else score
+
+
+def _frechet(evidence: Evidence, kind: str) -> float:
+    return fidelity.frechet_distance(fidelity.fit_gaussian(evidence.seen(kind).features), evidence.real.gaussian(kind))
+
+
+def _score(seen: Features) -> float:
+    assert seen.logits is not None
+    return fidelity.classifier_score(seen.logits)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean())

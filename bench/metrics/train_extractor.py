@@ -1,4 +1,4 @@
-"""Trains the feature extractors that ship with the package: `python -m bench.metrics.train_extractor fashion-mnist`.
+"""Trains the extractor `classifier` of a labelled dataset: `python -m bench.metrics.train_extractor fashion-mnist`.
 
 The same command on the same machine with the same version of torch writes the same bytes. New weights are a new protocol:
 numbers measured with the old ones are not compared with numbers of the new.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -19,38 +21,20 @@ from torch.nn import functional
 
 from bench import seeding
 from bench.config import DATASETS
-from bench.errors import UserError, nearest
-from bench.metrics.extractors import Classifier, ExtractorCard
+from bench.data.progress import Advance
+from bench.errors import UserError
+from bench.metrics.extractors.classifier import Classifier, ExtractorCard
+from bench.metrics.extractors.plan import PLANS, Plan
 from bench.spec import Dataset, Examples
 
 log = logging.getLogger(__name__)
 SEED = 0
+BLOCK_VALUES = 2**19  # of images seen at once
 ASSETS = Path(__file__).parent / "assets"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How one extractor is built and trained."""
-
-    widths: tuple[int, ...]
-    dims: int
-    epochs: int
-    batch_size: int
-    shift: int  # training images are moved by up to this many pixels
-    flip: bool  # and mirrored, where a mirrored image is of the same class
-    lr: float = 4e-3
-    weight_decay: float = 5e-2
-
-    @property
-    def outliers(self) -> int:
-        """Outliers shown beside a batch: a quarter as many."""
-        return self.batch_size // 4
-
-
-PLANS = {
-    "fashion-mnist": Plan(widths=(16, 32, 64), dims=64, epochs=14, batch_size=128, shift=1, flip=True),
-    "digits": Plan(widths=(32, 64), dims=32, epochs=60, batch_size=64, shift=1, flip=False),
-}
+def _silent(count: int) -> None:
+    """Tell nobody."""
 
 
 def augment(images: Tensor, plan: Plan, noise: torch.Generator) -> Tensor:
@@ -88,17 +72,17 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
     return torch.cat(made).clamp(0, 255).round().to(torch.uint8)
 
 
-def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator) -> None:
+def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator, advance: Advance = _silent) -> None:
     """Train by cross-entropy with AdamW and one cycle of the learning rate, while a second head tells images from outliers.
 
     Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) keeps what is no such image away from real ones in the features,
-    which precision needs. The second head is not kept.
+    which precision needs. The second head is not kept. `advance` is told of each batch of images.
     """
     assert train.labels is not None
     judge = nn.Linear(plan.dims, 1)
     parameters = [*network.parameters(), *judge.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay)
-    batches = len(train) // plan.batch_size
+    batches = min(len(train), plan.epoch_images or len(train)) // plan.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.lr, total_steps=plan.epochs * batches, pct_start=0.2)
     real = torch.cat([torch.ones(plan.batch_size), torch.zeros(plan.outliers)])
     network.train()
@@ -116,6 +100,7 @@ def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator
             optimiser.step()
             schedule.step()
             total += class_loss.item()
+            advance(len(rows))
         log.info("epoch %d of %d: loss %.4f", epoch + 1, plan.epochs, total / batches)
 
 
@@ -123,9 +108,17 @@ def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator
 def standardise(network: Classifier, images: Tensor) -> None:
     """Make the features of these images have mean 0 and, averaged over the features, variance 1."""
     network.eval()
-    features = torch.cat([network(batch).features for batch in images.split(500)]).double()
+    features = torch.cat([network(batch).features for batch in blocks(images)]).double()
+    scale = features.var(dim=0).mean().sqrt()
+    if not scale.isfinite():
+        raise UserError("the training of a classifier diverged: its features are not finite")
     network.center.copy_(features.mean(dim=0))
-    network.scale.copy_(features.var(dim=0).mean().sqrt())
+    network.scale.copy_(scale if scale > 0 else torch.ones_like(scale))
+
+
+def blocks(images: Tensor) -> tuple[Tensor, ...]:
+    """The images in pieces of a bounded size, of 500 at most."""
+    return images.split(max(1, min(500, BLOCK_VALUES // images[0].numel())))
 
 
 def accuracy(network: Classifier, examples: Examples) -> float:
@@ -133,47 +126,73 @@ def accuracy(network: Classifier, examples: Examples) -> float:
     assert examples.labels is not None
     network.eval()
     with torch.no_grad():
-        predictions = torch.cat([network(images).predictions for images in examples.data.split(500)])
+        predictions = torch.cat([network(images).predictions for images in blocks(examples.data)])
     return predictions.eq(examples.labels).double().mean().item()
 
 
-def train_extractor(dataset: Dataset, plan: Plan, *, command: str) -> tuple[ExtractorCard, bytes]:
+def train_extractor(
+    dataset: Dataset, plan: Plan, *, command: str, where: str = "", advance: Advance = _silent
+) -> tuple[ExtractorCard, bytes]:
     """Train the extractor of a dataset: its card, and its weights as the content of a safetensors file."""
-    shape, classes = dataset.spec.shape, dataset.spec.classes
-    if dataset.spec.kind != "image" or len(shape) != 3 or not classes:
-        raise UserError(f"{dataset.name} has no labelled images to train a classifier on")
-    with seeding.seeded(SEED, "extractor"):  # first weights and dropout
-        network = Classifier(shape=shape, widths=plan.widths, dims=plan.dims, classes=classes).to(memory_format=torch.channels_last)
-        fit(network, dataset.split("train"), plan, seeding.stream(SEED, "extractor-data"))
-    standardise(network, dataset.split("train").data)
+    channels, height, width = dataset.spec.shape
+    classes = dataset.spec.classes
+    with one_thread(), seeding.seeded(SEED, "extractor"):  # first weights and dropout
+        network = Classifier(shape=(channels, height, width), widths=plan.widths, dims=plan.dims, classes=classes).to(
+            memory_format=torch.channels_last
+        )
+        fit(network, dataset.split("train"), plan, seeding.stream(SEED, "extractor-data"), advance)
+        standardise(network, dataset.split("train").data)
+        right = accuracy(network, dataset.split("test"))
     weights = save({name: value.contiguous() for name, value in network.state_dict().items()})
     card = ExtractorCard(
-        dataset=dataset.name, data_digest=dataset.digest(), shape=shape, classes=classes, widths=plan.widths, dims=plan.dims,
-        accuracy=accuracy(network, dataset.split("test")), command=command, epochs=plan.epochs, seed=SEED, torch=torch.__version__,
+        dataset=dataset.name, data_digest=dataset.digest(), shape=(channels, height, width), classes=classes, widths=plan.widths, dims=plan.dims,
+        accuracy=right, command=command, epochs=plan.epochs, seed=SEED, torch=torch.__version__, where=where,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )  # fmt: skip
     return card, weights
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch with one thread inside: another number gives other bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def main() -> None:
-    """Train one extractor and write its two files."""
+    """Train one extractor: write its two files where it ships with the package, else have it in the cache."""
+    from bench.data import catalog  # noqa: F401 (registers the datasets)
+    from bench.metrics.extractors.trained import trained
+
     parser = argparse.ArgumentParser(prog="python -m bench.metrics.train_extractor", description=__doc__)
-    parser.add_argument("dataset", help="one of: " + ", ".join(PLANS))
-    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the weights and their card")
+    parser.add_argument("dataset", help=f"one that ships with the package ({', '.join(PLANS)}), or any labelled dataset")
+    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the two files of one that ships; others go to the cache")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)  # another number gives other bits
     try:
-        if arguments.dataset not in PLANS:
-            raise UserError(f"no plan to train an extractor for {arguments.dataset!r}" + nearest(arguments.dataset, PLANS))
-        command = f"python -m bench.metrics.train_extractor {arguments.dataset}"
-        card, weights = train_extractor(DATASETS.get(arguments.dataset), PLANS[arguments.dataset], command=command)
+        dataset = DATASETS.get(arguments.dataset)
+        card = ship(dataset, arguments.out) if dataset.name in PLANS else trained(dataset).card
     except UserError as error:
         raise SystemExit(str(error)) from error
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"{card.dataset}.safetensors").write_bytes(weights)
-    (arguments.out / f"{card.dataset}.json").write_text(card.model_dump_json(indent=2) + "\n")
     log.info("%s: accuracy %.4f on the test split", card.dataset, card.accuracy)
+
+
+def ship(dataset: Dataset, out: Path) -> ExtractorCard:
+    """Train an extractor that ships with the package and write its two files."""
+    card, weights = train_extractor(dataset, PLANS[dataset.name], command=command_for(dataset))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{card.dataset}.safetensors").write_bytes(weights)
+    (out / f"{card.dataset}.json").write_text(card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def command_for(dataset: Dataset) -> str:
+    """What trains the extractor of a dataset."""
+    return f"python -m bench.metrics.train_extractor {shlex.quote(dataset.name)}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from reports.plots.base import FONTS, follow_scheme
 from reports.stats import Sample, Summary
 
 WIDTH, HEIGHT, MARGIN = 140, 22, 8
-LABEL = 28  # the room a tick's label takes
+LABEL, LETTER = 28, 6  # the room that a tick's label takes at least, and a letter of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +93,15 @@ def _ticks(scale: Scale) -> list[float]:
     )
     kept: list[float] = []
     for tick in sorted(float(value) for value in found if scale.low <= value <= scale.high):
-        x = scale.at(tick)
-        if LABEL / 2 <= x <= WIDTH - LABEL / 2 and (not kept or x - scale.at(kept[-1]) >= LABEL):
+        x, room = scale.at(tick), _room(tick)
+        if room / 2 <= x <= WIDTH - room / 2 and (not kept or x - scale.at(kept[-1]) >= (room + _room(kept[-1])) / 2):
             kept.append(tick)
     return kept or [math.sqrt(scale.low * scale.high) if scale.log else (scale.low + scale.high) / 2]
+
+
+def _room(tick: float) -> float:
+    """The width of a tick's label, with a gap."""
+    return max(LABEL, LETTER * len(number(tick)) + 4)
 
 
 def _svg(parts: Sequence[str], height: int) -> bytes:

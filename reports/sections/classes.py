@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.results import EVIDENCE
+from reports.cohort import Cohort, Entry
 from reports.document import Block, Gallery, Section, Tile
 from reports.plots import base
 from reports.plots.class_shares import alt, class_shares_data, draw
 from reports.sections.common import by_cohort
-from reports.view import Cohort, Entry, View
+from reports.view import View
 
 TITLE = "Classes"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from bench.cards import CARDS
+from bench.cards import CARDS, SE, is_metric
+from reports.cohort import numbers
 from reports.document import Cell, Column, Row, Section, Table
-from reports.view import View, numbers
+from reports.view import View
 
 TITLE = "Glossary"
 GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
@@ -31,4 +32,14 @@ def build(view: View) -> Section | None:
         )
         rows.append(Row(cells=cells))
     columns = tuple(Column(title=title, align="left") for title in ("metric", "better", "unit", "meaning"))
-    return Section(id="glossary", title=TITLE, blocks=(Table(columns=columns, rows=tuple(rows)),))
+    return Section(id="glossary", title=TITLE, blocks=(Table(columns=columns, rows=tuple(rows), notes=_notes(view)),))
+
+
+def _notes(view: View) -> tuple[str, ...]:
+    """What a standard error is, where any was recorded."""
+    if not any(str(name).endswith(SE) and is_metric(str(name)) for name in view.results.runs):
+        return ()
+    return (
+        f"A standard error (the key and {SE}) is the standard deviation of the metric over 20 half-samples of the generated images or points, each "
+        "without replacement: how far the value would move if the same weights were sampled and measured again. It says nothing of training.",
+    )

@@ -6,14 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import CARDS
+from bench.cards import SE, card, is_metric
 from bench.results import EVIDENCE
 from bench.words import counted
+from reports.cohort import text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING
 from reports.palette import Palette
 from reports.sections.common import name_cell
-from reports.view import View, text
+from reports.view import View
 
 TITLE = "Health"
 
@@ -71,13 +72,19 @@ def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: P
     """Metrics without a value, with the reason that was recorded; equal ones of several seeds in one row."""
     found: dict[tuple[str, str, str], list[int]] = {}
     for _, run in runs.iterrows():
-        reasons = evidence[run["run_id"]].get("reasons")
-        for key, reason in sorted(reasons.items()) if isinstance(reasons, dict) else ():
-            title = CARDS[key].title if key in CARDS else str(key)
-            found.setdefault((run["entry"], title, str(reason)), []).append(int(run["seed"]))
+        recorded = evidence[run["run_id"]].get("reasons")
+        reasons = {str(key): str(reason) for key, reason in recorded.items()} if isinstance(recorded, dict) else {}
+        for key, reason in sorted(reasons.items()):
+            if key.endswith(SE) and key.removesuffix(SE) in reasons:  # no value, so no error: said once
+                continue
+            title = card(key).title if is_metric(key) else key
+            found.setdefault((run["entry"], title, reason), []).append(int(run["seed"]))
+    metrics: dict[tuple[str, str, str], list[str]] = {}  # one cause often takes many metrics: they share a row
+    for (entry, title, reason), where in found.items():
+        metrics.setdefault((entry, ", ".join(map(str, where)), reason), []).append(title)
     rows = [
-        Row(cells=(name_cell(entry, palette), Cell(text=", ".join(map(str, seeds))), Cell(text=metric), Cell(text=reason)))
-        for (entry, metric, reason), seeds in found.items()
+        Row(cells=(name_cell(entry, palette), Cell(text=seeds), Cell(text=", ".join(titles)), Cell(text=reason)))
+        for (entry, seeds, reason), titles in metrics.items()
     ]
     return _table("Not judged", ("metric", "reason"), rows)
 

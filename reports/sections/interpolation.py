@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bench.results import INTERPOLATION
+from reports.cohort import Cohort
 from reports.document import Block, Gallery, Section, Tile
 from reports.sections.common import by_cohort, first_seed_with, png
-from reports.view import Cohort, View
+from reports.view import View
 
 TITLE = "Interpolation"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from reports.cohort import Cohort
 from reports.document import Block, Cell, Column, Row, Section, Table, Tone
 from reports.format import interval, number, p_value
 from reports.palette import Palette
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import Comparison
-from reports.view import Cohort, View
+from reports.view import View
 
 TITLE = "Pairs"
+_RATIO = " With the ratio of geometric means: how many times better."
 TONES: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
 
 
@@ -36,8 +38,13 @@ def _matrix(cohort: Cohort, palette: Palette) -> Table:
     return Table(
         columns=(Column(title="row against column", align="left"), *(Column(title=name, align="center") for name in names[1:])),
         rows=tuple(rows),
-        caption=f"{cohort.setting}. Is the row better than the column in {cohort.headline.title}? With the ratio of geometric means: how many times better.",
+        caption=f"{cohort.setting}. Is the row better than the column in {cohort.headline.title}?{_RATIO if _has_ratio(cohort) else ''}",
     )
+
+
+def _has_ratio(cohort: Cohort) -> bool:
+    """Whether any pair was compared on logs: values that are not all positive have no ratio."""
+    return any(pair.ratio is not None for pair in cohort.comparisons)
 
 
 def _verdict(pair: Comparison) -> Cell:
@@ -62,6 +69,11 @@ def _figures(cohort: Cohort, palette: Palette) -> Table:
         )
         for pair in cohort.comparisons
     ]
+    ratio = (
+        "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
+        if _has_ratio(cohort)
+        else ""
+    )
     titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", "test")
     left = ("A", "B", "A against B", "test")
     return Table(
@@ -69,8 +81,5 @@ def _figures(cohort: Cohort, palette: Palette) -> Table:
         rows=tuple(rows),
         caption=f"{cohort.setting}.",
         folded="The figures of every pair",
-        notes=(
-            "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
-            "P(A better): share of pairs of seeds in which A is better, ties half.",
-        ),
+        notes=(f"{ratio}P(A better): share of pairs of seeds in which A is better, ties half.",),
     )

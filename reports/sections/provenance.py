@@ -12,10 +12,11 @@ from bench.cards import CARDS
 from bench.results import ENVIRONMENT
 from bench.words import counted
 from reports.budget import Budget, budget_of
+from reports.cohort import Cohort, settings_of, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING
 from reports.sections.common import name_cell
-from reports.view import Cohort, View, settings_of, text
+from reports.view import View
 
 TITLE = "Environment and protocol"
 SHORT = 12  # digits of a hash or run id that a table shows

@@ -8,26 +8,30 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import BEST, card, measured
+from bench.cards import BEST, PIXELS
+from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table
-from reports.format import NOTHING, count, interval, number
+from reports.format import NOTHING, interval, listed, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
+from reports.sections import agreement, everything
 from reports.sections.common import by_cohort, name_cell
+from reports.sections.figures import COLLAPSE, collapse_cell, heading, known, value_text
 from reports.stats import MIN_SEEDS
-from reports.view import Cohort, Entry, View, numbers
+from reports.view import View
 
 TITLE = "Summary"
-COLLAPSE = "modes/collapse"
 SHOWN = (
+    PIXELS,
     "quality/precision_classifier",
     "quality/recall_classifier",
+    "modes/found",
+    "modes/high_quality",
     "modes/classes_covered",
     "diversity/duplicate_rate",
     COLLAPSE,
 )
 COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
-WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered")
 LEFT = ("each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
 UNMEASURED = "No metric exists for this data, so nothing is ranked."
@@ -54,18 +58,18 @@ def plain_tables(view: View) -> tuple[PlainTable, ...]:
 
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
-    return [_summary(cohort, palette), *_everything(cohort, palette)]
+    return [_summary(cohort, palette), *everything.tables(cohort, palette)]
 
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:
-    keys = [key for key in (*SHOWN, *COST) if _known(cohort, key)]
+    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and known(cohort, key)]
     marks, notes = _notes(cohort)
     headline = cohort.headline
     scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
     what = f"{headline.title}: median, mean with its 95 % Student-t interval, a dot for each seed."
     rows = [_row(entry, cohort, palette, keys, marks.get(entry.name, ""), scale) for entry in cohort.entries]
     rows += [_reference(row, cohort, keys) for _, row in cohort.references.iterrows()]
-    titles = [*_headline_titles(cohort, (MEAN, "each seed")), "runs", *map(_title, keys)]
+    titles = [*_headline_titles(cohort, (MEAN, "each seed")), "runs", *map(heading, keys)]
     return Table(
         columns=(Column(title="", align="left"), *(Column(title=title, align="left" if title in LEFT else "right") for title in titles)),
         rows=tuple(rows),
@@ -80,7 +84,7 @@ def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: 
         name_cell(entry.name, palette, mark),
         *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
         _status_cell(entry),
-        *(_collapse(entry) if key == COLLAPSE else Cell(text=_value(key, entry.finished_median(key))) for key in keys),
+        *(collapse_cell(entry) if key == COLLAPSE else Cell(text=value_text(key, entry.finished_median(key))) for key in keys),
     ]
     return Row(cells=tuple(cells))
 
@@ -94,13 +98,21 @@ def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.S
         Cell(text=number(summary.median), tone="strong"),
         *([Cell(text=number(entry.summary(BEST + key).median))] if has_best(cohort) else []),
         Cell(text=number(summary.mean), detail=interval(summary.interval)),
-        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None),
+        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
     ]
+
+
+def _noise(entry: Entry, key: str) -> str:
+    """The standard error of measuring one run and its share of the variance between seeds; empty where no error was recorded."""
+    noise = entry.noise(key)
+    if noise is None:
+        return ""
+    return f"noise ± {number(noise.error)}" + ("" if noise.share is None else f" ({percent(noise.share)})")
 
 
 def has_best(cohort: Cohort) -> bool:
     """Whether any run kept its best checkpoint and measured it."""
-    return _known(cohort, BEST + cohort.headline.key)
+    return known(cohort, BEST + cohort.headline.key)
 
 
 def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
@@ -109,13 +121,13 @@ def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
         return []
     card_ = cohort.headline
     if not has_best(cohort):
-        return [_title(card_.key), *spread]
+        return [heading(card_.key), *spread]
     arrow = f"\N{NO-BREAK SPACE}{card_.arrow}".rstrip()
     return [f"{card_.title}, last{arrow}", f"best checkpoint{arrow}", *spread]
 
 
 def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
-    values = ["" if key == COLLAPSE else _value(key, float(row.get(key, math.nan))) for key in keys]
+    values = ["" if key == COLLAPSE else value_text(key, float(row.get(key, math.nan))) for key in keys]
     width = len(_headline_titles(cohort, ("", "")))
     headline = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * width][:width]
     texts = [str(row["variant"]), *headline, "", *values]
@@ -132,14 +144,6 @@ def statuses(entry: Entry) -> str:
 def _status_cell(entry: Entry) -> Cell:
     first, _, rest = statuses(entry).partition(", ")
     return Cell(text=first.removesuffix(" finished"), detail=rest, tone="bad" if rest else "plain")
-
-
-def _collapse(entry: Entry) -> Cell:
-    values = [value for value in numbers(entry.runs[entry.runs["status"] == "finished"], COLLAPSE) if not math.isnan(value)]
-    if not values:
-        return Cell(text="not judged", tone="muted")
-    collapsed = sum(value >= 0.5 for value in values)
-    return Cell(text=f"{collapsed} of {len(values)}", tone="bad" if collapsed else "plain")
 
 
 def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
@@ -165,6 +169,10 @@ def _legend(cohort: Cohort) -> list[str]:
             f"best checkpoint: median over seeds of {cohort.headline.title} at the mark of each run where it was best, chosen on one set of "
             "evaluation noise and scored on another. Ranking, intervals and tests are of the last weights."
         )
+    lines += _legend_of_noise(cohort)
+    contested = agreement.contested(agreement.ranked(cohort))
+    if contested:
+        lines.append(f"Features disagree about {listed(contested)}: see “{agreement.TITLE}”.")
     if any(data.failures for data in samples):
         lines.append("A failed run counts as infinitely bad in median and mean, and there is no interval beside it; a cross marks it.")
     if any(data.n < MIN_SEEDS for data in samples):
@@ -172,52 +180,40 @@ def _legend(cohort: Cohort) -> list[str]:
     if any(data.unmeasured for data in samples):
         lines.append(f"A finished run without {cohort.headline.title} is in no figure of it, and no pair with it is compared.")
     if len(cohort.references):
-        lines.append("real: as many training images, measured like generated ones. untrained: a network before any training.")
+        lines.append(f"real: as many training {cohort.things}, measured like generated ones. untrained: a network before any training.")
     return lines
 
 
-def _everything(cohort: Cohort, palette: Palette) -> list[Block]:
-    """The median of every measured metric, folded."""
-    keys = [key for key in measured() if _known(cohort, key)]
-    if not keys:
+def _legend_of_noise(cohort: Cohort) -> list[str]:
+    """What the noise under the dots is, and how much of the spread between seeds it makes in all; nothing where no error was recorded."""
+    found = [noise for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
+    if not found:
         return []
-    rows = [
-        Row(cells=(name_cell(e.name, palette), *(Cell(text=_value(key, e.finished_median(key))) for key in keys))) for e in cohort.entries
+    words = f"noise: standard error of measuring one run, from 20 half-samples of its generated {cohort.things}"
+    shares = [noise.share for noise in found if noise.share is not None]
+    if not shares:
+        return [f"{words}."]
+    low, high = percent(min(shares)), percent(max(shares))
+    much = low if low == high else f"{low} to {high}"
+    return [
+        f"{words}; in brackets its share of the variance between seeds, here {much}. The rest is training. Few seeds make it a rough figure."
     ]
-    for _, reference in cohort.references.iterrows():
-        cells = [Cell(text=_value(key, float(reference.get(key, math.nan))), tone="muted") for key in keys]
-        rows.append(Row(cells=(Cell(text=str(reference["variant"]), tone="muted"), *cells), reference=True))
-    columns = (Column(title="", align="left"), *(Column(title=_title(key)) for key in keys))
-    return [Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.", folded="Every metric, medians over finished runs")]
 
 
 def _plain(cohort: Cohort) -> PlainTable:
-    quality = ("quality/precision_classifier", "quality/recall_classifier", "modes/classes_covered")
-    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if _known(cohort, key)]  # a terminal is narrow
-    last = _title(cohort.headline.key)
+    quality = ("quality/precision_classifier", "quality/recall_classifier", "modes/found", "modes/high_quality", "modes/classes_covered")
+    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if known(cohort, key)]  # a terminal is narrow
+    last = heading(cohort.headline.key)
     heads = [] if cohort.unmeasured else [last, *(["best checkpoint"] if has_best(cohort) else []), MEAN]
     rows = []
     for entry in cohort.entries:
         summary = entry.summary(cohort.headline.key)
         best = [number(entry.summary(BEST + cohort.headline.key).median)] if has_best(cohort) else []
         outcome = [number(summary.median), *best, f"{number(summary.mean)} {interval(summary.interval)}".strip()]
-        values = [_value(key, entry.finished_median(key)) for key in keys]
+        values = [value_text(key, entry.finished_median(key)) for key in keys]
         rows.append((entry.name, *(outcome if heads else []), statuses(entry), *values))
     for _, row in cohort.references.iterrows():
         outcome = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * len(heads)][: len(heads)]
-        rows.append((str(row["variant"]), *outcome, "reference", *(_value(key, float(row.get(key, math.nan))) for key in keys)))
+        rows.append((str(row["variant"]), *outcome, "reference", *(value_text(key, float(row.get(key, math.nan))) for key in keys)))
     title = ", ".join(part for part in (cohort.setting, cohort.why) if part)
-    return PlainTable(title=title, headers=("variant", *heads, "runs", *map(_title, keys)), rows=tuple(rows))
-
-
-def _known(cohort: Cohort, key: str) -> bool:
-    """Whether any run has a value of a metric, references alone not being enough for a column."""
-    return any(not math.isnan(value) for value in numbers(cohort.runs, key))
-
-
-def _title(key: str) -> str:
-    return f"{card(key).title}\N{NO-BREAK SPACE}{card(key).arrow}".strip()
-
-
-def _value(key: str, value: float) -> str:
-    return count(value) if key in WHOLE else number(value)
+    return PlainTable(title=title, headers=("variant", *heads, "runs", *map(heading, keys)), rows=tuple(rows))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from reports.cohort import Cohort
 from reports.document import Block, Gallery, Heading, Section, Tile
 from reports.plots import base
 from reports.plots.training import LOSSES, PROBABILITIES, Pair, alt, draw, training_data
 from reports.sections.common import by_cohort
-from reports.view import Cohort, View
+from reports.view import View
 
 TITLE = "Training curves"
 PANELS = (

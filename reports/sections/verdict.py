@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 
 from bench.words import counted
+from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
 from reports.format import listed, number
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import ALPHA, CLEAR_RATIO, MIN_SEEDS, Comparison, Verdict
-from reports.view import Cohort, Entry, View
+from reports.view import View
 
 TITLE = "Verdict"
 METHOD = (
-    f"“Better” needs a test: Welch's t on the log of the metric over training seeds, from {MIN_SEEDS} seeds up, Holm's correction over all pairs, "
+    f"“Better” needs a test: Welch's t on the log of the metric over training seeds (on the metric itself where a value is not positive), "
+    f"from {MIN_SEEDS} seeds up, Holm's correction over all pairs, "
     f"{100 * ALPHA:.0f} % in total; a pair with a failed run is compared by rank permutation, the failure as worst rank. "
     f"“Clearly” adds a ratio of at least {CLEAR_RATIO:g}. “No claim” is not “equal”: more seeds may decide. "
     "Another budget may rank otherwise (Lucic et al. 2018, arXiv 1711.10337)."

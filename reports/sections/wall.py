@@ -6,11 +6,12 @@ import math
 import re
 
 from bench.results import FINAL_GRID, GRIDS
+from reports.cohort import Cohort, Entry, numbers
 from reports.document import Block, Filmstrip, Gallery, Heading, Section, Strip, Tile
 from reports.format import number
 from reports.plots.base import thousands
 from reports.sections.common import by_cohort, first_seed_with, png
-from reports.view import Cohort, Entry, View, numbers
+from reports.view import View
 
 TITLE = "Samples"
 MARK = re.compile(r"step_(\d+)\.png$")
@@ -25,10 +26,12 @@ def build(view: View) -> Section | None:
 def _wall(cohort: Cohort, view: View) -> list[Block]:
     tiles = [tile for entry in cohort.entries if (tile := _tile(entry, cohort, view)) is not None]
     for _, row in cohort.references.iterrows():
-        picture = png(view.results, row["run_id"], FINAL_GRID, f"images of the reference {row['variant']}")
+        picture = png(view.results, row["run_id"], FINAL_GRID, f"{cohort.things} of the reference {row['variant']}")
         if picture is not None:
             tiles.append(Tile(title=str(row["variant"]), picture=picture, detail="reference"))
-    caption = f"After {cohort.budget}, not picked: the same noise seed for every entry, the first seed that has a grid."
+    caption = f"After {cohort.budget}, not picked: the same noise seed for every entry, the first seed that has a {'picture' if cohort.points else 'grid'}."
+    if cohort.points:
+        caption += " Dots are generated points, circles hold what lies within 3 standard deviations of a true centre."
     return [Gallery(id=f"wall-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=240)] if tiles else []
 
 
@@ -38,7 +41,7 @@ def _tile(entry: Entry, cohort: Cohort, view: View) -> Tile | None:
         return None
     run_id, seed = found
     value = dict(zip(entry.runs["run_id"], numbers(entry.runs, cohort.headline.key), strict=True))[run_id]
-    picture = png(view.results, run_id, FINAL_GRID, f"generated images of {entry.name}, seed {seed}")
+    picture = png(view.results, run_id, FINAL_GRID, f"generated {cohort.things} of {entry.name}, seed {seed}")
     detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
     return None if picture is None else Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=detail)
 
@@ -55,7 +58,7 @@ def _through_training(cohort: Cohort, view: View) -> list[Block]:
     reached = [[found[i][0] for _, found in marks.values() if i < len(found)] for i in range(depth)]
     strips = []
     for name, (run_id, found) in marks.items():
-        pictures = [png(view.results, run_id, path, f"{name} after {images:,} images") for images, path in found]
+        pictures = [png(view.results, run_id, path, f"{name} after {images:,} {cohort.things}") for images, path in found]
         last = png(view.results, run_id, FINAL_GRID, f"{name} at its end")
         if any(picture is not None for picture in (*pictures, last)):
             frames = (*pictures, *[None] * (depth - len(found)), last)
@@ -63,7 +66,7 @@ def _through_training(cohort: Cohort, view: View) -> list[Block]:
     if not strips:
         return []
     columns = (*(_range(images) for images in reached), "end")
-    caption = "The same noise at each mark, in real images shown to the discriminator; the first seed that has pictures."
+    caption = f"The same noise at each mark, in real {cohort.things} shown to the discriminator; the first seed that has pictures."
     return [
         Heading(text="Through training"),
         Filmstrip(id=f"marks-{cohort.index}", caption=caption, columns=columns, strips=tuple(strips), tile_width=130),

@@ -41,6 +41,14 @@ def test_kaiming_init(layers: tiny.Networks) -> None:
     assert layers.linear.bias.abs().max() == 0
 
 
+def test_normal_init(layers: tiny.Networks) -> None:
+    initialise(layers, tiny.recipe(init="normal"))
+    for layer in (layers.linear, layers.conv):
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.02)
+        assert layer.bias.abs().max() == 0
+    assert torch.equal(layers.norm.weight, torch.ones(5000))
+
+
 def test_default_init_touches_nothing(layers: tiny.Networks) -> None:
     before = {name: value.clone() for name, value in layers.state_dict().items()}
     initialise(layers, tiny.recipe())

@@ -10,6 +10,7 @@ import pytest
 
 from bench import doctor
 from bench.checks import Check
+from bench.config import DATASETS
 from bench.data.sources import Source, Unavailable
 from bench.doctor import check_store
 
@@ -92,7 +93,7 @@ def test_a_store_that_answers_is_counted_and_weighed(uri: str):
 def test_no_data_set_at_all_is_a_need(monkeypatch):
     monkeypatch.setattr(doctor, "available", lambda name: f"nothing of {name}: `ganbench data fetch {name}`")
     checks = list(doctor.check_datasets())
-    assert doctor.missing(checks) == ["data fashion-mnist", "data digits"]
+    assert doctor.missing(checks) == [f"data {name}" for name in DATASETS.names()]
 
 
 def test_sources_are_asked_only_if_wanted(monkeypatch):
@@ -123,3 +124,43 @@ def test_the_machine_form_says_what_the_table_says():
     assert found["ok"] is False
     assert found["missing"] == ["b"]
     assert found["checks"][1] == {"name": "b", "ok": False, "found": "no", "advice": "do", "needed": True}
+
+
+def test_classifiers_trained_here_are_listed_and_damaged_ones_named(tmp_path: Path, monkeypatch):
+    from bench.metrics.extractors import plan
+    from bench.metrics.extractors.trained import trained, trained_folders
+    from tests.support.labelled import Labelled
+
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(plan, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(plan, "FEWEST_STEPS", 2)
+    card = trained(Labelled()).card
+    folder = next(trained_folders())
+    check = next(check for check in doctor.check_extractors() if check.name == f"extractor {folder.name}")
+    assert check.ok
+    assert check.found.startswith(f"trained here on patterns, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}")
+    (folder / "weights.safetensors").write_bytes(b"")
+    check = next(check for check in doctor.check_extractors() if check.name == f"extractor {folder.name}")
+    assert not check.ok
+    assert not check.needed
+    assert "are damaged" in check.found
+    assert check.advice.startswith(f"rm -r {folder}")
+
+
+def test_the_inception_weights_are_looked_for_and_not_downloaded(tmp_path: Path, monkeypatch):
+    import torch
+
+    from bench.data import sources
+    from bench.metrics.extractors import inception
+
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "download", lambda *_, **__: pytest.fail("a download"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.delenv(inception.VARIABLE, raising=False)
+    check = next(check for check in doctor.check_extractors() if check.name == "extractor inception")
+    assert (check.ok, check.needed) == (False, False)
+    assert "are not here" in check.found
+    (tmp_path / "weights").write_bytes(b"weights")
+    monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setattr(inception, "SHA256", "9a129a49d9ba5a3d1b7b6a4cd5a5e52a6d6d1f4d2fd2ea6ad2d9a6d2c9d1f000")
+    assert "is not the file" in next(check.found for check in doctor.check_extractors() if check.name == "extractor inception")

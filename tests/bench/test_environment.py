@@ -50,6 +50,13 @@ def test_auto_precision_is_bf16_only_where_it_is_native(no_gpu, monkeypatch, nat
     assert environment.resolve(config_for("dcgan", {"dataset": "digits"})).precision == expected
 
 
+def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypatch):
+    monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: True)
+    config = config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})
+    assert environment.resolve(config).precision == "fp32"
+    assert environment.resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu", "precision": "bf16"})).precision == "bf16"
+
+
 def test_a_gpu_is_preferred_and_emulated_bf16_is_not_native(two_gpus):
     config = environment.resolve(config_for("dcgan", {"dataset": "digits"}))
     assert (config.device, config.precision) == ("cuda", "fp32")

@@ -11,6 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from bench import pictures
+from bench.config import DATASETS
+from bench.scatter import scatter_png
 from bench.spec import Latent, Networks
 
 CPU = torch.device("cpu")
@@ -39,7 +41,7 @@ def opened(content: bytes) -> np.ndarray:
 def test_a_grid_shows_each_image_where_it_belongs(channels: int) -> None:
     networks = Ramp(channels)
     latents = pictures.fixed_latents(networks, CPU)
-    grid = opened(pictures.grid_png(networks, latents))
+    grid = opened(pictures.made_png(networks, latents, DATASETS.get("digits")))
     assert grid.shape == ((49, 49) if channels == 1 else (49, 49, 3))
     expected = (latents.z[:, 0].tanh().add(1).mul(127.5)).round().reshape(8, 8).numpy()
     np.testing.assert_array_equal(grid.reshape(49, 49, -1)[3::6, 3::6, 0], expected)
@@ -60,13 +62,34 @@ def test_a_walk_goes_from_one_latent_to_the_other() -> None:
     np.testing.assert_allclose(strip[3::6, -4], brightness[4:8], atol=1)
 
 
-def test_slerp_keeps_the_length() -> None:
-    start, end = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
-    torch.testing.assert_close(pictures.slerp(start, end, 0.0), start)
-    torch.testing.assert_close(pictures.slerp(start, end, 1.0), end)
-    torch.testing.assert_close(pictures.slerp(start, end, 0.5), torch.full((1, 2), 3 / 2**0.5))
-
-
 def test_marks_are_early_and_at_most_five() -> None:
     assert len(pictures.MARK_SHARES) <= 5
     assert list(pictures.MARK_SHARES) == sorted(pictures.MARK_SHARES)
+
+
+class Plane(Networks):
+    """Points: the latents themselves."""
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        return Latent(z=torch.randn(n, 2, generator=noise))
+
+    def sample(self, latent: Latent) -> Tensor:
+        assert not self.training
+        return latent.z
+
+
+def test_of_points_2500_are_scattered() -> None:
+    networks, ring = Plane(), DATASETS.get("ring8")
+    latents = pictures.fixed_latents(networks, CPU, pictures.shown_of(ring))
+    assert len(latents) == 2500
+    assert pictures.made_png(networks, latents, ring) == scatter_png(latents.z, ring)
+    assert networks.training
+
+
+def test_examples_are_pictured_by_their_kind() -> None:
+    digits, ring = DATASETS.get("digits"), DATASETS.get("ring8")
+    images = digits.split("test").data
+    assert pictures.shown_of(digits) == 64
+    assert pictures.picture_of(images, digits) == pictures.grid_of(images)
+    points = ring.split("train").data
+    assert pictures.picture_of(points, ring) == scatter_png(points[:2500], ring)

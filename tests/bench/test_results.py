@@ -157,3 +157,14 @@ def test_a_protocol_of_another_form_is_none(uri: str) -> None:
 def test_a_run_named_twice_is_read_once(uri: str) -> None:
     one = record(uri, "one")
     assert load(uri, run_ids=(one, one)).runs["run_id"].tolist() == [one]
+
+
+def test_standard_errors_and_the_headline_are_read(uri: str) -> None:
+    tracker = Tracker(uri, "one")
+    log = tracker.start_run("r", {"kind": "run", "dataset": "ring8", "headline": "modes/reverse_kl", "suite": "one"}, {})
+    log.finish("finished")
+    for key in ("modes/reverse_kl", "modes/reverse_kl_se", "best/modes/reverse_kl_se", "modes/unheard_of_se"):
+        tracker.client.log_metric(log.run_id, key, 0.5)
+    row = load(uri, ("one",)).runs.iloc[0]
+    assert row["headline"] == "modes/reverse_kl"
+    assert {key for key in row.index if "/" in key} == {"modes/reverse_kl", "modes/reverse_kl_se", "best/modes/reverse_kl_se"}

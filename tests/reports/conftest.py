@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from synthetic_results import QUICK, Made, references, results
+from synthetic_results import QUICK, Made, complete, references, results
 
 from bench.results import Results
 from reports.build import build
@@ -12,7 +12,7 @@ from reports.document import Document
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Results like those of the suite `quick`: eight variants, three seeds, every artifact."""
+    """Results like those of the suite `quick`: eight variants, three seeds, every metric of images and every artifact."""
     runs = [
         Made(
             variant=name,
@@ -24,7 +24,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
         for name, values in QUICK.items()
         for seed, fid in enumerate(values)
     ]
-    return results([*runs, *references()], tmp_path_factory.mktemp("artifacts"))
+    return results(complete([*runs, *references()]), tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from synthetic_results import made, references, results
 
@@ -84,6 +85,14 @@ def test_a_value_of_another_kind(published: Path, old: str, new: str, message: s
     assert old in text
     (published / RUNS).write_text(text.replace(old, new))
     assert message in refused(published)
+
+
+def test_results_older_than_a_column_are_read(published: Path) -> None:
+    frame = pd.read_csv(published / RUNS, dtype=str, keep_default_na=False)
+    frame.drop(columns="headline").to_csv(published / RUNS, index=False)
+    older, _ = read(published)
+    assert list(older.runs["headline"]) == [""] * 3
+    assert [line.verdict for line in check(older, older)] == ["agrees"]
 
 
 def test_reference_rows_alone(tmp_path: Path) -> None:

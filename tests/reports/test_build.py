@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import Made, made, references, results
+from synthetic_results import Made, complete, made, points, references, results
 
 from bench.cards import measured
 from reports.build import SECTIONS, build, summary_tables, write
@@ -22,13 +22,16 @@ from reports.html import html
 from reports.markdown import markdown
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+EVERYTHING = [*complete([*made(TWO), *references()]), *points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})]
 DIGEST = """
 import hashlib, sys
 sys.path[:0] = ["tests/support"]
-from synthetic_results import made, references, results
+from synthetic_results import complete, made, points, references, results
 from reports.build import build
 from reports.html import html
-print(hashlib.sha256(html(build(results([*made({"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}), *references()]), title="t")).encode()).hexdigest())
+images = complete([*made({"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}), *references()])
+runs = [*images, *points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})]
+print(hashlib.sha256(html(build(results(runs), title="t")).encode()).hexdigest())
 """
 
 
@@ -65,12 +68,14 @@ def test_a_full_report_has_every_section(quick_report: Document) -> None:
 
 def test_sections_without_data_are_left_out_and_named() -> None:
     document = build(results(made(TWO), curves=False), title="t")
-    assert document.left_out == ("Samples", "Progress", "Classes", "Training curves", "Interpolation")
+    assert document.left_out == (
+        "Samples", "Progress", "Do the extractors agree?", "Modes", "Classes", "Memorisation", "Training curves", "Interpolation",
+    )  # fmt: skip
     assert "Left out for want of data: Samples" in html(document)
 
 
 def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
-    document = build(results([*made(TWO), *references()]), title="t")
+    document = build(results(EVERYTHING), title="t")
     ours = hashlib.sha256(html(document).encode()).hexdigest()
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(root)}
@@ -111,7 +116,7 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     ]
     found = results(runs, tmp_path)
     document = build(found, title="t")
-    assert document.left_out == ("Progress", "Pairs")
+    assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
     texts_of = {section.id: list(texts(section)) for section in document.sections}
     assert "No metric exists for photos, so nothing is ranked: compare the images and the training curves." in texts_of["verdict"]
     assert not any(
@@ -137,13 +142,25 @@ def test_every_table_of_figures_says_its_track(track: str, words: str) -> None:
     document = build(results([*made(TWO, track=track), *references()], curves=False), title="t")
     tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
     figures = [table for table in tables if section_of(document, table) in ("verdict", "summary", "pairs")]
-    assert len(figures) == 5
+    assert len(figures) == 7
     assert all(words in table.caption for table in figures)
     assert {fact.label: fact.value for fact in document.facts}["track"] == words
 
 
 def section_of(document: Document, block: Table) -> str:
     return next(section.id for section in document.sections if block in section.blocks)
+
+
+def test_points_are_ranked_by_reverse_kl_and_never_called_images() -> None:
+    document = build(results(points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})), title="t")
+    judging = [
+        text
+        for section in document.sections
+        if section.id in ("verdict", "summary", "pairs", "progress", "modes")
+        for text in texts(section)
+    ]
+    assert "Lowest median reverse KL on ring8 at 150,000 real points each: c, 0.200." in judging
+    assert not any("FID" in text or "real images" in text or "training images" in text for text in judging)
 
 
 ODD = {

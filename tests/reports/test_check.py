@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from synthetic_results import FID, Made, made, results
+from synthetic_results import FID, Made, made, points, results
 
 from bench.errors import UserError
 from bench.results import Results
@@ -68,6 +68,7 @@ def test_half_as_much_again_differs(baseline: Results) -> None:
     assert verdicts(lines) == {"a": "differs", "b": "agrees"}
     assert differs(lines)
     assert closing(lines) == "1 of 2 variants of the baseline agrees; a differs."
+    assert table(lines, "t").title == "t, by classifier-FID"
     assert table(lines, "t").rows[0][:4] == ("a", "11.0 [3]", "16.5 [3]", "1.50 [1.22, 1.84]")
 
 
@@ -234,3 +235,9 @@ def test_the_check_needs_no_torch(tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules and 'mlflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_points_are_compared_on_what_ranks_them(tmp_path: Path) -> None:
+    write_csv(results(points({"c": (0.1, 0.11, 0.12), "d": (0.5, 0.52, 0.54)})), tmp_path)
+    published = read(tmp_path)[0]
+    assert verdicts(check(published, results(points({"c": (0.11, 0.1, 0.12), "d": (0.9, 0.92, 0.94)})))) == {"c": "agrees", "d": "differs"}

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import FID, Made, made, references, results
+from synthetic_results import FID, Made, complete, made, references, results
 
-from bench.cards import CARDS, measured
+from bench.cards import CARDS, SE, measured
 from bench.errors import UserError
 from bench.results import ENVIRONMENT, RUN_COLUMNS, Results
 from reports.baseline import read
@@ -75,6 +75,16 @@ def test_budgets_of_every_unit(tmp_path: Path) -> None:
 def test_best_checkpoints_have_columns_of_their_own() -> None:
     runs = [replace(run, metrics={f"best/{FID}": run.fid - 1}) for run in made({"a": (10.0, 11.0)})]
     assert list(runs_frame(results(runs))[f"best/{FID}"]) == [9.0, 10.0]
+
+
+def test_standard_errors_stand_beside_their_metrics(tmp_path: Path) -> None:
+    runs = complete(made({"a": (10.0, 11.0)}))
+    frame = runs_frame(results(runs))
+    keys = [name for name in map(str, frame.columns) if "/" in name]
+    assert all(keys[keys.index(key) - 1] == key.removesuffix(SE) for key in keys if key.endswith(SE))
+    assert list(frame[f"{FID}{SE}"]) == [0.1, 0.11]
+    write_csv(results(runs), tmp_path)
+    assert list(read(tmp_path)[0].runs[f"{FID}{SE}"]) == [0.1, 0.11]
 
 
 def test_rows_stand_in_a_fixed_order_and_the_bytes_are_the_same(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, Made, made, references, results
+from synthetic_results import FID, Made, made, points, references, results
 
 from reports.latex import ESCAPES, escape, latex
 from reports.view import view
@@ -85,6 +85,19 @@ def test_data_without_metrics() -> None:
     text = latex(view(results(runs)))
     assert "No metric exists for this data, so nothing is ranked." in text
     assert rows(text)[1] == ["a", "--", "--", "3", "3/3"]
+
+
+def test_the_error_of_measuring_is_in_the_caption() -> None:
+    runs = [replace(run, metrics={f"{FID}_se": 0.2 if run.variant == "a" else 0.4}) for run in made(TWO)]
+    assert "Measuring one run has a standard error of 0.200 to 0.400." in latex(view(results(runs)))
+    assert "standard error" not in latex(view(results(made(TWO))))
+
+
+def test_points_are_ranked_by_their_own_metric() -> None:
+    text = latex(view(results(points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)}))))
+    assert r"reverse KL $\downarrow$, mean" in text
+    assert "150,000 real points each" in text
+    assert "FID" not in text
 
 
 BARE = dict.fromkeys(

@@ -242,3 +242,51 @@ def test_different_variants_are_told_apart() -> None:
             wrong += pair.better == pair.b
     assert decided / total >= 0.6
     assert wrong / total <= 0.001
+
+
+def test_noise_by_hand() -> None:
+    """Values 1, 2, 3 have variance 1; errors .3, .4, .5 have the mean square 1/6."""
+    found = stats.noise([1.0, 2.0, 3.0], [0.3, 0.4, 0.5])
+    assert found is not None
+    assert found.error == pytest.approx(math.sqrt(0.5 / 3))
+    assert found.share == pytest.approx(0.5 / 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "expected"),
+    [
+        ([], [], None),
+        ([1.0, 2.0, 3.0], [NAN, NAN, NAN], None),
+        ([1.0, 2.0], [0.3, 0.3], (0.3, None)),  # too few for a variance
+        ([2.0, 2.0, 2.0], [0.3, 0.3, 0.3], (0.3, None)),  # none to have a share of
+        ([1.0, 2.0, 3.0], [5.0, 5.0, 5.0], (5.0, 1.0)),  # at most all
+        ([1.0, 2.0, 3.0, NAN, math.inf], [0.3, 0.3, 0.3, 9.0, 9.0], (0.3, 0.09)),
+    ],
+)
+def test_noise_of_odd_seeds(values: list[float], errors: list[float], expected: tuple[float, float | None] | None) -> None:
+    found = stats.noise(values, errors)
+    assert (found and (found.error, found.share)) == (expected and pytest.approx(expected))
+
+
+def test_noise_is_the_share_of_variance_that_measuring_adds() -> None:
+    rng = np.random.default_rng(0)
+    training, measuring = rng.normal(30, 2.0, 20_000), rng.normal(0, 1.0, 20_000)
+    found = stats.noise(list(training + measuring), [1.0] * 20_000)
+    assert found is not None
+    assert found.share == pytest.approx(1 / 5, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "tau"),
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4], 1.0),
+        ([1, 2, 3, 4], [4, 3, 2, 1], -1.0),
+        ([1, 2, 3, 4], [2, 1, 3, 4], 4 / 6),
+        ([1, 2], [3, 3], None),
+        ([1], [1], None),
+    ],
+)
+def test_rank_agreement_by_hand(x: list[float], y: list[float], tau: float | None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stats.rank_agreement(x, y) == (None if tau is None else pytest.approx(tau))

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, Made, made, references, results
+from synthetic_results import FID, KL, PIXELS, Made, made, points, references, results
 
+from bench.cards import measured
 from bench.errors import UserError
 from reports.view import view
 
@@ -134,3 +135,29 @@ def test_of_runs_with_one_seed_the_newest_that_ended_counts() -> None:
 def test_another_metric_ranks_where_the_headline_is_missing() -> None:
     runs = [replace(run, fid=math.nan) for run in made(TWO)]
     assert view(results(runs)).cohorts[0].headline.key == "quality/precision_classifier"
+
+
+def test_runs_are_ranked_by_the_headline_they_recorded() -> None:
+    prepared = view(results([*made(TWO), *points({"d": (0.1, 0.2), "c": (0.5, 0.6)}), *references()]))
+    images, plane = prepared.cohorts
+    assert (images.headline.key, images.things) == (FID, "images")
+    assert (plane.headline.key, plane.things, plane.budget) == (KL, "points", "150,000 real points")
+    assert [entry.name for entry in plane.entries] == ["d", "c"]
+    assert [cohort.title for cohort in prepared.cohorts] == ["fashion-mnist", "ring8"]
+
+
+def test_a_recorded_headline_that_nobody_has_gives_way() -> None:
+    pixels = {"a": 2.0, "b": 1.0}
+    runs = [replace(run, fid=math.nan, metrics={PIXELS: pixels[run.variant]}, columns={"headline": PIXELS}) for run in made(TWO)]
+    (cohort,) = view(results(runs)).cohorts
+    assert (cohort.headline.key, [entry.name for entry in cohort.entries]) == (PIXELS, ["b", "a"])
+    unmeasured = [replace(run, metrics=dict.fromkeys(measured(), math.nan)) for run in runs]
+    assert view(results(unmeasured)).cohorts[0].headline.key == PIXELS
+    older = [replace(run, columns={"headline": KL}) for run in made(TWO)]
+    assert view(results(older)).cohorts[0].headline.key == FID
+
+
+@pytest.mark.parametrize("recorded", ["quality/unheard_of", "train/loss_d", "modes/collapse_se"])
+def test_a_headline_that_ranks_nothing_is_ignored(recorded: str) -> None:
+    runs = [replace(run, columns={"headline": recorded}) for run in made(TWO)]
+    assert view(results(runs)).cohorts[0].headline.key == FID

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from bench.results import (
     FINAL_GRID,
     GRIDS,
     INTERPOLATION,
+    NEAREST,
     PROTOCOL_COLUMNS,
     RUN_COLUMNS,
     Results,
@@ -35,6 +36,25 @@ MEASURED = (
     "diversity/duplicate_rate",
     "modes/collapse",
 )
+PIXELS = "quality/frechet_pixels"
+KL = "modes/reverse_kl"
+NEW: dict[str, tuple[float, float]] = {  # what a full evaluation of images adds: a usual value, and its spread between runs
+    "quality/fid_infinity_classifier": (35.0, 3.0),
+    "quality/kid_classifier": (0.9, 0.1),
+    "quality/classifier_score": (6.4, 0.3),
+    "quality/density_classifier": (0.55, 0.05),
+    "quality/coverage_classifier": (0.38, 0.04),
+    PIXELS: (1.4, 0.3),
+    "diversity/ms_ssim_2": (0.31, 0.02),
+    "diversity/vendi_score": (9.2, 0.6),
+    "diversity/path_length": (1.3, 0.1),
+    "modes/class_kl": (0.12, 0.03),
+    "modes/ndb": (0.71, 0.05),
+    "modes/js_bins": (0.18, 0.02),
+    "memorisation/authenticity": (0.83, 0.04),
+    "memorisation/ct_score": (4.1, 1.0),
+}
+CENTRES = [[float(np.cos(k * np.pi / 4)), float(np.sin(k * np.pi / 4))] for k in range(8)]
 BUDGET = 150_000
 MARKS = (3_000, 12_000, 30_000, 67_500, 112_500)  # where a run keeps a grid
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -57,6 +77,7 @@ class Made:
     variant: str
     seed: int = 0
     fid: float = math.nan
+    headline: str = FID  # the metric that `fid` is a value of
     status: str = "finished"
     metrics: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)  # over RUN_COLUMNS and param: columns
@@ -67,7 +88,8 @@ class Made:
     @property
     def run_id(self) -> str:
         """A stable id."""
-        return str(self.columns.get("run_id", f"{self.variant}-{self.seed}"))
+        data = "" if self.headline == FID else f"{self.headline}-"
+        return str(self.columns.get("run_id", f"{data}{self.variant}-{self.seed}"))
 
 
 def made(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
@@ -86,7 +108,7 @@ def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = 
     rows = [_row(run, i) for i, run in enumerate(runs)]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     measured = [run for run in runs if run.status == "finished" and not math.isnan(run.fid)]
-    protocols = [(run.run_id, key, f"{run.protocol}-{key}") for run in measured for key in MEASURED]
+    protocols = [(run.run_id, key, f"{run.protocol}-{key}") for run in measured for key in _measured(run)]
     points = [point for run in runs if curves and run.columns.get("kind") != "reference" for point in _curve(run)]
     roots = {} if folder is None else {run.run_id: str(_artifacts(run, folder / str(i))) for i, run in enumerate(runs)}
     return Results(
@@ -97,6 +119,52 @@ def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = 
         protocols=pd.DataFrame(protocols, columns=list(PROTOCOL_COLUMNS)),
         artifacts=Artifacts(None, roots),
     )
+
+
+def complete(runs: Sequence[Made]) -> list[Made]:
+    """The runs with every metric of images, and for training runs a standard error of each that is a hundredth of the value."""
+    return [replace(run, metrics={**_everything(run), **run.metrics}) for run in runs]
+
+
+def _everything(run: Made) -> dict[str, float]:
+    rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
+    values = {key: float(rng.normal(usual, spread)) for key, (usual, spread) in NEW.items()}
+    if run.columns.get("kind") == "reference":
+        return values | {"memorisation/authenticity": 0.0, "memorisation/ct_score": -31.0} if run.variant == "real" else values
+    return {**values, FID: run.fid, **{f"{key}_se": abs(value) / 100 for key, value in {**values, FID: run.fid}.items()}}
+
+
+def points(kls: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
+    """Finished runs on eight Gaussians in the plane with these reverse KLs, a seed each, and their reference rows."""
+    common = {"dataset": "ring8", "headline": KL, **columns}
+    runs = [
+        Made(
+            variant=name,
+            seed=seed,
+            fid=kl,
+            headline=KL,
+            metrics=_of_points(min(8, 9 - round(2 * kl)), 0.97 - 0.01 * seed, kl),
+            columns=common,
+        )
+        for name, values in kls.items()
+        for seed, kl in enumerate(values)
+    ]
+    scale = {"real": (0.0016, 8, 0.9889), "untrained": (2.1, 0, 0.0)}
+    rows = [
+        Made(variant=name, fid=kl, headline=KL, metrics=_of_points(found, share, kl), columns={**common, "kind": "reference"})
+        for name, (kl, found, share) in scale.items()
+    ]
+    return [*runs, *rows]
+
+
+def _of_points(found: int, high_quality: float, kl: float) -> dict[str, float]:
+    values = {"modes/found": float(found), "modes/high_quality": high_quality, KL: kl}
+    return values | {f"{key}_se": 0.02 * value for key, value in values.items()}
+
+
+def _measured(run: Made) -> list[str]:
+    own = MEASURED if run.headline == FID else (run.headline,)
+    return list(dict.fromkeys([*own, *(key for key in run.metrics if not key.endswith("_se") and not key.startswith("best/"))]))
 
 
 def _row(run: Made, index: int) -> dict[str, Any]:
@@ -111,11 +179,14 @@ def _row(run: Made, index: int) -> dict[str, Any]:
     }
     row |= {"started": pd.Timestamp("2025-01-02", tz="UTC") + pd.Timedelta(minutes=index), "param:budget.images": str(BUDGET)}
     row |= {"param:seed": str(run.seed), "param:recipe.lr_g": "0.0002"}
-    if run.columns.get("kind") == "reference":
+    if run.headline != FID:
+        row |= {run.headline: run.fid, "headline": run.headline}
+    elif run.columns.get("kind") == "reference":
         row |= {FID: run.fid, "quality/precision_classifier": 0.8, "modes/classes_covered": 10.0}
     elif run.status == "finished":
         row |= {FID: run.fid, "quality/precision_classifier": 0.61, "quality/recall_classifier": 0.42, "modes/classes_covered": 10.0}
         row |= {"diversity/duplicate_rate": 0.002, "modes/collapse": 0.0, "diversity/pairwise_distance": 0.93}
+    if run.columns.get("kind") != "reference" and run.status == "finished":
         row |= {"train/generator_updates": 2344.0, "perf/train_seconds": 31.2, "perf/images_per_second": 4807.0}
     return row | dict(run.metrics) | dict(run.columns)
 
@@ -132,31 +203,27 @@ def _curve(run: Made) -> list[tuple[str, int, float, str, float]]:
         points += [(run.run_id, images, images / 5000, key, float(value)) for key, value in values.items()]
     if not math.isnan(run.fid):
         marks = (1, 2, 3, 4) if run.status == "finished" else (1, 2)
-        points += [(run.run_id, BUDGET * k // 4, 7.5 * k, FID, run.fid * (1 + 3 * (4 - k) / k)) for k in marks]
+        points += [(run.run_id, BUDGET * k // 4, 7.5 * k, run.headline, run.fid * (1 + 3 * (4 - k) / k)) for k in marks]
     return points
 
 
 def _artifacts(run: Made, folder: Path) -> Path:
     rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
     reference = run.columns.get("kind") == "reference"
-    for path in (
-        FINAL_GRID,
-        *([] if reference else [f"{GRIDS}/step_{mark:09d}.png" for mark in MARKS]),
-        *([] if reference else [INTERPOLATION]),
-    ):
+    marks = [] if reference else [f"{GRIDS}/step_{mark:09d}.png" for mark in MARKS]
+    of_images = [] if reference or run.headline == KL else [INTERPOLATION]
+    nearest = [] if reference or math.isnan(run.metrics.get("memorisation/authenticity", math.nan)) else [NEAREST]
+    for path in (FINAL_GRID, *marks, *of_images, *nearest):
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        side = (4, 8) if path == INTERPOLATION else (8, 8)
-        Image.fromarray(_pictures(rng, *side).repeat(2, 0).repeat(2, 1)).save(file)
+        side = {INTERPOLATION: (4, 8), NEAREST: (4, 8)}.get(path, (8, 8))
+        pixels = _scatter(rng) if run.headline == KL else _pictures(rng, *side).repeat(2, 0).repeat(2, 1)
+        Image.fromarray(pixels).save(file)
     if not reference:
         share = rng.dirichlet([20.0] * 10)
-        evidence = {
-            "class_names": CLASSES,
-            "class_share": {"generated": list(share), "real": [0.1] * 10},
-            "health": [],
-            "reasons": {},
-            **run.evidence,
-        }
+        shares = {"class_names": CLASSES, "class_share": {"generated": list(share), "real": [0.1] * 10}}
+        modes = {"modes": {"count": 8, "found": 8, "shares": [0.125] * 8, "centres": CENTRES, "sd": 0.01, "points": CENTRES}}
+        evidence = {**(modes if run.headline == KL else shares), "health": [], "reasons": {}, **run.evidence}
         (folder / EVIDENCE).write_text(json.dumps(evidence))
         environment = {
             "python": "3.11.9",
@@ -182,3 +249,12 @@ def _pictures(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
         for _ in range(rows)
     ]
     return (255 * np.block(cells)).clip(0, 255).astype(np.uint8)
+
+
+def _scatter(rng: np.random.Generator) -> np.ndarray:
+    """Dots around the eight centres on white, uint8 [320, 320]."""
+    picture = np.full((320, 320), 255, dtype=np.uint8)
+    where = rng.normal(CENTRES, 0.03, (200, 8, 2)).reshape(-1, 2)
+    x, y = (160 + 130 * where).astype(int).T
+    picture[y, x] = 60
+    return picture

@@ -9,22 +9,27 @@ import torch
 
 from bench.assemble import assemble
 from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
-from bench.evaluate import sample
+from bench.sampling import sample
 from bench.spec import DataShape, Examples
 from bench.train import Trainer, train
+from variants.gan import AdversarialObjective
 from variants.recipe import GanRecipe
 
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
+ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if VARIANTS.get(name).objective is AdversarialObjective])
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
 CPU = torch.device("cpu")
 
 
-def trainer(name: str, *, seed: int = 0, **settings: object) -> Trainer:
+IMAGES = Examples(data=torch.randint(0, 256, (512, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+
+
+def trainer(name: str, *, seed: int = 0, points: bool = False, **settings: object) -> Trainer:
     config = config_for(name, {"recipe.width": 8, "seed": seed, **settings})
-    networks, objective = assemble(config, DIGITS)
-    data = Examples(data=torch.randint(0, 256, (128, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+    ring = DATASETS.get("ring8")
+    networks, objective = assemble(config, ring.spec if points else DIGITS)
     return Trainer(
-        networks=networks, objective=objective, recipe=config.recipe, data=data, seed=seed,
+        networks=networks, objective=objective, recipe=config.recipe, data=ring.split("train") if points else IMAGES, seed=seed,
         budget_images=2 * config.recipe.batch_size * getattr(config.recipe, "k", 1), device=CPU, precision="fp32",
     )  # fmt: skip
 
@@ -75,6 +80,25 @@ def test_same_seed_same_weights(name: str) -> None:
     assert not torch.equal(states[0], states[2])
 
 
+@ON_POINTS
+def test_trains_on_points_and_samples_them(name: str) -> None:
+    trained = trainer(name, points=True, networks="mlp-2d")
+    before = {key: value.clone() for key, value in trained.networks.named_parameters()}
+    last = list(train(trained, []))[-1]
+    assert last.diverged is None
+    still = {key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])}
+    assert still <= ({"discriminator.head.2.bias"} if "wasserstein" in str(getattr(trained.recipe, "loss", "")) else set())
+    points = sample(trained.networks, n=20, seed=3, batch_size=7, device=CPU, points=True)
+    assert (points.shape, points.dtype) == ((20, 2), torch.float32)
+    torch.testing.assert_close(points, sample(trained.networks, n=20, seed=3, batch_size=20, device=CPU, points=True))
+
+
+@EVERY_VARIANT
+def test_its_own_networks_train_on_a_data_set_they_can_make(name: str) -> None:
+    points = VARIANTS.get(name).networks == "mlp-2d"
+    assert list(train(trainer(name, points=points), []))[-1].diverged is None
+
+
 @EVERY_VARIANT
 @pytest.mark.parametrize("networks", NETWORKS.names())
 def test_any_loss_on_any_networks(name: str, networks: str) -> None:
@@ -85,8 +109,9 @@ def test_any_loss_on_any_networks(name: str, networks: str) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS.names())
 @EVERY_VARIANT
-def test_builds_for_every_image_dataset(name: str, dataset: str) -> None:
-    assemble(config_for(name, {"recipe.width": 8}), DATASETS.get(dataset).spec)
+def test_builds_for_every_dataset(name: str, dataset: str) -> None:
+    spec = DATASETS.get(dataset).spec
+    assemble(config_for(name, {"recipe.width": 8} | ({"networks": "mlp-2d"} if spec.kind == "points" else {})), spec)
 
 
 def test_recipes_are_as_published() -> None:
@@ -104,3 +129,19 @@ def test_recipes_are_as_published() -> None:
     assert (wgan.optimiser, wgan.lr_d, wgan.clip, wgan.k, wgan.norm_d) == ("rmsprop", 5e-5, 0.01, 5, "published")
     assert (gp.optimiser, gp.lr_d, gp.betas, gp.gp, gp.k, gp.norm_d) == ("adam", 1e-4, (0.0, 0.9), 10.0, 5, "none")
     assert VARIANTS.canonical("minimax-gan") == "vanilla"
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gan-2d", 1), ("pacgan2", 2), ("pacgan3", 3), ("pacgan4", 4)])
+def test_pacgan_is_as_published(name: str, pack: int) -> None:
+    variant = VARIANTS.get(name)
+    assert variant.recipe == GanRecipe(
+        loss="non-saturating", pack=pack, batch_size=100 * pack, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"
+    )
+    assert variant.networks == "mlp-2d"
+
+
+@pytest.mark.parametrize("pack", [2, 3, 4])
+def test_pacdcgan_differs_from_dcgan_in_the_pack_alone(pack: int) -> None:
+    plain, packed = VARIANTS.get("dcgan"), VARIANTS.get(f"pacdcgan{pack}")
+    assert packed.recipe == plain.recipe.model_copy(update={"pack": pack, "batch_size": 60 * pack})
+    assert packed.networks == plain.networks

@@ -31,7 +31,7 @@ class Ports:
 
 
 class Generator(nn.Module):
-    """Latent vectors [N, latent] to data [N, *shape] in [-1, 1]."""
+    """Latent vectors [N, latent] to data [N, *shape]: images in [-1, 1], points anywhere."""
 
     def __init__(self, body: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -82,7 +82,9 @@ def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Modul
     if not isinstance(backbone, Backbone):
         raise UserError(f"{name!r} is no backbone of a GAN")
     if ports.data.kind not in backbone.kinds:
-        raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}")
+        makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
+        advice = f"; set networks={' or '.join(makers)}" if makers else ""
+        raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
     return backbone.build(ports, recipe)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.data.idx import IdxFile, IdxImages, SplitFiles
+from bench.data.fetched import KnownFile
+from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import Source, Unavailable
 from bench.spec import DataShape
 
@@ -56,8 +57,8 @@ def made() -> Made:
     }
     contents = {name: idx_bytes(array) for name, array in arrays.items()}
 
-    def file(name: str) -> IdxFile:
-        return IdxFile(name=name, size_bytes=len(contents[name]), sha256=hashlib.sha256(contents[name]).hexdigest())
+    def file(name: str) -> KnownFile:
+        return KnownFile(name=name, size_bytes=len(contents[name]), sha256=hashlib.sha256(contents[name]).hexdigest())
 
     def build(*sources: Source) -> IdxImages:
         return IdxImages(

@@ -46,6 +46,14 @@ def respond(body: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
+def test_a_download_tells_how_far_it_is() -> None:
+    told: list[int] = []
+    with server(respond(b"x" * 200_000)) as url:
+        assert len(sources.download(url, limit=10**6, advance=told.append)) == 200_000
+    assert sum(told) == 200_000
+    assert len(told) > 1
+
+
 def test_a_server_that_never_answers_is_given_up():
     with server(lambda connection: time.sleep(2)) as url:
         begin = time.monotonic()
@@ -179,7 +187,7 @@ def test_a_package_is_looked_for_where_apt_would_take_it(monkeypatch: pytest.Mon
     with pytest.raises(Unavailable, match="no apt-get"):
         package.probe([])
     monkeypatch.setattr(sources.shutil, "which", lambda tool: tool)
-    monkeypatch.setattr(sources, "_answers", lambda url: f"{url} answers")
+    monkeypatch.setattr(sources, "answers", lambda url: f"{url} answers")
     for listed, answer in (("'http://deb.example/p.deb' p.deb 1 SHA256:0\n", "http://deb.example/p.deb answers"), ("", None)):
         done = subprocess.CompletedProcess([], 0, stdout=listed, stderr="")
         monkeypatch.setattr(sources.subprocess, "run", lambda *args, done=done, **options: done)

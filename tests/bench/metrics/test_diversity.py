@@ -7,30 +7,58 @@ import math
 import pytest
 import torch
 
-from bench.metrics.diversity import duplicate_rate, duplicate_threshold, mean_pair_distance, random_pairs
+from bench.metrics import diversity
+from bench.metrics.diversity import duplicate_rate, duplicate_threshold, pair_distances, vendi_score
 
 
-def test_pairs_are_of_different_images_and_always_the_same() -> None:
-    first, second = random_pairs(7)
-    assert not (first == second).any()
-    assert set(first.tolist()) == set(second.tolist()) == set(range(7))
-    assert all(torch.equal(a, b) for a, b in zip((first, second), random_pairs(7), strict=True))
-
-
-def test_two_images_have_their_distance() -> None:
-    images = torch.zeros(2, 3, 4, 5, dtype=torch.uint8)
-    images[1] = 255
-    assert mean_pair_distance(images) == pytest.approx(255 * math.sqrt(60))
+def test_pairs_are_neighbouring_rows() -> None:
+    images = torch.zeros(5, 3, 4, 5, dtype=torch.uint8)
+    images[1], images[3, 0, 0, 0], images[4] = 255, 7, 99  # the fifth has no partner
+    assert pair_distances(images).tolist() == pytest.approx([255 * math.sqrt(60), 7.0], rel=1e-12)
 
 
 def test_constant_images_are_at_distance_zero() -> None:
-    assert mean_pair_distance(torch.full((50, 1, 8, 8), 17, dtype=torch.uint8)) == 0.0
+    assert pair_distances(torch.full((50, 1, 8, 8), 17, dtype=torch.uint8)).eq(0).all()
 
 
-def test_noise_has_its_expected_distance() -> None:
+def test_noise_has_its_expected_distance_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two independent uniform bytes differ by a mean square of (256^2 - 1) / 6; the root of the mean is nearly the mean of the root.
     images = torch.randint(0, 256, (2000, 1, 28, 28), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    assert mean_pair_distance(images) == pytest.approx(math.sqrt(784 * (256**2 - 1) / 6), rel=0.005)
+    distances = pair_distances(images)
+    assert float(distances.mean()) == pytest.approx(math.sqrt(784 * (256**2 - 1) / 6), rel=0.005)
+    monkeypatch.setattr(diversity, "CHUNK", 1000)
+    torch.testing.assert_close(pair_distances(images), distances, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("m", [1, 3, 8])
+def test_equal_shares_of_m_directions_count_m(m: int) -> None:
+    lengths = 1 + torch.arange(240).view(-1, 1)  # cosines do not see them
+    assert vendi_score(lengths * torch.eye(8)[:m].repeat(240 // m, 1)) == pytest.approx(m, rel=1e-9)
+
+
+def test_unequal_shares_count_the_exponential_of_their_entropy() -> None:
+    rows = torch.eye(5)[[0] * 6 + [3] * 3 + [4]]
+    entropy = -sum(share * math.log(share) for share in (0.6, 0.3, 0.1))
+    assert vendi_score(rows) == pytest.approx(math.exp(entropy), rel=1e-9)
+
+
+def test_vendi_score_is_that_of_the_kernel_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.randn(60, 9, generator=torch.Generator().manual_seed(0)) + 0.5
+    cosines = torch.nn.functional.cosine_similarity(features.double()[:, None], features.double()[None], dim=2)
+    shares = torch.linalg.eigvalsh(cosines / 60).clamp(min=1e-15)
+    expected = math.exp(-float((shares * shares.log()).sum()))
+    assert vendi_score(features) == pytest.approx(expected, rel=1e-9)
+    monkeypatch.setattr(diversity, "CHUNK", 20)
+    assert vendi_score(features) == pytest.approx(expected, rel=1e-9)
+
+
+def test_rows_of_zeros_are_one_direction_of_their_own() -> None:
+    assert vendi_score(torch.zeros(10, 4)) == pytest.approx(1.0)
+    assert vendi_score(torch.cat([torch.zeros(10, 4), torch.eye(4)[:1].repeat(10, 1)])) == pytest.approx(2.0)
+
+
+def test_more_features_than_rows_count_no_more_than_rows() -> None:
+    assert vendi_score(torch.eye(200)[:7]) == pytest.approx(7.0)
 
 
 def test_duplicates_are_nearer_than_the_threshold() -> None:
@@ -41,3 +69,12 @@ def test_duplicates_are_nearer_than_the_threshold() -> None:
 
 def test_copies_are_duplicates_even_where_real_images_have_copies_too() -> None:
     assert duplicate_rate(torch.tensor([0.0, 0.0, 1.0, 3.0]), duplicate_threshold(torch.zeros(10))) == 0.5
+
+
+def test_what_cannot_be_is_said() -> None:
+    with pytest.raises(ValueError, match="a pair needs two images, not 1"):
+        pair_distances(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="some features are not finite"):
+        vendi_score(torch.tensor([[1.0, torch.nan]]))
+    with pytest.raises(ValueError, match="no images"):
+        vendi_score(torch.zeros(0, 3))

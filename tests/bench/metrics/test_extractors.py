@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.config import DATASETS
 from bench.data.catalog import available
 from bench.errors import UserError
-from bench.metrics.extractors import Extractor, ExtractorCard, assets, extractor_names, load_extractor, read_extractor
+from bench.metrics.extractors import ClassifierExtractor, ExtractorCard, assets, extractor_names, load_extractor, read_extractor
 from bench.spec import Dataset
 
 FEWEST_RIGHT = {"digits": 0.97, "fashion-mnist": 0.91}
@@ -113,7 +113,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_copy_loads(files: tuple[Path, Path]) -> None:
-    copy: Extractor = read_extractor(*files)
+    copy: ClassifierExtractor = read_extractor(*files)
     assert copy.weights_hash == load_extractor("digits").weights_hash
     assert torch.equal(copy(some_images()).features, load_extractor("digits")(some_images()).features)
 

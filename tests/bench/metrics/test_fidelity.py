@@ -12,11 +12,22 @@ import torch_fidelity
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
 from bench.config import DATASETS
-from bench.evaluate import reference_images
+from bench.metrics import fidelity
 from bench.metrics.extractors import Extractor, load_extractor
-from bench.metrics.fidelity import Gaussian, classifier_score, fit_gaussian, frechet_distance, kernel_distance, kid_subset_size
+from bench.metrics.fidelity import (
+    Gaussian,
+    classifier_score,
+    fit_gaussian,
+    frechet_distance,
+    frechet_infinity,
+    kernel_distance,
+    kernel_distances,
+    kid_subset_size,
+)
+from bench.metrics.neighbours import K, find_neighbours, overlap
 
 RELATIVE = 1e-6
 
@@ -69,7 +80,7 @@ def registered() -> str:
 def pair() -> tuple[Tensor, Tensor]:
     """Generated and real digits: blurred training images stand for a generator."""
     dataset = DATASETS.get("digits")
-    real = reference_images(dataset)
+    real = dataset.split("train").data[:500]
     return (0.8 * real.float() + 0.2 * real.roll(1, 3).float()).round().to(torch.uint8), dataset.split("test").data
 
 
@@ -77,6 +88,7 @@ def test_equals_torch_fidelity_from_images(registered: str, pair: tuple[Tensor, 
     generated, real = pair
     expected = torch_fidelity.calculate_metrics(
         input1=Images(generated), input2=Images(real), feature_extractor=registered, isc=True, fid=True, kid=True, kid_subset_size=250,
+        prc=True, prc_neighborhood=K,
         batch_size=100, cuda=False, save_cpu_ram=True, cache=False, verbose=False,
     )  # fmt: skip
     ours, theirs = load_extractor("digits")(generated), load_extractor("digits")(real)
@@ -84,6 +96,10 @@ def test_equals_torch_fidelity_from_images(registered: str, pair: tuple[Tensor, 
     assert distance == pytest.approx(expected["frechet_inception_distance"], rel=RELATIVE)
     assert kernel_distance(ours.features, theirs.features) == pytest.approx(expected["kernel_inception_distance_mean"], rel=RELATIVE)
     assert classifier_score(ours.logits) == pytest.approx(expected["inception_score_mean"], rel=RELATIVE)
+    none = torch.zeros(0, len(generated))
+    found = overlap(find_neighbours(theirs.features.double()), find_neighbours(ours.features.double()), none.bool(), none)
+    assert found.inside.double().mean().item() == pytest.approx(expected["precision"], rel=RELATIVE)
+    assert found.reached[0].double().mean().item() == pytest.approx(expected["recall"], rel=RELATIVE)
 
 
 def test_frechet_distance_of_known_gaussians() -> None:
@@ -106,6 +122,54 @@ def test_frechet_distance_of_samples_nears_that_of_their_gaussians() -> None:
     standard = torch.randn(50_000, 4, generator=noise)
     moved = 2.0 * torch.randn(50_000, 4, generator=noise) + 1.0
     assert frechet_distance(fit_gaussian(moved), fit_gaussian(standard)) == pytest.approx(4 * (1.0 + 1.0), rel=0.02)
+
+
+def test_singular_covariances_have_the_distance_of_what_they_span() -> None:
+    # Fewer images than features: the trace of the root is the sum of the singular values of X'Y / n, here from the images themselves.
+    noise = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 100, generator=noise).double(), torch.randn(60, 100, generator=noise).double() + 0.3
+    centred = (x - x.mean(0)) / math.sqrt(39), (y - y.mean(0)) / math.sqrt(59)
+    root_trace = torch.linalg.svdvals(centred[0] @ centred[1].T).sum()
+    expected = (x.mean(0) - y.mean(0)).square().sum() + sum(side.square().sum() for side in centred) - 2 * root_trace
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(y)) == pytest.approx(expected.item(), rel=1e-9)
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(x)) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [2, 64, 300])
+def test_frechet_distance_equals_torch_fidelity(d: int) -> None:
+    noise = torch.Generator().manual_seed(d)
+    x, y = (torch.randn(500, d, generator=noise) * torch.linspace(0.1, 2.0, d) + shift for shift in (0.0, 0.2))
+    statistics = [fid_features_to_statistics(part.double()) for part in (x, y)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(y)) == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_a_known_distance_is_found_without_the_bias_of_few_images() -> None:
+    # N(0, 1) against N(0.1, 1) in 64 dimensions: 64 x 0.01 = 0.64 exactly; 5,000 images alone add a third to it.
+    noise = torch.Generator().manual_seed(0)
+    real = Gaussian(mean=np.full(64, 0.1), covariance=np.eye(64))
+    sets = [torch.randn(5000, 64, generator=noise) for _ in range(4)]
+    plain = np.mean([frechet_distance(fit_gaussian(images), real) for images in sets])
+    extrapolated = np.mean([frechet_infinity(images, real) for images in sets])
+    assert plain > 1.3 * 0.64
+    assert extrapolated == pytest.approx(0.64, rel=0.05)
+
+
+def test_an_extrapolation_is_repeatable_and_may_be_negative() -> None:
+    noise = torch.Generator().manual_seed(0)
+    real = Gaussian(mean=np.zeros(64), covariance=np.eye(64))
+    values = [frechet_infinity(torch.randn(2000, 64, generator=noise), real) for _ in range(6)]
+    assert -0.05 < min(values) < 0 < max(values) + 0.05  # the distance itself is near 0.56
+    again = torch.randn(1000, 64, generator=noise)
+    assert frechet_infinity(again, real) == frechet_infinity(again.clone(), real)
+
+
+def test_gaussians_in_chunks_equal_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.randn(1001, 7, generator=torch.Generator().manual_seed(0)) + 50
+    monkeypatch.setattr(fidelity, "CHUNK", 64)
+    gaussian = fit_gaussian(features)
+    np.testing.assert_allclose(gaussian.mean, features.double().mean(0).numpy(), rtol=1e-13)
+    np.testing.assert_allclose(gaussian.covariance, np.cov(features.double().numpy(), rowvar=False), rtol=1e-10, atol=1e-13)
 
 
 def test_gaussian_is_mean_and_unbiased_covariance_in_any_order() -> None:
@@ -134,6 +198,47 @@ def test_kernel_distance_is_the_unbiased_estimate() -> None:
 
     within = sum((kernel(a, a).sum() - kernel(a, a).trace()) / (250 * 249) for a in (x, y))
     assert kernel_distance(x, y) == pytest.approx(float(within - 2 * kernel(x, y).mean()), rel=1e-9)
+
+
+def test_kernel_distance_of_halves_is_that_of_all_their_pairs() -> None:
+    # 250 images a side: there one subset of kernel_distance is the whole, and both are the unbiased estimate.
+    noise = torch.Generator().manual_seed(0)
+    generated = torch.randn(500, 5, generator=noise, dtype=torch.float64) + 0.4
+    real = torch.randn(250, 5, generator=noise, dtype=torch.float64)
+    halves = torch.stack([torch.randperm(500, generator=noise) < 250 for _ in range(3)])
+    expected = [kernel_distance(generated[half], real) for half in halves]
+    assert kernel_distances(generated, real, halves).tolist() == pytest.approx(expected, rel=1e-9)
+    assert kernel_distances(generated.float(), real.float(), halves).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("strip", [7, 1000])
+def test_strips_change_nothing(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = torch.Generator().manual_seed(0)
+    x, y = torch.randn(60, 5, generator=noise) + 0.4, torch.randn(70, 5, generator=noise)
+    before = kernel_distance(x, y), kernel_distances(x, y, torch.ones(1, 60).bool()).item()
+    monkeypatch.setattr(fidelity, "STRIP", strip)
+    assert kernel_distance(x, y) == pytest.approx(before[0], rel=1e-9)
+    assert kernel_distances(x, y, torch.ones(1, 60).bool()).item() == pytest.approx(before[1], rel=1e-3)
+
+
+def test_what_cannot_be_is_said() -> None:
+    features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    broken = features.clone()
+    broken[3, 2] = torch.nan
+    real = fit_gaussian(features)
+    for bad in (lambda: fit_gaussian(broken), lambda: kernel_distance(broken, features), lambda: classifier_score(broken)):
+        with pytest.raises(ValueError, match="not finite"):
+            bad()
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        fit_gaussian(features[:1])
+    with pytest.raises(ValueError, match="of 4 and of 3 dimensions"):
+        frechet_distance(real, fit_gaussian(features[:, :3]))
+    with pytest.raises(ValueError, match="at least 20 images, not 19"):
+        frechet_infinity(features[:19], real)
+    with pytest.raises(ValueError, match="at least 2 images on either side, not 1"):
+        kernel_distance(features[:1], features)
+    with pytest.raises(ValueError, match="as many images, not 9"):
+        classifier_score(features[:9])
 
 
 @pytest.mark.parametrize(("generated", "real", "size"), [(10_000, 10_000, 1000), (1000, 10_000, 1000), (500, 500, 250), (10, 500, 10)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics.modes import class_kl, class_shares, classes_covered, collapse
+from bench.metrics.modes import class_kl, class_shares, classes_covered, collapse, mixture_modes, reverse_kl, stacked_modes
 
 UNIFORM = np.full(10, 0.1)
 
@@ -52,3 +52,35 @@ def test_collapse_is_not_judged_on_noise() -> None:
     verdict, reason = collapse(covered=1, classes=10, duplicate_rate=1.0, precision=0.049)
     assert math.isnan(verdict)
     assert "precision 0.049 is under 0.05" in reason
+
+
+def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:
+    # In the plane 1 - exp(-9 / 2) = 98.89 % of a Gaussian lie within three standard deviations.
+    noise = torch.Generator().manual_seed(0)
+    centres = torch.cartesian_prod(torch.arange(-4.0, 5.0, 2.0), torch.arange(-4.0, 5.0, 2.0))
+    points = centres.repeat(4000, 1) + 0.05 * torch.randn(100_000, 2, generator=noise)
+    found = mixture_modes(points, centres, 0.05)
+    assert found.found == 25
+    assert found.high_quality == pytest.approx(1 - math.exp(-4.5), abs=1.5e-3)
+    assert found.shares.tolist() == [1 / 25] * 25
+    assert reverse_kl(found.shares, np.full(25, 1 / 25)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_points_far_from_every_centre_find_no_mode_but_have_shares() -> None:
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
+    found = mixture_modes(torch.tensor([[0.0, 0.2], [0.0, 0.4], [9.0, 0.0], [12.0, 0.0]]), centres, 0.1)
+    assert (found.found, found.high_quality) == (1, 0.25)
+    assert found.shares.tolist() == [0.5, 0.5]
+    with pytest.raises(ValueError, match="1 of 2 points are not finite"):
+        mixture_modes(torch.tensor([[0.0, 0.0], [torch.nan, 0.0]]), centres, 0.1)
+
+
+def test_as_many_samples_as_published_of_1000_equal_modes_have_the_published_floor() -> None:
+    # 26,000 draws of 1,000 modes: KL is about (1000 - 1) / (2 x 26,000) = 0.019 for uniform shares.
+    predictions = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
+    found = stacked_modes(predictions, 1000)
+    assert found.found == 1000
+    assert math.isnan(found.high_quality)
+    assert reverse_kl(found.shares, np.full(1000, 1e-3)) == pytest.approx(999 / 52_000, rel=0.08)
+    one = stacked_modes(torch.zeros(100, dtype=torch.int64), 1000)
+    assert (one.found, reverse_kl(one.shares, np.full(1000, 1e-3))) == (1, pytest.approx(math.log(1000)))

@@ -1,22 +1,20 @@
-"""The real side: measured once, stored, read back bit for bit, and measured anew where the file is damaged."""
+"""The real side: each part measured once, stored, and read back bit for bit."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from bench.config import DATASETS
 from bench.metrics import reference
-from bench.metrics.extractors import Extractor, load_extractor
-from bench.metrics.reference import Reference, load_reference
+from bench.metrics.extractors import CLASSIFIER, PIXELS
+from bench.metrics.reference import RealSide
+from bench.registry import load_catalogs
 
-
-@pytest.fixture
-def extractor() -> Extractor:
-    return load_extractor("digits")
+PARTS = {"test-classifier", "test-pixels", "neighbours-classifier", "training-classifier", "bins-pixels"}
 
 
 @pytest.fixture
@@ -26,71 +24,59 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def load(extractor: Extractor) -> Reference:
-    return load_reference(DATASETS.get("digits"), extractor)
+def digits() -> RealSide:
+    load_catalogs()
+    return RealSide(DATASETS.get("digits"), (CLASSIFIER, PIXELS))
 
 
-def assert_equal(a: Reference, b: Reference) -> None:
-    assert torch.equal(a.features, b.features)
-    assert torch.equal(a.neighbours.radius, b.neighbours.radius)
-    assert torch.equal(a.neighbours.nearest, b.neighbours.nearest)
-    assert a.shares.tolist() == b.shares.tolist()
-    assert (a.pair_distance, a.duplicate_threshold) == (b.pair_distance, b.duplicate_threshold)
+def everything(real: RealSide) -> dict[str, torch.Tensor]:
+    real.prepare(neighbours=True, training=True)
+    parts = {
+        "features": real.seen(CLASSIFIER).features, "classes": real.seen(CLASSIFIER).predictions, "pixels": real.seen(PIXELS).features,
+        "index": real.neighbours.index, "distance": real.neighbours.distance, "train": real.training.features,
+        "train_nearest": real.training.nearest, "test_distance": real.training.test_distance, "centres": real.bins.centres,
+        "counts": real.bins.train_counts, "bins": real.bins.test,
+    }  # fmt: skip
+    numbers = torch.tensor([real.pair_distance, real.feature_distance, real.duplicate_threshold], dtype=torch.float64)
+    return {**parts, "numbers": numbers, "mean": torch.from_numpy(np.asarray(real.gaussian(CLASSIFIER).mean))}
 
 
-def test_stored_equals_measured(cached: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = load(extractor)
-    assert len(list(cached.rglob("digits-*.safetensors"))) == 1
-    monkeypatch.setattr(reference, "_measure", None)  # a second measurement would fail
-    assert_equal(load(extractor), measured)
+def test_stored_equals_measured(cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = everything(digits())
+    files = list((cached / "references").glob("digits-*.safetensors"))
+    assert {file.name.removeprefix("digits-").rpartition("-")[0] for file in files} == PARTS
+    for name in ("_see", "find_neighbours", "fit_bins", "nearest_other"):
+        monkeypatch.setattr(reference, name, None)  # a second measurement would fail
+    stored = everything(digits())
+    assert all(torch.equal(stored[name], value) for name, value in measured.items())
 
 
-@pytest.mark.parametrize("content", [b"", b"no tensors"])
-def test_a_damaged_file_is_said_and_replaced(
-    cached: Path, extractor: Extractor, content: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured = load(extractor)
-    (file,) = cached.rglob("digits-*.safetensors")
-    file.write_bytes(content)
-    with caplog.at_level(logging.WARNING):
-        assert_equal(load(extractor), measured)
-    assert str(file) in caplog.text
-    monkeypatch.setattr(reference, "_measure", None)  # a third measurement would fail
-    assert_equal(load(extractor), measured)
-
-
-def test_a_changed_byte_changes_no_number(cached: Path, extractor: Extractor, caplog: pytest.LogCaptureFixture) -> None:
-    measured = load(extractor)
-    (file,) = cached.rglob("digits-*.safetensors")
+def test_a_damaged_part_is_measured_anew(cached: Path, caplog: pytest.LogCaptureFixture) -> None:
+    measured = everything(digits())
+    (file,) = (cached / "references").glob("digits-neighbours-*.safetensors")
     content = bytearray(file.read_bytes())
     content[-1000] ^= 0x40
     file.write_bytes(bytes(content))
-    with caplog.at_level(logging.WARNING):
-        assert_equal(load(extractor), measured)
+    again = everything(digits())
     assert "is damaged" in caplog.text
+    assert all(torch.equal(again[name], value) for name, value in measured.items())
 
 
-def test_a_cache_that_cannot_be_written_changes_no_number(
-    tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    measured = load(extractor)
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "file"))
-    with caplog.at_level(logging.WARNING):
-        assert_equal(load(extractor), measured)
-    assert "measure the real images itself" in caplog.text
+def test_what_is_known_of_training_images(cached: Path) -> None:
+    real = digits()
+    train, test = real.training.features, real.seen(CLASSIFIER).features
+    between = torch.cdist(train.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    torch.testing.assert_close(real.training.nearest.double(), between.min(dim=1).values, rtol=1e-5, atol=1e-5)
+    across = torch.cdist(test.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    torch.testing.assert_close(real.training.test_distance.double(), across.min(dim=1).values, rtol=1e-5, atol=1e-5)
+    assert int(real.bins.train_counts.sum()) == len(train) == 1297
 
 
-def test_other_weights_are_other_files(cached: Path, extractor: Extractor) -> None:
-    load(extractor)
-    other = Extractor(extractor.card.model_copy(update={"weights_sha256": "0" * 64}), extractor.card.network())
-    load(other)
-    assert len(list(cached.rglob("digits-*.safetensors"))) == 2
-
-
-def test_real_digits_are_what_they_are(extractor: Extractor) -> None:
-    real = load(extractor)
-    assert real.features.shape == (500, extractor.card.dims)
-    assert real.shares.sum() == pytest.approx(1.0)
-    assert real.shares.min() > 0.08  # ten classes in nearly equal shares
-    assert real.duplicate_threshold > 0.0
+def test_shares_of_modes() -> None:
+    load_catalogs()
+    assert RealSide(DATASETS.get("grid25"), ()).mode_shares.tolist() == [1 / 25] * 25
+    stacked = RealSide(DATASETS.get("stacked-digits"), (CLASSIFIER, PIXELS))
+    shares = stacked.mode_shares
+    assert shares.shape == (1000,)
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares.min() > 0.0005  # digits come in about equal shares

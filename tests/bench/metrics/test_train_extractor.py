@@ -13,8 +13,12 @@ from torch import Tensor
 
 from bench.config import DATASETS
 from bench.data.catalog import EMBEDDED
-from bench.metrics.extractors import load_extractor, read_extractor
-from bench.metrics.train_extractor import PLANS, augment, main, make_outliers, train_extractor
+from bench.errors import UserError
+from bench.metrics.extractors import load_extractor, plan, read_extractor
+from bench.metrics.extractors.plan import PLANS
+from bench.metrics.extractors.trained import trained_folders
+from bench.metrics.train_extractor import augment, main, make_outliers, one_thread, train_extractor
+from tests.support import photos
 
 PLAN = PLANS["digits"]
 
@@ -55,12 +59,7 @@ def test_outliers_are_as_many_bytes_and_unlike_the_images() -> None:
 
 def test_the_same_plan_gives_the_same_bytes_and_leaves_the_global_generator_alone() -> None:
     state = torch.random.get_rng_state()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        (card, weights), (_, again) = (train_extractor(DATASETS.get("digits"), replace(PLAN, epochs=2), command="a test") for _ in range(2))
-    finally:
-        torch.set_num_threads(threads)
+    (card, weights), (_, again) = (train_extractor(DATASETS.get("digits"), replace(PLAN, epochs=2), command="a test") for _ in range(2))
     assert weights == again
     assert card.weights_sha256 == hashlib.sha256(weights).hexdigest()
     assert card.accuracy > 0.5
@@ -70,29 +69,52 @@ def test_the_same_plan_gives_the_same_bytes_and_leaves_the_global_generator_alon
 def test_command_writes_an_extractor_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLANS, EMBEDDED, replace(PLAN, epochs=1))
     monkeypatch.setattr(sys, "argv", ["train_extractor", EMBEDDED, "--out", str(tmp_path / "new")])
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     main()
     made = read_extractor(tmp_path / "new" / "digits.json", tmp_path / "new" / "digits.safetensors")
     assert made.card.epochs == 1
     assert made.weights_hash != load_extractor("digits").weights_hash
 
 
-@pytest.mark.parametrize("name", ["digit", "ring8"])
-def test_a_dataset_without_a_plan_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["train_extractor", name])
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
-    with pytest.raises(SystemExit, match=f"no plan to train an extractor for '{name}'"):
+def test_command_trains_that_of_a_users_data_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(plan, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(plan, "FEWEST_STEPS", 4)
+    folder = photos.fill(tmp_path / "photos", 40, classes=("bird", "cat"))
+    monkeypatch.setattr(sys, "argv", ["train_extractor", f"folder:{folder}"])
+    with caplog.at_level("INFO"):
         main()
+    assert "on the test split" in caplog.text
+    assert len(list(trained_folders())) == 1
+
+
+REFUSALS = {"digit": r"unknown dataset 'digit'; did you mean", "ring8": "no classifier can be trained on ring8: it has no labelled images"}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_nothing_can_be_trained_on_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_extractor", name])
+    with pytest.raises(SystemExit, match=REFUSALS[name]):
+        main()
+
+
+def test_a_training_that_diverges_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^the training of a classifier diverged: its features are not finite$"):
+        train_extractor(DATASETS.get("digits"), replace(PLAN, epochs=1, lr=1e30), command="a test")
+
+
+def test_threads_are_afterwards_as_they_were() -> None:
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.slow
 def test_the_shipped_digits_extractor_follows_from_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train_extractor", EMBEDDED, "--out", str(tmp_path)])
-    threads = torch.get_num_threads()
-    try:
-        main()
-    finally:
-        torch.set_num_threads(threads)
+    main()
     made, shipped = read_extractor(tmp_path / "digits.json", tmp_path / "digits.safetensors"), load_extractor("digits")
     # Other processors round otherwise, so the bytes may differ; the quality may not.
     assert made.card.accuracy == pytest.approx(shipped.card.accuracy, abs=0.01)

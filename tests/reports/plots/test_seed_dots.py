@@ -65,11 +65,15 @@ def test_the_interval_is_drawn_only_where_there_is_one() -> None:
     assert b"<rect" in dots(three, summarise(three, "lower"), scale, STYLE).data
 
 
-@pytest.mark.parametrize("values", [(25.0, 55.0), (9.4, 12.7), (0.1, 200.0), (1.0, 1.0), (-1.0, 1.0), (1e-4, 1e5), (99.0, 101.0)])
+@pytest.mark.parametrize(
+    "values", [(25.0, 55.0), (9.4, 12.7), (0.1, 200.0), (1.0, 1.0), (-1.0, 1.0), (1e-4, 1e5), (99.0, 101.0), (0.03, 1.2)]
+)
 def test_ticks_are_inside_and_apart(values: tuple[float, float]) -> None:
     scale = scale_of(values)
     assert scale is not None
-    xs = [float(x) for x in re.findall(r'<text x="([\d.]+)"', axis(scale).data.decode())]
+    labels = re.findall(r'<text x="([\d.]+)".*?>([^<]+)</text>', axis(scale).data.decode())
+    xs, rooms = [float(x) for x, _ in labels], [6 * len(words) for _, words in labels]
     assert xs
+    assert all(xs[i + 1] - xs[i] >= (rooms[i] + rooms[i + 1]) / 2 for i in range(len(xs) - 1))
     assert all(14 <= x <= WIDTH - 14 for x in xs)
     assert all(b - a >= 27.9 for a, b in pairwise(xs))

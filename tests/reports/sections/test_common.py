@@ -42,3 +42,17 @@ def test_a_picture_far_too_large_is_left_out(tmp_path: Path, caplog: pytest.LogC
     Image.new("L", (4000, 10)).save(tmp_path / "0" / FINAL_GRID)
     assert png(found, "a-0", FINAL_GRID, "words") is None
     assert "4000 x 10" in caplog.text
+
+
+def test_a_drawing_gets_a_palette_and_keeps_its_pixels(tmp_path: Path) -> None:
+    found = results(made({"a": (1.0,)}), tmp_path)
+    drawing = RNG.choice(RNG.integers(0, 256, (200, 3), dtype=np.uint8), (90, 121))
+    Image.fromarray(drawing).save(tmp_path / "0" / FINAL_GRID)
+    picture = png(found, "a-0", FINAL_GRID, "words")
+    assert picture is not None
+    image = Image.open(io.BytesIO(picture.data))
+    assert image.mode == "P"
+    assert np.array_equal(np.asarray(image.convert("RGB")), drawing)
+    plain = io.BytesIO()
+    Image.fromarray(drawing).save(plain, format="PNG", optimize=True)
+    assert len(picture.data) < len(plain.getvalue()) / 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthetic_results import made, results
+from synthetic_results import complete, made, results
 
 from bench.cards import CARDS
 from reports.document import Table
@@ -21,3 +21,13 @@ def test_every_metric_that_occurs_is_explained() -> None:
     assert keys == occurring
     assert "quality/kid_classifier" not in keys
     assert all(row.cells[3].text for row in table.rows)
+
+
+def test_standard_errors_are_explained_where_there_are_any() -> None:
+    for runs, n in ((made({"a": (1.0,)}), 0), (complete(made({"a": (1.0,)})), 1)):
+        section = glossary.build(view(results(runs)))
+        assert section is not None
+        (table,) = section.blocks
+        assert isinstance(table, Table)
+        assert len(table.notes) == n
+        assert not any(row.cells[0].detail.endswith("_se") for row in table.rows)

@@ -39,6 +39,15 @@ def test_reasons_of_missing_values(tmp_path: Path) -> None:
     assert tables(runs, tmp_path) == {"Not judged": [["a", "0, 1", "collapse", "precision is under .05"]]}
 
 
+def test_metrics_with_one_cause_share_a_row_and_an_error_without_value_is_no_news(tmp_path: Path) -> None:
+    reasons = {"quality/fid_classifier": "no features", "quality/fid_classifier_se": "no features", "modes/collapse": "no features"}
+    reasons |= {"quality/recall_classifier_se": "too few for halves"}
+    runs = [Made(variant="a", fid=1.0, evidence={"reasons": reasons})]
+    assert tables(runs, tmp_path) == {
+        "Not judged": [["a", "0", "collapse, classifier-FID", "no features"], ["a", "0", "recall, standard error", "too few for halves"]]
+    }
+
+
 def test_odd_evidence_is_survived(tmp_path: Path) -> None:
     runs = [Made(variant="a", fid=1.0, evidence={"health": ["x", {"flag": "f", "since_images": None}], "reasons": []})]
     assert tables(runs, tmp_path) == {"Flags": [["a", "0", "f", "–", ""]]}

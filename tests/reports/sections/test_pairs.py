@@ -48,3 +48,11 @@ def test_pairs_without_a_test_say_why() -> None:
 def test_no_section_where_nothing_can_be_tested() -> None:
     assert tables(made({"a": (1.0, 2.0), "b": (3.0, 4.0)})) == []
     assert tables(made({"a": THREE["a"]})) == []
+
+
+def test_ratios_are_spoken_of_only_where_values_have_them() -> None:
+    for shift, spoken in ((0.0, True), (-11.0, False)):
+        shifted = {name: tuple(value + shift for value in values) for name, values in THREE.items()}
+        matrix, figures = tables(made(shifted))
+        assert ("ratio" in matrix.caption) is spoken
+        assert any("ratio: of geometric means" in note for note in figures.notes) is spoken

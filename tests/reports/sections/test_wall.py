@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthetic_results import MARKS, Made, made, references, results
+from synthetic_results import MARKS, Made, made, points, references, results
 
 from bench.results import FINAL_GRID, GRIDS
 from reports.document import Filmstrip, Gallery
@@ -60,3 +60,16 @@ def test_a_column_is_headed_by_the_range_of_its_marks(tmp_path: Path) -> None:
     assert film.columns == ("3k–3.32k", "12k–12.32k", "30k", "67.5k", "112.5k", "end")
     assert film.strips[1].pictures[0] is not None
     assert film.strips[1].pictures[0].alt == "b after 3,320 images"
+
+
+def test_points_are_dots_and_circles_not_images(tmp_path: Path) -> None:
+    gallery, film = blocks(points({"c": (0.1, 0.2)}), tmp_path)
+    assert [(tile.title, tile.detail) for tile in gallery.tiles] == [
+        ("c", "seed 0, reverse KL 0.100"),
+        ("real", "reference"),
+        ("untrained", "reference"),
+    ]
+    assert gallery.tiles[0].picture.alt == "generated points of c, seed 0"
+    assert not gallery.tiles[0].picture.pixelated
+    assert "circles" in gallery.caption
+    assert "real points shown" in film.caption

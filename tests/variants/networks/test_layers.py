@@ -1,4 +1,4 @@
-"""Fast layers against torch's own."""
+"""Fast layers against torch's own, and maxout against its closed form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from variants.networks.layers import ConvTranspose2d, Dropout
+from variants.networks.layers import ConvTranspose2d, Dropout, Maxout
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16])
@@ -61,3 +61,21 @@ def test_dropout_draws_from_the_global_stream() -> None:
         outs.append(Dropout(0.5)(data))
     assert torch.equal(outs[0], outs[1])
     assert not torch.equal(outs[0], outs[2])
+
+
+def test_maxout_is_the_largest_of_its_affine_maps() -> None:
+    torch.manual_seed(0)
+    layer, data = Maxout(3, 4, 5).double(), torch.randn(6, 3, dtype=torch.float64)
+    weights, biases = layer.affine.weight.detach().view(4, 5, 3), layer.affine.bias.detach().view(4, 5)
+    expected = [[max(float(weights[i, j] @ row + biases[i, j]) for j in range(5)) for i in range(4)] for row in data]
+    torch.testing.assert_close(layer(data), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_maxout_can_be_an_absolute_value_and_its_gradient_the_sign() -> None:
+    layer = Maxout(1, 1, 2)
+    layer.affine.weight.data = torch.tensor([[1.0], [-1.0]])
+    layer.affine.bias.data.zero_()
+    data = torch.tensor([[-2.0], [3.0]], requires_grad=True)
+    assert layer(data).flatten().tolist() == [2.0, 3.0]
+    layer(data).sum().backward()
+    assert data.grad.flatten().tolist() == [-1.0, 1.0]

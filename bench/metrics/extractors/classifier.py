@@ -1,4 +1,4 @@
-"""Feature extractors: small classifiers, one a data set, whose weights ship with the package.
+"""The extractor `classifier`: a small classifier of the data set itself.
 
 Published FID uses Inception features, which are made for colour photographs of 299 pixels. On grey images of 28 pixels a
 classifier of the data itself separates good from bad far better, and needs no download. Its numbers compare only with
@@ -8,9 +8,6 @@ numbers of the same extractor: hence the hash of its weights in every protocol.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from importlib.resources.abc import Traversable
 
 import torch
@@ -18,26 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError
+from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images, joined
 from bench.spec import to_unit_range
 
-BATCH = 100  # the images in flight stay in the processor's cache; larger batches are slower
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """What an extractor sees in images: features [N, d] and class logits [N, classes], both float32."""
-
-    features: Tensor
-    logits: Tensor
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def predictions(self) -> Tensor:
-        """The class of each image, as the classifier sees it: [N], int64."""
-        return self.logits.argmax(dim=1)
+BATCH, BATCH_VALUES = 100, 2**19  # at most: what is in flight stays in the processor's cache; larger batches are slower
 
 
 class Block(nn.Module):
@@ -98,14 +80,17 @@ class ExtractorCard(BaseModel):
     seed: int
     torch: str  # version that trained it
     weights_sha256: str
+    where: str = ""  # the kind of machine, where it was trained by a user
 
     def network(self) -> Classifier:
         """The classifier this card describes, with fresh weights."""
         return Classifier(shape=self.shape, widths=self.widths, dims=self.dims, classes=self.classes)
 
 
-class Extractor:
-    """A trained classifier that turns images into features, on the CPU and in float32 whatever the run computes in."""
+class ClassifierExtractor:
+    """A trained classifier that turns images into features."""
+
+    name = CLASSIFIER
 
     def __init__(self, card: ExtractorCard, network: Classifier) -> None:
         self.card = card
@@ -113,44 +98,26 @@ class Extractor:
 
     @property
     def weights_hash(self) -> str:
-        """SHA-256 of the weights file: part of the protocol of every metric that uses these features."""
+        """SHA-256 of the weights file."""
         return self.card.weights_sha256
 
-    def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
-        """Features and logits of uint8 images [N, C, H, W]; the batch size changes no more than float rounding."""
+    def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
+        """Features and logits of uint8 images [N, C, H, W]; a batch of 0 is what is quickest."""
         self.check(images)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            parts = [self._network(batch) for batch in images.split(batch_size)]
-        return Features(features=torch.cat([part.features for part in parts]), logits=torch.cat([part.logits for part in parts]))
+            return joined([self._network(batch) for batch in images.split(batch_size or quick_batch(images))])
 
     def check(self, images: Tensor) -> None:
         """Raise a UserError unless these are images this extractor can see."""
-        if images.dtype != torch.uint8:
-            raise UserError(f"images must be uint8 in 0..255, not {str(images.dtype).removeprefix('torch.')}")
-        if images.ndim != 4 or tuple(images.shape[1:]) != self.card.shape or not len(images):
-            wanted = ", ".join(map(str, self.card.shape))
-            raise UserError(f"images for {self.card.dataset!r} have the shape [N, {wanted}], not {list(images.shape)}")
+        check_images(images, self.card.shape, self.card.dataset)
 
 
-def assets() -> Traversable:
-    """The folder of weights and cards inside the package."""
-    return resources.files("bench.metrics") / "assets"
+def quick_batch(images: Tensor) -> int:
+    """How many images to look at together."""
+    return max(1, min(BATCH, BATCH_VALUES // images[0].numel()))
 
 
-def extractor_names() -> list[str]:
-    """Data sets that have an extractor."""
-    return sorted(item.name.removesuffix(".json") for item in assets().iterdir() if item.name.endswith(".json"))
-
-
-@cache
-def load_extractor(dataset: str) -> Extractor:
-    """The extractor of a data set, its weights checked against the hash on its card."""
-    if dataset not in extractor_names():
-        raise UserError(f"no feature extractor for {dataset!r}" + nearest(dataset, extractor_names()))
-    return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
-
-
-def read_extractor(card_file: Traversable, weights_file: Traversable) -> Extractor:
+def read_extractor(card_file: Traversable, weights_file: Traversable) -> ClassifierExtractor:
     """An extractor from its two files; a damaged one is a UserError that names it."""
     try:
         card = ExtractorCard.model_validate_json(card_file.read_bytes())
@@ -162,4 +129,4 @@ def read_extractor(card_file: Traversable, weights_file: Traversable) -> Extract
         raise UserError(f"the extractor weights {weights_file} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
     network = card.network()
     network.load_state_dict(load(weights))
-    return Extractor(card, network)
+    return ClassifierExtractor(card, network)

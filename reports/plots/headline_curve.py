@@ -1,4 +1,4 @@
-"""The headline metric against images shown: every seed thin, the mean over seeds thick."""
+"""The headline metric through training: every seed thin, the mean over seeds thick."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = "seed"
 MEAN = "mean"
 
 
-def fid_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> pd.DataFrame:
+def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> pd.DataFrame:
     """entry, seed, line ("seed" | "mean"), images, value. `runs` has run_id, entry and seed.
 
     A mean exists only where every seed of the entry has a value: a mean over the survivors would flatter.
@@ -31,7 +31,7 @@ def fid_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> pd.Dat
     return pd.concat([points, means])[columns].sort_values(["entry", "line", "seed", "images"], ignore_index=True)
 
 
-def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float]) -> None:
+def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float], things: str = "images") -> None:
     """Draw the lines, log scale where all values are positive, and a grey level for each reference."""
     finite = data[data["value"].abs() < math.inf]
     if (finite["value"] > 0).all():
@@ -51,7 +51,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: d
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():
         ax.axhline(value, color=FAINT, linewidth=1, dashes=palette[name].dash, zorder=1)
-    ax.set_xlabel("real images shown to the discriminator")
+    ax.set_xlabel(f"real {things} shown to the discriminator")
     ax.set_ylabel(f"{metric.title} {metric.arrow}".strip())
     ax.xaxis.set_major_formatter(thousands)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
@@ -65,4 +65,4 @@ def alt(data: pd.DataFrame, metric: Card) -> str:
     """The plot in words: where each mean ends."""
     last = data[data["line"] == MEAN].groupby("entry", sort=True).tail(1)
     ends = ", ".join(f"{plain(entry)} {value:.3g}" for entry, value in zip(last["entry"], last["value"], strict=True))
-    return f"{metric.title} against images shown; means at the last mark: {ends or 'none'}"
+    return f"{metric.title} through training; means at the last mark: {ends or 'none'}"

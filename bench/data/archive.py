@@ -1,0 +1,73 @@
+"""Sources that are one gzipped tar archive of known hash. Members are picked by name and read into memory: nothing is extracted to a path."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench.data.fetched import KnownFile
+from bench.data.progress import progress
+from bench.data.sources import Source, Unavailable, answers, download
+
+ARCHIVE_SECONDS = 600.0  # for one archive: some hundred megabytes
+
+
+def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
+    """An archive that somebody has put somewhere. `path` is asked when it is needed, for the cache can be moved."""
+
+    def content() -> bytes:
+        try:
+            return path().read_bytes()
+        except FileNotFoundError as error:
+            raise Unavailable("it is not there") from error
+        except OSError as error:
+            raise Unavailable(f"it cannot be read ({error.strerror or error})") from error
+
+    def probe(names: Sequence[str]) -> str:
+        if not path().is_file():
+            raise Unavailable("it is not there")
+        return "it is there"
+
+    return Source(
+        name=f"{archive.name} in the cache",
+        read=lambda sizes: members(content(), sizes, archive=archive, inside=inside),
+        probe=probe,
+    )
+
+
+def online(url: str, *, archive: KnownFile, inside: str) -> Source:
+    """An archive at a URL, of which only the members are kept."""
+
+    def content() -> bytes:
+        with progress(f"downloading {archive.name}, bytes", archive.size_bytes) as advance:
+            return download(url, limit=archive.size_bytes, total_seconds=ARCHIVE_SECONDS, advance=advance)
+
+    return Source(
+        name=urllib.parse.urlsplit(url).netloc,
+        read=lambda sizes: members(content(), sizes, archive=archive, inside=inside),
+        probe=lambda names: answers(url),
+    )
+
+
+def members(content: bytes, sizes: Mapping[str, int], *, archive: KnownFile, inside: str) -> dict[str, bytes]:
+    """The named files in the folder `inside` of an archive, whose hash is checked before anything is unpacked."""
+    if hashlib.sha256(content).hexdigest() != archive.sha256:
+        raise Unavailable(f"{archive.name} is corrupted: {len(content):,} bytes of {archive.size_bytes:,}, wrong SHA-256")
+    found = {}
+    wanted = {f"{inside}/{name}": name for name in sizes}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
+            for member in tar:
+                name = wanted.get(member.name)
+                file = tar.extractfile(member) if name and member.isfile() else None
+                if name and file:
+                    found[name] = file.read(sizes[name] + 1)  # a hash then refuses what is longer
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise Unavailable(f"{archive.name} is no gzipped tar archive ({error})") from error
+    if absent := sizes.keys() - found.keys():
+        raise Unavailable(f"{', '.join(sorted(absent))} not in {archive.name}")
+    return found

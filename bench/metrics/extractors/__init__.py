@@ -1,0 +1,27 @@
+"""Feature extractors: what turns images into features. `choice` says which a dataset has, `contract` what one is."""
+
+from __future__ import annotations
+
+from bench.metrics.extractors.choice import classifier_is_ready, extractor_for, kinds_of
+from bench.metrics.extractors.classifier import BATCH, Classifier, ClassifierExtractor, ExtractorCard, read_extractor
+from bench.metrics.extractors.contract import CLASSIFIER, INCEPTION, PIXELS, Extractor, Features
+from bench.metrics.extractors.shipped import assets, extractor_names, load_extractor
+
+__all__ = [
+    "BATCH",
+    "CLASSIFIER",
+    "INCEPTION",
+    "PIXELS",
+    "Classifier",
+    "ClassifierExtractor",
+    "Extractor",
+    "ExtractorCard",
+    "Features",
+    "assets",
+    "classifier_is_ready",
+    "extractor_for",
+    "extractor_names",
+    "kinds_of",
+    "load_extractor",
+    "read_extractor",
+]

@@ -1,0 +1,150 @@
+"""The extractor `inception`: torch-fidelity's InceptionV3, whose features are those of the published FID. Its weights are not shipped.
+
+torch-fidelity would unpickle them, and what a pickle does when it is read is anybody's guess. So its loader is never called here: the
+file's hash is checked, and tensors alone are read from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.data import sources
+from bench.data.cache import locked, write_atomic
+from bench.errors import UserError, one_line
+from bench.metrics.extractors.contract import INCEPTION, Features, check_images, joined
+from bench.spec import Dataset
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "GANBENCH_INCEPTION_WEIGHTS"
+URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+FILE = URL.rpartition("/")[2]
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SIZE_BYTES = 95_628_359
+BATCH = 16  # images of 299 pixels: some 300 MB in flight
+FEATURES = ("2048", "logits_unbiased")  # of FID, and of the inception score
+
+
+class InceptionExtractor:
+    """InceptionV3 of 2015 as torch-fidelity has it: 2,048 features, 1,008 logits without their bias. Grey images become three channels."""
+
+    name = INCEPTION
+
+    def __init__(self, weights: Path, dataset: Dataset) -> None:
+        self._weights = weights
+        self._dataset = dataset
+        self.weights_hash = SHA256
+
+    def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
+        """Features and logits of uint8 images [N, C, H, W], which it scales to 299 pixels."""
+        self.check(images)
+        network = _network(self._weights, _stamp(self._weights))
+        parts = []
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            for batch in images.split(batch_size):
+                features, logits = network(batch.expand(-1, 3, -1, -1))
+                parts.append(Features(features=features, logits=logits))
+        return joined(parts)
+
+    def check(self, images: Tensor) -> None:
+        """Raise a UserError unless these are images this extractor can see."""
+        check_images(images, self._dataset.spec.shape, self._dataset.name)
+
+
+def load_inception(dataset: Dataset) -> InceptionExtractor:
+    """The extractor for images of a dataset; a UserError where the weights cannot be had or the images have other than 1 or 3 channels."""
+    channels = dataset.spec.shape[0]
+    if channels not in (1, 3):
+        raise UserError(f"images of {dataset.name} have {channels} channels, and Inception sees grey and RGB images")
+    return InceptionExtractor(find_weights(), dataset)
+
+
+def find_weights(*, download: bool = True) -> Path:
+    """The file of the weights, its hash checked: the one that was named, else the one in torch hub's cache, else downloaded to there."""
+    named = os.environ.get(VARIABLE)
+    path = Path(named).expanduser() if named else hub_file()
+    if not named and not path.exists():
+        if not download:
+            raise UserError(f"the weights are not here: {path} would be downloaded, or name the file {FILE}")
+        _download(path)
+    _check(path, _stamp(path))
+    return path
+
+
+def hub_file() -> Path:
+    """Where torch hub keeps the weights, which other programs that measure FID share."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / FILE
+
+
+def _download(path: Path) -> None:
+    """Have the weights in torch hub's cache. Of several processes one downloads."""
+    with locked(path.parent):
+        if path.exists():
+            return
+        log.warning("downloading the Inception weights, %.0f MB, to %s", SIZE_BYTES / 1e6, path)
+        try:
+            content = sources.download(URL, limit=SIZE_BYTES)
+        except sources.Unavailable as error:
+            raise UserError(
+                f"the Inception weights cannot be had ({one_line(error, most=240)}): name the file {FILE} by --inception-weights PATH "
+                f"or {VARIABLE}=PATH, or put it into {path.parent}"
+            ) from error
+        _check_hash(hashlib.sha256(content).hexdigest(), URL)
+        write_atomic(path, content)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does; a UserError where it cannot be read."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+@cache
+def _check(path: Path, stamp: tuple[int, int]) -> None:
+    """A UserError unless the file is the published one."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
+    _check_hash(found, str(path))
+
+
+def _check_hash(found: str, where: str) -> None:
+    if found != SHA256:
+        raise UserError(
+            f"{one_line(where)!r} is not the file {FILE}: its sha256 is {found[:12]}..., and {SHA256[:12]}... is the published one"
+        )
+
+
+@lru_cache(maxsize=1)
+def _network(path: Path, stamp: tuple[int, int]) -> Any:
+    """The network with its weights, ready to look. `stamp` only tells a changed file from the one before."""
+    _check(path, stamp)
+    try:
+        return network_with(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch and its unpickler raise many kinds
+        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be loaded: {one_line(error, most=120)}") from error
+
+
+def network_with(state: dict[str, Tensor]) -> Any:
+    """torch-fidelity's network with this state, which it is given where it would download and unpickle one."""
+    from torch_fidelity import feature_extractor_inceptionv3 as theirs
+
+    loader = theirs.load_state_dict_from_url
+    theirs.load_state_dict_from_url = lambda *_, **__: state
+    try:
+        return theirs.FeatureExtractorInceptionV3("inception-v3-compat", list(FEATURES))
+    finally:
+        theirs.load_state_dict_from_url = loader

@@ -1,0 +1,132 @@
+"""The extractor `pixels`: the principal components of a data set's own training images. It needs no labels and knows no classes.
+
+Where a classifier can be fooled, by silhouettes of the right class say, plain pixels are not; where pixels see but brightness and
+position, a classifier sees shape. So both distances stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from bench import seeding
+from bench.config import short_hash
+from bench.metrics.extractors.contract import PIXELS, Features, check_images
+from bench.metrics.kept import kept
+from bench.spec import Dataset
+
+VERSION = 1  # of the definition; bumped when it changes
+DIMS = 64
+MOST_IMAGES = 20_000
+MOST_VALUES = 2**28  # pixels looked at in all: what bounds the time on large images
+EXACT_PIXELS = 4_096  # up to here the whole covariance is made, [D, D]
+BLOCK_VALUES = 2**22  # pixels in float32 at once: what bounds the memory
+OVERSAMPLING, ROUNDS = 64, 5  # of the randomised subspace iteration
+PARTS = ("mean", "components", "scale")
+
+
+class PixelExtractor:
+    """The first principal components of the training pixels, all divided by one number: over the training images their mean variance is 1."""
+
+    name = PIXELS
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._shape = dataset.spec.shape
+        self.dims = dimensions(len(dataset.split("train")), self._shape)
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the definition, for it is a function of the data: which data, how many components, made how."""
+        return short_hash({"extractor": PIXELS, "version": VERSION, "data": self._dataset.digest(), "dims": self.dims})
+
+    def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
+        """Features [N, dims] of uint8 images [N, C, H, W]; a batch of 0 is as many images as fit a bounded memory."""
+        self.check(images)
+        mean, components, scale = (self._parts[name] for name in PARTS)
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            blocks = images.split(batch_size or block_rows(images))
+            return Features(features=torch.cat([(pixels(block) - mean) @ components / scale for block in blocks]))
+
+    def check(self, images: Tensor) -> None:
+        """Raise a UserError unless these are images this extractor can see."""
+        check_images(images, self._shape, self._dataset.name)
+
+    @cached_property
+    def _parts(self) -> dict[str, Tensor]:
+        """Mean [D], components [D, dims] and scale []: from the cache folder, else made now and stored there."""
+        identity = {"weights": self.weights_hash}
+        return kept(
+            f"pixels-{self._dataset.name}", identity, PARTS, lambda: principal_components(self._dataset.split("train").data, self.dims)
+        )
+
+
+def dimensions(images: int, shape: tuple[int, ...]) -> int:
+    """How many components: 64, or as many as there are pixels, or as the images span."""
+    return max(1, min(DIMS, torch.Size(shape).numel(), images - 1))
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Images uint8 [N, C, H, W] as rows of float32 in [0, 1]: [N, D]."""
+    return images.flatten(1).to(torch.float32).div_(255.0)
+
+
+def block_rows(images: Tensor) -> int:
+    """How many images are looked at in one piece."""
+    return max(1, BLOCK_VALUES // images[0].numel())
+
+
+def principal_components(images: Tensor, dims: int) -> dict[str, Tensor]:
+    """The first principal components of images, float32: mean [D], components [D, dims], scale [].
+
+    Of many images, those of a fixed permutation. The largest entry of each component is positive.
+    """
+    n, size = len(images), images[0].numel()
+    most = max(dims + 1, min(MOST_IMAGES, MOST_VALUES // size))
+    if n > most:
+        order = torch.randperm(n, generator=seeding.stream(0, "pixels"))
+        images = images[order[:most].sort().values]
+    mean = sum((block.sum(dim=0, dtype=torch.float64) for block in _blocks(images)), torch.zeros(size, dtype=torch.float64)) / len(images)
+    find = exact_components if size <= EXACT_PIXELS else randomised_components
+    variances, components = find(images, mean.float(), dims)
+    strongest = components.gather(0, components.abs().argmax(dim=0, keepdim=True))
+    components = components * torch.where(strongest < 0, -1.0, 1.0)
+    scale = variances.clamp(min=0).mean().sqrt()
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))  # images that are all the same
+    return {"mean": mean.float(), "components": components.float().contiguous(), "scale": scale.float()}
+
+
+def exact_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+    """Variances [dims] and components [D, dims], largest first, from the covariance of all pixels. Float64."""
+    size = len(mean)
+    total = torch.zeros(size, size, dtype=torch.float64)
+    for block in _blocks(images):
+        centred = block - mean
+        total += centred.T @ centred
+    total /= max(1, len(images) - 1)
+    variances, vectors = scipy.linalg.eigh(total.numpy(), subset_by_index=(size - dims, size - 1), overwrite_a=True, check_finite=False)
+    return torch.from_numpy(variances).flip(0), torch.from_numpy(vectors).flip(1)
+
+
+def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+    """The same by subspace iteration from a fixed random start (Halko et al. 2011, arXiv 0909.4061, algorithms 4.4 and 5.1)."""
+    width = min(dims + OVERSAMPLING, len(images), len(mean))
+    basis = torch.linalg.qr(torch.randn(len(mean), width, generator=seeding.stream(0, "pixels-start")))[0]
+    for _ in range(ROUNDS):
+        image = torch.zeros_like(basis)
+        for block in _blocks(images):
+            centred = block - mean
+            image += centred.T @ (centred @ basis)
+        basis = torch.linalg.qr(image)[0]
+    inside = torch.cat([(block - mean) @ basis for block in _blocks(images)]).double()
+    variances, vectors = torch.linalg.eigh(inside.T @ inside / max(1, len(images) - 1))
+    return variances.flip(0)[:dims], basis.double() @ vectors.flip(1)[:, :dims]
+
+
+def _blocks(images: Tensor) -> Iterator[Tensor]:
+    """The images a bounded piece at a time: [n, D] float32."""
+    return (pixels(block) for block in images.split(block_rows(images)))

@@ -1,0 +1,39 @@
+"""The extractor `classifier` of stacked images: the classifier of their base looks at each channel (PacGAN, arXiv 1712.04086, section 4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.config import short_hash
+from bench.metrics.extractors.classifier import ClassifierExtractor
+from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images
+from bench.spec import Dataset
+
+
+class StackedExtractor:
+    """Features of the channels side by side, [N, C * d]. The class is the label of their classes (a, b, c), (a * n + b) * n + c."""
+
+    name = CLASSIFIER
+
+    def __init__(self, base: ClassifierExtractor, dataset: Dataset) -> None:
+        self.base = base
+        self._dataset = dataset
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the base's."""
+        return short_hash({"extractor": "stacked", "base": self.base.weights_hash})
+
+    def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
+        """Features and classes of uint8 images [N, C, H, W]; a batch of 0 is what is quickest."""
+        self.check(images)
+        n, channels, height, width = images.shape
+        seen = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)
+        digits = seen.predictions.view(n, channels)
+        weights = self.base.card.classes ** torch.arange(channels - 1, -1, -1)
+        return Features(features=seen.features.view(n, -1), predicted=(digits * weights).sum(dim=1))
+
+    def check(self, images: Tensor) -> None:
+        """Raise a UserError unless these are images this extractor can see."""
+        check_images(images, self._dataset.spec.shape, self._dataset.name)

@@ -1,0 +1,81 @@
+"""Classifiers of labelled data that has no shipped one: trained once on this machine, then kept in the cache folder with their cards."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.config import short_hash
+from bench.data.cache import cache_root, locked, write_atomic
+from bench.data.progress import progress
+from bench.errors import UserError
+from bench.metrics.extractors.classifier import ClassifierExtractor, read_extractor
+from bench.metrics.extractors.plan import VERSION, Plan, plan_for
+from bench.metrics.kept import plain
+from bench.spec import Dataset
+
+log = logging.getLogger(__name__)
+
+FOLDER = "extractors"
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+LOCK_SECONDS = 3_600.0  # longer than the slowest training
+POOR = 0.6  # accuracy under which a classifier's eyes are not to be trusted
+
+
+def trained(dataset: Dataset) -> ClassifierExtractor:
+    """The classifier of a dataset from the cache folder, else trained now and stored there. Of several processes one trains."""
+    plan = plan_for(dataset)
+    folder = home(dataset, plan)
+    if is_there(folder):
+        try:
+            return read(folder)
+        except UserError as error:
+            log.warning("%s: training it anew", error)
+    with locked(folder, timeout_seconds=LOCK_SECONDS):
+        try:  # another process may have trained it meanwhile
+            return read(folder)
+        except UserError:
+            return _train(dataset, plan, folder)
+
+
+def home(dataset: Dataset, plan: Plan) -> Path:
+    """Where the classifier of a dataset is kept. The name holds all that it follows from, but for the machine."""
+    identity = {"data": dataset.digest(), "plan": asdict(plan), "version": VERSION}
+    return cache_root() / FOLDER / f"{plain(dataset.title)}-{short_hash(identity)}"
+
+
+def is_there(folder: Path) -> bool:
+    """Whether a classifier is kept in a folder: its card is written last."""
+    return (folder / CARD).is_file()
+
+
+def read(folder: Path) -> ClassifierExtractor:
+    """The classifier that is kept in a folder; a UserError where it is damaged."""
+    return read_extractor(folder / CARD, folder / WEIGHTS)
+
+
+def trained_folders() -> Iterator[Path]:
+    """The folders of all classifiers that were trained on this machine."""
+    root = cache_root() / FOLDER
+    return (folder for folder in sorted(root.iterdir()) if is_there(folder)) if root.is_dir() else iter(())
+
+
+def _train(dataset: Dataset, plan: Plan, folder: Path) -> ClassifierExtractor:
+    from bench.metrics.train_extractor import command_for, train_extractor  # a program too, which imports this package
+
+    log.info("%s: training the classifier that its images are measured with, once on this machine", dataset.name)
+    images = plan.epochs * (min(len(dataset.split("train")), plan.epoch_images or 10**12) // plan.batch_size) * plan.batch_size
+    where = f"{platform.system()} {platform.machine()}"
+    with progress(f"training a classifier of {dataset.title}", images) as advance:
+        card, weights = train_extractor(dataset, plan, command=command_for(dataset), where=where, advance=advance)
+    write_atomic(folder / WEIGHTS, weights)
+    write_atomic(folder / CARD, card.model_dump_json(indent=2).encode())
+    if card.accuracy < POOR:
+        log.warning(
+            "%s: its classifier is right about %.0f %% of the test images only, so features of it say little: look at quality/frechet_pixels",
+            dataset.name, 100 * card.accuracy,
+        )  # fmt: skip
+    return read(folder)

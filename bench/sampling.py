@@ -1,0 +1,83 @@
+"""Sampling a generator as every metric and picture does: in evaluation mode, from latents that depend on a seed alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from bench import seeding
+from bench.spec import Latent, Networks, to_bytes
+
+log = logging.getLogger(__name__)
+
+WALKS = "walks"  # the stream of the latents that paths lead between
+WALK_PAIRS = 100
+WALK_STEPS = 16
+
+
+def sample(
+    networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None,
+    stream: str = seeding.EVALUATION, points: bool = False,
+) -> Tensor:  # fmt: skip
+    """n examples as every metric sees them, on the CPU: images uint8 [n, C, H, W], or points float32 [n, D].
+
+    All latents are drawn at once and then sliced, so the batch size changes no example. `labels` [n] are for conditional models.
+    """
+    with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        latent = networks.draw(n, seeding.stream(seed, stream, device), labels)
+        return _made(networks, latent, batch_size, points=points)
+
+
+def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torch.device) -> Tensor:
+    """Images on paths between pairs of random latents, along the sphere: uint8 [pairs, steps + 1, C, H, W] on the CPU."""
+    with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        latent = networks.draw(2 * WALK_PAIRS, seeding.stream(seed, WALKS, device))
+        path = _between(latent[:WALK_PAIRS], latent[WALK_PAIRS:])
+        made = _made(networks, path, batch_size)
+    return made.reshape(WALK_PAIRS, WALK_STEPS + 1, *made.shape[1:])
+
+
+def _between(start: Latent, end: Latent) -> Latent:
+    """The latents of whole paths, one path after the other. Labels and extras stay those of the start."""
+    steps = [slerp(start.z, end.z, step / WALK_STEPS) for step in range(WALK_STEPS + 1)]
+    rows = torch.arange(len(start), device=start.z.device).repeat_interleave(len(steps))
+    labels = None if start.labels is None else start.labels[rows]
+    return Latent(
+        z=torch.stack(steps, dim=1).flatten(0, 1), labels=labels, extra={name: value[rows] for name, value in start.extra.items()}
+    )
+
+
+def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
+    """Spherical interpolation [n, ...] (Shoemake 1985): Gaussian latents keep their length on the way; 0 gives start, 1 gives end."""
+    a, b = start.flatten(1), end.flatten(1)
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
+    angle = cosine.acos().unsqueeze(1)
+    mixed = ((1 - share) * angle).sin() / angle.sin() * a + (share * angle).sin() / angle.sin() * b
+    return mixed.reshape(start.shape)
+
+
+def _made(networks: Networks, latent: Latent, batch_size: int, *, points: bool = False) -> Tensor:
+    parts, broken = [], 0
+    for start in range(0, len(latent), batch_size):
+        made = networks.sample(latent[start : start + batch_size])
+        broken += int((~made.isfinite()).flatten(1).any(dim=1).sum())
+        parts.append(made.float().cpu() if points else to_bytes(made).cpu())
+    if broken:
+        log.warning("%d of %d generated examples hold values that are infinite or not a number", broken, len(latent))
+    return torch.cat(parts)
+
+
+@contextmanager
+def evaluation_mode(networks: Networks) -> Iterator[None]:
+    """Inside, every module is in evaluation mode; after, each is as it was."""
+    training = [module for module in networks.modules() if module.training]
+    networks.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

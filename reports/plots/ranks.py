@@ -1,0 +1,76 @@
+"""Ranks of the entries by several metrics side by side: a line that crosses others is an entry that the metrics order differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import rankdata
+
+from bench.cards import card
+from reports.format import number
+from reports.palette import FAINT, INK, Palette
+from reports.plots.base import plain
+
+COLUMNS = ["entry", "key", "value", "rank", "position"]
+
+
+def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
+    """entry, key, value, rank (1 is best, equal values share their mean rank), position (1, 2, ... from the top, ties by name).
+
+    `medians` has the values of each entry by key.
+    """
+    rows: list[tuple[str, str, float, float, int]] = []
+    for key in keys:
+        sign = -1.0 if card(key).direction == "higher" else 1.0
+        ordered = sorted(medians, key=lambda name: (sign * medians[name][key], name))
+        ranks = rankdata([sign * medians[name][key] for name in ordered])
+        rows += [(name, key, float(medians[name][key]), float(ranks[i]), i + 1) for i, name in enumerate(ordered)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:
+    """Draw a column a metric and a line an entry, the marked ones thick; the value of each at its dot or, outside, beside its name."""
+    keys = list(dict.fromkeys(data["key"]))
+    for entry, own in data.groupby("entry", sort=True):
+        style, thick = palette[str(entry)], entry in marked
+        ax.plot(
+            [keys.index(key) for key in own["key"]], own["position"], color=style.colour, marker=style.marker, markersize=6 if thick else 4.5,
+            linewidth=2.6 if thick else 1.1, alpha=1.0 if thick or not marked else 0.6, zorder=3 if thick else 2,
+        )  # fmt: skip
+    for i, key in enumerate(keys):
+        for row in data[data["key"] == key].to_dict("records"):
+            _label(ax, i, row, last=i == len(keys) - 1, first=i == 0)
+    ax.set_xticks(range(len(keys)), [f"{card(key).title} {card(key).arrow}".strip() for key in keys])
+    ax.set_xlim(-0.75, len(keys) - 0.25)
+    ax.set_ylim(data["position"].max() + 0.5, 0.5)
+    ax.set_yticks([])
+    ax.xaxis.tick_top()
+    ax.tick_params(axis="x", length=0, pad=4)
+    ax.grid(visible=False)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    for i in range(len(keys)):
+        ax.axvline(i, color=FAINT, linewidth=0.8, zorder=1)
+
+
+def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last: bool) -> None:
+    """Name and value beside the first and the last column, the value alone at those between."""
+    value, y = number(float(str(row["value"]))), float(str(row["position"]))
+    name = plain(str(row["entry"]))
+    if first or last:
+        words = f"{name}  {value}" if first else f"{value}  {name}"
+        ax.text(
+            x + (-0.06 if first else 0.06), y, words, ha="right" if first else "left", va="center", fontsize=9, color=INK, parse_math=False
+        )
+    else:
+        ax.text(x + 0.04, y, value, ha="left", va="bottom", fontsize=7.5, color=FAINT)
+
+
+def alt(data: pd.DataFrame) -> str:
+    """The plot in words: the order by each metric."""
+    orders = [
+        f"by {card(str(key)).title}: {', '.join(own.sort_values('position')['entry'])}" for key, own in data.groupby("key", sort=False)
+    ]
+    return "Best first " + "; ".join(orders)

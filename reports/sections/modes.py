@@ -1,0 +1,68 @@
+"""Mode coverage: known modes found and how evenly, classes covered, and bins of the training data that are filled wrongly."""
+
+from __future__ import annotations
+
+from bench.cards import REVERSE_KL, measured
+from bench.results import EVIDENCE
+from reports.cohort import POINTS, Cohort, numbers
+from reports.document import Block, Section, Text
+from reports.format import count, listed
+from reports.sections.common import by_cohort
+from reports.sections.figures import heading, known, mean_cell, metric_table
+from reports.view import View
+
+TITLE = "Modes"
+FOUND = "modes/found"
+BINS = ("modes/ndb", "modes/js_bins")
+
+
+def build(view: View) -> Section | None:
+    """A table a cohort; None where neither known modes nor bins were measured."""
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
+    return Section(id="modes", title=TITLE, blocks=blocks) if blocks else None
+
+
+def _blocks(cohort: Cohort, view: View) -> list[Block]:
+    if not any(known(cohort, key) for key in (FOUND, *BINS)):
+        return []
+    keys = [key for key in measured() if key.startswith("modes/") and known(cohort, key)]
+    of = _count(cohort, view)
+    titles = {FOUND: heading(FOUND).replace("found", f"found of {of:,}")} if of else {}
+    notes = [f"{cohort.setting}. Mean over finished runs, with the smallest and the largest.", *_readings(keys, cohort.things)]
+    found = metric_table(cohort, view.palette, keys, mean_cell, caption=" ".join(notes), titles=titles)
+    return [*_lead(cohort, of), found]
+
+
+def _readings(keys: list[str], things: str) -> list[str]:
+    """How to read the columns that are there."""
+    said = {
+        REVERSE_KL: "Reverse KL of a finite sample of real data is above 0 too: the row real is the floor.",
+        POINTS: "Reverse KL counts a point for its nearest centre however far that is, so read it with high quality. The true Gaussians score "
+        "98.89 % there (1 − exp(−9/2)): clearly more means collapse inside the modes, points too near the centres.",
+        BINS[0]: f"Bins are k-means cells of the training {things}; real {things} fill about 5 % of them significantly differently.",
+    }
+    return [words for key, words in said.items() if key in keys]
+
+
+def _lead(cohort: Cohort, of: int) -> list[Block]:
+    """Who finds all modes in every finished run; nothing where it is not known how many there are."""
+    if not of or not known(cohort, FOUND):
+        return []
+    finders = []
+    for entry in cohort.entries:
+        values = numbers(entry.runs[entry.runs["status"] == "finished"], FOUND)
+        if values and min(values) >= of:
+            finders.append(entry.name)
+    words = f"All {count(of)} modes are found in every finished run by {listed(finders)}." if finders else ""
+    return [Text(text=words or f"No entry finds all {count(of)} modes in every finished run.", tone="lead")]
+
+
+def _count(cohort: Cohort, view: View) -> int:
+    """How many modes the data has, as the runs recorded it; 0 where they did not or disagree."""
+    recorded = set()
+    for run_id in cohort.runs["run_id"]:
+        modes = (view.results.read_json(str(run_id), EVIDENCE) or {}).get("modes")
+        value = modes.get("count") if isinstance(modes, dict) else None
+        if isinstance(value, int) and value > 0:
+            recorded.add(value)
+    return recorded.pop() if len(recorded) == 1 else 0

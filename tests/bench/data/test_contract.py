@@ -1,0 +1,67 @@
+"""What every registered dataset keeps, tried on each that is on this machine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.config import DATASETS
+from bench.data.catalog import available
+from bench.spec import Dataset, Mixture, Split, Stacked
+
+NAMES = DATASETS.names()
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+def here(name: str) -> Dataset:
+    """The dataset, or the test is skipped."""
+    reason = available(name)
+    if reason is not None:
+        pytest.skip(reason)
+    return DATASETS.get(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_can_be_asked_without_the_bytes(name: str, cache_folder) -> None:
+    dataset = DATASETS.get(name)
+    assert isinstance(dataset, Dataset)
+    assert dataset.name == name
+    assert dataset.title
+    assert len(dataset.class_names) == len(set(dataset.class_names)) == dataset.spec.classes
+    assert isinstance(dataset.claims, bool)
+    digest = dataset.digest()
+    assert (len(digest), digest) == (64, dataset.digest())
+    assert not cache_folder.exists(), "asked, not fetched"
+
+
+def test_no_two_datasets_have_the_same_content() -> None:
+    assert len({DATASETS.get(name).digest() for name in NAMES}) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_splits_are_as_the_spec_says(name: str) -> None:
+    dataset = here(name)
+    for split in SPLITS:
+        examples = dataset.split(split)
+        assert tuple(examples.data.shape[1:]) == dataset.spec.shape
+        assert examples.data.dtype == (torch.uint8 if dataset.spec.kind == "image" else torch.float32)
+        assert examples.data.is_contiguous()
+        assert examples.labels is not None
+        assert (examples.labels.dtype, len(examples.labels)) == (torch.int64, len(examples))
+        present = examples.labels.unique()
+        assert present.tolist() == list(range(dataset.spec.classes)), "every class is in every split"
+        assert dataset.split(split).data.data_ptr() == examples.data.data_ptr(), "resident once"
+    assert len(dataset.split("train")) > len(dataset.split("test")) >= 500
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_known_of_the_modes(name: str) -> None:
+    dataset = DATASETS.get(name)
+    assert isinstance(dataset, Mixture) == (dataset.spec.kind == "points")
+    if isinstance(dataset, Mixture):
+        assert (dataset.centres.shape, dataset.centres.dtype) == ((dataset.spec.classes, 2), torch.float32)
+        assert dataset.sd > 0
+    if isinstance(dataset, Stacked):
+        assert dataset.spec.shape == (3, *dataset.base.spec.shape[1:])
+        assert dataset.spec.classes == dataset.base.spec.classes**3
+        assert dataset.claims == dataset.base.claims

@@ -1,0 +1,63 @@
+"""A run on points, from its first picture to the samples of its generator."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small
+import torch
+from PIL import Image
+
+from bench import pictures, results
+from bench.config import DATASETS
+from bench.load import load_generator
+from bench.run import run
+
+SETTINGS: dict[str, Any] = {"dataset": "ring8", "networks": "mlp-2d", "recipe.width": 4, "evaluation.marks": 1}
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings"),
+    [("pacgan2", {"budget.generator_updates": 30}), ("wgan-gp", {"budget.generator_updates": 10}), ("ns-gan", {"recipe.pack": 4})],
+)
+def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any], command: Any) -> None:
+    config = small.config(variant, **SETTINGS, **settings)
+    result = run(config, small.place(uri, tmp_path / "runs"))
+    assert result.status == "finished"
+    assert math.isfinite(result.values["modes/reverse_kl"])
+    found = results.load(uri, ("small",))
+    names = found.names(result.run_id, results.GRIDS)
+    assert 2 <= len(names) <= 6
+    final = found.artifact(result.run_id, results.FINAL_GRID)
+    assert Image.open(final).size == (320, 320)
+    assert found.artifact(result.run_id, results.INTERPOLATION) is None
+
+    generator, ring = load_generator(result.run_id, uri), DATASETS.get("ring8")
+    latents = pictures.fixed_latents(generator.networks, torch.device("cpu"), pictures.shown_of(ring))
+    assert final.read_bytes() == pictures.made_png(generator.networks, latents, ring)
+    points = generator.sample(50)
+    assert (points.shape, points.dtype) == ((50, 2), torch.float32)
+
+    status, out, _ = command("sample", result.run_id, "--n", "50", "--out", str(tmp_path / "x.npz"))
+    assert (status, out.startswith("50 points: ")) == (0, True)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
+        assert np.array_equal(arrays["points"], points.numpy())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("vanilla",), "the networks 'mlp' make image data, not points; set networks=mlp-2d"),
+        (
+            ("gan-2d", "--set", "recipe.pack=3"),
+            "recipe.pack: a batch of 100 makes no two or more whole packs of 3; set recipe.batch_size=99",
+        ),
+    ],
+)
+def test_what_cannot_train_on_points_is_said_in_one_line(uri: str, command: Any, words: tuple[str, ...], message: str) -> None:
+    status, out, err = command("run", *words, "--dataset", "ring8")
+    assert (status, out, err.strip()) == (2, "", f"ganbench: {message}")

@@ -1,0 +1,92 @@
+"""Whether the extractors order the entries alike, and who is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from synthetic_results import PIXELS, Made, made, results
+
+from reports.document import Figure, Text
+from reports.sections import agreement
+from reports.view import view
+
+INCEPTION = "quality/fid_inception"
+FIDS = {"a": (10.0, 11.0), "b": (20.0, 21.0), "c": (30.0, 31.0), "d": (40.0, 41.0)}
+
+
+def runs_with(order: str, key: str = PIXELS, fids: dict[str, Sequence[float]] | None = None) -> list[Made]:
+    """Runs of FIDS whose other metric puts the entries in this order; entries that are not in it lack the metric."""
+    values = {name: {key: 1.0 + i} for i, name in enumerate(order)}
+    return [replace(run, metrics=values.get(run.variant, {})) for run in made(fids or FIDS)]
+
+
+def said(runs: list[Made]) -> list[str]:
+    section = agreement.build(view(results(runs)))
+    assert section is not None
+    return [block.text for block in section.blocks if isinstance(block, Text)]
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ("abcd", "classifier-FID and pixel Fréchet order 6 of 6 pairs alike (Kendall's τ = 1.00)."),
+        ("dcba", "classifier-FID and pixel Fréchet order 0 of 6 pairs alike (Kendall's τ = −1.00)."),
+        ("bacd", "classifier-FID and pixel Fréchet order 5 of 6 pairs alike (Kendall's τ = 0.667)."),
+    ],
+)
+def test_agreement_in_figures(order: str, words: str) -> None:
+    assert said(runs_with(order))[0] == words
+
+
+def test_equal_values_have_no_correlation() -> None:
+    runs = [replace(run, metrics={PIXELS: 1.0}) for run in made(FIDS)]
+    assert said(runs)[0] == "classifier-FID and pixel Fréchet order 0 of 6 pairs alike."
+
+
+def test_who_stands_half_the_table_away_is_marked() -> None:
+    """In the order b, c, a, d only a has moved by two of four places."""
+    (cohort,) = view(results(runs_with("bcad"))).cohorts
+    assert agreement.contested(agreement.ranked(cohort)) == ["a"]
+    assert "a has rank 1 by classifier-FID and rank 3 by pixel Fréchet." in said(runs_with("bcad"))[1]
+    assert said(runs_with("bacd"))[1].startswith("No variant is ordered very differently")
+
+
+def test_three_entries_need_two_places() -> None:
+    fids: dict[str, Sequence[float]] = {name: FIDS[name] for name in "abc"}
+    (cohort,) = view(results(runs_with("bac", fids=fids))).cohorts
+    assert agreement.contested(agreement.ranked(cohort)) == []
+    (cohort,) = view(results(runs_with("cba", fids=fids))).cohorts
+    assert agreement.contested(agreement.ranked(cohort)) == ["a", "c"]
+
+
+def test_three_extractors_make_three_pairs_and_the_optional_one_gives_way() -> None:
+    runs = [replace(run, metrics={**run.metrics, INCEPTION: 100.0 - run.fid}) for run in runs_with("abcd")]
+    assert [sentence.partition(" order ")[0] for sentence in said(runs)[:3]] == [
+        "classifier-FID and pixel Fréchet",
+        "classifier-FID and FID (Inception)",
+        "pixel Fréchet and FID (Inception)",
+    ]
+    few = [replace(run, metrics={**run.metrics, INCEPTION: 5.0}) if run.variant in "ab" else run for run in runs_with("abcd")]
+    assert said(few)[0].startswith("classifier-FID and pixel Fréchet order 6 of 6")
+    assert len(said(few)) == 2
+
+
+def test_failed_runs_are_no_matter_of_features() -> None:
+    runs = [*runs_with("abcd"), Made(variant="a", seed=2, status="diverged")]
+    assert said(runs)[0].endswith("(Kendall's τ = 1.00).")
+
+
+def test_the_figure_says_its_setting_and_rule() -> None:
+    section = agreement.build(view(results(runs_with("abcd"))))
+    assert section is not None
+    figure = section.blocks[-1]
+    assert isinstance(figure, Figure)
+    assert figure.caption.startswith("fashion-mnist, 150,000 real images each, published recipes.")
+    assert "at least 2 apart" in figure.caption
+
+
+@pytest.mark.parametrize("order", ["", "ab"])
+def test_not_under_three_entries_with_both(order: str) -> None:
+    assert agreement.build(view(results(runs_with(order)))) is None

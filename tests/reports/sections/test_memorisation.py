@@ -1,0 +1,56 @@
+"""Figures of copying, and the closest pairs as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synthetic_results import Made, complete, made, points, references, results
+
+from bench.results import NEAREST
+from reports.document import Gallery, Section, Table
+from reports.sections import memorisation
+from reports.view import view
+
+TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+
+
+def built(runs: list[Made], folder: Path | None = None, missing: tuple[str, ...] = ()) -> Section:
+    found = results(runs, folder)
+    for path in missing:
+        assert folder is not None
+        (folder / path).unlink()
+    section = memorisation.build(view(found))
+    assert section is not None
+    return section
+
+
+def test_figures_with_what_copying_gives() -> None:
+    (table,) = built(complete([*made(TWO), *references()])).blocks
+    assert isinstance(table, Table)
+    assert [column.title for column in table.columns] == ["", "authenticity", "C_T"]
+    rows = {row.cells[0].text: row for row in table.rows}
+    assert [cell.text for cell in rows["real"].cells] == ["real", "0", "−31.0"]
+    assert all(cell.detail.startswith("± ") for cell in rows["a"].cells[1:])
+    assert all(cell.detail == "" for cell in rows["real"].cells)
+    assert "The row real is of training images, so it shows what pure copying gives." in table.caption
+    assert "±" in table.caption
+
+
+def test_without_errors_no_word_of_them() -> None:
+    runs = [Made(variant="a", fid=1.0, metrics={"memorisation/authenticity": 0.5})]
+    (table,) = built(runs).blocks
+    assert isinstance(table, Table)
+    assert "±" not in table.caption
+    assert [column.title for column in table.columns] == ["", "authenticity"]
+
+
+def test_the_closest_pairs_of_the_first_seed_that_has_them(tmp_path: Path) -> None:
+    section = built(complete([*made(TWO), *references()]), tmp_path, missing=(f"0/{NEAREST}",))
+    gallery = section.blocks[-1]
+    assert isinstance(gallery, Gallery)
+    assert [(tile.title, tile.detail) for tile in gallery.tiles] == [("a", "seed 1"), ("b", "seed 0")]
+
+
+def test_no_section_for_points_or_older_runs() -> None:
+    assert memorisation.build(view(results(points({"c": (0.1, 0.2)})))) is None
+    assert memorisation.build(view(results(made(TWO)))) is None

@@ -1,0 +1,116 @@
+"""Failures planted into real images, each with a severity: what a metric must notice, and what it must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from bench import seeding
+from bench.evaluate import reference_images
+from bench.spec import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A way to go wrong and how far: `make(dataset, n, severity)` gives n images uint8 [n, C, H, W]."""
+
+    name: str
+    unit: str
+    severities: tuple[float, ...]  # rising; the first is the real images themselves
+    make: Callable[[Dataset, int, float], Tensor]
+
+
+def real(dataset: Dataset, n: int) -> Tensor:
+    """n real images: those of the row `real`."""
+    return reference_images(dataset, n)
+
+
+def unseen(dataset: Dataset, n: int) -> Tensor:
+    """n real images that are no training images."""
+    test = dataset.split("test").data
+    return test[torch.randperm(len(test), generator=_noise("unseen"))[:n]]
+
+
+def few_classes(dataset: Dataset, n: int, lost: float) -> Tensor:
+    """Images of all classes but the last `lost` ones, in equal shares."""
+    train = dataset.split("train")
+    assert train.labels is not None
+    kept = (train.labels < dataset.spec.classes - lost).nonzero()[:, 0]
+    chosen = kept[torch.randperm(len(kept), generator=_noise("classes"))]
+    return train.data[chosen.repeat(n // len(chosen) + 1)[:n]]
+
+
+def repeated(dataset: Dataset, n: int, times: float) -> Tensor:
+    """Each image so many times."""
+    different = real(dataset, -(-n // int(times)))
+    return different.repeat(int(times), 1, 1, 1)[:n]
+
+
+def copied(dataset: Dataset, n: int, share: float) -> Tensor:
+    """Unseen images, a share of them replaced by training images."""
+    images = unseen(dataset, n)
+    count = round(share * n)
+    return torch.cat([real(dataset, n)[:count], images[count:]])
+
+
+def blurred(dataset: Dataset, n: int, sd_pixels: float) -> Tensor:
+    """Every image blurred."""
+    images = real(dataset, n)
+    size = 2 * min(int(3 * sd_pixels) + 1, (min(images.shape[2:]) - 1) // 2) + 1
+    return gaussian_blur(images, [size, size], [sd_pixels, sd_pixels]) if sd_pixels else images
+
+
+def noisy(dataset: Dataset, n: int, sd_levels: float) -> Tensor:
+    """Every image with Gaussian noise."""
+    images = real(dataset, n).float()
+    return _bytes(images + sd_levels * torch.randn(images.shape, generator=_noise("noise")))
+
+
+def inverted(dataset: Dataset, n: int, share: float) -> Tensor:
+    """A share of the images as negatives."""
+    images = real(dataset, n).clone()
+    images[: round(share * n)] = 255 - images[: round(share * n)]
+    return images
+
+
+def partly_noise(dataset: Dataset, n: int, share: float) -> Tensor:
+    """A share of the images replaced by plain noise."""
+    images = real(dataset, n).clone()
+    count = round(share * n)
+    images[:count] = torch.randint(0, 256, images[:count].shape, generator=_noise("plain")).to(torch.uint8)
+    return images
+
+
+def blobs(dataset: Dataset, n: int, share: float) -> Tensor:
+    """A share of the images replaced by grey blobs: very smooth noise around middle grey."""
+    images = real(dataset, n).clone()
+    count = round(share * n)
+    rough = torch.randn((count, *images.shape[1:]), generator=_noise("blobs"))
+    size = 2 * ((min(images.shape[2:]) - 1) // 2) + 1
+    smooth = gaussian_blur(rough, [size, size], [size / 6, size / 6])
+    images[:count] = _bytes(127 + 60 * smooth / smooth.std() if count else smooth)
+    return images
+
+
+FAILURES = (
+    Failure(name="classes lost", unit="of 10", severities=(0, 1, 3, 5, 7, 9), make=few_classes),
+    Failure(name="each image repeated", unit="times", severities=(1, 2, 5, 10, 50, 500), make=repeated),
+    Failure(name="training images copied", unit="share of unseen images", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=copied),
+    Failure(name="blur", unit="pixels sd", severities=(0.0, 0.5, 1.0, 2.0, 4.0), make=blurred),
+    Failure(name="noise", unit="grey levels sd", severities=(0.0, 8.0, 16.0, 32.0, 64.0, 128.0), make=noisy),
+    Failure(name="negatives", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=inverted),
+    Failure(name="plain noise", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=partly_noise),
+    Failure(name="grey blobs", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=blobs),
+)
+
+
+def _noise(name: str) -> torch.Generator:
+    return seeding.stream(0, f"planted-{name}")
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return images.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,138 @@
+"""The wiring of a GAN: packs of examples for the discriminator, and what may not be packed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.assemble import assemble
+from bench.config import config_for
+from bench.errors import UserError
+from bench.spec import Batch, DataShape, Step
+from variants.gan import AdversarialObjective, GanNetworks, build_gan, check_packs
+from variants.losses import LOSSES
+from variants.recipe import GanRecipe
+
+DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
+PLANE = DataShape(kind="points", shape=(2,))
+
+
+class Sum(nn.Module):
+    """A discriminator whose logit is the weighted sum of a pack of points."""
+
+    def __init__(self, weights: list[float]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights))
+
+    def forward(self, packs: torch.Tensor) -> torch.Tensor:
+        return (packs * self.weights).sum(dim=1, keepdim=True)
+
+
+def packing(pack: int, weights: list[float]) -> GanNetworks:
+    """A generator that is a plain copy, and the discriminator Sum."""
+    return GanNetworks(nn.Identity(), Sum(weights), GanRecipe(pack=pack, z_dim=2))
+
+
+def step(seed: int = 0) -> Step:
+    return Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(seed))
+
+
+def test_unpacked_examples_pass_untouched() -> None:
+    data = torch.randn(6, 2)
+    assert packing(1, [1.0, 1.0]).packs(data) is data
+
+
+def test_a_pack_is_neighbours_side_by_side() -> None:
+    points = torch.arange(12.0).view(6, 2)
+    assert packing(3, [0.0] * 6).packs(points).tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_packed_images_are_channels() -> None:
+    images = torch.randn(4, 3, 5, 5)
+    packs = packing(2, [0.0]).packs(images)
+    assert packs.shape == (2, 6, 5, 5)
+    assert torch.equal(packs[1, :3], images[2])
+    assert torch.equal(packs[1, 3:], images[3])
+
+
+def test_one_logit_a_pack_real_and_fake_apart() -> None:
+    nets = packing(2, [1.0, 10.0, 100.0, 1000.0])
+    real, fake = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[5.0, 6.0], [7.0, 8.0]])
+    for joined in (False, True):
+        nets.batch_coupled = not joined
+        on_real, on_fake = nets.discriminate_both(real, fake)
+        assert (on_real.item(), on_fake.item()) == (4321.0, 8765.0)
+
+
+@pytest.mark.parametrize("loss", LOSSES.names())
+def test_the_loss_of_packs_is_that_of_their_logits(loss: str) -> None:
+    nets = packing(2, [0.3, -0.2, 0.1, 0.4])
+    objective = AdversarialObjective(GanRecipe(loss=loss, pack=2, z_dim=2))
+    real = torch.randn(6, 2)
+    fake = nets.draw(6, torch.Generator().manual_seed(0)).z
+    on_real, on_fake = nets.judge(real.view(3, 4)), nets.judge(fake.view(3, 4))
+    terms = objective.discriminator_loss(nets, Batch(data=real), step())
+    torch.testing.assert_close(terms.loss, LOSSES.get(loss).discriminator(on_real, on_fake, 1.0))
+    torch.testing.assert_close(terms.log["logit_real"], on_real.detach())
+    terms = objective.generator_loss(nets, Batch(data=real), step())
+    torch.testing.assert_close(terms.loss, LOSSES.get(loss).generator(on_fake))
+
+
+def test_the_gradient_penalty_is_of_whole_packs() -> None:
+    weights = [3.0, 0.0, 0.0, 4.0]  # the gradient of a pack has norm 5, of either point 3 or 4
+    objective = AdversarialObjective(GanRecipe(loss="wasserstein", gp=10.0, pack=2, z_dim=2))
+    terms = objective.discriminator_loss(packing(2, weights), Batch(data=torch.randn(6, 2)), step())
+    torch.testing.assert_close(terms.log["gradient_penalty"], torch.full((3,), 16.0))
+
+
+def test_penalised_points_lie_between_whole_packs() -> None:
+    seen: list[torch.Tensor] = []
+    nets = packing(2, [1.0] * 4)
+    nets.judge = lambda packs, labels=None: seen.append(packs.detach()) or packs.sum(dim=1, keepdim=True)  # type: ignore[method-assign]
+    nets.generate = lambda latent: torch.ones(64, 2)  # type: ignore[method-assign]
+    objective = AdversarialObjective(GanRecipe(loss="wasserstein", gp=1.0, pack=2, z_dim=2))
+    objective.discriminator_loss(nets, Batch(data=torch.zeros(64, 2)), step())
+    between = seen[-1]
+    assert between.shape == (32, 4)
+    assert torch.equal(between, between[:, :1].expand(-1, 4))  # one mix for both points
+    assert between[:, 0].unique().numel() == 32
+
+
+@pytest.mark.parametrize(
+    ("settings", "batch_norm"),
+    [({}, True), ({"recipe.norm_d": "none"}, False), ({"recipe.norm_d": "none", "recipe.gp": 10.0, "recipe.k": 2}, False)],
+)
+def test_any_wiring_trains_on_packs(settings: dict[str, object], batch_norm: bool) -> None:
+    config = config_for("pacdcgan3", {"recipe.width": 4, "recipe.batch_size": 12, **settings})
+    networks, objective = assemble(config, DIGITS)
+    assert isinstance(networks, GanNetworks)
+    assert networks.batch_coupled == batch_norm
+    terms = objective.players[0].loss(networks, Batch(data=torch.randn(12, 1, 8, 8)), step())
+    assert terms.log["logit_real"].shape == terms.log["p_fake"].shape == (4, 1)
+    terms.loss.mean().backward()
+    assert all(parameter.grad is not None for parameter in networks.discriminator.parameters())
+
+
+def test_labels_are_smoothed_a_pack() -> None:
+    nets = packing(2, [0.0] * 4)
+    objective = AdversarialObjective(GanRecipe(real_label=0.9, pack=2, z_dim=2))
+    terms = objective.discriminator_loss(nets, Batch(data=torch.randn(4, 2)), step())
+    torch.testing.assert_close(terms.loss, torch.full((2, 1), 2 * torch.log(torch.tensor(2.0)).item()))
+
+
+@pytest.mark.parametrize(
+    ("size", "pack", "fitting"), [(64, 3, 63), (60, 7, 63), (100, 100, 200), (2, 2, 4), (65, 64, 128), (2, 10**9, 2 * 10**9)]
+)
+def test_batches_make_whole_packs(size: int, pack: int, fitting: int) -> None:
+    with pytest.raises(UserError) as error:
+        build_gan("mlp-2d", GanRecipe(batch_size=size, pack=pack), PLANE)
+    message = f"recipe.pack: a batch of {size} makes no two or more whole packs of {pack}; set recipe.batch_size={fitting}"
+    assert str(error.value) == message
+    check_packs(GanRecipe(batch_size=fitting, pack=pack))
+
+
+def test_packing_of_a_variant_is_a_setting() -> None:
+    config = config_for("ns-gan", {"recipe.pack": 4, "recipe.width": 4})
+    networks, _ = assemble(config, DIGITS)
+    assert networks.get_submodule("discriminator.features")[1].in_features == 4 * 64  # type: ignore[index]
