@@ -10,7 +10,6 @@ import io
 import logging
 import math
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from bench.errors import UserError, one_line
 from bench.evaluate import check_enough
+from bench.npz import npz_array, npz_header
 from bench.spec import to_bytes
 from bench.words import printable
 
@@ -58,24 +58,11 @@ class Wanted:
 
 def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
     """The array `images` of an .npz file. Its header is judged before any of its content is read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy's about old files
-            shape, dtype = _header(path)
-    except UserError:
-        raise
-    except Exception as error:  # damaged zip files and headers raise many kinds
-        raise UserError(f"{_shown(path)} is no .npz file: {one_line(error)}") from error
+    shape, dtype = npz_header(path, ARRAY)
     layout = _layout(shape, wanted)
     _check_dtype(dtype, value_range)
     wanted.check_count(shape[0])
-    try:
-        with warnings.catch_warnings(), np.load(path, allow_pickle=False) as arrays:
-            warnings.simplefilter("ignore")
-            array = arrays[f"{ARRAY}.npy"]  # as judged: there may be a member without the ending too
-    except Exception as error:  # as above
-        raise UserError(f"{_shown(path)} is damaged: {one_line(error)}") from error
-    return as_bytes(_tensor(array, layout), value_range)
+    return as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
 
 
 def read_folder(path: Path, wanted: Wanted) -> Tensor:
@@ -126,20 +113,6 @@ def _rounded(images: Tensor, value_range: Range | None) -> Tensor:
     return images.double().sub(low).div(high - low).mul(255.0).round().clamp(0, 255).to(torch.uint8)
 
 
-def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of the array `images`, without its content."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if f"{ARRAY}.npy" not in archive.namelist():
-            there = f"there is {printable(one_line(', '.join(names)))}" if names else "it is empty"
-            raise UserError(f"{_shown(path)} has no array {ARRAY!r}; {there}")
-        with archive.open(f"{ARRAY}.npy") as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
-    return shape, dtype
-
-
 def _layout(shape: tuple[int, ...], wanted: Wanted) -> Layout:
     """How the axes are ordered. Where both orders fit it is NCHW, and that is said."""
     channels, height, width = wanted.shape
@@ -156,8 +129,6 @@ def _layout(shape: tuple[int, ...], wanted: Wanted) -> Layout:
 
 
 def _check_dtype(dtype: np.dtype[Any], value_range: Range | None) -> None:
-    if dtype.hasobject:
-        raise UserError(f"the array {ARRAY!r} holds Python objects, which are not read: save it as uint8")
     if dtype.kind != "f" and dtype != np.uint8:
         raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: give uint8 in 0..255, or floats in [0, 1]")
     if dtype == np.uint8 and value_range is not None:

@@ -16,6 +16,7 @@ from bench.data.catalog import resolve_auto
 from bench.errors import UserError, one_line
 from bench.evaluate import FEWEST, Evaluator, Measurement
 from bench.images import Range, Wanted, check_range, read_folder, read_npz
+from bench.points import read_points
 from bench.references import KINDS, reference_row
 from bench.run import limited_threads
 from bench.spec import Dataset
@@ -59,9 +60,9 @@ def measure(
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
     standard = Evaluator(dataset, inception=inception)  # says what cannot be measured at all
     with limited_threads(1):
-        images = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
-        evaluator = standard if len(images) == standard.n else Evaluator(dataset, samples=len(images), inception=inception)
-        measurement = evaluator.full(images)
+        data = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
+        evaluator = standard if len(data) == standard.n else Evaluator(dataset, samples=len(data), inception=inception)
+        measurement = evaluator.full(data)
     return Measured(
         source=source,
         dataset=dataset.name,
@@ -73,26 +74,35 @@ def measure(
 
 
 def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: int | None, n: int | None, usual_n: int) -> Tensor:
-    """The images of a source: uint8 [n, C, H, W]. A file or a folder that is there comes before a module of that name."""
-    wanted = wanted_of(dataset)
+    """The examples of a source: images uint8 [n, C, H, W], or points float32 [n, D].
+
+    A file or a folder that is there comes before a module of that name; points come from files alone.
+    """
     path = Path(source)
     try:
         is_file, is_folder = path.is_file(), path.is_dir()
     except OSError as error:
         raise UserError(f"{one_line(source, most=80)!r} cannot be read: {error.strerror or error}") from error
+    points = dataset.spec.kind == "points"
     if not (is_file or is_folder):
         if path.exists() and source:
             raise UserError(f"{one_line(source, most=160)!r} is neither a plain file nor a folder")
         if ":" not in source:
             raise UserError(f"there is no file or folder {one_line(source, most=160)!r}; a generator is named as module:OBJECT")
-        return foreign.sample_module(source, wanted, n=usual_n if n is None else n, latent=latent, value_range=value_range)
-    given = {"--n": n, "--latent": latent} | ({"--range": value_range} if is_folder else {})
+        if points:
+            raise UserError(f"points of {dataset.name} are read from an .npz file with an array 'points', not from a module")
+        return foreign.sample_module(source, wanted_of(dataset), n=usual_n if n is None else n, latent=latent, value_range=value_range)
+    if points and is_folder:
+        raise UserError(f"points of {dataset.name} are read from an .npz file with an array 'points', not from a folder")
+    given = {"--n": n, "--latent": latent} | ({"--range": value_range} if is_folder or points else {})
     for option, value in given.items():
         if value is not None:
             raise UserError(
-                f"{option} is not for {'a folder of PNG files' if is_folder else 'an .npz file'}: all its images are measured, as they are"
+                f"{option} is not for {'a folder of PNG files' if is_folder else 'an .npz file'}{' of points' if points else ''}: all of it is measured, as it is"
             )
-    return read_folder(path, wanted) if is_folder else read_npz(path, wanted, value_range)
+    if points:
+        return read_points(path, dataset)
+    return read_folder(path, wanted_of(dataset)) if is_folder else read_npz(path, wanted_of(dataset), value_range)
 
 
 def wanted_of(dataset: Dataset) -> Wanted:

@@ -240,9 +240,11 @@ MODES = (
         key="modes/collapse",
         title="collapse",
         direction="lower",
-        needs=("classifier", "labels"),
+        needs=("classifier", "labels", "neighbours"),
         citation="Defined here",
-        meaning="1 where at most half of the classes are covered or at least 10 % of the images are duplicates; not judged while precision is under .05.",
+        meaning="1 where at most half of the classes have 0.4 of their real share or more among the images that lie in the real manifold, or where at least half of those are duplicates; "
+        "not judged where under 5 % of all images lie there.",
+        version=2,
     ),
 )
 MEMORISATION = (

@@ -51,6 +51,11 @@ def duplicate_threshold(nearest: Tensor) -> float:
     return float(torch.quantile(nearest.double(), DUPLICATE_QUANTILE))
 
 
+def duplicates(nearest: Tensor, threshold: float) -> Tensor:
+    """Which images have their nearest other image (distance [N]) nearer than the threshold: [N] bool. Exact copies count whatever it is."""
+    return (nearest < threshold) | (nearest == 0)
+
+
 def duplicate_rate(nearest: Tensor, threshold: float) -> float:
-    """The share of images whose nearest other image [N] is nearer than the threshold; exact copies count whatever it is."""
-    return float(((nearest < threshold) | (nearest == 0)).double().mean())
+    """The share of such images."""
+    return float(duplicates(nearest, threshold).double().mean())

@@ -38,8 +38,10 @@ UNSAID = "it is {value}, and the metric does not say why"
 class Evidence:
     """One set of generated examples and all that metrics share about it: each part is computed when first asked for, once."""
 
+    _says = True  # whether it logs what cannot be determined
+
     def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, halves: int = 0) -> None:
-        self.data = data  # images uint8 [n, C, H, W], or points float32 [n, D]; in an order that tells nothing
+        self._data = data
         self.real = real  # the test split, as the metrics see it
         self.dataset = real.dataset
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
@@ -49,6 +51,11 @@ class Evidence:
         self._kernels: dict[str, Tensor] = {}
         self._values: dict[str, float] = {}
         self._computing: list[str] = []
+
+    @property
+    def data(self) -> Tensor:
+        """Images uint8 [n, C, H, W], or points float32 [n, D], in an order that tells nothing."""
+        return self._data
 
     @property
     def images(self) -> Tensor:
@@ -212,7 +219,8 @@ class Evidence:
         except ValueError as error:
             if key not in BUILT_IN:
                 return self._failed(key, error)
-            log.warning("%s cannot be determined: %s", key, one_line(error))
+            if self._says:
+                log.warning("%s cannot be determined: %s", key, one_line(error))
             return self.unknown(str(error))
         except Exception as error:  # a metric may be anybody's, and the training behind it must not be lost
             if _no_memory(error):
@@ -223,7 +231,8 @@ class Evidence:
         return value
 
     def _failed(self, key: str, error: Exception) -> float:
-        log.exception("the metric %s failed", key)
+        if self._says:
+            log.exception("the metric %s failed", key)
         self.raised.append(key)
         return self.unknown(f"{type(error).__name__}: {one_line(error)}")
 
@@ -234,23 +243,30 @@ class Half(Evidence):
     It holds whole pairs of neighbouring rows, so that what the whole knows of pairs holds here too.
     """
 
+    _says = False  # what one half cannot tell costs a standard error, and twenty such lines would hide the others
+
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
-        super().__init__(whole.data[self.rows], whole.real)
+        super().__init__(whole.data[:0], whole.real)
 
-    @cached_property
+    @property
+    def data(self) -> Tensor:
+        """The examples of this half; not kept, so twenty halves take no more memory than none."""
+        return self._whole.data[self.rows]
+
+    @property
     def classifier(self) -> Features:
-        """As in the whole."""
+        """As in the whole; not kept either."""
         return self._whole.classifier.part(self.rows)
 
-    @cached_property
+    @property
     def pixels(self) -> Features:
-        """As in the whole."""
+        """As in the whole; not kept either."""
         return self._whole.pixels.part(self.rows)
 
-    @cached_property
+    @property
     def inception(self) -> Features:
-        """As in the whole."""
+        """As in the whole; not kept either."""
         return self._whole.inception.part(self.rows)
 
     def kernel_distance(self, kind: str) -> float:

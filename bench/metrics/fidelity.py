@@ -27,6 +27,7 @@ INFINITY_SMALLEST = 0.1  # the least of them, of all images: their 5,000 of 50,0
 INFINITY_ROWS_A_DIMENSION = 10  # in it, where there are: with fewer, the bias is not linear in 1/N
 INFINITY_ROWS = 20  # images that a line needs at least
 
+WIDE = 512  # dimensions
 CHUNK = 2**20  # elements held in float64 at once
 STRIP = 250  # rows of a kernel matrix at once
 
@@ -70,10 +71,17 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of {a.mean.size} and of {b.mean.size} dimensions have no distance")
-    root_trace = np.linalg.svd(a.root @ b.root, compute_uv=False).sum()
     difference = a.mean - b.mean
-    distance = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * root_trace
+    distance = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * _root_trace(a, b)
     return max(0.0, float(distance))  # rounding may leave it just below
+
+
+def _root_trace(a: Gaussian, b: Gaussian) -> float:
+    """tr (C_a C_b)^(1/2). Wide features, as Inception's, take eigenvalues of one matrix instead: a quarter of the time, for 2e-7 of it."""
+    if a.mean.size <= WIDE:
+        return float(np.linalg.svd(a.root @ b.root, compute_uv=False).sum())
+    values = np.linalg.eigvalsh(b.root.T @ a.covariance @ b.root)
+    return float(np.sqrt(values[values > len(values) * np.finfo(float).eps * values.max()]).sum())
 
 
 def frechet_infinity(features: Tensor, real: Gaussian) -> float:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
 COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its real share
-COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes covered is collapse
-COLLAPSED_DUPLICATES = 0.1  # so is this share of duplicates
-JUDGED_PRECISION = 0.05  # below it the classifier looks at noise, and its classes mean nothing
+COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes made is collapse
+COLLAPSED_SHARE = 0.4  # for that a class counts from this fraction of its real share: the classifier's own errors make up to 0.3 of it
+COLLAPSED_DUPLICATES = 0.5  # so is this share of duplicates: real images have none, images repeated twice are all duplicates
+JUDGED_SHARE = 0.05  # of images in the real manifold; below it classes and duplicates are those of noise
 
 NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
 
@@ -28,9 +29,9 @@ def class_shares(predictions: Tensor, classes: int) -> Shares:
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 
-def classes_covered(generated: Shares, real: Shares) -> int:
-    """How many of the classes that real images have are made at least a tenth as often as they occur."""
-    return int(((generated >= COVERED_FRACTION * real) & (real > 0)).sum())
+def classes_covered(generated: Shares, real: Shares, fraction: float = COVERED_FRACTION) -> int:
+    """How many of the classes that real images have are made at least a tenth (or another fraction) as often as they occur."""
+    return int(((generated >= fraction * real) & (real > 0)).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,19 @@ def class_kl(generated: Shares, real: Shares) -> float:
         return float(np.sum(generated[made] * np.log(generated[made] / real[made])))
 
 
-def collapse(*, covered: int, classes: int, duplicate_rate: float, precision: float) -> tuple[float, str]:
-    """1 for collapse, 0 for none; not-a-number with the reason where it cannot be judged."""
-    if precision < JUDGED_PRECISION:
-        return math.nan, f"not judged: precision {precision:.3f} is under {JUDGED_PRECISION}, so classes and duplicates are those of noise"
-    return float(covered <= COLLAPSED_CLASSES * classes or duplicate_rate >= COLLAPSED_DUPLICATES), ""
+def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: Shares) -> tuple[float, str]:
+    """1 for collapse, 0 for none; not-a-number with the reason where it cannot be judged.
+
+    Judged by the images that lie in the real manifold alone (`inside`, bool [n]): what others look like to the classifier, or to each
+    other, tells nothing. Collapse is that half of the classes or fewer are made at least COLLAPSED_SHARE as often as they occur
+    (`predictions` [n] against the shares of real images), or that half of the images or more are duplicates (bool [n]).
+    """
+    share = float(inside.double().mean())
+    if share < JUDGED_SHARE:
+        return (
+            math.nan,
+            f"not judged: {share:.1%} of the images lie in the real manifold, and under {JUDGED_SHARE:.0%} there is too little to judge",
+        )
+    covered = classes_covered(class_shares(predictions[inside], len(real)), real, COLLAPSED_SHARE)
+    repeated = float(duplicates[inside].double().mean())
+    return float(covered <= COLLAPSED_CLASSES * int((real > 0).sum()) or repeated >= COLLAPSED_DUPLICATES), ""

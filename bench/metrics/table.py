@@ -182,10 +182,10 @@ def divergence_of_bins(evidence: Evidence) -> float:
 def collapse(evidence: Evidence) -> float:
     """1 for collapse, 0 for none."""
     verdict, reason = modes.collapse(
-        covered=int(evidence.value(COVERED)),
-        classes=evidence.dataset.spec.classes,
-        duplicate_rate=evidence.value(DUPLICATES),
-        precision=evidence.value(PRECISION),
+        inside=evidence.inside,
+        predictions=evidence.classifier.predictions,
+        duplicates=diversity.duplicates(evidence.neighbours.nearest, evidence.real.duplicate_threshold),
+        real=evidence.real.shares,
     )
     return evidence.unknown(reason) if reason else verdict
 

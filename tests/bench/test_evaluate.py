@@ -124,10 +124,11 @@ def test_lost_classes_are_counted(m: int) -> None:
 
 def test_repeated_images_are_duplicates_and_collapse() -> None:
     real = reference_images(DATASETS.get("digits"))
-    values = evaluator().full(torch.cat([real[:440], real[:60]])).values
-    assert values["diversity/duplicate_rate"] == pytest.approx(120 / 500, abs=0.01)
-    assert values["modes/collapse"] == 1.0
-    assert values["modes/classes_covered"] == 10.0
+    for repeated, verdict in ((60, 0.0), (150, 1.0)):
+        values = evaluator().full(torch.cat([real[: 500 - repeated], real[:repeated]])).values
+        assert values["diversity/duplicate_rate"] == pytest.approx(2 * repeated / 500, abs=0.02)
+        assert values["modes/collapse"] == verdict
+        assert values["modes/classes_covered"] == 10.0
     assert real_row().values["diversity/duplicate_rate"] < 0.02
 
 

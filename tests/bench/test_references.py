@@ -7,12 +7,15 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from small import same_numbers
 
-from bench import references
-from bench.cards import Card
+from bench import references, results, store
+from bench.artifacts import Artifacts
+from bench.cards import HEADLINE, SE, Card
 from bench.config import DATASETS, VARIANTS
 from bench.evaluate import Evaluator, Measurement, reference_images
 from bench.metrics.evidence import METRICS, Evidence, metric
@@ -22,6 +25,8 @@ from bench.run import limited_threads
 from bench.tracking import Tracker
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.")
+DATA = DATASETS.get("digits")
+PLAIN = {"samples": 50, "standard_errors": False}
 
 
 @pytest.fixture(autouse=True)
@@ -31,21 +36,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "references"
 
 
-def digits(n: int = 50) -> Evaluator:
-    return Evaluator(DATASETS.get("digits"), samples=n)
+def digits(n: int = 50, *, errors: bool = False) -> Evaluator:
+    return Evaluator(DATA, samples=n, errors=errors)
 
 
 def rows(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.glob("digits-*-*.safetensors"))
+    """The files of whole rows: parts of the real side lie beside them."""
+    return sorted(path.name for kind in KINDS for path in cache.glob(f"digits-{kind}-*.safetensors"))
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Every full evaluation from now on."""
     calls: list[int] = []
 
-    def full(self: Evaluator, images: torch.Tensor, really=Evaluator.full) -> Measurement:  # type: ignore[no-untyped-def]
+    def full(self: Evaluator, images: torch.Tensor, *, really=Evaluator.full, **walks: Any) -> Measurement:  # type: ignore[no-untyped-def]
         calls.append(len(images))
-        return really(self, images)
+        return really(self, images, **walks)
 
     monkeypatch.setattr(Evaluator, "full", full)
     return calls
@@ -53,16 +59,49 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_row_is_measured_once_and_is_what_measuring_gives(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with limited_threads(1):
-        expected = digits().full(reference_images(DATASETS.get("digits"), 50))
+        expected = digits().full(reference_images(DATA, 50))
     calls = counted(monkeypatch)
     first, again = reference_row("real", digits()), reference_row("real", digits())
-    assert first == again
-    assert first.seconds > 0
-    assert (first.measurement.values, first.measurement.evidence) == (expected.values, expected.evidence)
+    assert same_numbers(first.measurement.values, again.measurement.values)
+    assert first.seconds == again.seconds > 0
+    assert same_numbers(first.measurement.values, expected.values)
+    assert first.measurement.evidence == again.measurement.evidence == expected.evidence
+    assert first.measurement.nearest is again.measurement.nearest is None
     assert calls == [50]
     reference_row("real", digits(51))
     assert calls == [50, 51]
     assert len(rows(cache)) == 2
+
+
+def test_a_row_with_standard_errors_is_another_row(cache: Path) -> None:
+    plain = reference_row("real", digits()).measurement.values
+    both = reference_row("real", digits(errors=True)).measurement.values
+    assert same_numbers({key: both[key] for key in plain}, plain)
+    assert {key for key in both if key.endswith(SE)} == set(both) - set(plain) >= {f"{HEADLINE}{SE}"}
+    assert len(rows(cache)) == 2
+    assert same_numbers(reference_row("real", digits(errors=True)).measurement.values, both)
+
+
+def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
+    for data, shown in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes"})):
+        evaluator = Evaluator(DATASETS.get(data), samples=50, errors=False)
+        found = {kind: measure_reference(kind, data, PLAIN, uri) for kind in KINDS}
+        assert evaluator.headline.startswith("modes/")
+        assert found["real"].values[evaluator.headline] < found["untrained"].values[evaluator.headline]
+        for kind in KINDS:
+            assert reference_is_there(uri, kind, evaluator)
+            (run,) = Tracker(uri, REFERENCES).find_reference(kind, data, evaluator.protocol_hash)
+            assert run.data.tags["headline"] == evaluator.headline
+            artifacts = Artifacts(store.connect(uri), {run.info.run_id: run.info.artifact_uri})
+            assert set(artifacts.read_json(run.info.run_id, results.EVIDENCE) or {}) == {"n", "reasons"} | shown
+            assert artifacts.get(run.info.run_id, results.FINAL_GRID) is not None
+
+
+def test_paths_are_known_of_a_generator_alone() -> None:
+    real, untrained = (reference_row(kind, digits()).measurement for kind in ("real", "untrained"))
+    assert math.isnan(real.values["diversity/path_length"])
+    assert "without their generator" in real.reasons["diversity/path_length"]
+    assert untrained.values["diversity/path_length"] > 0
 
 
 def test_not_a_number_and_its_reason_are_kept() -> None:
@@ -74,16 +113,16 @@ def test_not_a_number_and_its_reason_are_kept() -> None:
 
 
 def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {kind: made_by(kind) for kind in KINDS}
+    before = {kind: made_by(kind, DATA) for kind in KINDS}
     for kind in KINDS:
         assert not reference_is_there(uri, kind, digits())
-        measure_reference(kind, "digits", 50, uri)
+        measure_reference(kind, "digits", PLAIN, uri)
         assert reference_is_there(uri, kind, digits())
     newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
     with monkeypatch.context() as patch:
         patch.setitem(VARIANTS._items, "dcgan", newer)
-        assert made_by("real") == before["real"]
-        assert made_by("untrained") != before["untrained"]
+        assert made_by("real", DATA) == before["real"]
+        assert made_by("untrained", DATA) != before["untrained"]
         assert reference_is_there(uri, "real", digits())
         assert not reference_is_there(uri, "untrained", digits())
     with monkeypatch.context() as patch:
@@ -99,23 +138,23 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
         return float(evidence.images.float().mean()) if works else 1 / 0
 
     metric(BRIGHTNESS)(brightness)
-    assert math.isnan(measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key])
+    assert math.isnan(measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key])
     assert not rows(cache)
     assert not reference_is_there(uri, "real", digits())
     works = True
-    assert measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key] > 0
+    assert measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] > 0
     assert len(rows(cache)) == 1
     assert reference_is_there(uri, "real", digits())
 
 
 def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = made_by("real")
-    values = [measure_reference("real", "digits", 50, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))]
+    ours = made_by("real", DATA)
+    values = [measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))]
     assert values == [1.0, 1.0, 2.0, 1.0]
     assert len(rows(cache)) == 2
-    assert made_by("real") != ours
+    assert made_by("real", DATA) != ours
     METRICS.pop(BRIGHTNESS.key)
-    assert made_by("real") == ours
+    assert made_by("real", DATA) == ours
 
 
 def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
@@ -143,12 +182,12 @@ def test_a_metric_without_source_is_measured_each_time(tables: None, cache: Path
 def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = reference_row("untrained", digits())
     calls = counted(monkeypatch)
-    result = measure_reference("untrained", "digits", 50, uri)
+    result = measure_reference("untrained", "digits", PLAIN, uri)
     assert not calls
     (run,) = Tracker(uri, REFERENCES).find_reference("untrained", "digits", digits().protocol_hash)
     assert run.data.metrics["quality/fid_classifier"] == row.measurement.values["quality/fid_classifier"]
     assert run.data.metrics["perf/evaluate_seconds"] == row.seconds
-    assert run.data.tags[MADE_BY] == made_by("untrained")
+    assert run.data.tags[MADE_BY] == made_by("untrained", DATA)
     assert result.run_id == run.info.run_id
 
 
@@ -164,7 +203,7 @@ def test_a_damaged_row_is_said_and_replaced(cache: Path, caplog: pytest.LogCaptu
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"class_names", b"class_game") if content is None else content)
     with caplog.at_level(logging.WARNING):
-        assert reference_row("real", digits()).measurement.values == first.measurement.values
+        assert same_numbers(reference_row("real", digits()).measurement.values, first.measurement.values)
     assert "measuring this row anew" in caplog.text
     assert len(path.read_bytes()) == pytest.approx(len(whole), abs=20)
 
@@ -175,5 +214,5 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     expected = reference_row("real", digits()).measurement.values
     monkeypatch.setenv("GANBENCH_CACHE", "/proc/nowhere")
     with caplog.at_level(logging.WARNING):
-        assert reference_row("real", digits()).measurement.values == expected
+        assert same_numbers(reference_row("real", digits()).measurement.values, expected)
     assert "it will be measured again" in caplog.text

@@ -11,16 +11,19 @@ import pandas as pd
 import pytest
 import small
 import torch
+from PIL import Image
 
 from bench import results
-from bench.cards import BEST, HEADLINE, measured
+from bench.cards import BEST, HEADLINE, SE, measured
 from bench.config import Evaluation, RunConfig, load_config
-from bench.evaluate import Evaluator
+from bench.evaluate import Evaluator, Measurement
 from bench.results import Results, load
+from bench.run import run
 from bench.score import score
 from bench.tracking import RunLog, Tracker
 
 COLLAPSE = "modes/collapse"
+MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]
 
 
 @pytest.fixture
@@ -30,15 +33,16 @@ def run_id(uri: str, tmp_path: Path) -> str:
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
 
-def again(run_id: str, uri: str, **evaluation: int) -> Results:
+def again(run_id: str, uri: str, **evaluation: Any) -> Results:
     result = score(run_id, uri, Evaluation(marks=1, **evaluation).model_dump())
     assert (result.status, result.reason) == ("finished", "")
     return load(uri, ("small",))
 
 
 def values_of(found: Results, run_id: str) -> dict[str, float]:
+    """The metrics that have a number, each with its standard error."""
     row = found.runs.set_index("run_id").loc[run_id]
-    return {key: float(row[key]) for key in measured() if key in row and not math.isnan(row[key])}
+    return {key: float(row[key]) for key in MEASURED if key in row and not math.isnan(row[key])}
 
 
 def config_in(found: Results, run_id: str) -> RunConfig:
@@ -89,7 +93,7 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
         headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
     )  # the mark half way followed the old protocol
     assert after.runs.set_index("run_id").loc[run_id, f"best/{HEADLINE}"] == 12.5
-    rest = [found.curves.query(f"run_id == '{run_id}' and key not in @keys", local_dict={"keys": measured()}) for found in (before, after)]
+    rest = [found.curves.query(f"run_id == '{run_id}' and key not in @keys", local_dict={"keys": MEASURED}) for found in (before, after)]
     assert rest[0].reset_index(drop=True).equals(rest[1].reset_index(drop=True))
     assert (rest[1]["key"] == f"best/{HEADLINE}").sum() == 1
     evidence = after.read_json(run_id, results.EVIDENCE) or {}
@@ -151,7 +155,7 @@ def test_damaged_history_is_said_and_costs_only_itself(run_id: str, uri: str, ca
 
 
 def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(Evaluator, "full", full)
@@ -163,10 +167,44 @@ def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, COLLAPSE, 1.0, step=1000)
     assert values_of(load(uri, ("small",)), run_id)[COLLAPSE] == 1.0
-    monkeypatch.setattr("bench.metrics.modes.JUDGED_PRECISION", 2.0)
+    monkeypatch.setattr("bench.metrics.modes.JUDGED_SHARE", 2.0)
     after = again(run_id, uri)
     assert COLLAPSE not in values_of(after, run_id)
     assert "not judged" in (after.read_json(run_id, results.EVIDENCE) or {})["reasons"][COLLAPSE]
+
+
+def test_a_standard_error_that_is_no_longer_known_is_withdrawn(run_id: str, uri: str) -> None:
+    before = values_of(load(uri, ("small",)), run_id)
+    plain = {key: value for key, value in before.items() if not key.endswith(SE)}
+    assert before.keys() - plain.keys() >= {f"{HEADLINE}{SE}", f"diversity/path_length{SE}"}
+    assert values_of(again(run_id, uri, standard_errors=False), run_id) == plain
+    assert values_of(again(run_id, uri), run_id) == before
+
+
+def test_the_picture_of_the_nearest_training_images_is_replaced(run_id: str, uri: str) -> None:
+    def picture(found: Results) -> bytes:
+        path = found.artifact(run_id, results.NEAREST)
+        assert path is not None
+        assert Image.open(path).size == (8 * 9 + 1, 8 * 9 + 1)  # 32 pairs of 8 pixels
+        return path.read_bytes()
+
+    before = picture(load(uri, ("small",)))
+    assert picture(again(run_id, uri)) == before
+    assert picture(again(run_id, uri, samples=100)) != before
+
+
+def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
+    config = small.config("ns-gan", dataset="ring8", networks="mlp-2d", **{"evaluation.samples": 200})
+    ended = run(config, small.place(uri, tmp_path / "runs"))
+    before = load(uri, ("small",))
+    protocol = before.read_json(ended.run_id, results.PROTOCOL)
+    same = again(ended.run_id, uri, samples=200)
+    assert values_of(same, ended.run_id) == values_of(before, ended.run_id)
+    assert same.read_json(ended.run_id, results.PROTOCOL) == protocol
+    other = again(ended.run_id, uri, samples=100)
+    assert set(values_of(other, ended.run_id)) == set(values_of(before, ended.run_id))
+    assert len((other.read_json(ended.run_id, results.EVIDENCE) or {})["points"]) == 100
+    assert len(histories(other, ended.run_id)) == 1  # the mark half way, by its own headline
 
 
 @pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
@@ -185,12 +223,18 @@ def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifac
 
 
 def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[torch.Tensor] = []
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
-    monkeypatch.setattr(Evaluator, "full", lambda self, images: seen.append(images) or full(self, images))
+
+    def seeing(self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None) -> Measurement:
+        assert walks is not None
+        seen.append((data, walks))
+        return full(self, data, walks=walks)
+
+    monkeypatch.setattr(Evaluator, "full", seeing)
     again(run_id, uri, batch_size=13)
     again(run_id, uri, batch_size=500)
-    assert torch.equal(seen[0], seen[1])
+    assert all(torch.equal(one, two) for one, two in zip(*seen, strict=True))
 
 
 def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path: Path) -> None:

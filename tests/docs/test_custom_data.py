@@ -15,6 +15,8 @@ from bench.config import DATASETS
 from bench.data.folder.checks import SPLITS
 from bench.data.folder.layout import SUFFIXES
 from bench.data.folder.name import OPTIONS
+from bench.evaluate import FEWEST
+from bench.metrics.extractors import plan
 from bench.results import load
 from bench.spec import Dataset
 
@@ -43,10 +45,12 @@ def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with a cache of its own, that modules can be imported from."""
+    """An empty working folder with a cache of its own, that modules can be imported from. Classifiers are trained there in seconds."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    for limit, value in {"COLOUR_WIDTH": 32, "GREY_WIDTH": 32, "MOST_EPOCHS": 8, "FEWEST_STEPS": 100}.items():
+        monkeypatch.setattr(plan, limit, value)
     return tmp_path
 
 
@@ -57,14 +61,17 @@ def test_the_page_holds_the_blocks_that_are_run_here() -> None:
 def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     exec(blocks("python")[0], {})
     execute(blocks("sh")[0], monkeypatch)
-    runs = load(uri, ("runs",)).runs
-    assert runs["status"].tolist() == ["finished"]
-    assert runs["dataset"].tolist() == [f"folder:{here}/shapes,size=32,crop=center,channels=3,test=1/7"]
+    found = load(uri, ("runs",)).runs
+    assert found["variant"].tolist() == ["real", "untrained", "dcgan"]
+    assert set(found["status"]) == {"finished"}
+    assert set(found["dataset"]) == {f"folder:{here}/shapes,size=32,crop=center,channels=3,test=1/7"}
+    assert found["quality/fid_classifier"].idxmin() == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "600 training and 100 test images, 2 classes" in said
     assert (here / "build" / "report" / "runs" / "index.html").exists()
     assert list(here.rglob("grids/final.png"))
     assert list((here / "cache" / "data" / "folder").glob("shapes-*")), "where the page says"
+    assert list((here / "cache" / "extractors").glob("*/card.json")), "where the page says"
 
 
 def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +81,15 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
     image, label = dataset.split("test").data[0, 0], int(dataset.split("test").labels[0])  # type: ignore[index]
     assert bool((image == image[:1]).all()) == (label == 1), "vertical stripes are the same in every row"
     execute(blocks("sh")[2], monkeypatch)
-    assert load(uri, ("runs",)).runs["dataset"].tolist() == ["stripes:DATA"]
+    runs = load(uri, ("runs",)).runs
+    assert set(runs["dataset"]) == {"stripes:DATA"}
+    assert runs["quality/fid_classifier"].notna().all()
+
+
+def test_what_it_is_measured_by_is_as_in_the_code() -> None:
+    section = " ".join(PAGE.partition("## What it is measured by")[2].partition("\n## ")[0].split())
+    assert f"fewer than {plan.FEWEST_IMAGES} training images" in section
+    assert f"fewer than {FEWEST} test images" in section
 
 
 def test_options_layouts_and_the_cache_are_as_in_the_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def execute(
     """Do what is missing of the small suite."""
     outlook = foresee(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
     return run_suite(suite, outlook, uri=uri, folder=folder, stop=stop, display=display or Display())
+
+
+def same_numbers(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
+    """Whether both have the same keys in the same order, with the same values: not-a-number is the same as itself."""
+    return list(one) == list(two) and all(value == two[key] or (math.isnan(value) and math.isnan(two[key])) for key, value in one.items())
+
+
+def unknown(values: Mapping[str, float]) -> set[str]:
+    """The keys whose value could not be determined."""
+    return {key for key, value in values.items() if math.isnan(value)}
 
 
 def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:

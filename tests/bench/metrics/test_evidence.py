@@ -5,26 +5,30 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small
 import torch
+from small import same_numbers, unknown
 
 from bench import cards
-from bench.cards import Card, measured, register_card
+from bench.cards import SE, Card, measured, register_card
 from bench.config import DATASETS
 from bench.errors import UserError
 from bench.evaluate import Evaluator, reference_images
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
-from bench.metrics.extractors import Extractor, Features
+from bench.metrics.extractors import ClassifierExtractor, Features
+from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.table import DUPLICATES, PRECISION
 from bench.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
+UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 20 images without their generator: no path, no bin with enough of them
 
 
-def digits(n: int = 20) -> Evaluator:
-    return Evaluator(DATASETS.get("digits"), samples=n)
+def digits(n: int = 20, *, errors: bool = False) -> Evaluator:
+    return Evaluator(DATASETS.get("digits"), samples=n, errors=errors)
 
 
 def images(n: int = 20) -> torch.Tensor:
@@ -40,31 +44,49 @@ def test_every_measured_card_has_a_function_and_the_order_of_the_cards() -> None
     assert set(METRICS) == set(measured())
 
 
-def test_a_part_is_computed_once_and_values_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluator = digits()
-    calls: list[int] = []
-    really = Extractor.__call__
+def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator = digits(errors=True)
+    evaluator.prepare()
+    calls: list[tuple[str, int]] = []
+    for extractor in (ClassifierExtractor, PixelExtractor):
 
-    def seeing(self: Extractor, given: torch.Tensor) -> Features:
-        calls.append(len(given))
-        return really(self, given)
+        def seeing(self: Any, given: torch.Tensor, really: Any = extractor.__call__, **how: Any) -> Features:
+            calls.append((self.name, len(given)))
+            seen: Features = really(self, given, **how)
+            return seen
 
-    monkeypatch.setattr(Extractor, "__call__", seeing)
-    evidence = evaluator._evidence(images())
-    for key in metric_keys():
-        assert evidence.value(key) == evidence.value(key)
-    assert calls == [20]
-    assert evidence.value(PRECISION) > 0.5
-    assert evidence.value(DUPLICATES) < 0.5
+        monkeypatch.setattr(extractor, "__call__", seeing)
+    evidence = evaluator._evidence(images(), halves=4)
+    values = {key: evidence.value(key) for key in evaluator.keys}
+    errors = {key: evidence.standard_error(key) for key in evaluator.keys}
+    assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})
+    assert sorted(calls) == [("classifier", 20), ("pixels", 20)]
+    assert values[PRECISION] > 0.5
+    assert values[DUPLICATES] < 0.5
+    assert unknown(values) == UNKNOWN
+    assert {key for key in UNKNOWN if math.isfinite(errors[key])} == set()
+    assert errors["diversity/pairwise_distance"] > 0
+
+
+def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    measurement = digits(20, errors=True).full(images())  # halves of 10 are too few to extrapolate
+    assert math.isfinite(measurement.values["quality/fid_infinity_classifier"])
+    assert "quality/fid_infinity_classifier_se" not in measurement.values
+    assert measurement.reasons.keys() == UNKNOWN
+    assert "cannot be determined" not in caplog.text
+    digits(12, errors=True).full(images(12))
+    assert caplog.text.count("quality/fid_infinity_classifier cannot be determined: ") == 1
 
 
 def test_a_metric_of_ones_own_in_three_lines(tables: None) -> None:
     before = digits().protocol()
     metric(BRIGHTNESS)(brightness)
-    evaluator = digits()
+    evaluator = digits(errors=True)
     measurement = evaluator.full(images())
-    assert list(measurement.values)[-1] == "quality/brightness"
+    assert [key for key in measurement.values if not key.endswith(SE)][-1] == evaluator.keys[-1] == "quality/brightness"
     assert measurement.values["quality/brightness"] == pytest.approx(float(images().float().mean()))
+    means = images().float().flatten(1).mean(dim=1)
+    assert measurement.values[f"quality/brightness{SE}"] == pytest.approx(float(means.std()) / math.sqrt(20), rel=0.5)
     assert evaluator.protocol().keys() - before.keys() == {"quality/brightness"}
     assert {key: evaluator.protocol()[key] for key in before} == before
     assert "quality/brightness" not in evaluator.curve(images()).values
@@ -85,7 +107,8 @@ def test_no_number_has_its_reason(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.unknown("it is\ntoo dark"))
     measurement = digits().full(images())
     assert math.isnan(measurement.values["quality/brightness"])
-    assert measurement.reasons == {"quality/brightness": "it is too dark"}
+    assert measurement.reasons.keys() == {"quality/brightness"} | UNKNOWN
+    assert measurement.reasons["quality/brightness"] == "it is too dark"
     METRICS["quality/brightness"] = lambda evidence: math.nan
     assert "does not say why" in digits().full(images()).reasons["quality/brightness"]
 
@@ -93,17 +116,18 @@ def test_no_number_has_its_reason(tables: None) -> None:
 def test_a_metric_that_fails_costs_only_itself(tables: None, caplog: pytest.LogCaptureFixture) -> None:
     expected = digits().full(images()).values
     metric(BRIGHTNESS)(lambda evidence: 1 / 0)
-    measurement = digits().full(images())
-    assert {key: measurement.values[key] for key in expected} == expected
-    assert measurement.reasons == {"quality/brightness": "ZeroDivisionError: division by zero"}
-    assert "the metric quality/brightness failed" in caplog.text
+    measurement = digits(errors=True).full(images())
+    assert same_numbers({key: measurement.values[key] for key in expected}, expected)
+    assert measurement.reasons.keys() == {"quality/brightness"} | UNKNOWN
+    assert measurement.reasons["quality/brightness"] == "ZeroDivisionError: division by zero"
+    assert caplog.text.count("the metric quality/brightness failed") == 1
 
 
 def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: 1 / 0)
     noise = torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     measurement = digits().full(noise)
-    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse"}
+    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse"} | UNKNOWN
     assert measurement.raised == ("quality/brightness",)
     assert digits().curve(noise).raised == ()
 
@@ -133,7 +157,7 @@ def test_no_memory_and_ctrl_c_are_no_failures_of_a_metric(
 def test_a_reason_belongs_to_the_metric_that_gave_it(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.value("modes/collapse") + 1)
     measurement = digits().full(torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
-    assert "precision" in measurement.reasons["modes/collapse"]
+    assert "not judged" in measurement.reasons["modes/collapse"]
     assert "does not say why" in measurement.reasons["quality/brightness"]
 
 

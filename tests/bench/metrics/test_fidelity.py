@@ -259,3 +259,14 @@ def test_score_of_two_classes_by_hand() -> None:
     entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
     logits = torch.tensor([[logit, 0.0], [0.0, logit]]).repeat(50_000, 1)
     assert classifier_score(logits) == pytest.approx(2 * math.exp(-entropy), rel=1e-3)
+
+
+def test_wide_features_have_the_same_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = torch.Generator().manual_seed(0)
+    mixing = torch.randn(40, 40, generator=noise) * torch.linspace(0.01, 1, 40)
+    for n in (30, 400):  # of lower rank, and of full rank
+        a, b = (fit_gaussian(torch.randn(n, 40, generator=noise) @ mixing * scale + shift) for scale, shift in ((1.0, 0.0), (1.1, 0.1)))
+        exact = frechet_distance(a, b)
+        monkeypatch.setattr(fidelity, "WIDE", 10)
+        assert frechet_distance(a, b) == pytest.approx(exact, rel=1e-6)
+        monkeypatch.undo()

@@ -41,17 +41,29 @@ def test_a_class_that_real_images_lack() -> None:
     assert class_kl(real, generated) == pytest.approx(math.log(2))
 
 
+def verdict(*, covered: int = 10, repeated: float = 0.0, inside: float = 1.0, outside_covered: int = 10) -> tuple[float, str]:
+    """Of 1,000 images, an `inside` share of which lie in the real manifold; the others are of other classes and all duplicates."""
+    within = torch.arange(1000) < inside * 1000
+    classes = torch.where(within, torch.arange(1000) % covered, torch.arange(1000) % outside_covered)
+    duplicates = torch.where(within, torch.arange(1000) < repeated * inside * 1000, True)
+    return collapse(inside=within, predictions=classes, duplicates=duplicates, real=np.full(10, 0.1))
+
+
 @pytest.mark.parametrize(
-    ("covered", "duplicates", "verdict"), [(10, 0.0, 0.0), (6, 0.0, 0.0), (5, 0.0, 1.0), (10, 0.0999, 0.0), (10, 0.1, 1.0), (1, 1.0, 1.0)]
+    ("covered", "repeated", "expected"), [(10, 0.0, 0.0), (6, 0.0, 0.0), (5, 0.0, 1.0), (10, 0.49, 0.0), (10, 0.5, 1.0), (1, 1.0, 1.0)]
 )
-def test_collapse_is_half_the_classes_or_a_tenth_of_duplicates(covered: int, duplicates: float, verdict: float) -> None:
-    assert collapse(covered=covered, classes=10, duplicate_rate=duplicates, precision=0.05) == (verdict, "")
+@pytest.mark.parametrize("inside", [1.0, 0.5])
+def test_collapse_is_half_the_classes_or_half_of_duplicates_among_real_looking_images(
+    covered: int, repeated: float, expected: float, inside: float
+) -> None:
+    assert verdict(covered=covered, repeated=repeated, inside=inside) == (expected, "")
 
 
-def test_collapse_is_not_judged_on_noise() -> None:
-    verdict, reason = collapse(covered=1, classes=10, duplicate_rate=1.0, precision=0.049)
-    assert math.isnan(verdict)
-    assert "precision 0.049 is under 0.05" in reason
+def test_collapse_is_not_judged_where_hardly_an_image_looks_real() -> None:
+    judged, reason = verdict(covered=1, repeated=1.0, inside=0.049)
+    assert math.isnan(judged)
+    assert "4.9% of the images lie in the real manifold" in reason
+    assert verdict(covered=1, repeated=1.0, inside=0.05) == (1.0, "")
 
 
 def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:
