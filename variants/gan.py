@@ -150,9 +150,11 @@ def as_gan_recipe(recipe: Recipe) -> GanRecipe:
 def check_packs(recipe: GanRecipe) -> None:
     """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
     size, pack = recipe.batch_size, recipe.pack
-    if size % pack or size < 2 * pack:
+    if pack > size // 2:
+        raise UserError(f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size")
+    if size % pack:
         fitting = max(2, round(size / pack)) * pack
-        raise UserError(f"recipe.pack: a batch of {size} makes no two or more whole packs of {pack}; set recipe.batch_size={fitting}")
+        raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")
 
 
 def _refuse_nonsense(recipe: GanRecipe, log_odds: bool) -> None:

@@ -54,7 +54,7 @@ def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[
         (("vanilla",), "the networks 'mlp' make image data, not points; set networks=mlp-2d"),
         (
             ("gan-2d", "--set", "recipe.pack=3"),
-            "recipe.pack: a batch of 100 makes no two or more whole packs of 3; set recipe.batch_size=99",
+            "recipe.pack: a batch of 100 makes no whole packs of 3; set recipe.batch_size=99",
         ),
     ],
 )

@@ -17,9 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from bench import checkpoint, results
-from bench.cards import BEST, HEADLINE, measured
-from bench.config import RunConfig, load_config
+from bench.cards import BEST, HEADLINE, SE, measured
+from bench.config import DATASETS, RunConfig, load_config
 from bench.errors import UserError
+from bench.evaluate import Evaluator
 from bench.record import RunProgress
 from bench.run import RunResult, run
 from bench.spec import Networks
@@ -34,27 +35,30 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     config = small.config()
     result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
     assert result.status == "finished"
-    assert set(measured()) <= set(result.values)
+    metrics = Evaluator(DATASETS.get("digits")).keys
+    assert set(metrics) | {f"{HEADLINE}{SE}"} <= set(result.values)
 
     found = loaded(uri)
     (row,) = found.runs.to_dict("records")
     assert (row["variant"], row["dataset"], row["seed"], row["status"]) == ("label-smoothed", "digits", 0, "finished")
     assert row["param:recipe.lr_g"] == "0.0001"
     assert row["claims"] == "false"
-    for key in measured():
+    assert row["headline"] == HEADLINE
+    for key in metrics:
         assert row.get(key, math.nan) == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
 
     artifact = lambda path: found.artifact(result.run_id, path)  # noqa: E731
     assert load_config(artifact(results.CONFIG).read_text()) == config
     protocol = found.read_json(result.run_id, results.PROTOCOL)
-    assert set(protocol["metrics"]) == set(measured())
+    assert list(protocol["metrics"]) == metrics
     assert row["protocol"] == protocol["all"]
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
-    assert {key for key in measured() if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert "diversity/path_length" not in evidence["reasons"]  # a run has its generator
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
-    for picture in (results.FINAL_GRID, results.INTERPOLATION):
+    for picture in (results.FINAL_GRID, results.INTERPOLATION, results.NEAREST):
         assert Image.open(artifact(picture)).size[0] == 8 * 9 + 1
     grids = sorted(artifact(results.FINAL_GRID).parent.glob("step_*.png"))
     assert 1 <= len(grids) <= 5
@@ -187,7 +191,8 @@ def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Pat
     chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
     assert chosen["chosen_by"] == curve["value"].min()
     assert chosen["images"] == curve.loc[curve["value"].idxmin(), "images"] < 1920
-    assert set(result.values) >= {f"{BEST}{key}" for key in measured()}
+    own = {key for key in result.values if key in measured()}
+    assert {key for key in result.values if key.startswith(BEST)} >= {f"{BEST}{key}" for key in own} | {f"{BEST}{HEADLINE}{SE}"}
     assert result.values[f"{BEST}{HEADLINE}"] != chosen["chosen_by"]  # the same weights, other noise
     assert result.values[f"{BEST}{HEADLINE}"] < result.values[HEADLINE]
     best, last = (load_file(found.artifact(result.run_id, path)) for path in (results.BEST_WEIGHTS, results.WEIGHTS))
@@ -257,13 +262,13 @@ def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: 
     assert loaded(uri).artifact(extended.run_id, results.BEST_WEIGHTS) is None
 
 
-def test_data_without_an_extractor_gives_curves_and_grids_only(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.evaluate.extractor_names", list)
-    result = run(small.config(), small.place(uri, tmp_path))
+def test_data_that_cannot_be_measured_gives_curves_and_grids_only(uri: str, tmp_path: Path) -> None:
+    result = run(small.config(dataset="labelled:FEW"), small.place(uri, tmp_path))
     assert result.status == "finished"
     assert not set(result.values) & set(measured())
     found = loaded(uri)
     assert found.artifact(result.run_id, results.FINAL_GRID)
     assert found.artifact(result.run_id, results.WEIGHTS)
     assert "train/loss_d" in set(found.curves["key"])
-    assert found.runs.iloc[0]["protocol"] == ""
+    assert (found.runs.iloc[0]["protocol"], found.runs.iloc[0]["headline"]) == ("", "")
+    assert found.artifact(result.run_id, results.NEAREST) is None

@@ -35,7 +35,7 @@ class Cloud:
 
 
 def drawn(points: Tensor, dataset: PlaneMixture | Cloud) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(scatter_png(points, dataset)))).astype(int)
+    return np.asarray(Image.open(io.BytesIO(scatter_png(points, dataset))).convert("RGB")).astype(int)
 
 
 def at(picture: np.ndarray, point: tuple[float, float] | Tensor, dataset: PlaneMixture | Cloud) -> np.ndarray:

@@ -53,3 +53,7 @@ class Labelled:
         data = (0.6 * patterns[seen] + 0.4 * noise).to(torch.uint8)
         labels = seen if self.learnable else torch.randint(self.classes, (n,), generator=generator)
         return Examples(data=data, labels=labels if self.classes else None)
+
+
+FEW = Labelled(name="labelled:FEW", test=9)  # too few test images to measure anything by
+PLAIN = Labelled(name="labelled:PLAIN", classes=0)  # no labels

@@ -1,0 +1,159 @@
+"""What a run leaves of its measurement, by the kind of its data: from the marks to evidence and pictures, exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+import torch
+from labelled import Labelled
+from small import same_numbers
+
+from bench import results
+from bench.cards import HEADLINE, PIXELS, SE
+from bench.config import DATASETS
+from bench.data import sources
+from bench.evaluate import Evaluator
+from bench.load import load_generator
+from bench.metrics.extractors import INCEPTION, Features, choice, inception
+from bench.run import RunResult, limited_threads, run
+
+Command = Callable[..., tuple[int, str, str]]
+PATH_LENGTH = "diversity/path_length"
+LABELS = {"class_names", "class_share"}
+MIXTURE = {"modes", "points", "centres", "sd"}
+KINDS: list[tuple[str, str, dict[str, Any], set[str], int]] = [  # data, variant, settings, evidence, pairs in the nearest picture
+    ("digits", "label-smoothed", {"evaluation.samples": 100}, LABELS | {"bins"}, 32),
+    ("labelled:PLAIN", "label-smoothed", {}, {"bins"}, 32),
+    ("stacked-digits", "dcgan", {"evaluation.samples": 60}, {"modes"}, 0),
+    ("ring8", "ns-gan", {"networks": "mlp-2d", "evaluation.samples": 200}, MIXTURE, 0),
+]
+
+
+@pytest.mark.parametrize(("data", "variant", "settings", "shown", "pairs"), KINDS)
+def test_a_run_is_measured_as_its_data_asks(
+    uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int
+) -> None:
+    config = small.config(variant, dataset=data, **settings)
+    result = run(config, small.place(uri, tmp_path / "runs"))
+    assert (result.status, result.reason) == ("finished", "")
+    evaluator = Evaluator(DATASETS.get(data), samples=config.evaluation.samples)
+    found = results.load(uri, ("small",))
+    (row,) = found.runs.to_dict("records")
+    measured = {key: value for key, value in result.values.items() if not key.startswith("perf/")}
+    assert [key for key in measured if not key.endswith(SE)] == evaluator.keys
+    assert row["headline"] == evaluator.headline
+    assert math.isfinite(result.values[evaluator.headline])
+    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the mark half way and the end
+    assert not found.curves["key"].str.endswith(SE).sum() - len(found.curves[found.curves["key"].isin(measured)]) + len(evaluator.keys) + 1
+
+    evidence = found.read_json(result.run_id, results.EVIDENCE) or {}
+    assert set(evidence) == {"n", "reasons", "health", "logits_are_log_odds"} | shown
+    assert evidence["n"] == evaluator.n
+    assert {key for key in evaluator.keys if math.isnan(result.values[key])} == set(evidence["reasons"])
+    picture = found.artifact(result.run_id, results.NEAREST)
+    assert (picture is not None) == bool(pairs)
+
+
+def trained(uri: str, folder: Path, data: str, **settings: Any) -> RunResult:
+    config = small.config("dcgan", dataset=data, **{"evaluation.marks": 0, **settings})
+    return run(config, small.place(uri, folder / "runs"))
+
+
+@pytest.mark.parametrize("data", ["digits", "labelled:PLAIN"])
+def test_its_images_in_any_order_have_its_numbers(uri: str, tmp_path: Path, data: str) -> None:
+    result = trained(uri, tmp_path, data)
+    evaluator = Evaluator(DATASETS.get(data))
+    images = load_generator(result.run_id, uri).sample(evaluator.n)
+    shuffled = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(1))]
+    assert not torch.equal(images, shuffled)
+    with limited_threads(1):
+        again = evaluator.full(shuffled).values
+    recorded = {key: value for key, value in result.values.items() if not key.startswith(("perf/", PATH_LENGTH))}
+    assert same_numbers({key: value for key, value in again.items() if key != PATH_LENGTH}, recorded)
+    assert any(key.endswith(SE) for key in recorded)
+
+
+def test_without_standard_errors_a_run_has_the_same_numbers(uri: str, tmp_path: Path) -> None:
+    both, plain = (trained(uri, tmp_path, "digits", **{"evaluation.standard_errors": wanted}).values for wanted in (True, False))
+    assert not any(key.endswith(SE) for key in plain)
+    assert same_numbers(*({key: values[key] for key in plain if not key.startswith("perf/")} for values in (plain, both)))
+
+
+def test_an_unlabelled_run_is_followed_by_pixels(uri: str, tmp_path: Path) -> None:
+    settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
+    result = trained(uri, tmp_path, "labelled:PLAIN", **settings)
+    found = results.load(uri, ("small",))
+    curve = found.curves.query("key == @PIXELS")
+    chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
+    assert len(curve) == 4
+    assert chosen["chosen_by"] == curve["value"].min()
+    assert HEADLINE not in set(found.curves["key"])
+
+
+class Sixteen:
+    """An extractor of the kind `inception` that needs no weights: random projections of the pixels."""
+
+    name = INCEPTION
+    weights_hash = "sixteen"
+
+    def __init__(self, dataset: Labelled) -> None:
+        self._projection = torch.randn(math.prod(dataset.spec.shape), 16, generator=torch.Generator().manual_seed(0))
+
+    def __call__(self, images: torch.Tensor, *, batch_size: int = 64) -> Features:
+        features = images.flatten(1).float() @ self._projection / 1000
+        return Features(features=features, logits=features, predicted=None)
+
+    def check(self, images: torch.Tensor) -> None:
+        """Any image will do."""
+
+
+def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "load_inception", Sixteen)
+    result = trained(uri, tmp_path, "digits", **{"evaluation.inception": True, "evaluation.marks": 1})
+    asked = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+    plain, more = Evaluator(DATASETS.get("digits")).protocol(), Evaluator(DATASETS.get("digits"), inception=True).protocol()
+    assert more.keys() - plain.keys() == asked
+    assert {key: more[key] for key in plain} == plain
+    assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in asked)
+    found = results.load(uri, ("small",))
+    assert (found.read_json(result.run_id, results.PROTOCOL) or {})["metrics"] == more
+    assert found.runs.iloc[0]["headline"] == HEADLINE
+    assert {len(found.curves.query("key == @key")) for key in asked} == {1}
+    assert len(found.curves.query("key == @HEADLINE")) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "dcgan", "--dataset", "digits", "--set", "evaluation.inception=true"),
+        ("run", "dcgan", "--dataset", "digits", "--set", "evaluation.inception=true", "--dry-run"),
+        ("suite", "smoke", "--seeds", "1", "--set", "evaluation.inception=true"),
+        ("score", "RUN", "--set", "evaluation.inception=true"),
+    ],
+)
+def test_inception_without_its_weights_is_refused_before_anything(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, words: tuple[str, ...]
+) -> None:
+    run_id = trained(uri, tmp_path, "digits").run_id if "RUN" in words else ""
+    before = len(results.load(uri, ("small",)).runs) if run_id else 0
+
+    def unavailable(url: str, **_: Any) -> bytes:
+        raise sources.Unavailable("no network")
+
+    monkeypatch.setattr(sources, "download", unavailable)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setenv(inception.VARIABLE, "")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    status, out, err = command(*(run_id if word == "RUN" else word for word in words))
+    assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert "the Inception weights cannot be had (no network): name the file" in err
+    assert not list(here.iterdir())
+    if run_id:
+        assert len(results.load(uri, ("small",)).runs) == before
