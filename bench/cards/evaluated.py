@@ -128,10 +128,10 @@ DIVERSITY = (
     Card(
         key="diversity/ms_ssim_2",
         title="MS-SSIM",
-        direction="lower",
+        direction="none",
         needs=("22px",),
         citation="Wang et al. 2003; as a measure of diversity: Odena et al. 2017, arXiv 1610.09585",
-        meaning="Mean structural similarity, at two scales, of random pairs of generated images: 1 where all are the same. Right is the value of real images; less is noise.",
+        meaning="Mean structural similarity, at two scales, of random pairs of generated images: 1 where all are the same. Right is the value of real images; more is collapse or blur, less is noise.",
     ),
     Card(
         key="diversity/vendi_score",
@@ -207,7 +207,7 @@ MODES = (
         unit="classes",
         needs=("classifier", "labels"),
         citation="Defined here",
-        meaning="Classes whose share among generated images, as the classifier sees them, is at least a tenth of their share among real ones.",
+        meaning="Classes whose share among generated images, as the classifier sees them, is at least a tenth of their share among real ones. Where it confuses classes it sees some that are not made.",
     ),
     Card(
         key="modes/class_kl",
@@ -256,7 +256,7 @@ MEMORISATION = (
         needs=("features", "training"),
         citation="Alaa et al. 2022, arXiv 2102.08921",
         meaning="Share of generated images that are further from their nearest training image than that is from its own nearest other one, in features. 0 is copying; real unseen images give about a half; "
-        "images unlike any real one give 1.",
+        "images unlike any real one give 1. Noise too faint to see hides a copy.",
     ),
     Card(
         key="memorisation/ct_score",

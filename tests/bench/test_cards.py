@@ -7,8 +7,19 @@ import math
 import pytest
 
 from bench.cards import (
-    BUILT_IN, CARDS, HEADLINE, HEADLINES, PIXELS, Card, card, headline_among, headline_value, is_metric, measured, register_card,
-)  # fmt: skip
+    BUILT_IN,
+    CARDS,
+    HEADLINE,
+    HEADLINES,
+    PIXELS,
+    Card,
+    card,
+    headline_among,
+    headline_value,
+    is_metric,
+    measured,
+    register_card,
+)
 from bench.config import DATASETS
 from bench.data.catalog import available
 from bench.errors import UserError

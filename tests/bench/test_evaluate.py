@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -20,6 +21,7 @@ from bench.data.catalog import available
 from bench.errors import UserError
 from bench.evaluate import Evaluator, Measurement, check_samples, evaluator_for, provides, reference_images
 from bench.measure import wanted_of
+from bench.metrics import reference
 from bench.metrics.extractors import ClassifierExtractor
 from bench.spec import Dataset, DataShape
 
@@ -96,6 +98,20 @@ def test_the_number_of_threads_changes_no_more_than_rounding() -> None:
         torch.set_num_threads(before)
     for key in set(values) - NO_GENERATOR:
         assert values[key] == pytest.approx(real_row().values[key], rel=1e-4, abs=1e-6), key
+
+
+def test_prepared_once_everything_real_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = reference_images(DATASETS.get("digits"), 30)
+    expected = evaluator(30).full(images)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path))
+    Evaluator(DATASETS.get("digits"), samples=50).prepare()  # how many are generated is no matter to it
+    files = sorted(path.name for path in (tmp_path / "references").glob("*.safetensors"))
+    with monkeypatch.context() as patch:
+        for name in ("_see", "find_neighbours", "fit_bins", "nearest_other"):
+            patch.setattr(reference, name, None)  # measuring anything of real images would fail
+        assert same(Evaluator(DATASETS.get("digits"), samples=30, errors=False).full(images), expected)
+    assert sorted(path.name for path in (tmp_path / "references").glob("*.safetensors")) == files
+    Evaluator(DATASETS.get("ring8")).prepare()  # points have nothing to prepare
 
 
 def test_standard_errors_stand_beside_values_and_change_none() -> None:

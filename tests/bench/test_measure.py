@@ -20,7 +20,6 @@ from bench.measure import measure
 from bench.references import reference_row
 from bench.run import limited_threads
 
-
 UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 40 images without their generator: no path, too few in every bin
 
 
@@ -60,7 +59,9 @@ def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
     known = [{key for key in shown[side] if not key.endswith(SE)} for side in ("metrics", "real", "untrained")]
     assert known == [set(shown["protocol"]["metrics"])] * 3
     assert shown["metrics"]["quality/fid_classifier_se"] > 0
-    assert {key for key, value in shown["untrained"].items() if value is None} == {"modes/collapse"}  # paths are known, and all fills one bin
+    assert {key for key, value in shown["untrained"].items() if value is None} == {
+        "modes/collapse"
+    }  # paths are known, and all fills one bin
     assert shown["real"]["quality/fid_classifier"] < shown["metrics"]["quality/fid_classifier"]
     assert (shown["n"], shown["dataset"]) == (40, "digits")
 
@@ -103,7 +104,7 @@ def test_sources_and_options_that_cannot_be(tmp_path: Path, monkeypatch: pytest.
         (("x.npz", "digits"), {"value_range": (1.0, 0.0)}, "--range takes LO and HI"),
         (("folder", "digits"), {}, "there is no .png file in the folder folder"),
         (("math:pi", "digits"), {}, "is no torch nn.Module"),
-        (("x.npz", "ring8"), {}, "ring8 holds points, and only images are measured from files and modules"),
+        (("x.npz", "ring8"), {}, "has no array 'points'"),
     ]
     for (source, dataset), options, message in wrong:
         with pytest.raises(UserError) as error:

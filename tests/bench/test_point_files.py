@@ -54,5 +54,5 @@ def test_points_come_from_files_alone(tmp_path: Path) -> None:
         measure(str(tmp_path), "ring8")
     with pytest.raises(UserError, match="not from a module"):
         measure("torch.nn:Linear", "ring8")
-    with pytest.raises(UserError, match="--range is not for an .npz file of points"):
+    with pytest.raises(UserError, match=r"--range is not for an .npz file of points"):
         measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", value_range=(0.0, 1.0))

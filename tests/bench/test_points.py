@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,17 @@ def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[
     assert (status, out.startswith("50 points: ")) == (0, True)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
         assert np.array_equal(arrays["points"], points.numpy())
+
+
+def test_sampled_points_have_the_numbers_of_the_run(uri: str, tmp_path: Path, command: Any) -> None:
+    result = run(small.config("ns-gan", **SETTINGS, **{"evaluation.samples": 500}), small.place(uri, tmp_path / "runs"))
+    assert command("sample", result.run_id, "--n", "500", "--out", str(tmp_path / "x.npz"))[0] == 0
+    status, out, _ = command("evaluate", str(tmp_path / "x.npz"), "--dataset", "ring8", "--json")
+    found = json.loads(out)
+    measured = {key: value for key, value in result.values.items() if not key.startswith("perf/")}
+    assert (status, found["metrics"], found["reasons"]) == (0, measured, {})
+    assert {"modes/js_mixture", "modes/js_mixture_se", "modes/found"} <= set(measured)
+    assert found["real"]["modes/js_mixture"] < found["untrained"]["modes/js_mixture"]
 
 
 @pytest.mark.parametrize(

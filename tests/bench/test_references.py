@@ -149,7 +149,9 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
 
 def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = made_by("real", DATA)
-    values = [measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))]
+    values = [
+        measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))
+    ]
     assert values == [1.0, 1.0, 2.0, 1.0]
     assert len(rows(cache)) == 2
     assert made_by("real", DATA) != ours

@@ -49,7 +49,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for limit, value in {"COLOUR_WIDTH": 32, "GREY_WIDTH": 32, "MOST_EPOCHS": 8, "FEWEST_STEPS": 100}.items():
+    for limit, value in {"COLOUR_WIDTH": 32, "GREY_WIDTH": 32, "MOST_EPOCHS": 4, "FEWEST_STEPS": 40}.items():
         monkeypatch.setattr(plan, limit, value)
     return tmp_path
 

@@ -22,7 +22,6 @@ class Failure:
     unit: str
     severities: tuple[float, ...]  # rising; the first is the real images themselves
     make: Callable[[Dataset, int, float], Tensor]
-    repeats: bool = False  # the severity says how many copies of an image there are: so many tell no more than one
 
 
 def real(dataset: Dataset, n: int) -> Tensor:
@@ -99,7 +98,7 @@ def blobs(dataset: Dataset, n: int, share: float) -> Tensor:
 
 FAILURES = (
     Failure(name="classes lost", unit="of 10", severities=(0, 1, 3, 5, 7, 9), make=few_classes),
-    Failure(name="each image repeated", unit="times", severities=(1, 2, 5, 10, 50, 500), make=repeated, repeats=True),
+    Failure(name="each image repeated", unit="times", severities=(1, 2, 5, 10, 50, 500), make=repeated),
     Failure(name="training images copied", unit="share of unseen images", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=copied),
     Failure(name="blur", unit="pixels sd", severities=(0.0, 0.5, 1.0, 2.0, 4.0), make=blurred),
     Failure(name="noise", unit="grey levels sd", severities=(0.0, 8.0, 16.0, 32.0, 64.0, 128.0), make=noisy),

@@ -22,11 +22,15 @@ class Planted:
     """The planted failures of one data set, each set of images measured when first asked for, once."""
 
     evaluator: Evaluator
+    _rows: dict[tuple[str, float], Measurement] = field(default_factory=dict)
     _measured: list[tuple[Tensor, Measurement]] = field(default_factory=list)
 
     def of(self, failure: Failure, severity: float) -> Measurement:
         """What a failure of that severity measures; sets that are equal are one set."""
-        return self.measure(failure.make(self.evaluator.dataset, self.evaluator.n, severity))
+        row = failure.name, severity
+        if row not in self._rows:
+            self._rows[row] = self.measure(failure.make(self.evaluator.dataset, self.evaluator.n, severity))
+        return self._rows[row]
 
     def measure(self, images: Tensor) -> Measurement:
         """What these images measure."""
@@ -40,7 +44,7 @@ class Planted:
 
     def path(self, failure: Failure, key: str) -> Path:
         """A metric along the severities of a failure."""
-        return Path.of(failure, [self.of(failure, severity).values for severity in failure.severities], key)
+        return Path.of([self.of(failure, severity).values for severity in failure.severities], key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +54,16 @@ class Path:
     points: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, failure: Failure, rows: Sequence[Mapping[str, float]], key: str) -> Path:
-        """From a measurement for each severity.
-
-        An unknown standard error (too few images in a half) is the largest known one on the path. Half-samples take copies for
-        independent images, so that r copies of each make the true error larger by the root of r.
-        """
-        known = [
-            (row[key], row.get(f"{key}{SE}", math.nan) * (math.sqrt(severity) if failure.repeats else 1.0))
-            for severity, row in zip(failure.severities, rows, strict=True)
-            if math.isfinite(row[key])
-        ]
+    def of(cls, rows: Sequence[Mapping[str, float]], key: str) -> Path:
+        """From a measurement for each severity. An unknown standard error (too few images in a half) is the largest known one."""
+        known = [(row[key], row.get(f"{key}{SE}", math.nan)) for row in rows if math.isfinite(row[key])]
         largest = max((error for _, error in known if math.isfinite(error)), default=0.0)
         return cls(points=tuple((value, error if math.isfinite(error) else largest) for value, error in known))
+
+    @property
+    def moves(self) -> set[int]:
+        """1 if it is above its beginning somewhere, -1 if below, within noise."""
+        return {_step(self.points[0], point) for point in self.points[1:]} - {0} if self.points else set()
 
     @property
     def word(self) -> str:

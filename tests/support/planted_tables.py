@@ -7,11 +7,12 @@ About ten minutes for Fashion-MNIST on one core. `tests/bench/test_planted.py` c
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Mapping, Sequence
 
-from planted import FAILURES
+from planted import FAILURES, Failure, real
 from planted_paths import Planted
 
 from bench.cards import SE, card
@@ -20,6 +21,9 @@ from bench.evaluate import Evaluator
 from bench.references import KINDS, reference_row
 
 Values = Mapping[str, float]
+TINY = 1e-9  # rounding, where there should be 0
+MOST_DIGITS = 4
+SCALE_HEADING, FAILURES_HEADING = "What real and untrained images give", "What planted failures do"  # in docs/metrics.md
 
 COLUMNS = (
     "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",
@@ -29,9 +33,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def label(failure: str, severity: float) -> str:
+def label(failure: Failure, severity: float) -> str:
     """What a row of the table of failures is called."""
-    return f"{failure} {severity:g}"
+    return f"{failure.name} {severity:g}"
+
+
+def failure_rows(measured: Planted) -> dict[str, Values]:
+    """Every row of that table: first the real images that most failures start from, and which are not repeated then."""
+    start = real(measured.evaluator.dataset, measured.evaluator.n)
+    rows = {"real": measured.measure(start).values}
+    for failure, severity in ((each, severity) for each in FAILURES for severity in each.severities):
+        found = measured.of(failure, severity).values
+        if severity != failure.severities[0] or found is not rows["real"]:
+            rows[label(failure, severity)] = found
+    return rows
 
 
 def titled(key: str) -> str:
@@ -43,7 +58,16 @@ def number(value: float) -> str:
     """Three digits; a dash for what could not be determined, 0 for what is 0 but for rounding."""
     if math.isnan(value):
         return "–"
-    return "0" if abs(value) < 1e-9 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 1000 or abs(value) < TINY else f"{value:.3g}"
+
+
+def with_error(value: float, error: float) -> str:
+    """A value as far as its standard error leaves digits, and that error with two."""
+    if not (math.isfinite(error) and error >= TINY):
+        return number(value) + (" ± 0" if math.isfinite(error) else "")
+    digits = min(MOST_DIGITS, max(0, 1 - math.floor(math.log10(error))))
+    least = 10.0**-MOST_DIGITS
+    return f"{value:.{digits}f} ± " + (f"{error:.{digits}f}" if error >= least else f"<{least:.{MOST_DIGITS}f}")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -52,23 +76,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def read_table(page: str, heading: str) -> dict[str, dict[str, str]]:
+    """The first table under a heading of a page: {first cell: {column: cell}}."""
+    text = page.split(f"## {heading}\n", 1)[1]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in _first_table(text.splitlines())]
+    return {line[0]: dict(zip(lines[0][1:], line[1:], strict=True)) for line in lines[2:]}
+
+
+def _first_table(lines: Sequence[str]) -> list[str]:
+    started = itertools.dropwhile(lambda line: not line.startswith("|"), lines)
+    return list(itertools.takewhile(lambda line: line.startswith("|"), started))
+
+
 def scale_table(rows: Mapping[str, Values]) -> str:
     """Every metric of some measurements, with standard errors."""
     keys = [key for key in next(iter(rows.values())) if not key.endswith(SE)]
-    cells = [[titled(key), *(_with_error(values, key) for values in rows.values())] for key in keys]
+    cells = [[titled(key), *(with_error(values[key], values.get(f"{key}{SE}", math.nan)) for values in rows.values())] for key in keys]
     return table(["", *rows], cells)
 
 
-def failure_table(found: Mapping[tuple[str, float], Values]) -> str:
+def failure_table(rows: Mapping[str, Values]) -> str:
     """The main metrics of every planted failure: a row for each severity."""
-    keys = [key for key in COLUMNS if key in next(iter(found.values()))]
-    rows = [[label(*which), *(number(values[key]) for key in keys)] for which, values in found.items()]
-    return table(["", *map(titled, keys)], rows)
-
-
-def _with_error(values: Values, key: str) -> str:
-    error = values.get(f"{key}{SE}", math.nan)
-    return number(values[key]) + (f" ± {error:.2g}" if math.isfinite(error) else "")
+    keys = [key for key in COLUMNS if key in next(iter(rows.values()))]
+    cells = [[name, *(number(values[key]) for key in keys)] for name, values in rows.items()]
+    return table(["", *map(titled, keys)], cells)
 
 
 def main(name: str = "fashion-mnist") -> None:
@@ -76,10 +107,7 @@ def main(name: str = "fashion-mnist") -> None:
     evaluator = Evaluator(DATASETS.get(name))
     rows = {kind: reference_row(kind, evaluator).measurement.values for kind in KINDS}
     measured = Planted(Evaluator(DATASETS.get(name), errors=False))
-    failures = {
-        (failure.name, severity): measured.of(failure, severity).values for failure in FAILURES for severity in failure.severities
-    }
-    sys.stdout.write(f"{scale_table(rows)}\n\n{failure_table(failures)}\n")
+    sys.stdout.write(f"{scale_table(rows)}\n\n{failure_table(failure_rows(measured))}\n")
 
 
 if __name__ == "__main__":

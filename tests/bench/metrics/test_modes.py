@@ -59,6 +59,16 @@ def test_collapse_is_half_the_classes_or_half_of_duplicates_among_real_looking_i
     assert verdict(covered=covered, repeated=repeated, inside=inside) == (expected, "")
 
 
+def test_a_class_counts_from_four_tenths_of_its_share() -> None:
+    # Five whole classes, and a sixth as rare as the classifier's own errors make a class that is not there, or less rare.
+    everywhere, nowhere = torch.ones(1000, dtype=torch.bool), torch.zeros(1000, dtype=torch.bool)
+    for sixth, expected in ((39, 1.0), (41, 0.0)):
+        classes = torch.where(torch.arange(1000) < sixth, 5, torch.arange(1000) % 5)
+        found, _ = collapse(inside=everywhere, predictions=classes, duplicates=nowhere, real=UNIFORM)
+        assert found == expected
+        assert classes_covered(class_shares(classes, 10), UNIFORM) == 6
+
+
 def test_collapse_is_not_judged_where_hardly_an_image_looks_real() -> None:
     judged, reason = verdict(covered=1, repeated=1.0, inside=0.049)
     assert math.isnan(judged)

@@ -1,0 +1,68 @@
+"""docs/metrics.md agrees with the cards and with itself; what it says was measured is measured again in tests/bench/test_planted.py."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from planted import FAILURES
+from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
+
+from bench.cards import BUILT_IN, HEADLINES, card, measured
+from bench.metrics import bins, diversity, fidelity, halves, modes, neighbours
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
+KEYS = [key for key in measured() if key in BUILT_IN]
+ROW = re.compile(r"^\| (.+) \| `([a-z0-9_]+/[a-z0-9_]+)` \| (.*) \| (.+) \| (.*) \| (.+) \|$", re.MULTILINE)
+
+
+def test_every_measured_metric_has_its_row_in_the_order_of_the_cards_and_no_other() -> None:
+    assert [row[1] for row in ROW.findall(PAGE)] == KEYS
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_row_says_what_the_card_says(key: str) -> None:
+    (title, _, unit, says, needs, source) = next(row for row in ROW.findall(PAGE) if row[1] == key)
+    found = card(key)
+    assert title.strip("*") == f"{found.title} {found.arrow}".strip()
+    assert title.startswith("**") == (key in HEADLINES)
+    assert (unit, needs, source) == (found.unit, ", ".join(found.needs), found.citation)
+    assert says
+
+
+def test_what_metrics_need_is_explained() -> None:
+    (explained,) = re.findall(r"\*Needs\* says where.*?\n\n", PAGE, re.DOTALL)
+    for word in {word for key in KEYS for word in card(key).needs}:
+        assert f"`{word}`" in explained
+
+
+def test_measured_tables_are_whole() -> None:
+    scale = read_table(PAGE, SCALE_HEADING)
+    given = {titled(key) for key in KEYS if not {"modes", "mixture", "inception"} & set(card(key).needs)}
+    assert set(scale) == given
+    failures = read_table(PAGE, FAILURES_HEADING)
+    assert list(failures["real"]) == [titled(key) for key in COLUMNS]
+    for failure in FAILURES:
+        assert {label(failure, severity) for severity in failure.severities[1:]} <= set(failures)
+    assert all(cell for row in (*scale.values(), *failures.values()) for cell in row.values())
+
+
+def test_thresholds_are_those_of_the_code() -> None:
+    text = " ".join(PAGE.split())
+    assert f"Fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
+    assert f"have **{modes.COLLAPSED_SHARE}** of their real share" in text
+    assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "half, says the page"
+    assert f"{halves.HALVES} half-samples" in text
+    assert f"k = {neighbours.K}: do they look real?" in text
+    assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
+    assert f"{bins.MOST_BINS} k-means cells" in text
+    assert f"a line through {fidelity.INFINITY_SIZES} sizes" in text
+    assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
+
+
+def test_links_lead_somewhere() -> None:
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
+        assert target.lstrip("#") in headings if target.startswith("#") else (DOCS / target).exists(), target
