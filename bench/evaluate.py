@@ -104,6 +104,7 @@ class Evaluator:
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in self.keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
         seen = shown(evidence, self.provides)
+        evidence.forget_halves()
         return Measurement(
             values={**values, **known},
             reasons=evidence.reasons,

@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 
 KINDS = {
     "real": "as many real training images, measured against the test split like anybody's",
-    "untrained": "an untrained generator (dcgan; of points, mlp-2d), seed 0",
+    "untrained": "an untrained generator (dcgan; dcgan-deep where sides are odd or large; of points, mlp-2d), seed 0",
 }
-UNTRAINED: dict[str, tuple[str, dict[str, str]]] = {"image": ("dcgan", {}), "points": ("ns-gan", {"networks": "mlp-2d"})}
+DCGAN_SIDES = range(8, 65, 4)  # pixels; other images have the deeper networks, which take any size
 MADE_BY = "made_by"  # the tag that tells one definition of a row from the next; empty in a row that a metric's failing code spoilt
 
 
@@ -49,16 +49,16 @@ class Row:
     seconds: float  # that measuring took
 
 
-def made_by(kind: str, dataset: Dataset) -> str:
-    """A hash of what a row comes from beside the protocol: how its images are made, and the code of metrics that are not ours."""
-    identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION}
+def made_by(kind: str, evaluator: Evaluator) -> str:
+    """A hash of what a row comes from beside the protocol: how its images are made, whether errors are, and the code of foreign metrics."""
+    identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION, "errors": evaluator.errors}
     sources = metric_sources()
     if sources:
         identity["metrics"] = sources
     if kind == "untrained":
-        config = _untrained_config(dataset)
-        described = config.model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
-        identity |= {"config": described, "variant_version": VARIANTS.get(config.variant).version}
+        config = _untrained_config(evaluator.dataset)
+        fields = config.model_dump(mode="json", include={"variant", "networks", "recipe", "seed"})
+        identity |= {"config": fields, "variant_version": VARIANTS.get(config.variant).version}
     return short_hash(identity)
 
 
@@ -77,7 +77,7 @@ def _source_hash(function: MetricFunction) -> str | None:
 def reference_is_there(uri: str, kind: str, evaluator: Evaluator) -> bool:
     """Whether the store has that row, of this data, by this protocol and from the same images."""
     found = Lookup.of(uri, results.REFERENCES).find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
-    return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator.dataset) for run in found)
+    return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator) for run in found)
 
 
 def reference_row(kind: str, evaluator: Evaluator) -> Row:
@@ -86,6 +86,7 @@ def reference_row(kind: str, evaluator: Evaluator) -> Row:
         path = _path(kind, evaluator)
         row = _read(path)
         if row is None:
+            evaluator.prepare()  # once a machine, and no part of what an evaluation takes
             started = time.perf_counter()
             samples = SAMPLES[kind](evaluator)
             measurement = evaluator.full(samples.data, walks=samples.walks)
@@ -109,7 +110,7 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Mapping[str, Any
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else made_by(kind, dataset),  # such a row is measured again
+        MADE_BY: "" if row.measurement.raised else made_by(kind, evaluator),  # such a row is measured again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
@@ -124,7 +125,12 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Mapping[str, Any
 
 
 def _untrained_config(dataset: Dataset) -> RunConfig:
-    return config_for(*UNTRAINED[dataset.spec.kind])
+    if dataset.spec.kind == "points":
+        return config_for("ns-gan", {"networks": "mlp-2d"})
+    _, height, side = dataset.spec.shape
+    if height == side and side in DCGAN_SIDES:
+        return config_for("dcgan")
+    return config_for("dcgan", {"networks": "dcgan-deep", "recipe.width": 16})
 
 
 def _real(evaluator: Evaluator) -> Samples:
@@ -147,7 +153,7 @@ def _picture(kind: str, evaluator: Evaluator) -> bytes:
 def _path(kind: str, evaluator: Evaluator) -> Path:
     """Where it is stored. What may change single bits is in the name too, so a stored row equals a fresh one."""
     identity = {
-        "made_by": made_by(kind, evaluator.dataset), "errors": evaluator.errors, "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "made_by": made_by(kind, evaluator), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
     }  # fmt: skip
     return cache_root() / "references" / f"{plain(evaluator.dataset.name)}-{kind}-{short_hash(identity)}.safetensors"
 

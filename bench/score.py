@@ -82,7 +82,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
     run_log.tag(
-        protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator)
+        headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator)
     )  # last: a process killed before this is measured again
     return measurement.values
 
@@ -115,7 +115,8 @@ def _open_log(
     old, new = before.get("metrics", {}), protocol["metrics"]
     changed = [key for key in measurement.values if old.get(key) != new.get(key)]
     midway = curve["images"] < end
-    stay = curve[~curve["key"].isin(measurement.values) | (midway & ~curve["key"].isin(changed))]
+    replaced = {*measurement.values, *(f"{key}{SE}" for key in measurement.values)}  # an error that is not known any more goes too
+    stay = curve[~curve["key"].isin(replaced) | (midway & ~curve["key"].isin(changed))]
     points = stay[POINT].to_numpy().tolist()
     if headline not in set(stay["key"]) and (back := _kept(artifacts, run_id, new, headline)):
         points = sorted(points + back, key=lambda point: int(point[0]))

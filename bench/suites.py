@@ -100,7 +100,20 @@ SUITES.register(
 def _quick_on_points(name: str) -> Entry:
     """A variant on the small networks for points, at learning rates that fit few updates."""
     note = "a sixth of the published width, torch's own first weights and learning rates of 1e-3, because this budget is so small"
-    settings = {"networks": "mlp-2d", "recipe.width": 32, "recipe.init": "default", "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3}
+    settings: dict[str, Any] = {
+        "networks": "mlp-2d",
+        "recipe.width": 32,
+        "recipe.init": "default",
+        "recipe.lr_g": 1e-3,
+        "recipe.lr_d": 1e-3,
+    }
+    if name == "wgan-gp":
+        return Entry(
+            variant=name,
+            datasets=PLANE,
+            settings=settings | {"recipe.k": 1},
+            note=f"{note}; k = 1 instead of 5, which costs four times as much",
+        )
     return Entry(variant=name, datasets=PLANE, settings=settings, note=note)
 
 
@@ -125,7 +138,7 @@ SUITES.register(
             Entry(variant="dcgan", datasets=("stacked-fashion",), settings=QUICK_STACKED),
         ),
         datasets=("stacked-fashion", *PLANE),
-        settings={"budget.generator_updates": 2_500, "evaluation.marks": 2},
+        settings={"budget.generator_updates": 10_000, "evaluation.marks": 2},
     ),
 )
 SUITES.register(

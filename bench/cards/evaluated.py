@@ -255,7 +255,7 @@ MEMORISATION = (
         unit="fraction",
         needs=("features", "training"),
         citation="Alaa et al. 2022, arXiv 2102.08921",
-        meaning="Share of generated images that are further from their nearest training image than that is from its own nearest other one, in features. 0 is copying; real unseen images give about a half; "
+        meaning="Share of generated images that are further from their nearest training image than that is from its own nearest other one, in features. 0 is copying; real unseen images give a half to two thirds; "
         "images unlike any real one give 1. Noise too faint to see hides a copy.",
     ),
     Card(

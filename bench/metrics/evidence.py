@@ -72,6 +72,10 @@ class Evidence:
         """The half-samples whose spread gives standard errors."""
         return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
+    def forget_halves(self) -> None:
+        """Let go of the half-samples: they hold this, and this holds them, so that nothing else would free either soon."""
+        self.__dict__.pop("halves", None)
+
     @cached_property
     def classifier(self) -> Features:
         """The generated images as the classifier sees them: features, and classes."""

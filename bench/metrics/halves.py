@@ -13,6 +13,7 @@ from torch import Tensor
 from bench import seeding
 
 HALVES = 20
+CHUNK = 2**20  # elements hashed at once
 
 
 def draw_halves(n: int, halves: int = HALVES) -> Tensor:
@@ -35,9 +36,11 @@ def canonical_order(data: Tensor) -> Tensor:
     images in pairs or in parts; after this they too depend on the set alone.
     """
     flat = data.reshape(len(data), -1)
-    flat = flat if flat.dtype == torch.uint8 else flat.contiguous().view(torch.int32)
+    flat = flat if flat.dtype == torch.uint8 else (flat + 0.0).contiguous().view(torch.int32)  # -0.0 is 0.0
     noise = seeding.stream(0, "order")
     weights = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=noise)
-    hashes = torch.cat([(part.to(torch.int64) * weights).sum(dim=1) for part in flat.split(1000)])  # modulo 2^64, so exact
+    hashes = torch.cat(
+        [(part.to(torch.int64) * weights).sum(dim=1) for part in flat.split(max(1, CHUNK // flat.shape[1]))]
+    )  # modulo 2^64, so exact
     shuffled = torch.randperm(len(data), generator=noise)
     return torch.argsort(hashes, stable=True)[shuffled]

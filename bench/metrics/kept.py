@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bench.errors import UserError
 log = logging.getLogger(__name__)
 
 Parts = dict[str, Tensor]
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
 def kept(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
@@ -27,7 +29,7 @@ def kept(name: str, identity: Mapping[str, Any], names: Collection[str], measure
     `identity` is all that they depend on. What may change single bits is part of the file's name too, so a stored value equals a
     fresh one. Of several processes that want the same, one measures.
     """
-    machine = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
     path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"
     found = _read(path, names)
     if found is not None:

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,13 +15,16 @@ from small import same_numbers
 
 from bench import references, results, store
 from bench.artifacts import Artifacts
+from bench.assemble import assemble
 from bench.cards import HEADLINE, SE, Card
 from bench.config import DATASETS, VARIANTS
 from bench.evaluate import Evaluator, Measurement, reference_images
 from bench.metrics.evidence import METRICS, Evidence, metric
-from bench.references import KINDS, MADE_BY, made_by, measure_reference, reference_is_there, reference_row
+from bench.references import KINDS, MADE_BY, _untrained_config, made_by, measure_reference, reference_is_there, reference_row
 from bench.results import REFERENCES
 from bench.run import limited_threads
+from bench.sampling import sample
+from bench.spec import Dataset, DataShape
 from bench.tracking import Tracker
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.")
@@ -113,7 +116,7 @@ def test_not_a_number_and_its_reason_are_kept() -> None:
 
 
 def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {kind: made_by(kind, DATA) for kind in KINDS}
+    before = {kind: made_by(kind, digits()) for kind in KINDS}
     for kind in KINDS:
         assert not reference_is_there(uri, kind, digits())
         measure_reference(kind, "digits", PLAIN, uri)
@@ -121,8 +124,8 @@ def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monke
     newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
     with monkeypatch.context() as patch:
         patch.setitem(VARIANTS._items, "dcgan", newer)
-        assert made_by("real", DATA) == before["real"]
-        assert made_by("untrained", DATA) != before["untrained"]
+        assert made_by("real", digits()) == before["real"]
+        assert made_by("untrained", digits()) != before["untrained"]
         assert reference_is_there(uri, "real", digits())
         assert not reference_is_there(uri, "untrained", digits())
     with monkeypatch.context() as patch:
@@ -148,15 +151,15 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
 
 
 def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = made_by("real", DATA)
+    ours = made_by("real", digits())
     values = [
         measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))
     ]
     assert values == [1.0, 1.0, 2.0, 1.0]
     assert len(rows(cache)) == 2
-    assert made_by("real", DATA) != ours
+    assert made_by("real", digits()) != ours
     METRICS.pop(BRIGHTNESS.key)
-    assert made_by("real", DATA) == ours
+    assert made_by("real", digits()) == ours
 
 
 def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
@@ -189,7 +192,7 @@ def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pyte
     (run,) = Tracker(uri, REFERENCES).find_reference("untrained", "digits", digits().protocol_hash)
     assert run.data.metrics["quality/fid_classifier"] == row.measurement.values["quality/fid_classifier"]
     assert run.data.metrics["perf/evaluate_seconds"] == row.seconds
-    assert run.data.tags[MADE_BY] == made_by("untrained", DATA)
+    assert run.data.tags[MADE_BY] == made_by("untrained", digits())
     assert result.run_id == run.info.run_id
 
 
@@ -218,3 +221,16 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     with caplog.at_level(logging.WARNING):
         assert same_numbers(reference_row("real", digits()).measurement.values, expected)
     assert "it will be measured again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "networks"), [((1, 8, 8), "dcgan"), ((3, 64, 64), "dcgan"), ((1, 18, 18), "dcgan-deep"), ((3, 20, 36), "dcgan-deep")]
+)
+def test_images_of_any_size_have_an_untrained_generator(shape: tuple[int, int, int], networks: str) -> None:
+    class Sized:
+        spec = DataShape(kind="image", shape=shape)
+
+    config = _untrained_config(cast("Dataset", Sized()))
+    assert config.networks == networks
+    nets, _ = assemble(config, Sized.spec)
+    assert sample(nets, n=3, seed=0, batch_size=3, device=torch.device("cpu")).shape == (3, *shape)

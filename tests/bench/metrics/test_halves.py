@@ -55,3 +55,11 @@ def test_equal_images_do_not_lie_side_by_side() -> None:
     ordered = images[canonical_order(images)][:, 0, 0, 0]
     together = int((ordered[0::2] == ordered[1::2]).sum())
     assert together < 20  # 500 pairs, each equal by chance in 9 of 999
+
+
+def test_minus_zero_is_zero() -> None:
+    points = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    points[7, 1] = 0.0
+    other = points.clone()
+    other[7, 1] = -0.0
+    assert torch.equal(canonical_order(points), canonical_order(other))
