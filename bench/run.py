@@ -110,7 +110,11 @@ def _open_log(work: Work, place: Place) -> RunLog:
     saved = checkpoint_path(Path(place.folder), work.fingerprint)
     log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
     if saved.exists():
-        kept = {"protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol}
+        kept = {
+            "protocol": work.protocol,
+            "headline": work.evaluator.headline if work.evaluator else "",
+            "curve_protocol": work.curve_protocol,
+        }
         log_ = tracker.resume_run(work.fingerprint, kept, parent=place.parent, outbox=posts)
     if log_ is None:
         log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent, outbox=posts)

@@ -151,7 +151,9 @@ def check_packs(recipe: GanRecipe) -> None:
     """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
     size, pack = recipe.batch_size, recipe.pack
     if pack > size // 2:
-        raise UserError(f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size")
+        raise UserError(
+            f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size"
+        )
     if size % pack:
         fitting = max(2, round(size / pack)) * pack
         raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")

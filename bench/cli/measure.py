@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def evaluate(
-    source: Annotated[str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of PNG files, or module:OBJECT.")],
+    source: Annotated[
+        str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of PNG files, or module:OBJECT.")
+    ],
     dataset: Annotated[str, typer.Option(help="The registered dataset that the images are to be like; auto as in `run`.")] = "auto",
     range_: Annotated[
         tuple[float, float] | None, typer.Option("--range", metavar="LO HI", help="Black and white of float images; 0 1 unless given.")

@@ -73,7 +73,9 @@ def test_a_file_with_other_parts_is_replaced(tmp_path: Path, caplog: pytest.LogC
     assert "holds c" in caplog.text
 
 
-def test_without_a_folder_it_is_measured_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_folder_it_is_measured_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "file"))
     measure = Counted()
