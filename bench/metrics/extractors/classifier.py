@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images, joined
 from bench.spec import to_unit_range
 
@@ -127,6 +127,9 @@ def read_extractor(card_file: Traversable, weights_file: Traversable) -> Classif
     found = hashlib.sha256(weights).hexdigest()
     if found != card.weights_sha256:
         raise UserError(f"the extractor weights {weights_file} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
-    network = card.network()
-    network.load_state_dict(load(weights))
+    try:
+        network = card.network()
+        network.load_state_dict(load(weights))
+    except Exception as error:  # torch and safetensors raise kinds of their own
+        raise UserError(f"the extractor card {card_file} does not fit its weights: {one_line(error, most=120)}") from error
     return ClassifierExtractor(card, network)
