@@ -56,6 +56,7 @@ def test_a_member_is_read_no_further_than_one_byte_past_its_size() -> None:
         (b"no archive", "no gzipped tar archive"),
         (packed({"in/a.bin": bytes(9000), "in/b.bin": b"de"})[:-40], "no gzipped tar archive"),
     ],
+    ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
 def test_what_is_no_such_archive_is_unavailable(content: bytes, message: str) -> None:
     with pytest.raises(Unavailable, match=message):
