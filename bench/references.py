@@ -23,7 +23,7 @@ from bench.data.cache import cache_root
 from bench.environment import device_of
 from bench.errors import UserError
 from bench.evaluate import Evaluator, Measurement, Samples, draw, evaluator_for, reference_images
-from bench.metrics import table
+from bench.metrics import reference, table
 from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
 from bench.metrics.kept import plain
 from bench.pictures import picture_of
@@ -50,8 +50,10 @@ class Row:
 
 
 def made_by(kind: str, evaluator: Evaluator) -> str:
-    """A hash of what a row comes from beside the protocol: how its images are made, whether errors are, and the code of foreign metrics."""
-    identity: dict[str, object] = {"kind": kind, "results_version": RESULTS_VERSION, "errors": evaluator.errors}
+    """A hash of what a row comes from beside the protocol: how its images are made, the real side, whether errors are, foreign metrics' code."""
+    identity: dict[str, object] = {
+        "kind": kind, "results_version": RESULTS_VERSION, "real_side": reference.VERSION, "errors": evaluator.errors,
+    }  # fmt: skip
     sources = metric_sources()
     if sources:
         identity["metrics"] = sources
