@@ -12,15 +12,17 @@ from torch import Tensor, nn
 
 from bench import seeding
 from bench.errors import UserError, one_line
+from bench.evaluate import Samples
 from bench.images import Range, Wanted, as_bytes
+from bench.sampling import WALK_PAIRS, WALKS, paths_between
 
 WIDTHS = ("z_dim", "latent_dim", "nz", "latent_size")  # attributes that tell the width of a latent
 BATCH = 100  # images sampled at once
 SEED = 0
 
 
-def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = None, value_range: Range | None = None) -> Tensor:
-    """n images uint8 [n, C, H, W] of the generator `module:OBJECT`, on the CPU and in evaluation mode.
+def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = None, value_range: Range | None = None) -> Samples:
+    """n images of the generator `module:OBJECT`, and images on paths between latents, on the CPU and in evaluation mode.
 
     It is called with N(0, 1) latents [n, latent], or [n, latent, 1, 1] where its first layer is a convolution, and gives floats
     [n, C, H, W] in [0, 1] or in the range given. All latents are drawn at once and then sliced.
@@ -29,12 +31,17 @@ def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = N
     with _hosting():
         network = load_module(source)
         width = latent_width(network, source, latent)
-        noise = seeding.stream(SEED, seeding.EVALUATION)
-        with torch.no_grad(), torch.autocast("cpu", enabled=False), seeding.seeded(SEED, seeding.NOISE):
-            latents = _drawn(n, width, noise, source)
-            if _starts_with_convolution(network, width):
-                latents = latents[:, :, None, None]
-            return torch.cat([_made(network, part, source, wanted, value_range) for part in latents.split(BATCH)])
+        convolution = _starts_with_convolution(network, width)
+
+        def images(latents: Tensor) -> Tensor:
+            shaped = latents[:, :, None, None] if convolution else latents
+            with torch.no_grad(), torch.autocast("cpu", enabled=False), seeding.seeded(SEED, seeding.NOISE):
+                return torch.cat([_made(network, part, source, wanted, value_range) for part in shaped.split(BATCH)])
+
+        data = images(_drawn(n, width, seeding.stream(SEED, seeding.EVALUATION), source))
+        ends = _drawn(2 * WALK_PAIRS, width, seeding.stream(SEED, WALKS), source)
+        walks = images(paths_between(ends[:WALK_PAIRS], ends[WALK_PAIRS:]))
+    return Samples(data=data, walks=walks.reshape(WALK_PAIRS, -1, *walks.shape[1:]))
 
 
 @contextmanager

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from bench import foreign
 from bench.config import DATASETS
 from bench.data.catalog import resolve_auto
 from bench.errors import UserError, one_line
-from bench.evaluate import FEWEST, Evaluator, Measurement
+from bench.evaluate import FEWEST, Evaluator, Measurement, Samples
 from bench.images import Range, Wanted, check_range, read_folder, read_npz
 from bench.points import read_points
 from bench.references import KINDS, reference_row
@@ -28,6 +26,7 @@ class Measured:
 
     source: str
     dataset: str
+    what: str  # images, points
     n: int
     measurement: Measurement
     rows: Mapping[str, Measurement]  # real, untrained
@@ -35,14 +34,11 @@ class Measured:
 
     def as_json(self) -> dict[str, Any]:
         """As `ganbench evaluate --json` gives it: what is no finite number is null and has its reason."""
-        values, reasons = self.measurement.values, dict(self.measurement.reasons)
-        for key, value in values.items():
-            if not math.isfinite(value):
-                reasons.setdefault(key, f"it is {value}")
         rows = {kind: finite(row.values) for kind, row in self.rows.items()}
+        why = {f"{kind}_reasons": dict(row.reasons) for kind, row in self.rows.items()}
         return {
-            "source": self.source, "dataset": self.dataset, "n": self.n, "metrics": finite(values), "reasons": reasons,
-            "protocol": dict(self.protocol), **rows,
+            "source": self.source, "dataset": self.dataset, "n": self.n, "metrics": finite(self.measurement.values),
+            "reasons": dict(self.measurement.reasons), "protocol": dict(self.protocol), **rows, **why,
         }  # fmt: skip
 
 
@@ -58,14 +54,17 @@ def measure(
     """Measure an .npz file, a folder of PNG files or a generator `module:OBJECT` as images of a dataset; `inception`: by the published FID too."""
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
+    if inception and dataset.spec.kind != "image":
+        raise UserError(f"Inception sees images, and {dataset.name} holds {dataset.spec.kind}: leave --inception-weights out")
     standard = Evaluator(dataset, inception=inception)  # says what cannot be measured at all
     with limited_threads(1):
-        data = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
-        evaluator = standard if len(data) == standard.n else Evaluator(dataset, samples=len(data), inception=inception)
-        measurement = evaluator.full(data)
+        samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n)
+        evaluator = standard if len(samples.data) == standard.n else Evaluator(dataset, samples=len(samples.data), inception=inception)
+        measurement = evaluator.full(samples.data, walks=samples.walks)
     return Measured(
         source=source,
         dataset=dataset.name,
+        what="points" if dataset.spec.kind == "points" else "images",
         n=evaluator.n,
         measurement=measurement,
         rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS},
@@ -73,8 +72,8 @@ def measure(
     )
 
 
-def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: int | None, n: int | None, usual_n: int) -> Tensor:
-    """The examples of a source: images uint8 [n, C, H, W], or points float32 [n, D].
+def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: int | None, n: int | None, usual_n: int) -> Samples:
+    """The examples of a source: images uint8 [n, C, H, W], or points float32 [n, D]; of a generator also walks between latents.
 
     A file or a folder that is there comes before a module of that name; points come from files alone.
     """
@@ -101,8 +100,8 @@ def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: in
                 f"{option} is not for {'a folder of PNG files' if is_folder else 'an .npz file'}{' of points' if points else ''}: all of it is measured, as it is"
             )
     if points:
-        return read_points(path, dataset)
-    return read_folder(path, wanted_of(dataset)) if is_folder else read_npz(path, wanted_of(dataset), value_range)
+        return Samples(data=read_points(path, dataset))
+    return Samples(data=read_folder(path, wanted_of(dataset)) if is_folder else read_npz(path, wanted_of(dataset), value_range))
 
 
 def wanted_of(dataset: Dataset) -> Wanted:

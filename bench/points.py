@@ -27,7 +27,8 @@ def read_points(path: Path, dataset: Dataset) -> Tensor:
     if shape[0] < FEWEST:
         raise UserError(f"{shape[0]} points are too few to measure: at least {FEWEST}")
     check_enough(shape[0], train=len(dataset.split("train")), dataset=dataset.name, what="points")
-    points = torch.from_numpy(npz_array(path, ARRAY).astype(np.float32))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and that is said below
+        points = torch.from_numpy(npz_array(path, ARRAY).astype(np.float32))
     if not points.isfinite().all():
         raise UserError("the points hold values that are infinite or not a number")
     return points

@@ -45,6 +45,7 @@ class Recorder:
 
     def __init__(self, work: Work, log_: RunLog, watch: Watch) -> None:
         self.evaluate_seconds = 0.0
+        self.reasons: dict[str, str] = {}  # why a final value is not-a-number
         self._work, self._log, self._watch = work, log_, watch
         self._history: list[dict[str, float]] = []  # the scalars of every mark, with "images"
         self._measured: dict[str, float] = {}
@@ -114,6 +115,7 @@ class Recorder:
         evidence: dict[str, Any] = {}
         if evaluator is not None:
             measurement = self._measure(evaluator)
+            self.reasons = dict(measurement.reasons)
             self._offer_best(measurement.values[evaluator.headline], trainer.images)
             best, chosen = self._finish_best(evaluator)
             values |= {**measurement.values, **best}

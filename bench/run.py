@@ -53,6 +53,7 @@ class RunResult:
     status: str
     reason: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)  # why a value is not-a-number
 
 
 class Interrupted(Exception):
@@ -71,17 +72,15 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
         work = prepare(config)
         log_ = _open_log(work, place)
         try:
-            status, reason, values = _train_and_measure(work, log_, place, stop, watch)
+            ending = _train_and_measure(work, log_, place, stop, watch)
         except (Interrupted, KeyboardInterrupt):
-            status, reason, values = "interrupted", "stopped by the user", {}
+            ending = Ending("interrupted", "stopped by the user")
         except Exception as error:
             log.exception("%s failed", _name(config))
             log_.artifact("failure.txt", traceback.format_exc().encode())
-            status, reason, values = "failed", f"{type(error).__name__}: {one_line(error, most=500)}", {}
-        log_.finish(status, reason)
-    return RunResult(
-        run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status=status, reason=reason, values=values
-    )
+            ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+        log_.finish(ending.status, ending.reason)
+    return RunResult(run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, **vars(ending))
 
 
 @contextmanager
@@ -126,10 +125,17 @@ def _open_log(work: Work, place: Place) -> RunLog:
     return log_
 
 
-def _train_and_measure(
-    work: Work, log_: RunLog, place: Place, stop: Callable[[], bool], watch: Watch
-) -> tuple[str, str, Mapping[str, float]]:
-    """(status, reason, final values) of the run."""
+@dataclass(frozen=True)
+class Ending:
+    """How training and measuring ended; what was measured, and why a value of it is not-a-number."""
+
+    status: str
+    reason: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def _train_and_measure(work: Work, log_: RunLog, place: Place, stop: Callable[[], bool], watch: Watch) -> Ending:
     folder = Path(place.folder)
     saved = checkpoint_path(folder, work.fingerprint)
     recorder = Recorder(work, log_, watch)
@@ -145,12 +151,12 @@ def _train_and_measure(
         if progress.diverged:
             saved.unlink(missing_ok=True)
             recorder.close({}, {})
-            return "diverged", progress.diverged, {}
+            return Ending("diverged", progress.diverged)
         if stop() and progress.share < 1:
             checkpoint.save(recorder.state_dict(), saved)
             raise Interrupted
     checkpoint.save(recorder.state_dict(), saved)  # stays: a longer run can go on from it
-    return "finished", "", recorder.finish()
+    return Ending("finished", "", recorder.finish(), recorder.reasons)
 
 
 def checkpoint_path(folder: Path, fingerprint: str) -> Path:

@@ -43,12 +43,14 @@ def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torc
 
 def _between(start: Latent, end: Latent) -> Latent:
     """The latents of whole paths, one path after the other. Labels and extras stay those of the start."""
-    steps = [slerp(start.z, end.z, step / WALK_STEPS) for step in range(WALK_STEPS + 1)]
-    rows = torch.arange(len(start), device=start.z.device).repeat_interleave(len(steps))
+    rows = torch.arange(len(start), device=start.z.device).repeat_interleave(WALK_STEPS + 1)
     labels = None if start.labels is None else start.labels[rows]
-    return Latent(
-        z=torch.stack(steps, dim=1).flatten(0, 1), labels=labels, extra={name: value[rows] for name, value in start.extra.items()}
-    )
+    return Latent(z=paths_between(start.z, end.z), labels=labels, extra={name: value[rows] for name, value in start.extra.items()})
+
+
+def paths_between(start: Tensor, end: Tensor) -> Tensor:
+    """The points of whole paths between rows [n, ...], one path after the other: [n * (steps + 1), ...]."""
+    return torch.stack([slerp(start, end, step / WALK_STEPS) for step in range(WALK_STEPS + 1)], dim=1).flatten(0, 1)
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:

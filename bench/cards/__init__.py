@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from bench.cards.definition import Card, Direction
+from bench.cards.definition import NEEDS, Card, Direction
 from bench.cards.evaluated import DIVERSITY, HEADLINE, MEMORISATION, MIXTURE_JS, MODES, PIXELS, QUALITY, REVERSE_KL
 from bench.cards.logged import PERF, TRAIN
 from bench.errors import UserError, nearest, one_line
@@ -68,7 +68,7 @@ def is_metric(key: str) -> bool:
 
 
 def _is_error(key: str) -> bool:
-    return key.endswith(SE) and key.removeprefix(BEST) not in CARDS
+    return key.endswith(SE)  # no metric's own key does: `check_card`
 
 
 def _plain(key: str) -> str:
@@ -102,6 +102,13 @@ def check_card(new: Card) -> None:
     """A UserError unless a card can be stored and shown: a key, a direction, and texts that are plain and of bearable length."""
     if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
         raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
+    if new.key.endswith(SE):
+        raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors")
+    needs: object = new.needs  # a catalogue is anybody's code
+    strange = next((need for need in needs if need not in NEEDS), None) if isinstance(needs, tuple) else needs
+    if strange is not None:
+        known = nearest(str(strange), NEEDS)
+        raise UserError(f"the metric {new.key!r}: what it needs is a tuple of known words, not {one_line(repr(strange), most=80)}{known}")
     if new.direction not in get_args(Direction):
         raise UserError(
             f"the metric {new.key!r}: unknown direction {one_line(repr(new.direction), most=80)}{nearest('', get_args(Direction))}"

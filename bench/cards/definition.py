@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
+NEEDS = (
+    "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
+    "latents", "22px",
+)  # fmt: skip  # what a metric may need: `bench.evaluate.provides` says which data has it
 
 
 @dataclass(frozen=True, kw_only=True)

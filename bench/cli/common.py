@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -82,3 +83,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 def _plain(cell: str) -> Text:
     """A cell as it is: brackets in it are no markup."""
     return Text(cell)
+
+
+def with_error(value: float, error: float) -> str:
+    """A value as a table shows it, with its standard error where that is known."""
+    return number(value) if math.isnan(error) else f"{number(value)} ± {error:.2g}"
+
+
+def number(value: float) -> str:
+    """Four digits, and a dash for not-a-number."""
+    return "–" if math.isnan(value) else f"{value:.4g}"

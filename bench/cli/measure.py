@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import InceptionWeights, Settings, app, console, errors, parse_settings, print_table, say, with_inception
+from bench.cli.common import (
+    InceptionWeights,
+    Settings,
+    app,
+    console,
+    errors,
+    number,
+    parse_settings,
+    print_table,
+    say,
+    with_error,
+    with_inception,
+)
 from bench.words import counted
 
 if TYPE_CHECKING:
@@ -110,11 +122,11 @@ def _print_measured(measured: Measured) -> None:
         sides = (measured.measurement, *measured.rows.values())
         found = card(key)
         rows.append(
-            (key, *(_with_error(side.values[key], side.values.get(f"{key}{SE}", math.nan)) for side in sides), found.arrow, found.unit)
+            (key, *(with_error(side.values[key], side.values.get(f"{key}{SE}", math.nan)) for side in sides), found.arrow, found.unit)
         )
     columns = ("metric", "value", *measured.rows, "", "unit")
-    print_table(f"{measured.n:,} images of {measured.source}, measured as {measured.dataset}", columns, rows)
-    for key, reason in measured.as_json()["reasons"].items():
+    print_table(f"{measured.n:,} {measured.what} of {measured.source}, measured as {measured.dataset}", columns, rows)
+    for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
     say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
 
@@ -127,8 +139,8 @@ def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
             run.variant,
             run.dataset,
             str(run.seed),
-            _number(run.before),
-            _number(headline_value(result.values)),
+            number(run.before),
+            number(headline_value(result.values)),
             run.run_id,
             result.reason,
         )
@@ -137,11 +149,3 @@ def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
     keys = {headline_among(result.values) for _, result in ended} - {None}
     title = " or ".join(sorted(card(key).title for key in keys if key)) or "headline"
     print_table(f"{counted(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
-
-
-def _with_error(value: float, error: float) -> str:
-    return _number(value) if math.isnan(error) else f"{_number(value)} ± {error:.2g}"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from bench.cli.common import (
     parse_settings,
     print_table,
     say,
+    with_error,
     with_inception,
 )
 from bench.errors import UserError
@@ -27,6 +29,7 @@ from bench.words import counted, duration
 if TYPE_CHECKING:
     from bench.campaign import Outcome, Outlook
     from bench.config import RunConfig
+    from bench.run import RunResult
     from bench.suite import PlannedRun, Suite
 
 RUNS = "runs"  # the experiment of `ganbench run`
@@ -57,7 +60,7 @@ def run(
         return
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder)
     if outcome.results and outcome.results[0].values:
-        _print_values(outcome.results[0].values, outcome.results[0].run_id)
+        _print_values(outcome.results[0])
     elif outcome.skipped:
         say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
     _exit_by(outcome)
@@ -173,8 +176,15 @@ def _differences(config: RunConfig) -> str:
     return ", ".join(f"{path.removeprefix('recipe.')}={value}" for path, value in changed.items())
 
 
-def _print_values(values: Mapping[str, float], run_id: str) -> None:
-    from bench.cards import CARDS
+def _print_values(result: RunResult) -> None:
+    from bench.cards import CARDS, SE
 
-    rows = [(key, f"{value:.4g}", CARDS[key].arrow, CARDS[key].unit) for key, value in values.items() if key in CARDS]
-    print_table(f"run {run_id}", ("metric", "value", "", "unit"), rows)
+    values = result.values
+    rows = [
+        (key, with_error(value, values.get(f"{key}{SE}", math.nan)), CARDS[key].arrow, CARDS[key].unit)
+        for key, value in values.items()
+        if key in CARDS
+    ]
+    print_table(f"run {result.run_id}", ("metric", "value", "", "unit"), rows)
+    for key, reason in result.reasons.items():
+        say(f"{key}: {reason}")

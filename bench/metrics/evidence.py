@@ -15,6 +15,7 @@ import logging
 import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,10 +26,13 @@ from bench.metrics import diversity, modes, paths, structure
 from bench.metrics.bins import assign
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.halves import draw_halves, rows_of
+from bench.metrics.halves import draw_halves
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
 from bench.metrics.reference import RealSide
 from bench.spec import Mixture
+
+if TYPE_CHECKING:
+    from bench.metrics.half import Half
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,8 @@ class Evidence:
     @cached_property
     def halves(self) -> list[Half]:
         """The half-samples whose spread gives standard errors."""
+        from bench.metrics.half import Half  # which is an Evidence itself
+
         return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
     def forget_halves(self) -> None:
@@ -226,111 +232,23 @@ class Evidence:
             if self._says:
                 log.warning("%s cannot be determined: %s", key, one_line(error))
             return self.unknown(str(error))
-        except Exception as error:  # a metric may be anybody's, and the training behind it must not be lost
+        except (Exception, SystemExit) as error:  # a metric may be anybody's, and the training behind it must not be lost
             if _no_memory(error):
                 raise MemoryError(f"the metric {key}: {one_line(error)}") from error
             return self._failed(key, error)
-        if math.isnan(value) and key not in self.reasons:
+        if not math.isfinite(value) and key not in self.reasons:
             return self.unknown(UNSAID.format(value=value))
         return value
 
-    def _failed(self, key: str, error: Exception) -> float:
-        if self._says:
+    def _failed(self, key: str, error: BaseException) -> float:
+        if self._says and key not in self.real.told:
+            self.real.told.add(key)  # once: it fails so at every mark
             log.exception("the metric %s failed", key)
         self.raised.append(key)
         return self.unknown(f"{type(error).__name__}: {one_line(error)}")
 
 
-class Half(Evidence):
-    """Half of the generated examples: its parts are taken out of the whole's instead of being computed anew.
-
-    It holds whole pairs of neighbouring rows, so that what the whole knows of pairs holds here too.
-    """
-
-    _says = False  # what one half cannot tell costs a standard error, and twenty such lines would hide the others
-
-    def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
-        self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
-        super().__init__(whole.data[:0], whole.real)
-
-    @property
-    def data(self) -> Tensor:
-        """The examples of this half; not kept, so twenty halves take no more memory than none."""
-        return self._whole.data[self.rows]
-
-    @property
-    def classifier(self) -> Features:
-        """As in the whole; not kept either."""
-        return self._whole.classifier.part(self.rows)
-
-    @property
-    def pixels(self) -> Features:
-        """As in the whole; not kept either."""
-        return self._whole.pixels.part(self.rows)
-
-    @property
-    def inception(self) -> Features:
-        """As in the whole; not kept either."""
-        return self._whole.inception.part(self.rows)
-
-    def kernel_distance(self, kind: str) -> float:
-        """From all pairs instead of random subsets: the same mean, and one pass serves all halves."""
-        return float(self._whole._kernel_distances(kind)[self._index])
-
-    @cached_property
-    def neighbours(self) -> Neighbours:
-        """Among this half alone."""
-        return self._whole.neighbours.among(self.rows)
-
-    @property
-    def inside(self) -> Tensor:
-        """As in the whole: real manifolds do not depend on who else is generated."""
-        return self._whole.inside[self.rows]
-
-    @property
-    def balls(self) -> Tensor:
-        """As in the whole."""
-        return self._whole.balls[self.rows]
-
-    @property
-    def reached(self) -> Tensor:
-        """By the manifold of this half alone."""
-        return self._whole._overlap.reached[1 + self._index]
-
-    @property
-    def covered(self) -> Tensor:
-        """By this half alone."""
-        return self._whole._overlap.covered[1 + self._index]
-
-    @cached_property
-    def to_training(self) -> tuple[Tensor, Tensor]:
-        """As in the whole."""
-        distance, index = self._whole.to_training
-        return distance[self.rows], index[self.rows]
-
-    @cached_property
-    def bins(self) -> Tensor:
-        """As in the whole."""
-        return self._whole.bins[self.rows]
-
-    @cached_property
-    def pair_distances(self) -> Tensor:
-        """Of the pairs of this half."""
-        return self._whole.pair_distances[self._chosen]
-
-    @cached_property
-    def pair_similarities(self) -> Tensor:
-        """Of the pairs of this half."""
-        return self._whole.pair_similarities[self._chosen]
-
-    @cached_property
-    def path_lengths(self) -> Tensor | None:
-        """Of half of the paths."""
-        lengths = self._whole.path_lengths
-        return None if lengths is None else lengths[draw_halves(2 * len(lengths), self._index + 1)[self._index]]
-
-
-def _no_memory(error: Exception) -> bool:
+def _no_memory(error: BaseException) -> bool:
     """Whether that is torch saying that there is no memory: on the CPU it has no class of its own."""
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
 

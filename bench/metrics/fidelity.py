@@ -19,13 +19,14 @@ from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metri
 # Part of the definition of the metrics: a change bumps the version on their cards.
 RNG_SEED = 2020  # torch-fidelity's
 SCORE_SPLITS = 10
+SCORE_PART = 100  # images of a part, at least, unless there are fewer classes: a part of m images scores m at most
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 KID_SUBSET_SIZE_SMALL = 250  # where there are fewer than KID_SUBSET_SIZE images
 INFINITY_SIZES = 15  # sample sizes that the line is fitted to: Chong & Forsyth 2020, section 4
 INFINITY_SMALLEST = 0.1  # the least of them, of all images: their 5,000 of 50,000
 INFINITY_ROWS_A_DIMENSION = 10  # in it, where there are: with fewer, the bias is not linear in 1/N
-INFINITY_ROWS = 20  # images that a line needs at least
+INFINITY_LEAST = 3  # images a dimension that a line needs: half of them is its smallest sample
 
 WIDE = 512  # dimensions
 CHUNK = 2**20  # elements held in float64 at once
@@ -93,8 +94,8 @@ def frechet_infinity(features: Tensor, real: Gaussian) -> float:
     below zero where the two sets are alike.
     """
     n, dims = features.shape
-    if n < INFINITY_ROWS:
-        raise ValueError(f"an extrapolation needs at least {INFINITY_ROWS} images, not {n}")
+    if n < INFINITY_LEAST * dims:
+        raise ValueError(f"an extrapolation of {dims} features needs at least {INFINITY_LEAST * dims} images, not {n}")
     smallest = max(INFINITY_SMALLEST * n, min(INFINITY_ROWS_A_DIMENSION * dims, n / 2))
     sizes = np.linspace(smallest, n, INFINITY_SIZES).astype(int)
     noise = torch.Generator().manual_seed(RNG_SEED)
@@ -152,8 +153,9 @@ def kid_subset_size(generated: int, real: int) -> int:
 
 def classifier_score(logits: Tensor) -> float:
     """exp E KL(p(y|x) || p(y)): Salimans et al. 2016, section 4, mean over ten parts. From 1 to the number of classes."""
-    if len(logits) < SCORE_SPLITS:
-        raise ValueError(f"the score is a mean over {SCORE_SPLITS} parts and needs as many images, not {len(logits)}")
+    least = SCORE_SPLITS * min(logits.shape[1], SCORE_PART)
+    if len(logits) < least:
+        raise ValueError(f"the score is a mean over {SCORE_SPLITS} parts, which take {least} images together, not {len(logits)}")
     if not logits.isfinite().all():
         raise ValueError("some logits are not finite")
     return float(isc_features_to_metric(logits, splits=SCORE_SPLITS, rng_seed=RNG_SEED)[KEY_METRIC_ISC_MEAN])

@@ -17,6 +17,7 @@ COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes made is collapse
 COLLAPSED_SHARE = 0.4  # for that a class counts from this fraction of its real share: the classifier's own errors make up to 0.3 of it
 COLLAPSED_DUPLICATES = 0.5  # so is this share of duplicates: real images have none, images repeated twice are all duplicates
 JUDGED_SHARE = 0.05  # of images in the real manifold; below it classes and duplicates are those of noise
+JUDGED_IMAGES = 5  # of them a class, on average; with fewer, chance alone leaves classes out
 
 NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
 
@@ -77,12 +78,7 @@ def stacked_modes(predictions: Tensor, modes: int) -> Found:
 
 
 def reverse_kl(generated: Shares, real: Shares) -> float:
-    """KL(generated || real) over the modes, in nats: the same sum as `class_kl`."""
-    return class_kl(generated, real)
-
-
-def class_kl(generated: Shares, real: Shares) -> float:
-    """KL(generated || real) = sum of g log(g / r), in nats. Infinite where a class is made that real images do not have."""
+    """KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite where one is made that real data does not have."""
     made = generated > 0
     with np.errstate(divide="ignore"):
         return float(np.sum(generated[made] * np.log(generated[made] / real[made])))
@@ -101,6 +97,9 @@ def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: S
             math.nan,
             f"not judged: {share:.1%} of the images lie in the real manifold, and under {JUDGED_SHARE:.0%} there is too little to judge",
         )
+    classes, near = int((real > 0).sum()), int(inside.sum())
+    if near < JUDGED_IMAGES * classes:
+        return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes take {JUDGED_IMAGES * classes}"
     covered = classes_covered(class_shares(predictions[inside], len(real)), real, COLLAPSED_SHARE)
     repeated = float(duplicates[inside].double().mean())
-    return float(covered <= COLLAPSED_CLASSES * int((real > 0).sum()) or repeated >= COLLAPSED_DUPLICATES), ""
+    return float(covered <= COLLAPSED_CLASSES * classes or repeated >= COLLAPSED_DUPLICATES), ""

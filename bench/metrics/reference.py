@@ -47,6 +47,7 @@ class RealSide:
         self.dataset = dataset
         self.kinds = tuple(kinds)
         self.main = "classifier" if "classifier" in kinds else "pixels"  # whose features neighbours are sought in
+        self.told: set[str] = set()  # metrics of which it was said that they fail
         self._extractors: dict[str, Extractor] = {}
         self._seen: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}

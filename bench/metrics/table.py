@@ -12,6 +12,7 @@ from bench.metrics.evidence import Evidence, metric
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
 from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
 from bench.metrics.neighbours import K_BALL
+from bench.words import counted
 
 PRECISION = "quality/precision_classifier"
 DUPLICATES = "diversity/duplicate_rate"
@@ -143,7 +144,7 @@ def modes_found(evidence: Evidence) -> float:
 @metric(card(REVERSE_KL))
 def reverse_kl(evidence: Evidence) -> float:
     """How far the shares of the known modes are from the real ones, in nats."""
-    return modes.reverse_kl(evidence.found.shares, evidence.real.mode_shares)
+    return _divergence(evidence, evidence.found.shares, evidence.real.mode_shares)
 
 
 @metric(card("modes/high_quality"))
@@ -161,7 +162,7 @@ def classes_covered(evidence: Evidence) -> float:
 @metric(card("modes/class_kl"))
 def class_kl(evidence: Evidence) -> float:
     """How far the class shares are from the real ones, in nats."""
-    return modes.class_kl(evidence.shares, evidence.real.shares)
+    return _divergence(evidence, evidence.shares, evidence.real.shares)
 
 
 @metric(card("modes/ndb"))
@@ -207,7 +208,20 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    return fidelity.frechet_distance(fidelity.fit_gaussian(evidence.seen(kind).features), evidence.real.gaussian(kind))
+    made, real = evidence.seen(kind).features, evidence.real.seen(kind).features
+    least = min(len(made), len(real))
+    if least <= made.shape[1]:
+        return evidence.unknown(
+            f"{counted(least, 'image')} cannot tell the covariance of {made.shape[1]} features: it takes more than that"
+        )
+    return fidelity.frechet_distance(fidelity.fit_gaussian(made), evidence.real.gaussian(kind))
+
+
+def _divergence(evidence: Evidence, generated: modes.Shares, real: modes.Shares) -> float:
+    strange = ((generated > 0) & (real == 0)).nonzero()[0]
+    if len(strange):
+        return evidence.unknown(f"class {strange[0]} is made, and no test image is seen as of it: the divergence has no bound")
+    return modes.reverse_kl(generated, real)
 
 
 def _score(seen: Features) -> float:

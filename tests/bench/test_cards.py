@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from bench.cards import (
     measured,
     register_card,
 )
+from bench.cards.definition import NEEDS
 from bench.config import DATASETS
 from bench.data.catalog import available
 from bench.errors import UserError
@@ -73,12 +75,19 @@ def test_what_is_no_metric(key: str) -> None:
     assert not is_metric(key)
 
 
-def test_a_metric_whose_name_ends_like_an_error_is_itself(tables: None) -> None:
-    own = register_card(Card(key="quality/mean_se", title="mean SE", direction="lower", meaning="Its own."))
-    assert card("quality/mean_se") is own
-    assert card("quality/mean_se_se").title == "mean SE, standard error"
-    assert card("best/quality/mean_se").title == "mean SE, best checkpoint"
-    assert not is_metric("quality/mean")
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"key": "quality/mean_se"}, "'quality/mean_se': keys that end in _se are those of standard errors"),
+        ({"needs": ("classifer",)}, "not 'classifer'; did you mean 'classifier'"),
+        ({"needs": "classifier"}, "a tuple of known words, not 'classifier'"),
+        ({"needs": ["classifier"]}, r"a tuple of known words, not \['classifier'\]"),
+    ],
+)
+def test_cards_that_would_be_taken_for_something_else(changed: dict[str, Any], message: str, tables: None) -> None:
+    fields: dict[str, Any] = {"key": "quality/mean", "title": "mean", "direction": "lower", "meaning": "Its own.", **changed}
+    with pytest.raises(UserError, match=message):
+        register_card(Card(**fields))
 
 
 def test_the_headline_is_the_first_there_is() -> None:
@@ -115,6 +124,7 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
         if key not in measured():
             assert needs <= LOGGED, key
         else:
+            assert needs <= set(NEEDS), key
             assert any(needs <= provided for provided in given), key
 
 

@@ -20,10 +20,10 @@ from bench.measure import measure
 from bench.references import reference_row
 from bench.run import limited_threads
 
-UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 40 images without their generator: no path, too few in every bin
+UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, too few in every bin
 
 
-def train(n: int = 40) -> torch.Tensor:
+def train(n: int = 100) -> torch.Tensor:
     return DATASETS.get("digits").split("train").data[100 : 100 + n]
 
 
@@ -42,7 +42,7 @@ def test_the_same_images_in_any_form_have_the_same_numbers(tmp_path: Path) -> No
     ]
     found = [measure(saved(tmp_path / f"{i}.npz", form), "digits", value_range=value_range) for i, (form, value_range) in enumerate(forms)]
     with limited_threads(1):
-        evaluator = Evaluator(DATASETS.get("digits"), samples=40)
+        evaluator = Evaluator(DATASETS.get("digits"), samples=100)
         expected = evaluator.full(images).values
     assert all(same_numbers(one.measurement.values, expected) for one in found)
     assert all(one.protocol == {"all": evaluator.protocol_hash, "metrics": evaluator.protocol()} for one in found)
@@ -51,27 +51,34 @@ def test_the_same_images_in_any_form_have_the_same_numbers(tmp_path: Path) -> No
 
 
 def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
-    noise = torch.randint(0, 256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    noise = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     shown = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
-    assert list(shown) == ["source", "dataset", "n", "metrics", "reasons", "protocol", "real", "untrained"]
-    assert {key for key, value in shown["metrics"].items() if value is None} == set(shown["reasons"]) == {"modes/collapse"} | UNKNOWN
+    assert [*shown][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
+    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons"]
+    assert (
+        {key for key, value in shown["metrics"].items() if value is None}
+        == set(shown["reasons"])
+        == {"modes/collapse", "diversity/path_length"}
+    )  # noise fills one bin
     known = [{key for key in shown[side] if not key.endswith(SE)} for side in ("metrics", "real", "untrained")]
     assert known == [set(shown["protocol"]["metrics"])] * 3
     assert shown["metrics"]["quality/fid_classifier_se"] > 0
     assert {key for key, value in shown["untrained"].items() if value is None} == {
         "modes/collapse"
     }  # paths are known, and all fills one bin
+    for kind in ("real", "untrained"):
+        assert {key for key, value in shown[kind].items() if value is None} == set(shown[f"{kind}_reasons"])
     assert shown["real"]["quality/fid_classifier"] < shown["metrics"]["quality/fid_classifier"]
-    assert (shown["n"], shown["dataset"]) == (40, "digits")
+    assert (shown["n"], shown["dataset"]) == (100, "digits")
 
 
 def test_infinity_is_null_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.metrics.modes.class_kl", lambda generated, real: math.inf)
+    monkeypatch.setattr("bench.metrics.modes.reverse_kl", lambda generated, real: math.inf)
     shown = measure(saved(tmp_path / "x.npz", train()), "digits").as_json()
     assert shown["metrics"]["modes/class_kl"] is None
     assert shown["reasons"].keys() == {"modes/class_kl"} | UNKNOWN
-    assert shown["reasons"]["modes/class_kl"] == "it is inf"
+    assert shown["reasons"]["modes/class_kl"] == "it is inf, and the metric does not say why"
     assert "modes/class_kl_se" not in shown["metrics"]
 
 
@@ -84,7 +91,10 @@ def test_a_generator_has_as_many_images_as_the_test_split_unless_told(tmp_path: 
         "    return net\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert measure("my_generator:make", "digits").n == 500
+    whole = measure("my_generator:make", "digits")
+    assert (whole.n, whole.what) == (500, "images")
+    assert whole.measurement.values["diversity/path_length"] > 0
+    assert "diversity/path_length_se" in whole.measurement.values
     few = measure("my_generator:make", "digits", n=30)
     assert (few.n, few.rows["real"].evidence["n"]) == (30, 30)
 

@@ -37,6 +37,7 @@ def test_points_are_measured_as_a_runs_are(tmp_path: Path) -> None:
         ({"points": np.zeros(20)}, r"not \[20\]"),
         ({"points": np.zeros((20, 2), dtype=int)}, "is int64: give floats"),
         ({"points": np.full((20, 2), np.nan)}, "infinite or not a number"),
+        ({"points": np.full((20, 2), 1e300)}, "infinite or not a number"),
         ({"points": np.zeros((9, 2))}, "9 points are too few"),
         ({"points": np.zeros((100_001, 2))}, "100,001 is more than the 100,000 training"),
         ({"points": np.full((20, 2), None)}, "holds Python objects"),
@@ -54,5 +55,7 @@ def test_points_come_from_files_alone(tmp_path: Path) -> None:
         measure(str(tmp_path), "ring8")
     with pytest.raises(UserError, match="not from a module"):
         measure("torch.nn:Linear", "ring8")
+    with pytest.raises(UserError, match="Inception sees images, and ring8 holds points"):
+        measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", inception=True)
     with pytest.raises(UserError, match=r"--range is not for an .npz file of points"):
         measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", value_range=(0.0, 1.0))

@@ -61,11 +61,20 @@ def _has_classifier(dataset: Dataset) -> bool:
         return _has_classifier(dataset.base)
     why_not = None if _is_shipped(dataset) else untrainable(dataset)
     if why_not and dataset.spec.classes:
-        _tell(dataset.name, why_not)
+        _tell(dataset.name, f"it has no classifier to be measured with, only its pixels: {why_not}")
+    elif why_not is None and (absent := _absent(dataset)):
+        _tell(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
     return why_not is None
 
 
+def _absent(dataset: Dataset) -> list[str]:
+    """The classes that no test image is of."""
+    labels = dataset.split("test").labels
+    there = set() if labels is None else set(labels.unique().tolist())
+    return [name for label, name in enumerate(dataset.class_names) if label not in there]
+
+
 @cache
-def _tell(name: str, why_not: str) -> None:
-    """Say it once: somebody who gave labels expects a classifier."""
-    log.warning("%s has no classifier to be measured with, only its pixels: %s", name, why_not)
+def _tell(name: str, what: str) -> None:
+    """Say it once: somebody who gave labels expects a classifier, and classes to be judged."""
+    log.warning("%s: %s", name, what)

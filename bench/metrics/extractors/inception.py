@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ def _stamp(path: Path) -> tuple[int, int]:
         status = path.stat()
     except OSError as error:
         raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"the Inception weights {one_line(str(path))!r} are no plain file: name the file {FILE}")
     return status.st_size, status.st_mtime_ns
 
 

@@ -37,7 +37,7 @@ class PixelExtractor:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._shape = dataset.spec.shape
-        self.dims = dimensions(len(dataset.split("train")), self._shape)
+        self.dims = dimensions(len(dataset.split("train")), len(dataset.split("test")), self._shape)
 
     @property
     def weights_hash(self) -> str:
@@ -65,9 +65,9 @@ class PixelExtractor:
         )
 
 
-def dimensions(images: int, shape: tuple[int, ...]) -> int:
-    """How many components: 64, or as many as there are pixels, or as the images span."""
-    return max(1, min(DIMS, torch.Size(shape).numel(), images - 1))
+def dimensions(train: int, test: int, shape: tuple[int, ...]) -> int:
+    """How many components: 64, or as many as there are pixels, or as the training images span, or half as many as there are test images."""
+    return max(1, min(DIMS, torch.Size(shape).numel(), train - 1, test // 2))
 
 
 def pixels(images: Tensor) -> Tensor:

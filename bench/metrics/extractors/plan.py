@@ -12,6 +12,7 @@ GREY_WIDTH, COLOUR_WIDTH = 64, 96  # channels of the last convolution
 WORK = 1.6e10  # values that convolutions give in all, forwards: some four minutes of one core
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 4, 60, 200
 FEWEST_IMAGES, SMALLEST_SIDE = 50, 4
+DIMS = 64  # width of the features; half as many as there are test images where that is less, whose covariance is taken
 MIRRORED = ("cifar10",)  # where a mirrored image is known to be of the same class
 
 
@@ -61,7 +62,7 @@ def plan_for(dataset: Dataset) -> Plan:
     epoch_images = min(images, max(batch_size, shown // FEWEST_EPOCHS))
     most = max(MOST_EPOCHS, -(-FEWEST_STEPS // (epoch_images // batch_size)))
     return Plan(
-        widths=widths, dims=64, epochs=min(most, max(FEWEST_EPOCHS, shown // epoch_images)), batch_size=batch_size,
+        widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, shown // epoch_images)), batch_size=batch_size,
         shift=max(1, side // 16), flip=dataset.name in MIRRORED, epoch_images=epoch_images if epoch_images < images else None,
     )  # fmt: skip
 

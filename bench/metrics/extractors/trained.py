@@ -31,12 +31,12 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
     folder = home(dataset, plan)
     if is_there(folder):
         try:
-            return read(folder)
+            return _fitting(read(folder), dataset, folder)
         except UserError as error:
             log.warning("%s: training it anew", error)
     with locked(folder, timeout_seconds=LOCK_SECONDS):
         try:  # another process may have trained it meanwhile
-            return read(folder)
+            return _fitting(read(folder), dataset, folder)
         except UserError:
             return _train(dataset, plan, folder)
 
@@ -55,6 +55,14 @@ def is_there(folder: Path) -> bool:
 def read(folder: Path) -> ClassifierExtractor:
     """The classifier that is kept in a folder; a UserError where it is damaged."""
     return read_extractor(folder / CARD, folder / WEIGHTS)
+
+
+def _fitting(extractor: ClassifierExtractor, dataset: Dataset, folder: Path) -> ClassifierExtractor:
+    """It, or a UserError where its card is of other data: the folder may have been copied from elsewhere."""
+    card, spec = extractor.card, dataset.spec
+    if (card.data_digest, card.shape, card.classes) != (dataset.digest(), spec.shape, spec.classes):
+        raise UserError(f"the classifier in {folder} is of {card.dataset} {list(card.shape)}, and not of {dataset.name}")
+    return extractor
 
 
 def trained_folders() -> Iterator[Path]:

@@ -24,14 +24,14 @@ from bench.metrics.table import DUPLICATES, PRECISION
 from bench.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
-UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 20 images without their generator: no path, no bin with enough of them
+UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, no bin with enough of them
 
 
-def digits(n: int = 20, *, errors: bool = False) -> Evaluator:
+def digits(n: int = 100, *, errors: bool = False) -> Evaluator:
     return Evaluator(DATASETS.get("digits"), samples=n, errors=errors)
 
 
-def images(n: int = 20) -> torch.Tensor:
+def images(n: int = 100) -> torch.Tensor:
     return reference_images(DATASETS.get("digits"), n)
 
 
@@ -60,7 +60,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
     values = {key: evidence.value(key) for key in evaluator.keys}
     errors = {key: evidence.standard_error(key) for key in evaluator.keys}
     assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})
-    assert sorted(calls) == [("classifier", 20), ("pixels", 20)]
+    assert sorted(calls) == [("classifier", 100), ("pixels", 100)]
     assert values[PRECISION] > 0.5
     assert values[DUPLICATES] < 0.5
     assert unknown(values) == UNKNOWN
@@ -69,12 +69,12 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
 
 
 def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
-    measurement = digits(20, errors=True).full(images())  # halves of 10 are too few to extrapolate
+    measurement = digits(errors=True).full(images())  # halves of 50 are too few to extrapolate
     assert math.isfinite(measurement.values["quality/fid_infinity_classifier"])
     assert "quality/fid_infinity_classifier_se" not in measurement.values
     assert measurement.reasons.keys() == UNKNOWN
     assert "cannot be determined" not in caplog.text
-    digits(12, errors=True).full(images(12))
+    digits(95, errors=True).full(images(95))
     assert caplog.text.count("quality/fid_infinity_classifier cannot be determined: ") == 1
 
 
@@ -86,7 +86,7 @@ def test_a_metric_of_ones_own_in_three_lines(tables: None) -> None:
     assert [key for key in measurement.values if not key.endswith(SE)][-1] == evaluator.keys[-1] == "quality/brightness"
     assert measurement.values["quality/brightness"] == pytest.approx(float(images().float().mean()))
     means = images().float().flatten(1).mean(dim=1)
-    assert measurement.values[f"quality/brightness{SE}"] == pytest.approx(float(means.std()) / math.sqrt(20), rel=0.5)
+    assert measurement.values[f"quality/brightness{SE}"] == pytest.approx(float(means.std()) / math.sqrt(100), rel=0.5)
     assert evaluator.protocol().keys() - before.keys() == {"quality/brightness"}
     assert {key: evaluator.protocol()[key] for key in before} == before
     assert "quality/brightness" not in evaluator.curve(images()).values
@@ -123,11 +123,44 @@ def test_a_metric_that_fails_costs_only_itself(tables: None, caplog: pytest.LogC
     assert caplog.text.count("the metric quality/brightness failed") == 1
 
 
+@pytest.mark.parametrize(("ending", "reason"), [(SystemExit(3), "SystemExit: 3"), (RecursionError(), "RecursionError:")])
+def test_a_metric_that_leaves_the_program_costs_only_itself(
+    ending: BaseException, reason: str, tables: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(evidence: Evidence) -> float:
+        raise ending
+
+    metric(BRIGHTNESS)(leave)
+    evaluator = digits()
+    assert evaluator.full(images()).reasons["quality/brightness"] == reason
+    assert evaluator.full(images()).raised == ("quality/brightness",)
+    assert caplog.text.count("the metric quality/brightness failed") == 1  # of one evaluator
+
+
+def test_too_few_images_have_no_number_where_it_would_mean_nothing() -> None:
+    few = digits(32).full(images(32))
+    whole = {"quality/fid_classifier", "quality/frechet_pixels"}
+    wanting = {"quality/fid_infinity_classifier", "quality/classifier_score", "modes/collapse"}
+    assert unknown(few.values) == few.reasons.keys() == whole | wanting | UNKNOWN
+    assert "32 images cannot tell the covariance of 32 features" in few.reasons["quality/fid_classifier"]
+    enough = digits(33).full(images(33))
+    assert math.isfinite(enough.values["quality/fid_classifier"])
+
+
+def test_a_class_that_no_test_image_is_of_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = digits()._evidence(images())
+    shares = evidence.real.shares.copy()
+    shares[3] = 0.0
+    monkeypatch.setitem(evidence.real.__dict__, "shares", shares)
+    assert math.isnan(evidence.value("modes/class_kl"))
+    assert evidence.reasons["modes/class_kl"].startswith("class 3 is made, and no test image is seen as of it")
+
+
 def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: 1 / 0)
-    noise = torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    noise = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     measurement = digits().full(noise)
-    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse"} | UNKNOWN
+    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse", "diversity/path_length"}  # all noise fills one bin
     assert measurement.raised == ("quality/brightness",)
     assert digits().curve(noise).raised == ()
 
@@ -156,7 +189,7 @@ def test_no_memory_and_ctrl_c_are_no_failures_of_a_metric(
 
 def test_a_reason_belongs_to_the_metric_that_gave_it(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.value("modes/collapse") + 1)
-    measurement = digits().full(torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
+    measurement = digits().full(torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
     assert "not judged" in measurement.reasons["modes/collapse"]
     assert "does not say why" in measurement.reasons["quality/brightness"]
 

@@ -233,12 +233,14 @@ def test_what_cannot_be_is_said() -> None:
         fit_gaussian(features[:1])
     with pytest.raises(ValueError, match="of 4 and of 3 dimensions"):
         frechet_distance(real, fit_gaussian(features[:, :3]))
-    with pytest.raises(ValueError, match="at least 20 images, not 19"):
-        frechet_infinity(features[:19], real)
+    with pytest.raises(ValueError, match="of 4 features needs at least 12 images, not 11"):
+        frechet_infinity(features[:11], real)
     with pytest.raises(ValueError, match="at least 2 images on either side, not 1"):
         kernel_distance(features[:1], features)
-    with pytest.raises(ValueError, match="as many images, not 9"):
-        classifier_score(features[:9])
+    with pytest.raises(ValueError, match="take 40 images together, not 39"):
+        classifier_score(features[:39])
+    with pytest.raises(ValueError, match="take 1000 images together, not 999"):
+        classifier_score(torch.zeros(999, 1008))
 
 
 @pytest.mark.parametrize(("generated", "real", "size"), [(10_000, 10_000, 1000), (1000, 10_000, 1000), (500, 500, 250), (10, 500, 10)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics.modes import class_kl, class_shares, classes_covered, collapse, mixture_modes, reverse_kl, stacked_modes
+from bench.metrics.modes import class_shares, classes_covered, collapse, mixture_modes, reverse_kl, stacked_modes
 
 UNIFORM = np.full(10, 0.1)
 
@@ -25,7 +25,7 @@ def test_shares_count_every_class_even_an_empty_one() -> None:
 @pytest.mark.parametrize("m", [1, 2, 5, 9, 10])
 def test_m_of_ten_equal_classes(m: int) -> None:
     assert classes_covered(kept(m), UNIFORM) == m
-    assert class_kl(kept(m), UNIFORM) == pytest.approx(math.log(10 / m), abs=1e-12)
+    assert reverse_kl(kept(m), UNIFORM) == pytest.approx(math.log(10 / m), abs=1e-12)
 
 
 def test_a_tenth_of_the_real_share_is_covered_and_less_is_not() -> None:
@@ -37,8 +37,8 @@ def test_a_tenth_of_the_real_share_is_covered_and_less_is_not() -> None:
 def test_a_class_that_real_images_lack() -> None:
     real, generated = np.array([1.0, 0.0]), np.array([0.5, 0.5])
     assert classes_covered(generated, real) == 1
-    assert class_kl(generated, real) == math.inf
-    assert class_kl(real, generated) == pytest.approx(math.log(2))
+    assert reverse_kl(generated, real) == math.inf
+    assert reverse_kl(real, generated) == pytest.approx(math.log(2))
 
 
 def verdict(*, covered: int = 10, repeated: float = 0.0, inside: float = 1.0, outside_covered: int = 10) -> tuple[float, str]:
@@ -74,6 +74,14 @@ def test_collapse_is_not_judged_where_hardly_an_image_looks_real() -> None:
     assert math.isnan(judged)
     assert "4.9% of the images lie in the real manifold" in reason
     assert verdict(covered=1, repeated=1.0, inside=0.05) == (1.0, "")
+
+
+def test_collapse_is_not_judged_by_a_handful_of_images() -> None:
+    for n, judged in ((49, False), (50, True)):
+        classes, alike = torch.arange(n) % 10, torch.zeros(n, dtype=torch.bool)
+        found, reason = collapse(inside=~alike, predictions=classes, duplicates=alike, real=UNIFORM)
+        assert (found == 0.0) == judged
+        assert reason == ("" if judged else "not judged: 49 images lie in the real manifold, and 10 classes take 50")
 
 
 def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:

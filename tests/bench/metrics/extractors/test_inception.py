@@ -77,6 +77,14 @@ def test_what_comes_from_the_network_is_checked_before_it_is_kept(monkeypatch: p
     assert not inception.hub_file().exists()
 
 
+def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
+    for name in (tmp_path / "pipe", "/dev/zero"):
+        monkeypatch.setenv(inception.VARIABLE, str(name))
+        with pytest.raises(UserError, match="are no plain file: name the file weights-inception"):
+            inception.find_weights()
+
+
 @pytest.mark.parametrize("content", [b"", b"other weights"])
 def test_a_wrong_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wrong.pth").write_bytes(content)
@@ -89,7 +97,7 @@ def test_a_wrong_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("name", ["missing.pth", "."])
 def test_a_file_that_cannot_be_read_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / name))
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"cannot be read|are no plain file"):
         extractor_for("inception", DIGITS)
 
 

@@ -24,7 +24,7 @@ from bench.metrics.extractors.pixels import (
 from tests.support import photos
 from tests.support.labelled import Labelled
 
-RGB = Labelled(shape=(3, 10, 12), train=200)
+RGB = Labelled(shape=(3, 10, 12), train=200, test=130)
 
 
 def test_equal_to_scikit_learn_up_to_sign_and_one_scale() -> None:
@@ -104,10 +104,10 @@ def test_the_hash_is_of_the_definition_and_the_data(cache: Path) -> None:
     assert not cache.exists()  # nothing is computed for it
 
 
-@pytest.mark.parametrize(("images", "dims"), [(1000, 64), (20, 19), (2, 1), (1, 1)])
-def test_no_more_components_than_the_images_span(images: int, dims: int) -> None:
-    assert dimensions(images, (3, 32, 32)) == dims
-    few = replace(RGB, train=images)
+@pytest.mark.parametrize(("images", "dims"), [(1000, 30), (20, 19), (2, 1), (1, 1)])
+def test_no_more_components_than_the_images_span_or_half_the_test_images_are(images: int, dims: int) -> None:
+    assert dimensions(images, 60, (3, 32, 32)) == dims
+    few = replace(RGB, train=images, test=60)
     assert PixelExtractor(few)(few.split("test").data).features.shape == (60, dims)
 
 
@@ -121,9 +121,15 @@ def test_images_that_are_all_the_same_have_finite_features() -> None:
 def test_a_folder_without_labels_has_pixels_only(tmp_path: Path) -> None:
     dataset = DATASETS.get(f"folder:{photos.fill(tmp_path / 'photos', 21)}")
     assert kinds_of(dataset) == ("pixels",)
-    assert extractor_for("pixels", dataset)(dataset.split("test").data).features.shape == (3, 17)
+    assert extractor_for("pixels", dataset)(dataset.split("test").data).features.shape == (3, 1)
 
 
 def test_other_images_are_one_line() -> None:
     with pytest.raises(UserError, match=r"^images for 'patterns' have the shape \[N, 3, 10, 12\], not \[2, 1, 8, 8\]$"):
         PixelExtractor(RGB)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+
+
+def test_as_many_components_as_defined_where_there_are_images_enough() -> None:
+    assert dimensions(1000, 128, (3, 32, 32)) == 64
+    assert dimensions(1000, 128, (1, 4, 4)) == 16
+    assert dimensions(1000, 10, (1, 28, 28)) == 5

@@ -25,9 +25,10 @@ class Counted(Labelled):
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 8, 8), (3, 16, 16), (1, 28, 28), (3, 32, 32), (3, 64, 48), (3, 128, 128)])
 def test_a_network_of_any_image_can_be_built(shape: tuple[int, int, int]) -> None:
-    plan = plan_for(Labelled(shape=shape))
+    plan = plan_for(Labelled(shape=shape, test=128))
     network = Classifier(shape=shape, widths=plan.widths, dims=plan.dims, classes=3).eval()
     assert network(torch.zeros(2, *shape, dtype=torch.uint8)).features.shape == (2, 64)
+    assert plan_for(Labelled(shape=shape, test=20)).dims == 10  # their covariance is taken
     left = min(shape[1:]) >> len(plan.widths)
     assert left >= 3 or len(plan.widths) <= 2
 

@@ -47,7 +47,7 @@ def test_its_hash_is_not_the_bases() -> None:
 
 
 def test_what_the_base_lacks_is_trained_for_it() -> None:
-    base = Labelled(classes=4)
+    base = Labelled(classes=4, test=128)
     stacked = StackedImages(name="mine", title="mine", base=base)
     assert kinds_of(stacked) == ("classifier", "pixels")
     assert not classifier_is_ready(stacked)

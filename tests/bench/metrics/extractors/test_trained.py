@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -111,6 +112,26 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(
     assert [record.message.count("training it anew") for record in caplog.records if record.levelname == "WARNING"] == [1]
 
 
+def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
+    other = replace(PATTERNS, name="others", classes=4)
+    theirs, mine = home(PATTERNS, plan_for(PATTERNS)), home(other, plan_for(other))
+    trained(PATTERNS)
+    shutil.copytree(theirs, mine)
+    assert trained(other).card.classes == 4
+    assert trainings == [PATTERNS.name, "others"]
+    assert "is of patterns" in caplog.text
+
+
+def test_a_class_without_a_test_image_is_said(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    photos.fill(tmp_path / "photos", 40, classes=("bird", "cat"))
+    photos.save(tmp_path / "photos" / "dodo" / "only.png")
+    dataset = DATASETS.get(f"folder:{tmp_path / 'photos'}")
+    assert kinds_of(dataset) == kinds_of(PATTERNS) == ("classifier", "pixels")
+    assert [record.message.partition(": ")[2] for record in caplog.records] == [
+        "its test split has no image of the class 'dodo', so metrics of classes say less"
+    ]
+
+
 def test_a_poor_classifier_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
     assert "features of it say little" in caplog.text
@@ -146,7 +167,7 @@ def test_ten_labelled_images_have_pixels_only_and_that_is_said_once(tmp_path: Pa
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
     assert classifier_is_ready(dataset)  # there is nothing to wait for
     assert [record.message.partition(": ")[2] for record in caplog.records if "no classifier" in record.message] != []
-    assert caplog.text.count("has no classifier to be measured with, only its pixels: it has") == 1
+    assert caplog.text.count("it has no classifier to be measured with, only its pixels: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
         extractor_for("classifier", dataset)
 
