@@ -215,9 +215,6 @@ def test_five_classes_or_fewer_are_collapse_and_more_are_not_whichever_they_are(
     assert wrong == []
 
 
-OF_OLDER_CELLS = ("modes/ndb", "modes/js_bins", "memorisation/ct_score")  # their documented values are to be made anew, as the page says
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_documented_rows_for_scale_are_what_is_measured(kind: str) -> None:
@@ -226,8 +223,6 @@ def test_documented_rows_for_scale_are_what_is_measured(kind: str) -> None:
     assert len(documented) == sum(not key.endswith(SE) for key in found)
     for row, cells in documented.items():
         (key,) = (each for each in found if not each.endswith(SE) and titled(each) == row)
-        if key in OF_OLDER_CELLS:
-            continue
         value, _, error = cells[kind].partition(" ± ")
         check(found[key], value, noise=found.get(f"{key}{SE}", 0.0))
         if error and not error.startswith("<"):
@@ -244,5 +239,5 @@ def test_documented_values_are_what_is_measured(failure: str) -> None:
     documented = rows[label(which, severity)]
     errors = reference_row("real", Evaluator(evaluator.dataset)).measurement.values
     found = evaluator.full(which.make(evaluator.dataset, evaluator.n, severity)).values
-    for key in [key for key in COLUMNS if key not in OF_OLDER_CELLS]:
+    for key in COLUMNS:
         check(found[key], documented[titled(key)], noise=errors[f"{key}{SE}"])

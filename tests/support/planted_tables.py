@@ -1,8 +1,9 @@
 """The measured tables of docs/metrics.md, as markdown:
 
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables [DATASET]
+    OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables errors
 
-About ten minutes for Fashion-MNIST on one core. `tests/bench/test_planted.py` compares documented values with fresh ones.
+Five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/test_planted.py` compares documented values with fresh ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+import torch
 from planted import FAILURES, Failure, real
 from planted_paths import Planted
 
@@ -19,10 +22,13 @@ from bench.cards import SE, card
 from bench.config import DATASETS
 from bench.evaluate import Evaluator
 from bench.references import KINDS, reference_row
+from bench.spec import Dataset
 
 Values = Mapping[str, float]
 TINY = 1e-9  # rounding, where there should be 0
 MOST_DIGITS = 4
+SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # of the table of standard errors
+NOISE_LEVELS = 16
 SCALE_HEADING, FAILURES_HEADING = "What real and untrained images give", "What planted failures do"  # in docs/metrics.md
 
 COLUMNS = (
@@ -102,8 +108,28 @@ def failure_table(rows: Mapping[str, Values]) -> str:
     return table(["", *map(titled, keys)], cells)
 
 
+def error_table(dataset: Dataset) -> str:
+    """The spread of metrics over disjoint sets of real images, and of the same with noise, beside their standard errors."""
+    sets = real(dataset, SETS * SET_IMAGES).split(SET_IMAGES)
+    noise = torch.Generator().manual_seed(0)
+    noisy = [(part + NOISE_LEVELS * torch.randn(part.shape, generator=noise)).round().clamp(0, 255).to(torch.uint8) for part in sets]
+    plain = Evaluator(dataset, samples=SET_IMAGES, errors=False)
+    with_errors = Evaluator(dataset, samples=SET_IMAGES)
+    columns: list[dict[str, float]] = []
+    for images in (sets, noisy):
+        found = pd.DataFrame([plain.full(part).values for part in images])
+        errors = pd.DataFrame([with_errors.full(part).values for part in images[:SETS_WITH_ERRORS]])
+        columns += [dict(found.mean()), dict(found.std()), {key: errors.get(f"{key}{SE}", pd.Series(dtype=float)).mean() for key in found}]
+    keys = [key for key in columns[0] if all(abs(column[key]) > TINY for column in columns)]
+    rows = [[card(key).title, *(number(column[key]) for column in columns)] for key in keys]
+    return table(["", "real", "sd", "half-samples", f"noise {NOISE_LEVELS}", "sd", "half-samples"], rows)
+
+
 def main(name: str = "fashion-mnist") -> None:
     """Measure a data set and print its tables."""
+    if name == "errors":
+        sys.stdout.write(error_table(DATASETS.get("fashion-mnist")) + "\n")
+        return
     evaluator = Evaluator(DATASETS.get(name))
     rows = {kind: reference_row(kind, evaluator).measurement.values for kind in KINDS}
     measured = Planted(Evaluator(DATASETS.get(name), errors=False))
