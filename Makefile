@@ -3,6 +3,7 @@
 #   make bench [SUITE=quick] [SEEDS=5] [WORKERS=2]     train, measure, report
 #   make report [SUITE=quick]                          the report alone, from what is recorded
 #   make ui [PORT=5000]                                MLflow's own pages
+#   make perf                                          how fast the harness is on this machine
 #   make test | test-slow | test-faults | check        what contributors run
 #   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
 
@@ -18,7 +19,7 @@ TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup bench report ui check lint format format-check type test test-slow test-faults audit lock clean
+.PHONY: help setup bench report ui perf check lint format format-check type test test-slow test-faults audit lock clean
 
 # One core a process, in tests as in runs: several threads each would only fight.
 export OMP_NUM_THREADS ?= 1
@@ -26,7 +27,7 @@ export OMP_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
@@ -70,6 +71,9 @@ ui: $(STAMP)
 	esac; \
 	echo "open http://127.0.0.1:$(PORT) (end with Ctrl-C)"; \
 	exec $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$store"
+
+perf: $(STAMP)
+	@$(BIN)/ganbench perf
 
 check: lint format-check type
 

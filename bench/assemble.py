@@ -83,7 +83,9 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
         raise UserError(f"{variant.name} needs labels, and {config.dataset} has none")
     with seeding.seeded(config.seed, seeding.INIT):
         networks = _built(variant, config, data)
-        initialise(networks, config.recipe)
+        initialise(networks, config.recipe)  # before their order in memory changes, which is that of the random numbers
+        if config.memory_format == "channels_last":
+            networks.to(memory_format=torch.channels_last)
         objective = variant.objective(config.recipe)
     objective.check(networks)
     _check_players(networks, objective)

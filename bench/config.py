@@ -13,7 +13,7 @@ from bench.errors import UserError, nearest, one_line
 from bench.registry import Registry
 from bench.spec import Dataset, Recipe, Variant
 
-RESULTS_VERSION = 1  # bumped by hand when the harness changes results
+RESULTS_VERSION = 2  # bumped by hand when the harness changes results
 _BUDGET = "budget."
 LOG_MARKS = 100  # points a run logs of each training scalar
 
@@ -86,6 +86,9 @@ class RunConfig(_Section):
     budget: Budget = Budget()
     evaluation: Evaluation = Evaluation()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="how weights and images of convolutions lie in memory; changes the bits, so it is part of the identity"
+    )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="torch threads on the CPU; changes the bits, so it is part of the identity"
@@ -117,7 +120,7 @@ class RunConfig(_Section):
 
     def _identity(self, data_digest: str) -> dict[str, Any]:
         dump = self.model_dump(mode="json", exclude={"evaluation"})
-        unresolved = [name for name in ("dataset", "precision", "device") if dump[name] == "auto"]
+        unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before taking a fingerprint")
         versions = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}

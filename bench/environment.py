@@ -35,7 +35,11 @@ def resolve(config: RunConfig) -> RunConfig:
     if precision == "auto":
         # Points are drawn from modes hardly wider than the steps of bf16.
         precision = "bf16" if native_bf16(device_of(device)) and DATASETS.get(dataset).spec.kind == "image" else "fp32"
-    return config.model_copy(update={"device": device, "dataset": dataset, "precision": precision})
+    memory_format = config.memory_format
+    if memory_format == "auto":
+        memory_format = "contiguous" if device == "mps" or DATASETS.get(dataset).spec.kind != "image" else "channels_last"
+    resolved = {"device": device, "dataset": dataset, "precision": precision, "memory_format": memory_format}
+    return config.model_copy(update=resolved)
 
 
 def devices() -> list[str]:

@@ -128,7 +128,7 @@ SUITES.register(
     "modes",
     Suite(
         name="modes",
-        idea="mode collapse in small: points and stacked images, with and without packing, about a quarter of an hour on two cores",
+        idea="mode collapse in small: points and stacked images, with and without packing, about twenty minutes on two cores",
         entries=(
             _quick_on_points("wgan-gp"),
             _quick_on_points("pacgan2"),

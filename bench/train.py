@@ -228,6 +228,7 @@ class Trainer:
         position = state["position"]
         for side in self.sides:
             side.optimiser.load_state_dict(state["optimisers"][side.player.name])
+            _lay_out(side.optimiser)
             side.updates = position["updates"][side.player.name]
         self._noise.set_state(state["streams"]["noise"].cpu())
         self._global.load_state_dict(state["streams"]["global"])
@@ -236,6 +237,14 @@ class Trainer:
         self._gradient_norms = dict(state["gradient_norms"])
         self.images, self.feed.position = position["images"], position["batches"]
         self._lr_epoch, self.train_seconds = position["lr_epoch"], position["train_seconds"]
+
+
+def _lay_out(optimiser: torch.optim.Optimizer) -> None:
+    """Have moments lie in memory as their parameters do. Files hold them in plain order, and fused updates go through both side by side."""
+    for parameter, moments in optimiser.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
 
 
 def never() -> bool:

@@ -243,8 +243,8 @@ MODES = (
         needs=("classifier", "labels", "neighbours"),
         citation="Defined here",
         meaning="1 where at most half of the classes have 0.4 of their real share or more among the images that lie in the real manifold, or where at least half of those are duplicates; "
-        "not judged where under 5 % of all images, or under five a class, lie there.",
-        version=2,
+        "not judged where under 5 % of all images, or under three a class, lie there.",
+        version=3,
     ),
 )
 MEMORISATION = (

@@ -17,7 +17,7 @@ COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes made is collapse
 COLLAPSED_SHARE = 0.4  # for that a class counts from this fraction of its real share: the classifier's own errors make up to 0.3 of it
 COLLAPSED_DUPLICATES = 0.5  # so is this share of duplicates: real images have none, images repeated twice are all duplicates
 JUDGED_SHARE = 0.05  # of images in the real manifold; below it classes and duplicates are those of noise
-JUDGED_IMAGES = 5  # of them a class, on average; with fewer, chance alone leaves classes out
+JUDGED_IMAGES = 3  # of them a class, on average; with fewer, chance alone leaves classes out
 
 NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
 
@@ -30,9 +30,9 @@ def class_shares(predictions: Tensor, classes: int) -> Shares:
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 
-def classes_covered(generated: Shares, real: Shares, fraction: float = COVERED_FRACTION) -> int:
-    """How many of the classes that real images have are made at least a tenth (or another fraction) as often as they occur."""
-    return int(((generated >= fraction * real) & (real > 0)).sum())
+def classes_covered(generated: Shares, real: Shares) -> int:
+    """How many of the classes that real images have are made at least a tenth as often as they occur."""
+    return int(((generated >= COVERED_FRACTION * real) & (real > 0)).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +100,7 @@ def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: S
     classes, near = int((real > 0).sum()), int(inside.sum())
     if near < JUDGED_IMAGES * classes:
         return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes take {JUDGED_IMAGES * classes}"
-    covered = classes_covered(class_shares(predictions[inside], len(real)), real, COLLAPSED_SHARE)
+    counts = torch.bincount(predictions[inside], minlength=len(real)).numpy()
+    covered = int(((counts >= np.floor(COLLAPSED_SHARE * near * real)) & (real > 0)).sum())  # whole images: chance leaves out the last one
     repeated = float(duplicates[inside].double().mean())
     return float(covered <= COLLAPSED_CLASSES * classes or repeated >= COLLAPSED_DUPLICATES), ""

@@ -9,7 +9,7 @@ import pytest
 from bench.config import VARIANTS, RunConfig, config_for, load_config, merged, override, parse_setting, paths
 from bench.errors import UserError
 
-RESOLVED = {"dataset": "digits", "precision": "fp32", "device": "cpu"}
+RESOLVED = {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu"}
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,13 @@ def test_fingerprint_is_the_identity_of_training() -> None:
             "seed": 1,
             "threads": 2,
             "precision": "bf16",
+            "memory_format": "channels_last",
             "budget.images": 7,
             "recipe.lr_d": 1e-3,
             "networks": "mlp",
         }.items()
     ]
-    assert len({fingerprint(config) for config in [base, *others]}) == 7
+    assert len({fingerprint(config) for config in [base, *others]}) == 8
     assert fingerprint(base, "other data") != fingerprint(base)
 
 
@@ -152,8 +153,7 @@ def test_later_settings_win_and_a_budget_replaces_one_in_another_unit() -> None:
 
 def test_lineage_is_the_identity_without_the_length() -> None:
     short, long, other = (
-        override(config_for("dcgan", {"dataset": "digits", "device": "cpu", "precision": "fp32"}), settings)
-        for settings in ({}, {"budget.images": 200_000}, {"recipe.lr_g": 1e-3})
+        override(config_for("dcgan", RESOLVED), settings) for settings in ({}, {"budget.images": 200_000}, {"recipe.lr_g": 1e-3})
     )
     assert short.lineage(data_digest="d") == long.lineage(data_digest="d") != other.lineage(data_digest="d")
     assert short.fingerprint(data_digest="d") != long.fingerprint(data_digest="d")

@@ -40,7 +40,7 @@ def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
 
 
 def test_resolve_keeps_what_was_asked_for(no_gpu):
-    asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "device": "cpu", "threads": 2})
+    asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
     assert environment.resolve(asked) == asked
 
 
@@ -48,6 +48,20 @@ def test_resolve_keeps_what_was_asked_for(no_gpu):
 def test_auto_precision_is_bf16_only_where_it_is_native(no_gpu, monkeypatch, native, expected):
     monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: native)
     assert environment.resolve(config_for("dcgan", {"dataset": "digits"})).precision == expected
+
+
+@pytest.mark.parametrize(
+    ("variant", "dataset", "device", "expected"),
+    [
+        ("dcgan", "digits", "cpu", "channels_last"),
+        ("gan-2d", "ring8", "cpu", "contiguous"),
+        ("dcgan", "digits", "mps", "contiguous"),
+    ],
+)
+def test_images_of_convolutions_have_their_channels_last(no_gpu, monkeypatch, variant, dataset, device, expected):
+    monkeypatch.setattr(environment, "devices", lambda: ["mps", "cpu"])
+    config = config_for(variant, {"dataset": dataset, "device": device, "precision": "fp32"})
+    assert environment.resolve(config).memory_format == expected
 
 
 def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypatch):

@@ -26,10 +26,11 @@ from bench.data import catalog
 from bench.data.idx import IdxImages
 from bench.errors import UserError
 from bench.estimate import Estimate
+from bench.perf import measure as measuring
 from bench.suite import SUITES
 
 EXAMPLES, MANY = 300, 2_000
-FUZZED = {"list", "data", "data fetch", "doctor", "report", "run", "suite", "evaluate", "sample", "score", "sync"}
+FUZZED = {"list", "data", "data fetch", "doctor", "report", "run", "suite", "evaluate", "sample", "score", "sync", "perf"}
 ODD = [
     "", " ", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e-999", "-0", "00", "0x10", "1_000", "٣", "1e3", "1.0", "0.5", "1",
     "true", "True", "null", "None", "[]", "{}", "[[1]]", "[0.5,0.9]", "0.5,0.9", ",", "1,", "[1", '"', '"a"', '{"a": 1}', "=", "a=b", "\u2028", "\x85",
@@ -205,6 +206,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(assemble, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])
     monkeypatch.setattr(IdxImages, "fetch", unreachable)
+    monkeypatch.setattr(measuring, "measure", unreachable)
     monkeypatch.setattr(socket.socket, "connect", unreachable)
     catalog.resolve_auto.cache_clear()
     yield work

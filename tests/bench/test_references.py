@@ -16,7 +16,7 @@ from small import same_numbers
 from bench import references, results, store
 from bench.artifacts import Artifacts
 from bench.assemble import assemble
-from bench.cards import HEADLINE, SE, Card
+from bench.cards import SE, Card
 from bench.config import DATASETS, VARIANTS
 from bench.evaluate import Evaluator, Measurement, reference_images
 from bench.metrics.evidence import METRICS, Evidence, metric
@@ -80,7 +80,7 @@ def test_a_row_with_standard_errors_is_another_row(cache: Path) -> None:
     plain = reference_row("real", digits()).measurement.values
     both = reference_row("real", digits(errors=True)).measurement.values
     assert same_numbers({key: both[key] for key in plain}, plain)
-    assert {key for key in both if key.endswith(SE)} == set(both) - set(plain) >= {f"{HEADLINE}{SE}"}
+    assert {key for key in both if key.endswith(SE)} == set(both) - set(plain) >= {f"diversity/pairwise_distance{SE}"}
     assert len(rows(cache)) == 2
     assert same_numbers(reference_row("real", digits(errors=True)).measurement.values, both)
 

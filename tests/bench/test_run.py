@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from bench import checkpoint, results
 from bench.cards import BEST, HEADLINE, SE, measured
-from bench.config import DATASETS, RunConfig, load_config
+from bench.config import DATASETS, RESULTS_VERSION, RunConfig, load_config
 from bench.errors import UserError
 from bench.evaluate import Evaluator
 from bench.record import RunProgress
@@ -68,7 +68,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
     assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
     assert seen[-1].images == 640
-    assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, "1", "1")
+    assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     assert [path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()] == [
         "state.safetensors"
     ]  # a longer run can go on from it

@@ -260,7 +260,7 @@ def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, 
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings={"evaluation.best": True})
     found = load(uri, ("small",))
     run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
-    monkeypatch.setattr("bench.metrics.modes.class_kl", lambda generated, real: 1 / 0)
+    monkeypatch.setattr("bench.metrics.modes.reverse_kl", lambda generated, real: 1 / 0)
     chosen = best_in(again(run_id, uri), run_id)
     assert "ZeroDivisionError" in chosen["reasons"]["modes/class_kl"]
     assert "images" in chosen

@@ -13,7 +13,15 @@ from bench.run import Place
 from bench.suite import Entry, Suite, plan
 from bench.train import never
 
-SETTINGS = {"dataset": "digits", "device": "cpu", "precision": "fp32", "budget.images": 640, "evaluation.marks": 1, "recipe.width": 8}
+SETTINGS = {
+    "dataset": "digits",
+    "device": "cpu",
+    "precision": "fp32",
+    "memory_format": "channels_last",
+    "budget.images": 640,
+    "evaluation.marks": 1,
+    "recipe.width": 8,
+}
 SUITE = Suite(
     name="small",
     idea="two variants, two seeds, a second each",

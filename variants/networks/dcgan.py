@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from bench.config import NETWORKS
 from bench.errors import UserError
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
-from variants.networks.layers import ConvTranspose2d
+from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 112
@@ -33,7 +33,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 def _generator(latent: int, width: int, channels: int, side: int, ports: Ports) -> nn.Module:
     body = nn.Sequential(
         AsImage(),
-        nn.ConvTranspose2d(latent, 2 * width, side // 4, 1, 0, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True),
+        ConvTranspose2d(latent, 2 * width, side // 4, 1, 0, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True),
         nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
         ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh(),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def _discriminator(ports: Ports, width: int, side: int, recipe: GanRecipe) -> nn
 
     def convolution(inputs: int, outputs: int) -> list[nn.Module]:
         norm = [nn.BatchNorm2d(outputs)] if normalised else []
-        return [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
+        return [Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
 
     features = nn.Sequential(*convolution(ports.seen[0], width), *convolution(width, 2 * width))
     head = nn.Conv2d(2 * width + ports.condition, ports.outputs, side // 4, 1, 0, bias=False)

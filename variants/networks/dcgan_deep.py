@@ -12,6 +12,7 @@ from torch import nn
 from bench.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.dcgan import AsImage
+from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 64
@@ -34,7 +35,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 def _generator(ports: Ports, widths: list[int], sizes: list[Size]) -> nn.Module:
     channels = [*reversed(widths), ports.data.shape[0]]
-    layers: list[nn.Module] = [AsImage(), nn.ConvTranspose2d(ports.latent, channels[0], sizes[-1], bias=False)]
+    layers: list[nn.Module] = [AsImage(), ConvTranspose2d(ports.latent, channels[0], sizes[-1], bias=False)]
     for stage, (inputs, outputs) in enumerate(pairwise(channels), start=1):
         small, large = sizes[-stage], sizes[-stage - 1]
         odd = (large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1)  # 1, or 0 where the size was rounded up
@@ -48,7 +49,7 @@ def _discriminator(ports: Ports, widths: list[int], smallest: Size, recipe: GanR
     for index, (inputs, outputs) in enumerate(pairwise([ports.seen[0], *widths])):
         normalised = index > 0 and recipe.norm_d != "none"
         norm = [nn.BatchNorm2d(outputs)] if normalised else []
-        layers += [nn.Conv2d(inputs, outputs, KERNEL, 2, PADDING, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
+        layers += [Conv2d(inputs, outputs, KERNEL, 2, PADDING, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
     head = nn.Conv2d(widths[-1] + ports.condition, ports.outputs, smallest)
     return Discriminator(nn.Sequential(*layers), head)
 

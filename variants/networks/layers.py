@@ -6,26 +6,74 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import fold
+from torch.nn.functional import fold, unfold
 
 FEW_CHANNELS = 4
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed convolution. To few output channels on a CPU it is a matrix product and a fold: oneDNN pads them to 16."""
+    """Transposed convolution. On a CPU that of one pixel is a matrix product, and that to few channels is one and a fold.
+
+    oneDNN takes up to four times as long for the first, and pads few channels to 16.
+    """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Images [N, C_out, H_out, W_out]."""
         plain = self.groups == 1 and self.dilation == (1, 1) and self.output_padding == (0, 0) and self.bias is None and output_size is None
-        if not plain or self.out_channels > FEW_CHANNELS or input.device.type != "cpu":
+        if not plain or input.device.type != "cpu":
             return super().forward(input, output_size)
-        patches = torch.matmul(self.weight.flatten(1).t(), input.flatten(2))  # [N, C_out * k * k, H * W]
+        if input.shape[2:] == (1, 1) and self.padding == (0, 0):
+            return self._of_one_pixel(input)
+        return self._to_few_channels(input) if self.out_channels <= FEW_CHANNELS else super().forward(input)
+
+    def _of_one_pixel(self, input: Tensor) -> Tensor:
+        """[N, C_in, 1, 1] to [N, C_out, k, k], in the memory format of the weights, so that they are read as they lie."""
+        last = is_channels_last(self.weight)
+        weight = self.weight.permute(0, 2, 3, 1) if last else self.weight
+        made = torch.matmul(input.flatten(1), weight.flatten(1)).view(len(input), *weight.shape[1:])
+        return made.permute(0, 3, 1, 2) if last else made
+
+    def _to_few_channels(self, input: Tensor) -> Tensor:
+        if is_channels_last(input):
+            pixels = input.permute(0, 2, 3, 1).flatten(1, 2)  # [N, H * W, C]
+            patches = torch.matmul(pixels, self.weight.flatten(1)).transpose(1, 2)  # [N, C_out * k * k, H * W]
+        else:
+            patches = torch.matmul(self.weight.flatten(1).t(), input.flatten(2))
         padding = cast("tuple[int, int]", self.padding)  # torch's type also has the strings of plain convolutions
         sides = tuple(
             (size - 1) * stride - 2 * pad + kernel
             for size, stride, pad, kernel in zip(input.shape[2:], self.stride, padding, self.kernel_size, strict=True)
         )
         return fold(patches, sides, self.kernel_size, stride=self.stride, padding=padding)
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution. From few channels on a CPU, where a gradient goes to the input alone (G's update), it is an unfold and a matrix product.
+
+    oneDNN pads the few channels of that gradient to 16.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Images [N, C_out, H_out, W_out]."""
+        plain = self.groups == 1 and self.dilation == (1, 1) and not isinstance(self.padding, str) and self.padding_mode == "zeros"
+        backwards = torch.is_grad_enabled() and input.requires_grad and not self.weight.requires_grad
+        if not (plain and backwards and self.in_channels <= FEW_CHANNELS and input.device.type == "cpu"):
+            return super().forward(input)
+        padding = cast("tuple[int, int]", self.padding)
+        height, width = (
+            (size + 2 * pad - kernel) // stride + 1
+            for size, pad, kernel, stride in zip(input.shape[2:], padding, self.kernel_size, self.stride, strict=True)
+        )
+        patches = unfold(input, self.kernel_size, stride=self.stride, padding=padding)  # [N, C_in * k * k, H_out * W_out]
+        made = torch.matmul(patches.transpose(1, 2), self.weight.flatten(1).t())
+        if self.bias is not None:
+            made = made + self.bias.to(made.dtype)
+        return made.view(len(input), height, width, -1).permute(0, 3, 1, 2)
+
+
+def is_channels_last(tensor: Tensor) -> bool:
+    """Whether the channels of images or weights [N, C, H, W] lie side by side in memory, and no other way of reading it is as good."""
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 class Dropout(nn.Dropout):

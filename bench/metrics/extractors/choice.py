@@ -62,7 +62,7 @@ def _has_classifier(dataset: Dataset) -> bool:
     why_not = None if _is_shipped(dataset) else untrainable(dataset)
     if why_not and dataset.spec.classes:
         _tell(dataset.name, f"it has no classifier to be measured with, only its pixels: {why_not}")
-    elif why_not is None and (absent := _absent(dataset)):
+    elif why_not is None and not _is_shipped(dataset) and (absent := _absent(dataset)):
         _tell(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
     return why_not is None
 

@@ -77,11 +77,21 @@ def test_collapse_is_not_judged_where_hardly_an_image_looks_real() -> None:
 
 
 def test_collapse_is_not_judged_by_a_handful_of_images() -> None:
-    for n, judged in ((49, False), (50, True)):
+    for n, judged in ((29, False), (30, True)):
         classes, alike = torch.arange(n) % 10, torch.zeros(n, dtype=torch.bool)
         found, reason = collapse(inside=~alike, predictions=classes, duplicates=alike, real=UNIFORM)
         assert (found == 0.0) == judged
-        assert reason == ("" if judged else "not judged: 49 images lie in the real manifold, and 10 classes take 50")
+        assert reason == ("" if judged else "not judged: 29 images lie in the real manifold, and 10 classes take 30")
+
+
+def test_a_few_real_images_are_hardly_ever_called_collapse() -> None:
+    noise = torch.Generator().manual_seed(0)
+    for n in (30, 40, 70):
+        drawn = torch.randint(10, (4000, n), generator=noise)
+        alarms = sum(
+            collapse(inside=torch.ones(n) > 0, predictions=classes, duplicates=torch.zeros(n) > 0, real=UNIFORM)[0] for classes in drawn
+        )
+        assert alarms <= 4
 
 
 def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:

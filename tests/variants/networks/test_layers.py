@@ -6,18 +6,26 @@ import pytest
 import torch
 from torch import nn
 
-from variants.networks.layers import ConvTranspose2d, Dropout, Maxout
+from variants.networks.layers import Conv2d, ConvTranspose2d, Dropout, Maxout
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(4, 2, 1), (7, 1, 0), (3, 1, 1)])
-def test_transposed_convolution_and_its_gradients(channels: int, kernel: int, stride: int, padding: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"), [(4, 2, 1, (7, 6)), (7, 1, 0, (7, 6)), (3, 1, 1, (7, 6)), (7, 1, 0, (1, 1))]
+)
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_transposed_convolution_and_its_gradients(
+    channels: int, kernel: int, stride: int, padding: int, size: tuple[int, int], memory_format: torch.memory_format
+) -> None:
     torch.manual_seed(0)
     fast = ConvTranspose2d(5, channels, kernel, stride, padding, bias=False).double()
     slow = nn.ConvTranspose2d(5, channels, kernel, stride, padding, bias=False).double()
     slow.load_state_dict(fast.state_dict())
-    inputs = [torch.randn(3, 5, 7, 6, dtype=torch.float64).requires_grad_() for _ in range(2)]
-    inputs[1].data.copy_(inputs[0].data)
+    fast = fast.to(memory_format=memory_format)
+    data = torch.randn(3, 5, *size, dtype=torch.float64)
+    inputs = [data.clone().contiguous(memory_format=form).requires_grad_() for form in (memory_format, torch.contiguous_format)]
     outputs = [layer(data) for layer, data in zip((fast, slow), inputs, strict=True)]
     torch.testing.assert_close(*outputs)
     weight = torch.randn_like(outputs[0])
@@ -25,6 +33,28 @@ def test_transposed_convolution_and_its_gradients(channels: int, kernel: int, st
         (output.square() * weight).sum().backward()
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_convolution_and_the_gradient_of_its_input(channels: int, bias: bool, trained: bool, memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    fast = Conv2d(channels, 5, 4, 2, 1, bias=bias).double().requires_grad_(trained)
+    slow = nn.Conv2d(channels, 5, 4, 2, 1, bias=bias).double()
+    slow.load_state_dict(fast.state_dict())
+    fast = fast.to(memory_format=memory_format)
+    data = torch.randn(3, channels, 12, 9, dtype=torch.float64)
+    inputs = [data.clone().contiguous(memory_format=form).requires_grad_() for form in (memory_format, torch.contiguous_format)]
+    outputs = [layer(images) for layer, images in zip((fast, slow), inputs, strict=True)]
+    torch.testing.assert_close(*outputs)
+    weight = torch.randn_like(outputs[0])
+    for output in outputs:
+        (output.square() * weight).sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    if trained:
+        torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
 
 
 def test_transposed_convolution_under_autocast() -> None:

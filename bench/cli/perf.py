@@ -1,0 +1,50 @@
+"""The verb that measures the harness itself: perf."""
+
+from __future__ import annotations
+
+import json as json_
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.common import app, print_table, say
+
+
+@app.command()
+def perf(
+    only: Annotated[str, typer.Option(metavar="PARTS", help="Some of loops,run,suite,quality.")] = "loops,run,suite,quality",
+    models: Annotated[str, typer.Option(metavar="MODELS", help="Some of mlp,dcgan.")] = "mlp,dcgan",
+    turns: Annotated[int, typer.Option(help="How often the loops take turns.")] = 5,
+    seconds: Annotated[float, typer.Option(help="How long a turn is.")] = 2.0,
+    dataset: Annotated[str, typer.Option(help="auto: Fashion-MNIST, else digits.")] = "auto",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for perf.json and perf.svg.")] = Path("build/perf"),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Measure the harness on this machine: a tutorial's loop, a bare loop, train(), run and suite, in turns. About twelve minutes on two cores.
+
+    The ratios hold where other programs run beside; the rates do not. Lay down other work all the same.
+    """
+    from bench.perf.measure import Setting, measure
+    from bench.perf.shown import as_json, draw, notes, rate_rows, ratio_rows
+    from reports.files import check_folder, write_all
+
+    setting = Setting(models=_listed(models), parts=_listed(only), turns=turns, seconds=seconds, dataset=dataset)
+    setting.check()
+    check_folder(out, "--out")
+    speed = measure(setting)
+    found = json_.dumps(as_json(speed), indent=2)
+    write_all({out / "perf.json": found.encode(), out / "perf.svg": draw(speed)}, "what was measured")
+    if json:
+        say(found)
+        return
+    if rows := rate_rows(speed):
+        print_table("images a second", ("model", "loop", "threads", "images/s", "spread", "MB beyond torch"), rows)
+    print_table("ratios", ("ratio", "value", "what it is"), ratio_rows(speed))
+    for line in notes(speed):
+        say(line)
+    say(f"{out / 'perf.json'}, {out / 'perf.svg'}")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

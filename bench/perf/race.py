@@ -1,0 +1,52 @@
+"""Contenders that take turns: whatever else the machine does meets all of them, so ratios hold where rates do not."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.perf.host import Host
+
+WARM_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Images a second in each of the turns."""
+
+    turns: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.turns)
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, over the median."""
+        if len(self.turns) < 2:
+            return float("nan")
+        low, _, high = statistics.quantiles(self.turns, n=4, method="inclusive")
+        return (high - low) / 2 / self.median
+
+
+def race(running: Mapping[str, Host], *, turns: int, seconds: float, advance: Callable[[int], object] = lambda n: None) -> dict[str, Rate]:
+    """The rate of each contender over so many turns of so many seconds. The order turns round, so that none always follows the same."""
+    for host in running.values():
+        host.go(WARM_SECONDS)
+        advance(1)
+    found: dict[str, list[float]] = {name: [] for name in running}
+    names = list(running)
+    for turn in range(turns):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            images, taken = running[name].go(seconds)
+            found[name].append(images / taken)
+            advance(1)
+    return {name: Rate(turns=tuple(rates)) for name, rates in found.items()}
+
+
+def ratio(one: Rate, other: Rate) -> Rate:
+    """Turn by turn, which were next to each other."""
+    return Rate(turns=tuple(a / b for a, b in zip(one.turns, other.turns, strict=True)))

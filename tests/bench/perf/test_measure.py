@@ -1,0 +1,93 @@
+"""All parts, in small: on the embedded digits, fractions of a second a turn."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.perf import measure as measuring
+from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
+from bench.perf.peak import flops_per_image
+from bench.perf.quality import harness_quality, tutorial_quality
+from bench.perf.whole import suite_rate, whole_run
+from tests.bench.perf.test_loops import config
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_operations_of_a_round_are_those_of_its_products() -> None:
+    # D sees real and fake, forwards and twice as much backwards, then fake forwards and backwards to the image alone; G makes images
+    # without a graph, then with one. The first layer of each needs no gradient of its input, except D's in G's step.
+    chosen = config()
+    g = [(100, 256), (256, 512), (512, 1024), (1024, 64)]
+    d = [(64, 1024), (1024, 512), (512, 256), (256, 1)]
+
+    def products(layers: list[tuple[int, int]]) -> int:
+        return sum(2 * inputs * outputs for inputs, outputs in layers)
+
+    first_g, first_d = products(g[:1]), products(d[:1])
+    d_step = products(g) + 2 * (3 * products(d) - first_d)
+    g_step = 3 * products(g) - first_g + 2 * products(d)
+    assert flops_per_image(chosen) == d_step + g_step
+
+
+def test_a_whole_run_knows_where_its_seconds_went() -> None:
+    whole = whole_run(config(**{"budget.images": 640, "evaluation.marks": 2, "evaluation.standard_errors": False}).canonical())
+    assert whole.images == 640
+    assert min(whole.train, whole.evaluate, whole.log) > 0
+    assert whole.rest > 0
+
+
+def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
+    text = config(**{"evaluation.samples": 100, "recipe.batch_size": 60}).canonical()
+    reached = tutorial_quality(text, 1)
+    assert (reached.images, reached.value > 0, reached.seconds > 0) == (1260, True, True)
+    at_once = harness_quality(text, 1e9, 1)
+    assert at_once is not None
+    assert at_once.images == 120  # the first round past a twelfth of an epoch
+    assert harness_quality(text, -1.0, 1) is None
+
+
+def test_a_suite_of_one_run_a_worker() -> None:
+    assert suite_rate(config(), workers=1, seconds=0.3) > 0
+
+
+def test_processes_have_their_own_threads() -> None:
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    with environment_of(3):
+        assert {os.environ[name] for name in THREAD_VARIABLES} == {"3"}
+    assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == before
+
+
+@pytest.mark.slow
+def test_a_contender_works_in_its_process_and_says_what_went_wrong() -> None:
+    host = Host(Contender(loop="train", config=config(), threads=1))
+    images, seconds = host.go(0.2)
+    assert images > 0
+    assert seconds >= 0.2
+    assert 0 < host.extra_memory_mb() < 400
+    host.close()
+    broken = Host(Contender(loop="no such loop", config=config(), threads=1))
+    with pytest.raises(RuntimeError, match="no loop 'no such loop'"):
+        broken.go(0.1)
+    broken.close()
+
+
+@pytest.mark.slow
+def test_the_command_measures_writes_and_draws(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SHORT_IMAGES", {"mlp": 640, "dcgan": 640})
+    monkeypatch.setattr(measuring, "QUICK", {"mlp": {"budget.images": 640}, "dcgan": {"budget.images": 640}})
+    monkeypatch.setattr(measuring, "QUALITY_EPOCHS", 1)
+    status, out, _ = command(
+        "perf", "--models", "mlp", "--turns", "1", "--seconds", "0.2", "--dataset", "digits", "--json", "--out", str(tmp_path)
+    )
+    assert status == 0
+    shown = json.loads(out)
+    wanted = {"train_over_bare.mlp", "train_over_tutorial.mlp", "suite_over_tutorial.mlp", "run_over_train.mlp", "flops_over_peak.mlp"}
+    assert wanted <= shown["ratios"].keys()
+    assert json.loads((tmp_path / "perf.json").read_text()) == shown
+    assert b"<svg" in (tmp_path / "perf.svg").read_bytes()
