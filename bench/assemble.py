@@ -56,7 +56,11 @@ def prepare(config: RunConfig) -> Work:
     trainer = Trainer(
         networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
+        tf32=config.tf32,
     )  # fmt: skip
+    if config.compile:  # now that averages of the weights, which only sample, are made
+        for part in networks.children():
+            part.compile()
     return Work(
         config=config,
         fingerprint=config.fingerprint(data_digest=dataset.digest()),
@@ -85,11 +89,18 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
         networks = _built(variant, config, data)
         initialise(networks, config.recipe)  # before their order in memory changes, which is that of the random numbers
         if config.memory_format == "channels_last":
-            networks.to(memory_format=torch.channels_last)
+            _put_channels_last(networks)
         objective = variant.objective(config.recipe)
     objective.check(networks)
     _check_players(networks, objective)
     return networks, objective
+
+
+def _put_channels_last(networks: Networks) -> None:
+    """Have weights of convolutions of images [N, C, H, W] lie in memory as [N, H, W, C]; what they are does not change."""
+    for weight in networks.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:

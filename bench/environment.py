@@ -37,7 +37,9 @@ def resolve(config: RunConfig) -> RunConfig:
         precision = "bf16" if native_bf16(device_of(device)) and DATASETS.get(dataset).spec.kind == "image" else "fp32"
     memory_format = config.memory_format
     if memory_format == "auto":
-        memory_format = "contiguous" if device == "mps" or DATASETS.get(dataset).spec.kind != "image" else "channels_last"
+        memory_format = "channels_last" if device == "cpu" and DATASETS.get(dataset).spec.kind == "image" else "contiguous"  # as measured
+    if not device.startswith("cuda") and (chosen := next((name for name in ("tf32", "compile") if getattr(config, name)), None)):
+        raise UserError(f"{chosen}=true is for CUDA devices, and this run's is {device}")
     resolved = {"device": device, "dataset": dataset, "precision": precision, "memory_format": memory_format}
     return config.model_copy(update=resolved)
 

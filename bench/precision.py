@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -23,3 +24,16 @@ def forward_precision(precision: Precision, device: torch.device) -> AbstractCon
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Inside, autocast is off: penalties differentiate twice and want float32. Their inputs must be `.float()` too."""
     return torch.autocast(device.type, enabled=False)
+
+
+@contextmanager
+def float32_products(precision: Literal["highest", "high"]) -> Iterator[None]:
+    """Inside, float32 matrix products and convolutions on CUDA are in full float32 (highest) or in TF32 (high)."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = precision == "high"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions

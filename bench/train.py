@@ -16,7 +16,7 @@ from bench import seeding
 from bench.ema import Ema
 from bench.feed import Feed
 from bench.optimisers import make_optimiser
-from bench.precision import Precision, forward_precision
+from bench.precision import Precision, float32_products, forward_precision
 from bench.spec import Batch, Examples, Networks, Objective, Player, Progress, Recipe, Step, Terms
 
 
@@ -64,7 +64,7 @@ class Trainer:
 
     def __init__(
         self, *, networks: Networks, objective: Objective, recipe: Recipe, data: Examples, seed: int, device: torch.device,
-        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None,
+        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None, tf32: bool = False,
     ) -> None:  # fmt: skip
         self.networks = networks.to(device).train()
         self.objective = objective.to(device)
@@ -73,6 +73,7 @@ class Trainer:
         self.budget = _one(budget_images, budget_seconds)
         self.device = device
         self.precision = precision
+        self._tf32 = tf32
         self.images = 0
         self.train_seconds = 0.0
         self.feed = Feed(data, batch_size=recipe.batch_size, seed=seed, device=device)
@@ -181,7 +182,7 @@ class Trainer:
         """The only state in which rounds are done: clock on, own random streams in. Left valid however it ends."""
         self._started = started = time.perf_counter()
         try:
-            with self._global.active():
+            with self._global.active(), float32_products("high" if self._tf32 else "highest"):
                 yield
         finally:
             self._unfreeze()
@@ -244,7 +245,7 @@ def _lay_out(optimiser: torch.optim.Optimizer) -> None:
     for parameter, moments in optimiser.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(value)
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def never() -> bool:
@@ -259,11 +260,11 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
     ends the iteration with a `Progress` that says why. The clock runs only between `next()` and `yield`.
     """
     budget = trainer.budget
-    ahead = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget})
+    ahead, next_mark = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget}), 0
     while trainer.position < budget:
         with trainer.running():
             while True:
-                reaches_mark = trainer.reaches(ahead[0])
+                reaches_mark = trainer.reaches(ahead[next_mark])
                 trainer.round(measure_gradients=reaches_mark)
                 reaches_mark = reaches_mark or trainer.position >= budget  # a clock may pass the end within a round
                 if reaches_mark or pause():
@@ -276,7 +277,8 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
         )  # fmt: skip
         if diverged:
             return
-        ahead = [mark for mark in ahead if mark > position] or [budget]
+        while next_mark < len(ahead) - 1 and ahead[next_mark] <= position:
+            next_mark += 1
 
 
 def _one(budget_images: int | None, budget_seconds: float | None) -> float:

@@ -242,7 +242,7 @@ MODES = (
         direction="lower",
         needs=("classifier", "labels", "neighbours"),
         citation="Defined here",
-        meaning="1 where at most half of the classes have 0.4 of their real share or more among the images that lie in the real manifold, or where at least half of those are duplicates; "
+        meaning="1 where at most half of the classes have 0.4 of their real share (in whole images, at least one) among the images that lie in the real manifold, or where at least half of those are duplicates; "
         "not judged where under 5 % of all images, or under three a class, lie there.",
         version=3,
     ),

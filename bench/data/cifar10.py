@@ -16,7 +16,7 @@ import torch
 
 from bench.data import cache
 from bench.data.archive import kept, online
-from bench.data.fetched import KnownFile, KnownFiles
+from bench.data.fetched import Content, KnownFile, KnownFiles
 from bench.errors import UserError
 from bench.spec import DataShape, Examples, Split
 
@@ -73,7 +73,7 @@ def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
     return parse(dataset.contents(files), dataset.spec, name=dataset.name)
 
 
-def parse(contents: Sequence[bytes], spec: DataShape, *, name: str) -> Examples:
+def parse(contents: Sequence[Content], spec: DataShape, *, name: str) -> Examples:
     """Images uint8 [N, C, H, W] and labels [N] of some files of records; a UserError where they do not fit."""
     record = 1 + int(np.prod(spec.shape))
     ragged = [len(content) for content in contents if len(content) % record]

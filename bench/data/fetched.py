@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mmap
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from bench.errors import UserError
 
 log = logging.getLogger(__name__)
 
+Content = bytes | mmap.mmap
 NOTHING_TO_FETCH = "the installed packages: nothing to fetch"
 
 
@@ -96,8 +99,11 @@ class KnownFiles:
                 return source.name
         raise UserError(f"{self.title} cannot be had: tried {'; '.join(tried) or 'nothing'}. Put {self.by_hand}, or use --dataset digits")
 
-    def contents(self, files: Iterable[KnownFile]) -> list[bytes]:
-        """What is in some of the files, with one fetch if any is absent or corrupted."""
+    def contents(self, files: Iterable[KnownFile]) -> list[Content]:
+        """What is in some of the files, with one fetch if any is absent or corrupted.
+
+        Mapped, not read: the processes of a machine share one copy. What is written to it stays with the process.
+        """
         files = tuple(files)
         contents = [self._cached(file) for file in files]
         if None in contents:
@@ -118,11 +124,12 @@ class KnownFiles:
         for file in self.files:
             cache.write_atomic(self.folder / file.name, found[file.name])
 
-    def _cached(self, file: KnownFile) -> bytes | None:
+    def _cached(self, file: KnownFile) -> Content | None:
         """The content of a cached file, or None where it is absent or, with a warning, corrupted."""
         path = self.folder / file.name
         try:
-            content = path.read_bytes()
+            with path.open("rb") as opened:
+                content: Content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY) if os.fstat(opened.fileno()).st_size else b""
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -132,13 +139,13 @@ class KnownFiles:
             return None
         return content
 
-    def _sound(self, file: KnownFile, content: bytes | None) -> bytes:
+    def _sound(self, file: KnownFile, content: Content | None) -> Content:
         if content is None:
             raise UserError(f"{self.folder / file.name} changed while it was read: is the disk sound, or does another program write there?")
         return content
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: Content) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.data.fetched import KnownFile, KnownFiles
+from bench.data.fetched import Content, KnownFile, KnownFiles
 from bench.errors import UserError
 from bench.spec import DataShape, Examples, Split
 
 _UNSIGNED_BYTE = 0x08
 
 
-def parse_idx(content: bytes, *, name: str = "idx file") -> NDArray[np.uint8]:
+def parse_idx(content: Content, *, name: str = "idx file") -> NDArray[np.uint8]:
     """The array in an idx file of unsigned bytes: magic 0 0 8 ndim, big-endian uint32 sizes, then the data (LeCun's MNIST page)."""
     if len(content) < 4 or content[:2] != b"\0\0":
         raise UserError(f"{name} is not an idx file")
@@ -70,4 +70,4 @@ def _load(dataset: IdxImages, folder: Path, name: Split) -> Examples:
     images, labels = (parse_idx(content, name=file.name) for file, content in zip(both, dataset.contents(both), strict=True))
     if images.shape[1:] != dataset.spec.shape[1:] or len(images) != len(labels):
         raise UserError(f"{dataset.name}: images {images.shape} and labels {labels.shape} do not fit {dataset.spec.shape}")
-    return Examples(data=torch.from_numpy(images[:, None].copy()), labels=torch.from_numpy(labels.astype(np.int64)))
+    return Examples(data=torch.from_numpy(images[:, None]), labels=torch.from_numpy(labels.astype(np.int64)))

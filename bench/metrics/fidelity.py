@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
+# Part of the definition of the metrics: a change bumps the version on their cards, unless it only decides when there is no number.
 RNG_SEED = 2020  # torch-fidelity's
 SCORE_SPLITS = 10
 SCORE_PART = 100  # images of a part, at least, unless there are fewer classes: a part of m images scores m at most

@@ -101,6 +101,7 @@ def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: S
     if near < JUDGED_IMAGES * classes:
         return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes take {JUDGED_IMAGES * classes}"
     counts = torch.bincount(predictions[inside], minlength=len(real)).numpy()
-    covered = int(((counts >= np.floor(COLLAPSED_SHARE * near * real)) & (real > 0)).sum())  # whole images: chance leaves out the last one
+    least = np.maximum(1, np.floor(COLLAPSED_SHARE * near * real))  # whole images, for chance leaves out the last one
+    covered = int(((counts >= least) & (real > 0)).sum())
     repeated = float(duplicates[inside].double().mean())
     return float(covered <= COLLAPSED_CLASSES * classes or repeated >= COLLAPSED_DUPLICATES), ""

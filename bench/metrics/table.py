@@ -28,6 +28,8 @@ def frechet_classifier(evidence: Evidence) -> float:
 @metric(card("quality/fid_infinity_classifier"))
 def frechet_infinity(evidence: Evidence) -> float:
     """The same, extrapolated to infinitely many generated images."""
+    if math.isnan(evidence.value(HEADLINE)):
+        return evidence.unknown(f"there is no {card(HEADLINE).title} to extrapolate")
     return fidelity.frechet_infinity(evidence.classifier.features, evidence.real.gaussian(CLASSIFIER))
 
 

@@ -7,7 +7,7 @@ import tiny
 import torch
 from torch import nn
 
-from bench.assemble import assemble, budget_images, check, initialise
+from bench.assemble import assemble, budget_images, check, initialise, prepare
 from bench.config import config_for
 from bench.errors import UserError
 from bench.spec import DataShape
@@ -99,3 +99,17 @@ def test_networks_that_would_fill_the_memory_are_refused_before_they_do(monkeypa
     assert torch.equal(torch.rand(1), expected)  # a check draws nothing
     with pytest.raises(UserError, match=r"the networks 'dcgan' of dcgan do not fit into memory: training their \d+,\d+ million parameters"):
         check(config_for("dcgan", {"dataset": "digits", "device": "cpu", "recipe.width": 65_536}))
+
+
+def test_networks_are_compiled_where_asked_and_only_while_training() -> None:
+    settings = {
+        "dataset": "digits",
+        "device": "cpu",
+        "precision": "fp32",
+        "memory_format": "contiguous",
+        "recipe.ema_half_life_images": 100,
+    }
+    for asked in (False, True):
+        trainer = prepare(config_for("label-smoothed", settings | {"compile": asked})).trainer
+        assert all((part._compiled_call_impl is not None) == asked for part in trainer.networks.children())
+        assert all(part._compiled_call_impl is None for part in trainer.scored.children())

@@ -56,12 +56,19 @@ def test_auto_precision_is_bf16_only_where_it_is_native(no_gpu, monkeypatch, nat
         ("dcgan", "digits", "cpu", "channels_last"),
         ("gan-2d", "ring8", "cpu", "contiguous"),
         ("dcgan", "digits", "mps", "contiguous"),
+        ("dcgan", "digits", "cuda", "contiguous"),
     ],
 )
 def test_images_of_convolutions_have_their_channels_last(no_gpu, monkeypatch, variant, dataset, device, expected):
-    monkeypatch.setattr(environment, "devices", lambda: ["mps", "cpu"])
+    monkeypatch.setattr(environment, "devices", lambda: ["cuda:0", "mps", "cpu"])
     config = config_for(variant, {"dataset": dataset, "device": device, "precision": "fp32"})
     assert environment.resolve(config).memory_format == expected
+
+
+@pytest.mark.parametrize("name", ["tf32", "compile"])
+def test_what_is_for_cuda_is_refused_elsewhere(no_gpu, name):
+    with pytest.raises(UserError, match=f"{name}=true is for CUDA devices, and this run's is cpu"):
+        environment.resolve(config_for("dcgan", {"dataset": "digits", name: True}))
 
 
 def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.precision import forward_precision, full_precision
+from bench.precision import float32_products, forward_precision, full_precision
 
 CPU = torch.device("cpu")
 
@@ -19,3 +19,13 @@ def test_forward_precision(precision: str, expected: torch.dtype) -> None:
         with full_precision(CPU):
             assert layer(torch.ones(1, 3)).dtype == torch.float32
     assert layer.weight.dtype == torch.float32
+
+
+def test_products_are_in_tf32_only_inside() -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    with float32_products("high"):
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("high", True)
+        with float32_products("highest"):
+            assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("highest", False)
+        assert torch.get_float32_matmul_precision() == "high"
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before

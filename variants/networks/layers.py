@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold, unfold
 
 FEW_CHANNELS = 4
+LEVELS = 2**16  # of a random number of 16 bits
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -77,14 +78,20 @@ def is_channels_last(tensor: Tensor) -> bool:
 
 
 class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014). On a CPU its mask is drawn as uniform numbers, faster than torch draws Bernoulli's."""
+    """Dropout (Srivastava et al. 2014). On a CPU its mask is drawn four numbers at a time: torch's own draws Bernoulli's one by one.
+
+    There p is taken to 16 bits, and the scale is that of the p that is taken.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """The input with a share p of its numbers set to 0 and the rest scaled by 1 / (1 - p), in training only."""
-        if not self.training or self.p == 0.0 or input.device.type != "cpu":
+        dropped = round(self.p * LEVELS)
+        if not self.training or dropped in (0, LEVELS) or input.device.type != "cpu":
             return super().forward(input)
-        kept = torch.rand(input.shape) >= self.p
-        return input * kept.to(input.dtype).div_(1.0 - self.p)
+        count = input.numel()
+        drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # each of 65,536 values alike
+        kept = drawn[:count].view(input.shape) >= dropped - LEVELS // 2
+        return input * kept.to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
 
 
 class Maxout(nn.Module):

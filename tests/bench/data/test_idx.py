@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 
 import numpy as np
@@ -54,3 +55,18 @@ def test_split_is_uint8_contiguous_with_int64_labels(made, source, cache_folder)
 def test_unknown_split_is_refused(made, source, cache_folder):
     with pytest.raises(UserError, match="not 'val'"):
         made.build(source("shop", made.contents)).split("val")
+
+
+def test_images_are_mapped_from_their_file_which_nothing_changes(made, source, cache_folder):
+    dataset = made.build(source("shop", made.contents))
+    images = dataset.split("train").data
+    content = (dataset.folder / dataset.train.images.name).read_bytes()
+    assert images.numpy().tobytes() == content[16:]
+    assert isinstance(dataset.contents([dataset.train.images])[0], mmap.mmap)
+    resident = images.clone()
+    images[0] = 7  # in this process alone
+    assert (dataset.folder / dataset.train.images.name).read_bytes() == content
+    assert dataset.contents([dataset.train.images])[0][:] == content
+    images[0] = resident[0]
+    rows = torch.randperm(len(images))
+    assert torch.equal(images.index_select(0, rows), resident.index_select(0, rows))

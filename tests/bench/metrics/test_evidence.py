@@ -140,7 +140,7 @@ def test_a_metric_that_leaves_the_program_costs_only_itself(
 def test_too_few_images_have_no_number_where_it_would_mean_nothing() -> None:
     few = digits(32).full(images(32))
     whole = {"quality/fid_classifier", "quality/frechet_pixels"}
-    wanting = {"quality/fid_infinity_classifier", "quality/classifier_score", "modes/collapse"}
+    wanting = {"quality/fid_infinity_classifier", "quality/classifier_score"}
     assert unknown(few.values) == few.reasons.keys() == whole | wanting | UNKNOWN
     assert "32 images cannot tell the covariance of 32 features" in few.reasons["quality/fid_classifier"]
     enough = digits(33).full(images(33))

@@ -94,6 +94,17 @@ def test_a_few_real_images_are_hardly_ever_called_collapse() -> None:
         assert alarms <= 4
 
 
+def test_a_rare_class_that_is_never_made_is_not_covered() -> None:
+    real = np.array([0.91, *[0.01] * 9])
+    images = torch.zeros(200, dtype=torch.int64)
+    assert collapse(inside=images == 0, predictions=images, duplicates=images > 0, real=real) == (1.0, "")
+
+
+def test_a_few_images_of_one_class_are_collapse() -> None:
+    classes = torch.tensor([*[0] * 28, 1, 2])  # two of them misjudged
+    assert collapse(inside=classes >= 0, predictions=classes, duplicates=classes < 0, real=UNIFORM) == (1.0, "")
+
+
 def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:
     # In the plane 1 - exp(-9 / 2) = 98.89 % of a Gaussian lie within three standard deviations.
     noise = torch.Generator().manual_seed(0)

@@ -65,22 +65,30 @@ def test_transposed_convolution_under_autocast() -> None:
     assert made.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("p", [0.3, 0.5])
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
 def test_dropout_drops_a_share_and_keeps_the_mean(p: float) -> None:
     torch.manual_seed(0)
     layer = Dropout(p)
-    data = torch.ones(1000, 300, requires_grad=True)
+    data = torch.ones(1001, 301, requires_grad=True)  # four do not go into it
     out = layer(data)
-    assert sorted(out.unique().tolist()) == pytest.approx([0.0, 1 / (1 - p)])
+    assert sorted(out.unique().tolist()) == pytest.approx([0.0, 1 / (1 - p)], rel=1e-3)
     assert (out == 0).float().mean().item() == pytest.approx(p, abs=0.003)
     out.sum().backward()
     assert torch.equal(data.grad, out.detach())
+
+
+def test_dropped_numbers_are_independent_of_their_neighbours() -> None:
+    torch.manual_seed(0)
+    kept = (Dropout(0.5)(torch.ones(400_000)) > 0).double() - 0.5
+    for lag in (1, 2, 3, 4, 8):
+        assert abs((kept[:-lag] * kept[lag:]).mean() / 0.25) < 0.01
 
 
 def test_dropout_does_nothing_in_evaluation() -> None:
     data = torch.randn(5, 5)
     assert torch.equal(Dropout(0.5).eval()(data), data)
     assert torch.equal(Dropout(0.0)(data), data)
+    assert not Dropout(1.0)(data).any()
 
 
 def test_dropout_draws_from_the_global_stream() -> None:
