@@ -13,7 +13,7 @@ from bench.cli.common import app, print_table, say
 
 @app.command()
 def perf(
-    only: Annotated[str, typer.Option(metavar="PARTS", help="Some of loops,run,suite,quality.")] = "loops,run,suite,quality",
+    only: Annotated[str, typer.Option(metavar="PARTS", help="Some of loops,run,quality.")] = "loops,run,quality",
     models: Annotated[str, typer.Option(metavar="MODELS", help="Some of mlp,dcgan.")] = "mlp,dcgan",
     turns: Annotated[int, typer.Option(help="How often the loops take turns.")] = 5,
     seconds: Annotated[float, typer.Option(help="How long a turn is.")] = 2.0,
@@ -21,9 +21,9 @@ def perf(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for perf.json and perf.svg.")] = Path("build/perf"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Measure the harness on this machine: a tutorial's loop, a bare loop, train(), run and suite, in turns. About twelve minutes on two cores.
+    """Measure the harness on this machine: a tutorial's loop, a bare loop and train() in turns, whole runs, time to quality.
 
-    The ratios hold where other programs run beside; the rates do not. Lay down other work all the same.
+    About twelve minutes on two cores. Ratios of loops hold where other programs run beside, rates and seconds do not.
     """
     from bench.perf.measure import Setting, measure
     from bench.perf.shown import as_json, draw, notes, rate_rows, ratio_rows
@@ -40,7 +40,8 @@ def perf(
         return
     if rows := rate_rows(speed):
         print_table("images a second", ("model", "loop", "threads", "images/s", "spread", "MB beyond torch"), rows)
-    print_table("ratios", ("ratio", "value", "what it is"), ratio_rows(speed))
+    if ratios := ratio_rows(speed):
+        print_table("ratios", ("ratio", "value", "what it is"), ratios)
     for line in notes(speed):
         say(line)
     say(f"{out / 'perf.json'}, {out / 'perf.svg'}")

@@ -20,6 +20,7 @@ def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source
     """An archive that somebody has put somewhere. `path` is asked when it is needed, for the cache can be moved."""
 
     def content() -> bytes:
+        """The archive as it is there."""
         try:
             return path().read_bytes()
         except FileNotFoundError as error:
@@ -43,6 +44,7 @@ def online(url: str, *, archive: KnownFile, inside: str) -> Source:
     """An archive at a URL, of which only the members are kept."""
 
     def content() -> bytes:
+        """The archive as it comes, with a progress bar."""
         with progress(f"downloading {archive.name}, bytes", archive.size_bytes) as advance:
             return download(url, limit=archive.size_bytes, total_seconds=ARCHIVE_SECONDS, advance=advance)
 

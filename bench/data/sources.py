@@ -96,6 +96,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
     """Base URLs, tried in turn, under which the files lie as `name.gz`."""
 
     def read(sizes: Mapping[str, int]) -> dict[str, bytes]:
+        """All files from the first mirror that gives them."""
         reasons = []
         for url in urls():
             try:
@@ -105,6 +106,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
 
     def probe(names: Sequence[str]) -> str:
+        """Whether a mirror answers, without its files."""
         reasons = []
         for url in urls():
             try:

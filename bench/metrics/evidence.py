@@ -261,6 +261,7 @@ def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
     """Register a function as the metric of a card, and the card with it. A second function for one card raises."""
 
     def register(function: MetricFunction) -> MetricFunction:
+        """The function itself, now known."""
         if METRICS.get(card.key, function) is not function:
             raise UserError(f"there are two functions for the metric {card.key!r}")
         register_card(card)

@@ -5,80 +5,99 @@ from __future__ import annotations
 import multiprocessing
 import os
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from bench.config import RunConfig, load_config
 from bench.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+END_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A loop, on so many threads."""
+    """A loop, on so many threads, in so many processes at once."""
 
     loop: str  # of `bench.perf.loops`
     config: RunConfig
     threads: int
+    processes: int = 1
+
+
+class Runner(Protocol):
+    """Whatever takes turns."""
+
+    def go(self, seconds: float) -> tuple[float, float]:
+        """(done, seconds) of one turn."""
+        ...
 
 
 class Host:
-    """A contender in its process. It works only while `go` waits for it."""
+    """A contender in its processes. They work only while `go` waits for them."""
 
+    def __init__(self, contender: Contender) -> None:
+        with environment_of(contender.threads):
+            self._members = [_Member(contender) for _ in range(contender.processes)]
+
+    def go(self, seconds: float) -> tuple[float, float]:
+        """(done by all together, seconds of the slowest) of one turn."""
+        for member in self._members:
+            member.ask(seconds)
+        laps = [member.answer() for member in self._members]
+        return sum(done for done, _ in laps), max(taken for _, taken in laps)
+
+    def extra_memory_mb(self) -> float:
+        """The most memory that one process has had beyond what torch and its libraries took before there was anything to train."""
+        for member in self._members:
+            member.ask("memory")
+        return max(float(member.answer()) for member in self._members)
+
+    def close(self) -> None:
+        """End the processes."""
+        for member in self._members:
+            member.close()
+
+
+class _Member:
     def __init__(self, contender: Contender) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, contender.loop, contender.config.canonical(), contender.threads), daemon=True
-        )
-        with environment_of(contender.threads):
-            self._process.start()
+        arguments = (theirs, contender.loop, contender.config.canonical(), contender.threads)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        self._process.start()
         theirs.close()
 
-    def go(self, seconds: float) -> tuple[int, float]:
-        """(images, seconds) of one turn."""
-        self.begin(seconds)
-        return self.end()
+    def ask(self, what: float | str) -> None:
+        with suppress(OSError):  # it has ended: what it said last, or that it said nothing, is the answer
+            self._pipe.send(what)
 
-    def begin(self, seconds: float) -> None:
-        """Start a turn; `end` waits for it. So several can work at once."""
-        self._pipe.send(seconds)
-
-    def end(self) -> tuple[int, float]:
-        """What was done in it."""
-        images, taken = self._receive()
-        return int(images), float(taken)
-
-    def extra_memory_mb(self) -> float:
-        """The most memory it has had beyond what torch and its libraries took before there was anything to train."""
-        self._pipe.send("memory")
-        return float(self._receive())
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.terminate()
-        self._process.join()
-        self._pipe.close()
-
-    def _receive(self) -> Any:
+    def answer(self) -> Any:
         try:
             kind, value = self._pipe.recv()
-        except EOFError as error:
+        except (EOFError, OSError) as error:
+            self._process.join(END_SECONDS)
             raise UserError(
-                f"a process of `ganbench perf` ended without a word (exit status {self._process.exitcode}): out of memory?"
+                f"a process of `ganbench perf` ended without a word (status {self._process.exitcode}): out of memory?"
             ) from error
+        if kind == "mistake":
+            raise UserError(value)
         if kind == "error":
             raise RuntimeError(value)
         return value
 
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.join(END_SECONDS)
+        self._pipe.close()
+
 
 @contextmanager
-def hosts(contenders: dict[str, Contender]) -> Iterator[dict[str, Host]]:
-    """All of them at once, ended afterwards."""
+def hosts(contenders: Mapping[str, Contender]) -> Iterator[dict[str, Host]]:
+    """All of them, ended afterwards."""
     running: dict[str, Host] = {}
     try:
         for name, contender in contenders.items():
@@ -124,7 +143,9 @@ def _serve(pipe: Connection, name: str, config_json: str, threads: int) -> None:
         while True:
             asked = pipe.recv()
             pipe.send(("done", peak_memory_mb(cpu) - own if asked == "memory" else tuple(go(asked))))
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, OSError, KeyboardInterrupt):
         return
+    except UserError as error:
+        pipe.send(("mistake", str(error)))
     except Exception:
         pipe.send(("error", traceback.format_exc()))

@@ -1,13 +1,14 @@
-"""The contenders: the same networks and numbers in a loop as tutorials write it, in a bare loop, and in the harness.
+"""The contenders: the same networks and numbers in a loop as tutorials write it, in a bare loop, and in the harness; and a matrix product.
 
-Each is a function from seconds to a `Lap`. They share networks, first weights, batch size, optimiser and learning rates; the loss is the
-non-saturating one. What differs is what a user would get, or save, by writing the loop.
+Each is a function from seconds to a `Lap`. The loops share networks, first weights, batch size, optimiser and learning rates; the loss is
+the non-saturating one. What differs is what a user would get, or save, by writing the loop.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -15,19 +16,24 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench.assemble import Work, assemble, prepare
-from bench.config import DATASETS, RunConfig
-from bench.precision import forward_precision
+from bench.config import DATASETS, RunConfig, override
+from bench.errors import UserError
+from bench.precision import Precision, forward_precision
 from bench.spec import Dataset, to_unit_range
 from bench.train import train
 
 MARK_IMAGES = 1_000  # between two marks of train(), as in the suite `quick`
+MOST_MARKS = 10_000  # in a turn
 LOOPS = ("tutorial", "bare", "train")
+GEMM = "gemm"
+SIDES = (512, 1024, 2048)  # of square matrices, of which the fastest is taken
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Lap(NamedTuple):
-    """What a loop did in one turn: real images shown to D, and the seconds that took."""
+    """What was done in one turn: real images shown to D (of the matrix product: floating point operations), and the seconds that took."""
 
-    images: int
+    done: int
     seconds: float
 
 
@@ -40,20 +46,22 @@ def loop(name: str, config: RunConfig) -> Go:
         case "tutorial":
             return timed(Tutorial(config).steps(), config.recipe.batch_size)
         case "bare":
-            return timed(bare_steps(config), config.recipe.batch_size)
+            return timed(Bare(config).steps(), config.recipe.batch_size)
         case "train":
             return harness(prepare(config))
+        case "gemm":
+            return products(DTYPES[config.precision])
     raise ValueError(f"no loop {name!r}")
 
 
-def timed(steps: Iterator[None], images: int) -> Go:
-    """Steps of so many images each, until the time is over."""
+def timed(steps: Iterator[None], each: int) -> Go:
+    """Steps that do so much each, until the time is over."""
 
     def go(seconds: float) -> Lap:
         done, started = 0, time.perf_counter()
         while (passed := time.perf_counter() - started) < seconds:
             next(steps)
-            done += images
+            done += each
         return Lap(done, passed)
 
     return go
@@ -61,19 +69,39 @@ def timed(steps: Iterator[None], images: int) -> Go:
 
 def harness(work: Work) -> Go:
     """`train()` itself, with a mark every `MARK_IMAGES`."""
-    end = 0.0
-    marks = range(MARK_IMAGES, int(work.trainer.budget), MARK_IMAGES)
-    progress = train(work.trainer, marks, pause=lambda: time.perf_counter() >= end)
+    trainer = work.trainer
 
     def go(seconds: float) -> Lap:
-        nonlocal end
-        images, started = work.trainer.images, time.perf_counter()
-        end = started + seconds
-        while time.perf_counter() < end:
-            next(progress)
-        return Lap(work.trainer.images - images, time.perf_counter() - started)
+        images, started = trainer.images, time.perf_counter()
+        marks = range(images + MARK_IMAGES, images + MOST_MARKS * MARK_IMAGES, MARK_IMAGES)
+        for progress in train(trainer, marks, pause=lambda: time.perf_counter() >= started + seconds):
+            if progress.diverged:
+                raise UserError(f"training diverged: {progress.diverged}")
+            if time.perf_counter() >= started + seconds:
+                break
+        return Lap(trainer.images - images, time.perf_counter() - started)
 
     return go
+
+
+def products(dtype: torch.dtype) -> Go:
+    """Square matrix products in memory that is there already: what the processor can do at this precision, with the threads it has here."""
+    sides = {side: [torch.rand(side, side).to(dtype) for _ in range(3)] for side in SIDES}
+
+    def step(side: int) -> float:
+        a, b, out = sides[side]
+        started = time.perf_counter()
+        torch.mm(a, b, out=out)
+        return 2 * side**3 / (time.perf_counter() - started)
+
+    best = max(SIDES, key=lambda side: max(step(side) for _ in range(5)))
+
+    def steps() -> Iterator[None]:
+        for _ in count():
+            step(best)
+            yield
+
+    return timed(steps(), 2 * best**3)
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
@@ -101,13 +129,13 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 class Tutorial:
     """The loop of the articles that this suite's core variants come from.
 
-    PIL images through a DataLoader, float32, sigmoid and binary cross-entropy, plain Adam, D not frozen in G's step, `.item()` each
-    step. Layers that are our own are torch's here.
+    PIL images through a DataLoader without workers, float32, sigmoid and binary cross-entropy, plain Adam, fakes for D cut off from a graph
+    that was made, D not frozen in G's step, `.item()` each step. Layers that are our own are torch's here, in torch's memory format.
     """
 
     def __init__(self, config: RunConfig) -> None:
         dataset = DATASETS.get(config.dataset)
-        networks, _ = assemble(config, dataset.spec)
+        networks, _ = assemble(override(config, {"memory_format": "contiguous"}), dataset.spec)
         with_torchs_layers(networks)
         self.networks = networks.train()
         self.recipe = cast("Any", config.recipe)  # a GAN's
@@ -139,45 +167,54 @@ class Tutorial:
                 yield
 
 
-def bare_steps(config: RunConfig) -> Iterator[None]:
+class Bare:
     """The least that training these networks takes at the harness' precision: data in memory, two updates, nothing else."""
-    dataset, recipe = DATASETS.get(config.dataset), cast("Any", config.recipe)
-    device = torch.device(config.device)
-    networks, _ = assemble(config, dataset.spec)
-    generator, discriminator = parts(networks.to(device).train())
-    coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in discriminator.modules())
-    adam_g, adam_d = (
-        torch.optim.Adam(side.parameters(), lr=rate, betas=recipe.betas, fused=True)
-        for side, rate in ((generator, recipe.lr_g), (discriminator, recipe.lr_d))
-    )
-    data, size = dataset.split("train").data.to(device), recipe.batch_size
 
-    def made() -> Tensor:
-        images: Tensor = generator(torch.randn(size, recipe.z_dim, device=device))
+    def __init__(self, config: RunConfig) -> None:
+        dataset = DATASETS.get(config.dataset)
+        self._precision = cast("Precision", config.precision)
+        self._device = torch.device(config.device)
+        self.recipe = cast("Any", config.recipe)  # a GAN's
+        networks, _ = assemble(config, dataset.spec)
+        self.networks = networks.to(self._device).train()
+        self._data = dataset.split("train").data.to(self._device)
+
+    def steps(self) -> Iterator[None]:
+        """One step after the other, epoch after epoch."""
+        recipe, size = self.recipe, self.recipe.batch_size
+        generator, discriminator = parts(self.networks)
+        coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in discriminator.modules())
+        adam_g, adam_d = (
+            torch.optim.Adam(side.parameters(), lr=rate, betas=recipe.betas, fused=True)
+            for side, rate in ((generator, recipe.lr_g), (discriminator, recipe.lr_d))
+        )
+        while True:
+            for rows in torch.randperm(len(self._data), device=self._device).split(size):
+                if len(rows) < size:
+                    break
+                real = to_unit_range(self._data.index_select(0, rows))
+                discriminator.requires_grad_(True)
+                with forward_precision(self._precision, self._device):
+                    with torch.no_grad():
+                        fake = self._made(generator)
+                    if coupled:
+                        seen_real, seen_fake = discriminator(real), discriminator(fake)
+                    else:
+                        seen_real, seen_fake = discriminator(torch.cat([real, fake.to(real.dtype)])).chunk(2)
+                _update(adam_d, _cost(seen_real, 1.0) + _cost(seen_fake, 0.0))
+                discriminator.requires_grad_(False)
+                with forward_precision(self._precision, self._device):
+                    seen_fake = discriminator(self._made(generator))
+                _update(adam_g, _cost(seen_fake, 1.0))
+                yield
+
+    def _made(self, generator: nn.Module) -> Tensor:
+        images: Tensor = generator(torch.randn(self.recipe.batch_size, self.recipe.z_dim, device=self._device))
         return images
 
-    def cost(logits: Tensor, target: float) -> Tensor:
-        return binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
 
-    while True:
-        for rows in torch.randperm(len(data), device=device).split(size):
-            if len(rows) < size:
-                break
-            real = to_unit_range(data.index_select(0, rows))
-            discriminator.requires_grad_(True)
-            with forward_precision(cast("Any", config.precision), device):
-                with torch.no_grad():
-                    fake = made()
-                if coupled:
-                    seen_real, seen_fake = discriminator(real), discriminator(fake)
-                else:
-                    seen_real, seen_fake = discriminator(torch.cat([real, fake.to(real.dtype)])).chunk(2)
-            _update(adam_d, cost(seen_real, 1.0) + cost(seen_fake, 0.0))
-            discriminator.requires_grad_(False)
-            with forward_precision(cast("Any", config.precision), device):
-                seen_fake = discriminator(made())
-            _update(adam_g, cost(seen_fake, 1.0))
-            yield
+def _cost(logits: Tensor, target: float) -> Tensor:
+    return binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -7,31 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from bench import environment
+from bench.assemble import check
 from bench.config import RunConfig, config_for, override
 from bench.data.progress import progress
 from bench.environment import cores
 from bench.errors import UserError, nearest
 from bench.perf.host import Contender, hosts
-from bench.perf.peak import flops_per_image, gemm_flops
-from bench.perf.quality import Reached, harness_quality, tutorial_quality
+from bench.perf.loops import GEMM
+from bench.perf.peak import flops_per_image
+from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
 from bench.perf.race import Rate, race, ratio
-from bench.perf.whole import Whole, in_process, suite_rate, whole_run
-from bench.precision import Precision
+from bench.perf.whole import Whole, in_process, whole_run
 from bench.suite import SUITES
 
 log = logging.getLogger(__name__)
 
-PARTS = ("loops", "run", "suite", "quality")
+PARTS = ("loops", "run", "quality")
 MODELS = {"mlp": "mlp-dropout", "dcgan": "dcgan"}  # of the article that the two come from, at their published widths
 BATCH = 64
 QUALITY_EPOCHS = 5
 QUALITY_MODELS = ("mlp",)  # five epochs of the tutorial's DCGAN take a quarter of an hour
-STANDARD_IMAGES = 6_000_000  # the budget of the suite `standard`
-SHORT_IMAGES = {"mlp": 60_000, "dcgan": 20_000}  # of the run whose evaluation and tracking are timed
-QUICK = {"mlp": {}, "dcgan": {"recipe.width": 16}}
+SHORT_IMAGES = {"mlp": 30_000, "dcgan": 10_000}  # of the run whose evaluation and tracking are timed
+QUICK: dict[str, dict[str, float]] = {"mlp": {}, "dcgan": {"recipe.width": 16}}
+TUTORIAL, BARE, TRAIN, ALL_CORES, SUITE = "tutorial", "bare", "train", "train, all cores", "train, one a core"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,8 @@ class Setting:
                     raise UserError(f"unknown {what} {name!r}{nearest(name, known)}")
         if not (1 <= self.turns <= 1000 and 0.1 <= self.seconds <= 600):
             raise UserError(f"--turns takes 1 to 1000 and --seconds 0.1 to 600, not {self.turns} and {self.seconds:g}")
+        if self.parts == ("quality",) and not set(self.models) & set(QUALITY_MODELS):
+            raise UserError(f"the part quality is measured for {', '.join(QUALITY_MODELS)} alone")
 
 
 @dataclass(kw_only=True)
@@ -63,25 +64,21 @@ class Speed:
     machine: Mapping[str, Any]
     setting: Setting
     rates: dict[str, dict[str, Rate]] = field(default_factory=dict)  # by model, by contender
-    suites: dict[str, float] = field(default_factory=dict)
-    memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
+    peaks: dict[str, Rate] = field(default_factory=dict)  # by model: operations a second of a matrix product in the same rounds
     flops: dict[str, float] = field(default_factory=dict)  # of an image, by model
-    peaks: dict[int, float] = field(default_factory=dict)  # operations a second, by threads
+    memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
     wholes: dict[str, dict[str, Whole]] = field(default_factory=dict)  # by model, by the suite whose settings they have
     quality: dict[str, dict[str, Reached | None]] = field(default_factory=dict)
-    precision: Precision
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The figures that can be compared between machines, as far as they were measured; of turns, the median."""
+        """The figures that can be compared between machines, as far as they were measured; of rounds, the median."""
         found: dict[str, float] = {}
         for model, rates in self.rates.items():
-            found[f"train_over_bare.{model}"] = ratio(rates["train"], rates["bare"]).median
-            found[f"train_over_tutorial.{model}"] = ratio(rates[ALL_CORES], rates["tutorial"]).median
-            found[f"flops_over_peak.{model}"] = rates["train"].median * self.flops[model] / self.peaks[1]
-        for model, rate in self.suites.items():
-            if model in self.rates:
-                found[f"suite_over_tutorial.{model}"] = rate / self.rates[model]["tutorial"].median
+            found[f"train_over_bare.{model}"] = ratio(rates[TRAIN], rates[BARE]).median
+            found[f"train_over_tutorial.{model}"] = ratio(rates[ALL_CORES], rates[TUTORIAL]).median
+            found[f"suite_over_tutorial.{model}"] = ratio(rates[SUITE], rates[TUTORIAL]).median
+            found[f"flops_over_peak.{model}"] = ratio(rates[TRAIN], self.peaks[model]).median * self.flops[model]
         for model, wholes in self.wholes.items():
             for suite, whole in wholes.items():
                 found[f"run_over_train.{model}" + ("" if suite == "standard" else f".{suite}")] = whole.train / whole.wall
@@ -94,75 +91,76 @@ class Speed:
         return found
 
 
-ALL_CORES = "train, all cores"
-
-
 def measure(setting: Setting) -> Speed:
-    """Measure the parts that were asked for. Writes nothing that stays."""
+    """Measure the parts that were asked for. Keeps nothing but what any evaluation keeps of the real images."""
     setting.check()
-    configs = {name: _config(name, setting.dataset) for name in setting.models}
-    any_config = next(iter(configs.values()))
-    precision = _precision(any_config)
-    machine = environment.describe(environment.device_of("cpu"), threads=1, precision=precision)
-    speed = Speed(machine=machine, setting=setting, precision=precision)
+    configs = {name: config_of(name, setting.dataset) for name in setting.models}
+    for config in configs.values():
+        check(override(config, {"budget.images": BATCH}))
+    speed = Speed(machine=_machine(next(iter(configs.values()))), setting=setting)
     for name, config in configs.items():
-        for part, do in (("loops", _loops), ("suite", _suite), ("run", _runs), ("quality", _quality)):
+        for part, do in (("loops", _loops), ("run", _runs), ("quality", _quality)):
             if part in setting.parts and (part != "quality" or name in QUALITY_MODELS):
                 do(speed, name, config)
     return speed
 
 
-def _precision(config: RunConfig) -> Precision:
+def config_of(model: str, dataset: str = "auto") -> RunConfig:
+    """The model's own numbers, on the CPU: there the contenders are a tutorial's reader's alternatives."""
+    settings = {"dataset": dataset, "recipe.batch_size": BATCH, "device": "cpu", "budget.images": 10**9}
+    return environment.resolve(override(config_for(MODELS[model]), settings))
+
+
+def _machine(config: RunConfig) -> dict[str, Any]:
     if config.precision == "auto":
         raise ValueError("resolve the configuration before measuring it")
-    return config.precision
-
-
-def _config(model: str, dataset: str) -> RunConfig:
-    """The model's own numbers, on the CPU: there the contenders are a tutorial's reader's alternatives."""
-    config = override(config_for(MODELS[model]), {"dataset": dataset, "recipe.batch_size": BATCH, "device": "cpu", "budget.images": 10**9})
-    return environment.resolve(config)
+    found: dict[str, Any] = environment.describe(environment.device_of("cpu"), threads=1, precision=config.precision)
+    del found["threads"]  # each loop has its own
+    return found
 
 
 def _loops(speed: Speed, model: str, config: RunConfig) -> None:
     several = cores()
     contenders = {
-        "tutorial": Contender(loop="tutorial", config=config, threads=several),
-        "bare": Contender(loop="bare", config=config, threads=1),
-        "train": Contender(loop="train", config=config, threads=1),
+        TUTORIAL: Contender(loop="tutorial", config=config, threads=several),
+        BARE: Contender(loop="bare", config=config, threads=1),
+        TRAIN: Contender(loop="train", config=config, threads=1),
         ALL_CORES: Contender(loop="train", config=override(config, {"threads": several}), threads=several),
+        SUITE: Contender(loop="train", config=config, threads=1, processes=several),
+        GEMM: Contender(loop=GEMM, config=config, threads=1),
     }
     setting = speed.setting
     with hosts(contenders) as running, progress(f"loops of {model}, turns", len(contenders) * (1 + setting.turns)) as advance:
-        speed.rates[model] = race(running, turns=setting.turns, seconds=setting.seconds, advance=advance)
-        speed.memory_mb[model] = {name: host.extra_memory_mb() for name, host in running.items()}
+        rates = race(running, turns=setting.turns, seconds=setting.seconds, advance=advance)
+        speed.memory_mb[model] = {name: host.extra_memory_mb() for name, host in running.items() if name != GEMM}
+    speed.peaks[model] = rates.pop(GEMM)
+    speed.rates[model] = rates
     speed.flops[model] = flops_per_image(config)
-    for threads in {1, several}:
-        if threads not in speed.peaks:
-            speed.peaks[threads] = gemm_flops(speed.precision, threads=threads, device=torch.device("cpu"))
-
-
-def _suite(speed: Speed, model: str, config: RunConfig) -> None:
-    log.warning("suite of %s: %d runs side by side", model, cores())
-    speed.suites[model] = suite_rate(config, workers=cores(), seconds=max(2.0, speed.setting.turns * speed.setting.seconds))
 
 
 def _runs(speed: Speed, model: str, config: RunConfig) -> None:
     wholes = speed.wholes.setdefault(model, {})
     for suite, settings in (("standard", {"budget.images": SHORT_IMAGES[model]}), ("quick", QUICK[model])):
         log.warning("run of %s with the marks and measurements of the suite %s", model, suite)
-        own = {path: value for path, value in SUITES.get(suite).settings.items() if path.startswith(("evaluation.", "budget."))}
-        chosen = override(config, {**own, **settings})
-        whole = in_process(whole_run, chosen.canonical(), threads=1)
-        wholes[suite] = whole.at(STANDARD_IMAGES) if suite == "standard" else whole
+        ours = SUITES.get(suite).settings
+        own = {path: value for path, value in ours.items() if path.startswith(("evaluation.", "budget."))}
+        whole = in_process(whole_run, override(config, {**own, **settings}).canonical(), threads=1)
+        wholes[suite] = whole.at(int(ours["budget.images"]), _train_rate(speed, model, config)) if suite == "standard" else whole
+
+
+def _train_rate(speed: Speed, model: str, config: RunConfig) -> float:
+    """Images a second of train() on one thread, measured now if the loops were not asked for."""
+    if model in speed.rates:
+        return speed.rates[model][TRAIN].median
+    with hosts({TRAIN: Contender(loop="train", config=config, threads=1)}) as running:
+        return race(running, turns=speed.setting.turns, seconds=speed.setting.seconds)[TRAIN].median
 
 
 def _quality(speed: Speed, model: str, config: RunConfig) -> None:
     several = cores()
-    log.warning(
-        "time to quality of %s: %d epochs of the tutorial's loop, then as many seconds of the harness as it takes", model, QUALITY_EPOCHS
-    )
+    log.warning("time to quality of %s: %d epochs of a tutorial's loop, then train() until it is as good", model, QUALITY_EPOCHS)
     same = override(config, {"threads": several})
     tutorial = in_process(tutorial_quality, same.canonical(), QUALITY_EPOCHS, threads=several)
-    harness = in_process(harness_quality, same.canonical(), tutorial.value, QUALITY_EPOCHS, threads=several)
-    speed.quality[model] = {"tutorial": tutorial, "harness": harness}
+    target = tutorial[-1].value
+    harness = in_process(harness_quality, same.canonical(), target, QUALITY_EPOCHS, threads=several)
+    speed.quality[model] = {"tutorial": first_as_good(tutorial, target), "harness": harness}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.perf.host import Host
+from bench.perf.host import Runner
 
 WARM_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Images a second in each of the turns."""
+    """Images a second (or operations a second) in each of the turns."""
 
     turns: tuple[float, ...]
 
@@ -31,22 +32,26 @@ class Rate:
         return (high - low) / 2 / self.median
 
 
-def race(running: Mapping[str, Host], *, turns: int, seconds: float, advance: Callable[[int], object] = lambda n: None) -> dict[str, Rate]:
-    """The rate of each contender over so many turns of so many seconds. The order turns round, so that none always follows the same."""
-    for host in running.values():
-        host.go(WARM_SECONDS)
+def nothing(turns: int) -> None:
+    """Tell nobody."""
+
+
+def race(running: Mapping[str, Runner], *, turns: int, seconds: float, advance: Callable[[int], object] = nothing) -> dict[str, Rate]:
+    """The rate of each contender over so many turns of so many seconds, each round in another random order, always the same ones."""
+    for runner in running.values():
+        runner.go(WARM_SECONDS)
         advance(1)
     found: dict[str, list[float]] = {name: [] for name in running}
-    names = list(running)
-    for turn in range(turns):
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
-            images, taken = running[name].go(seconds)
-            found[name].append(images / taken)
+    order, names = random.Random(0), list(running)
+    for _ in range(turns):
+        order.shuffle(names)
+        for name in names:
+            done, taken = running[name].go(seconds)
+            found[name].append(done / taken)
             advance(1)
     return {name: Rate(turns=tuple(rates)) for name, rates in found.items()}
 
 
 def ratio(one: Rate, other: Rate) -> Rate:
-    """Turn by turn, which were next to each other."""
+    """Round by round."""
     return Rate(turns=tuple(a / b for a, b in zip(one.turns, other.turns, strict=True)))

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bench.perf.measure import ALL_CORES, STANDARD_IMAGES, Speed
+from bench.perf.measure import ALL_CORES, SUITE, TUTORIAL, Speed
+from bench.suite import SUITES
 
 Row = tuple[str, ...]
 MEANING = {
     "train_over_bare": "train() / bare loop, one thread each",
     "train_over_tutorial": "train() / tutorial loop, all cores each",
-    "suite_over_tutorial": "one run a core / tutorial loop on all cores",
+    "suite_over_tutorial": "train() once a core at the same time / tutorial loop on all cores",
     "run_over_train": "training / wall clock of a run",
     "evaluation_share": "evaluation / wall clock of a run",
     "logging_share": "MLflow / wall clock of a run",
-    "flops_over_peak": "operations of train() / those of a matrix product, one thread",
-    "time_to_quality": "seconds to the same classifier-FID, tutorial / train()",
+    "flops_over_peak": "operations a second of train() / those of a matrix product, one thread",
+    "time_to_quality": "training seconds to the same classifier-FID, tutorial / train() with averaged weights",
 }
-ORDER = ("tutorial", "bare", "train", ALL_CORES, "suite")
 
 
 def as_json(speed: Speed) -> dict[str, Any]:
@@ -30,10 +30,9 @@ def as_json(speed: Speed) -> dict[str, Any]:
         "setting": asdict(speed.setting),
         "ratios": speed.ratios,
         "images_per_second": {model: {name: asdict(rate) | {"median": rate.median, "spread": rate.spread} for name, rate in rates.items()} for model, rates in speed.rates.items()},
-        "suite_images_per_second": speed.suites,
         "memory_mb_beyond_torch": speed.memory_mb,
         "flops_per_image": speed.flops,
-        "gemm_flops": {str(threads): flops for threads, flops in speed.peaks.items()},
+        "matrix_product_flops_per_second": {model: asdict(rate) | {"median": rate.median} for model, rate in speed.peaks.items()},
         "seconds": {model: {suite: asdict(whole) | {"rest": whole.rest} for suite, whole in wholes.items()} for model, wholes in speed.wholes.items()},
         "quality": {model: {side: reached and asdict(reached) for side, reached in sides.items()} for model, sides in speed.quality.items()},
     })  # fmt: skip
@@ -49,17 +48,14 @@ def _plain(value: Any) -> Any:
 
 
 def rate_rows(speed: Speed) -> list[Row]:
-    """(model, loop, threads, images a second, spread, memory in MB beyond torch)."""
-    rows: list[Row] = []
-    cores = str(speed.machine["cores"])
-    for model in dict.fromkeys((*speed.rates, *speed.suites)):
-        for name, rate in speed.rates.get(model, {}).items():
-            threads = cores if name in ("tutorial", ALL_CORES) else "1"
-            memory = f"{speed.memory_mb[model][name]:,.0f}"
-            rows.append((model, name, threads, f"{rate.median:,.0f}", f"± {rate.spread:.0%}", memory))
-        if model in speed.suites:
-            rows.append((model, "suite, one run a core", cores, f"{speed.suites[model]:,.0f}", "", ""))
-    return rows
+    """(model, loop, threads, images a second, spread, memory of a process in MB beyond torch)."""
+    several = str(speed.machine["cores"])
+    threads = {TUTORIAL: several, ALL_CORES: several, SUITE: f"1 x {several}"}
+    return [
+        (model, name, threads.get(name, "1"), f"{rate.median:,.0f}", f"± {rate.spread:.0%}", f"{speed.memory_mb[model][name]:,.0f}")
+        for model, rates in speed.rates.items()
+        for name, rate in rates.items()
+    ]
 
 
 def ratio_rows(speed: Speed) -> list[Row]:
@@ -72,15 +68,16 @@ def _meaning(key: str) -> str:
     suite = rest[1] if len(rest) > 1 else "standard" if name == "run_over_train" else ""
     if not suite:
         return MEANING[name]
-    length = f", training reckoned to {STANDARD_IMAGES:,} images" if suite == "standard" else ""
+    images = int(SUITES.get("standard").settings["budget.images"])
+    length = f", training reckoned to {images:,} images" if suite == "standard" else ""
     return f"{MEANING[name]} as in the suite {suite}{length}"
 
 
 def notes(speed: Speed) -> list[str]:
     """What a reader of the ratios must know."""
     said = [
-        f"{threads} thread{'s' if threads > 1 else ''}: a matrix product does {flops / 1e9:,.0f} GFLOP/s in {speed.precision}"
-        for threads, flops in sorted(speed.peaks.items())
+        f"{model}: a matrix product does {rate.median / 1e9:,.0f} GFLOP/s in {speed.machine['precision']} on one thread"
+        for model, rate in speed.peaks.items()
     ]
     said += [f"{model}: {flops / 1e6:,.1f} MFLOP an image, forwards and backwards" for model, flops in speed.flops.items()]
     for model, sides in speed.quality.items():
@@ -100,18 +97,15 @@ def draw(speed: Speed) -> bytes:
 
     from matplotlib.figure import Figure
 
-    models = list(dict.fromkeys((*speed.rates, *speed.suites)))
+    models = list(speed.rates)
     figure = Figure(figsize=(8.0, 0.6 + 1.9 * max(1, len(models))), layout="constrained")
     panels = figure.subplots(max(1, len(models)), 1, squeeze=False)[:, 0]
     for panel, model in zip(panels, models, strict=False):
-        turns = {name: rate.turns for name, rate in speed.rates.get(model, {}).items()}
-        if model in speed.suites:
-            turns["suite"] = (speed.suites[model],)
-        names = [name for name in ORDER if name in turns]
-        for index, name in enumerate(names):
-            panel.barh(index, sorted(turns[name])[len(turns[name]) // 2], color="#9db8d2", height=0.6)
-            panel.plot(turns[name], [index] * len(turns[name]), "o", color="#1f3b57", markersize=3.5, alpha=0.7)
-        panel.set_yticks(range(len(names)), names)
+        rates = speed.rates[model]
+        for index, rate in enumerate(rates.values()):
+            panel.barh(index, rate.median, color="#9db8d2", height=0.6)
+            panel.plot(rate.turns, [index] * len(rate.turns), "o", color="#1f3b57", markersize=3.5, alpha=0.7)
+        panel.set_yticks(range(len(rates)), list(rates))
         panel.invert_yaxis()
         panel.set_xlim(left=0)
         panel.set_title(model, loc="left", fontsize=10)

@@ -1,22 +1,22 @@
-"""Whole runs and a whole suite: what tracking, evaluation and pictures cost beside training."""
+"""Whole runs: what tracking, evaluation and pictures cost beside training."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.config import RunConfig, load_config, override
+from bench import store
+from bench.config import load_config
 from bench.errors import UserError
-from bench.execute import Job, execute
 from bench.perf.host import environment_of
 from bench.run import Place, run
-from bench.train import never
 
 Found = TypeVar("Found")
 
@@ -36,52 +36,41 @@ class Whole:
         """Making networks and data ready, pictures, checkpoints."""
         return self.wall - self.train - self.evaluate - self.log
 
-    def at(self, images: int) -> Whole:
-        """The same run with a longer budget: training takes longer, and all else, whose marks are as many, takes as long."""
-        longer = self.train * images / self.images
+    def at(self, images: int, images_per_second: float) -> Whole:
+        """The same run with a longer budget: training takes as long as at this rate, and all else, whose marks are as many, takes as long."""
+        longer = images / images_per_second
         return Whole(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
 
 
 def in_process(function: Callable[..., Found], *arguments: Any, threads: int) -> Found:
-    """What a function of this module or another gives in a fresh process with so many threads."""
+    """What a function of a module gives in a fresh process with so many threads."""
     with environment_of(threads), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise UserError("a process of `ganbench perf` ended without a word: out of memory?") from error
 
 
 def whole_run(config_json: str) -> Whole:
-    """One run with tracking and evaluation, in a store of its own that is thrown away."""
+    """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
+    from bench.assemble import prepare
     from bench.registry import load_catalogs
 
     load_catalogs()
     config = load_config(config_json)
-    with tempfile.TemporaryDirectory(prefix="ganbench-perf-") as folder:
+    evaluator = prepare(config).evaluator
+    if evaluator is not None:
+        evaluator.prepare()
+    with tempfile.TemporaryDirectory(prefix="ganbench-perf-") as name:
+        place = Place(uri=f"sqlite:///{Path(name) / 'mlflow.db'}", suite="perf", folder=str(Path(name) / "runs"))
+        store.create(place.uri)
         started = time.perf_counter()
-        ended = run(config, _place(Path(folder)))
+        ended = run(config, place)
         wall = time.perf_counter() - started
-    values = _finished(ended)
+    if ended.status != "finished":
+        raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")
+    values = ended.values
     return Whole(
         images=round(values["perf/images_per_second"] * values["perf/train_seconds"]), wall=wall, train=values["perf/train_seconds"],
         evaluate=values["perf/evaluate_seconds"], log=values["perf/log_seconds"],
     )  # fmt: skip
-
-
-def suite_rate(config: RunConfig, *, workers: int, seconds: float) -> float:
-    """Images a second of as many runs side by side as there are workers, each a task of the suite's executor; tracked, measured little."""
-    settings = {"budget.train_seconds": seconds, "evaluation.marks": 0, "evaluation.samples": 100, "evaluation.standard_errors": False}
-    with tempfile.TemporaryDirectory(prefix="ganbench-perf-") as name:
-        place = _place(Path(name))
-        configs = [override(config, {**settings, "seed": seed}) for seed in range(workers)]
-        jobs = [Job.of_run(each, place, f"{each.variant}-{each.seed}") for each in configs]
-        ended = [result for _, result in execute(jobs, workers=workers, stop=never, update=lambda job, progress: None)]
-    return sum(_finished(result)["perf/images_per_second"] for result in ended)
-
-
-def _place(folder: Path) -> Place:
-    return Place(uri=f"sqlite:///{folder / 'mlflow.db'}", suite="perf", folder=str(folder / "runs"))
-
-
-def _finished(result: Any) -> Mapping[str, float]:
-    if result.status != "finished":
-        raise UserError(f"{result.variant} did not finish: {result.status} {result.reason}")
-    values: Mapping[str, float] = result.values
-    return values

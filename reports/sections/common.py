@@ -12,12 +12,13 @@ from PIL import Image, UnidentifiedImageError
 
 from bench.results import Results
 from reports.cohort import Cohort, Entry
-from reports.document import Block, Cell, Heading, Picture
+from reports.document import Block, Cell, Gallery, Heading, Picture, Tile
 from reports.palette import Palette
 from reports.view import View
 
 log = logging.getLogger(__name__)
 COARSE = 120  # pixels; up to here a picture is enlarged enough for square pixels to look better than a blur
+WIDE_TILE = 270  # pixels
 MAX_SIDE = 1600  # pixels; a larger artifact is no thumbnail and is left out
 
 
@@ -42,6 +43,17 @@ def first_seed_with(results: Results, entry: Entry, path: str) -> tuple[str, int
         if results.artifact(run_id, path) is not None:
             return str(run_id), int(seed)
     return None
+
+
+def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, caption: str) -> list[Block]:
+    """A picture artifact of every entry that has one, of its lowest seed; nothing where none has. `alt` is followed by the entry's name."""
+    tiles = []
+    for entry in cohort.entries:
+        found = first_seed_with(view.results, entry, path)
+        picture = None if found is None else png(view.results, found[0], path, f"{alt} {entry.name}")
+        if found is not None and picture is not None:
+            tiles.append(Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=f"seed {found[1]}"))
+    return [Gallery(id=f"{name}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=WIDE_TILE)] if tiles else []
 
 
 def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:

@@ -21,7 +21,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Images [N, C_out, H_out, W_out]."""
         plain = self.groups == 1 and self.dilation == (1, 1) and self.output_padding == (0, 0) and self.bias is None and output_size is None
-        if not plain or input.device.type != "cpu":
+        if not plain or input.dim() != 4 or input.device.type != "cpu":
             return super().forward(input, output_size)
         if input.shape[2:] == (1, 1) and self.padding == (0, 0):
             return self._of_one_pixel(input)
@@ -56,9 +56,9 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Images [N, C_out, H_out, W_out]."""
-        plain = self.groups == 1 and self.dilation == (1, 1) and not isinstance(self.padding, str) and self.padding_mode == "zeros"
+        plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros" and not isinstance(self.padding, str)
         backwards = torch.is_grad_enabled() and input.requires_grad and not self.weight.requires_grad
-        if not (plain and backwards and self.in_channels <= FEW_CHANNELS and input.device.type == "cpu"):
+        if not (plain and backwards and input.dim() == 4 and self.in_channels <= FEW_CHANNELS and input.device.type == "cpu"):
             return super().forward(input)
         padding = cast("tuple[int, int]", self.padding)
         height, width = (

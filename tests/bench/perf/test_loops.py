@@ -1,4 +1,4 @@
-"""The contenders do the same work: same networks, same first weights, same sizes."""
+"""The contenders do the same work: same networks, same first weights, same sizes, same losses."""
 
 from __future__ import annotations
 
@@ -10,37 +10,50 @@ import torch
 from torch import nn
 
 from bench import environment
-from bench.assemble import assemble
+from bench.assemble import assemble, prepare
 from bench.config import DATASETS, RunConfig, config_for, override
-from bench.perf.loops import LOOPS, Pictures, Tutorial, bare_steps, loop, parts, timed, with_torchs_layers
+from bench.errors import UserError
+from bench.perf import loops
+from bench.perf.loops import GEMM, LOOPS, Bare, Pictures, Tutorial, loop, parts, timed, with_torchs_layers
 from bench.spec import to_unit_range
 
-SMALL = {"dataset": "digits", "recipe.batch_size": 16, "device": "cpu", "budget.images": 10**9}
+SMALL = {"dataset": "digits", "recipe.batch_size": 16, "device": "cpu", "budget.images": 10**9, "precision": "fp32"}
 
 
 def config(variant: str = "mlp-dropout", **settings: Any) -> RunConfig:
     return environment.resolve(override(config_for(variant), {**SMALL, **settings}))
 
 
-def networks(variant: str) -> nn.Module:
-    chosen = config(variant)
-    return assemble(chosen, DATASETS.get("digits").spec)[0]
+def small(variant: str) -> RunConfig:
+    return config(variant, **({"recipe.width": 4} if variant == "dcgan" else {}))
 
 
 @pytest.mark.parametrize("name", LOOPS)
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan"])
 def test_a_turn_is_whole_batches_and_as_long_as_asked(name: str, variant: str) -> None:
-    go = loop(name, config(variant, **({"recipe.width": 4} if variant == "dcgan" else {})))
+    go = loop(name, small(variant))
     for _ in range(2):
         lap = go(0.05)
-        assert lap.images > 0
-        assert lap.images % 16 == 0
+        assert lap.done > 0
+        assert lap.done % 16 == 0
         assert lap.seconds >= 0.05
+
+
+def test_a_matrix_product_counts_its_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "SIDES", (8, 16))
+    lap = loop(GEMM, config())(0.01)
+    assert lap.done % (2 * 8**3) == 0
+    assert lap.done > 0
 
 
 def test_an_unknown_loop() -> None:
     with pytest.raises(ValueError, match="no loop 'faster'"):
         loop("faster", config())
+
+
+def test_a_divergence_is_one_line() -> None:
+    with pytest.raises(UserError, match="training diverged: "):
+        loop("train", config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.optimiser": "sgd", "recipe.clip": 0.0}))(2.0)
 
 
 def test_pictures_are_what_the_harness_sees() -> None:
@@ -55,36 +68,53 @@ def test_pictures_are_what_the_harness_sees() -> None:
 
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan"])
 def test_torchs_layers_have_the_same_weights_and_give_the_same(variant: str) -> None:
-    ours, theirs = networks(variant), networks(variant)
+    ours, theirs = (assemble(small(variant), DATASETS.get("digits").spec)[0] for _ in range(2))
     with_torchs_layers(theirs)
-    assert {type(module).__module__.partition(".")[0] for module in theirs.modules() if not list(module.children())} <= {
-        "torch",
-        "variants",
-    }
-    assert any(type(a) is not type(b) for a, b in zip(ours.modules(), theirs.modules(), strict=True))
-    assert not any(
-        type(module).__module__.startswith("variants") and isinstance(module, nn.Dropout | nn.ConvTranspose2d)
-        for module in theirs.modules()
-    )
+    changed = [type(b) for a, b in zip(ours.modules(), theirs.modules(), strict=True) if type(a) is not type(b)]
+    assert set(changed) == ({nn.Dropout} if variant == "mlp-dropout" else {nn.ConvTranspose2d, nn.Conv2d})
     z = torch.randn(5, 100, generator=torch.Generator().manual_seed(0))
-    for one, other in zip(parts(ours.eval()), parts(theirs.eval()), strict=True):
-        given = z if one is parts(ours)[0] else parts(ours)[0](z)
-        torch.testing.assert_close(other(given), one(given), rtol=1e-4, atol=1e-5)
+    (generator, discriminator), (their_generator, their_discriminator) = parts(ours.eval()), parts(theirs.eval())
+    images = generator(z)
+    torch.testing.assert_close(their_generator(z), images, rtol=1e-4, atol=1e-5)
+    gradients = []
+    for judge in (discriminator.requires_grad_(False), their_discriminator.requires_grad_(False)):
+        seen = images.detach().clone().requires_grad_()
+        judge(seen).sum().backward()
+        gradients.append(seen.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
-def test_both_loops_train_the_networks_they_are_given() -> None:
-    tutorial = Tutorial(config())
-    before = [parameter.detach().clone() for parameter in tutorial.networks.parameters()]
-    list(islice(tutorial.steps(), 2))
-    assert all(not torch.equal(old, new) for old, new in zip(before, tutorial.networks.parameters(), strict=True))
-    list(islice(bare_steps(config()), 100))  # more than an epoch
+@pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan"])
+def test_every_loop_trains_the_same_first_weights(variant: str) -> None:
+    chosen = small(variant)
+    trainer = prepare(chosen).trainer
+    contenders = {"tutorial": Tutorial(chosen), "bare": Bare(chosen)}
+    expected = [parameter.detach().clone() for parameter in trainer.networks.parameters()]
+    assert not any(weight.dim() == 4 and not weight.is_contiguous() for weight in contenders["tutorial"].networks.parameters())
+    for contender in contenders.values():
+        assert all(torch.equal(a, b) for a, b in zip(expected, contender.networks.parameters(), strict=True))
+        list(islice(contender.steps(), 100))  # more than an epoch
+    with trainer.running():
+        for _ in range(100):
+            trainer.round()
+    images = [
+        parts(networks.eval())[0](torch.zeros(1, 100)) for networks in (trainer.networks, *(one.networks for one in contenders.values()))
+    ]
+    ends = [
+        torch.cat([parameter.detach().flatten() for parameter in networks.parameters()])
+        for networks in (trainer.networks, *(one.networks for one in contenders.values()))
+    ]
+    start = torch.cat([parameter.flatten() for parameter in expected])
+    lengths = [float((end - start).norm()) for end in ends]
+    assert min(lengths) > 0.8 * max(lengths), "as many updates of the same size"
+    assert all(image.isfinite().all() for image in images)
 
 
-def test_timed_steps_count_their_images() -> None:
+def test_timed_steps_count_what_each_does() -> None:
     def steps() -> Any:
         while True:
             yield
 
     lap = timed(steps(), 7)(0.01)
-    assert lap.images % 7 == 0
-    assert lap.images > 0
+    assert lap.done % 7 == 0
+    assert lap.done > 0

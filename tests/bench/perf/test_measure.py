@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bench import environment
+from bench.config import config_for
+from bench.errors import UserError
 from bench.perf import measure as measuring
 from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
+from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import harness_quality, tutorial_quality
-from bench.perf.whole import suite_rate, whole_run
+from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
+from bench.perf.whole import whole_run
 from tests.bench.perf.test_loops import config
 
 Command = Callable[..., tuple[int, str, str]]
@@ -44,16 +48,23 @@ def test_a_whole_run_knows_where_its_seconds_went() -> None:
 
 def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     text = config(**{"evaluation.samples": 100, "recipe.batch_size": 60}).canonical()
-    reached = tutorial_quality(text, 1)
-    assert (reached.images, reached.value > 0, reached.seconds > 0) == (1260, True, True)
+    found = tutorial_quality(text, 1)
+    assert [reached.images for reached in found] == [240, 480, 660, 900, 1140, 1320]
+    assert [reached.seconds for reached in found] == sorted(reached.seconds for reached in found)
     at_once = harness_quality(text, 1e9, 1)
     assert at_once is not None
-    assert at_once.images == 120  # the first round past a twelfth of an epoch
+    assert at_once.images == 240  # the first round past a sixth of an epoch
     assert harness_quality(text, -1.0, 1) is None
+    values = [Reached(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
+    assert first_as_good(values, 5.0) is values[1]
+    with pytest.raises(UserError, match="classifier-FID, which ring8 has not"):
+        tutorial_quality(environment.resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)
 
 
-def test_a_suite_of_one_run_a_worker() -> None:
-    assert suite_rate(config(), workers=1, seconds=0.3) > 0
+def test_data_that_the_networks_do_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for dataset, message in (("ring8", "make image data, not points"), ("nothing", "unknown dataset")):
+        with pytest.raises(UserError, match=message):
+            measure(Setting(dataset=dataset))
 
 
 def test_processes_have_their_own_threads() -> None:
@@ -69,8 +80,17 @@ def test_a_contender_works_in_its_process_and_says_what_went_wrong() -> None:
     images, seconds = host.go(0.2)
     assert images > 0
     assert seconds >= 0.2
-    assert 0 < host.extra_memory_mb() < 400
+    assert host.extra_memory_mb() > 0
     host.close()
+    both = Host(Contender(loop="bare", config=config(), threads=1, processes=2))
+    assert both.go(0.2)[0] > 0
+    for member in both._members:
+        member._process.kill()
+    with pytest.raises(UserError, match="ended without a word"):
+        both.go(0.2)
+    both.close()
+    with pytest.raises(UserError, match="make image data"):
+        Host(Contender(loop="train", config=config(dataset="ring8"), threads=1)).go(0.1)
     broken = Host(Contender(loop="no such loop", config=config(), threads=1))
     with pytest.raises(RuntimeError, match="no loop 'no such loop'"):
         broken.go(0.1)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import pytest
 
-from bench.perf.host import Host
 from bench.perf.race import WARM_SECONDS, Rate, race, ratio
 
 
@@ -17,22 +15,25 @@ class Paced:
     def __init__(self, name: str, pace: int, diary: list[tuple[str, float]]) -> None:
         self._name, self._pace, self._diary, self._turn = name, pace, diary, 0
 
-    def go(self, seconds: float) -> tuple[int, float]:
+    def go(self, seconds: float) -> tuple[float, float]:
         self._diary.append((self._name, seconds))
         self._turn += 1
-        return round(self._pace * self._turn * seconds), seconds
+        return self._pace * self._turn * seconds, seconds
 
 
-def test_contenders_take_turns_in_an_order_that_turns_round() -> None:
+def test_each_works_once_a_round_and_in_no_fixed_order() -> None:
     diary: list[tuple[str, float]] = []
-    running = {name: Paced(name, pace, diary) for name, pace in (("a", 100), ("b", 50), ("c", 10))}
     steps: list[int] = []
-    rates = race(cast("dict[str, Host]", running), turns=3, seconds=2.0, advance=steps.append)
+    rates = race(
+        {name: Paced(name, pace, diary) for name, pace in (("a", 100), ("b", 50), ("c", 10))}, turns=6, seconds=2.0, advance=steps.append
+    )
     assert diary[:3] == [("a", WARM_SECONDS), ("b", WARM_SECONDS), ("c", WARM_SECONDS)]
-    assert "".join(name for name, _ in diary[3:]) == "abcbcacab"
-    assert rates["a"].turns == (200.0, 300.0, 400.0)  # the warm-up does not count
-    assert sum(steps) == 12
-    assert ratio(rates["a"], rates["b"]).turns == (2.0, 2.0, 2.0)
+    rounds = ["".join(name for name, _ in diary[start : start + 3]) for start in range(3, 21, 3)]
+    assert {"".join(sorted(each)) for each in rounds} == {"abc"}
+    assert len(set(rounds)) > 2
+    assert rates["a"].turns == (200.0, 300.0, 400.0, 500.0, 600.0, 700.0)  # the warm-up does not count
+    assert sum(steps) == 21
+    assert ratio(rates["a"], rates["b"]).turns == (2.0,) * 6
 
 
 def test_the_middle_and_the_spread() -> None:

@@ -57,6 +57,25 @@ def test_convolution_and_the_gradient_of_its_input(channels: int, bias: bool, tr
         torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
 
 
+def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: object) -> None:
+        raise AssertionError("torch's own")
+
+    pixel, few, first = ConvTranspose2d(5, 16, 7, bias=False), ConvTranspose2d(5, 1, 4, 2, 1, bias=False), Conv2d(1, 5, 4, 2, 1)
+    for kind in (nn.Conv2d, nn.ConvTranspose2d):
+        monkeypatch.setattr(kind, "forward", slow)
+    assert pixel(torch.randn(2, 5, 1, 1)).shape == (2, 16, 7, 7)
+    assert few(torch.randn(2, 5, 7, 7)).shape == (2, 1, 14, 14)
+    seen = torch.randn(2, 1, 8, 8, requires_grad=True)
+    with pytest.raises(AssertionError, match="torch's own"):
+        first(seen)  # its own weights are trained
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert first.requires_grad_(False)(seen).dtype == pixel(torch.randn(2, 5, 1, 1)).dtype == torch.bfloat16
+    for layer, given in ((first, seen.detach()), (pixel, torch.randn(5, 1, 1)), (first, seen[0])):
+        with pytest.raises(AssertionError, match="torch's own"):
+            layer(given)
+
+
 def test_transposed_convolution_under_autocast() -> None:
     layer = ConvTranspose2d(5, 1, 4, 2, 1, bias=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
