@@ -1,9 +1,8 @@
 """Time to quality: how soon the harness has the classifier-FID that a tutorial's loop has after some epochs.
 
-Said beforehand: the tutorial's last value is the target. Both are measured at the same numbers of images, and the first value that is as
-good counts, the tutorial's too. The tutorial is scored on its live weights, for it has no others; the harness on the moving average of
-its weights (half-life `EMA_IMAGES`), which a user turns on with one setting. Both are timed on the training clock: measuring is on nobody's.
-The same variant, batch size, learning rates, data and threads; one seed each.
+Said beforehand: the tutorial's last value is the target. Both are measured at the same numbers of images on their live weights, and the
+first value that is as good counts, the tutorial's too. Both are timed on the training clock: measuring is on nobody's. The same variant,
+batch size, learning rates, data and threads; one seed each.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from bench.registry import load_catalogs
 from bench.spec import Networks
 from bench.train import train
 
-EMA_IMAGES = 10_000
 MARKS_AN_EPOCH = 6
 
 
@@ -62,7 +60,7 @@ def harness_quality(config_json: str, target: float, epochs: int) -> Reached | N
     keep_freed_memory()  # as `run` does
     config, _ = _ready(config_json)
     marks = list(_marks(config, epochs))
-    config = override(config, {"recipe.ema_half_life_images": EMA_IMAGES, "budget.images": round(marks[-1])})
+    config = override(config, {"budget.images": round(marks[-1])})
     torch.set_num_threads(config.threads)
     work = prepare(config)
     assert work.evaluator is not None  # `_ready` has seen it

@@ -19,7 +19,7 @@ MEANING = {
     "evaluation_share": "evaluation / wall clock of a run",
     "logging_share": "MLflow / wall clock of a run",
     "flops_over_peak": "operations a second of train() / those of a matrix product, one thread",
-    "time_to_quality": "training seconds to the same classifier-FID, tutorial / train() with averaged weights",
+    "time_to_quality": "training seconds to the same classifier-FID, tutorial / train()",
 }
 
 
