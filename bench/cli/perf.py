@@ -23,7 +23,7 @@ def perf(
 ) -> None:
     """Measure the harness on this machine: a tutorial's loop, a bare loop and train() in turns, whole runs, time to quality.
 
-    About twelve minutes on two cores. Ratios of loops hold where other programs run beside, rates and seconds do not.
+    Fifteen to twenty minutes on two cores. Ratios of loops hold where other programs run beside, rates and seconds do not.
     """
     from bench.perf.measure import Setting, measure
     from bench.perf.shown import as_json, draw, notes, rate_rows, ratio_rows

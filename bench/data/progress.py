@@ -53,6 +53,6 @@ def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) ->
         rate = done / (now - start)
         left = f"{(total - done) / rate:,.0f} s left" if rate else "no end in sight"
         # A warning because the command line shows no less, and minutes of silence are worse.
-        log.warning("%s: %s of %s, %.0f a second, %s", what, f"{done:,}", f"{total:,}", rate, left)
+        log.warning("%s: %s of %s, %s a second, %s", what, f"{done:,}", f"{total:,}", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}", left)
 
     return advance

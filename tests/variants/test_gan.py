@@ -141,3 +141,40 @@ def test_packing_of_a_variant_is_a_setting() -> None:
     config = config_for("ns-gan", {"recipe.pack": 4, "recipe.width": 4})
     networks, _ = assemble(config, DIGITS)
     assert networks.get_submodule("discriminator.features")[1].in_features == 4 * 64  # type: ignore[index]
+
+
+def gradients_of_d(nets: GanNetworks, recipe: GanRecipe, batch: torch.Tensor) -> list[torch.Tensor]:
+    """Of D's loss on this batch and the fakes of a fixed stream."""
+    nets.zero_grad(set_to_none=True)
+    objective = AdversarialObjective(recipe)
+    objective.discriminator_loss(nets, Batch(data=batch), step()).loss.mean().backward()
+    return [parameter.grad.clone() for parameter in nets.discriminator.parameters() if parameter.grad is not None]
+
+
+@pytest.mark.parametrize("networks", ["mlp", "mlp-small"])
+def test_one_call_on_the_joined_batch_has_the_gradients_of_two(networks: str) -> None:
+    recipe = GanRecipe(z_dim=8)
+    torch.manual_seed(0)
+    nets = build_gan(networks, recipe, DIGITS).eval()  # no dropout: its masks would differ
+    batch = torch.rand(6, 1, 8, 8) * 2 - 1
+    found = []
+    for joined in (True, False):
+        nets.batch_coupled = not joined
+        found.append(gradients_of_d(nets, recipe, batch))
+    assert found[0]
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_fakes_without_a_graph_leave_the_gradients_of_d_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = GanRecipe(z_dim=8)
+    torch.manual_seed(0)
+    nets = build_gan("mlp", recipe, DIGITS).eval()
+    batch = torch.rand(6, 1, 8, 8) * 2 - 1
+    without = gradients_of_d(nets, recipe, batch)
+    assert all(parameter.grad is None for parameter in nets.generator.parameters())
+    monkeypatch.setattr(torch, "no_grad", torch.enable_grad)
+    with_graph = gradients_of_d(nets, recipe, batch)
+    assert any(parameter.grad is not None for parameter in nets.generator.parameters())
+    for one, other in zip(without, with_graph, strict=True):
+        torch.testing.assert_close(one, other)
