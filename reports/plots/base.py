@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ from reports import document
 from reports.palette import DARK, FAINT, INK, PAPER, RULE
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+MOST_SEEDS = 10  # lines of an entry
+MOST_MARKS = 200  # points of a line
 LABEL_MAX = 28  # characters of an entry's name in a plot; tables have it whole
 VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
 
@@ -135,3 +138,24 @@ def thousands(value: float, _position: float = 0) -> str:
     if abs(value) >= 1e6:
         return f"{value / 1e6:.4g}M"
     return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"
+
+
+def drawable(points: pd.DataFrame) -> pd.DataFrame:
+    """What of curves (entry, seed, images, ...) is drawn: the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` of its marks, spread evenly.
+
+    More lines or points would lie on top of each other, and a page of them would be too large to open.
+    """
+    seeds = points.groupby("entry")["seed"].transform(lambda seed: seed.rank(method="dense"))
+    marks = points.groupby("entry")["images"].transform(_is_drawn)
+    return points[(seeds <= MOST_SEEDS) & marks.astype(bool)]
+
+
+def _is_drawn(images: pd.Series) -> pd.Series:
+    marks = np.sort(images.unique())
+    chosen = marks[np.unique(np.linspace(0, len(marks) - 1, min(len(marks), MOST_MARKS)).round().astype(int))]
+    return images.isin(chosen)
+
+
+def seeds_drawn(runs: pd.DataFrame, one: str, few: str) -> str:
+    """Words for the lines of a plot of these runs: `one` where every seed is drawn, else `few` with their number."""
+    return one if runs.groupby("entry")["seed"].nunique().max() <= MOST_SEEDS else few.format(most=MOST_SEEDS)

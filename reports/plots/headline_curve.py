@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.cards import Card
 from reports.palette import FAINT, Palette
-from reports.plots.base import end_labels, figure_of, plain, thousands
+from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
 
 SEED = "seed"
 MEAN = "mean"
@@ -19,7 +19,7 @@ MEAN = "mean"
 def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> pd.DataFrame:
     """entry, seed, line ("seed" | "mean"), images, value. `runs` has run_id, entry and seed.
 
-    A mean exists only where every seed of the entry has a value: a mean over the survivors would flatter.
+    Of many seeds or marks some are left out (`drawable`); means are of all seeds. A mean exists only where every seed of the entry has a value: a mean over the survivors would flatter.
     """
     points = curves[curves["key"] == key].merge(runs[["run_id", "entry", "seed"]], on="run_id")
     points = points[points["value"].notna()][["entry", "seed", "images", "value"]].assign(line=SEED)
@@ -28,7 +28,7 @@ def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> p
     complete = grouped[grouped["n"] == grouped["entry"].map(seeds)]
     means = complete[["entry", "images", "value"]].assign(seed=-1, line=MEAN)
     columns = ["entry", "seed", "line", "images", "value"]
-    return pd.concat([points, means])[columns].sort_values(["entry", "line", "seed", "images"], ignore_index=True)
+    return pd.concat([drawable(points), drawable(means)])[columns].sort_values(["entry", "line", "seed", "images"], ignore_index=True)
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float], things: str = "images") -> None:

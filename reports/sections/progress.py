@@ -30,7 +30,8 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         headline_curve.draw(ax, data, view.palette, cohort.headline, levels, cohort.things)
         picture = base.picture(ax, headline_curve.alt(data, cohort.headline))
     caption = (
-        f"{cohort.headline.title} at the marks of training: every seed thin, the mean over seeds thick (only where every seed has a value)."
+        f"{cohort.headline.title} at the marks of training: {base.seeds_drawn(cohort.runs, 'every seed', 'the first {most} seeds of each')} thin, "
+        "the mean over all seeds thick (only where every seed has a value)."
     )
     if math.isfinite(references.get("real", math.nan)):
         caption += f" Real {cohort.things}: {number(references['real'])}."

@@ -33,7 +33,8 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     for name, title, pair, caption in PANELS:
         tiles = _tiles(cohort, view, pair)
         if tiles:
-            blocks += [Heading(text=title), Gallery(id=f"{name}-{cohort.index}", caption=caption, tiles=tiles, tile_width=270)]
+            lines = base.seeds_drawn(cohort.runs, "", " Of many seeds the first {most} are drawn.")
+            blocks += [Heading(text=title), Gallery(id=f"{name}-{cohort.index}", caption=caption + lines, tiles=tiles, tile_width=270)]
     return blocks
 
 

@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import pytest
 
 from reports.palette import DARK, INK, PAPER
@@ -62,3 +64,28 @@ def test_labels_keep_their_order_their_distance_and_the_plot(heights: list[float
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (500, "500"), (37_500, "37.5k"), (112_512, "112.5k"), (1_500_000, "1.5M")])
 def test_images_on_an_axis(value: float, text: str) -> None:
     assert base.thousands(value) == text
+
+
+def test_of_many_seeds_and_marks_the_first_and_an_even_choice_are_drawn() -> None:
+    curves = pd.DataFrame(
+        [
+            (entry, seed, images)
+            for entry, step in (("a", 1), ("b", 7))
+            for seed in range(3, 30, 2)
+            for images in range(step, 1001 * step, step)
+        ],
+        columns=["entry", "seed", "images"],
+    )
+    drawn = base.drawable(curves)
+    for entry, step in (("a", 1), ("b", 7)):
+        own = drawn[drawn["entry"] == entry]
+        assert sorted(own["seed"].unique()) == list(range(3, 23, 2))
+        marks = np.sort(own["images"].unique())
+        assert (len(marks), marks[0], marks[-1]) == (base.MOST_MARKS, step, 1000 * step)
+        assert set(np.diff(marks)) == {5 * step, 6 * step}
+        assert len(own) == base.MOST_SEEDS * base.MOST_MARKS
+    few = curves[(curves["seed"] < 23) & (curves["images"] <= 150)]
+    assert base.drawable(few).equals(few)
+    assert base.drawable(curves.iloc[:0]).empty
+    assert base.seeds_drawn(curves, "every seed", "the first {most}") == "the first 10"
+    assert base.seeds_drawn(few, "every seed", "the first {most}") == "every seed"
