@@ -44,6 +44,7 @@ def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) ->
     done = 0
 
     def advance(count: int) -> None:
+        """So many more are done."""
         nonlocal done, last
         done += count
         now = clock()

@@ -72,10 +72,12 @@ class _Member:
         theirs.close()
 
     def ask(self, what: float | str) -> None:
+        """Have it work for so many seconds, or say what memory it has had."""
         with suppress(OSError):  # it has ended: what it said last, or that it said nothing, is the answer
             self._pipe.send(what)
 
     def answer(self) -> Any:
+        """What it says to that; a UserError where that is a mistake of the user's, or where it has ended."""
         try:
             kind, value = self._pipe.recv()
         except (EOFError, OSError) as error:
@@ -90,6 +92,7 @@ class _Member:
         return value
 
     def close(self) -> None:
+        """End it."""
         self._process.terminate()
         self._process.join(END_SECONDS)
         self._pipe.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -24,7 +23,6 @@ from bench.train import train
 
 MARK_IMAGES = 1_000  # between two marks of train(), as in the suite `quick`
 MOST_MARKS = 10_000  # in a turn
-LOOPS = ("tutorial", "bare", "train")
 GEMM = "gemm"
 SIDES = (512, 1024, 2048)  # of square matrices, of which the fastest is taken
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -58,6 +56,7 @@ def timed(steps: Iterator[None], each: int) -> Go:
     """Steps that do so much each, until the time is over."""
 
     def go(seconds: float) -> Lap:
+        """Steps until the time is over."""
         done, started = 0, time.perf_counter()
         while (passed := time.perf_counter() - started) < seconds:
             next(steps)
@@ -72,6 +71,7 @@ def harness(work: Work) -> Go:
     trainer = work.trainer
 
     def go(seconds: float) -> Lap:
+        """Rounds until the time is over; a mark is read as a run would."""
         images, started = trainer.images, time.perf_counter()
         marks = range(images + MARK_IMAGES, images + MOST_MARKS * MARK_IMAGES, MARK_IMAGES)
         for progress in train(trainer, marks, pause=lambda: time.perf_counter() >= started + seconds):
@@ -97,7 +97,7 @@ def products(dtype: torch.dtype) -> Go:
     best = max(SIDES, key=lambda side: max(step(side) for _ in range(5)))
 
     def steps() -> Iterator[None]:
-        for _ in count():
+        while True:
             step(best)
             yield
 
