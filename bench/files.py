@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
+
+
+def refusal(folder: Path) -> str:
+    """Why nothing can be written into a folder, or into the one that it would be made in; empty where it can.
+
+    Tried with a folder that goes at once: permissions alone do not tell of /proc, or of a disk that is mounted to be read.
+    """
+    try:
+        there = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+        if not there.is_dir():
+            return f"{str(there)!r} is no folder"
+        os.rmdir(tempfile.mkdtemp(prefix=".ganbench-", dir=there))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:

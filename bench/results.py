@@ -5,7 +5,8 @@ column for each metric that any run has (the key of its card, e.g. "quality/fid_
 of the best checkpoint; the key and "_se" for its standard error; NaN where a run lacks it), and one column `param:<path>` for each configuration path, as text
 (e.g. "param:recipe.lr_g"). Runs carry the cards of metrics that are not built in, and `load` registers them (`bench.carried`).
 
-`Results.curves` is tidy: run_id, images, seconds (the training clock), key, value.
+`Results.curves` is tidy: run_id, images, seconds (the training clock), key, value. It may have tens of millions of rows, so run_id and key are
+categoricals; `curve` gives the rows of some keys with plain ones.
 `Results.protocols` is tidy: run_id, key, protocol (hash of how that metric was measured).
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench import carried
@@ -215,16 +217,35 @@ def _run_row(run: Any) -> dict[str, Any]:
 
 
 def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
-    frames = []
+    frames = {}
     for run_id in run_ids:
         path = artifacts.get(run_id, CURVES)
         if path is None:
             continue
         try:
-            frames.append(pd.read_parquet(path).assign(run_id=run_id)[list(CURVE_COLUMNS)])
+            frames[run_id] = pd.read_parquet(path)[list(CURVE_COLUMNS[1:])].astype({"key": "category"})
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
             log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, one_line(error, most=120))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+    return _joined(frames) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+
+
+def _joined(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The curves of runs, by id, in one frame whose texts are categoricals in alphabetical order."""
+    ids = np.array(sorted(curves))
+    keys = sorted({key for frame in curves.values() for key in frame["key"].cat.categories})
+    run_codes = np.repeat(np.searchsorted(ids, list(curves)), [len(frame) for frame in curves.values()])
+    key_codes = np.concatenate([frame["key"].cat.set_categories(keys).cat.codes for frame in curves.values()])
+    return pd.DataFrame({
+        "run_id": pd.Categorical.from_codes(run_codes, categories=pd.Index(ids.astype(object))),
+        **{name: np.concatenate([frame[name] for frame in curves.values()]) for name in ("images", "seconds")},
+        "key": pd.Categorical.from_codes(key_codes, categories=pd.Index(keys)),
+        "value": np.concatenate([frame["value"] for frame in curves.values()]),
+    })  # fmt: skip
+
+
+def curve(curves: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The rows of `Results.curves` with one of these keys, run_id and key as plain text."""
+    return curves[curves["key"].isin(list(keys))].astype({"run_id": object, "key": object})
 
 
 def _protocol_frame(protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

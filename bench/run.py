@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.errors import UserError, one_line
+from bench.files import refusal
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, Watch, ignore
 from bench.tracking import RunLog, Tracker
@@ -177,10 +177,6 @@ def make_folder(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a UserError unless the folder, or the one that it would be made in, can be written. Makes nothing."""
-    try:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-    except OSError as error:
-        raise UserError(f"the folder {str(folder)[:80]}... cannot be written: {error.strerror or error}") from error
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"the folder {folder} cannot be written" + (f": {there} is no folder" if not there.is_dir() else ""))
+    """Raise a UserError unless the folder, or the one that it would be made in, can be written. Leaves nothing."""
+    if why := refusal(folder):
+        raise UserError(f"the folder {one_line(folder, most=300)} cannot be written: {why}")

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cards import BEST, CARDS, SE, measured
-from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
+from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version
 from reports.files import write_all
@@ -52,7 +52,7 @@ def runs_frame(results: Results) -> pd.DataFrame:
 
 def curves_frame(results: Results) -> pd.DataFrame:
     """What was measured of each run at the marks of training and at its end; the scalars of training are not in it."""
-    return _sorted(results.curves[results.curves["key"].isin(_with_errors(measured()))], CURVE_COLUMNS)
+    return _sorted(curve(results.curves, _with_errors(measured())), CURVE_COLUMNS)
 
 
 def _with_errors(keys: Iterable[str]) -> list[str]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.files import write_atomic
+from bench.errors import UserError, one_line
+from bench.files import refusal, write_atomic
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Refuse a folder that is not there and cannot be made, or that cannot be written. Makes nothing."""
-    try:
-        there = next(part for part in (path, *path.absolute().parents) if part.exists())
-    except OSError as error:
-        raise UserError(f"{option}: cannot write to {str(path)[:80]!r}: {error.strerror or error}") from error
-    if not there.is_dir():
-        raise UserError(f"{option}: cannot write to {str(path)!r}: {str(there)!r} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{option}: cannot write to {str(path)!r}: no permission for {str(there)!r}")
+    """Refuse a folder that is not there and cannot be made, or that cannot be written. Leaves nothing."""
+    if why := refusal(path):
+        raise UserError(f"{option}: cannot write to {one_line(repr(str(path)), most=300)}: {why}")
 
 
 def check_file(path: Path, option: str) -> None:

@@ -55,6 +55,8 @@ class Setting:
             raise UserError(f"--turns takes 1 to 1000 and --seconds 0.1 to 600, not {self.turns} and {self.seconds:g}")
         if self.parts == ("quality",) and not set(self.models) & set(QUALITY_MODELS):
             raise UserError(f"the part quality is measured for {', '.join(QUALITY_MODELS)} alone")
+        for name in self.models:
+            check(override(config_of(name, self.dataset), {"budget.images": BATCH}))
 
 
 @dataclass(kw_only=True)
@@ -95,8 +97,6 @@ def measure(setting: Setting) -> Speed:
     """Measure the parts that were asked for. Keeps nothing but what any evaluation keeps of the real images."""
     setting.check()
     configs = {name: config_of(name, setting.dataset) for name in setting.models}
-    for config in configs.values():
-        check(override(config, {"budget.images": BATCH}))
     speed = Speed(machine=_machine(next(iter(configs.values()))), setting=setting)
     for name, config in configs.items():
         for part, do in (("loops", _loops), ("run", _runs), ("quality", _quality)):

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.cards import Card
+from bench.results import curve
 from reports.palette import FAINT, Palette
 from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
 
@@ -21,7 +22,7 @@ def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str) -> p
 
     Of many seeds or marks some are left out (`drawable`); means are of all seeds. A mean exists only where every seed of the entry has a value: a mean over the survivors would flatter.
     """
-    points = curves[curves["key"] == key].merge(runs[["run_id", "entry", "seed"]], on="run_id")
+    points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     points = points[points["value"].notna()][["entry", "seed", "images", "value"]].assign(line=SEED)
     seeds = runs.groupby("entry")["seed"].nunique()
     grouped = points.groupby(["entry", "images"], as_index=False).agg(value=("value", "mean"), n=("seed", "nunique"))

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from bench.results import curve
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import drawable, thousands
 
@@ -29,7 +30,7 @@ PROBABILITIES = Pair(keys=("train/p_real", "train/p_fake"), words=("p(real)", "p
 
 def training_data(curves: pd.DataFrame, runs: pd.DataFrame, pair: Pair) -> pd.DataFrame:
     """entry, seed, key, images, value of both curves, in that order; missing values are left out, and so are some of many seeds or marks (`drawable`)."""
-    points = curves[curves["key"].isin(pair.keys)].merge(runs[["run_id", "entry", "seed"]], on="run_id")
+    points = curve(curves, pair.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     columns = ["entry", "seed", "key", "images", "value"]
     finite = drawable(points[np.isfinite(points["value"].astype(float))])
     return finite[columns].sort_values(columns[:4], ignore_index=True)

@@ -15,7 +15,7 @@ GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
 
 def build(view: View) -> Section | None:
     """The cards of the metrics that occur in these results."""
-    logged = set(view.results.curves["key"])
+    logged = set(view.results.curves["key"].unique())
     runs = view.results.runs
     shown = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]
     if not shown:

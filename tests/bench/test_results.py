@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, find_run, load
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, curve, find_run, load
 from bench.tracking import Tracker
 
 
@@ -53,6 +54,23 @@ def test_by_suite_by_run_and_all(uri: str) -> None:
 def test_protocols_are_tidy(uri: str) -> None:
     one = record(uri, "one")
     assert load(uri, ("one",)).protocols.to_dict("records") == [{"run_id": one, "key": "quality/fid_classifier", "protocol": "h"}]
+
+
+def test_curves_of_several_runs_keep_every_point_with_its_run(uri: str) -> None:
+    ids, expected = [], []
+    for factor, keys in ((1, ("train/loss_g", "train/loss_d")), (2, ("train/loss_d", "quality/fid_classifier"))):
+        log = Tracker(uri, "one").start_run("r", {"kind": "run", "dataset": "digits", "protocol": "p", "suite": "one"}, {})
+        for images in (10, 20):
+            log.points(dict.fromkeys(keys, factor * images / 10), images=images, train_seconds=images / 100)
+        log.finish("finished")
+        ids.append(log.run_id)
+        expected += [(log.run_id, images, images / 100, key, factor * images / 10) for images in (10, 20) for key in keys]
+    curves = load(uri, ("one",)).curves
+    assert sorted(curves.itertuples(index=False, name=None)) == sorted(expected)
+    assert list(curves["run_id"].cat.categories) == sorted(ids)
+    of_d = curve(curves, ("train/loss_d",))
+    assert sorted(zip(of_d["run_id"], of_d["value"], strict=True)) == sorted(zip(np.repeat(ids, 2), (1.0, 2.0, 2.0, 4.0), strict=True))
+    assert of_d.dtypes[["run_id", "key"]].tolist() == [object, object]
 
 
 def test_unknown_names_and_ids(uri: str) -> None:

@@ -111,3 +111,13 @@ def test_the_command_measures_writes_and_draws(command: Command, tmp_path: Path,
     assert wanted <= shown["ratios"].keys()
     assert json.loads((tmp_path / "perf.json").read_text()) == shown
     assert b"<svg" in (tmp_path / "perf.svg").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder that may be written and in which none can be made")
+def test_a_folder_that_cannot_be_made_is_found_before_anything_is_measured(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "measure", lambda setting: pytest.fail("measured"))
+    status, out, err = command("perf", "--out", "/proc/none/perf", "--dataset", "digits")
+    assert (status, out) == (2, "")
+    assert err.startswith("ganbench: ")
+    assert "cannot" in err
+    assert "/proc/none" in err
