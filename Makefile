@@ -1,6 +1,7 @@
 # The commands of the project. `make bench` and `make test` do all of their own set-up; the first set-up downloads torch.
 #
 #   make bench [SUITE=quick] [SEEDS=5] [WORKERS=2]     train, measure, report
+#   make study [STUDY=lr-k-quick] [TRIALS=20]          search learning rates and k, report
 #   make report [SUITE=quick]                          the report alone, from what is recorded
 #   make ui [PORT=5000]                                MLflow's own pages
 #   make perf                                          how fast the harness is on this machine
@@ -9,6 +10,7 @@
 
 PYTHON ?= python3
 SUITE ?= quick
+STUDY ?= lr-k-quick
 PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +21,7 @@ TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup bench report ui perf check lint format format-check type test test-slow test-faults audit lock clean
+.PHONY: help setup bench study report ui perf check lint format format-check type test test-slow test-faults audit lock clean
 
 # One core a process, in tests as in runs: several threads each would only fight.
 export OMP_NUM_THREADS ?= 1
@@ -27,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
@@ -58,6 +60,11 @@ endif
 bench: $(STAMP)
 	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
 	if [ $$status -le 1 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
+	exit $$status
+
+study: $(STAMP)
+	@status=0; $(BIN)/ganbench study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
+	if [ $$status -le 1 ]; then $(BIN)/ganbench report --suite $(STUDY); fi; \
 	exit $$status
 
 report: $(STAMP)
@@ -110,9 +117,9 @@ audit: $(STAMP)
 # To be run with Python 3.11 on Linux x86-64, for which the file is meant.
 lock: $(STAMP)
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel $(LOCK) --output-file requirements.lock pyproject.toml
+	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra postgresql $(LOCK) --output-file requirements.lock pyproject.toml
 
 # Leaves the environment, the runs and the tracking store.
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find bench variants reports tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find bench variants studies reports tests -name __pycache__ -type d -prune -exec rm -rf {} +

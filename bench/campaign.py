@@ -81,8 +81,13 @@ def foresee(
     return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen)
 
 
-def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display) -> Outcome:
-    """Do what is missing of a suite, references first, and return how every run ended."""
+def run_suite(
+    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = ""
+) -> Outcome:
+    """Do what is missing of a suite, references first, and return how every run ended.
+
+    The runs go under a parent of this execution, unless there is a `parent` for them, which stays open.
+    """
     folder = folder / suite.name
     tracker, decisions = Tracker(uri, suite.name), outlook.decisions
     for decision in decisions:
@@ -98,8 +103,8 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
     if not outlook.todo and not references:
         return Outcome(skipped=skipped, busy=len(busy), decisions=decisions)
     make_folder(folder)
-    parent = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo else ""
-    jobs = references + [_job(decision, suite, uri, folder, parent) for decision in outlook.todo]
+    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
+    jobs = references + [_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo]
     status = "failed"
     try:
         results = _execute(jobs, outlook, stop, display)
@@ -109,8 +114,8 @@ def run_suite(suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: C
         status = "interrupted"
         raise
     finally:
-        if parent:
-            tracker.end_parent(parent, status)
+        if own:
+            tracker.end_parent(own, status)
     return Outcome(results=tuple(results), skipped=skipped, busy=len(busy), interrupted=interrupted, decisions=decisions)
 
 
@@ -131,7 +136,8 @@ def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], di
     display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
     update: Update = display.update
     results = []
-    for job, result in execute(jobs, workers=outlook.workers, stop=stop, update=update):
+    workers, folder = min(outlook.workers, len(jobs)), Path(jobs[0].folder)
+    for job, result in execute(jobs, workers=workers, folder=folder, stop=stop, update=update):
         display.end(job, result)
         if job.kind != "reference":
             results.append(result)
@@ -169,19 +175,24 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
         arguments = {"run_id": decision.run_id, "uri": uri, "evaluation": decision.config.evaluation.model_dump()}
         return Job(name=name, kind="score", key=decision.run_id, arguments=arguments, folder=str(folder))
     place = Place(
-        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track,
-        note=decision.planned.note, overrides=decision.planned.overrides,
+        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
+        note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
         extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
     )  # fmt: skip
     return Job.of_run(decision.config, place, decision.fingerprint)
 
 
 def _parent_tags(suite: Suite) -> dict[str, str]:
-    commit, dirty = source_commit()
     settings = json.dumps(dict(suite.settings), sort_keys=True)
     return {
         "suite": suite.name,
         "idea": suite.idea,
         "settings": settings,
-        "commit": f"{commit or 'unknown'}{' (changed)' if dirty else ''}",
+        "commit": commit_tag(),
     }
+
+
+def commit_tag() -> str:
+    """The commit of this code as a tag of an execution."""
+    commit, dirty = source_commit()
+    return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

@@ -61,6 +61,26 @@ def suites() -> Rows:
     return "suites", ("name", "idea", "variants", "seeds", "data", "budget a run", "track"), rows
 
 
+def studies() -> Rows:
+    """Every ready study."""
+    from studies.study import STUDIES
+
+    load_catalogs()
+    rows = [
+        (name, study.idea, str(len(study.entries)), study.space, str(study.trials), study.sampler, study.pruner, _budget(study.settings))
+        for name, study in STUDIES
+    ]
+    return "studies", ("name", "idea", "variants", "space", "trials", "sampler", "pruner", "budget a run"), rows
+
+
+def spaces() -> Rows:
+    """Every search space with its keys."""
+    from studies.spaces import SPACES
+
+    rows = [(name, space.idea, "; ".join(dimension.words for dimension in space.dimensions)) for name, space in SPACES]
+    return "spaces", ("name", "idea", "keys"), rows
+
+
 def _budget(settings: Mapping[str, Any]) -> str:
     """In words, the budget that a suite sets for all its entries; some may have their own."""
     from bench.config import Budget
@@ -82,4 +102,6 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "metrics": metrics,
     "suites": suites,
     "networks": networks,
+    "studies": studies,
+    "spaces": spaces,
 }

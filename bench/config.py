@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from bench.errors import UserError, nearest, one_line
 from bench.registry import Registry
@@ -69,10 +69,18 @@ class Evaluation(_Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a standard error beside every metric of the end, from half-samples")
     inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
+    metrics: tuple[str, ...] = Field(
+        (), description="what the end is measured by, the headline always among it; empty: all that the data has"
+    )
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     def how(self) -> Evaluation:
         """What of it decides how an evaluation measures; the rest at its default."""
-        return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception)
+        return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, metrics=self.metrics)
 
 
 class RunConfig(_Section):

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench import seeding
 from bench.cards import SE, card, headline_among
 from bench.config import Evaluation, short_hash
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.metrics import table  # noqa: F401 (registers the metrics)
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, kinds_of
@@ -67,13 +67,18 @@ def provides(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
 class Evaluator:
     """Measures generated examples against the test split of one dataset, always by the same protocol."""
 
-    def __init__(self, dataset: Dataset, *, samples: int = 0, inception: bool = False, errors: bool = True) -> None:
+    def __init__(
+        self, dataset: Dataset, *, samples: int = 0, inception: bool = False, errors: bool = True, metrics: Sequence[str] = ()
+    ) -> None:
         load_catalogs()  # they may register metrics
         self.dataset = dataset
         self.provides = provides(dataset, inception=inception)
         if why := unmeasurable(dataset):
             raise UserError(f"there is no metric for {dataset.name}: {why}")
+        self.keys = [key for key in metric_keys() if set(card(key).needs or ("image",)) <= self.provides]  # in the order of their cards
         self.headline = headline_among(self.keys) or self.keys[0]
+        if metrics:
+            self._keep(metrics)
         self.reference_n = len(dataset.split("test"))
         self.n = samples or self.reference_n
         self.errors = errors
@@ -82,10 +87,13 @@ class Evaluator:
         if self.n < FEWEST:
             raise UserError(f"evaluation.samples={self.n} is too few to measure: at least {FEWEST}, or 0 for all of the test split's")
 
-    @property
-    def keys(self) -> list[str]:
-        """The metrics of this data, in the order of their cards."""
-        return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= self.provides]
+    def _keep(self, metrics: Sequence[str]) -> None:
+        """Measure these and the headline alone, and make ready only what they need. One that this data does not have is a UserError."""
+        for key in metrics:
+            if key not in self.keys:
+                raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self.keys))
+        self.keys = [key for key in self.keys if key in metrics or key == self.headline]
+        self.provides &= {need for key in self.keys for need in card(key).needs or ("image",)} | {"image", "points"}
 
     def prepare(self) -> None:
         """Measure the real side now, unless it is kept from before: seconds to minutes, once a machine."""
@@ -173,7 +181,9 @@ def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
     """The evaluator of a dataset, or None where nothing can measure it."""
     if unmeasurable(dataset):
         return None
-    return Evaluator(dataset, samples=evaluation.samples, inception=evaluation.inception, errors=evaluation.standard_errors)
+    return Evaluator(
+        dataset, samples=evaluation.samples, inception=evaluation.inception, errors=evaluation.standard_errors, metrics=evaluation.metrics
+    )
 
 
 def draw(
@@ -183,7 +193,8 @@ def draw(
     """What the evaluator measures of a generator: from latents that depend on the seed and the stream alone. `whole`: with walks."""
     points = evaluator.dataset.spec.kind == "points"
     data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, stream=stream, points=points)
-    walks = None if points or not whole else sample_walks(networks, seed=seed, batch_size=batch_size, device=device)
+    walk = whole and not points and "latents" in evaluator.provides
+    walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device) if walk else None
     return Samples(data=data, walks=walks)
 
 

@@ -1,19 +1,20 @@
 """Jobs to results: one after another in this process, or side by side as Ray tasks. Both compute the same numbers.
 
 A job is JSON, so that it travels to any worker; a worker tells of its progress, and of what it warns of, through small files
-that the driver reads.
+that the driver reads. What it does is named: one of ours, or `module:FUNCTION` of another package.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bench.config import RunConfig, load_config
 from bench.delivery import answering, catch_up
@@ -35,8 +36,8 @@ class Job:
     """One thing to do. `name` is what a display shows."""
 
     name: str
-    kind: Literal["run", "score", "reference"]
-    key: str  # unique in an execution: the fingerprint, the run id, or the reference's name
+    kind: str  # run, score, reference, or module:FUNCTION, which is called as FUNCTION(arguments, stop, watch) -> RunResult
+    key: str  # unique in an execution: the fingerprint, the run id, the reference's name
     arguments: dict[str, Any]
     folder: str
 
@@ -44,7 +45,10 @@ class Job:
     def of_run(config: RunConfig, place: Place, fingerprint: str) -> Job:
         """Train and measure."""
         arguments = {"config": config.canonical(), "place": asdict(place)}
-        return Job(name=f"{config.variant} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder)
+        recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
+        return Job(
+            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder
+        )
 
     @property
     def progress_file(self) -> Path:
@@ -66,6 +70,8 @@ def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
             return score(**job.arguments)
         case "reference":
             return measure_reference(**job.arguments)
+    module, _, function = job.kind.partition(":")
+    return getattr(importlib.import_module(module), function)(job.arguments, stop, watch)
 
 
 def check_workers(workers: int | None, threads: int) -> int:
@@ -81,19 +87,28 @@ def check_workers(workers: int | None, threads: int) -> int:
 Update = Callable[[Job, RunProgress], None]
 
 
-def execute(jobs: Sequence[Job], *, workers: int, stop: Callable[[], bool], update: Update) -> Iterator[tuple[Job, RunResult]]:
-    """Do all jobs, yielding each as it ends. Stops giving out jobs once `stop()` is true."""
-    if workers > 1 and len(jobs) > 1:
-        ray = _start_ray(min(workers, len(jobs)))
+def execute(
+    jobs: Iterable[Job | None], *, workers: int, folder: Path, stop: Callable[[], bool], update: Update
+) -> Iterator[tuple[Job, RunResult]]:
+    """Do all jobs, yielding each as it ends. Stops giving out jobs once `stop()` is true.
+
+    A job is asked for when a worker is free, so what comes may depend on what has ended; None means that there is none now and that
+    there may be one later. `folder` is for the note by which workers are told to stop.
+    """
+    if workers > 1:
+        ray = _start_ray(workers)
         if ray is not None:
             try:
-                yield from _with_ray(ray, jobs, workers, stop, update)
+                yield from _with_ray(ray, iter(jobs), workers, folder / f"stop-{os.getpid()}", stop, update)
             finally:
                 ray.shutdown()
             return
     for job in jobs:
         if stop():
             return
+        if job is None:
+            time.sleep(POLL_SECONDS)
+            continue
         yield job, do(job, stop, lambda progress, job=job: update(job, progress))  # type: ignore[misc]
 
 
@@ -120,20 +135,27 @@ def _start_ray(workers: int) -> Any | None:
     return ray
 
 
-def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bool], update: Update) -> Iterator[tuple[Job, RunResult]]:
-    stop_file = Path(jobs[0].folder) / f"stop-{os.getpid()}"
+def _with_ray(
+    ray: Any, jobs: Iterator[Job | None], workers: int, stop_file: Path, stop: Callable[[], bool], update: Update
+) -> Iterator[tuple[Job, RunResult]]:
     task = ray.remote(num_cpus=1, max_retries=0)(_work)
-    waiting = list(jobs)
     running: dict[Any, tuple[Job, Relay]] = {}
     mistake: UserError | None = None
+    more = True
     try:
-        while waiting or running:
-            while waiting and len(running) < workers and not stop():
-                job = waiting.pop(0)
-                relay = Relay(job.name, job.warnings_file)
-                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job, relay
+        while more or running:
+            while more and len(running) < workers and not stop():
+                try:
+                    job = next(jobs)
+                except StopIteration:
+                    more = False
+                    break
+                if job is None:
+                    time.sleep(POLL_SECONDS)
+                    break
+                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job, Relay(job.name, job.warnings_file)
             if stop():
-                waiting.clear()
+                more = False
                 stop_file.parent.mkdir(parents=True, exist_ok=True)  # no worker may have made it yet
                 stop_file.touch()
             done, _ = ray.wait(list(running), timeout=POLL_SECONDS) if running else ([], [])
@@ -145,7 +167,7 @@ def _with_ray(ray: Any, jobs: Sequence[Job], workers: int, stop: Callable[[], bo
                     result = _outcome(ray, reference, job)
                 except UserError as error:  # it could not begin; those under way need not suffer for it
                     mistake = mistake or error
-                    waiting.clear()
+                    more = False
                     if running:
                         log.error("%s: %s; nothing else begins, what is under way goes on", job.name, error)
                     continue
@@ -173,10 +195,12 @@ def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
 
 
 def _failed(job: Job, reason: str) -> RunResult:
-    """Record a job whose process could not."""
+    """Record a job whose process could not; what does no run of its own is left to whoever gave it out."""
     log.error("%s failed: %s", job.name, reason)
-    if job.kind != "run":
+    if job.kind in ("score", "reference"):
         raise UserError(f"{job.name} failed: {reason}")
+    if job.kind != "run":
+        return RunResult(run_id="", variant=job.name, dataset="", seed=-1, status="failed", reason=reason)
     config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
     run_id = ""
     try:

@@ -30,6 +30,7 @@ class RunProgress:
     images_per_second: float
     scalars: Mapping[str, float]
     measured: Mapping[str, float]  # the last measurement
+    measured_at: int = 0  # images when it was made
     flags: tuple[str, ...] = ()  # what is wrong with its training, as things stand
 
 
@@ -49,6 +50,7 @@ class Recorder:
         self._work, self._log, self._watch = work, log_, watch
         self._history: list[dict[str, float]] = []  # the scalars of every mark, with "images"
         self._measured: dict[str, float] = {}
+        self._measured_at = 0
         self._latents: Latent | None = None
         self._best = Best()
         budget, whole = work.trainer.budget, work.trainer.budget_images is not None
@@ -76,6 +78,7 @@ class Recorder:
                 images_per_second=progress.images / max(progress.train_seconds, 1e-9),
                 scalars=progress.scalars,
                 measured=self._measured,
+                measured_at=self._measured_at,
                 flags=tuple(flag.flag for flag in self._flags()),
             )
         )
@@ -85,7 +88,7 @@ class Recorder:
         evaluator = self._work.evaluator
         if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
             return {}
-        self._measured = dict(self._measure(evaluator, whole=False).values)
+        self._measured, self._measured_at = dict(self._measure(evaluator, whole=False).values), progress.images
         self._offer_best(self._measured[evaluator.headline], progress.images)
         return self._measured
 

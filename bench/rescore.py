@@ -81,7 +81,7 @@ def rescore(
         jobs += [_job(run, uri, folder) for run in runs]
         display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
-        for job, result in execute(jobs, workers=chosen, stop=stop, update=display.update):
+        for job, result in execute(jobs, workers=min(chosen, len(jobs)), folder=Path(folder), stop=stop, update=display.update):
             display.end(job, result)
             if job.kind == "score":
                 ended[job.key] = result

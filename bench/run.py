@@ -20,7 +20,7 @@ from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.memory import forget_peak_memory, keep_freed_memory
-from bench.record import Recorder, Watch, ignore
+from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.tracking import RunLog, Tracker
 from bench.train import never, train
 
@@ -35,9 +35,11 @@ class Place:
     suite: str  # the MLflow experiment
     folder: str  # checkpoints lie in <folder>/<fingerprint>
     parent: str | None = None
+    name: str = ""  # of the run; its variant and seed unless given
     track: str = "published"
     note: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
     extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
     extends_fingerprint: str = ""
 
@@ -60,8 +62,20 @@ class Interrupted(Exception):
     """The user asked to stop; the state is saved and the run can go on."""
 
 
-def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, watch: Watch = ignore) -> RunResult:
+Judge = Callable[[RunProgress], str]
+
+
+def worthwhile(progress: RunProgress) -> str:
+    """Judge every run worth going on with."""
+    return ""
+
+
+def run(
+    config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, watch: Watch = ignore, judge: Judge = worthwhile
+) -> RunResult:
     """Train and measure one configuration (resolved: no `auto` in it) and record it.
+
+    `judge` sees every mark, and ends the run as `pruned` by giving a reason.
 
     A crash is recorded as `failed` with its reason and returned, not raised; a mistake of the user is a UserError before
     anything is written.
@@ -72,7 +86,7 @@ def run(config: RunConfig, place: Place, *, stop: Callable[[], bool] = never, wa
         work = prepare(config)
         log_ = _open_log(work, place)
         try:
-            ending = _train_and_measure(work, log_, place, stop, watch)
+            ending = _train_and_measure(work, log_, place, _Watcher(stop, watch, judge))
         except (Interrupted, KeyboardInterrupt):
             ending = Ending("interrupted", "stopped by the user")
         except Exception as error:
@@ -104,7 +118,7 @@ def _open_log(work: Work, place: Place) -> RunLog:
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
         "protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
-        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
+        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends, **place.tags,
     }  # fmt: skip
     saved = checkpoint_path(Path(place.folder), work.fingerprint)
     log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
@@ -113,10 +127,11 @@ def _open_log(work: Work, place: Place) -> RunLog:
             "protocol": work.protocol,
             "headline": work.evaluator.headline if work.evaluator else "",
             "curve_protocol": work.curve_protocol,
+            **place.tags,
         }
         log_ = tracker.resume_run(work.fingerprint, kept, parent=place.parent, outbox=posts)
     if log_ is None:
-        log_ = tracker.start_run(_name(config), tags, paths(config), parent=place.parent, outbox=posts)
+        log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)
     log_.artifact(results.CONFIG, config.canonical().encode())
     metrics = work.evaluator.protocol() if work.evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
@@ -135,10 +150,23 @@ class Ending:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def _train_and_measure(work: Work, log_: RunLog, place: Place, stop: Callable[[], bool], watch: Watch) -> Ending:
-    folder = Path(place.folder)
+class _Watcher:
+    """Those who look on: one who may ask to stop, one who is shown every mark, one who judges it."""
+
+    def __init__(self, stop: Callable[[], bool], watch: Watch, judge: Judge) -> None:
+        self.stop, self._watch, self._judge = stop, watch, judge
+        self.verdict = ""  # why the run is not worth going on with
+
+    def see(self, progress: RunProgress) -> None:
+        """One mark."""
+        self._watch(progress)
+        self.verdict = self._judge(progress)
+
+
+def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher) -> Ending:
+    folder, stop = Path(place.folder), watcher.stop
     saved = checkpoint_path(folder, work.fingerprint)
-    recorder = Recorder(work, log_, watch)
+    recorder = Recorder(work, log_, watcher.see)
     if saved.exists() and log_.resumed:
         recorder.load_state_dict(checkpoint.load(saved))
         saved.unlink()  # what is logged from here on must not be logged again from the same position
@@ -150,8 +178,10 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, stop: Callable[[]
             recorder.record(progress)
         if progress.diverged:
             saved.unlink(missing_ok=True)
-            recorder.close({}, {})
-            return Ending("diverged", progress.diverged)
+            return Ending("diverged", progress.diverged, recorder.close({}, {}))
+        if watcher.verdict and progress.share < 1:
+            saved.unlink(missing_ok=True)
+            return Ending("pruned", watcher.verdict, recorder.close({}, {}))
         if stop() and progress.share < 1:
             checkpoint.save(recorder.state_dict(), saved)
             raise Interrupted

@@ -49,6 +49,8 @@ class PlannedRun:
     config: RunConfig
     note: str
     overrides: Mapping[str, Any]  # what differs from the variant as registered, dataset and seed apart
+    tags: Mapping[str, str] = field(default_factory=dict)  # what else its run is tagged with
+    name: str = ""  # of its run; its variant and seed unless given
 
 
 SUITES: Registry[Suite] = Registry("suite", Suite)

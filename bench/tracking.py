@@ -7,8 +7,9 @@ import logging
 import math
 import os
 import socket
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,14 @@ class Lookup:
         found = self._search(query)
         return [run for run in found if run.data.tags.get("status") == "finished" and run.data.tags.get("dataset") == dataset]
 
+    def find_phase(self, phase: str) -> list[Run]:
+        """The runs of a phase of a study, newest first."""
+        return self._runs("phase", phase)
+
+    def find_parents(self, study: str) -> list[str]:
+        """The ids of the runs that stand for a study, newest first."""
+        return [str(run.info.run_id) for run in self._search(f"tags.kind = 'parent' and tags.study = '{study}'")]
+
     def _runs(self, tag: str, value: str) -> list[Run]:
         return self._search(f"tags.{tag} = '{value}' and tags.kind = 'run'")
 
@@ -124,6 +133,31 @@ class Tracker(Lookup):
             log.warning("%s: this execution is not recorded", error)
             return ""
         return str(run.info.run_id)
+
+    def reopen(self, run_id: str) -> None:
+        """Let a parent run again."""
+        self.client.set_tag(run_id, "status", "running")
+        self.client.update_run(run_id, status="RUNNING")
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run that has ended, or of a parent."""
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+
+    def artifact(self, run_id: str, path: str, content: bytes) -> None:
+        """Write an artifact of a parent, over what was there."""
+        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+            file = Path(folder) / path
+            file.write_bytes(content)
+            self.client.log_artifact(run_id, str(file))
+
+    def metrics(self, run_id: str, points: Sequence[tuple[str, float, int]]) -> None:
+        """Metrics of a parent: key, value and step of each."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        for start in range(0, len(points), BATCH):
+            self.client.log_batch(run_id, metrics=[Metric(key, value, now, step) for key, value, step in points[start : start + BATCH]])
 
     def end_parent(self, run_id: str, status: str) -> None:
         """Close an execution; where the store does not answer it stays open, and that is said."""

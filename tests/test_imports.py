@@ -35,6 +35,6 @@ def test_the_reading_side_loads_no_torch(module):
     assert loaded_after(f"import {module}") & {"torch", "torchvision", "ray"} == set()
 
 
-@pytest.mark.parametrize("package", ["bench", "variants", "reports"])
+@pytest.mark.parametrize("package", ["bench", "variants", "studies", "reports"])
 def test_a_package_alone_loads_nothing_heavy(package):
     assert loaded_after(f"import {package}") & set(HEAVY) == set()

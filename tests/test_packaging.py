@@ -117,11 +117,11 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path):
 
 LIST = """
 import pathlib, sys
-import bench, reports, variants
+import bench, reports, studies, variants
 from bench.config import DATASETS, VARIANTS
 from bench.metrics.extractors import load_extractor
 where = pathlib.Path(sys.argv[1])
-assert all(pathlib.Path(module.__file__).is_relative_to(where) for module in (bench, reports, variants)), bench.__file__
+assert all(pathlib.Path(module.__file__).is_relative_to(where) for module in (bench, reports, studies, variants)), bench.__file__
 load_extractor("digits")
 print(*VARIANTS.names())
 print(*DATASETS.names())

@@ -16,8 +16,10 @@ app.add_typer(data_app, name="data")
 
 
 @app.command("list")
-def list_(what: Annotated[str, typer.Argument(help="variants, datasets, metrics, suites or networks")] = "variants") -> None:
-    """What there is: variants, datasets, metrics, suites or networks."""
+def list_(
+    what: Annotated[str, typer.Argument(help="variants, datasets, metrics, suites, studies, spaces or networks")] = "variants",
+) -> None:
+    """What there is: variants, datasets, metrics, suites, studies, spaces or networks."""
     from bench import catalogue_tables
 
     tables = catalogue_tables.TABLES

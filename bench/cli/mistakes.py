@@ -18,7 +18,7 @@ from bench.errors import UserError, nearest, one_line
 
 # click's UsageError, through the only one of its kind that typer exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-OURS = ("bench", "variants", "reports")
+OURS = ("bench", "variants", "studies", "reports")
 LONGEST = 1000  # characters of a line; of a longer one the start and the end are shown
 # What a system refuses: nothing in the program is wrong.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENOTDIR}

@@ -149,7 +149,7 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
     monkeypatch.setattr(execute, "do", do)
     ended: list[str] = []
     with pytest.raises(UserError, match="the tracking store does not answer"):
-        ended.extend(result.run_id for _, result in execute._with_ray(NoRay(), jobs, 2, never, lambda *_: None))
+        ended.extend(result.run_id for _, result in execute._with_ray(NoRay(), iter(jobs), 2, tmp_path / "stop", never, lambda *_: None))
     assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
 
 
@@ -170,7 +170,7 @@ def test_what_a_worker_warns_of_reaches_the_driver(
         return RunResult(run_id="r", variant="label-smoothed", dataset="digits", seed=0, status="finished")
 
     monkeypatch.setattr(execute, "do", do)
-    list(execute._with_ray(NoRay(), [job(uri, tmp_path)], 1, never, lambda *_: None))
+    list(execute._with_ray(NoRay(), iter([job(uri, tmp_path)]), 1, tmp_path / "stop", never, lambda *_: None))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
     assert not list(tmp_path.glob("abc*"))
 
@@ -178,15 +178,15 @@ def test_what_a_worker_warns_of_reaches_the_driver(
 def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "_start_ray", lambda _: pytest.fail("Ray was started"))
     jobs = [job(uri, tmp_path)]
-    ((_, result),) = execute.execute(jobs, workers=1, stop=never, update=lambda *_: None)
+    ((_, result),) = execute.execute(jobs, workers=1, folder=tmp_path, stop=never, update=lambda *_: None)
     assert result.status == "finished"
-    assert list(execute.execute(jobs, workers=1, stop=lambda: True, update=lambda *_: None)) == []
+    assert list(execute.execute(jobs, workers=1, folder=tmp_path, stop=lambda: True, update=lambda *_: None)) == []
 
 
 def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
     ray = SimpleNamespace(remote=lambda **_: lambda work: work)
     jobs = [job(uri, tmp_path / "not there yet")]
-    assert list(execute._with_ray(ray, jobs, 2, lambda: True, lambda *_: None)) == []
+    assert list(execute._with_ray(ray, iter(jobs), 2, tmp_path / "not there yet" / "stop", lambda: True, lambda *_: None)) == []
     assert not list((tmp_path / "not there yet").iterdir())
 
 
@@ -208,7 +208,7 @@ def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monk
         Job.of_run(config, small.place(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
         for config in (long, small.config(**{"budget.images": 64_000, "seed": 1}))
     ]
-    results = [result for _, result in execute.execute(jobs, workers=2, stop=never, update=kill_first)]
+    results = [result for _, result in execute.execute(jobs, workers=2, folder=tmp_path, stop=never, update=kill_first)]
     assert sorted(result.status for result in results) == ["failed", "finished"]
     assert sorted(load(uri, ("small",)).runs["status"]) == ["failed", "finished"]
     (reason,) = [result.reason for result in results if result.reason]

@@ -1,0 +1,77 @@
+"""How much each number of a space matters: the share of the score's variance that it explains (fANOVA; Hutter et al. 2014)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from studies.study import Arm, Plan
+from studies.trial import UNSCORED
+
+FEWEST = 10  # complete trials; below, a tree has nothing to split
+PARTS = 20  # half-samples, whose spread is shown
+TREES, DEPTH = 32, 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """By path: {"mean", "sd"} over half-samples of the trials. None, and why, where they do not suffice."""
+
+    values: dict[str, dict[str, float]] | None = None
+    note: str = ""
+
+
+def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importance:
+    """Of the first objective, on a log scale where all of it is positive; a trial without a score has the worst that was seen."""
+    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE and len(trial.params) == len(arm.dimensions)]
+    if len(ended) < FEWEST or len(arm.dimensions) < 2:
+        few = f"{len(ended)} complete trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "one number alone was searched"
+        return Importance(note=few)
+    scores = _scores(plan, ended)
+    if scores is None:
+        return Importance(
+            note="no trial has a score" if not any(UNSCORED not in trial.user_attrs for trial in ended) else "all scores are equal"
+        )
+    copies = [
+        create_trial(params=trial.params, distributions=trial.distributions, value=float(score))
+        for trial, score in zip(ended, scores, strict=True)
+    ]
+    random = np.random.default_rng(0)
+    found: dict[str, list[float]] = {dimension.path: [] for dimension in arm.dimensions}
+    for part in range(PARTS):
+        half = sorted(random.choice(len(copies), size=math.ceil(len(copies) / 2), replace=False))
+        for path, share in _shares([copies[i] for i in half], part).items():
+            found[path].append(share)
+    values = {
+        path: {"mean": float(np.mean(shares)), "sd": float(np.std(shares, ddof=1))} for path, shares in found.items() if len(shares) > 1
+    }
+    return Importance(values=values or None, note=f"fANOVA, mean and sd over {PARTS} half-samples of {len(ended)} complete trials")
+
+
+def _scores(plan: Plan, trials: Sequence[FrozenTrial]) -> Any | None:
+    known = np.array([trial.values[0] if UNSCORED not in trial.user_attrs else np.nan for trial in trials])
+    if np.isnan(known).all():
+        return None
+    worst = np.nanmax(known) if plan.objectives[0].direction == "lower" else np.nanmin(known)
+    filled = np.where(np.isnan(known), worst, known)
+    scores = np.log(filled) if (filled > 0).all() else filled
+    return scores if np.ptp(scores) > 0 else None
+
+
+def _shares(trials: Sequence[FrozenTrial], seed: int) -> dict[str, float]:
+    """The share of each path; none where these trials do not differ."""
+    if len({trial.value for trial in trials}) < 2:
+        return {}
+    study = optuna.create_study()
+    study.add_trials(trials)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=seed))

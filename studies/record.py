@@ -1,0 +1,177 @@
+"""What a study leaves in MLflow: one parent run, kept through resumes, with trial values as metrics and `study.json`, which is all a report reads.
+
+`study.json` (format 1): docs/studies.md says what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from bench.campaign import commit_tag
+from bench.delivery import answering
+from bench.errors import UserError
+from bench.tracking import Tracker
+from studies.importance import Importance, importance
+from studies.sampling import DEFAULT
+from studies.storage import AGAIN, REASON
+from studies.study import Arm, Plan
+from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED
+
+log = logging.getLogger(__name__)
+FORMAT = 1
+FILE = "study.json"
+EVERY_SECONDS = 10.0
+STATES = {
+    TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}  # fmt: skip
+
+
+def open_parent(plan: Plan, tracker: Tracker) -> str:
+    """The run that stands for the study: the one that is there, opened again, or a new one. Its id, or "" where the store does not answer."""
+    try:
+        with answering(plan.uri):
+            found = tracker.find_parents(plan.study)
+            if found:
+                tracker.reopen(found[0])
+                return found[0]
+    except UserError as error:
+        log.warning("%s: this study has no parent", error)
+        return ""
+    tags = {"study": plan.study, "suite": plan.study, "idea": plan.idea, "commit": commit_tag()}
+    return tracker.start_parent(f"study {plan.study}", tags)
+
+
+class Record:
+    """Keeps the parent up to date while a study goes on."""
+
+    def __init__(self, plan: Plan, tracker: Tracker, parent: str, studies: Sequence[optuna.Study]) -> None:
+        self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
+        self._written = -math.inf
+        self._logged: set[tuple[str, int]] = set()
+
+    def update(self, *, final: bool = False) -> None:
+        """Write what is known, but not more often than every few seconds unless it is `final`."""
+        if not self._parent or (not final and time.monotonic() - self._written < EVERY_SECONDS):
+            return
+        try:
+            with answering(self._plan.uri):
+                self._tracker.artifact(self._parent, FILE, as_json(self._plan, self._studies, importances=final).encode())
+                self._values()
+        except UserError as error:
+            log.warning("%s: %s is not up to date", error, FILE)
+        self._written = time.monotonic()
+
+    def _values(self) -> None:
+        """Each trial's first objective, and the best so far, as metrics with the trial's number as step."""
+        for arm, study in zip(self._plan.arms, self._studies, strict=True):
+            best = math.nan
+            objective = self._plan.objectives[0]
+            points = []
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+                if UNSCORED in trial.user_attrs:
+                    continue
+                value = trial.values[0]
+                better = math.isnan(best) or (value < best) == (objective.direction == "lower")
+                best = value if better else best
+                if (arm.variant, trial.number) not in self._logged:
+                    points += [(f"search/{arm.variant}", value, trial.number), (f"search/{arm.variant}/best", best, trial.number)]
+                    self._logged.add((arm.variant, trial.number))
+            self._tracker.metrics(self._parent, points)
+
+
+def as_json(plan: Plan, studies: Sequence[optuna.Study], *, importances: bool = True) -> str:
+    """The whole study as one JSON object."""
+    found = {
+        "format": FORMAT, "study": plan.study, "idea": plan.idea, "dataset": plan.arms[0].base.dataset, "budget": str(plan.arms[0].base.budget),
+        "space": plan.space.model_dump(mode="json", exclude={"dimensions"})
+        | {"dimensions": [_dimension(dimension.model_dump(mode="json")) for dimension in plan.space.dimensions]},
+        "objectives": [objective.model_dump(mode="json") for objective in plan.objectives], "sampler": plan.sampler,
+        "sampler_seed": plan.sampler_seed, "pruner": plan.pruner, "trials_wanted": plan.trials, "search_seeds": list(plan.search_seeds),
+        "final_seeds": list(plan.final_seeds),
+        "variants": {arm.variant: _variant(plan, arm, study, importances) for arm, study in zip(plan.arms, studies, strict=True)},
+    }  # fmt: skip
+    return json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
+
+
+def _dimension(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "also": list(values["also"]), "choices": list(values["choices"]) or None}
+
+
+def _variant(plan: Plan, arm: Arm, study: optuna.Study, importances: bool) -> dict[str, Any]:
+    trials = study.get_trials(deepcopy=False)
+    chosen = best(plan, trials)
+    found = importance(plan, arm, trials) if importances else Importance(note="the study goes on")
+    return {
+        "trials": [_trial(arm, trial) for trial in trials],
+        "best": _best(arm, chosen) if chosen else None,
+        "pareto": [trial.number for trial in front(plan, trials)] if len(plan.objectives) > 1 else [],
+        "importance": found.values,
+        "importance_note": found.note,
+    }
+
+
+def _trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
+    attributes = trial.user_attrs
+    return {
+        "number": trial.number, "state": STATES[trial.state], "values": list(trial.values) if trial.state == TrialState.COMPLETE else None,
+        "default": bool(attributes.get(DEFAULT)), "diverged": bool(attributes.get(DIVERGED)),
+        "reason": str(attributes.get(UNSCORED) or attributes.get(REASON) or ""), "params": params(arm, trial),
+        "settings": attributes.get(SETTINGS, {}), "images": attributes.get(IMAGES, 0), "train_seconds": attributes.get(SECONDS, 0.0),
+        "intermediate": [[step, value] for step, value in sorted(trial.intermediate_values.items())],
+        "run_ids": attributes.get(RUNS, []), "again": attributes.get(AGAIN),
+        "started": _moment(trial.datetime_start), "ended": _moment(trial.datetime_complete),
+    }  # fmt: skip
+
+
+def params(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
+    """Where a trial lies in the space, as it was trained."""
+    return {dimension.path: dimension.value(trial.params[dimension.path]) for dimension in arm.dimensions if dimension.path in trial.params}
+
+
+def _best(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
+    values = params(arm, trial)
+    settings = settings_of_trial(arm, trial)
+    return {
+        "number": trial.number, "values": list(trial.values), "settings": settings, "params": values, "default": bool(trial.user_attrs.get(DEFAULT)),
+        "set": arm.options(settings),
+    }  # fmt: skip
+
+
+def settings_of_trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial changed of the variant's configuration; nothing if it is the default."""
+    return {} if trial.user_attrs.get(DEFAULT) else arm.settings(params(arm, trial))
+
+
+def scored(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that have a score of their own: complete, neither diverged nor without a value."""
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE and UNSCORED not in trial.user_attrs]
+
+
+def best(plan: Plan, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The trial with the best first objective, the earliest of equal ones; None where none has a score."""
+    sign = 1 if plan.objectives[0].direction == "lower" else -1
+    return min(scored(trials), key=lambda trial: (sign * trial.values[0], trial.number), default=None)
+
+
+def front(plan: Plan, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that no other beats in both objectives."""
+    signs = [1 if objective.direction == "lower" else -1 for objective in plan.objectives]
+    points = {trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in scored(trials)}
+
+    def beaten(own: list[float]) -> bool:
+        return any(all(a <= b for a, b in zip(other, own, strict=True)) and other != own for other in points.values())
+
+    return [trial for trial in scored(trials) if not beaten(points[trial.number])]
+
+
+def _moment(when: Any) -> str:
+    return "" if when is None else when.astimezone().isoformat(timespec="seconds")

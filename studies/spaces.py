@@ -1,0 +1,230 @@
+"""Search spaces: what a sweep may change, each key a path of the configuration, and how far.
+
+A space is registered by name, or given as `module:OBJECT`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from optuna import Trial
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from bench.config import RunConfig, override, paths
+from bench.errors import UserError, nearest, one_line
+from bench.registry import Registry
+
+Kind = Literal["log", "linear", "int", "choice"]
+GRID_POINTS = 4  # of a range of real numbers, its ends among them
+DIGITS = 4  # of a real number: what is recommended can be read, and typed again
+
+
+class Dimension(BaseModel):
+    """One key of a space. `recipe.betas.0` is the first number of the list `recipe.betas`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    path: str
+    kind: Kind
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    also: tuple[str, ...] = ()  # paths that get the same value
+    variants: str = "*"  # a glob: those that it applies to, as far as they have the path
+
+    @model_validator(mode="after")
+    def _possible(self) -> Dimension:
+        if self.kind == "choice":
+            if len(self.choices) < 2 or self.low is not None or self.high is not None:
+                raise ValueError(f"{self.path}: a choice takes at least two choices, and no low or high")
+            if len({_code(choice) for choice in self.choices}) < len(self.choices):
+                raise ValueError(f"{self.path}: a choice is there twice")
+            return self
+        if self.low is None or self.high is None or self.choices:
+            raise ValueError(f"{self.path}: a range takes low and high, and no choices")
+        if not self.low < self.high:
+            raise ValueError(f"{self.path}: the range from {self.low:g} to {self.high:g} is empty: low is to be less than high")
+        if self.kind == "log" and self.low <= 0:
+            raise ValueError(f"{self.path}: a range on a log scale begins above 0, not at {self.low:g}")
+        if self.kind == "int" and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError(f"{self.path}: a range of whole numbers ends at whole numbers, not at {self.low:g} and {self.high:g}")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The key and how far it goes, on one line."""
+        reach = " or ".join(map(_shown, self.choices)) if self.kind == "choice" else f"{self.bounds[0]:g} to {self.bounds[1]:g}"
+        scale = " (log)" if self.kind == "log" else ""
+        whose = "" if self.variants == "*" else f" for {self.variants}"
+        return f"{' = '.join(self.targets)} {reach}{scale}{whose}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every path that it sets."""
+        return (self.path, *self.also)
+
+    def suggest(self, trial: Trial) -> Any:
+        """The value that a trial has here."""
+        if self.kind == "choice":
+            return self.value(trial.suggest_categorical(self.path, [_code(choice) for choice in self.choices]))
+        low, high = self.bounds
+        if self.kind == "int":
+            return trial.suggest_int(self.path, int(low), int(high))
+        return self.value(trial.suggest_float(self.path, low, high, log=self.kind == "log"))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of a range."""
+        if self.low is None or self.high is None:
+            raise ValueError(f"{self.path} is no range")
+        return self.low, self.high
+
+    def value(self, coded: Any) -> Any:
+        """The value behind what Optuna keeps, which for a real number has more digits."""
+        if self.kind == "choice":
+            return next(choice for choice in self.choices if _code(choice) == coded)
+        if self.kind == "int":
+            return int(coded)
+        low, high = self.bounds
+        return min(max(float(f"{coded:.{DIGITS}g}"), low), high)
+
+    def code(self, value: Any) -> Any:
+        """What Optuna keeps of a value."""
+        return _code(value) if self.kind == "choice" else value
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies in it."""
+        if self.kind == "choice":
+            return _code(value) in {_code(choice) for choice in self.choices}
+        low, high = self.bounds
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+    def grid(self) -> list[Any]:
+        """The values of a grid search: all where they can be counted, else `GRID_POINTS` of them."""
+        if self.kind == "choice":
+            return list(self.choices)
+        low, high = self.bounds
+        if self.kind == "int":
+            return list(range(int(low), int(high) + 1))
+        steps = [index / (GRID_POINTS - 1) for index in range(GRID_POINTS)]
+        if self.kind == "log":
+            return [self.value(low * (high / low) ** step) for step in steps]
+        return [self.value(low + (high - low) * step) for step in steps]
+
+    def ends(self) -> list[Any]:
+        """The values that must be possible for all of it to be."""
+        return list(self.choices) if self.kind == "choice" else [self.grid()[0], self.grid()[-1]]
+
+    def applies(self, config: RunConfig) -> bool:
+        """Whether a variant's configuration has it."""
+        return fnmatch.fnmatchcase(config.variant, self.variants) and all(_lookup(config, path) is not None for path in self.targets)
+
+
+class Space(BaseModel):
+    """What a sweep may change, at least one thing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    idea: str
+    dimensions: tuple[Dimension, ...]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Space:
+        if not self.dimensions:
+            raise ValueError(f"the space {self.name!r} has no dimension")
+        for one in self.dimensions:
+            for other in self.dimensions:
+                if one is not other and one.variants == other.variants and set(one.targets) & set(other.targets):
+                    raise ValueError(f"the space {self.name!r} sets {one.path!r} twice")
+        return self
+
+
+SPACES: Registry[Space] = Registry("space", Space)
+
+
+def space_from(values: Mapping[str, Any]) -> Space:
+    """A space from plain values; what is wrong with them is a UserError of one line."""
+    try:
+        return Space.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"no search space: {one_line(error.errors()[0]['msg'].removeprefix('Value error, '))}") from error
+
+
+def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension, ...]]:
+    """The dimensions of each configuration. UserError for a key that fits none, and for a value or a default that cannot be."""
+    known = sorted({path for config in configs for path in paths(config)})
+    for dimension in space.dimensions:
+        named = [config for config in configs if fnmatch.fnmatchcase(config.variant, dimension.variants)]
+        if not any(dimension.applies(config) for config in named):
+            whom = f"{dimension.variants!r}" if not named else "any of " + ", ".join(config.variant for config in named)
+            raise UserError(f"the space {space.name!r}: {dimension.path!r} fits no variant: not {whom}" + nearest(dimension.path, known))
+    return [_of(config, space) for config in configs]
+
+
+def _of(config: RunConfig, space: Space) -> tuple[Dimension, ...]:
+    found = tuple(dimension for dimension in space.dimensions if dimension.applies(config))
+    if not found:
+        raise UserError(f"the space {space.name!r} has nothing for {config.variant}")
+    for dimension in found:
+        default = _lookup(config, dimension.path)
+        if not dimension.holds(default):
+            raise UserError(
+                f"the space {space.name!r} leaves out what {config.variant} has by default, and every study begins with: {dimension.path}={_shown(default)}"
+            )
+        for value in dimension.ends():
+            try:
+                override(config, settings_of(config, (dimension,), {dimension.path: value}))
+            except UserError as error:
+                raise UserError(f"the space {space.name!r}, {config.variant}: {error}") from error
+    return found
+
+
+def defaults_of(config: RunConfig, dimensions: Sequence[Dimension]) -> dict[str, Any]:
+    """Where a configuration lies in its space, by the keys; of one that sets several paths, by the first."""
+    return {dimension.path: _lookup(config, dimension.path) for dimension in dimensions}
+
+
+def settings_of(config: RunConfig, dimensions: Sequence[Dimension], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `override` takes for a point of the space, which has a value for each key."""
+    known = paths(config)
+    settings: dict[str, Any] = {}
+    for dimension in dimensions:
+        for path in dimension.targets:
+            if path in known:
+                settings[path] = values[dimension.path]
+                continue
+            parent, _, index = path.rpartition(".")
+            whole = list(settings.get(parent, known[parent]))
+            whole[int(index)] = values[dimension.path]
+            settings[parent] = whole
+    return settings
+
+
+def as_options(settings: Mapping[str, Any]) -> str:
+    """Settings as the command line takes them."""
+    return " ".join(f"--set {path}={_shown(value)}" for path, value in settings.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(_shown(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def _lookup(config: RunConfig, path: str) -> Any:
+    """What a configuration has at a path, or at an element of the list there; None where it has neither."""
+    known = paths(config)
+    if path in known:
+        return known[path]
+    parent, _, index = path.rpartition(".")
+    whole = known.get(parent)
+    return whole[int(index)] if isinstance(whole, list | tuple) and index.isdigit() and int(index) < len(whole) else None
+
+
+def _code(choice: Any) -> Any:
+    """A choice as Optuna can keep it: a list as JSON."""
+    return json.dumps(choice) if isinstance(choice, list | tuple) else choice

@@ -1,0 +1,282 @@
+"""What a study is, and the plan that its workers follow: every configuration resolved, every name and combination checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.assemble import check
+from bench.cards import card
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, load_config, merged, override
+from bench.environment import resolve
+from bench.errors import UserError, nearest
+from bench.evaluate import evaluator_for
+from bench.registry import Registry
+from bench.suite import MOST_SEEDS, Entry
+from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of
+
+Direction = Literal["lower", "higher"]
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("none", "median", "wilcoxon")
+FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: the two never meet
+WORST = 1e9  # what a trial that diverged scores: finite, and worse than any
+WILCOXON_SEEDS = 3  # below, no difference can be told
+MOST_TRIALS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A sweep over variants at equal cost: so many trials each, then the best and the default on seeds that chose nothing."""
+
+    name: str
+    idea: str
+    entries: tuple[Entry, ...]
+    space: str = "lr-k"
+    dataset: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
+    trials: int = 30  # of each variant, the default among them
+    search_seeds: int = 1  # of each trial
+    search_samples: int = 0  # generated images by which a trial is judged; 0: as many as final runs are measured by
+    final_seeds: int = 3  # 0: no final runs
+    objectives: tuple[str, ...] = ()  # one metric or two; none given: the headline of the data
+    sampler: str = "tpe"
+    sampler_seed: int = 0
+    pruner: str = "median"
+
+
+STUDIES: Registry[Study] = Registry("study", Study)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Objective(_Frozen):
+    """A metric that trials are judged by, and which end of it is good."""
+
+    key: str
+    direction: Direction
+
+    @property
+    def worst(self) -> float:
+        """What a trial scores that has no value."""
+        return WORST if self.direction == "lower" else -WORST
+
+
+class Arm(_Frozen):
+    """One variant of a study: its own configuration, and what may be changed of it."""
+
+    variant: str
+    config: str  # resolved, as JSON, as it is trained in the search
+    dimensions: tuple[Dimension, ...]
+    overrides: dict[str, Any]  # what the study changed of the variant as registered
+    note: str
+    identity: str  # of the training, but for seed and what is searched
+
+    @property
+    def base(self) -> RunConfig:
+        """The configuration without any trial's changes."""
+        return load_config(self.config)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Where the author's own numbers lie in the space."""
+        return defaults_of(self.base, self.dimensions)
+
+    def settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a point of the space changes, as `override` takes it."""
+        return settings_of(self.base, self.dimensions, values)
+
+    def options(self, settings: Mapping[str, Any]) -> str:
+        """Settings after what the study itself changed, as the command line takes them; how it measures is left out."""
+        whole = merged(self.overrides, settings)
+        return as_options({path: value for path, value in whole.items() if not path.startswith("evaluation.")})
+
+
+class Plan(_Frozen):
+    """A study ready to run. Plain values: it travels to worker processes as JSON."""
+
+    study: str
+    idea: str
+    space: Space
+    arms: tuple[Arm, ...]
+    objectives: tuple[Objective, ...]
+    sampler: str
+    sampler_seed: int
+    pruner: str
+    trials: int
+    search_seeds: tuple[int, ...]
+    final_seeds: tuple[int, ...]
+    final_evaluation: dict[str, Any]  # paths and values: the final runs are measured in full
+    uri: str  # of MLflow
+    storage: str  # of Optuna
+    folder: str  # of checkpoints
+    parent: str = ""  # the MLflow run that stands for the study
+
+    @property
+    def judged_at_marks(self) -> bool:
+        """Whether trials may be pruned by the headline of a run under way."""
+        return self.pruner == "median"
+
+    def identity(self, arm: Arm) -> dict[str, Any]:
+        """What trials of a variant must share to be compared: it is kept with them."""
+        return {
+            "space": [dimension.model_dump(mode="json") for dimension in arm.dimensions],
+            "objective": [objective.model_dump(mode="json") for objective in self.objectives],
+            "sampler": f"{self.sampler}, seed {self.sampler_seed}",
+            "pruner": self.pruner,
+            "seeds": list(self.search_seeds),
+            "samples": arm.base.evaluation.samples,
+            "training": arm.identity,
+        }
+
+
+def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Plan:
+    """The plan of a study. UserError for anything in it that cannot be; writes nothing, trains nothing."""
+    _check_numbers(study)
+    space = SPACES.get(study.space)
+    entries = _chosen(study, only)
+    own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
+    if own:
+        raise UserError(f"the {own} cannot be --set for a study" + (": use --dataset" if own == "dataset" else ": its seeds are its own"))
+    changed = [merged(study.settings, entry.settings, settings or {}) for entry in entries]
+    clash = next(
+        (path for dimension in space.dimensions for path in dimension.targets for given in [settings or {}] if path in given), None
+    )
+    if clash:
+        raise UserError(f"{clash} cannot be --set: the space {space.name!r} searches it")
+    resolved = [
+        resolve(config_for(entry.variant, {**overrides, "dataset": study.dataset, "seed": FIRST_SEARCH_SEED}))
+        for entry, overrides in zip(entries, changed, strict=True)
+    ]
+    objectives = _objectives(study, resolved[0])
+    searched = [_for_search(config, objectives, study.search_samples) for config in resolved]
+    dimensions = fitting(space, searched)
+    for config, own_dimensions in zip(searched, dimensions, strict=True):
+        _check_corners(config, own_dimensions)
+    arms = tuple(
+        Arm(
+            variant=config.variant, config=config.canonical(), dimensions=own_dimensions, overrides=dict(overrides),
+            note=_note(entry), identity=_identity(config, own_dimensions),
+        )
+        for entry, config, own_dimensions, overrides in zip(entries, searched, dimensions, changed, strict=True)
+    )  # fmt: skip
+    _check_combination(study, objectives, resolved[0])
+    return Plan(
+        study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
+        pruner=study.pruner, trials=study.trials, search_seeds=tuple(range(FIRST_SEARCH_SEED, FIRST_SEARCH_SEED + study.search_seeds)),
+        final_seeds=tuple(range(study.final_seeds)), final_evaluation=_evaluation(resolved[0]), uri=uri, storage=storage, folder=folder,
+    )  # fmt: skip
+
+
+def _chosen(study: Study, only: Sequence[str]) -> list[Entry]:
+    """The study's entries of these variants, in its order; a variant that it does not have joins as registered."""
+    if not only:
+        return list(study.entries)
+    wanted = [VARIANTS.canonical(name) for name in only]
+    own = {VARIANTS.canonical(entry.variant): entry for entry in study.entries}
+    return [own.get(name, Entry(variant=name)) for name in dict.fromkeys(wanted)]
+
+
+def _note(entry: Entry) -> str:
+    return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)
+
+
+def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
+    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
+    if evaluator is None:
+        raise UserError(f"nothing is measured on {config.dataset}, so no study can judge its trials")
+    keys = study.objectives or (evaluator.headline,)
+    if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
+        raise UserError(f"--objective takes one metric, or two different ones, not {','.join(keys)!r}")
+    known = [*evaluator.keys, "perf/train_seconds"]
+    found = []
+    for key in keys:
+        if key not in known:
+            raise UserError(f"--objective {key!r} is not measured on {config.dataset}" + nearest(key, known))
+        direction = card(key).direction
+        if key == "perf/train_seconds":
+            direction = "lower"
+        if direction == "none":
+            raise UserError(f"--objective {key!r} has no better end: {card(key).meaning}")
+        found.append(Objective(key=key, direction=direction))
+    return tuple(found)
+
+
+def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int) -> RunConfig:
+    """The configuration as its trials are measured: by what judges them alone."""
+    metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/"))
+    evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
+    return override(config, evaluation | ({"evaluation.samples": samples} if samples else {}))
+
+
+def _evaluation(config: RunConfig) -> dict[str, Any]:
+    """How final runs are measured."""
+    return {f"evaluation.{name}": value for name, value in config.evaluation.model_dump(mode="json").items()}
+
+
+def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
+    """Build the default and each end of each dimension once: what cannot be put together is found now."""
+    check(config)
+    defaults = defaults_of(config, dimensions)
+    for dimension in dimensions:
+        for value in dimension.ends():
+            point = {**defaults, dimension.path: value}
+            try:
+                check(override(config, settings_of(config, dimensions, point)))
+            except UserError as error:
+                raise UserError(f"{config.variant} with {dimension.path}={value}: {error}") from error
+
+
+def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
+    """In words, so that a difference can be told: budget, data, and every number that is not searched."""
+    searched = {path for dimension in dimensions for path in dimension.targets}
+    identity = {
+        "results_version": RESULTS_VERSION,
+        "variant_version": VARIANTS.get(config.variant).version,
+        "data": f"{config.dataset} {DATASETS.get(config.dataset).digest()[:16]}",
+    }
+    from bench.config import paths
+
+    identity |= {
+        path: value
+        for path, value in paths(config).items()
+        if path not in searched and path != "seed" and not path.startswith("evaluation.")
+    }
+    return "\n".join(f"{path}={value}" for path, value in sorted(identity.items()))
+
+
+def _check_numbers(study: Study) -> None:
+    for name, value, least, most in (
+        ("--trials", study.trials, 1, MOST_TRIALS), ("--search-seeds", study.search_seeds, 1, MOST_SEEDS), ("--seeds", study.final_seeds, 0, MOST_SEEDS),
+        ("search_samples", study.search_samples, 0, 10**9), ("--sampler-seed", study.sampler_seed, 0, 2**31 - 1),
+    ):  # fmt: skip
+        if not least <= value <= most:
+            raise UserError(f"{name} takes {least} to {most:,}, not {value}")
+    for name, given, known in (("sampler", study.sampler, SAMPLERS), ("pruner", study.pruner, PRUNERS)):
+        if given not in known:
+            raise UserError(f"unknown {name} {given!r}" + nearest(given, known))
+
+
+def _check_combination(study: Study, objectives: Sequence[Objective], config: RunConfig) -> None:
+    """What Optuna, or arithmetic, refuses."""
+    if len(objectives) > 1 and study.pruner != "none":
+        raise UserError(
+            f"--pruner {study.pruner} goes with one objective: with two no trial is worse until it has ended; take --pruner none"
+        )
+    if study.pruner == "wilcoxon" and study.search_seeds < WILCOXON_SEEDS:
+        raise UserError(
+            f"--pruner wilcoxon compares seeds: it takes --search-seeds {WILCOXON_SEEDS} or more, not {study.search_seeds}; or take --pruner median"
+        )
+    if study.pruner != "median":
+        return
+    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
+    if evaluator is not None and objectives[0].key != evaluator.headline:
+        raise UserError(
+            f"--pruner median judges runs under way, where only {evaluator.headline} is measured, not {objectives[0].key}: take --pruner none or wilcoxon"
+        )
+    if not config.evaluation.marks:
+        raise UserError("--pruner median judges runs at their marks, and evaluation.marks=0: take at least 1, or --pruner none")

@@ -1,0 +1,231 @@
+"""One trial: its numbers taken under a claim, a run for each seed, pruned where it is not worth going on, and told to Optuna."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import optuna
+from optuna.exceptions import TrialPruned
+from optuna.trial import TrialState
+
+from bench.config import DATASETS, RunConfig, merged, override
+from bench.errors import UserError, one_line
+from bench.record import RunProgress, Watch
+from bench.run import Judge, Place, RunResult, run, worthwhile
+from bench.tracking import Lookup, Tracker, owner_is_alive
+from studies.sampling import DEFAULT, name_of, open_study, sampler, target
+from studies.storage import REASON, Storage, open_storage
+from studies.study import Arm, Plan
+
+log = logging.getLogger(__name__)
+KIND = "studies.trial:one"  # as a job names it
+NOTHING = "nothing"  # the status of a job that found no trial to take
+SETTINGS, RUNS, IMAGES, SECONDS, UNSCORED, DIVERGED = "settings", "runs", "images", "train_seconds", "unscored", "diverged"
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class Stopped(Exception):
+    """The user asked to stop; the trial goes on later, from its run's checkpoint."""
+
+
+class Failed(Exception):
+    """A run of the trial crashed."""
+
+
+def one(arguments: Mapping[str, Any], stop: Callable[[], bool], watch: Watch) -> RunResult:
+    """Take a trial of a variant, if one is left, and do it: the job of a worker. `arguments`: plan (JSON), arm (its index), driver (who gave it out)."""
+    plan = Plan.model_validate_json(arguments["plan"])
+    arm = plan.arms[arguments["arm"]]
+    storage = open_storage(plan.storage)
+    study = open_study(plan, arm, storage)
+    status, reason = NOTHING, ""
+    told: dict[str, float] = {}
+    with storage.worker(arguments["driver"]) as worker, ExitStack() as claim:
+        claim.enter_context(storage.claim(name_of(plan, arm)))
+        storage.give_back(study)
+        trials = study.get_trials(deepcopy=False)
+        if left(trials, target(plan, arm)) > 0:
+            study.sampler = sampler(plan, name_of(plan, arm), sum(trial.state != TrialState.WAITING for trial in trials))
+            do = _Trial(plan=plan, arm=arm, storage=storage, worker=worker, claim=claim, stop=stop, watch=watch)
+            try:
+                study.optimize(do, n_trials=1, catch=(Failed,))
+            except Stopped:
+                status = "interrupted"
+            else:
+                status, reason = do.status, do.reason
+            told = do.told
+    return RunResult(run_id="", variant=arm.variant, dataset=arm.base.dataset, seed=-1, status=status, reason=reason, values=told)
+
+
+def left(trials: list[optuna.trial.FrozenTrial], wanted: int) -> int:
+    """How many more trials may be taken: complete and pruned ones count, and those under way."""
+    return wanted - sum(trial.state in (*DONE, TrialState.RUNNING) for trial in trials)
+
+
+@dataclass(kw_only=True)
+class _Trial:
+    """The objective that Optuna calls."""
+
+    plan: Plan
+    arm: Arm
+    storage: Storage
+    worker: str
+    claim: ExitStack
+    stop: Callable[[], bool]
+    watch: Watch
+    status: str = "finished"
+    reason: str = ""
+    told: dict[str, float] = field(default_factory=dict)  # "trial": its number, and its scores by metric
+    images: dict[int, int] = field(default_factory=dict)  # by seed, as far as it came
+
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        """The objectives of a trial. Raises TrialPruned, Stopped or Failed."""
+        values = {dimension.path: dimension.suggest(trial) for dimension in self.arm.dimensions}
+        # The author's own numbers as they are: a key that sets several paths would change those after the first.
+        settings = {} if trial.user_attrs.get(DEFAULT) else self.arm.settings(values)
+        trial.set_user_attr(SETTINGS, merged(settings))
+        self.told["trial"] = trial.number
+        self.storage.begin(trial, self.worker)
+        self.claim.close()
+        try:
+            return self._judged(trial, settings)
+        except UserError as error:  # a point of the space that cannot be, or a store that went away
+            self.status, self.reason = "failed", str(error)
+            trial.set_user_attr(REASON, self.reason)
+            raise Failed(self.reason) from error
+
+    def _judged(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> float | tuple[float, ...]:
+        found: list[tuple[float, ...]] = []
+        spent: list[RunResult] = []
+        for index, seed in enumerate(self.plan.search_seeds):
+            if self.stop():
+                raise Stopped
+            result = self._run(trial, override(self.arm.base, {**settings, "seed": seed}), index)
+            spent.append(result)
+            self._tell_cost(trial, spent)
+            if result.status == "interrupted":
+                raise Stopped
+            if result.status == "failed":
+                self.status, self.reason = "failed", result.reason
+                trial.set_user_attr(REASON, result.reason)
+                raise Failed(result.reason)
+            if result.status == "pruned":
+                self.status, self.reason = "pruned", result.reason
+                raise TrialPruned(result.reason)
+            why = self._unscored(result)
+            if why:
+                trial.set_user_attr(UNSCORED, why)
+                trial.set_user_attr(DIVERGED, result.status == "diverged")
+                self.status, self.reason = result.status, why
+                scores = tuple(objective.worst for objective in self.plan.objectives)
+                self._report(trial, scores[0], index)
+                return scores if len(scores) > 1 else scores[0]
+            found.append(tuple(result.values[objective.key] for objective in self.plan.objectives))
+            if self._report(trial, found[-1][0], index):
+                self.status, self.reason = "pruned", f"worse than the best over {index + 1} seeds"
+                raise TrialPruned(self.reason)
+        means = tuple(fmean(column) for column in zip(*found, strict=True))
+        self.told |= {objective.key: mean for objective, mean in zip(self.plan.objectives, means, strict=True)}
+        return means if len(means) > 1 else means[0]
+
+    def _report(self, trial: optuna.Trial, value: float, index: int) -> bool:
+        """Tell the value of a seed to a pruner that compares seeds; whether it has seen enough."""
+        if self.plan.pruner != "wilcoxon":
+            return False
+        trial.report(value, step=index)
+        return index + 1 < len(self.plan.search_seeds) and trial.should_prune()
+
+    def _unscored(self, result: RunResult) -> str:
+        """Why a run has no score; empty where it has one."""
+        if result.status != "finished":
+            return result.reason or result.status
+        for objective in self.plan.objectives:
+            if not math.isfinite(result.values.get(objective.key, math.nan)):
+                return f"{objective.key} is not a number: {result.reasons.get(objective.key, 'no reason was given')}"
+        return ""
+
+    def _tell_cost(self, trial: optuna.Trial, spent: list[RunResult]) -> None:
+        trial.set_user_attr(RUNS, [result.run_id for result in spent])
+        trial.set_user_attr(IMAGES, sum(self.images.values()))
+        trial.set_user_attr(SECONDS, sum(result.values.get("perf/train_seconds", 0.0) for result in spent))
+
+    def _run(self, trial: optuna.Trial, config: RunConfig, index: int) -> RunResult:
+        """Train one seed, or take what was found where it is finished already."""
+        fingerprint = config.fingerprint(data_digest=DATASETS.get(config.dataset).digest())
+        known = self._known(fingerprint)
+        if known is not None:
+            self.images[index] = _images_of(known.data.metrics)
+            return _result_of(known, config)
+        place = Place(
+            uri=self.plan.uri, suite=self.plan.study, folder=str(Path(self.plan.folder) / self.plan.study), parent=self.plan.parent or None,
+            name=f"{config.variant}-trial{trial.number}-s{config.seed - self.plan.search_seeds[0]}",
+            note=self.arm.note, overrides=merged(self.arm.overrides, trial.user_attrs[SETTINGS]),
+            tags={"study": self.plan.study, "phase": "search", "trial": str(trial.number)},
+        )  # fmt: skip
+
+        def watch(progress: RunProgress) -> None:
+            self.images[index] = progress.images
+            self.watch(progress)
+
+        return run(config, place, stop=self.stop, watch=watch, judge=self._judge(trial, config, index))
+
+    def _judge(self, trial: optuna.Trial, config: RunConfig, index: int) -> Judge:
+        """Who judges a run under way: the pruner, of the first seed, where it goes by marks."""
+        return _Judge(trial, config) if self.plan.judged_at_marks and not index else worthwhile
+
+    def _known(self, fingerprint: str) -> Any | None:
+        """The run of that fingerprint that has ended with a score, in this study. One whose process is gone is closed."""
+        found = Lookup.of(self.plan.uri, self.plan.study).find(fingerprint)
+        for there in found:
+            tags = there.data.tags
+            if tags.get("status") == "running" and not owner_is_alive(tags.get("owner", "")):
+                Tracker(self.plan.uri, self.plan.study).close(there.info.run_id, "interrupted", "its process is gone")
+        return next((there for there in found if there.data.tags.get("status") in ("finished", "diverged")), None)
+
+
+class _Judge:
+    """Tells Optuna what a run measures at its marks, and asks whether it is worth going on with.
+
+    The step is where the mark was meant to be: rounds of k and batch_size reach it at images of their own, and only equal steps are compared.
+    """
+
+    def __init__(self, trial: optuna.Trial, config: RunConfig) -> None:
+        self._trial = trial
+        self._parts = config.evaluation.marks + 1
+        self._images = config.budget.images
+
+    def __call__(self, progress: RunProgress) -> str:
+        if not progress.measured or progress.measured_at != progress.images:
+            return ""
+        (key, value), *_ = progress.measured.items()
+        if not math.isfinite(value):
+            return ""
+        step = step_of(progress.share, self._parts, self._images)
+        self._trial.report(value, step=step)
+        return f"{key} {value:.4g} at {progress.images:,} images is worse than the median" if self._trial.should_prune() else ""
+
+
+def step_of(share: float, parts: int, images: int | None) -> int:
+    """The mark of `parts` that was reached at a share of the budget: in images where the budget is in images, else its index."""
+    index = round(share * parts)
+    return index if images is None else round(images * index / parts)
+
+
+def _images_of(values: Mapping[str, float]) -> int:
+    return round(values.get("perf/images_per_second", 0.0) * values.get("perf/train_seconds", 0.0))
+
+
+def _result_of(there: Any, config: RunConfig) -> RunResult:
+    """How a run that is in the store ended."""
+    tags = there.data.tags
+    return RunResult(
+        run_id=str(there.info.run_id), variant=config.variant, dataset=config.dataset, seed=config.seed, status=tags["status"],
+        reason=one_line(tags.get("reason", ""), most=500), values=dict(there.data.metrics),
+    )  # fmt: skip

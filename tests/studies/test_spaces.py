@@ -1,0 +1,133 @@
+"""Search spaces: what is impossible is said at once, and a point of a space is settings that the command line takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import optuna
+import pytest
+
+from bench.config import config_for, override, parse_setting
+from bench.errors import UserError
+from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of, space_from
+
+LR = {"path": "recipe.lr_g", "kind": "log", "low": 1e-5, "high": 1e-2}
+BETAS = {"path": "recipe.betas", "kind": "choice", "choices": [[0.5, 0.999], [0.0, 0.9]]}
+
+
+def space(*dimensions: dict[str, Any]) -> Space:
+    return space_from({"name": "mine", "idea": "a test", "dimensions": list(dimensions)})
+
+
+@pytest.mark.parametrize(
+    ("dimension", "words"),
+    [
+        ({**LR, "low": 1e-2, "high": 1e-5}, "recipe.lr_g: the range from 0.01 to 1e-05 is empty: low is to be less than high"),
+        ({**LR, "low": 0.0}, "a range on a log scale begins above 0, not at 0"),
+        ({**LR, "high": None}, "a range takes low and high, and no choices"),
+        ({"path": "recipe.k", "kind": "int", "low": 1, "high": 2.5}, "a range of whole numbers ends at whole numbers, not at 1 and 2.5"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [1]}, "a choice takes at least two choices"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice is there twice"),
+        ({**LR, "kind": "cubic"}, "Input should be 'log', 'linear', 'int' or 'choice'"),
+        ({**LR, "high": math.inf}, "Input should be a finite number"),
+    ],
+)
+def test_an_impossible_range_is_one_line(dimension: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as error:
+        space(dimension)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_space_sets_something_and_nothing_twice() -> None:
+    with pytest.raises(UserError, match="has no dimension"):
+        space()
+    with pytest.raises(UserError, match=r"sets 'recipe\.lr_d' twice"):
+        space({**LR, "path": "recipe.lr_d"}, {**LR, "also": ["recipe.lr_d"]})
+
+
+def test_a_key_that_fits_no_variant_fails_with_the_nearest() -> None:
+    configs = [config_for("dcgan"), config_for("wgan-gp")]
+    with pytest.raises(UserError, match=r"'recipe\.lr_h' fits no variant: .*did you mean 'recipe\.lr_g' or 'recipe\.lr_d'"):
+        fitting(space({**LR, "path": "recipe.lr_h"}), configs)
+    with pytest.raises(UserError, match=r"'recipe\.clip' fits no variant: not 'wgan'"):
+        fitting(space(LR, {"path": "recipe.clip", "kind": "log", "low": 0.001, "high": 1, "variants": "wgan"}), configs)
+
+
+def test_a_key_may_be_for_some_variants() -> None:
+    configs = [config_for("wgan"), config_for("wgan-gp")]
+    clip = {"path": "recipe.clip", "kind": "log", "low": 0.001, "high": 1, "variants": "wgan"}
+    one, two = fitting(space(LR, clip), configs)
+    assert [[dimension.path for dimension in found] for found in (one, two)] == [["recipe.lr_g", "recipe.clip"], ["recipe.lr_g"]]
+
+
+def test_a_default_outside_is_refused_because_it_is_the_first_trial() -> None:
+    with pytest.raises(UserError, match=r"leaves out what wgan has by default, .*: recipe\.lr_g=5e-05"):
+        fitting(space({**LR, "low": 1e-4}), [config_for("wgan")])
+
+
+def test_an_end_that_the_configuration_refuses() -> None:
+    with pytest.raises(UserError, match=r"the space 'mine', dcgan: recipe\.real_label"):
+        fitting(space({"path": "recipe.real_label", "kind": "linear", "low": 0.5, "high": 1.5}), [config_for("dcgan")])
+
+
+def test_a_point_as_settings() -> None:
+    config = config_for("dcgan")
+    dimensions = space({**LR, "also": ["recipe.lr_d"]}, {"path": "recipe.betas.0", "kind": "linear", "low": 0, "high": 0.9}).dimensions
+    settings = settings_of(config, dimensions, {"recipe.lr_g": 0.001, "recipe.betas.0": 0.25})
+    assert settings == {"recipe.lr_g": 0.001, "recipe.lr_d": 0.001, "recipe.betas": [0.25, 0.999]}
+    changed = override(config, settings).recipe
+    assert (changed.lr_g, changed.betas) == (0.001, (0.25, 0.999))
+    assert defaults_of(config, dimensions) == {"recipe.lr_g": 2e-4, "recipe.betas.0": 0.5}
+
+
+def test_what_is_recommended_can_be_typed_again() -> None:
+    settings = {"recipe.lr_g": 0.0004123, "recipe.k": 3, "recipe.betas": [0.0, 0.9], "recipe.norm_d": "none"}
+    words = as_options(settings)
+    assert words == "--set recipe.lr_g=0.0004123 --set recipe.k=3 --set recipe.betas=0,0.9 --set recipe.norm_d=none"
+    parsed = dict(parse_setting(part) for part in words.split() if part != "--set")
+    config = config_for("wgan-gp")
+    assert override(config, parsed) == override(config, settings)
+
+
+def test_values_that_optuna_draws_lie_inside_and_are_short() -> None:
+    dimensions = space(LR, BETAS, {"path": "recipe.k", "kind": "int", "low": 1, "high": 5}).dimensions
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        trial = study.ask()
+        values = {dimension.path: dimension.suggest(trial) for dimension in dimensions}
+        assert all(dimension.holds(values[dimension.path]) for dimension in dimensions)
+        assert values["recipe.lr_g"] == float(f"{values['recipe.lr_g']:.4g}")
+        assert {dimension.path: dimension.value(trial.params[dimension.path]) for dimension in dimensions} == values
+        study.tell(trial, 0.0)
+
+
+def test_a_grid_has_the_ends_of_each_range() -> None:
+    dimensions = space(LR, BETAS, {"path": "recipe.k", "kind": "int", "low": 1, "high": 3}).dimensions
+    assert dimensions[0].grid() == [1e-5, 1e-4, 1e-3, 1e-2]
+    assert dimensions[1].grid() == [[0.5, 0.999], [0.0, 0.9]]
+    assert dimensions[2].grid() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["lr-k", "lr-k-tied"])
+def test_ready_spaces_hold_every_core_variant(name: str) -> None:
+    core = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
+    for dimensions in fitting(SPACES.get(name), [config_for(variant) for variant in core]):
+        assert dimensions[-1].path == "recipe.k"
+
+
+def test_the_wide_space_is_that_of_the_paper() -> None:
+    variants = ("vanilla", "ns-gan", "dcgan", "lsgan", "wgan", "wgan-gp")
+    found = dict(zip(variants, fitting(SPACES.get("lucic-wide"), [config_for(name) for name in variants]), strict=True))
+    keys = {name: [dimension.path for dimension in dimensions] for name, dimensions in found.items()}
+    shared = ["recipe.lr_g", "recipe.betas.0", "recipe.k"]
+    assert keys["ns-gan"] == shared
+    assert keys["lsgan"] == keys["dcgan"] == [*shared, "recipe.norm_d"]
+    assert keys["wgan"] == [*shared, "recipe.norm_d", "recipe.clip"]
+    assert keys["wgan-gp"] == [*shared, "recipe.gp"]
+    assert found["wgan"][0].also == ("recipe.lr_d",)
+
+
+def test_a_dimension_in_words() -> None:
+    assert Dimension(**LR, also=("recipe.lr_d",)).words == "recipe.lr_g = recipe.lr_d 1e-05 to 0.01 (log)"

@@ -1,0 +1,187 @@
+"""Who holds a trial: claims, the living and the dead, and journals with half a line. The database's side: test_postgresql.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from bench.errors import UserError
+from studies.storage import AGAIN, MOST_TRIES, REASON, TRIES, WORKER, Storage, open_storage
+
+WORKER_PROGRAM = """
+import sys, time, optuna
+from studies.storage import open_storage
+storage = open_storage(sys.argv[1])
+study = optuna.load_study(storage=storage.optuna, study_name="s")
+with storage.worker("other") as worker:
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    storage.begin(trial, worker)
+    print("has it", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "studies.journal"))
+
+
+@pytest.fixture
+def study(storage: Storage) -> optuna.Study:
+    return optuna.create_study(storage=storage.optuna, study_name="s", sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+def states(study: optuna.Study) -> list[str]:
+    return [trial.state.name for trial in study.get_trials()]
+
+
+def under_way(storage: Storage, study: optuna.Study, worker: str) -> optuna.Trial:
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    storage.begin(trial, worker)
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("sqlite:///x.db", "--storage sqlite:///x.db is neither a path of a journal file nor postgresql://USER@HOST/NAME"),
+        ("redis://:secret@host", "--storage redis://host is neither"),
+        ("postgresql://me:secret@127.0.0.1:9/none", "--storage postgresql://127.0.0.1:9/none does not answer: "),
+        ("/proc/none/x.journal", "cannot be written: No such file or directory"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_one_line_without_the_password(given: str, words: str) -> None:
+    with pytest.raises(UserError) as error:
+        open_storage(given)
+    assert words in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("not json\n")
+    (tmp_path / "y").write_text('{"half": ')
+    with pytest.raises(UserError, match="is no journal of Optuna's"):
+        open_storage(str(tmp_path / "x"))
+    with pytest.raises(UserError, match="is a folder: give the path of a journal file"):
+        open_storage(str(tmp_path))
+
+
+def test_half_a_line_is_taken_away(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+    study.tell(study.ask(), 1.0)
+    with (tmp_path / "studies.journal").open("a") as journal:
+        journal.write('{"op_code":4,"worker_id":"torn')
+    again = open_storage(str(tmp_path / "studies.journal"))
+    found = optuna.load_study(storage=again.optuna, study_name="s")
+    found.tell(found.ask(), 2.0)
+    assert [trial.value for trial in optuna.load_study(storage=storage.optuna, study_name="s").get_trials()] == [1.0, 2.0]
+
+
+def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        with open_storage(str(tmp_path / "studies.journal")).claim("s"):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with storage.claim("s"):
+        with open_storage(str(tmp_path / "studies.journal")).claim("another"):
+            thread.start()
+            time.sleep(0.3)
+        order.append("mine")
+    thread.join()
+    assert order == ["mine", "other"]
+
+
+def test_only_one_is_alone(storage: Storage, tmp_path: Path) -> None:
+    with storage.only("final") as first, open_storage(str(tmp_path / "studies.journal")).only("final") as second:
+        assert (first, second) == (True, False)
+    with storage.only("final") as third:
+        assert third
+
+
+def test_a_living_worker_keeps_his_trial(storage: Storage, study: optuna.Study) -> None:
+    with storage.worker("me") as worker:
+        under_way(storage, study, worker)
+        storage.give_back(study)
+        assert states(study) == ["RUNNING"]
+    storage.give_back(study)
+    assert states(study) == ["FAIL", "WAITING"]
+
+
+def test_a_killed_worker_gives_his_trial_back_with_the_same_parameters(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER_PROGRAM, str(tmp_path / "studies.journal")], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "has it\n"
+        storage.give_back(study)
+        assert states(study) == ["RUNNING"]
+        process.kill()
+    storage.give_back(study)
+    storage.give_back(study)  # and it does so once
+    dead, waiting = study.get_trials()
+    assert (dead.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
+    again = study.ask()
+    assert again.number == 1
+    assert again.suggest_float("x", 0, 1) == dead.params["x"]
+    assert again.user_attrs[AGAIN] == 0
+
+
+def test_a_trial_whose_worker_never_said_its_name(storage: Storage, study: optuna.Study) -> None:
+    study.ask()
+    storage.give_back(study)
+    assert states(study) == ["FAIL", "WAITING"]
+
+
+def test_a_worker_on_another_machine_is_taken_to_live(storage: Storage, study: optuna.Study) -> None:
+    under_way(storage, study, "elsewhere:me-1")
+    storage.give_back(study)
+    assert states(study) == ["RUNNING"]
+
+
+def test_what_a_trial_told_goes_with_it(storage: Storage, study: optuna.Study) -> None:
+    with storage.worker("me") as worker:
+        trial = under_way(storage, study, worker)
+        trial.report(3.0, step=100)
+        trial.set_user_attr("mine", 1)
+    storage.give_back(study)
+    waiting = study.get_trials()[1]
+    assert waiting.intermediate_values == {100: 3.0}
+    assert waiting.user_attrs["mine"] == 1
+    assert WORKER not in waiting.user_attrs
+
+
+def test_a_trial_that_failed_for_a_reason_is_not_tried_again(storage: Storage, study: optuna.Study) -> None:
+    with storage.worker("me") as worker:
+        trial = under_way(storage, study, worker)
+        trial.set_user_attr(REASON, "it crashed")
+        study.tell(trial, state=TrialState.FAIL)
+    storage.give_back(study)
+    assert states(study) == ["FAIL"]
+
+
+def test_parameters_that_kill_every_worker_are_given_up(storage: Storage, study: optuna.Study) -> None:
+    for _ in range(MOST_TRIES + 1):
+        with storage.worker("me") as worker:
+            under_way(storage, study, worker)
+        storage.give_back(study)
+    assert states(study) == ["FAIL"] * (MOST_TRIES + 1)
+    assert [trial.user_attrs.get(TRIES, 0) for trial in study.get_trials()] == list(range(MOST_TRIES + 1))
+
+
+def test_locks_of_workers_do_not_gather(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+    with storage.worker("me") as worker:
+        under_way(storage, study, worker)
+    storage.give_back(study)
+    assert not list((tmp_path / "studies.journal.locks").glob("worker-*"))

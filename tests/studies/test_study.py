@@ -1,0 +1,137 @@
+"""A plan is whole, or one line says why it cannot be; nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_study
+
+from bench.errors import UserError
+from bench.suite import Entry
+from studies.sampling import difference
+from studies.study import Plan, Study
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"space": "lrk"}, "unknown space 'lrk'; did you mean 'lr-k'"),
+        ({"sampler": "tpee"}, "unknown sampler 'tpee'; did you mean 'tpe'"),
+        ({"pruner": "hyperband"}, "unknown pruner 'hyperband'"),
+        ({"trials": 0}, "--trials takes 1 to 100,000, not 0"),
+        ({"search_seeds": 0}, "--search-seeds takes 1 to 10,000, not 0"),
+        ({"final_seeds": -1}, "--seeds takes 0 to 10,000, not -1"),
+        ({"objectives": ("quality/fid_clasifier",)}, "did you mean 'quality/fid_classifier'"),
+        ({"objectives": ("modes/found",)}, "'modes/found' is not measured on digits"),
+        ({"objectives": ("quality/fid_classifier",) * 2}, "--objective takes one metric, or two different ones"),
+        ({"objectives": ("quality/fid_classifier", "perf/train_seconds"), "pruner": "median"}, "--pruner median goes with one objective"),
+        ({"pruner": "wilcoxon", "search_seeds": 2}, "it takes --search-seeds 3 or more, not 2"),
+        ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "where only quality/fid_classifier is measured"),
+        ({"pruner": "median", "settings": {"budget.images": 640, "evaluation.marks": 0}}, "evaluation.marks=0: take at least 1"),
+        ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'"),
+        ({"entries": (Entry(variant="dcgna"),)}, "unknown variant 'dcgna'; did you mean 'dcgan'"),
+    ],
+)
+def test_what_cannot_be_is_one_line(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError) as error:
+        small_study.planned(uri, tmp_path, replace(small_study.ONE, **change))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dataset": "digits"}, "the dataset cannot be --set for a study: use --dataset"),
+        ({"seed": 3}, "the seed cannot be --set for a study: its seeds are its own"),
+        ({"recipe.k": 2}, "recipe.k cannot be --set: the space 'lr-k' searches it"),
+        ({"recipe.lr_h": 2}, "unknown path 'recipe.lr_h'"),
+    ],
+)
+def test_settings_that_cannot_be(settings: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        small_study.planned(uri, tmp_path, settings=settings)
+    assert words in str(error.value)
+
+
+def test_the_headline_is_what_trials_are_judged_by(uri: str, tmp_path: Path) -> None:
+    (objective,) = small_study.planned(uri, tmp_path).objectives
+    assert (objective.key, objective.direction) == ("quality/fid_classifier", "lower")
+    assert objective.worst > 1e6
+
+
+def test_a_metric_of_which_more_is_better(uri: str, tmp_path: Path) -> None:
+    found = small_study.planned(uri, tmp_path, replace(small_study.ONE, objectives=("quality/coverage_classifier",)))
+    (objective,) = found.objectives
+    assert objective.direction == "higher"
+    assert objective.worst < -1e6
+    assert found.arms[0].base.evaluation.metrics == ("quality/coverage_classifier",)
+
+
+def test_seeds_that_choose_are_never_those_that_report(uri: str, tmp_path: Path) -> None:
+    found = small_study.planned(uri, tmp_path, replace(small_study.ONE, search_seeds=10_000, final_seeds=10_000))
+    assert not set(found.search_seeds) & set(found.final_seeds)
+    assert found.final_seeds[:3] == (0, 1, 2)
+
+
+def test_a_trial_is_measured_by_its_objective_alone_and_a_final_run_in_full(uri: str, tmp_path: Path) -> None:
+    found = small_study.planned(uri, tmp_path, replace(small_study.ONE, final_seeds=2))
+    searched = found.arms[0].base.evaluation
+    assert searched.metrics == ("quality/fid_classifier",)
+    assert not searched.standard_errors
+    assert found.final_evaluation["evaluation.metrics"] == []
+    assert found.final_evaluation["evaluation.standard_errors"] is True
+
+
+def test_other_variants_may_join(uri: str, tmp_path: Path) -> None:
+    found = small_study.planned(uri, tmp_path, small_study.STUDY, only=("dcgan", "lsgan"), settings={"recipe.width": 8})
+    assert [arm.variant for arm in found.arms] == ["dcgan", "lsgan"]
+    assert found.arms[1].overrides["recipe.width"] == 8
+
+
+def test_a_plan_travels_as_json(uri: str, tmp_path: Path) -> None:
+    found = small_study.planned(uri, tmp_path, small_study.STUDY)
+    assert Plan.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_recipe_line_repeats_the_training(uri: str, tmp_path: Path) -> None:
+    arm = small_study.planned(uri, tmp_path, small_study.STUDY).arms[1]
+    line = arm.options(arm.settings({"recipe.lr_g": 1e-3, "recipe.lr_d": 2e-3, "recipe.k": 2}))
+    assert "--set recipe.width=8" in line
+    assert line.endswith("--set recipe.lr_g=0.001 --set recipe.lr_d=0.002 --set recipe.k=2")
+    assert "evaluation" not in line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"space": "lr-k-tied"},
+            "space (recipe.lr_g 1e-05 to 0.01, recipe.lr_d 1e-05 to 0.01, not recipe.lr_g = recipe.lr_d 1e-05 to 0.01)",
+        ),
+        ({"objectives": ("quality/coverage_classifier",)}, "objective (quality/fid_classifier, not quality/coverage_classifier)"),
+        ({"sampler": "random"}, "sampler (tpe, seed 0, not random, seed 0)"),
+        ({"search_seeds": 2}, "seeds (none of these, not 1000001)"),
+        ({"settings": {**small_study.STUDY.settings, "budget.images": 1280}}, "budget.images (640, not 1280)"),
+    ],
+)
+def test_what_makes_a_study_another(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+    one, two = (small_study.planned(uri, tmp_path, study) for study in (small_study.ONE, replace(small_study.ONE, **change)))
+    there = json.loads(json.dumps(one.identity(one.arms[0])))
+    assert difference(there, two.identity(two.arms[0])).startswith(words)
+
+
+@pytest.mark.parametrize("change", [{"trials": 50}, {"final_seeds": 7}])
+def test_what_may_grow(change: Mapping[str, Any], uri: str, tmp_path: Path) -> None:
+    def identity(study: Study) -> Any:
+        found = small_study.planned(uri, tmp_path, study)
+        return found.identity(found.arms[0])
+
+    assert identity(small_study.ONE) == identity(replace(small_study.ONE, **change))
