@@ -1,0 +1,145 @@
+"""study.json and the parent run: what a report reads, checked against the trials."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from small_study import ONE, STUDY, Fake, planned, swept
+
+from bench.config import RunConfig
+from bench.tracking import Tracker
+from studies.importance import FEWEST, importance
+from studies.record import FILE, as_json, best, front
+from studies.sampling import open_study
+from studies.storage import open_storage
+from studies.study import Plan
+
+
+def lr(config: RunConfig) -> float:
+    return 1e4 * float(config.recipe.lr_g)
+
+
+def studies(plan: Plan) -> list[optuna.Study]:
+    return [open_study(plan, arm, open_storage(plan.storage)) for arm in plan.arms]
+
+
+def told(plan: Plan) -> dict[str, Any]:
+    """study.json of the parent."""
+    client = MlflowClient(tracking_uri=plan.uri)
+    (parent,) = Tracker(plan.uri, plan.study).find_parents(plan.study)
+    return json.loads(Path(client.download_artifacts(parent, FILE)).read_text())
+
+
+def test_it_says_what_was_searched_and_what_was_found(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lr)
+    plan = planned(uri, tmp_path, STUDY)
+    swept(plan)
+    found = told(plan)
+    assert (found["format"], found["study"], found["dataset"], found["budget"]) == (1, "tiny", "digits", "640 images")
+    assert (found["sampler"], found["pruner"], found["trials_wanted"], found["search_seeds"]) == ("tpe", "none", 3, [1_000_000])
+    assert found["objectives"] == [{"key": "quality/fid_classifier", "direction": "lower"}]
+    assert [dimension["path"] for dimension in found["space"]["dimensions"]] == ["recipe.lr_g", "recipe.lr_d", "recipe.k"]
+    assert list(found["variants"]) == ["dcgan", "label-smoothed"]
+    for variant in found["variants"].values():
+        trials = variant["trials"]
+        assert [trial["number"] for trial in trials] == [0, 1, 2]
+        assert [trial["default"] for trial in trials] == [True, False, False]
+        assert all(trial["state"] == "complete" and trial["images"] == 640 and trial["started"] <= trial["ended"] for trial in trials)
+        assert all(trial["values"] == [pytest.approx(1e4 * trial["params"]["recipe.lr_g"])] for trial in trials)
+        lowest = min(trials, key=lambda trial: trial["values"][0])
+        assert (variant["best"]["number"], variant["best"]["values"]) == (lowest["number"], lowest["values"])
+    assert "--set recipe.width=8" in found["variants"]["dcgan"]["best"]["set"]
+
+
+def test_a_default_that_nothing_beat_is_the_best(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda config: 1.0 if config.recipe.lr_g == 1e-4 else 2.0)
+    plan = planned(uri, tmp_path)
+    swept(plan)
+    chosen = told(plan)["variants"]["label-smoothed"]["best"]
+    assert (chosen["number"], chosen["default"], chosen["settings"], chosen["set"]) == (
+        0,
+        True,
+        {},
+        "--set budget.images=640 --set device=cpu --set precision=fp32",
+    )
+
+
+def test_all_that_diverged_is_json_without_infinities(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda _: "diverged")
+    plan = planned(uri, tmp_path)
+    swept(plan)
+    (variant,) = told(plan)["variants"].values()
+    assert variant["best"] is None
+    assert {(trial["state"], trial["diverged"], trial["reason"]) for trial in variant["trials"]} == {("complete", True, "it diverged")}
+
+
+def test_the_parent_is_one_and_stays(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path))
+    swept(planned(uri, tmp_path, replace(ONE, trials=5)))
+    client, tracker = MlflowClient(tracking_uri=uri), Tracker(uri, "tiny")
+    (parent,) = tracker.find_parents("tiny")
+    run = client.get_run(parent)
+    assert (run.info.status, run.data.tags["status"], run.data.tags["kind"]) == ("FINISHED", "finished", "parent")
+    history = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed")}
+    values = [trial.value for trial in studies(planned(uri, tmp_path, replace(ONE, trials=5)))[0].get_trials()]
+    assert history == dict(enumerate(values))
+    falling = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed/best")}
+    assert [falling[step] for step in range(5)] == [min(values[: step + 1]) for step in range(5)]  # type: ignore[type-var]
+    assert len(told(planned(uri, tmp_path))["variants"]["label-smoothed"]["trials"]) == 5
+
+
+def test_the_front_by_brute_force(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(uri, tmp_path, replace(ONE, objectives=("quality/fid_classifier", "quality/coverage_classifier")))
+    (study,) = studies(plan)
+    study.get_trials()
+    draw = random.Random(0)
+    copies = optuna.create_study(directions=["minimize", "maximize"])
+    points = [(draw.randint(0, 9), draw.randint(0, 9)) for _ in range(40)]
+    for point in points:
+        copies.add_trial(optuna.create_trial(values=point))
+    expected = [number for number, (a, b) in enumerate(points) if not any(c <= a and d >= b and (c, d) != (a, b) for c, d in points)]
+    assert [trial.number for trial in front(plan, copies.get_trials())] == expected
+    chosen = best(plan, copies.get_trials())
+    assert chosen is not None
+    assert chosen.values[0] == min(a for a, _ in points)
+
+
+def test_importance_finds_the_number_that_matters(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import math
+
+    Fake(monkeypatch, lambda config: math.exp((math.log10(float(config.recipe.lr_g)) + 3) ** 2))
+    plan = planned(uri, tmp_path, replace(ONE, sampler="random", trials=30))
+    swept(plan)
+    found = told(plan)["variants"]["label-smoothed"]
+    values = found["importance"]
+    assert max(values, key=lambda path: values[path]["mean"]) == "recipe.lr_g"
+    assert values["recipe.lr_g"]["mean"] > 0.7
+    assert all(0 <= share["sd"] < 0.5 for share in values.values())
+    assert sum(share["mean"] for share in values.values()) == pytest.approx(1.0)
+    assert found["importance_note"] == "fANOVA, mean and sd over 20 half-samples of 30 complete trials"
+
+
+@pytest.mark.parametrize(
+    ("trials", "score", "words"),
+    [
+        (FEWEST - 1, 2.0, "9 complete trials are too few: at least 10"),
+        (FEWEST, 2.0, "all scores are equal"),
+        (FEWEST, "diverged", "no trial has a score"),
+    ],
+)
+def test_importance_that_cannot_be(trials: int, score: Any, words: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda _: score)
+    plan = planned(uri, tmp_path, replace(ONE, sampler="random", trials=trials))
+    swept(plan)
+    (study,) = studies(plan)
+    found = importance(plan, plan.arms[0], study.get_trials())
+    assert (found.values, found.note) == (None, words)
+    assert json.loads(as_json(plan, [study]))["variants"]["label-smoothed"]["importance"] is None

@@ -1,0 +1,212 @@
+"""Whole studies: resumed, shared, interrupted, with workers that die; trained for real where it says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from small_study import ONE, STUDY, Fake, planned, swept
+
+from bench.config import RunConfig
+from bench.errors import UserError
+from bench.results import load
+from studies.sampling import open_study
+from studies.storage import open_storage
+from studies.study import Plan
+from studies.sweep import StudyDisplay
+
+
+def lr(config: RunConfig) -> float:
+    return 1e4 * float(config.recipe.lr_g)
+
+
+def study_of(plan: Plan, arm: int = 0) -> optuna.Study:
+    return open_study(plan, plan.arms[arm], open_storage(plan.storage))
+
+
+def states(plan: Plan, arm: int = 0) -> list[str]:
+    return [trial.state.name for trial in study_of(plan, arm).get_trials()]
+
+
+def test_a_study_from_its_first_trial_to_its_final_runs(uri: str, tmp_path: Path) -> None:
+    plan = planned(uri, tmp_path, replace(STUDY, final_seeds=2, trials=2))
+    found = swept(plan)
+    assert [(one.variant, one.done, one.wanted) for one in found.standings] == [("label-smoothed", 2, 2), ("dcgan", 2, 2)]
+    assert not found.interrupted
+    runs = load(uri, ("tiny",)).runs
+    runs = runs[runs["kind"] == "run"]
+    tags = {run.info.run_id: run.data.tags for run in _all_runs(uri)}
+    phases = runs["run_id"].map(lambda run_id: tags[run_id]["phase"])
+    searched, final = runs[phases == "search"], runs[phases == "final"]
+    assert set(searched["status"]) == set(final["status"]) == {"finished"}
+    assert len(searched) == 4
+    assert sorted(set(searched["seed"])) == [1_000_000]
+    assert sorted(set(final["seed"])) == [0, 1]
+    assert searched["diversity/vendi_score"].isna().all()  # judged by its objective alone
+    assert final["diversity/vendi_score"].notna().all()
+    for arm in (0, 1):
+        for trial in study_of(plan, arm).get_trials():
+            (run_id,) = trial.user_attrs["runs"]
+            row = searched.set_index("run_id").loc[run_id]
+            assert trial.value == row["quality/fid_classifier"]
+            assert tags[run_id]["trial"] == str(trial.number)
+            assert tags[run_id]["mlflow.parentRunId"] == _parent(uri)
+    recipes = {tags[run_id]["recipe"] for run_id in final["run_id"]}
+    assert recipes <= {"tuned", "default", "both"}
+    again = swept(plan)
+    assert again.final is not None
+    assert not again.final.results
+    assert len(_all_runs(uri)) == len(tags)
+
+
+def _all_runs(uri: str) -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name("tiny")
+    assert found is not None
+    return list(client.search_runs([found.experiment_id], max_results=1000))
+
+
+def _parent(uri: str) -> str:
+    return next(run.info.run_id for run in _all_runs(uri) if run.data.tags["kind"] == "parent")
+
+
+def test_a_better_trial_later_changes_what_the_final_runs_are(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([5.0, 4.0, 3.0])
+    Fake(monkeypatch, lambda _: next(scores))
+
+    def recipes() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for run in _all_runs(uri):
+            if run.data.tags.get("phase") == "final":
+                found.setdefault(run.data.tags["recipe"], set()).add(run.data.tags["trial"])
+        return found
+
+    swept(planned(uri, tmp_path, replace(ONE, final_seeds=1, trials=1)))
+    assert recipes() == {"both": {"0"}}
+    swept(planned(uri, tmp_path, replace(ONE, final_seeds=1, trials=2)))
+    assert recipes() == {"tuned": {"1"}, "default": {""}}
+    swept(planned(uri, tmp_path, replace(ONE, final_seeds=1, trials=3)))
+    assert recipes() == {"tuned": {"2"}, "default": {""}, "superseded": {"1"}}
+
+
+def test_more_trials_are_added_to_those_that_are_there(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path))
+    swept(planned(uri, tmp_path))
+    assert len(fake.configs) == 3
+    swept(planned(uri, tmp_path, replace(ONE, trials=5)))
+    assert len(fake.configs) == 5
+    assert len({config.canonical() for config in fake.configs}) == 5
+
+
+def test_variants_take_turns(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path, STUDY))
+    assert [config.variant for config in fake.configs] == ["label-smoothed", "dcgan"] * 3
+
+
+def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path))
+    with pytest.raises(
+        UserError, match=r"the study 'tiny/label-smoothed' is there already with another space \(.*: give this one another --name"
+    ):
+        swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied")))
+    assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
+
+
+def test_a_variant_whose_trials_crash_is_given_up_and_the_others_go_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda config: "failed" if config.variant == "dcgan" else 1.0)
+    plan = planned(uri, tmp_path, STUDY)
+    found = swept(plan)
+    assert found.given_up == ("dcgan",)
+    assert states(plan, 0) == ["COMPLETE"] * 3
+    assert states(plan, 1) == ["FAIL"] * 3
+
+
+def test_a_stop_keeps_what_is_there_and_the_rest_follows_later(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(uri, tmp_path)
+    fake = Fake(monkeypatch, lr)
+    found = swept(plan, stop=lambda: len(fake.configs) >= 2)
+    assert found.interrupted
+    assert states(plan) == ["COMPLETE"] * 2
+    assert not swept(plan).interrupted
+    assert states(plan) == ["COMPLETE"] * 3
+
+
+def test_two_at_once_share_the_work(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, lr)
+    plan = planned(uri, tmp_path, replace(STUDY, trials=15))
+    errors: list[BaseException] = []
+
+    def share() -> None:
+        try:
+            swept(plan)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=share) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 15
+    assert len(fake.configs) == len({config.canonical() for config in fake.configs}) == 30
+
+
+def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(uri, tmp_path)
+    Fake(monkeypatch, lr)
+    program = (
+        "import sys; from studies.study import Plan; from studies.storage import open_storage; from studies.sampling import open_study\n"
+        "plan = Plan.model_validate_json(sys.stdin.read()); storage = open_storage(plan.storage); study = open_study(plan, plan.arms[0], storage)\n"
+        "worker = storage.worker('dead'); name = worker.__enter__(); trial = study.ask()\n"
+        "[dimension.suggest(trial) for dimension in plan.arms[0].dimensions]; storage.begin(trial, name)\n"
+        "import os; os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=plan.model_dump_json(), text=True, check=False)
+    assert done.returncode == -9
+    assert states(plan) == ["RUNNING"]
+    swept(plan)
+    assert states(plan) == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    first, second = study_of(plan).get_trials()[:2]
+    assert first.params == second.params
+    assert second.user_attrs["default"]
+
+
+class Heard(StudyDisplay):
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+        self.searches = 0
+
+    def end(self, job: Any, result: Any, standings: Any) -> None:
+        self.statuses.append(result.status)
+
+    def searched(self, standings: Any) -> None:
+        self.searches += 1
+
+
+def test_it_is_shown(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda config: "diverged" if config.recipe.lr_g > 1e-3 else 1.0)
+    heard = Heard()
+    swept(planned(uri, tmp_path, replace(ONE, trials=6, sampler="random")), display=heard)
+    assert sorted(set(heard.statuses)) == ["diverged", "finished"]
+    assert len(heard.statuses) == 6
+    assert heard.searches == 0  # no final runs were asked for
+
+
+@pytest.mark.slow  # starts Ray
+def test_two_workers_end_with_exactly_the_trials_asked_for(uri: str, tmp_path: Path) -> None:
+    plan = planned(uri, tmp_path, replace(STUDY, trials=4))
+    swept(plan, workers=2)
+    assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 4
+    assert sum(run.data.tags.get("phase") == "search" for run in _all_runs(uri)) == 8
