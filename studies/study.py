@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.assemble import check
 from bench.cards import card
-from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, load_config, merged, override
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, load_config, merged, override, paths
 from bench.environment import resolve
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 from bench.evaluate import evaluator_for
 from bench.registry import Registry
-from bench.suite import MOST_SEEDS, Entry
+from bench.results import REFERENCES
+from bench.suite import MOST_SEEDS, SUITES, Entry
 from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of
 
 Direction = Literal["lower", "higher"]
@@ -39,7 +41,7 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
     trials: int = 30  # of each variant, the default among them
     search_seeds: int = 1  # of each trial
-    search_samples: int = 0  # generated images by which a trial is judged; 0: as many as final runs are measured by
+    search_samples: int = 0  # generated images by which a trial is judged, where final runs have more
     final_seeds: int = 3  # 0: no final runs
     objectives: tuple[str, ...] = ()  # one metric or two; none given: the headline of the data
     sampler: str = "tpe"
@@ -48,6 +50,7 @@ class Study:
 
 
 STUDIES: Registry[Study] = Registry("study", Study)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes that of an experiment, of folders and of locks
 
 
 class _Frozen(BaseModel):
@@ -130,6 +133,7 @@ class Plan(_Frozen):
             "pruner": self.pruner,
             "seeds": list(self.search_seeds),
             "samples": arm.base.evaluation.samples,
+            "marks": arm.base.evaluation.marks,
             "training": arm.identity,
         }
 
@@ -210,7 +214,8 @@ def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int
     """The configuration as its trials are measured: by what judges them alone."""
     metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/"))
     evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
-    return override(config, evaluation | ({"evaluation.samples": samples} if samples else {}))
+    fewer = samples and samples < len(DATASETS.get(config.dataset).split("test"))
+    return override(config, evaluation | ({"evaluation.samples": samples} if fewer else {}))
 
 
 def _evaluation(config: RunConfig) -> dict[str, Any]:
@@ -239,8 +244,6 @@ def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
         "variant_version": VARIANTS.get(config.variant).version,
         "data": f"{config.dataset} {DATASETS.get(config.dataset).digest()[:16]}",
     }
-    from bench.config import paths
-
     identity |= {
         path: value
         for path, value in paths(config).items()
@@ -250,6 +253,10 @@ def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
 
 
 def _check_numbers(study: Study) -> None:
+    if not NAME.fullmatch(study.name):
+        raise UserError(f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', not {one_line(repr(study.name), most=100)}")
+    if study.name in (*SUITES.names(), REFERENCES, "runs", "Default"):
+        raise UserError(f"the name {study.name!r} is taken by an experiment that is no study: give it another --name")
     for name, value, least, most in (
         ("--trials", study.trials, 1, MOST_TRIALS), ("--search-seeds", study.search_seeds, 1, MOST_SEEDS), ("--seeds", study.final_seeds, 0, MOST_SEEDS),
         ("search_samples", study.search_samples, 0, 10**9), ("--sampler-seed", study.sampler_seed, 0, 2**31 - 1),

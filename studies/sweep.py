@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from bench.campaign import Display, Outcome
 from bench.execute import Job, check_workers, execute
 from bench.run import RunResult, check_writable, make_folder
-from bench.tracking import Tracker
+from bench.tracking import Lookup, Tracker
 from studies import record
 from studies.final import do_final
 from studies.record import Record, as_json
@@ -158,6 +158,7 @@ def sweep(
     folder = Path(plan.folder) / plan.study
     check_writable(folder)
     chosen = check_workers(workers, max(arm.base.threads for arm in plan.arms))
+    Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
     studies = [open_study(plan, arm, storage) for arm in plan.arms]
     tracker = Tracker(plan.uri, plan.study)
