@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 FILE = "study.json"
 EVERY_SECONDS = 10.0
+UNKNOWN = Importance(note="the study goes on")
 STATES = {
     TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
@@ -56,19 +57,31 @@ class Record:
     def __init__(self, plan: Plan, tracker: Tracker, parent: str, studies: Sequence[optuna.Study]) -> None:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
         self._written = -math.inf
+        self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: of so many complete trials
         self._logged: set[tuple[str, int]] = set()
 
-    def update(self, *, final: bool = False) -> None:
-        """Write what is known, but not more often than every few seconds unless it is `final`."""
-        if not self._parent or (not final and time.monotonic() - self._written < EVERY_SECONDS):
-            return
+    def update(self, *, final: bool = False) -> str:
+        """Write what is known, and return it; not more often than every few seconds, and without importances, unless it is `final`."""
+        if not final and time.monotonic() - self._written < EVERY_SECONDS:
+            return ""
+        found = as_json(self._plan, self._studies, self._importance() if final else {})
         try:
             with answering(self._plan.uri):
-                self._tracker.artifact(self._parent, FILE, as_json(self._plan, self._studies, importances=final).encode())
-                self._values()
+                if self._parent:
+                    self._tracker.artifact(self._parent, FILE, found.encode())
+                    self._values()
         except UserError as error:
             log.warning("%s: %s is not up to date", error, FILE)
         self._written = time.monotonic()
+        return found
+
+    def _importance(self) -> dict[str, Importance]:
+        """Of every variant; found anew where trials have ended since."""
+        for arm, study in zip(self._plan.arms, self._studies, strict=True):
+            trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if self._importances.get(arm.variant, (-1,))[0] != len(trials):
+                self._importances[arm.variant] = len(trials), importance(self._plan, arm, trials)
+        return {variant: found for variant, (_, found) in self._importances.items()}
 
     def _values(self) -> None:
         """Each trial's first objective, and the best so far, as metrics with the trial's number as step."""
@@ -88,8 +101,8 @@ class Record:
             self._tracker.metrics(self._parent, points)
 
 
-def as_json(plan: Plan, studies: Sequence[optuna.Study], *, importances: bool = True) -> str:
-    """The whole study as one JSON object."""
+def as_json(plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[str, Importance]) -> str:
+    """The whole study as one JSON object, with what is known of importances by variant."""
     found = {
         "format": FORMAT, "study": plan.study, "idea": plan.idea, "dataset": plan.arms[0].base.dataset, "budget": str(plan.arms[0].base.budget),
         "space": plan.space.model_dump(mode="json", exclude={"dimensions"})
@@ -97,7 +110,7 @@ def as_json(plan: Plan, studies: Sequence[optuna.Study], *, importances: bool = 
         "objectives": [objective.model_dump(mode="json") for objective in plan.objectives], "sampler": plan.sampler,
         "sampler_seed": plan.sampler_seed, "pruner": plan.pruner, "trials_wanted": plan.trials, "search_seeds": list(plan.search_seeds),
         "final_seeds": list(plan.final_seeds),
-        "variants": {arm.variant: _variant(plan, arm, study, importances) for arm, study in zip(plan.arms, studies, strict=True)},
+        "variants": {arm.variant: _variant(plan, arm, study, importances.get(arm.variant, UNKNOWN)) for arm, study in zip(plan.arms, studies, strict=True)},
     }  # fmt: skip
     return json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
 
@@ -106,10 +119,9 @@ def _dimension(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "also": list(values["also"]), "choices": list(values["choices"]) or None}
 
 
-def _variant(plan: Plan, arm: Arm, study: optuna.Study, importances: bool) -> dict[str, Any]:
+def _variant(plan: Plan, arm: Arm, study: optuna.Study, found: Importance) -> dict[str, Any]:
     trials = study.get_trials(deepcopy=False)
     chosen = best(plan, trials)
-    found = importance(plan, arm, trials) if importances else Importance(note="the study goes on")
     return {
         "trials": [_trial(arm, trial) for trial in trials],
         "best": _best(arm, chosen) if chosen else None,

@@ -7,7 +7,6 @@ too; of a database's workers by Optuna's heartbeat.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import uuid
@@ -20,12 +19,13 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bench.errors import UserError, one_line
@@ -39,8 +39,7 @@ MOST_TRIES = 5  # of the same parameters: after so many dead workers they are to
 HEARTBEAT_SECONDS, GRACE_SECONDS = 15, 60
 POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-logging.getLogger("optuna").setLevel(logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails says so in our words
 
 
 class Storage:
@@ -49,6 +48,15 @@ class Storage:
     def __init__(self, uri: str, optuna_storage: BaseStorage) -> None:
         self.uri = uri
         self.optuna = optuna_storage
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Inside, a database that goes away is a UserError."""
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            told = one_line(str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri)), most=160)
+            raise UserError(f"--storage {redacted(self.uri)} fails: {told}") from error
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:

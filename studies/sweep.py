@@ -18,7 +18,7 @@ from bench.run import RunResult, check_writable, make_folder
 from bench.tracking import Lookup, Tracker
 from studies import record
 from studies.final import do_final
-from studies.record import Record, as_json
+from studies.record import Record
 from studies.sampling import DEFAULT, name_of, open_study, target
 from studies.storage import REASON, WORKER, Storage, open_storage
 from studies.study import Arm, Plan
@@ -160,7 +160,8 @@ def sweep(
     chosen = check_workers(workers, max(arm.base.threads for arm in plan.arms))
     Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
-    studies = [open_study(plan, arm, storage) for arm in plan.arms]
+    with storage.answering():
+        studies = [open_study(plan, arm, storage) for arm in plan.arms]
     tracker = Tracker(plan.uri, plan.study)
     make_folder(folder)
     parent = record.open_parent(plan, tracker)
@@ -168,13 +169,14 @@ def sweep(
     keeping = Record(plan, tracker, parent, studies)
     status, ended = "failed", Sweep(standings=())
     try:
-        ended = _sweep(plan, storage, studies, keeping, chosen, stop, display, final_display)
+        with storage.answering():
+            ended = _sweep(plan, storage, studies, keeping, chosen, stop, display, final_display)
+            keeping.update(final=True)
         status = "interrupted" if ended.interrupted else "finished"
     except KeyboardInterrupt:
         status = "interrupted"
         raise
     finally:
-        keeping.update(final=True)
         if parent:
             tracker.end_parent(parent, status)
     return ended
@@ -188,7 +190,7 @@ def _sweep(
     display.start(plan, standings(plan, studies), workers=workers)
     jobs = search.jobs()
     most = sum(max(0, standing.wanted - standing.done) for standing in standings(plan, studies))
-    keeping.update(final=True)
+    keeping.update()
     for job, result in execute(
         jobs, workers=max(1, min(workers, most)), folder=Path(plan.folder) / plan.study, stop=stop, update=display.update
     ):
@@ -197,8 +199,7 @@ def _sweep(
             display.end(job, result, standings(plan, studies))
         keeping.update()
     given_up = tuple(plan.arms[index].variant for index in sorted(search.given_up))
-    keeping.update(final=True)
-    found = Sweep(standings=tuple(standings(plan, studies)), interrupted=stop(), given_up=given_up, json=as_json(plan, studies))
+    found = Sweep(standings=tuple(standings(plan, studies)), interrupted=stop(), given_up=given_up, json=keeping.update(final=True))
     if stop() or not plan.final_seeds:
         return found
     display.searched(found.standings)

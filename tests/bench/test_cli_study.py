@@ -35,7 +35,10 @@ def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("study lr-k-quick --dataset digits --pruner wilcoxon", "takes --search-seeds 3 or more, not 1"),
         ("study lr-k-quick --dataset digits --trials 0", "--trials takes 1 to 100,000, not 0"),
         ("study lr-k-quick --dataset digits --objective quality/fid", "did you mean 'quality/fid_classifier'"),
-        ("study lr-k-quick --dataset digits --objective quality/fid_classifier,perf/train_seconds", "--pruner median goes with one objective"),
+        (
+            "study lr-k-quick --dataset digits --objective quality/fid_classifier,perf/train_seconds",
+            "--pruner median goes with one objective",
+        ),
         ("study lr-k-quick --dataset digits --storage sqlite:///x.db", "--storage sqlite:///x.db is neither a path"),
         ("study lr-k-quick --dataset digits --storage postgresql://me:secret@127.0.0.1:9/x", "does not answer"),
         ("study lr-k-quick --dataset digits --workers 99", "--workers takes 1 to"),
@@ -43,7 +46,10 @@ def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("study lr-k-quick --dataset digits --name ../up", "a study's name is 1 to 80 letters"),
         ("study lr-k-quick --dataset digits --set evaluation.marks=0", "evaluation.marks=0: take at least 1, or --pruner none"),
         ("study lr-k-quick --dataset digits --runs-dir /proc/none", "cannot be written: No such file or directory"),
-        ("study lr-k-quick --dataset digits --set recipe.batch_size=5000", "recipe.batch_size: 5000 is more than the 1,297 training examples"),
+        (
+            "study lr-k-quick --dataset digits --set recipe.batch_size=5000",
+            "recipe.batch_size: 5000 is more than the 1,297 training examples",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(ganbench: Ganbench, tmp_path: Path, words: str, message: str) -> None:

@@ -23,7 +23,9 @@ PROGRESS = RunProgress(
 DONE = RunResult(
     run_id="", variant="dcgan", dataset="digits", seed=-1, status="finished", values={"trial": 4, "quality/fid_classifier": 30.0}
 )
-PRUNED = RunResult(run_id="", variant="dcgan", dataset="digits", seed=-1, status="pruned", reason="worse [than] the median", values={"trial": 5})
+PRUNED = RunResult(
+    run_id="", variant="dcgan", dataset="digits", seed=-1, status="pruned", reason="worse [than] the median", values={"trial": 5}
+)
 STANDINGS = (
     Standing(variant="label-smoothed", wanted=8),
     Standing(variant="dcgan", wanted=8, complete=3, pruned=2, unscored=1, running=1, failed=1, default=50.0, best=30.0, best_trial=4),
@@ -43,7 +45,9 @@ def test_each_trial_leaves_a_line(terminal: bool, uri: str, tmp_path: Path) -> N
     display.stop()
     text = out.getvalue()
     assert "tiny: 6 trials of 2 variants, 2 at a time; 2 are there already" in text
-    assert "searching lr_g, lr_d, k for classifier-FID (lower is better), 640 images a run, 1 seed a trial; sampler tpe, pruner none" in text
+    assert (
+        "searching lr_g, lr_d, k for classifier-FID (lower is better), 640 images a run, 1 seed a trial; sampler tpe, pruner none" in text
+    )
     assert "[5/16] dcgan trial 4: finished, classifier-FID 30; best 30 (trial 4); " in text
     assert "dcgan trial 5: pruned, worse [than] the median" in text
     assert "0 seeds that chose nothing" in text
