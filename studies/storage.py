@@ -12,6 +12,7 @@ import socket
 import uuid
 import warnings
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,6 @@ from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.store import redacted
 
-JOURNAL = "studies.journal"  # in the working directory
 # Attributes of a trial: who has it, why it failed, whose parameters it tries again, and how often that has been.
 WORKER, REASON, AGAIN, TRIES = "worker", "reason", "again", "tries"
 MOST_TRIES = 5  # of the same parameters: after so many dead workers they are to blame
@@ -42,7 +42,7 @@ POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails says so in our words
 
 
-class Storage:
+class Storage(ABC):
     """Trials on one storage. Made by `open_storage`."""
 
     def __init__(self, uri: str, optuna_storage: BaseStorage) -> None:
@@ -58,16 +58,19 @@ class Storage:
             told = one_line(str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri)), most=160)
             raise UserError(f"--storage {redacted(self.uri)} fails: {told}") from error
 
+    @abstractmethod
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Inside, no other process takes or gives back trials of the study of that name."""
         raise NotImplementedError
 
+    @abstractmethod
     @contextmanager
     def only(self, name: str) -> Iterator[bool]:
         """Whether this process is the only one inside for that name; it is told at once."""
         raise NotImplementedError
 
+    @abstractmethod
     @contextmanager
     def worker(self, of: str) -> Iterator[str]:
         """The name of a worker, which begins with that of this machine and `of`. He lives as long as this lasts."""
@@ -77,6 +80,7 @@ class Storage:
         """Say who has a trial."""
         trial.set_user_attr(WORKER, worker)
 
+    @abstractmethod
     def lives(self, trial: FrozenTrial) -> bool:
         """Whether the worker of a running trial is not known to be dead."""
         raise NotImplementedError

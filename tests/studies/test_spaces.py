@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -131,3 +133,13 @@ def test_the_wide_space_is_that_of_the_paper() -> None:
 
 def test_a_dimension_in_words() -> None:
     assert Dimension(**LR, also=("recipe.lr_d",)).words == "recipe.lr_g = recipe.lr_d 1e-05 to 0.01 (log)"
+
+
+def test_the_space_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(program, module)
+    one, two = fitting(module["MINE"], [config_for("dcgan"), config_for("wgan-gp")])
+    assert [dimension.path for dimension in two] == ["recipe.batch_size", "recipe.lr_g", "recipe.gp", "recipe.betas.0"]
+    assert len(one) == 3
