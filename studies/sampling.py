@@ -111,9 +111,9 @@ def target(plan: Plan, arm: Arm) -> int:
     return min(plan.trials, grid_size(arm) + 1) if plan.sampler == "grid" else plan.trials
 
 
-def sampler(plan: Plan, name: str, number: int) -> BaseSampler:
+def sampler(plan: Plan, variant: str, number: int) -> BaseSampler:
     """The sampler of one trial. Its seed comes of the study's, the variant and the trial's number, so it needs no memory of its own."""
-    seed = zlib.crc32(f"{plan.sampler_seed} {name} {number}".encode())
+    seed = zlib.crc32(f"{plan.sampler_seed} {variant} {number}".encode())
     if plan.sampler != "tpe":
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():

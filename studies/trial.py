@@ -52,7 +52,7 @@ def one(arguments: Mapping[str, Any], stop: Callable[[], bool], watch: Watch) ->
         storage.give_back(study)
         trials = study.get_trials(deepcopy=False)
         if left(trials, target(plan, arm)) > 0:
-            study.sampler = sampler(plan, name_of(plan, arm), sum(trial.state != TrialState.WAITING for trial in trials))
+            study.sampler = sampler(plan, arm.variant, sum(trial.state != TrialState.WAITING for trial in trials))
             do = _Trial(plan=plan, arm=arm, storage=storage, worker=worker, claim=claim, stop=stop, watch=watch)
             try:
                 study.optimize(do, n_trials=1, catch=(Failed,))
