@@ -8,6 +8,7 @@ of the best checkpoint; the key and "_se" for its standard error; NaN where a ru
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value. It may have tens of millions of rows, so run_id and key are
 categoricals; `curve` gives the rows of some keys with plain ones.
 `Results.protocols` is tidy: run_id, key, protocol (hash of how that metric was measured).
+`Results.studies` holds what each study recorded of its search (`STUDY`), as it was found: whoever reads it checks it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ RUN_COLUMNS: dict[str, str] = {
     "extends": "str",  # id of the run that this one went on from
     "lineage": "str",  # hash of everything but the length: what runs that can extend each other share
     "headline": "str",  # key of the metric that runs on this data are ranked by; empty in older runs: quality/fid_classifier
+    "study": "str",  # the study that the run belongs to; empty outside studies, as are the next three
+    "phase": "str",  # search: a trial on the search's seeds | final: a recipe on seeds that the search never used
+    "trial": "str",  # number of the trial that its settings are of
+    "recipe": "str",  # of a final run: tuned (the best trial's) | default (the author's) | both (they are the same) | superseded
     "started": "datetime",
 }
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
@@ -76,6 +81,7 @@ GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
 NEAREST = "nearest_training.png"  # generated images beside their nearest training images, the closest pairs
+STUDY = "study.json"  # of a study's parent run: space, objectives, and of each variant the trials, the best of them and what mattered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,7 @@ class Results:
     curves: pd.DataFrame
     protocols: pd.DataFrame
     artifacts: Artifacts
+    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name; none where runs were named
 
     def artifact(self, run_id: str, path: str) -> Path | None:
         """A run's artifact as a local file; None where the run has none of that name. A downloaded one goes when these results go."""
@@ -115,19 +122,34 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     children = [run for run in found if run.data.tags.get("kind") == "run"]
     references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
-    artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in kept})
+    parents = [] if run_ids else [run for run in found if run.data.tags.get("kind") == "parent" and run.data.tags.get("study")]
+    artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in (*kept, *parents)})
     ids = [run.info.run_id for run in kept]
     protocols = {run_id: artifacts.read_json(run_id, PROTOCOL) or {} for run_id in ids}
     newest = sorted(kept, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True)
     carried.adopt([(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest])  # before metrics are read
     return Results(
         uri=redacted(uri),
-        experiments=tuple(dict.fromkeys(run.data.tags.get("suite", "") for run in children)),
+        experiments=tuple(dict.fromkeys(run.data.tags.get("suite") or run.data.tags.get("study", "") for run in children)),
         runs=_run_frame(kept),
         curves=_curve_frame(artifacts, ids),
         protocols=_protocol_frame(protocols),
         artifacts=artifacts,
+        studies=_studies(parents, artifacts),
     )
+
+
+def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str, Any], ...]:
+    """What the newest parent run of each study recorded of it, under the name that its runs know; one that recorded nothing is passed over."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for run in sorted(parents, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True):
+        name = run.data.tags["study"]
+        recorded = None if name in found else artifacts.read_json(run.info.run_id, STUDY)
+        if recorded is not None:
+            found[name] = {**recorded, "study": name}
+    for name in sorted({run.data.tags["study"] for run in parents} - set(found)):
+        log.warning("the study %s has no %s that can be read", one_line(repr(name), most=80), STUDY)
+    return tuple(found[name] for name in sorted(found))
 
 
 def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:

@@ -17,7 +17,13 @@ from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 
-LATER = ("headline",)  # columns that came after the first published results of this format, which lack them
+LATER = (
+    "headline",
+    "study",
+    "phase",
+    "trial",
+    "recipe",
+)  # columns that came after the first published results of this format, which lack them
 
 
 def read(folder: Path) -> tuple[Results, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +21,7 @@ def only(results: Results, pattern: str) -> Results:
         return results
     runs = results.runs
     ours = runs["kind"] == "run"
-    variants = sorted(set(runs[ours]["variant"]))
+    variants = sorted({*runs[ours]["variant"], *(name for study in results.studies for name in _searched(study))})
     matching = [name for name in variants if fnmatch.fnmatchcase(name, pattern)]
     if not matching:
         raise UserError(f"--only {pattern!r} matches no variant of these results" + nearest(pattern, variants))
@@ -35,4 +37,16 @@ def only(results: Results, pattern: str) -> Results:
         runs=chosen,
         curves=results.curves[results.curves["run_id"].isin(ids)].reset_index(drop=True),
         protocols=results.protocols[results.protocols["run_id"].isin(ids)].reset_index(drop=True),
+        studies=tuple(_part(study, matching) for study in results.studies if set(matching) & set(_searched(study))),
     )
+
+
+def _searched(study: Mapping[str, Any]) -> Iterable[str]:
+    """The variants that a study recorded; none where that cannot be read."""
+    variants = study.get("variants")
+    return variants if isinstance(variants, dict) else ()
+
+
+def _part(study: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """What a study recorded, of these variants alone."""
+    return {**study, "variants": {name: study["variants"][name] for name in _searched(study) if name in names}}

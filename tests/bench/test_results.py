@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, curve, find_run, load
+from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, STUDY, curve, find_run, load
 from bench.tracking import Tracker
 
 
@@ -186,3 +188,48 @@ def test_standard_errors_and_the_headline_are_read(uri: str) -> None:
     row = load(uri, ("one",)).runs.iloc[0]
     assert row["headline"] == "modes/reverse_kl"
     assert {key for key in row.index if "/" in key} == {"modes/reverse_kl", "modes/reverse_kl_se", "best/modes/reverse_kl_se"}
+
+
+def parent_of(uri: str, study: str, recorded: str | None) -> str:
+    """A study's parent run, with this text as its artifact."""
+    tracker = Tracker(uri, study)
+    run_id = tracker.start_parent(study, {"study": study})
+    if recorded is not None:
+        tracker.client.log_text(run_id, recorded, STUDY)
+    time.sleep(0.002)  # a start of its own
+    return run_id
+
+
+def test_the_newest_parent_tells_of_each_study(uri: str) -> None:
+    one = record(uri, "b", study="b", phase="search", trial="3")
+    for study, recorded in (("b", {"format": 1}), ("b", {"format": 2, "study": "another"}), ("a", {})):
+        parent_of(uri, study, json.dumps(recorded))
+    found = load(uri)
+    assert found.studies == ({"study": "a"}, {"format": 2, "study": "b"})
+    row = found.runs.iloc[0]
+    assert (row["run_id"], row["study"], row["phase"], row["trial"], row["recipe"]) == (one, "b", "search", "3", "")
+    assert load(uri, ("b",)).studies == ({"format": 2, "study": "b"},)
+    assert load(uri, run_ids=(one,)).studies == ()
+
+
+@pytest.mark.parametrize("broken", [None, "", "[1]", '{"half": ', "\x00", "[" * 100_000])
+def test_a_parent_that_recorded_nothing_is_passed_over(uri: str, broken: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    record(uri, "s", study="s", phase="search")
+    parent_of(uri, "s", broken)
+    assert load(uri, ("s",)).studies == ()
+    assert "the study 's' has no study.json that can be read" in caplog.text
+    parent_of(uri, "s", "{}")
+    parent_of(uri, "s", broken)
+    assert load(uri, ("s",)).studies == ({"study": "s"},)
+
+
+def test_the_parent_of_a_suite_is_no_study(uri: str) -> None:
+    record(uri, "one")
+    Tracker(uri, "one").start_parent("p", {"suite": "one"})
+    assert load(uri).studies == ()
+
+
+def test_a_study_is_known_by_its_name_without_a_suite(uri: str) -> None:
+    log = Tracker(uri, "s").start_run("r", {"kind": "run", "dataset": "digits", "study": "s"}, {})
+    log.finish("finished")
+    assert load(uri, ("s",)).experiments == ("s",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from synthetic_results import made, references, results
+from synthetic_study import final_runs, studied, usual
 
 from bench.errors import UserError
 from reports.select import only
@@ -30,3 +31,17 @@ def test_no_match_names_the_nearest(pattern: str) -> None:
     with pytest.raises(UserError, match="matches no variant of these results; ") as error:
         only(results([*made(THREE), *references()]), pattern)
     assert "\n" not in str(error.value)
+
+
+def test_a_study_keeps_the_variants_that_match() -> None:
+    recorded = usual(5)
+    found = only(studied(recorded), "*gan-gp")
+    assert [set(study["variants"]) for study in found.studies] == [{"wgan-gp"}]
+    assert set(recorded["variants"]) == {"dcgan", "ns-gan", "wgan-gp"}
+    assert only(studied(recorded, [*final_runs(recorded), *made({"vanilla": (1.0,)})]), "vanilla").studies == ()
+
+
+@pytest.mark.parametrize("variants", [None, [], "dcgan", 3])
+def test_a_study_without_variants_goes(variants: object) -> None:
+    recorded = usual(5)
+    assert only(studied({**recorded, "variants": variants}, final_runs(recorded)), "dcgan").studies == ()
