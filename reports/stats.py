@@ -26,6 +26,7 @@ ALPHA = 0.05
 CLEAR_RATIO = 1.1
 FAILED = ("diverged", "failed")  # an outcome of the variant; pruned, interrupted and running are none yet
 MAX_PERMUTATIONS = 200_000
+NEAR = 0.1  # of the best value: what is near it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +238,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def expected_best(values: Sequence[float], failures: int, direction: Direction) -> list[float]:
+    """The expected best of k = 1, 2, ... n of n random trials, drawn without replacement: unbiased for the best of k further ones.
+
+    E_k = sum_i C(n - i, k - 1) x_(i) / C(n, k) for x sorted best first (the U-statistic of the minimum; Tang et al. 2020, ACL, eq. 5). A
+    failure is infinitely bad, so E_k is NaN as long as k trials can all be failures (k <= failures).
+    """
+    n = len(values) + failures
+    ordered = np.array(sorted(values, reverse=direction == "higher"))
+    found = [math.nan] * min(failures, n)
+    for k in range(len(found) + 1, n + 1):
+        i = np.arange(1, n - k + 1)
+        shares = k / n * np.cumprod([1.0, *((n - i - k + 1) / (n - i))])  # C(n - i, k - 1) / C(n, k), from i = 1 to n - k + 1
+        found.append(float(shares @ ordered[: n - k + 1]))
+    return found
+
+
+def near_best(values: Sequence[float], others: int, direction: Direction) -> float | None:
+    """The share of trials whose value is within `NEAR` of the best one, as a ratio; `others` have no value and count as far from it.
+
+    None without a better end, without values and where one is not positive, which has no ratio.
+    """
+    if direction == "none" or not values or min(values) <= 0:
+        return None
+    near = [value <= (1 + NEAR) * min(values) if direction == "lower" else value >= (1 - NEAR) * max(values) for value in values]
+    return sum(near) / (len(values) + others)
 
 
 def _chance(x: Sequence[float], y: Sequence[float]) -> float:

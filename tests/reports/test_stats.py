@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from bench.cards import Direction
 from reports import stats
 from reports.stats import Sample
 
@@ -290,3 +291,51 @@ def test_rank_agreement_by_hand(x: list[float], y: list[float], tau: float | Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert stats.rank_agreement(x, y) == (None if tau is None else pytest.approx(tau))
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher"])
+@pytest.mark.parametrize("failures", [0, 1, 3])
+def test_the_expected_best_is_the_mean_over_all_subsets(direction: Direction, failures: int) -> None:
+    values = [3.0, 1.5, 8.25, 3.0, 0.5]
+    best, worst = (min, math.inf) if direction == "lower" else (max, -math.inf)
+    everything = [*values, *[worst] * failures]
+    found = stats.expected_best(values, failures, direction)
+    assert len(found) == len(everything)
+    for k, ours in enumerate(found, start=1):
+        means = [best(subset) for subset in itertools.combinations(everything, k)]
+        expected = sum(means) / len(means)
+        assert math.isnan(ours) if math.isinf(expected) else ours == pytest.approx(expected, rel=1e-12)
+        assert math.isnan(ours) == (k <= failures)
+
+
+def test_the_ends_of_the_expected_best() -> None:
+    assert stats.expected_best([], 0, "lower") == []
+    assert all(map(math.isnan, stats.expected_best([], 3, "lower")))
+    many = [float(value) for value in np.random.default_rng(0).gamma(3, 20, 2000)]
+    found = stats.expected_best(many, 0, "lower")
+    assert (found[0], found[-1]) == pytest.approx((np.mean(many), min(many)), rel=1e-9)
+    assert all(one >= two for one, two in itertools.pairwise(found))
+
+
+def test_the_expected_best_is_unbiased() -> None:
+    """The best of 3 exponentials is 1/3 in the mean; estimated from 7 draws each."""
+    draws = np.random.default_rng(1).exponential(size=(4000, 7))
+    found = [stats.expected_best(list(row), 0, "lower")[2] for row in draws]
+    assert np.mean(found) == pytest.approx(1 / 3, abs=4 * np.std(found) / math.sqrt(len(found)))
+
+
+@pytest.mark.parametrize(
+    ("values", "others", "direction", "share"),
+    [
+        ((10.0, 10.9, 11.1, 20.0), 0, "lower", 0.5),
+        ((10.0, 10.9, 11.1, 20.0), 4, "lower", 0.25),
+        ((10.0, 9.1, 8.9, 1.0), 0, "higher", 0.5),
+        ((10.0,), 0, "lower", 1.0),
+        ((), 3, "lower", None),
+        ((0.0, 1.0), 0, "lower", None),
+        ((-1.0, 1.0), 0, "higher", None),
+        ((1.0,), 0, "none", None),
+    ],
+)
+def test_the_share_of_trials_near_the_best(values: tuple[float, ...], others: int, direction: Direction, share: float | None) -> None:
+    assert stats.near_best(values, others, direction) == share
