@@ -1,7 +1,8 @@
 """What sections read: runs sorted into cohorts that may be compared, and in each the entries that are.
 
 A cohort shares data, budget, track, the version of the harness's results and the protocol of every metric, so no table mixes
-what is not comparable. An entry is a variant under one configuration; its runs differ in nothing but the seed.
+what is not comparable. An entry is a variant under one configuration; its runs differ in nothing but the seed. The runs of a study's search are
+in no cohort: they were chosen among, so their numbers flatter. Its final runs are, as "dcgan (tuned)" and "dcgan (default)".
 """
 
 from __future__ import annotations
@@ -21,8 +22,29 @@ from reports import budget
 from reports.budget import budget_of
 from reports.cohort import Cohort, Entry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
+from reports.study import Study, Tuning
+from reports.study_record import read
 
 ENDED = ("finished", "diverged", "failed", "pruned")
+SEARCH, FINAL = "search", "final"  # phases of a study
+# What a final run's recipe is, and the words for it; superseded: it was the best before more trials.
+ROLES = {"tuned": "tuned", "default": "default", "both": "default = best", "superseded": "tuned before"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Searched:
+    """A study with its own final runs, sorted into cohorts as those of the report are, and the number of runs that its search took."""
+
+    study: Study
+    cohorts: tuple[Cohort, ...]
+    search_runs: int
+    claims: bool  # whether results on its data may support a claim
+
+    def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, Entry] | None:
+        """The entry of a variant's final runs in one of these roles, the newest of several, and its cohort; None without any."""
+        wanted = {role_name(tuning.name, role) for role in roles}
+        found = [(cohort, entry) for cohort in self.cohorts for entry in cohort.entries if entry.name in wanted]
+        return max(found, key=lambda pair: pair[1].runs["started"].max()) if found else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,35 +55,93 @@ class View:
     cohorts: tuple[Cohort, ...]
     palette: Palette
     superseded: int  # older runs of the same configuration and seed, not shown
+    studies: tuple[Searched, ...] = ()
+    unread: tuple[str, ...] = ()  # studies that runs belong to, of which nothing can be read
 
     @property
     def runs(self) -> pd.DataFrame:
         """Every run shown, once, with its entry's name."""
+        if not self.cohorts:
+            return self.results.runs.iloc[:0].assign(entry="")
         return pd.concat([cohort.runs for cohort in self.cohorts], ignore_index=True).drop_duplicates("run_id", ignore_index=True)
 
 
 def view(results: Results) -> View:
-    """Sort results into cohorts and entries. No runs at all is a UserError."""
+    """Sort results into cohorts and entries. No runs at all and no study is a UserError."""
     runs = results.runs[results.runs["kind"] == "run"]
-    if runs.empty:
+    studies = [study for recorded in results.studies if (study := read(recorded)) is not None]
+    if runs.empty and not studies:
         raise UserError(
             f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
         )
+    searched = runs["phase"] == SEARCH
+    compared = _with_roles(runs[~searched], studies)
+    cohorts = _cohorts(compared, results)
+    shown = {run for cohort in cohorts for run in cohort.runs["run_id"]}
+    return View(
+        results=results,
+        cohorts=cohorts,
+        palette=_palette(cohorts, studies),
+        superseded=len(compared) - len(shown),
+        studies=tuple(_searched(study, runs, compared, results) for study in studies),
+        unread=tuple(sorted({printable(text(name)) for name in runs["study"] if name} - {study.name for study in studies})),
+    )
+
+
+def _searched(study: Study, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> Searched:
+    """A study among all runs."""
+    own = runs[runs["study"].map(text) == study.tag]
+    finals = compared[(compared["study"].map(text) == study.tag) & (compared["role"] != "")]
+    return Searched(
+        study=study,
+        cohorts=_cohorts(finals, results),
+        search_runs=int((own["phase"] == SEARCH).sum()),
+        claims=not bool((own["claims"] == "false").any()),
+    )
+
+
+def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
+    """Runs with their roles, sorted into cohorts."""
     protocols = {
         str(run): dict(zip(rows["key"], rows["protocol"], strict=True))
         for run, rows in results.protocols[results.protocols["key"].isin(measured())].groupby("run_id")
     }
     references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
     cohorts: list[Cohort] = []
-    shown: set[str] = set()
     for group in _grouped(runs):
-        named = _latest(_named(group))
-        shown |= set(named["run_id"])
-        parts = _by_protocol(named, protocols)
+        parts = _by_protocol(_latest(_named(group)), protocols)
         cohorts += [_cohort(part, known, references, protocols, split=len(parts) > 1) for part, known in parts]
-    titled = [replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(zip(cohorts, _titles(cohorts), strict=True))]
-    names = {entry.name for cohort in titled for entry in cohort.entries}
-    return View(results=results, cohorts=tuple(titled), palette=palette(names), superseded=len(runs) - len(shown))
+    titles = zip(cohorts, _titles(cohorts), strict=True)
+    return tuple(replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(titles))
+
+
+def _with_roles(runs: pd.DataFrame, studies: Sequence[Study]) -> pd.DataFrame:
+    """The runs with columns `role` (a key of `ROLES`, empty outside studies) and `current` (whether the study says so now).
+
+    What the study recorded last counts, else what the run was started as: the best trial may have changed since.
+    """
+    searches = {(study.tag, tuning.variant): tuning for study in studies for tuning in study.tunings}
+    found = []
+    for run in runs.to_dict("records"):
+        recorded = text(run["recipe"]) if text(run["phase"]) == FINAL else ""
+        tuning = searches.get((text(run["study"]), text(run["variant"]))) if recorded in ROLES else None
+        now = "" if tuning is None else tuning.role(text(run["trial"]))
+        found.append((now or (recorded if recorded in ROLES else ""), bool(now)))
+    return runs.assign(role=[role for role, _ in found], current=[current for _, current in found])
+
+
+def _palette(cohorts: Sequence[Cohort], studies: Sequence[Study]) -> Palette:
+    """A style an entry, and for each variant of a study that of its tuned entry, or one of its own where there is none."""
+    names = {entry.name for cohort in cohorts for entry in cohort.entries}
+    variants = {tuning.name for study in studies for tuning in study.tunings}
+    tuned = {name: next((full for role in ("tuned", "both") if (full := role_name(name, role)) in names), name) for name in variants}
+    styles = palette(names | set(tuned.values()))
+    return styles | {name: styles[tuned[name]] for name in variants - names}
+
+
+def role_name(variant: str, role: str) -> str:
+    """The name of the entry that has a variant's final runs in a role."""
+    return f"{variant} ({ROLES[role]})"
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -76,18 +156,24 @@ def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `entry`: the variant, and where it occurs under several configurations what tells them apart."""
+    """The runs with a column `entry`: the variant, with its role in a study, and what tells the configurations apart where there are several.
+
+    Of the configurations that a role had, the one that the study holds for it now, else the newest, has its name alone.
+    """
     shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
     paths = [*(name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared)), "variant_version"]
     runs = runs.assign(variant_version=runs["variant_version"].map(version))
     names = runs["variant"].map(text).map(printable)
-    for variant, group in runs.groupby("variant", sort=True):
-        differing = [path for path in paths if group[path].map(text).nunique() > 1]
-        for row in group.index if differing else ():
-            settings = ", ".join(
-                f"{path.removeprefix('param:').removeprefix('recipe.')}={text(group.at[row, path])}" for path in sorted(differing)
-            )
-            names[row] = printable(f"{variant} ({settings})")
+    claimed = runs["role"].replace("both", "tuned")  # a best recipe is a best recipe, be it the default or not
+    for key, group in runs.groupby(["variant", claimed], sort=True):
+        variant, role = map(text, key)
+        differing = sorted(path for path in paths if group[path].map(text).nunique() > 1)
+        newest = group.sort_values(["current", "started", "run_id"], na_position="first").iloc[-1]
+        for row in group.index:
+            words = [ROLES[text(group.at[row, "role"])]] if role else []
+            if differing and not (role and all(text(group.at[row, path]) == text(newest[path]) for path in differing)):
+                words += [f"{path.removeprefix('param:').removeprefix('recipe.')}={text(group.at[row, path])}" for path in differing]
+            names[row] = printable(f"{variant} ({', '.join(words)})" if words else variant)
     return runs.assign(entry=names)
 
 

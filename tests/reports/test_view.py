@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from synthetic_results import FID, KL, PIXELS, Made, made, points, references, results
+from synthetic_study import final_runs, search_runs, studied, usual
 
 from bench.cards import measured
 from bench.errors import UserError
@@ -161,3 +163,103 @@ def test_a_recorded_headline_that_nobody_has_gives_way() -> None:
 def test_a_headline_that_ranks_nothing_is_ignored(recorded: str) -> None:
     runs = [replace(run, columns={"headline": recorded}) for run in made(TWO)]
     assert view(results(runs)).cohorts[0].headline.key == FID
+
+
+def named(recorded: dict[str, Any], runs: list[Made]) -> list[list[str]]:
+    return [[entry.name for entry in cohort.entries] for cohort in view(studied(recorded, runs)).cohorts]
+
+
+def test_final_runs_are_entries_and_search_runs_are_none() -> None:
+    recorded = usual(8)
+    prepared = view(studied(recorded))
+    (cohort,) = prepared.cohorts
+    assert {entry.name for entry in cohort.entries} == {
+        "dcgan (tuned)", "dcgan (default)", "wgan-gp (tuned)", "wgan-gp (default)", "ns-gan (default = best)",
+    }  # fmt: skip
+    assert set(prepared.runs["phase"]) == {"final"}
+    assert (prepared.superseded, prepared.unread) == (0, ())
+    (searched,) = prepared.studies
+    assert searched.search_runs == len(search_runs(recorded)) > 20
+    assert prepared.palette["dcgan"] == prepared.palette["dcgan (tuned)"]
+    assert prepared.palette["ns-gan"] == prepared.palette["ns-gan (default = best)"]
+
+
+def test_a_search_without_final_runs_has_a_view() -> None:
+    recorded = usual(8)
+    for runs in (search_runs(recorded), []):
+        prepared = view(studied(recorded, runs))
+        assert (prepared.cohorts, len(prepared.studies), prepared.runs.empty) == ((), 1, True)
+        assert {"dcgan", "wgan-gp", "ns-gan"} <= set(prepared.palette)
+
+
+def test_search_runs_of_a_study_that_cannot_be_read_are_said() -> None:
+    recorded = usual(8)
+    prepared = view(replace(studied(recorded), studies=()))
+    assert (prepared.studies, prepared.unread) == ((), ("lr-k-quick",))
+    assert {entry.name for entry in prepared.cohorts[0].entries} >= {"dcgan (tuned)", "ns-gan (default = best)"}
+    assert view(replace(studied(recorded, search_runs(recorded)), studies=())).cohorts == ()
+
+
+def test_the_same_variant_outside_a_study_keeps_its_name() -> None:
+    recorded = usual(8)
+    plain = made({"dcgan": (40.0, 41.0, 42.0)}, **{"param:budget.images": "30000"})
+    (names,) = named(recorded, [*plain, *final_runs(recorded)])
+    assert {"dcgan", "dcgan (tuned)", "dcgan (default)"} <= set(names)
+
+
+def test_the_best_that_the_study_holds_now_has_the_name() -> None:
+    """After more trials another one is the best: the runs of the former keep their settings in the name, however new they are."""
+    before, after = usual(6), usual(14)
+    assert before["variants"]["dcgan"]["best"]["number"] != after["variants"]["dcgan"]["best"]["number"]
+    old = [run for run in final_runs(before) if run.variant == "dcgan" and run.columns["recipe"] == "tuned"]
+    (names,) = named(after, [*final_runs(after), *old])
+    former = [name for name in names if name.startswith("dcgan (tuned, ")]
+    assert "dcgan (tuned)" in names
+    assert len(former) == 1
+    assert "lr_g=" in former[0]
+    entry = next(entry for entry in view(studied(after, [*final_runs(after), *old])).cohorts[0].entries if entry.name == "dcgan (tuned)")
+    assert set(entry.runs["trial"]) == {str(after["variants"]["dcgan"]["best"]["number"])}
+
+
+def test_without_the_study_the_newest_best_has_the_name() -> None:
+    before, after = usual(6), usual(14)
+    found = replace(studied(after, [*final_runs(before), *final_runs(after)]), studies=())
+    entry = next(entry for entry in view(found).cohorts[0].entries if entry.name == "dcgan (tuned)")
+    assert set(entry.runs["trial"]) == {str(after["variants"]["dcgan"]["best"]["number"])}
+
+
+def test_a_superseded_best_is_no_plain_entry() -> None:
+    before, after = usual(6), usual(14)
+    old = [replace(run, columns={**run.columns, "recipe": "superseded"}) for run in final_runs(before) if run.columns["recipe"] == "tuned"]
+    (names,) = named(after, [*final_runs(after), *old])
+    assert {"dcgan (tuned)", "dcgan (tuned before)"} <= set(names)
+    assert "dcgan" not in names
+
+
+def test_a_default_that_was_the_best_once_is_the_default_now() -> None:
+    recorded = usual(8)
+    runs = [
+        replace(run, columns={**run.columns, "recipe": "both"}) if run.variant == "dcgan" and run.columns["recipe"] == "default" else run
+        for run in final_runs(recorded)
+    ]
+    assert {"dcgan (tuned)", "dcgan (default)"} <= set(named(recorded, runs)[0])
+
+
+@pytest.mark.parametrize("recipe", ["", "something", "TUNED", "x" * 500])
+def test_a_final_run_of_no_known_recipe_is_a_plain_entry(recipe: str) -> None:
+    recorded = usual(5)
+    runs = [replace(run, columns={**run.columns, "recipe": recipe}) for run in final_runs(recorded)]
+    assert not any("tuned" in name or "x" * 20 in name for name in named(recorded, runs)[0])
+
+
+def test_the_entry_of_the_final_runs_is_found() -> None:
+    recorded = usual(8)
+    (searched,) = view(studied(recorded)).studies
+    dcgan, kept, _ = searched.study.tunings
+    tuned, default = searched.final(dcgan, "tuned", "both"), searched.final(dcgan, "default", "both")
+    assert tuned is not None
+    assert default is not None
+    assert (tuned[1].name, default[1].name, tuned[0] is default[0]) == ("dcgan (tuned)", "dcgan (default)", True)
+    same = [searched.final(kept, role, "both") for role in ("tuned", "default")]
+    assert [found and found[1].name for found in same] == ["ns-gan (default = best)"] * 2
+    assert view(studied(recorded, search_runs(recorded))).studies[0].final(dcgan, "tuned") is None
