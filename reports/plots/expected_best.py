@@ -1,0 +1,55 @@
+"""What so many random trials can be expected to find: a search's budget, read off."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.cards import Card
+from reports import stats
+from reports.palette import Palette
+from reports.plots.base import end_labels, figure_of, plain
+from reports.plots.trials import trials_data, value_axis, words
+from reports.study import Study
+
+COLUMNS = ["entry", "trials", "value"]
+
+
+def expected_best_data(study: Study) -> pd.DataFrame:
+    """entry, trials, value: the expected best of so many random trials of a variant, from where they cannot all have diverged.
+
+    The author's recipe was given, not drawn, and is left out. A pruned trial counts with what it had when it was stopped.
+    """
+    rows = []
+    for tuning in study.tunings:
+        data = trials_data(study, tuning)
+        drawn = data[~data["default"]]
+        values = [float(value) for value in drawn["value"].dropna()]
+        curve = stats.expected_best(values, len(drawn) - len(values), study.objective.direction)
+        rows += [(tuning.name, k, value) for k, value in enumerate(curve, start=1) if value == value]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
+    """Draw a line a variant."""
+    value_axis(ax, data["value"], metric)
+    ends = {}
+    for name, own in data.groupby("entry", sort=True):
+        style = palette[str(name)]
+        ax.plot(own["trials"], own["value"], color=style.colour, dashes=style.dash, linewidth=1.8)
+        ends[str(name)] = float(own["value"].iloc[-1])
+    ax.set_xlabel("random trials")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
+    ax.set_xlim(left=1)
+    figure_of(ax).draw_without_rendering()  # the labels need the final layout
+    end_labels(ax, list(ends), list(ends.values()), [palette[name].colour for name in ends])
+
+
+def alt(data: pd.DataFrame, metric: Card) -> str:
+    """The plot in words: both ends of each line."""
+    parts = [
+        f"{plain(str(name))} " + ", ".join(f"{words(own['value'].iloc[i])} with {own['trials'].iloc[i]}" for i in (0, -1))
+        for name, own in data.groupby("entry", sort=True)
+    ]
+    return f"Expected best {metric.title} by number of random trials: {'; '.join(parts)}"

@@ -1,0 +1,42 @@
+"""A search in the order of its trials, with the best found so far."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.cards import Card
+from bench.words import counted
+from reports.palette import Style
+from reports.plots.trials import draw_trials, trials_data, value_axis, words
+from reports.study import Study, Tuning
+
+
+def search_history_data(study: Study, tuning: Tuning) -> pd.DataFrame:
+    """number, state, value, default, best: the best value of a complete trial up to there, NaN before the first."""
+    data = trials_data(study, tuning)
+    complete = data["value"].where(data["state"] == "complete")
+    best = complete.cummin() if study.objective.direction == "lower" else complete.cummax()
+    return data.assign(best=best.ffill())
+
+
+def draw(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
+    """Draw the best so far as a line in steps, and a mark a trial."""
+    value_axis(ax, data["value"], metric)
+    known = data[data["best"].notna()]
+    ax.step(known["number"], known["best"], where="post", color=style.colour, linewidth=1.6, alpha=0.7, zorder=2)
+    draw_trials(ax, data.assign(x=data["number"]), style, metric)
+    ax.set_xlim(-0.6, float(data["number"].max()) + 0.6)  # crosses do not stretch it
+    ax.set_xlabel("trial")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+
+
+def alt(name: str, data: pd.DataFrame, metric: Card) -> str:
+    """The panel in words: the best, and when it was found."""
+    known = data[data["best"].notna()]
+    if known.empty:
+        return f"{name}: none of {counted(len(data), 'trial')} is complete"
+    last = known["best"].iloc[-1]
+    found = known[known["best"] == last]["number"].iloc[0]
+    return f"{name}: the best {metric.title} of {counted(len(data), 'trial')} is {words(last)}, of trial {found}"

@@ -1,0 +1,111 @@
+"""Trials as every plot of a study has them: filled when complete, hollow when pruned, a cross when diverged, the author's in a ring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from bench.cards import Card
+from reports.palette import INK, PAPER, Style
+from reports.plots.base import thousands
+from reports.study import Study, Tuning
+
+COLUMNS = ["number", "state", "value", "default"]
+LEGEND = (
+    "Filled: complete trials; hollow: pruned, at what they had when they were stopped; crosses: diverged or not to be measured; "
+    "ring: the author's recipe."
+)
+MOST_DRAWN = 300  # trials in a plot
+WIDEST = 1e12  # highest over lowest value of a log scale
+EDGE = 0.035  # of the axes' height, where what has no value is drawn
+
+
+def trials_data(study: Study, tuning: Tuning) -> pd.DataFrame:
+    """number, state, value, default of the trials that say something of their recipe; a diverged one has no value (NaN)."""
+    rows = [(trial.number, trial.state, study.outcome(trial), trial.default) for trial in tuning.tried]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "default": bool})
+
+
+def settings(data: pd.DataFrame, tuning: Tuning, path: str) -> pd.Series:
+    """The values that the trials of `data` have of a dimension, as they were recorded; None for a trial without it."""
+    found = {trial.number: trial.params.get(path) for trial in tuning.tried}
+    return pd.Series([found[number] for number in data["number"]], index=data.index, dtype=object)
+
+
+def drawn(data: pd.DataFrame) -> pd.DataFrame:
+    """The trials that are drawn: of many those that come first, and the default."""
+    return data[(data["number"].rank(method="first") <= MOST_DRAWN) | data["default"]]
+
+
+def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
+    """Draw the trials of columns x, value, state and default; what has no value stands at the bad end of the axis."""
+    shown = drawn(data)
+    placed, lost = shown[shown["value"].notna()], shown[shown["value"].isna()]
+    for state, face in (("complete", style.colour), ("pruned", "none")):
+        own = placed[placed["state"] == state]
+        ax.scatter(
+            own["x"],
+            own["value"],
+            s=20,
+            marker=style.marker,
+            facecolors=face,
+            edgecolors=style.colour,
+            linewidths=1.1,
+            zorder=3,
+        )
+    own = placed[placed["default"]]
+    ax.scatter(own["x"], own["value"], s=75, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=4)
+    height = 1 - EDGE if metric.direction == "lower" else EDGE
+    ax.scatter(lost["x"], [height] * len(lost), s=20, marker="x", color=INK, linewidths=1.2, transform=ax.get_xaxis_transform(), zorder=4)
+    own = lost[lost["default"]]
+    ax.scatter(
+        own["x"], [height] * len(own), s=75, facecolors="none", edgecolors=INK, linewidths=1.1, transform=ax.get_xaxis_transform(), zorder=4
+    )
+
+
+def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
+    """Draw the trials of columns x, y, state and default where their settings are, in these colours; a halo sets them off any ground."""
+    shown = drawn(data.assign(colour=list(colours)))
+    for state, own in shown.groupby("state", sort=True):
+        if state == "diverged":
+            for ink, width in ((PAPER, 3.2), (INK, 1.3)):
+                ax.scatter(own["x"], own["y"], s=26, marker="x", color=ink, linewidths=width, zorder=4)
+        else:
+            faces = list(own["colour"]) if state == "complete" else "none"
+            ax.scatter(own["x"], own["y"], s=26, facecolors="none", edgecolors=PAPER, linewidths=3.0, zorder=3)
+            ax.scatter(own["x"], own["y"], s=26, facecolors=faces, edgecolors=INK, linewidths=1.1, zorder=4)
+    own = shown[shown["default"]]
+    for ink, width in ((PAPER, 3.2), (INK, 1.3)):
+        ax.scatter(own["x"], own["y"], s=95, facecolors="none", edgecolors=ink, linewidths=width, zorder=5)
+
+
+def value_axis(ax: Axes, values: pd.Series, metric: Card) -> None:
+    """The vertical axis of an objective: log scale where all values are positive, with room at the bad end for crosses."""
+    finite = values[values.notna()]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (math.nan, math.nan)
+    if low > 0 and high / WIDEST < low:
+        ax.set_yscale("log")
+        room = max((high / low) ** 0.12, 1.02)
+        ax.set_ylim(low / room, high * room)
+        ax.yaxis.set_major_formatter(thousands)
+        ax.yaxis.set_minor_formatter(between(low, high))
+    elif len(finite):
+        room = 0.12 * (high - low) or 1.0
+        ax.set_ylim(low - room, high + room)
+    else:
+        ax.set_yticks([])
+    ax.set_ylabel(f"{metric.title} {metric.arrow}".strip(), parse_math=False)
+
+
+def between(low: float, high: float) -> Callable[[float, object], str]:
+    """What labels the minor ticks of a log scale: all of them where it is short, a few where it is long."""
+    digits = "123456789" if high < 4 * low else "235" if high < 15 * low else "25"
+    return lambda value, _: thousands(value) if f"{value:e}"[0] in digits else ""
+
+
+def words(value: float) -> str:
+    """A value in a sentence."""
+    return "diverged" if math.isnan(value) else f"{value:.3g}"
