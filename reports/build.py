@@ -21,6 +21,7 @@ from reports.sections import (
     pairs,
     progress,
     provenance,
+    studies,
     summary,
     training,
     verdict,
@@ -30,7 +31,7 @@ from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
+    verdict, summary, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
 )  # fmt: skip
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
@@ -63,10 +64,20 @@ def summary_tables(results: Results) -> tuple[PlainTable, ...]:
 def _subtitle(prepared: View) -> str:
     entries = {entry.name for cohort in prepared.cohorts for entry in cohort.entries}
     data = listed(sorted({cohort.dataset for cohort in prepared.cohorts}))
-    return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
+    if entries:
+        return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
+    return "a search for recipes, not yet followed by runs on fresh seeds"
 
 
 def _facts(prepared: View) -> tuple[Fact, ...]:
+    facts = _of_runs(prepared) if prepared.cohorts else []
+    studies = [searched.study for searched in prepared.studies]
+    if studies:
+        facts.append(Fact(label="studies" if len(studies) > 1 else "study", value=listed([study.name for study in studies])))
+    return tuple(facts)
+
+
+def _of_runs(prepared: View) -> list[Fact]:
     runs = prepared.runs
     finished = int((runs["status"] == "finished").sum())
     started = runs["started"].dropna()
@@ -79,12 +90,13 @@ def _facts(prepared: View) -> tuple[Fact, ...]:
     ]
     if len(started):
         facts.append(Fact(label="last run", value=f"{max(started):%Y-%m-%d}"))
-    return tuple(facts)
+    return facts
 
 
 def _warnings(prepared: View) -> tuple[str, ...]:
     runs = prepared.runs
-    no_claim = sorted(set(runs[runs["claims"] == "false"]["dataset"]))
+    every = prepared.results.runs[prepared.results.runs["kind"] == "run"]  # those of a study's search, too
+    no_claim = sorted(set(every[every["claims"] == "false"]["dataset"]))
     found = [
         f"{name} supports no claim: it is small and serves for tests and a first look. Do not quote these numbers." for name in no_claim
     ]
@@ -95,4 +107,5 @@ def _warnings(prepared: View) -> tuple[str, ...]:
         found.append("The harness changed its results between these runs. Numbers of different results versions stand in separate tables.")
     if any(cohort.why for cohort in prepared.cohorts):
         found.append("A metric was measured by more than one protocol. Such numbers cannot be compared, so they stand in separate tables.")
+    found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]
     return tuple(found)

@@ -20,8 +20,10 @@ TITLE = "Health"
 
 
 def build(view: View) -> Section | None:
-    """Failures, flags and reasons over all runs. Where there are none, it says so: silence would be ambiguous."""
+    """Failures, flags and reasons over all runs. Where there are none, it says so: silence would be ambiguous. None without any run."""
     runs = view.runs
+    if runs.empty:
+        return None
     evidence = {run_id: view.results.read_json(run_id, EVIDENCE) or {} for run_id in runs["run_id"]}
     blocks = [*_unfinished(runs, view.palette), *_flags(runs, evidence, view.palette), *_reasons(runs, evidence, view.palette)]
     if not blocks:

@@ -23,7 +23,9 @@ SHORT = 12  # digits of a hash or run id that a table shows
 
 
 def build(view: View) -> Section | None:
-    """Protocols, environments and runs."""
+    """Protocols, environments and runs; None without any run to compare."""
+    if not view.cohorts:
+        return None
     blocks = [*_protocols(view), *_environment(view), *_runs(view)]
     return Section(id="provenance", title=TITLE, blocks=tuple(blocks))
 

@@ -48,8 +48,9 @@ class PlainTable:
 
 
 def build(view: View) -> Section | None:
-    """The summary of every cohort, and, folded, the median of every metric."""
-    return Section(id="summary", title=TITLE, blocks=by_cohort(view, lambda cohort: _blocks(cohort, view.palette)))
+    """The summary of every cohort, and, folded, the median of every metric; None without any run to compare."""
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
+    return Section(id="summary", title=TITLE, blocks=blocks) if blocks else None
 
 
 def plain_tables(view: View) -> tuple[PlainTable, ...]:

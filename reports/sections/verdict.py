@@ -23,7 +23,9 @@ METHOD = (
 
 
 def build(view: View) -> Section | None:
-    """A lead sentence a cohort, and a line for each entry."""
+    """A lead sentence a cohort, and a line for each entry; None where there is nothing to compare, not even one run."""
+    if not view.cohorts:
+        return None
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     method = () if all(cohort.unmeasured for cohort in view.cohorts) else (Text(text=METHOD, tone="note"),)
     return Section(id="verdict", title=TITLE, blocks=(*blocks, *method))

@@ -1,0 +1,51 @@
+"""Studies: searches for the recipe of each variant, and what it was worth on seeds that the search never used."""
+
+from __future__ import annotations
+
+from reports.document import Block, Heading, Section, Text
+from reports.sections import study_plots, study_table, study_words
+from reports.tuned import Outcome, outcomes
+from reports.view import Searched, View
+
+TITLE = "Studies"
+
+
+def build(view: View) -> Section | None:
+    """Each study in words, figures and pictures; None where no study was recorded."""
+    blocks = [
+        block
+        for index, searched in enumerate(view.studies)
+        for found in (outcomes(searched),)
+        for block in (*opening(searched, found, view), *pictures(searched, found, view, index))
+    ]
+    return Section(id="studies", title=TITLE, blocks=tuple(blocks)) if blocks else None
+
+
+def opening(searched: Searched, found: list[Outcome], view: View) -> list[Block]:
+    """What a study says, in words and in figures."""
+    study, palette = searched.study, view.palette
+    said: list[Block] = [Heading(text=study.name)] if len(view.studies) > 1 else []
+    if not searched.claims:
+        said.append(Text(text=f"What follows is a trial run: {study.dataset or 'its data'} supports no claim.", tone="warning"))
+    said.append(Text(text=study_words.lead(study, found), tone="lead"))
+    if study.idea:
+        said.append(Text(text=study.idea if len(view.studies) > 1 else f"{study.name}: {study.idea}"))
+    if short := study_words.waiting(study):
+        said.append(Text(text=short, tone="warning"))
+    said += [Text(text=study_words.recipe(study, outcome)) for outcome in found if outcome.tuning.tried]
+    tables = (study_table.table(searched, found, palette), study_table.recipes(study, palette), study_table.reasons(study, palette))
+    return [*said, *(table for table in tables if table is not None)]
+
+
+def pictures(searched: Searched, found: list[Outcome], view: View, index: int) -> list[Block]:
+    """The same in pictures; `index` keeps their names apart from those of other studies."""
+    study, palette = searched.study, view.palette
+    return [
+        *study_plots.tuned(study, found, palette, index),
+        *study_plots.heat_maps(study, palette, index),
+        *study_plots.slices_of(study, palette, index),
+        *study_plots.importances(study, palette, index),
+        *study_plots.fronts(study, palette, index),
+        *study_plots.histories(study, palette, index),
+        *study_plots.budget(study, palette, index),
+    ]

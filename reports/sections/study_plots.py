@@ -1,0 +1,190 @@
+"""The pictures of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from reports.document import Block, Figure, Gallery, Heading, Picture, Text, Tile
+from reports.palette import Palette
+from reports.plots import base, expected_best, heat_map, importance, pareto, search_history, slices, tuned_default
+from reports.plots.colour_scale import colour_scale
+from reports.plots.dimension_axis import DimensionAxis, axis_of
+from reports.plots.trials import LEGEND
+from reports.study import Dimension, Study, Tuning
+from reports.tuned import Outcome
+
+MOST_SLICES = 6  # dimensions
+TILE = (3.4, 2.5)  # inches
+NO_EXPECTED = (
+    "How good a best is to be expected of so many trials can be read off random search only: "
+    "the trials of {sampler} depend on those before them."
+)
+GROUND = (
+    f"Ground: the median of the trials in a cell (grey: half of them or more diverged; none under {heat_map.FEWEST} trials), "
+    f"in one colour scale for all, yellow the best. {LEGEND}"
+)
+
+
+def tuned(study: Study, outcomes: list[Outcome], palette: Palette, index: int) -> list[Block]:
+    """Tuned against default, all variants in one picture; nothing without final runs of both."""
+    data = tuned_default.tuned_default_data({outcome.tuning.name: outcome.samples for outcome in outcomes if len(outcome.samples) == 2})
+    if data.empty:
+        return []
+    with base.axes(7.6, 0.9 + 0.55 * data["entry"].nunique()) as ax:
+        tuned_default.draw(ax, data, palette, study.objective)
+        picture = base.picture(ax, tuned_default.alt(data, study.objective))
+    caption = (
+        f"{study.objective.title} of the final runs, a dot a seed: hollow, the author's recipe; filled, the tuned one; ticks: means; "
+        "crosses: failed runs."
+    )
+    return [Figure(id=f"study-{index}-tuned", caption=caption, picture=picture)]
+
+
+def heat_maps(study: Study, palette: Palette, index: int) -> list[Block]:
+    """For each pair of dimensions a map a variant, all of a study in one colour scale."""
+    blocks: list[Block] = []
+    found = {
+        pair: {tuning.name: data for tuning in study.tunings if len(data := _mapped(study, tuning, *pair))}
+        for pair in heat_map.pairs(study.dimensions)
+    }
+    scale = colour_scale([value for maps in found.values() for data in maps.values() for value in data["value"]], study.objective)
+    for number, ((x, y), maps) in enumerate(found.items()):
+        across = axis_of(x, [value for data in maps.values() for value in data["x_setting"]])
+        up = axis_of(y, [value for data in maps.values() for value in data["y_setting"]])
+        if scale is None or across is None or up is None or not maps:
+            continue
+        tiles = []
+        for name, data in maps.items():
+            bins = heat_map.bins_data(data, across, up, study.objective.direction)
+            with base.axes(*TILE) as ax:
+                heat_map.draw(ax, data, bins, across, up, scale, study.objective)
+                picture = base.picture(ax, heat_map.alt(name, data, x, y, study.objective))
+            tiles.append(Tile(title=name, colour=palette[name].colour, picture=picture))
+        title = f"{study.objective.title} over {x.name} and {y.name}"
+        blocks += [Heading(text=title), Gallery(id=f"study-{index}-map-{number}", caption=GROUND, tiles=tuple(tiles), tile_width=300)]
+    return blocks
+
+
+def _mapped(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.DataFrame:
+    """The trials of a map, without those that no axis can show."""
+    if not (x.of(tuning.variant) and y.of(tuning.variant)):
+        return pd.DataFrame()
+    data = heat_map.heat_map_data(study, tuning, x, y)
+    axes = axis_of(x, data["x_setting"]), axis_of(y, data["y_setting"])
+    if None in axes:
+        return pd.DataFrame()
+    return data[_placed(data["x_setting"], axes[0]) & _placed(data["y_setting"], axes[1])].reset_index(drop=True)
+
+
+def _placed(settings: pd.Series, axis: DimensionAxis | None) -> pd.Series:
+    """Whether each setting has a place on the axis."""
+    return pd.Series([axis is not None and axis.at(value) == axis.at(value) for value in settings], index=settings.index, dtype=bool)
+
+
+def slices_of(study: Study, palette: Palette, index: int) -> list[Block]:
+    """The objective against each dimension, panels for each variant."""
+    values = {
+        dimension: [trial.params.get(dimension.path) for tuning in study.tunings for trial in tuning.tried]
+        for dimension in study.dimensions
+    }
+    axes = {dimension: axis_of(dimension, found) for dimension, found in values.items()}
+    tiles = [
+        Tile(title=tuning.name, colour=palette[tuning.name].colour, picture=picture, detail=dimension.name)
+        for tuning in study.tunings
+        for dimension in study.dimensions_of(tuning.variant)[:MOST_SLICES]
+        if (axis := axes[dimension]) is not None and (picture := _slice(study, tuning, dimension, axis, palette)) is not None
+    ]
+    most = max((len(study.dimensions_of(tuning.variant)) for tuning in study.tunings), default=0)
+    more = f" The first {MOST_SLICES} dimensions of a variant." if most > MOST_SLICES else ""
+    caption = f"All other settings vary from dot to dot, so a slice shows a tendency, not an effect. {LEGEND}{more}"
+    return _gallery("Slices", f"study-{index}-slices", caption, tiles)
+
+
+def _slice(study: Study, tuning: Tuning, dimension: Dimension, axis: DimensionAxis, palette: Palette) -> Picture | None:
+    data = slices.slices_data(study, tuning, dimension)
+    own = data[_placed(data["setting"], axis)]
+    if own.empty:
+        return None
+    with base.axes(*TILE) as ax:
+        slices.draw(ax, own, axis, palette[tuning.name], study.objective)
+        return base.picture(ax, slices.alt(tuning.name, own, dimension, study.objective))
+
+
+def importances(study: Study, palette: Palette, index: int) -> list[Block]:
+    """Bars for each variant that has any, and why the others have none."""
+    found = [(tuning, importance.importance_data(tuning)) for tuning in study.tunings]
+    tiles = []
+    for tuning, data in found:
+        if data.empty:
+            continue
+        with base.axes(TILE[0], 0.8 + 0.26 * len(data)) as ax:
+            importance.draw(ax, data, palette[tuning.name])
+            picture = base.picture(ax, importance.alt(tuning.name, data))
+        tiles.append(Tile(title=tuning.name, colour=palette[tuning.name].colour, picture=picture, detail=tuning.importance_note))
+    caption = "Share of the variance of the objective that a setting explains, with its spread as a line."
+    lacking = [f"{tuning.name}: {tuning.importance_note.rstrip('.')}" for tuning, data in found if data.empty and tuning.importance_note]
+    said: list[Block] = [Text(text=f"No importance of {'; '.join(lacking)}.", tone="note")] if lacking else []
+    return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *said]
+
+
+def histories(study: Study, palette: Palette, index: int) -> list[Block]:
+    """The search of each variant in the order of trials."""
+    tiles = _tiles(
+        study, palette, lambda tuning: search_history.search_history_data(study, tuning), search_history.draw, search_history.alt
+    )
+    return _gallery("History", f"study-{index}-history", f"The best so far as a line. {LEGEND}", tiles)
+
+
+def _tiles(
+    study: Study, palette: Palette, data_of: Callable[[Tuning], pd.DataFrame], draw: Callable[..., None], alt: Callable[..., str]
+) -> list[Tile]:
+    tiles = []
+    for tuning in study.tunings:
+        data = data_of(tuning)
+        if data.empty:
+            continue
+        with base.axes(*TILE) as ax:
+            draw(ax, data, palette[tuning.name], study.objective)
+            tiles.append(
+                Tile(
+                    title=tuning.name, colour=palette[tuning.name].colour, picture=base.picture(ax, alt(tuning.name, data, study.objective))
+                )
+            )
+    return tiles
+
+
+def budget(study: Study, palette: Palette, index: int) -> list[Block]:
+    """The expected best of so many random trials, or why that cannot be said."""
+    if study.sampler != "random":
+        sampler = {"tpe": "TPE", "grid": "a grid"}.get(study.sampler, study.sampler or "an unrecorded sampler")
+        return [Text(text=NO_EXPECTED.format(sampler=sampler), tone="note")]
+    data = expected_best.expected_best_data(study)
+    if data.empty:
+        return []
+    with base.axes(7.6, 3.6) as ax:
+        expected_best.draw(ax, data, palette, study.objective)
+        picture = base.picture(ax, expected_best.alt(data, study.objective))
+    caption = (
+        "The expected best of so many random trials, unbiased, on the search's seeds, the author's recipe left out; a line starts where "
+        "that many trials cannot all have diverged. A pruned trial counts with what it had when it was stopped."
+    )
+    return [Heading(text="How many trials"), Figure(id=f"study-{index}-budget", caption=caption, picture=picture)]
+
+
+def fronts(study: Study, palette: Palette, index: int) -> list[Block]:
+    """The Pareto front of each variant, where there are two objectives."""
+    if len(study.objectives) < 2:
+        return []
+    tiles = _tiles(
+        study, palette, lambda tuning: pareto.pareto_data(study, tuning),
+        lambda ax, data, style, _: pareto.draw(ax, data, style, study.objectives),
+        lambda name, data, _: pareto.alt(name, data, study.objectives),
+    )  # fmt: skip
+    caption = "Filled: trials that no other beats in both objectives. Hollow: the others. Ring: the author's recipe."
+    return _gallery("Two objectives", f"study-{index}-front", caption, tiles)
+
+
+def _gallery(title: str, name: str, caption: str, tiles: list[Tile]) -> list[Block]:
+    return [Heading(text=title), Gallery(id=name, caption=caption, tiles=tuple(tiles), tile_width=300)] if tiles else []

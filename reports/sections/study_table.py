@@ -1,0 +1,156 @@
+"""A study in figures: of each variant the trials, what they cost, what they found, and what that was worth on fresh seeds."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+
+from bench.words import counted
+from reports import stats
+from reports.cohort import Entry
+from reports.document import Cell, Column, Row, Table, Tone
+from reports.format import NOTHING, count, interval, number, percent
+from reports.palette import Palette
+from reports.plots.dimension_axis import said
+from reports.sections import study_words
+from reports.sections.common import name_cell
+from reports.stats import Comparison
+from reports.study import Best, State, Study, Tuning
+from reports.tuned import DEFAULT, Outcome
+from reports.view import Searched
+
+SHOWN: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
+MOST_REASONS = 50  # rows
+
+
+def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Table:
+    """A line a variant."""
+    study = searched.study
+    objective = study.objective
+    value = f"{objective.title}\N{NO-BREAK SPACE}{objective.arrow}".strip()
+    titles = (
+        "",
+        "trials",
+        "images",
+        "author's, search",
+        "best, search",
+        "author's, final",
+        "tuned, final",
+        "tuned is better",
+        "near the best",
+    )
+    return Table(
+        columns=tuple(Column(title=title, align="right" if title else "left") for title in titles),
+        rows=tuple(_row(study, outcome, palette) for outcome in outcomes),
+        caption=f"{study_words.setting(searched)} {value} on the search's seeds, and on the final ones as mean with its 95 % interval.",
+        notes=(
+            "images: real images that the trials were trained on; the share is of what the same trials would have taken unpruned. "
+            f"near the best: trials within {percent(stats.NEAR)} of the best value, of all that were complete, pruned or diverged; "
+            "few mean that the settings matter.",
+            "tuned is better: ratio of geometric means over the final seeds with its 95 % Welch interval, the verdict after Holm's "
+            "correction over the variants. " + study_words.FLATTERS,
+        ),
+    )
+
+
+def _row(study: Study, outcome: Outcome, palette: Palette) -> Row:
+    tuning = outcome.tuning
+    default = tuning.default
+    found = NOTHING if default is None else number(default.values[0]) if default.values else default.state
+    best = tuning.best
+    near = study_words.near(study, tuning)
+    cells = (
+        name_cell(tuning.name, palette),
+        _trials(tuning),
+        Cell(text=count(sum(trial.images for trial in tuning.trials)), detail=_saved(tuning)),
+        Cell(text=found, tone="bad" if default is not None and default.state in ("diverged", "failed") else "plain"),
+        Cell(text=NOTHING) if best is None else Cell(text=number(best.values[0]), tone="strong", detail=f"trial {best.number}"),
+        _final(outcome.default, outcome.key, study),
+        Cell(text="the same", tone="muted") if outcome.same else _final(outcome.tuned, outcome.key, study),
+        _verdict(outcome.pair),
+        Cell(text=NOTHING if near is None else percent(near)),
+    )
+    return Row(cells=cells)
+
+
+def _trials(tuning: Tuning) -> Cell:
+    """How many, and how they ended."""
+    counts = {state: tuning.count(state) for state in SHOWN if tuning.count(state)}
+    lost = counts.keys() & {"diverged", "failed"}
+    detail = ", ".join(f"{n} {state}" for state, n in counts.items() if state != "complete")
+    return Cell(text=str(len(tuning.trials)), detail=detail, tone="bad" if lost else "plain")
+
+
+def _saved(tuning: Tuning) -> str:
+    """What share of the images of unpruned trials was spent; empty where nothing was stopped early or no trial tells the whole length."""
+    ended = [trial for trial in tuning.trials if trial.state in ("complete", "pruned")]
+    whole = [trial.images for trial in ended if trial.state == "complete" and trial.images]
+    if not whole or not any(trial.state == "pruned" for trial in ended):
+        return ""
+    return f"{percent(sum(trial.images for trial in ended) / (statistics.median(whole) * len(ended)))} of unpruned"
+
+
+def _final(entry: Entry | None, key: str, study: Study) -> Cell:
+    """Mean with its interval and the number of seeds; failures make it infinite."""
+    data = None if entry is None else entry.sample(key)
+    if data is None or not data.n:
+        return Cell(text=NOTHING)
+    summary = stats.summarise(data, study.objective.direction)
+    few = data.n != len(study.final_seeds) or data.failures
+    seeds = counted(data.n, "seed") + (f", {data.failures} failed" if data.failures else "") if few else ""
+    return Cell(text=number(summary.mean), detail=" ".join(part for part in (interval(summary.interval), seeds) if part))
+
+
+def _verdict(pair: Comparison | None) -> Cell:
+    if pair is None:
+        return Cell(text=NOTHING)
+    tones: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
+    words: str = pair.verdict if pair.better != DEFAULT else f"the author's is {pair.verdict}"
+    ratio = "" if pair.ratio is None else f"× {number(pair.ratio)} {interval(pair.interval)}"
+    return Cell(text=words, tone="plain" if pair.better == DEFAULT else tones[pair.verdict], detail=ratio or pair.reason or pair.test)
+
+
+def recipes(study: Study, palette: Palette) -> Table | None:
+    """The best recipe of each variant, ready for the command line; None where there is none."""
+    found = [(tuning, tuning.best) for tuning in study.tunings if tuning.best is not None]
+    rows = tuple(
+        Row(
+            cells=(
+                name_cell(tuning.name, palette),
+                Cell(text=settings(best), code=True) if best.options else Cell(text="the author's: nothing to set", tone="muted"),
+            )
+        )
+        for tuning, best in found
+    )
+    columns = tuple(Column(title=title, align="left") for title in ("", "the best recipe found, for ganbench run"))
+    return Table(columns=columns, rows=rows) if rows else None
+
+
+def settings(best: Best) -> str:
+    """The recipe as the command line takes it, quoted for a shell: a store is anybody's."""
+    return shlex.join(word for option in best.options for word in ("--set", option))
+
+
+def reasons(study: Study, palette: Palette) -> Table | None:
+    """Folded, the trials that have no value, and why; None where there are none."""
+    found = study_words.reasons(study)
+    if not found:
+        return None
+    rows = tuple(
+        Row(
+            cells=(
+                name_cell(tuning.name, palette),
+                Cell(text=str(trial.number)),
+                Cell(text=trial.state, tone="bad"),
+                Cell(text=", ".join(f"{path.removeprefix('recipe.')} {said(value)}" for path, value in trial.params.items())),
+                Cell(text=study_words.why(trial)),
+            )
+        )
+        for tuning, trial in found[:MOST_REASONS]
+    )
+    columns = tuple(Column(title=title, align="left") for title in ("", "trial", "state", "settings", "reason"))
+    more = f"The first {MOST_REASONS} of {len(found)}. " if len(found) > MOST_REASONS else ""
+    caption = (
+        f"{more}A diverged trial counts as the worst of all, and so does one that could not be measured; a failed one counts for nothing."
+    )
+    return Table(columns=columns, rows=rows, caption=caption, folded="Trials without a value")

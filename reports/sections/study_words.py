@@ -1,0 +1,213 @@
+"""A study in sentences: what tuning bought, which recipe to take, and how much each setting matters. Never more than the data say."""
+
+from __future__ import annotations
+
+import math
+
+from bench.cards import Card
+from bench.words import counted
+from reports import stats
+from reports.cohort import text
+from reports.format import interval, listed, number, percent
+from reports.plots.dimension_axis import said
+from reports.study import Dimension, Importance, Study, Trial, Tuning
+from reports.tuned import DEFAULT, Outcome
+from reports.view import Searched
+
+FLATTERS = "A search's best value flatters, because it was chosen among many; only runs on fresh seeds say what tuning bought."
+NEAR_EDGE = 0.05  # of a range
+FEWEST = 5  # trials; of fewer, where the best lies and how many come near it is chance
+
+
+def lead(study: Study, outcomes: list[Outcome]) -> str:
+    """What tuning bought, by the final runs alone."""
+    if not any(tuning.tried for tuning in study.tunings):
+        return "No trial of this study has ended yet."
+    said_ = [words for outcome in outcomes if (words := _bought(outcome))]
+    if not said_:
+        return f"No final runs yet, so no claim that tuning helps. {FLATTERS}"
+    return f"The tuned recipe against the author's on fresh seeds, by {study.objective.title}: {'; '.join(said_)}."
+
+
+def _bought(outcome: Outcome) -> str:
+    """One variant's part of the lead; empty where it has no final runs."""
+    name, pair = outcome.tuning.name, outcome.pair
+    if outcome.same:
+        return f"{name} keeps the author's recipe, the best that was found"
+    if pair is None:
+        missing = [recipe for recipe, entry in (("tuned", outcome.tuned), ("author's", outcome.default)) if entry is None]
+        return "" if len(missing) > 1 else f"{name} no claim, as the {missing[0]} recipe has no runs"
+    if pair.p is None:
+        return f"{name} no claim: {pair.reason}"
+    much = "" if pair.ratio is None else _much(pair.ratio, pair.interval)
+    if pair.better == DEFAULT:
+        return f"{name} {pair.verdict} with the author's recipe{much}"
+    return f"{name} {pair.verdict}{much}"
+
+
+def _much(ratio: float, span: stats.Interval | None) -> str:
+    """By how much, in the direction of the tuned recipe."""
+    return f", {number(ratio)} times as good {interval(span)}".rstrip()
+
+
+def setting(searched: Searched) -> str:
+    """What was searched, by what, and how much of it there is."""
+    study = searched.study
+    sampler = {"tpe": "TPE", "random": "random search", "grid": "a grid"}.get(study.sampler, study.sampler)
+    pruner = {"none": "no pruning", "median": "the median pruner", "wilcoxon": "the Wilcoxon pruner"}.get(study.pruner, study.pruner)
+    how = listed([part for part in (sampler, pruner) if part])
+    ranges = list(dict.fromkeys(_dimension(dimension, study) for dimension in study.dimensions))
+    parts = [
+        ", ".join(part for part in (study.dataset, f"{study.budget} a run" if study.budget else "") if part),
+        f"Searched {study.space}: {listed(ranges)}".replace(" :", ":") if ranges else "",
+        f"{counted(study.trials_wanted, 'trial')} a variant" + (f" by {how}" if how else "") if study.trials_wanted else "",
+        f"Search on {_seeds(study.search_seeds)}, final runs on {_seeds(study.final_seeds)}"
+        if study.search_seeds and study.final_seeds
+        else "",
+        f"{counted(searched.search_runs, 'search run')}, which no other section shows",
+    ]
+    return ". ".join(part for part in parts if part) + "."
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    return ("seed " if len(seeds) == 1 else "seeds ") + listed([str(seed) for seed in seeds])
+
+
+def _dimension(dimension: Dimension, study: Study) -> str:
+    """A dimension with its range, and who has it where not all have."""
+    owners = [tuning.name for tuning in study.tunings if dimension.of(tuning.variant)]
+    return _range(dimension) + (f" for {listed(owners) or 'none'}" if len(owners) < len(study.tunings) else "")
+
+
+def _range(dimension: Dimension) -> str:
+    also = f" (with {listed([path.removeprefix('recipe.') for path in dimension.also])})" if dimension.also else ""
+    if dimension.kind == "choice":
+        return f"{dimension.name}{also} of {listed([said(choice) for choice in dimension.choices], last='or')}"
+    span = f"{said(dimension.low)} to {said(dimension.high)}" if dimension.kind != "int" else f"{dimension.low:g} to {dimension.high:g}"
+    return f"{dimension.name}{also} {span}{' (log)' if dimension.kind == 'log' else ''}"
+
+
+def waiting(study: Study) -> str:
+    """Which searches have not ended; empty where all have."""
+    ended = {tuning.name: len(tuning.tried) + tuning.count("failed") for tuning in study.tunings}
+    short = [f"{name} {n} of {study.trials_wanted}" for name, n in ended.items() if n < study.trials_wanted]
+    return f"The search has not ended: {', '.join(short)} trials." if short else ""
+
+
+def recipe(study: Study, outcome: Outcome) -> str:
+    """Which recipe the search found for a variant, and how sure and how important that is."""
+    tuning = outcome.tuning
+    if tuning.best is None:
+        return f"{tuning.name}: {_nothing_found(tuning)}"
+    best = next(trial for trial in tuning.trials if trial.number == tuning.best.number)
+    parts = [
+        f"{tuning.name}: {_advice(study, outcome, best)}",
+        _against_default(study.objective, tuning, best),
+        _edges(study, tuning, best),
+        importance(tuning),
+        sensitivity(study, tuning),
+        f"The final runs are of trial {outcome.old}, which was the best before" if outcome.old else "",
+    ]
+    return ". ".join(part for part in parts if part) + "."
+
+
+def _advice(study: Study, outcome: Outcome, best: Trial) -> str:
+    """What to take, as far as the final runs bear it."""
+    params = ", ".join(
+        f"{dimension.name} {said(best.params[dimension.path])}"
+        for dimension in study.dimensions_of(outcome.tuning.variant)
+        if dimension.path in best.params
+    )
+    found = f"{params} (trial {best.number} of {counted(len(outcome.tuning.trials), 'trial')})".removeprefix(" ")
+    if best.default:
+        return f"the author's recipe is the best of {counted(len(outcome.tuning.trials), 'trial')}: {params}"
+    better = None if outcome.pair is None else outcome.pair.better
+    if better == DEFAULT:
+        return f"keep the author's recipe; the search's best, {found}, did worse on fresh seeds"
+    return f"take {found}" if better else f"the search's best is {found}"
+
+
+def _nothing_found(tuning: Tuning) -> str:
+    lost = tuning.count("diverged")
+    if lost and lost == len(tuning.tried):
+        return f"all {counted(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to take."
+    return "no trial is complete, so there is no recipe to take."
+
+
+def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
+    default = tuning.default
+    value = f"{objective.title} {number(best.values[0])} on the search's seeds"
+    if default is None or best.default:
+        return value
+    state = number(default.values[0]) if default.values else default.state
+    return f"{value}, the author's recipe {state}"
+
+
+def _edges(study: Study, tuning: Tuning, best: Trial) -> str:
+    """The dimensions whose best value lies at the end of what was searched: the best may lie beyond. Nothing where few trials were made."""
+    if len(tuning.tried) < FEWEST:
+        return ""
+    found = [dimension.name for dimension in study.dimensions_of(tuning.variant) if _at_edge(dimension, best.params.get(dimension.path))]
+    return f"{listed(found)} at the edge of the range: a wider one may hold better" if found else ""
+
+
+def _at_edge(dimension: Dimension, value: object) -> bool:
+    if dimension.kind == "choice" or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    low, high, place = dimension.low, dimension.high, float(value)
+    if dimension.kind == "log":
+        if not min(low, high, place) > 0:
+            return False
+        low, high, place = math.log(low), math.log(high), math.log(place)
+    if not high > low:
+        return False
+    if dimension.kind == "int":
+        return place >= high or (place <= low and low > 1)  # under one update, or one layer, there is nothing
+    return not NEAR_EDGE < (place - low) / (high - low) < 1 - NEAR_EDGE
+
+
+def importance(tuning: Tuning) -> str:
+    """What matters most, where that can be told, and the share of each dimension."""
+    ranked = sorted(tuning.importance, key=lambda found: -found.mean)
+    if not ranked:
+        return ""
+    shares = listed([_share(found) for found in ranked])
+    if len(ranked) == 1:
+        return f"Share of the variance explained: {shares}"
+    first, second = ranked[:2]
+    clear = first.mean - _spread(first) > second.mean + _spread(second)
+    most = f"{first.path.removeprefix('recipe.')} matters most" if clear else "What matters most cannot be told"
+    return f"{most}; share of the variance explained: {shares}"
+
+
+def _share(found: Importance) -> str:
+    spread = "" if math.isnan(found.sd) else f" ± {found.sd:.2f}"
+    return f"{found.path.removeprefix('recipe.')} {found.mean:.2f}{spread}"
+
+
+def _spread(found: Importance) -> float:
+    return 0.0 if math.isnan(found.sd) else found.sd
+
+
+def near(study: Study, tuning: Tuning) -> float | None:
+    """The share of the trials that came near the best; None where that cannot be said, or of few trials."""
+    if len(tuning.tried) < FEWEST:
+        return None
+    values = [trial.values[0] for trial in tuning.trials if trial.values]
+    return stats.near_best(values, len(tuning.tried) - len(values), study.objective.direction)
+
+
+def sensitivity(study: Study, tuning: Tuning) -> str:
+    """The same in words."""
+    share = near(study, tuning)
+    return "" if share is None else f"{percent(share)} of the trials came within {percent(stats.NEAR)} of the best"
+
+
+def reasons(study: Study) -> list[tuple[Tuning, Trial]]:
+    """The trials that have no value for a reason other than pruning."""
+    return [(tuning, trial) for tuning in study.tunings for trial in tuning.trials if trial.state in ("diverged", "failed")]
+
+
+def why(trial: Trial) -> str:
+    """Why a trial has no value."""
+    return text(trial.reason) or trial.state

@@ -1,0 +1,299 @@
+"""Studies in words, figures and pictures, from whole and from odd ones."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_results import FID, Made, made
+from synthetic_study import (
+    DEFAULT,
+    DIMENSIONS,
+    HUGE,
+    LR_D,
+    LR_G,
+    K,
+    diverged,
+    drawn,
+    final_runs,
+    pruned,
+    replace_value,
+    search_runs,
+    studied,
+    study,
+    trial,
+    tuning,
+    usual,
+)  # fmt: skip
+
+from bench.results import Results
+from reports.build import build, summary_tables, write
+from reports.document import Block, Document, Figure, Gallery, Heading, Section, Table, Text
+from reports.html import html
+from reports.latex import latex
+from reports.markdown import markdown
+from reports.sections import studies
+from reports.sections.study_table import settings
+from reports.study import Best
+from reports.tuned import outcomes
+from reports.view import view
+
+PARETO = [{"key": FID, "direction": "lower"}, {"key": "quality/recall_classifier", "direction": "higher"}]
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts(getattr(value, field.name))
+
+
+def section(found: Results) -> Section:
+    made_ = studies.build(view(found))
+    assert made_ is not None
+    return made_
+
+
+def opening(found: Results) -> list[Block]:
+    """What the first study says, without its pictures."""
+    prepared = view(found)
+    return studies.opening(prepared.studies[0], outcomes(prepared.studies[0]), prepared)
+
+
+def said(found: Results) -> list[str]:
+    return [block.text for block in opening(found) if isinstance(block, Text)]
+
+
+def tables(found: Results) -> list[Table]:
+    return [block for block in opening(found) if isinstance(block, Table)]
+
+
+def ids(found: Results) -> list[str]:
+    return [block.id for block in section(found).blocks if isinstance(block, (Figure, Gallery))]
+
+
+def test_a_whole_study_has_everything() -> None:
+    found = studied(usual(14))
+    assert ids(found) == [f"study-0-{name}" for name in ("tuned", "map-0", "map-1", "slices", "importance", "history", "budget")]
+    galleries = {block.id: block for block in section(found).blocks if isinstance(block, Gallery)}
+    assert [len(gallery.tiles) for gallery in galleries.values()] == [3, 3, 9, 3, 3]
+    assert len({tile.picture.data for gallery in galleries.values() for tile in gallery.tiles}) == 21
+
+
+def test_the_lead_says_what_tuning_bought_and_no_more() -> None:
+    recorded = usual(14)
+    lead = said(studied(recorded, final_runs(recorded, {"dcgan": 1.4, "wgan-gp": 1.001})))[0]
+    assert lead.startswith(
+        "The tuned recipe against the author's on fresh seeds, by classifier-FID: dcgan clearly better, 1.40 times as good ["
+    )
+    assert "; ns-gan keeps the author's recipe, the best that was found; wgan-gp no claim, 1." in lead
+    worse = said(studied(recorded, final_runs(recorded, {"dcgan": 0.7})))
+    assert "dcgan clearly better with the author's recipe, 0.70" in worse[0]
+    assert any("dcgan: keep the author's recipe; the search's best, " in text and "did worse on fresh seeds" in text for text in worse)
+
+
+def test_nothing_is_claimed_without_final_runs() -> None:
+    recorded = usual(14)
+    found = said(studied(recorded, search_runs(recorded)))
+    assert found[0].startswith("No final runs yet, so no claim that tuning helps.")
+    assert not any("take " in text or "better" in text.replace("none better", "").replace("hold better", "") for text in found)
+
+
+def test_the_recipe_in_words() -> None:
+    trials = [trial(0, values=[50.0]), *(trial(n, {LR_G: 1e-3, LR_D: 2e-4, K: 2}, values=[60.0]) for n in range(1, 5))]
+    trials.append(trial(5, {LR_G: 9.9e-3, LR_D: 2e-4, K: 5}, values=[25.0]))
+    recorded = study({"dcgan": tuning(trials)})
+    assert said(studied(recorded, final_runs(recorded)))[2] == (
+        "dcgan: take lr_g 0.0099, lr_d 2e-4, k 5 (trial 5 of 6 trials). classifier-FID 25.0 on the search's seeds, the author's recipe 50.0. "
+        "lr_g and k at the edge of the range: a wider one may hold better. lr_g matters most; share of the variance explained: lr_g 0.61 ± 0.08, "
+        "lr_d 0.25 ± 0.07 and k 0.14 ± 0.05. 17 % of the trials came within 10 % of the best."
+    )
+
+
+def test_what_matters_most_is_said_only_where_it_can_be_told() -> None:
+    close = {LR_G: {"mean": 0.5, "sd": 0.2}, K: {"mean": 0.4, "sd": 0.2}}
+    recorded = study({"dcgan": tuning(drawn(14), importance=close)})
+    assert any("What matters most cannot be told" in text for text in said(studied(recorded)))
+    none = study({"dcgan": tuning(drawn(14), importance=None, importance_note="too few trials")})
+    assert "No importance of dcgan: too few trials." in list(texts(section(studied(none))))
+
+
+def test_the_figures_by_hand() -> None:
+    trials = [
+        trial(0, values=[50.0]),
+        trial(1, values=[40.0]),
+        pruned(2, DEFAULT),
+        diverged(3, DEFAULT),
+        trial(4, state="failed", values=None, images=0),
+    ]
+    recorded = study({"dcgan": tuning(trials)})
+    table, recipes, reasons = tables(studied(recorded, final_runs(recorded)))
+    cells = {column.title: cell for column, cell in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert (cells["trials"].text, cells["trials"].detail) == ("5", "1 pruned, 1 diverged, 1 failed")
+    assert (cells["images"].text, cells["images"].detail) == ("76,000", "78 % of unpruned")
+    assert (cells["author's, search"].text, cells["best, search"].text, cells["best, search"].detail) == ("50.0", "40.0", "trial 1")
+    assert cells["author's, final"].text == "42.6"
+    assert cells["tuned is better"].text == "clearly better"
+    assert cells["near the best"].text == "–"  # four trials say nothing of that
+    assert recipes.rows[0].cells[1].text == "--set recipe.width=16 --set recipe.lr_g=0.0002 --set recipe.lr_d=0.0002 --set recipe.k=1"
+    assert [[cell.text for cell in row.cells[1:3]] for row in reasons.rows] == [["3", "diverged"], ["4", "failed"]]
+    assert reasons.rows[0].cells[-1].text == "loss_d is infinite"
+
+
+def test_a_recipe_is_quoted_for_a_shell() -> None:
+    nasty = ("recipe.k=2", "recipe.x=$(rm -rf ~); `id`")
+    line = settings(Best(number=0, values=(1.0,), options=nasty))
+    assert line == "--set recipe.k=2 --set 'recipe.x=$(rm -rf ~); `id`'"
+    assert shlex.split(line)[1::2] == list(nasty)
+    kept = study({"dcgan": tuning([trial(0)], best={"number": 0, "set": "", "settings": {}})})
+    assert tables(studied(kept))[1].rows[0].cells[1].text == "the author's: nothing to set"
+
+
+def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
+    norm = {"path": "recipe.norm_d", "kind": "choice", "choices": ["published", "none"]}
+    dimensions = [
+        *DIMENSIONS,
+        {**norm, "variants": "w*"},
+        {**norm, "variants": "dc*"},
+        {**DIMENSIONS[0], "path": "recipe.gp", "variants": "wgan-gp"},
+    ]
+    trials = [{**found, "params": {**found["params"], "recipe.norm_d": "none"}} for found in drawn(6, 1)]
+    recorded = study({name: tuning(trials) for name in ("dcgan", "wgan-gp", "ns-gan")}, space={"name": "wide", "dimensions": dimensions})
+    found = studied(recorded)
+    caption = tables(found)[0].caption
+    assert "norm_d of published or none for wgan-gp, norm_d of published or none for dcgan and gp 1e-5 to 0.01 (log) for wgan-gp" in caption
+    assert [text.count("norm_d none") for text in said(found)[2:5]] == [1, 0, 1]
+    slices = next(block for block in section(found).blocks if isinstance(block, Gallery) and block.id == "study-0-slices")
+    assert [tile.detail for tile in slices.tiles] == ["lr_g", "lr_d", "k", "norm_d", "lr_g", "lr_d", "k", "lr_g", "lr_d", "k", "norm_d"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "words"), [("tpe", "the trials of TPE"), ("grid", "the trials of a grid"), ("", "an unrecorded sampler")]
+)
+def test_why_there_is_no_expected_best(sampler: str, words: str) -> None:
+    made_ = section(studied(small(sampler=sampler)))
+    assert not any(isinstance(block, Figure) and block.id == "study-0-budget" for block in made_.blocks)
+    assert any(words in text for text in texts(made_))
+
+
+def test_two_objectives_have_a_front() -> None:
+    trials = [trial(0, values=[40.0, 0.3]), trial(1, {**DEFAULT, LR_G: 1e-3}, values=[30.0, 0.2])]
+    recorded = study({"dcgan": tuning(trials, pareto=[0, 1])}, objectives=PARETO)
+    assert "study-0-front" in ids(studied(recorded))
+
+
+def test_under_five_trials_there_is_no_ground() -> None:
+    few, more = (studied(study({"dcgan": tuning(drawn(count))})) for count in (4, 8))
+    maps = [
+        next(block for block in section(found).blocks if isinstance(block, Gallery) and block.id == "study-0-map-0")
+        for found in (few, more)
+    ]
+    assert len(maps[0].tiles[0].picture.data) < len(maps[1].tiles[0].picture.data)
+
+
+def test_a_search_that_has_not_ended_is_said() -> None:
+    recorded = usual(5, trials_wanted=9)
+    assert "The search has not ended: dcgan 5 of 9, ns-gan 5 of 9, wgan-gp 5 of 9 trials." in said(studied(recorded))
+    empty = study({"dcgan": tuning([trial(0, state="running", values=None)])}, trials_wanted=3)
+    assert said(studied(empty, []))[0] == "No trial of this study has ended yet."
+
+
+def test_data_without_claims_is_said() -> None:
+    recorded = small(dataset="digits")
+    runs = [replace(run, columns={**run.columns, "dataset": "digits", "claims": "false"}) for run in search_runs(recorded)]
+    assert said(studied(recorded, runs))[0] == "What follows is a trial run: digits supports no claim."
+    assert build(studied(recorded, runs), title="t").warnings[0].startswith("digits supports no claim")
+
+
+def test_two_studies_stand_under_their_names() -> None:
+    one, two = small(), small(study="another")
+    found = replace(studied(one, [*search_runs(one), *final_runs(two)]), studies=(two, one))
+    blocks = section(found).blocks
+    headings = [block.text for block in blocks if isinstance(block, Heading)]
+    assert [name for name in headings if name in ("another", "lr-k-quick")] == ["another", "lr-k-quick"]
+    names = [block.id for block in blocks if isinstance(block, (Figure, Gallery))]
+    assert len(set(names)) == len(names)
+
+
+def test_no_study_no_section() -> None:
+    assert studies.build(view(replace(studied(small(), made({"a": (1.0, 2.0, 3.0)})), studies=()))) is None
+
+
+def small(**over: Any) -> dict[str, Any]:
+    return study({"dcgan": tuning(drawn(7, 1))}, **over)
+
+
+def hostile() -> dict[str, Any]:
+    nasty = ["$a_b$ <script>alert(1)</script>", "x|y `z` [l](javascript:1)", "\u202eא" + "n" * 300, "real"]
+    names = {
+        name: tuning([{**found, "reason": nasty[0]} for found in drawn(6, i)], importance_note=nasty[1]) for i, name in enumerate(nasty)
+    }
+    dimensions = [{"path": "recipe.$x$", "kind": "choice", "choices": [*nasty, 1, None], "also": nasty, "variants": "*"}]
+    space = {"name": nasty[0], "dimensions": [*usual(1)["space"]["dimensions"], *dimensions]}
+    for own in names.values():
+        for i, found in enumerate(own["trials"]):
+            found["params"] = {**found["params"], "recipe.$x$": nasty[i % 4]}
+    return study(names, study=nasty[0], idea=nasty[2], dataset=nasty[1], budget=nasty[0], sampler=nasty[0], pruner=nasty[1], space=space)
+
+
+ODD = {
+    "search only": lambda: studied(small(), search_runs(small())),
+    "nothing but the study": lambda: studied(small(), []),
+    "one trial": lambda: studied(study({"dcgan": tuning([trial(0)])})),
+    "all diverged": lambda: studied(study({"dcgan": tuning([diverged(n, DEFAULT) for n in range(7)])})),
+    "all failed": lambda: studied(study({"dcgan": tuning([trial(n, state="failed", values=None) for n in range(3)])}), [Made(variant="dcgan", status="failed")]),
+    "all pruned": lambda: studied(study({"dcgan": tuning([pruned(n, DEFAULT) for n in range(7)])})),
+    "default diverged": lambda: studied(study({"dcgan": tuning([diverged(0, DEFAULT) | {"default": True}, *drawn(8)[1:]])})),
+    "equal values": lambda: studied(study({"dcgan": tuning([replace_value(found, 40.0) if found["state"] == "complete" else found for found in drawn(8)])})),
+    "negative values": lambda: studied(study({"dcgan": tuning([trial(n, values=[n - 3.0]) for n in range(7)])})),
+    "no space": lambda: studied(small(space=None)),
+    "no budget, no seeds": lambda: studied(small(budget=None, search_seeds=None, dataset=None, sampler=None, pruner=None, trials_wanted=None, idea=None)),
+    "no best": lambda: studied(study({"dcgan": tuning(drawn(6), best=None)}), search_runs(small())),
+    "half": lambda: studied(study({"dcgan": {"trials": drawn(3)}, "ns-gan": {}, "wgan": None}), search_runs(small())),
+    "huge": lambda: studied(study({"dcgan": tuning([trial(0, values=[HUGE]), trial(1, values=[9e8]), trial(2, values=[1e-300])])})),
+    "missing": lambda: replace(studied(small(), search_runs(small())), studies=()),
+    "hostile": lambda: studied(hostile()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_studies_give_a_report(case: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ODD[case]()
+        document = build(found, title=case)
+        page = write(document, tmp_path / "report").read_text()
+        summary_tables(found)
+        latex(view(found))
+    words = " ".join(texts(document)).lower()
+    assert not {"nan", "inf", "nan,", "1e+30", "[nan,"} & set(words.split())
+    assert "1,000,000,000,000" not in words
+    assert "e+30" not in page
+    assert "<script>alert" not in page
+    assert ("Studies" in document.left_out) == (case == "missing")
+    assert all(section.blocks for section in document.sections)
+    assert "# " in markdown(document).text
+
+
+def test_a_report_without_cohorts_says_what_it_lacks() -> None:
+    recorded = small()
+    document: Document = build(studied(recorded, search_runs(recorded)), title="t")
+    assert [found.id for found in document.sections] == ["studies", "glossary"]
+    assert document.subtitle == "a search for recipes, not yet followed by runs on fresh seeds"
+    assert [(fact.label, fact.value) for fact in document.facts] == [("study", "lr-k-quick")]
+    missing = build(ODD["missing"](), title="t")
+    assert missing.warnings == ("Nothing can be read of the search of the study lr-k-quick: its trials are not shown.",)
+
+
+def test_the_same_study_gives_the_same_bytes() -> None:
+    one, two = (html(build(studied(small()), title="t")) for _ in range(2))
+    assert one == two
