@@ -46,7 +46,7 @@ def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Tabl
         notes=(
             "images: real images that the trials were trained on; the share is of what the same trials would have taken unpruned. "
             f"near the best: trials within {percent(stats.NEAR)} of the best value, of all that were complete, pruned or diverged; "
-            "few mean that the settings matter.",
+            "few mean that the settings matter. A search may measure with fewer samples than final runs do: compare within a phase.",
             "tuned is better: ratio of geometric means over the final seeds with its 95 % Welch interval, the verdict after Holm's "
             "correction over the variants. " + study_words.FLATTERS,
         ),
