@@ -12,7 +12,7 @@ from bench.errors import UserError, nearest
 from bench.registry import Registry
 
 MOST_SEEDS = 10_000
-PUBLISHED, CONTROLLED = "published", "controlled"  # tracks
+PUBLISHED, CONTROLLED, TUNED = "published", "controlled", "tuned"  # tracks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from reports import render
 from reports.document import Document, Fact, Section
 from reports.format import listed
 from reports.sections import (
+    across,
     agreement,
     classes,
     glossary,
@@ -31,10 +32,12 @@ from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
+    verdict, summary, across, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
 )  # fmt: skip
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
+
+OCCASIONAL = (across.TITLE, studies.TITLE)  # most results give no occasion for them, and nobody misses them then
 
 
 def build(results: Results, *, title: str) -> Document:
@@ -47,7 +50,7 @@ def build(results: Results, *, title: str) -> Document:
         facts=_facts(prepared),
         warnings=_warnings(prepared),
         sections=tuple(section for _, section in built if section is not None),
-        left_out=tuple(name for name, section in built if section is None),
+        left_out=tuple(name for name, section in built if section is None and name not in OCCASIONAL),
     )
 
 

@@ -16,7 +16,11 @@ from reports import stats
 from reports.budget import Budget
 from reports.stats import Comparison, Noise, Sample, Summary
 
-TRACKS = {"published": "published recipes", "controlled": "controlled: one network, only the loss differs"}
+TRACKS = {
+    "published": "published recipes",
+    "controlled": "controlled: one network, only the loss differs",
+    "tuned": "recipes as their authors gave them, or tuned",
+}
 POINTS = "modes/high_quality"  # a metric that only points have
 FIRST_VERSION = "1"  # of the harness and of every variant, when runs did not record them yet
 

@@ -54,7 +54,7 @@ def scores(data: Sample, scale: Scale) -> tuple[float, ...]:
     return (*(scale.score(value) for value in data.values), *[0.0] * data.failures)
 
 
-def interquartile_mean(values: Sequence[float]) -> float:
+def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
     """The mean of what is left when a quarter at either end is cut off, rounded down; NaN of nothing."""
     if not len(values):
         return math.nan

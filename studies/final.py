@@ -10,6 +10,7 @@ import optuna
 from bench.campaign import Display, Outcome, foresee, run_suite
 from bench.config import merged, override
 from bench.delivery import answering
+from bench.suite import TUNED as TUNED_TRACK
 from bench.suite import Entry, PlannedRun, Suite
 from bench.tracking import Tracker
 from studies.record import best, settings_of_trial
@@ -53,7 +54,13 @@ def do_final(
 ) -> Outcome:
     """Do what is missing of the final runs, and say of those that are there what they are now."""
     planned = final_runs(plan, studies)
-    suite = Suite(name=plan.study, idea=plan.idea, entries=tuple(Entry(variant=arm.variant) for arm in plan.arms), seeds=plan.final_seeds)
+    suite = Suite(
+        name=plan.study,
+        idea=plan.idea,
+        entries=tuple(Entry(variant=arm.variant) for arm in plan.arms),
+        seeds=plan.final_seeds,
+        track=TUNED_TRACK,
+    )
     folder = Path(plan.folder)
     outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, probe=False, deliver=True)
     outcome = run_suite(suite, outlook, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)

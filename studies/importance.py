@@ -14,9 +14,9 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.study import Arm, Plan
-from studies.trial import UNSCORED
+from studies.trial import DONE, UNSCORED
 
-FEWEST = 10  # complete trials; below, a tree has nothing to split
+FEWEST = 10  # trials; below, a tree has nothing to split
 PARTS = 20  # half-samples, whose spread is shown
 TREES, DEPTH = 32, 32
 
@@ -30,16 +30,17 @@ class Importance:
 
 
 def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importance:
-    """Of the first objective, on a log scale where all of it is positive; a trial without a score has the worst that was seen."""
-    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE and len(trial.params) == len(arm.dimensions)]
+    """Of the first objective, on a log scale where all of it is positive.
+
+    A pruned trial has what it had when it was stopped, one without a score the worst that was seen.
+    """
+    ended = [trial for trial in trials if trial.state in DONE and len(trial.params) == len(arm.dimensions)]
     if len(ended) < FEWEST or len(arm.dimensions) < 2:
-        few = f"{len(ended)} complete trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "one number alone was searched"
+        few = f"{len(ended)} trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "one number alone was searched"
         return Importance(note=few)
     scores = _scores(plan, ended)
     if scores is None:
-        return Importance(
-            note="no trial has a score" if not any(UNSCORED not in trial.user_attrs for trial in ended) else "all scores are equal"
-        )
+        return Importance(note="no trial has a score" if all(math.isnan(_score(trial)) for trial in ended) else "all scores are equal")
     copies = [
         create_trial(params=trial.params, distributions=trial.distributions, value=float(score))
         for trial, score in zip(ended, scores, strict=True)
@@ -53,11 +54,18 @@ def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importanc
     values = {
         path: {"mean": float(np.mean(shares)), "sd": float(np.std(shares, ddof=1))} for path, shares in found.items() if len(shares) > 1
     }
-    return Importance(values=values or None, note=f"fANOVA, mean and sd over {PARTS} half-samples of {len(ended)} complete trials")
+    return Importance(values=values or None, note=f"fANOVA, mean and sd over {PARTS} half-samples of {len(ended)} trials")
+
+
+def _score(trial: FrozenTrial) -> float:
+    """The first objective of a trial, or the last that it told; not-a-number where it has none."""
+    if trial.state == TrialState.PRUNED:
+        return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else math.nan
+    return trial.values[0] if UNSCORED not in trial.user_attrs else math.nan
 
 
 def _scores(plan: Plan, trials: Sequence[FrozenTrial]) -> Any | None:
-    known = np.array([trial.values[0] if UNSCORED not in trial.user_attrs else np.nan for trial in trials])
+    known = np.array([_score(trial) for trial in trials])
     if np.isnan(known).all():
         return None
     worst = np.nanmax(known) if plan.objectives[0].direction == "lower" else np.nanmin(known)

@@ -23,7 +23,7 @@ from studies.importance import Importance, importance
 from studies.sampling import DEFAULT
 from studies.storage import AGAIN, REASON
 from studies.study import Arm, Plan
-from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED
+from studies.trial import DIVERGED, DONE, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -78,7 +78,7 @@ class Record:
     def _importance(self) -> dict[str, Importance]:
         """Of every variant; found anew where trials have ended since."""
         for arm, study in zip(self._plan.arms, self._studies, strict=True):
-            trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            trials = study.get_trials(deepcopy=False, states=DONE)
             if self._importances.get(arm.variant, (-1,))[0] != len(trials):
                 self._importances[arm.variant] = len(trials), importance(self._plan, arm, trials)
         return {variant: found for variant, (_, found) in self._importances.items()}

@@ -19,6 +19,7 @@ from bench.config import DATASETS, RunConfig, merged, override
 from bench.errors import UserError, one_line
 from bench.record import RunProgress, Watch
 from bench.run import Judge, Place, RunResult, run, worthwhile
+from bench.suite import TUNED
 from bench.tracking import Lookup, Tracker, owner_is_alive
 from studies.sampling import DEFAULT, name_of, open_study, sampler, target
 from studies.storage import REASON, Storage, open_storage
@@ -166,7 +167,7 @@ class _Trial:
         place = Place(
             uri=self.plan.uri, suite=self.plan.study, folder=str(Path(self.plan.folder) / self.plan.study), parent=self.plan.parent or None,
             name=f"{config.variant}-trial{trial.number}-s{config.seed - self.plan.search_seeds[0]}",
-            note=self.arm.note, overrides=merged(self.arm.overrides, trial.user_attrs[SETTINGS]),
+            track=TUNED, note=self.arm.note, overrides=merged(self.arm.overrides, trial.user_attrs[SETTINGS]),
             tags={"study": self.plan.study, "phase": "search", "trial": str(trial.number)},
         )  # fmt: skip
 

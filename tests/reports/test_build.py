@@ -16,7 +16,7 @@ import pytest
 from synthetic_results import Made, complete, made, points, references, results
 
 from bench.cards import measured
-from reports.build import SECTIONS, build, summary_tables, write
+from reports.build import OCCASIONAL, SECTIONS, build, summary_tables, write
 from reports.document import Document, Table
 from reports.html import html
 from reports.markdown import markdown
@@ -53,8 +53,8 @@ def said(document: Document) -> str:
 
 def test_a_full_report_has_every_section(quick_report: Document) -> None:
     document = quick_report
-    assert len(document.sections) == len(SECTIONS) - 1
-    assert (document.left_out, document.warnings) == (("Studies",), ())
+    assert len(document.sections) == len(SECTIONS) - len(OCCASIONAL)
+    assert (document.left_out, document.warnings) == ((), ())
     assert document.sections[0].id == "verdict"
     assert {fact.label: fact.value for fact in document.facts} == {
         "data": "fashion-mnist",
@@ -69,9 +69,9 @@ def test_a_full_report_has_every_section(quick_report: Document) -> None:
 def test_sections_without_data_are_left_out_and_named() -> None:
     document = build(results(made(TWO), curves=False), title="t")
     assert document.left_out == (
-        "Studies", "Samples", "Progress", "Do the extractors agree?", "Modes", "Classes", "Memorisation", "Training curves", "Interpolation",
+        "Samples", "Progress", "Do the extractors agree?", "Modes", "Classes", "Memorisation", "Training curves", "Interpolation",
     )  # fmt: skip
-    assert "Left out for want of data: Studies, Samples" in html(document)
+    assert "Left out for want of data: Samples" in html(document)
 
 
 def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
@@ -116,7 +116,7 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     ]
     found = results(runs, tmp_path)
     document = build(found, title="t")
-    assert document.left_out == ("Studies", "Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
+    assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
     texts_of = {section.id: list(texts(section)) for section in document.sections}
     assert "No metric exists for photos, so nothing is ranked: compare the images and the training curves." in texts_of["verdict"]
     assert not any(

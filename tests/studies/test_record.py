@@ -124,13 +124,13 @@ def test_importance_finds_the_number_that_matters(uri: str, tmp_path: Path, monk
     assert values["recipe.lr_g"]["mean"] > 0.7
     assert all(0 <= share["sd"] < 0.5 for share in values.values())
     assert sum(share["mean"] for share in values.values()) == pytest.approx(1.0)
-    assert found["importance_note"] == "fANOVA, mean and sd over 20 half-samples of 30 complete trials"
+    assert found["importance_note"] == "fANOVA, mean and sd over 20 half-samples of 30 trials"
 
 
 @pytest.mark.parametrize(
     ("trials", "score", "words"),
     [
-        (FEWEST - 1, 2.0, "9 complete trials are too few: at least 10"),
+        (FEWEST - 1, 2.0, "9 trials are too few: at least 10"),
         (FEWEST, 2.0, "all scores are equal"),
         (FEWEST, "diverged", "no trial has a score"),
     ],
