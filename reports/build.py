@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.results import Results
 from bench.words import counted
 from reports import render
-from reports.document import Document, Fact, Section
+from reports.document import Document, Fact, Section, Text
 from reports.format import listed
 from reports.sections import (
     across,
@@ -57,6 +57,13 @@ def build(results: Results, *, title: str) -> Document:
 def write(document: Document, out: Path) -> Path:
     """Write index.html, and report.md with its pictures beside it, into a folder. Returns the path of index.html."""
     return render.write(document, out)
+
+
+def spoken(document: Document) -> str:
+    """The verdict in a few sentences."""
+    verdicts = next((section for section in document.sections if section.title == verdict.TITLE), None)
+    said = [block.text for block in verdicts.blocks if isinstance(block, Text) and block.tone in ("lead", "body")] if verdicts else []
+    return "\n\n".join(said)
 
 
 def summary_tables(results: Results) -> tuple[PlainTable, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.common import app, print_table, say
+from bench.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from bench.results import Results
+
+log = logging.getLogger(__name__)
 
 
 @app.command()
@@ -36,7 +40,7 @@ def report(
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
     from bench.results import load
     from bench.store import tracking_uri
-    from reports.build import build, summary_tables, write
+    from reports.build import build, spoken, summary_tables, write
     from reports.export import write_csv
     from reports.files import check_folder, write_all
     from reports.latex import latex as as_latex
@@ -57,12 +61,26 @@ def report(
         write_all({latex: as_latex(view(results)).encode()}, f"the table to {str(latex)!r}")
         say(f"table: {latex}")
     if target is not None:
-        page = write(build(results, title=f"GAN benchmark: {name}"), target)
+        document = build(results, title=f"GAN benchmark: {name}")
+        page = write(document, target)
+        if not runs and only == "*" and len(results.experiments) == 1:  # of all that a suite has, and of nothing else
+            _attach(results.experiments[0], page.read_bytes(), spoken(document))
         for table in summary_tables(results):
             print_table(table.title, table.headers, table.rows)
         say(f"report: {page}")
     if not agrees:
         raise typer.Exit(1)
+
+
+def _attach(suite: str, page: bytes, verdict: str) -> None:
+    """Keep the report in MLflow, too; that it cannot be is no reason to fail."""
+    from bench.store import tracking_uri
+    from bench.tracking import attach_report
+
+    try:
+        attach_report(tracking_uri(), suite, page, verdict)
+    except (UserError, OSError) as error:
+        log.warning("the report is not kept in MLflow: %s", one_line(error))
 
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:

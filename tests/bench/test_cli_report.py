@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.tracking import Tracker
+from bench.tracking import DESCRIPTION, REPORT, Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]
 FID = "quality/fid_classifier"
@@ -102,3 +103,34 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, recorded: 
     assert len(err.strip().splitlines()) == 1
     assert out == ""
     assert files(Path()) == {"taken"}
+
+
+def test_the_report_of_a_whole_suite_is_kept_with_its_newest_execution(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
+    tracker = Tracker(uri, "small")
+    assert ganbench("report", "--suite", "small", "--out", "none-yet")[0] == 0  # there is no execution to keep it with
+    tracker.start_parent("first", {"suite": "small"})
+    time.sleep(0.01)
+    newest = tracker.start_parent("second", {"suite": "small"})
+    assert ganbench("report", "--suite", "small", "--only", "dc*", "--out", "part")[0] == 0
+    assert not tracker.client.list_artifacts(newest)
+    assert ganbench("report", "--suite", "small", "--out", "page")[0] == 0
+    kept = Path(tracker.client.download_artifacts(newest, REPORT))
+    assert kept.read_bytes() == Path("page/index.html").read_bytes()
+    said = tracker.client.get_run(newest).data.tags[DESCRIPTION]
+    assert said.startswith("Lowest median classifier-FID on digits at 1,000 real images each: dcgan")
+    assert "\n\n" in said
+
+
+def test_a_store_that_cannot_keep_the_report_does_not_spoil_it(
+    ganbench: Ganbench, recorded: list[str], uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Tracker(uri, "small").start_parent("first", {"suite": "small"})
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Tracker, "artifact", refuse)
+    status, _, _ = ganbench("report", "--suite", "small", "--out", "page")
+    assert status == 0
+    assert Path("page/index.html").exists()
+    assert "the report is not kept in MLflow: " in caplog.text
