@@ -20,6 +20,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
+from pydantic import ValidationError
+
 from bench.errors import UserError, nearest, one_line
 
 T = TypeVar("T")
@@ -34,6 +36,13 @@ def load_catalogs() -> None:
             entry.load()
         except ImportError as error:
             raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}") from error
+
+
+def _plain(error: Exception) -> str:
+    """What went wrong, on one line; of pydantic's errors the first."""
+    if isinstance(error, ValidationError):
+        return one_line(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
+    return one_line(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +100,7 @@ class Registry(Generic[T]):
             item = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # a user's module may raise anything
             hint = "".join(f"; did you mean '{scheme}:...'?" for scheme in get_close_matches(module, self._schemes, n=1))
-            raise UserError(f"{self.kind} {path!r} cannot be imported: {one_line(error)}{hint}") from error
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {_plain(error)}{hint}") from error
         if self._type is not None and not isinstance(item, self._type):
             raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
         return item

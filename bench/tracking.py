@@ -158,6 +158,17 @@ class Tracker(Lookup):
             file.write_bytes(content)
             self.client.log_artifact(run_id, str(file))
 
+    def read(self, run_id: str, path: str) -> str | None:
+        """A text artifact of a parent; None where it has none."""
+        if path not in [entry.path for entry in self.client.list_artifacts(run_id)]:
+            return None
+        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+            return Path(self.client.download_artifacts(run_id, path, folder)).read_text()
+
+    def steps(self, run_id: str, key: str) -> set[int]:
+        """The steps at which a parent has a metric."""
+        return {point.step for point in self.client.get_metric_history(run_id, key)}
+
     def metrics(self, run_id: str, points: Sequence[tuple[str, float, int]]) -> None:
         """Metrics of a parent: key, value and step of each."""
         from mlflow.entities import Metric

@@ -55,10 +55,9 @@ class LineStudyDisplay(StudyDisplay):
         if self._plan is None or self._pace is None:
             return
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
-        own = next(standing for standing in standings if standing.variant == result.variant or result.variant.startswith(standing.variant))
-        self._say(
-            f"[{done}/{wanted}] {ending(self._plan, result)}; best {best(own)}; {left(self._pace.seconds_left(standings))} in the search"
-        )
+        own = standings[job.arguments["arm"]]
+        left_ = left(self._pace.seconds_left(standings))
+        self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
 
     def searched(self, standings: Sequence[Standing]) -> None:
         """Say what comes next."""
@@ -153,12 +152,11 @@ def finals(plan: Plan) -> str:
     return f"the best of each variant and its default, on {counted(len(plan.final_seeds), 'seed')} that chose nothing:"
 
 
-def ending(plan: Plan, result: RunResult) -> str:
+def ending(plan: Plan, variant: str, result: RunResult) -> str:
     """How a trial ended, on one line."""
     number = f" {int(result.values['trial'])}" if "trial" in result.values else ""
     scores = [f"{card(one.key).title} {result.values[one.key]:.4g}" for one in plan.objectives if one.key in result.values]
-    name = result.variant if result.variant.endswith("trial") else f"{result.variant} trial"
-    return ", ".join([f"{name}{number}: {result.status}", *scores, *([result.reason] if result.reason else [])])
+    return ", ".join([f"{variant} trial{number}: {result.status}", *scores, *([result.reason] if result.reason else [])])
 
 
 def best(one: Standing) -> str:

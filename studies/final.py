@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -13,11 +15,11 @@ from bench.delivery import answering
 from bench.suite import TUNED as TUNED_TRACK
 from bench.suite import Entry, PlannedRun, Suite
 from bench.tracking import Tracker
+from studies.opening import DEFAULT
 from studies.record import best, settings_of_trial
-from studies.sampling import DEFAULT
 from studies.study import Arm, Plan
 
-TUNED, PLAIN, BOTH = "tuned", "default", "both"  # the tag `recipe`: both is a default that nothing beat
+TUNED, PLAIN, BOTH, SUPERSEDED = "tuned", "default", "both", "superseded"  # the tag `recipe`: both is a default that nothing beat
 
 
 def final_runs(plan: Plan, studies: Sequence[optuna.Study]) -> list[PlannedRun]:
@@ -64,16 +66,24 @@ def do_final(
     folder = Path(plan.folder)
     outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, probe=False, deliver=True)
     outcome = run_suite(suite, outlook, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
-    _tag_again(plan, planned, [decision.fingerprint for decision in outlook.decisions])
+    _tag_again(plan, planned)
     return outcome
 
 
-def _tag_again(plan: Plan, planned: Sequence[PlannedRun], fingerprints: Sequence[str]) -> None:
+def _tag_again(plan: Plan, planned: Sequence[PlannedRun]) -> None:
     """More trials may have changed which recipe is the best: tag the runs that are there with what they are now."""
     tracker = Tracker(plan.uri, plan.study)
-    wanted = {fingerprint: dict(run.tags) for fingerprint, run in zip(fingerprints, planned, strict=True)}
+    wanted = {_recipe(run.config.variant, run.overrides): dict(run.tags) for run in planned}
+    ours = {arm.variant for arm in plan.arms}
     with answering(plan.uri):
         for run in tracker.find_phase("final"):
-            now = wanted.get(run.data.tags.get("fingerprint", ""), {"recipe": "superseded"})
-            changed = {key: value for key, value in now.items() if run.data.tags.get(key) != value}
-            tracker.tag(run.info.run_id, changed)
+            tags = run.data.tags
+            if tags.get("variant") not in ours:
+                continue
+            now = wanted.get(_recipe(tags["variant"], json.loads(tags.get("overrides", "{}"))), {"recipe": SUPERSEDED})
+            tracker.tag(run.info.run_id, {key: value for key, value in now.items() if tags.get(key) != value})
+
+
+def _recipe(variant: str, overrides: Mapping[str, Any]) -> str:
+    """What tells recipes apart, whatever their seeds and however they were measured."""
+    return json.dumps([variant, {path: value for path, value in overrides.items() if not path.startswith("evaluation.")}], sort_keys=True)

@@ -15,12 +15,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from bench import store
 from bench.campaign import commit_tag
 from bench.delivery import answering
 from bench.errors import UserError
 from bench.tracking import Tracker
 from studies.importance import Importance, importance
-from studies.sampling import DEFAULT
+from studies.opening import DEFAULT
 from studies.storage import AGAIN, REASON
 from studies.study import Arm, Plan
 from studies.trial import DIVERGED, DONE, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED
@@ -39,7 +40,7 @@ STATES = {
 def open_parent(plan: Plan, tracker: Tracker) -> str:
     """The run that stands for the study: the one that is there, opened again, or a new one. Its id, or "" where the store does not answer."""
     try:
-        with answering(plan.uri):
+        with answering(plan.uri), store.impatient():
             found = tracker.find_parents(plan.study)
             if found:
                 tracker.reopen(found[0])
@@ -58,15 +59,32 @@ class Record:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
         self._written = -math.inf
         self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: of so many complete trials
-        self._logged: set[tuple[str, int]] = set()
+        self._others, self._logged = self._known()
+
+    def _known(self) -> tuple[dict[str, Any], set[tuple[str, int]]]:
+        """What the parent has: variants that are not asked for now, and the trials (variant, number) whose scores are metrics."""
+        asked = [arm.variant for arm in self._plan.arms]
+        try:
+            with answering(self._plan.uri), store.impatient():
+                text = self._tracker.read(self._parent, FILE) if self._parent else None
+                steps = (
+                    {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
+                    if self._parent
+                    else set()
+                )
+        except UserError as error:
+            log.warning("%s: what is known of this study is not read", error)
+            return {}, set()
+        variants = json.loads(text)["variants"] if text else {}
+        return {name: found for name, found in variants.items() if name not in asked}, steps
 
     def update(self, *, final: bool = False) -> str:
         """Write what is known, and return it; not more often than every few seconds, and without importances, unless it is `final`."""
         if not final and time.monotonic() - self._written < EVERY_SECONDS:
             return ""
-        found = as_json(self._plan, self._studies, self._importance() if final else {})
+        found = as_json(self._plan, self._studies, self._importance() if final else {}, self._others)
         try:
-            with answering(self._plan.uri):
+            with answering(self._plan.uri), store.impatient():
                 if self._parent:
                     self._tracker.artifact(self._parent, FILE, found.encode())
                     self._values()
@@ -88,7 +106,7 @@ class Record:
         for arm, study in zip(self._plan.arms, self._studies, strict=True):
             best = math.nan
             objective = self._plan.objectives[0]
-            points = []
+            points, fresh = [], set()
             for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 if UNSCORED in trial.user_attrs:
                     continue
@@ -97,12 +115,15 @@ class Record:
                 best = value if better else best
                 if (arm.variant, trial.number) not in self._logged:
                     points += [(f"search/{arm.variant}", value, trial.number), (f"search/{arm.variant}/best", best, trial.number)]
-                    self._logged.add((arm.variant, trial.number))
+                    fresh.add((arm.variant, trial.number))
             self._tracker.metrics(self._parent, points)
+            self._logged |= fresh  # now that they are sent
 
 
-def as_json(plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[str, Importance]) -> str:
-    """The whole study as one JSON object, with what is known of importances by variant."""
+def as_json(
+    plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[str, Importance], others: Mapping[str, Any] | None = None
+) -> str:
+    """The whole study as one JSON object, with what is known of importances by variant, and of variants that are not asked for now."""
     found = {
         "format": FORMAT, "study": plan.study, "idea": plan.idea, "dataset": plan.arms[0].base.dataset, "budget": str(plan.arms[0].base.budget),
         "space": plan.space.model_dump(mode="json", exclude={"dimensions"})
@@ -110,7 +131,7 @@ def as_json(plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[st
         "objectives": [objective.model_dump(mode="json") for objective in plan.objectives], "sampler": plan.sampler,
         "sampler_seed": plan.sampler_seed, "pruner": plan.pruner, "trials_wanted": plan.trials, "search_seeds": list(plan.search_seeds),
         "final_seeds": list(plan.final_seeds),
-        "variants": {arm.variant: _variant(plan, arm, study, importances.get(arm.variant, UNKNOWN)) for arm, study in zip(plan.arms, studies, strict=True)},
+        "variants": {**(others or {})} | {arm.variant: _variant(plan, arm, study, importances.get(arm.variant, UNKNOWN)) for arm, study in zip(plan.arms, studies, strict=True)},
     }  # fmt: skip
     return json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
 

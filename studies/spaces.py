@@ -6,7 +6,9 @@ A space is registered by name, or given as `module:OBJECT`.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -37,9 +39,14 @@ class Dimension(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Dimension:
+        for path in self.targets:
+            if not path.startswith("recipe.") and path != "networks":
+                raise ValueError(f"{path}: only the recipe and the networks can be searched; all else is the same for every trial")
         if self.kind == "choice":
             if len(self.choices) < 2 or self.low is not None or self.high is not None:
                 raise ValueError(f"{self.path}: a choice takes at least two choices, and no low or high")
+            if not all(_is_plain(choice) for choice in self.choices):
+                raise ValueError(f"{self.path}: a choice is a number, a text, true, false, or a list of these")
             if len({_code(choice) for choice in self.choices}) < len(self.choices):
                 raise ValueError(f"{self.path}: a choice is there twice")
             return self
@@ -114,9 +121,21 @@ class Dimension(BaseModel):
             return [self.value(low * (high / low) ** step) for step in steps]
         return [self.value(low + (high - low) * step) for step in steps]
 
-    def ends(self) -> list[Any]:
-        """The values that must be possible for all of it to be."""
-        return list(self.choices) if self.kind == "choice" else [self.grid()[0], self.grid()[-1]]
+    @property
+    def size(self) -> int:
+        """How many values a grid search has here."""
+        if self.kind == "choice":
+            return len(self.choices)
+        return int(self.bounds[1] - self.bounds[0]) + 1 if self.kind == "int" else GRID_POINTS
+
+    def probes(self) -> list[Any]:
+        """Values that must be possible for all of it to be: every choice, or both ends of a range and what lies between."""
+        if self.kind == "choice":
+            return list(self.choices)
+        low, high = self.bounds
+        if self.kind == "int":
+            return [int(low), int(high)]
+        return [self.value(low), self.value(low + (high - low) / math.pi), self.value(high)]
 
     def applies(self, config: RunConfig) -> bool:
         """Whether a variant's configuration has it."""
@@ -138,7 +157,7 @@ class Space(BaseModel):
             raise ValueError(f"the space {self.name!r} has no dimension")
         for one in self.dimensions:
             for other in self.dimensions:
-                if one is not other and one.variants == other.variants and set(one.targets) & set(other.targets):
+                if one is not other and one.variants == other.variants and _overlap(one, other):
                     raise ValueError(f"the space {self.name!r} sets {one.path!r} twice")
         return self
 
@@ -161,7 +180,8 @@ def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension,
         named = [config for config in configs if fnmatch.fnmatchcase(config.variant, dimension.variants)]
         if not any(dimension.applies(config) for config in named):
             whom = f"{dimension.variants!r}" if not named else "any of " + ", ".join(config.variant for config in named)
-            raise UserError(f"the space {space.name!r}: {dimension.path!r} fits no variant: not {whom}" + nearest(dimension.path, known))
+            strange = next((path for path in dimension.targets if all(_lookup(config, path) is None for config in named)), dimension.path)
+            raise UserError(f"the space {space.name!r}: {strange!r} fits no variant: not {whom}" + nearest(strange, known))
     return [_of(config, space) for config in configs]
 
 
@@ -169,13 +189,16 @@ def _of(config: RunConfig, space: Space) -> tuple[Dimension, ...]:
     found = tuple(dimension for dimension in space.dimensions if dimension.applies(config))
     if not found:
         raise UserError(f"the space {space.name!r} has nothing for {config.variant}")
+    twice = next((one for one, other in itertools.combinations(found, 2) if _overlap(one, other)), None)
+    if twice:
+        raise UserError(f"the space {space.name!r} sets {twice.path!r} of {config.variant} twice")
     for dimension in found:
         default = _lookup(config, dimension.path)
         if not dimension.holds(default):
             raise UserError(
                 f"the space {space.name!r} leaves out what {config.variant} has by default, and every study begins with: {dimension.path}={_shown(default)}"
             )
-        for value in dimension.ends():
+        for value in dimension.probes():
             try:
                 override(config, settings_of(config, (dimension,), {dimension.path: value}))
             except UserError as error:
@@ -222,9 +245,21 @@ def _lookup(config: RunConfig, path: str) -> Any:
         return known[path]
     parent, _, index = path.rpartition(".")
     whole = known.get(parent)
-    return whole[int(index)] if isinstance(whole, list | tuple) and index.isdigit() and int(index) < len(whole) else None
+    return whole[int(index)] if isinstance(whole, list | tuple) and index.isdecimal() and int(index) < len(whole) else None
 
 
 def _code(choice: Any) -> Any:
-    """A choice as Optuna can keep it: a list as JSON."""
-    return json.dumps(choice) if isinstance(choice, list | tuple) else choice
+    """A choice as Optuna can keep it: a list as JSON, whose numbers are as real ones."""
+    if not isinstance(choice, list | tuple):
+        return choice
+    return json.dumps([float(part) if isinstance(part, int) and not isinstance(part, bool) else part for part in choice])
+
+
+def _is_plain(choice: Any) -> bool:
+    parts = choice if isinstance(choice, list | tuple) else [choice]
+    return all(isinstance(part, str | int | float) and part == part for part in parts)
+
+
+def _overlap(one: Dimension, other: Dimension) -> bool:
+    """Whether two dimensions set the same thing, or one a part of what the other sets."""
+    return any(a == b or a.startswith(f"{b}.") or b.startswith(f"{a}.") for a in one.targets for b in other.targets)

@@ -7,6 +7,8 @@ too; of a database's workers by Optuna's heartbeat.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import socket
 import uuid
@@ -32,13 +34,15 @@ from sqlalchemy.pool import NullPool
 from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.store import redacted
+from studies.kinds import check_kind, is_journal
 
-# Attributes of a trial: who has it, why it failed, whose parameters it tries again, and how often that has been.
-WORKER, REASON, AGAIN, TRIES = "worker", "reason", "again", "tries"
-MOST_TRIES = 5  # of the same parameters: after so many dead workers they are to blame
+# Attributes of a trial: who has it, why it failed, that it was stopped from outside, whose parameters it tries again, and how many workers died of them.
+WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"
+MOST_DEATHS = 5  # of workers on the same parameters: then those are to blame
 HEARTBEAT_SECONDS, GRACE_SECONDS = 15, 60
-POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
+LONGEST_LINE = 1_000_000  # bytes of a journal's first line that are looked at
 
+log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails says so in our words
 
 
@@ -51,12 +55,19 @@ class Storage(ABC):
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Inside, a database that goes away is a UserError."""
+        """Inside, a storage that goes away is a UserError."""
         try:
             yield
-        except (StorageInternalError, SQLAlchemyError) as error:
-            told = one_line(str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri)), most=160)
-            raise UserError(f"--storage {redacted(self.uri)} fails: {told}") from error
+        except UserError:
+            raise
+        except Exception as error:
+            if told := self.trouble(error):
+                raise UserError(f"--storage {redacted(self.uri)} fails: {one_line(told, most=160)}") from error
+            raise
+
+    @abstractmethod
+    def trouble(self, error: Exception) -> str:
+        """What the storage had to do with an error; empty where nothing."""
 
     @abstractmethod
     @contextmanager
@@ -91,14 +102,23 @@ class Storage(ABC):
         To be called inside a claim. It can be cut off anywhere and be called again: no trial gets lost or is put in line twice.
         """
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if WORKER not in trial.user_attrs or not self.lives(trial):
-                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            if WORKER in trial.user_attrs and self.lives(trial):
+                continue
+            if _deaths(trial) >= MOST_DEATHS:
+                self._give_up(study, trial)
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         trials = study.get_trials(deepcopy=False)
         again = {trial.user_attrs.get(AGAIN) for trial in trials}
         for trial in trials:
             gone = trial.state == TrialState.FAIL and REASON not in trial.user_attrs and trial.number not in again
-            if gone and trial.user_attrs.get(TRIES, 0) < MOST_TRIES:
+            if gone and _deaths(trial) < MOST_DEATHS:
                 study.add_trial(_copy(trial))
+
+    def _give_up(self, study: Study, trial: FrozenTrial) -> None:
+        """Let a trial that killed every worker be one that crashed."""
+        reason = f"{_deaths(trial)} workers died of it: out of memory?"
+        self.optuna.set_trial_user_attr(trial._trial_id, REASON, reason)
+        log.warning("trial %d of %s: %s; it is not tried again", trial.number, study.study_name, reason)
 
 
 class _Journal(Storage):
@@ -135,11 +155,16 @@ class _Journal(Storage):
             yield name
         Path(lock.lock_file).unlink(missing_ok=True)
 
+    def trouble(self, error: Exception) -> str:
+        chain: BaseException | None = error
+        while chain is not None:  # Optuna's own errors may hide it
+            if isinstance(chain, OSError) and str(self._path) in str(chain.filename):
+                return chain.strerror or str(chain)
+            chain = chain.__cause__ or chain.__context__
+        return ""
+
     def lives(self, trial: FrozenTrial) -> bool:
-        name = str(trial.user_attrs[WORKER])
-        if name.partition(":")[0] != socket.gethostname():
-            return True
-        path = Path(self._worker_lock(name))
+        path = Path(self._worker_lock(str(trial.user_attrs[WORKER])))
         if not path.exists():
             return False
         try:
@@ -187,6 +212,11 @@ class _Database(Storage):
         # Locks are a session's; no transaction is to stay open as long as they last.
         self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
+    def trouble(self, error: Exception) -> str:
+        if not isinstance(error, StorageInternalError | SQLAlchemyError):
+            return ""
+        return str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri))
+
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         with self._engine.connect() as connection:
@@ -226,11 +256,9 @@ class _Database(Storage):
 
 def open_storage(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS) -> Storage:
     """The storage at a path, or at postgresql://...; one that is of another kind or does not answer is a UserError."""
-    scheme, separator, _ = given.partition("://")
-    if not separator:
+    check_kind(given)
+    if is_journal(given):
         return _journal(Path(given))
-    if scheme not in POSTGRES:
-        raise UserError(f"--storage {redacted(given)} is neither a path of a journal file nor postgresql://USER@HOST/NAME")
     uri = _with_driver(given)
     try:
         with warnings.catch_warnings():
@@ -261,14 +289,14 @@ def _journal(path: Path) -> Storage:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as file:
-            if (start := file.read(1)) and start != b"{":
-                raise UserError(f"--storage {str(path)!r} is no journal of Optuna's")
+            if not _is_journal(file.readline(LONGEST_LINE)):
+                raise UserError(f"--storage {str(path)!r} is no journal of Optuna's: give another path")
         return _Journal(path)
     except FileNotFoundError:
         return _Journal(path)
     except OSError as error:
         raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AssertionError) as error:
         raise UserError(f"--storage {str(path)!r} cannot be read as a journal: {one_line(error, most=120)}") from error
 
 
@@ -276,12 +304,28 @@ def _worker_name(of: str) -> str:
     return f"{socket.gethostname()}:{of}-{uuid.uuid4().hex}"
 
 
+def _is_journal(line: bytes) -> bool:
+    """Whether a file with this first line is a journal, or empty: nothing else is written to, or taken half a line from."""
+    if not line:
+        return True
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and isinstance(found.get("op_code"), int) and "worker_id" in found
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    """How many workers have died of the parameters of a trial that failed for no reason of its own, this one among them."""
+    return int(trial.user_attrs.get(DEATHS, 0)) + (STOPPED not in trial.user_attrs)
+
+
 def _copy(trial: FrozenTrial) -> FrozenTrial:
     """The trial as one that waits, with what it has told so far."""
     fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    attributes = {key: value for key, value in trial.user_attrs.items() if key != WORKER}
+    attributes = {key: value for key, value in trial.user_attrs.items() if key not in (WORKER, STOPPED)}
     return create_trial(
-        state=TrialState.WAITING, system_attrs={"fixed_params": fixed}, user_attrs={**attributes, AGAIN: trial.number, TRIES: trial.user_attrs.get(TRIES, 0) + 1},
+        state=TrialState.WAITING, system_attrs={"fixed_params": fixed}, user_attrs={**attributes, AGAIN: trial.number, DEATHS: _deaths(trial)},
         intermediate_values=dict(trial.intermediate_values),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from bench.cards import card
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, load_config, merged, override, paths
 from bench.environment import resolve
 from bench.errors import UserError, nearest, one_line
-from bench.evaluate import evaluator_for
+from bench.evaluate import Evaluator, evaluator_for
 from bench.registry import Registry
 from bench.results import REFERENCES
 from bench.suite import MOST_SEEDS, SUITES, Entry
+from studies.kinds import check_kind
 from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of
 
 Direction = Literal["lower", "higher"]
@@ -25,7 +27,8 @@ SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
 FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: the two never meet
 WORST = 1e9  # what a trial that diverged scores: finite, and worse than any
-WILCOXON_SEEDS = 3  # below, no difference can be told
+WILCOXON_SEEDS = 5  # asked after four of them at the latest, where the smallest p is .0625 and the threshold .1
+MOST_POINTS = 1_000_000  # of a grid
 MOST_TRIALS = 100_000
 
 
@@ -85,6 +88,11 @@ class Arm(_Frozen):
         return load_config(self.config)
 
     @property
+    def grid_size(self) -> int:
+        """The points of a grid search."""
+        return math.prod(dimension.size for dimension in self.dimensions)
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Where the author's own numbers lie in the space."""
         return defaults_of(self.base, self.dimensions)
@@ -127,7 +135,8 @@ class Plan(_Frozen):
     def identity(self, arm: Arm) -> dict[str, Any]:
         """What trials of a variant must share to be compared: it is kept with them."""
         return {
-            "space": [dimension.model_dump(mode="json") for dimension in arm.dimensions],
+            "space": self.space.name,
+            "range": [dimension.model_dump(mode="json") for dimension in arm.dimensions],
             "objective": [objective.model_dump(mode="json") for objective in self.objectives],
             "sampler": f"{self.sampler}, seed {self.sampler_seed}",
             "pruner": self.pruner,
@@ -147,9 +156,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
     if own:
         raise UserError(f"the {own} cannot be --set for a study" + (": use --dataset" if own == "dataset" else ": its seeds are its own"))
     changed = [merged(study.settings, entry.settings, settings or {}) for entry in entries]
-    clash = next(
-        (path for dimension in space.dimensions for path in dimension.targets for given in [settings or {}] if path in given), None
-    )
+    clash = next((path for dimension in space.dimensions for path in dimension.targets if path in (settings or {})), None)
     if clash:
         raise UserError(f"{clash} cannot be --set: the space {space.name!r} searches it")
     resolved = [
@@ -157,7 +164,8 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
         for entry, overrides in zip(entries, changed, strict=True)
     ]
     objectives = _objectives(study, resolved[0])
-    searched = [_for_search(config, objectives, study.search_samples) for config in resolved]
+    headline = _evaluator(resolved[0]).headline
+    searched = [_for_search(config, objectives, study.search_samples, headline) for config in resolved]
     dimensions = fitting(space, searched)
     for config, own_dimensions in zip(searched, dimensions, strict=True):
         _check_corners(config, own_dimensions)
@@ -169,6 +177,9 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
         for entry, config, own_dimensions, overrides in zip(entries, searched, dimensions, changed, strict=True)
     )  # fmt: skip
     _check_combination(study, objectives, resolved[0])
+    if study.sampler == "grid" and (largest := max(arm.grid_size for arm in arms)) > MOST_POINTS:
+        raise UserError(f"--sampler grid: the space {space.name!r} has {largest:,} points, and {MOST_POINTS:,} is the most; take random")
+    check_kind(storage)
     return Plan(
         study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
         pruner=study.pruner, trials=study.trials, search_seeds=tuple(range(FIRST_SEARCH_SEED, FIRST_SEARCH_SEED + study.search_seeds)),
@@ -190,9 +201,7 @@ def _note(entry: Entry) -> str:
 
 
 def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
-    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
-    if evaluator is None:
-        raise UserError(f"nothing is measured on {config.dataset}, so no study can judge its trials")
+    evaluator = _evaluator(config)
     keys = study.objectives or (evaluator.headline,)
     if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
         raise UserError(f"--objective takes one metric, or two different ones, not {','.join(keys)!r}")
@@ -210,11 +219,20 @@ def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
     return tuple(found)
 
 
-def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int) -> RunConfig:
+def _evaluator(config: RunConfig) -> Evaluator:
+    """What measures this data, by every metric that it has."""
+    found = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
+    if found is None:
+        raise UserError(f"nothing is measured on {config.dataset}, so no study can judge its trials")
+    return found
+
+
+def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int, headline: str) -> RunConfig:
     """The configuration as its trials are measured: by what judges them alone."""
-    metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/"))
+    metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/")) or (headline,)
     evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
-    fewer = samples and samples < len(DATASETS.get(config.dataset).split("test"))
+    most = config.evaluation.samples or len(DATASETS.get(config.dataset).split("test"))
+    fewer = samples and samples < most
     return override(config, evaluation | ({"evaluation.samples": samples} if fewer else {}))
 
 
@@ -228,7 +246,7 @@ def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
     check(config)
     defaults = defaults_of(config, dimensions)
     for dimension in dimensions:
-        for value in dimension.ends():
+        for value in dimension.probes():
             point = {**defaults, dimension.path: value}
             try:
                 check(override(config, settings_of(config, dimensions, point)))
@@ -280,10 +298,10 @@ def _check_combination(study: Study, objectives: Sequence[Objective], config: Ru
         )
     if study.pruner != "median":
         return
-    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
-    if evaluator is not None and objectives[0].key != evaluator.headline:
+    headline = _evaluator(config).headline
+    if objectives[0].key != headline:
         raise UserError(
-            f"--pruner median judges runs under way, where only {evaluator.headline} is measured, not {objectives[0].key}: take --pruner none or wilcoxon"
+            f"--pruner median judges runs under way, where only {headline} is measured, not {objectives[0].key}: take --pruner none or wilcoxon"
         )
     if not config.evaluation.marks:
         raise UserError("--pruner median judges runs at their marks, and evaluation.marks=0: take at least 1, or --pruner none")

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import optuna
@@ -18,8 +18,8 @@ from bench.run import RunResult, check_writable, make_folder
 from bench.tracking import Lookup, Tracker
 from studies import record
 from studies.final import do_final
+from studies.opening import DEFAULT, check_known, name_of, open_study, target
 from studies.record import Record
-from studies.sampling import DEFAULT, name_of, open_study, target
 from studies.storage import REASON, WORKER, Storage, open_storage
 from studies.study import Arm, Plan
 from studies.trial import DONE, KIND, NOTHING, UNSCORED, left
@@ -88,6 +88,7 @@ class _Search:
     driver: str
     out: Counter[int] = field(default_factory=Counter)  # jobs of each arm that have not ended
     given_up: set[int] = field(default_factory=set)
+    crashes: Counter[int] = field(default_factory=Counter)  # in this execution, as are deaths of workers
     deaths: Counter[int] = field(default_factory=Counter)
     number: int = 0
     looked: float = 0.0
@@ -111,16 +112,16 @@ class _Search:
         """A job has ended."""
         index = job.arguments["arm"]
         self.out[index] -= 1
-        crashed = [trial for trial in self._trials(index) if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
-        self.deaths[index] += result.status == "failed" and "trial" not in result.values
-        if (result.status == "failed" and len(crashed) >= GIVE_UP) or self.deaths[index] >= MOST_DEATHS:
+        if result.status == "failed":
+            (self.crashes if "trial" in result.values else self.deaths)[index] += 1
+        if self.crashes[index] >= GIVE_UP or self.deaths[index] >= MOST_DEATHS:
             self.given_up.add(index)
 
     def _need(self, index: int) -> int:
         """Trials of a variant that nobody has begun and that no job of ours is about to."""
         trials = self._trials(index)
         mine = sum(self._is_mine(trial) for trial in trials)
-        return left(trials, target(self.plan, self.plan.arms[index])) + mine - self.out[index]
+        return left(trials, target(self.plan, self.plan.arms[index], trials)) + mine - self.out[index]
 
     def _others(self) -> bool:
         """Whether other processes have trials under way, whose workers may yet die."""
@@ -161,10 +162,12 @@ def sweep(
     Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
     with storage.answering():
+        check_known(plan, storage)
+        tracker = Tracker(plan.uri, plan.study)  # before the studies: its experiment may have been deleted
         studies = [open_study(plan, arm, storage) for arm in plan.arms]
-    tracker = Tracker(plan.uri, plan.study)
-    make_folder(folder)
-    parent = record.open_parent(plan, tracker)
+        make_folder(folder)
+        with storage.claim(plan.study):
+            parent = record.open_parent(plan, tracker)
     plan = plan.model_copy(update={"parent": parent})
     keeping = Record(plan, tracker, parent, studies)
     status, ended = "failed", Sweep(standings=())
@@ -205,9 +208,9 @@ def _sweep(
     display.searched(found.standings)
     with storage.only(f"{plan.study} final") as alone:
         if not alone:
-            return Sweep(standings=found.standings, given_up=given_up, elsewhere=True, json=found.json)
+            return replace(found, elsewhere=True)
         outcome = do_final(plan, studies, workers=workers, stop=stop, display=final_display(), parent=plan.parent)
-    return Sweep(standings=found.standings, interrupted=outcome.interrupted, given_up=given_up, final=outcome, json=found.json)
+    return replace(found, interrupted=outcome.interrupted, final=outcome)
 
 
 def standings(plan: Plan, studies: Sequence[optuna.Study]) -> list[Standing]:
@@ -220,7 +223,7 @@ def _standing(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Standing:
     chosen = record.best(plan, trials)
     default = next((trial.values[0] for trial in record.scored(trials) if trial.user_attrs.get(DEFAULT)), None)
     return Standing(
-        variant=arm.variant, wanted=target(plan, arm), complete=states[TrialState.COMPLETE], pruned=states[TrialState.PRUNED],
+        variant=arm.variant, wanted=target(plan, arm, trials), complete=states[TrialState.COMPLETE], pruned=states[TrialState.PRUNED],
         unscored=sum(UNSCORED in trial.user_attrs for trial in trials if trial.state in DONE), running=states[TrialState.RUNNING],
         failed=sum(trial.state == TrialState.FAIL and REASON in trial.user_attrs for trial in trials), default=default,
         best=chosen.values[0] if chosen else None, best_trial=chosen.number if chosen else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,18 @@ import optuna
 from optuna.exceptions import TrialPruned
 from optuna.trial import TrialState
 
+from bench.assemble import check
+from bench.cards import card
 from bench.config import DATASETS, RunConfig, merged, override
 from bench.errors import UserError, one_line
+from bench.evaluate import evaluator_for
 from bench.record import RunProgress, Watch
 from bench.run import Judge, Place, RunResult, run, worthwhile
 from bench.suite import TUNED
 from bench.tracking import Lookup, Tracker, owner_is_alive
-from studies.sampling import DEFAULT, name_of, open_study, sampler, target
-from studies.storage import REASON, Storage, open_storage
+from studies.opening import DEFAULT, name_of, open_study, target
+from studies.sampling import sampler
+from studies.storage import AGAIN, REASON, STOPPED, Storage, open_storage
 from studies.study import Arm, Plan
 
 log = logging.getLogger(__name__)
@@ -52,8 +56,9 @@ def one(arguments: Mapping[str, Any], stop: Callable[[], bool], watch: Watch) ->
         claim.enter_context(storage.claim(name_of(plan, arm)))
         storage.give_back(study)
         trials = study.get_trials(deepcopy=False)
-        if left(trials, target(plan, arm)) > 0:
-            study.sampler = sampler(plan, arm.variant, sum(trial.state != TrialState.WAITING for trial in trials))
+        if left(trials, target(plan, arm, trials)) > 0:
+            begun = sum(trial.state != TrialState.WAITING and AGAIN not in trial.user_attrs for trial in trials)
+            study.sampler = sampler(plan, arm.variant, begun)
             do = _Trial(plan=plan, arm=arm, storage=storage, worker=worker, claim=claim, stop=stop, watch=watch)
             try:
                 study.optimize(do, n_trials=1, catch=(Failed,))
@@ -96,27 +101,38 @@ class _Trial:
         self.storage.begin(trial, self.worker)
         self.claim.close()
         try:
-            return self._judged(trial, settings)
-        except UserError as error:  # a point of the space that cannot be, or a store that went away
-            self.status, self.reason = "failed", str(error)
-            trial.set_user_attr(REASON, self.reason)
-            raise Failed(self.reason) from error
+            return self._judged(trial, self._configs(trial, settings))
+        except (Stopped, UserError):  # a stop, or a store that went away: the parameters have nothing to do with it
+            trial.set_user_attr(STOPPED, True)
+            raise
 
-    def _judged(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> float | tuple[float, ...]:
+    def _configs(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> list[RunConfig]:
+        """A configuration for each seed; a point of the space that cannot be is a failed trial."""
+        try:
+            configs = [override(self.arm.base, {**settings, "seed": seed}) for seed in self.plan.search_seeds]
+            check(configs[0])
+        except UserError as error:
+            raise self._failed(trial, str(error)) from error
+        return configs
+
+    def _failed(self, trial: optuna.Trial, reason: str) -> Failed:
+        self.status, self.reason = "failed", reason
+        trial.set_user_attr(REASON, reason)
+        return Failed(reason)
+
+    def _judged(self, trial: optuna.Trial, configs: Sequence[RunConfig]) -> float | tuple[float, ...]:
         found: list[tuple[float, ...]] = []
         spent: list[RunResult] = []
-        for index, seed in enumerate(self.plan.search_seeds):
+        for index, config in enumerate(configs):
             if self.stop():
                 raise Stopped
-            result = self._run(trial, override(self.arm.base, {**settings, "seed": seed}), index)
+            result = self._run(trial, config, index)
             spent.append(result)
             self._tell_cost(trial, spent)
             if result.status == "interrupted":
                 raise Stopped
             if result.status == "failed":
-                self.status, self.reason = "failed", result.reason
-                trial.set_user_attr(REASON, result.reason)
-                raise Failed(result.reason)
+                raise self._failed(trial, result.reason)
             if result.status == "pruned":
                 self.status, self.reason = "pruned", result.reason
                 raise TrialPruned(result.reason)
@@ -160,9 +176,10 @@ class _Trial:
     def _run(self, trial: optuna.Trial, config: RunConfig, index: int) -> RunResult:
         """Train one seed, or take what was found where it is finished already."""
         fingerprint = config.fingerprint(data_digest=DATASETS.get(config.dataset).digest())
-        known = self._known(fingerprint)
+        known = self._known(fingerprint, config)
         if known is not None:
             self.images[index] = _images_of(known.data.metrics)
+            Tracker(self.plan.uri, self.plan.study).tag(known.info.run_id, {"trial": str(trial.number)})
             return _result_of(known, config)
         place = Place(
             uri=self.plan.uri, suite=self.plan.study, folder=str(Path(self.plan.folder) / self.plan.study), parent=self.plan.parent or None,
@@ -181,14 +198,16 @@ class _Trial:
         """Who judges a run under way: the pruner, of the first seed, where it goes by marks."""
         return _Judge(trial, config) if self.plan.judged_at_marks and not index else worthwhile
 
-    def _known(self, fingerprint: str) -> Any | None:
-        """The run of that fingerprint that has ended with a score, in this study. One whose process is gone is closed."""
+    def _known(self, fingerprint: str, config: RunConfig) -> Any | None:
+        """The run of that fingerprint in this study that has ended and was measured as this trial is. One whose process is gone is closed."""
+        evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
+        protocol = evaluator.protocol_hash if evaluator else ""
         found = Lookup.of(self.plan.uri, self.plan.study).find(fingerprint)
         for there in found:
             tags = there.data.tags
             if tags.get("status") == "running" and not owner_is_alive(tags.get("owner", "")):
                 Tracker(self.plan.uri, self.plan.study).close(there.info.run_id, "interrupted", "its process is gone")
-        return next((there for there in found if there.data.tags.get("status") in ("finished", "diverged")), None)
+        return next((there for there in found if _has_ended(there.data.tags, protocol)), None)
 
 
 class _Judge:
@@ -210,13 +229,20 @@ class _Judge:
             return ""
         step = step_of(progress.share, self._parts, self._images)
         self._trial.report(value, step=step)
-        return f"{key} {value:.4g} at {progress.images:,} images is worse than the median" if self._trial.should_prune() else ""
+        if not self._trial.should_prune():
+            return ""
+        return f"{card(key).title} {value:.4g} at {progress.images:,} images, its best so far is worse than the median"
 
 
 def step_of(share: float, parts: int, images: int | None) -> int:
     """The mark of `parts` that was reached at a share of the budget: in images where the budget is in images, else its index."""
     index = round(share * parts)
     return index if images is None else round(images * index / parts)
+
+
+def _has_ended(tags: Mapping[str, str], protocol: str) -> bool:
+    """Whether a run has a score by this protocol, or none by any."""
+    return tags.get("status") == "diverged" or (tags.get("status") == "finished" and tags.get("protocol") == protocol)
 
 
 def _images_of(values: Mapping[str, float]) -> int:

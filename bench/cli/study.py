@@ -112,7 +112,7 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 
 def _print_plan(planned: Plan) -> None:
     """What the study would do."""
-    from studies.sampling import target
+    from studies.opening import target
 
     rows = [
         (
@@ -138,9 +138,15 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
         best = variants.get(one.variant, {}).get("best")
         value = "–" if one.best is None else number(one.best)
         default = "–" if one.default is None else number(one.default)
-        recipe = "none has a score" if best is None else "its default" if best["default"] else best["set"]
+        recipe = (
+            "none has a score"
+            if best is None
+            else "its default"
+            if best["default"]
+            else f"ganbench run {one.variant} --dataset {planned.arms[0].base.dataset} {best['set']}"
+        )
         rows.append((one.variant, f"{one.done} of {one.wanted}", default, value, recipe))
-    columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "its recipe")
+    columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "to train its recipe")
     print_table(f"{planned.study}: best of the search, on seeds that chose it", columns, rows)
     for variant in found.given_up:
         say(f"{variant}: given up, because its trials crash; `ganbench report --suite {planned.study}` says why")

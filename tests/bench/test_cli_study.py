@@ -32,7 +32,7 @@ def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("study lr-k-quick --variants ,", "',' names nothing"),
         ("study lr-k-quick --dataset digits --variants vanilla --space lucic-wide --set recipe.k=1", "recipe.k cannot be --set"),
         ("study lr-k-quick --dataset digits --sampler cma", "unknown sampler 'cma'"),
-        ("study lr-k-quick --dataset digits --pruner wilcoxon", "takes --search-seeds 3 or more, not 1"),
+        ("study lr-k-quick --dataset digits --pruner wilcoxon", "takes --search-seeds 5 or more, not 1"),
         ("study lr-k-quick --dataset digits --trials 0", "--trials takes 1 to 100,000, not 0"),
         ("study lr-k-quick --dataset digits --objective quality/fid", "did you mean 'quality/fid_classifier'"),
         (
@@ -87,12 +87,12 @@ def test_a_study_ends_with_its_best_recipes(ganbench: Ganbench, tmp_path: Path, 
     assert status == 0, err
     assert "[3/3] label-smoothed trial 2: " in out
     assert "mine: best of the search" in out
-    assert "--set recipe.lr_g=" in " ".join(out.split())
+    assert "ganbench run label-smoothed --dataset digits --set" in " ".join(out.split())
     assert {"studies.journal", "mlflow.db"} <= {path.name for path in tmp_path.iterdir()}
     assert ganbench(*words)[0] == 0
     status, _, err = ganbench(*words, "--space", "lr-k-tied")
     assert status == 2
-    assert "the study 'mine/label-smoothed' is there already with another space" in err
+    assert "the study 'mine/label-smoothed' is there already with another space (lr-k, not lr-k-tied)" in err
     assert load(f"sqlite:///{tmp_path / 'mlflow.db'}", ("mine",)).runs.empty  # formulas leave no runs
 
 

@@ -15,7 +15,7 @@ from bench.run import RunResult
 from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for
 from studies.sweep import Standing
 
-JOB = Job(name="dcgan trial", kind="studies.trial:one", key="trial-1", arguments={"arm": 0}, folder="runs")
+JOB = Job(name="dcgan trial", kind="studies.trial:one", key="trial-1", arguments={"arm": 1}, folder="runs")
 PROGRESS = RunProgress(
     images=320, share=0.5, budget="640 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0},
     measured={"quality/fid_classifier": 33.333},
@@ -67,7 +67,7 @@ def test_a_worker_that_died_before_it_had_a_trial(uri: str, tmp_path: Path) -> N
     out = io.StringIO()
     display = LineStudyDisplay(Console(file=out, width=200))
     display.start(planned(uri, tmp_path, STUDY), STANDINGS, workers=2)
-    dead = RunResult(run_id="", variant="dcgan trial", dataset="", seed=-1, status="failed", reason="killed")
+    dead = RunResult(run_id="", variant="whatever", dataset="", seed=-1, status="failed", reason="killed")
     display.end(JOB, dead, STANDINGS)
     assert "dcgan trial: failed, killed; best 30 (trial 4)" in out.getvalue()
 

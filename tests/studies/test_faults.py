@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 from small_study import STUDY, planned
 
-from studies.sampling import open_study
+from studies.opening import open_study
 from studies.storage import AGAIN, open_storage
 from studies.study import Plan
 

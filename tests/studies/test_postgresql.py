@@ -17,7 +17,7 @@ from small_study import ONE, Fake, planned, swept
 
 from bench.config import RunConfig
 from bench.errors import UserError
-from studies.sampling import open_study
+from studies.opening import open_study
 from studies.storage import AGAIN, open_storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)]

@@ -16,8 +16,8 @@ from small_study import ONE, STUDY, Fake, planned, swept
 from bench.config import RunConfig
 from bench.tracking import Tracker
 from studies.importance import FEWEST, importance
+from studies.opening import open_study
 from studies.record import FILE, as_json, best, front
-from studies.sampling import open_study
 from studies.storage import open_storage
 from studies.study import Plan
 

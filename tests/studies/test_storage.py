@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from bench.errors import UserError
-from studies.storage import AGAIN, MOST_TRIES, REASON, TRIES, WORKER, Storage, open_storage
+from studies.storage import AGAIN, DEATHS, MOST_DEATHS, REASON, STOPPED, WORKER, Storage, open_storage
 
 WORKER_PROGRAM = """
 import sys, time, optuna
@@ -68,9 +68,13 @@ def test_a_storage_that_cannot_be_is_one_line_without_the_password(given: str, w
 
 
 def test_what_is_no_journal(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("not json\n")
-    (tmp_path / "y").write_text('{"half": ')
-    with pytest.raises(UserError, match="is no journal of Optuna's"):
+    for content in (b"not json\n", b'{"a": 1}', b"{}", b'{"a": 1', b"{\x00\xff", b'{"op_code": "x"}\n'):
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(UserError, match="is no journal of Optuna's"):
+            open_storage(str(tmp_path / "x"))
+        assert (tmp_path / "x").read_bytes() == content
+    (tmp_path / "x").write_bytes(b'{"op_code": 99, "worker_id": "w"}\n')
+    with pytest.raises(UserError, match="cannot be read as a journal"):
         open_storage(str(tmp_path / "x"))
     with pytest.raises(UserError, match="is a folder: give the path of a journal file"):
         open_storage(str(tmp_path))
@@ -144,10 +148,15 @@ def test_a_trial_whose_worker_never_said_its_name(storage: Storage, study: optun
     assert states(study) == ["FAIL", "WAITING"]
 
 
-def test_a_worker_on_another_machine_is_taken_to_live(storage: Storage, study: optuna.Study) -> None:
-    under_way(storage, study, "elsewhere:me-1")
+def test_a_machine_that_has_another_name_now_holds_up_nobody(storage: Storage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "before")
+    with storage.worker("me") as worker:
+        under_way(storage, study, worker)
+        monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "now")
+        storage.give_back(study)
+        assert states(study) == ["RUNNING"]
     storage.give_back(study)
-    assert states(study) == ["RUNNING"]
+    assert states(study) == ["FAIL", "WAITING"]
 
 
 def test_what_a_trial_told_goes_with_it(storage: Storage, study: optuna.Study) -> None:
@@ -172,12 +181,26 @@ def test_a_trial_that_failed_for_a_reason_is_not_tried_again(storage: Storage, s
 
 
 def test_parameters_that_kill_every_worker_are_given_up(storage: Storage, study: optuna.Study) -> None:
-    for _ in range(MOST_TRIES + 1):
+    for _ in range(MOST_DEATHS):
         with storage.worker("me") as worker:
             under_way(storage, study, worker)
         storage.give_back(study)
-    assert states(study) == ["FAIL"] * (MOST_TRIES + 1)
-    assert [trial.user_attrs.get(TRIES, 0) for trial in study.get_trials()] == list(range(MOST_TRIES + 1))
+    assert states(study) == ["FAIL"] * MOST_DEATHS
+    assert [trial.user_attrs.get(DEATHS, 0) for trial in study.get_trials()] == list(range(MOST_DEATHS))
+    assert study.get_trials()[-1].user_attrs[REASON] == "5 workers died of it: out of memory?"
+
+
+def test_who_is_stopped_may_be_stopped_for_ever(storage: Storage, study: optuna.Study) -> None:
+    for _ in range(3 * MOST_DEATHS):
+        with storage.worker("me") as worker:
+            trial = under_way(storage, study, worker)
+            trial.set_user_attr(STOPPED, True)
+            study.tell(trial, state=TrialState.FAIL)
+        storage.give_back(study)
+    *stopped, waiting = study.get_trials()
+    assert {trial.state for trial in stopped} == {TrialState.FAIL}
+    assert (waiting.state, waiting.user_attrs[DEATHS], waiting.user_attrs.get(STOPPED)) == (TrialState.WAITING, 0, None)
+    assert len({str(trial.params) for trial in stopped}) == 1
 
 
 def test_locks_of_workers_do_not_gather(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from small_study import ONE, STUDY, Fake, planned, swept
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.results import load
-from studies.sampling import open_study
+from studies.opening import open_study
 from studies.storage import open_storage
 from studies.study import Plan
 from studies.sweep import StudyDisplay
@@ -117,7 +117,7 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path))
     with pytest.raises(
-        UserError, match=r"the study 'tiny/label-smoothed' is there already with another space \(.*: give this one another --name"
+        UserError, match=r"the study 'tiny/label-smoothed' is there already with another space \(lr-k, not lr-k-tied\): give this one another --name"
     ):
         swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied")))
     assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
@@ -167,7 +167,7 @@ def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, 
     plan = planned(uri, tmp_path)
     Fake(monkeypatch, lr)
     program = (
-        "import sys; from studies.study import Plan; from studies.storage import open_storage; from studies.sampling import open_study\n"
+        "import sys; from studies.study import Plan; from studies.storage import open_storage; from studies.opening import open_study\n"
         "plan = Plan.model_validate_json(sys.stdin.read()); storage = open_storage(plan.storage); study = open_study(plan, plan.arms[0], storage)\n"
         "worker = storage.worker('dead'); name = worker.__enter__(); trial = study.ask()\n"
         "[dimension.suggest(trial) for dimension in plan.arms[0].dimensions]; storage.begin(trial, name)\n"

@@ -17,7 +17,7 @@ from bench.record import ignore
 from bench.run import RunResult
 from bench.suite import Entry
 from bench.train import never
-from studies.sampling import DEFAULT, open_study
+from studies.opening import DEFAULT, open_study
 from studies.storage import AGAIN, REASON, open_storage
 from studies.study import WORST, Plan, Study
 from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, one, step_of
@@ -150,7 +150,7 @@ def test_a_run_worse_than_the_median_is_pruned_at_a_mark(made: Any, monkeypatch:
     assert fake.statuses == ["finished", "finished", "finished", "pruned", "finished"]
     pruned = trials(plan)[3]
     assert (pruned.state, list(pruned.intermediate_values)) == (TrialState.PRUNED, [160])
-    assert results[3].reason == "quality/fid_classifier 15.75 at 161 images is worse than the median"
+    assert results[3].reason == "classifier-FID 15.75 at 161 images, its best so far is worse than the median"
     assert pruned.user_attrs[IMAGES] == 161
 
 

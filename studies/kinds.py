@@ -1,0 +1,21 @@
+"""The kinds of storage that there are for trials, by how they are given."""
+
+from __future__ import annotations
+
+from bench.errors import UserError
+from bench.store import redacted
+
+POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
+
+
+def is_journal(given: str) -> bool:
+    """Whether a storage is a path."""
+    return "://" not in given
+
+
+def check_kind(given: str) -> None:
+    """A UserError for what is neither a path nor a PostgreSQL database. Asks nobody."""
+    if not given.strip():
+        raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty text")
+    if not is_journal(given) and given.partition("://")[0] not in POSTGRES:
+        raise UserError(f"--storage {redacted(given)} is neither a path of a journal file nor postgresql://USER@HOST/NAME")
