@@ -135,6 +135,7 @@ def _ask_once(uri: str) -> None:
 
 def _answering_client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves the machine unless the user wants it to
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # its links hold the password
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import results, store
+from bench.artifacts import Artifacts
 from bench.delivery import PATIENT_SECONDS, Delivery, Direct, Posted, answering
 from bench.errors import UserError
 from bench.outbox import Kind
@@ -158,12 +159,9 @@ class Tracker(Lookup):
             file.write_bytes(content)
             self.client.log_artifact(run_id, str(file))
 
-    def read(self, run_id: str, path: str) -> str | None:
-        """A text artifact of a parent; None where it has none."""
-        if path not in [entry.path for entry in self.client.list_artifacts(run_id)]:
-            return None
-        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
-            return Path(self.client.download_artifacts(run_id, path, folder)).read_text()
+    def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
+        """A JSON artifact of a parent; None where it has none."""
+        return Artifacts(self.client, {run_id: self.client.get_run(run_id).info.artifact_uri}).read_json(run_id, path)
 
     def steps(self, run_id: str, key: str) -> set[int]:
         """The steps at which a parent has a metric."""

@@ -66,7 +66,7 @@ class Record:
         asked = [arm.variant for arm in self._plan.arms]
         try:
             with answering(self._plan.uri), store.impatient():
-                text = self._tracker.read(self._parent, FILE) if self._parent else None
+                before = (self._tracker.read_json(self._parent, FILE) or {}) if self._parent else {}
                 steps = (
                     {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
                     if self._parent
@@ -75,8 +75,8 @@ class Record:
         except UserError as error:
             log.warning("%s: what is known of this study is not read", error)
             return {}, set()
-        variants = json.loads(text)["variants"] if text else {}
-        return {name: found for name, found in variants.items() if name not in asked}, steps
+        variants = before.get("variants")
+        return {name: found for name, found in variants.items() if name not in asked} if isinstance(variants, dict) else {}, steps
 
     def update(self, *, final: bool = False) -> str:
         """Write what is known, and return it; not more often than every few seconds, and without importances, unless it is `final`."""

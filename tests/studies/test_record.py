@@ -93,6 +93,7 @@ def test_the_parent_is_one_and_stays(uri: str, tmp_path: Path, monkeypatch: pyte
     assert history == dict(enumerate(values))
     falling = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed/best")}
     assert [falling[step] for step in range(5)] == [min(values[: step + 1]) for step in range(5)]  # type: ignore[type-var]
+    assert len(client.get_metric_history(parent, "search/label-smoothed")) == 5  # each once
     assert len(told(planned(uri, tmp_path))["variants"]["label-smoothed"]["trials"]) == 5
 
 

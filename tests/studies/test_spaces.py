@@ -33,6 +33,10 @@ def space(*dimensions: dict[str, Any]) -> Space:
         ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice is there twice"),
         ({**LR, "kind": "cubic"}, "Input should be 'log', 'linear', 'int' or 'choice'"),
         ({**LR, "high": math.inf}, "Input should be a finite number"),
+        ({**LR, "path": "seed"}, "seed: only the recipe and the networks can be searched"),
+        ({**LR, "path": "budget.images"}, "budget.images: only the recipe and the networks can be searched"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [{"a": 1}, 2]}, "a choice is a number, a text, true, false, or a list of these"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [math.nan, 2]}, "a choice is a number"),
     ],
 )
 def test_an_impossible_range_is_one_line(dimension: dict[str, Any], words: str) -> None:
@@ -47,6 +51,35 @@ def test_a_space_sets_something_and_nothing_twice() -> None:
         space()
     with pytest.raises(UserError, match=r"sets 'recipe\.lr_d' twice"):
         space({**LR, "path": "recipe.lr_d"}, {**LR, "also": ["recipe.lr_d"]})
+
+
+def test_keys_that_overlap_are_refused() -> None:
+    betas = {"path": "recipe.betas.0", "kind": "linear", "low": 0, "high": 0.9}
+    with pytest.raises(UserError, match=r"sets 'recipe\.betas\.0' twice"):
+        space(betas, BETAS)
+    with pytest.raises(UserError, match=r"sets 'recipe\.lr_g' of vanilla twice"):
+        fitting(space(LR, {**LR, "variants": "van*"}), [config_for("vanilla")])
+
+
+def test_fractions_of_a_whole_number_are_found_at_once() -> None:
+    with pytest.raises(UserError, match=r"mine', dcgan: recipe\.batch_size: Input should be a valid integer"):
+        fitting(space({"path": "recipe.batch_size", "kind": "log", "low": 16, "high": 256}), [config_for("dcgan")])
+
+
+def test_a_large_range_takes_no_memory() -> None:
+    (dimension,) = space({"path": "recipe.z_dim", "kind": "int", "low": 1, "high": 2e9}).dimensions
+    assert (dimension.probes(), dimension.size) == ([1, 2_000_000_000], 2_000_000_000)
+
+
+def test_a_list_is_there_however_its_numbers_are_written() -> None:
+    (dimension,) = space({"path": "recipe.betas", "kind": "choice", "choices": [[0, 0.9], [0.5, 0.999]]}).dimensions
+    assert dimension.holds((0.0, 0.9))
+    assert not dimension.holds((0.1, 0.9))
+
+
+def test_the_key_that_is_wrong_is_named() -> None:
+    with pytest.raises(UserError, match=r"'recipe\.lr_h' fits no variant"):
+        fitting(space({**LR, "also": ["recipe.lr_h"]}), [config_for("dcgan")])
 
 
 def test_a_key_that_fits_no_variant_fails_with_the_nearest() -> None:

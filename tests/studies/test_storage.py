@@ -148,7 +148,9 @@ def test_a_trial_whose_worker_never_said_its_name(storage: Storage, study: optun
     assert states(study) == ["FAIL", "WAITING"]
 
 
-def test_a_machine_that_has_another_name_now_holds_up_nobody(storage: Storage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_has_another_name_now_holds_up_nobody(
+    storage: Storage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "before")
     with storage.worker("me") as worker:
         under_way(storage, study, worker)

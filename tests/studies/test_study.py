@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +16,20 @@ import small_study
 from bench.errors import UserError
 from bench.suite import Entry
 from studies.opening import difference
+from studies.spaces import space_from
 from studies.study import Plan, Study
+
+
+@pytest.fixture
+def huge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module with a space whose grid nobody could walk."""
+    ranges = [
+        {"path": "recipe.z_dim", "kind": "int", "low": 1, "high": 60_000},
+        {"path": "recipe.k", "kind": "int", "low": 1, "high": 20},
+    ]
+    module = ModuleType("huge")
+    module.SPACE = space_from({"name": "huge", "idea": "a test", "dimensions": ranges})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "huge", module)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +48,12 @@ from studies.study import Plan, Study
         ({"pruner": "wilcoxon", "search_seeds": 4}, "it takes --search-seeds 5 or more, not 4"),
         ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "where only quality/fid_classifier is measured"),
         ({"pruner": "median", "settings": {"budget.images": 640, "evaluation.marks": 0}}, "evaluation.marks=0: take at least 1"),
+        ({"sampler": "grid", "space": "huge:SPACE"}, "has 1,200,000 points, and 1,000,000 is the most; take random"),
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'"),
         ({"entries": (Entry(variant="dcgna"),)}, "unknown variant 'dcgna'; did you mean 'dcgan'"),
     ],
 )
-def test_what_cannot_be_is_one_line(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_one_line(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path, huge: None) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError) as error:
         small_study.planned(uri, tmp_path, replace(small_study.ONE, **change))

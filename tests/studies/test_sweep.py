@@ -117,7 +117,8 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path))
     with pytest.raises(
-        UserError, match=r"the study 'tiny/label-smoothed' is there already with another space \(lr-k, not lr-k-tied\): give this one another --name"
+        UserError,
+        match=r"the study 'tiny/label-smoothed' is there already with another space \(lr-k, not lr-k-tied\): give this one another --name",
     ):
         swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied")))
     assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
@@ -210,3 +211,123 @@ def test_two_workers_end_with_exactly_the_trials_asked_for(uri: str, tmp_path: P
     swept(plan, workers=2)
     assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 4
     assert sum(run.data.tags.get("phase") == "search" for run in _all_runs(uri)) == 8
+
+
+def test_a_call_for_some_variants_or_fewer_seeds_leaves_the_others_alone(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {"label-smoothed": iter([5.0, 4.0]), "dcgan": iter([5.0, 4.0])}
+    Fake(monkeypatch, lambda config: next(scores[config.variant]))
+    study = replace(STUDY, trials=2, final_seeds=2)
+    swept(planned(uri, tmp_path, study, only=("label-smoothed",)))
+    swept(planned(uri, tmp_path, replace(study, final_seeds=1), only=("dcgan",)))
+    swept(planned(uri, tmp_path, replace(study, final_seeds=1), only=("label-smoothed",)))
+    recipes = [(run.data.tags["variant"], run.data.tags["recipe"]) for run in _all_runs(uri) if run.data.tags.get("phase") == "final"]
+    assert sorted(recipes) == sorted(
+        [("label-smoothed", "tuned"), ("label-smoothed", "default")] * 2 + [("dcgan", "tuned"), ("dcgan", "default")]
+    )
+    (told,) = load(uri, ("tiny",)).studies
+    assert sorted(told["variants"]) == ["dcgan", "label-smoothed"]
+
+
+def test_a_refused_study_leaves_nothing_behind(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
+    with pytest.raises(UserError, match=r"the study 'tiny/dcgan' is there already with another space \(lr-k, not lr-k-tied\)"):
+        swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied")))
+    with pytest.raises(UserError, match="'tiny/dcgan' is there already with another space"):  # which is not asked for, but of this study
+        swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied"), only=("label-smoothed",)))
+    swept(planned(uri, tmp_path, STUDY))
+    assert states(planned(uri, tmp_path, STUDY)) == ["COMPLETE"] * 3
+
+
+def test_a_store_that_goes_away_burns_no_trial(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(uri, tmp_path)
+
+    def away(config: RunConfig) -> float:
+        raise UserError("the tracking store does not answer")
+
+    Fake(monkeypatch, away)
+    with pytest.raises(UserError, match="the tracking store does not answer"):
+        swept(plan)
+    assert states(plan) == ["FAIL"]
+    Fake(monkeypatch, lr)
+    swept(plan)
+    assert states(plan) == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    assert study_of(plan).get_trials()[1].user_attrs["default"]
+
+
+def test_a_run_measured_in_another_way_is_not_taken(uri: str, tmp_path: Path) -> None:
+    swept(planned(uri, tmp_path, replace(ONE, trials=1)))
+    other = planned(
+        uri, tmp_path, replace(ONE, trials=1, objectives=("quality/coverage_classifier",)), storage=str(tmp_path / "other.journal")
+    )  # fmt: skip
+    swept(other)
+    (trial,) = study_of(other).get_trials()
+    assert trial.value is not None
+    assert 0 <= trial.value <= 1
+
+
+def test_a_stopped_study_draws_what_an_uninterrupted_one_draws(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def points(name: str, interrupted: bool) -> list[Any]:
+        (tmp_path / name).mkdir()
+        plan = planned(uri, tmp_path / name, replace(ONE, sampler="random", trials=4))
+        endings = iter(["interrupted" if interrupted and number in (1, 3) else 1.0 for number in range(8)])
+        Fake(monkeypatch, lambda _: next(endings))
+        swept(plan)
+        return [trial.params for trial in study_of(plan).get_trials() if trial.state.name == "COMPLETE"]
+
+    assert points("a", interrupted=True) == points("b", interrupted=False)
+
+
+def test_points_are_added_to_a_grid(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lambda config: "failed" if config.recipe.k == 2 else 1.0)
+    study = replace(ONE, sampler="grid", space="lr-k-tied")
+    found = swept(planned(uri, tmp_path, replace(study, trials=3)))
+    assert [(one.done, one.wanted) for one in found.standings] in ([(3, 3)], [(2, 2)], [(1, 1)])
+    monkeypatch.setattr("studies.sweep.GIVE_UP", 99)
+    plan = planned(uri, tmp_path, replace(study, trials=100))
+    (standing,) = swept(plan).standings
+    assert (standing.done, standing.wanted, standing.failed) == (17, 17, 4)
+    points = [(trial.params["recipe.lr_g"], trial.params["recipe.k"]) for trial in study_of(plan).get_trials()[1:]]
+    assert len(points) == len(set(points)) == 20
+
+
+def test_a_default_that_was_never_put_in_line_is(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fake(monkeypatch, lr)
+    plan = planned(uri, tmp_path)
+    made = optuna.create_study(storage=open_storage(plan.storage).optuna, study_name="tiny/label-smoothed")
+    made.set_user_attr("ganbench", plan.identity(plan.arms[0]))  # and killed here
+    swept(plan)
+    assert [bool(trial.user_attrs.get("default")) for trial in study_of(plan).get_trials()] == [True, False, False]
+
+
+def test_a_journal_that_is_deleted_meanwhile_is_one_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(uri, tmp_path)
+
+    def delete(config: RunConfig) -> float:
+        (tmp_path / "studies.journal").unlink()
+        return 1.0
+
+    Fake(monkeypatch, delete)
+    with pytest.raises(UserError, match=r"--storage .*studies\.journal fails: No such file or directory"):
+        swept(plan)
+
+
+def test_a_seed_that_was_trained_for_a_stopped_trial_is_tagged_with_the_one_that_has_it(uri: str, tmp_path: Path) -> None:
+    plan = planned(uri, tmp_path, replace(ONE, search_seeds=2, trials=1))
+    calls = [0]
+
+    def stop() -> bool:
+        return calls[0] > 0
+
+    class Stopper(StudyDisplay):
+        def update(self, job: Any, progress: Any) -> None:
+            if progress.share >= 1:
+                calls[0] += 1
+
+    assert swept(plan, stop=stop, display=Stopper()).interrupted
+    swept(plan)
+    tags = [run.data.tags for run in _all_runs(uri) if run.data.tags.get("phase") == "search"]
+    assert sorted((tag["seed"], tag["trial"], tag["status"]) for tag in tags) == [
+        ("1000000", "1", "finished"),
+        ("1000001", "1", "finished"),
+    ]
