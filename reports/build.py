@@ -37,7 +37,7 @@ MODULES = (
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
-OCCASIONAL = (across.TITLE, studies.TITLE)  # most results give no occasion for them, and nobody misses them then
+OCCASIONAL = (across.TITLE, studies.TITLE)  # most results give no occasion for them
 
 
 def build(results: Results, *, title: str) -> Document:
@@ -50,8 +50,13 @@ def build(results: Results, *, title: str) -> Document:
         facts=_facts(prepared),
         warnings=_warnings(prepared),
         sections=tuple(section for _, section in built if section is not None),
-        left_out=tuple(name for name, section in built if section is None and name not in OCCASIONAL),
+        left_out=tuple(name for name, section in built if section is None and _is_missed(name, results)),
     )
+
+
+def _is_missed(title: str, results: Results) -> bool:
+    """Whether a section that could not be built is named: not where nobody expects it."""
+    return title not in OCCASIONAL or (title == studies.TITLE and any(results.runs["study"]))
 
 
 def write(document: Document, out: Path) -> Path:

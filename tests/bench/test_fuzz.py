@@ -28,9 +28,12 @@ from bench.errors import UserError
 from bench.estimate import Estimate
 from bench.perf import measure as measuring
 from bench.suite import SUITES
+from studies import sweep
+from studies.study import STUDIES
 
 EXAMPLES, MANY = 300, 2_000
-FUZZED = {"list", "data", "data fetch", "doctor", "report", "run", "suite", "evaluate", "sample", "score", "sync", "perf"}
+
+FUZZED = {"list", "data", "data fetch", "doctor", "report", "run", "suite", "evaluate", "sample", "score", "study", "sync", "perf"}
 ODD = [
     "", " ", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e-999", "-0", "00", "0x10", "1_000", "٣", "1e3", "1.0", "0.5", "1",
     "true", "True", "null", "None", "[]", "{}", "[[1]]", "[0.5,0.9]", "0.5,0.9", ",", "1,", "[1", '"', '"a"', '{"a": 1}', "=", "a=b", "\u2028", "\x85",
@@ -141,6 +144,7 @@ ARGUMENTS = {  # what lets a verb come further than its first word
     "data fetch": ["digits", "fashion-mnist", "folder:nowhere", "folder:.,size=8"],
     "run": [*VARIANTS.names(), "nothing:HERE", "os:path"],
     "suite": SUITES.names(),
+    "study": STUDIES.names(),
     "evaluate": ["nowhere.npz", ".", "os:path", "torch.nn:Nothing"],
     "sample": ["0123456789abcdef", "abc"],
     "score": ["0123456789abcdef", "abc"],
@@ -152,6 +156,16 @@ GIVEN: dict[str, list[str]] = {
     "--seeds": ["1", "2", "0", "99999999999"],
     "--workers": ["1", "2", "0", "1000"],
     "--extend": ["1000", "0", "-5"],
+    "--space": ["lr-k", "lucic-wide", "lrk", "os:path"],
+    "--sampler": ["tpe", "random", "grid", "cma"],
+    "--pruner": ["none", "median", "wilcoxon", "hyperband"],
+    "--variants": ["dcgan", "dcgan,wgan", "nobody", ","],
+    "--objective": ["quality/fid_classifier", "quality/fid_classifier,perf/train_seconds", "modes/collapse", "fid"],
+    "--storage": ["studies.journal", "sqlite:///x.db", "postgresql://127.0.0.1:9/x", ".", ""],
+    "--trials": ["1", "0", "1000000"],
+    "--search-seeds": ["1", "5", "0"],
+    "--sampler-seed": ["0", "-1"],
+    "--name": ["mine", "quick", "../up", ""],
     "--only": ["*", "wgan*", "nobody", "[", ""],
     "--out": ["x.png", "x.npz", "x.txt", "nowhere/x.png", "/proc/x.png", "."],
     "--n": ["1", "0", "64"],
@@ -207,6 +221,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])
     monkeypatch.setattr(IdxImages, "fetch", unreachable)
     monkeypatch.setattr(measuring, "measure", unreachable)
+    monkeypatch.setattr(sweep, "sweep", trained)
     monkeypatch.setattr(socket.socket, "connect", unreachable)
     catalog.resolve_auto.cache_clear()
     yield work

@@ -61,7 +61,7 @@ def trials(plan: Plan, arm: int) -> list[FrozenTrial]:
 
 def check(plan: Plan) -> None:
     """Exactly the trials that were asked for, each trial of a dead worker tried again once, and each score of one run that has it."""
-    ended = [run for run in runs(plan) if run.data.tags.get("status") in ("finished", "pruned", "diverged")]
+    ended = [run for run in runs(plan) if run.data.tags["kind"] == "run" and run.data.tags["status"] in ("finished", "pruned", "diverged")]
     done = Counter(run.data.tags["fingerprint"] for run in ended)
     assert set(done.values()) == {1}
     assert len(done) == 12
