@@ -145,7 +145,7 @@ def test_a_stop_keeps_what_is_there_and_the_rest_follows_later(uri: str, tmp_pat
 
 def test_two_at_once_share_the_work(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lr)
-    plan = planned(uri, tmp_path, replace(STUDY, trials=15))
+    plan = planned(uri, tmp_path, replace(STUDY, trials=6))
     errors: list[BaseException] = []
 
     def share() -> None:
@@ -160,8 +160,8 @@ def test_two_at_once_share_the_work(uri: str, tmp_path: Path, monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert not errors
-    assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 15
-    assert len(fake.configs) == len({config.canonical() for config in fake.configs}) == 30
+    assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 6
+    assert len(fake.configs) == len({config.canonical() for config in fake.configs}) == 12
 
 
 def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
