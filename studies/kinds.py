@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.errors import UserError
 from bench.store import redacted
+from studies.storage import Storage
 
 POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 
@@ -19,3 +22,12 @@ def check_kind(given: str) -> None:
         raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty text")
     if not is_journal(given) and given.partition("://")[0] not in POSTGRES:
         raise UserError(f"--storage {redacted(given)} is neither a path of a journal file nor postgresql://USER@HOST/NAME")
+
+
+def open_storage(given: str) -> Storage:
+    """The storage at a path, or at postgresql://...; one that is of another kind or does not answer is a UserError."""
+    from studies.database import open_database
+    from studies.journal import open_journal
+
+    check_kind(given)
+    return open_journal(Path(given)) if is_journal(given) else open_database(given)

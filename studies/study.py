@@ -1,35 +1,22 @@
-"""What a study is, and the plan that its workers follow: every configuration resolved, every name and combination checked before anything runs."""
+"""What a study is, and the plan that its workers follow."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.assemble import check
-from bench.cards import card
-from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, load_config, merged, override, paths
-from bench.environment import resolve
-from bench.errors import UserError, nearest, one_line
-from bench.evaluate import Evaluator, evaluator_for
+from bench.config import RunConfig, load_config, merged
 from bench.registry import Registry
-from bench.results import REFERENCES
-from bench.suite import MOST_SEEDS, SUITES, Entry
-from studies.kinds import check_kind
-from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of
+from bench.suite import Entry
+from studies.spaces import Dimension, Space, as_options, defaults_of, settings_of
 
 Direction = Literal["lower", "higher"]
-SAMPLERS = ("tpe", "random", "grid")
-PRUNERS = ("none", "median", "wilcoxon")
 FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: the two never meet
 WORST = 1e9  # what a trial that diverged scores: finite, and worse than any
-WILCOXON_SEEDS = 5  # asked after four of them at the latest, where the smallest p is .0625 and the threshold .1
-MOST_POINTS = 1_000_000  # of a grid
-MOST_TRIALS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +40,6 @@ class Study:
 
 
 STUDIES: Registry[Study] = Registry("study", Study)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes that of an experiment, of folders and of locks
 
 
 class _Frozen(BaseModel):
@@ -145,163 +131,3 @@ class Plan(_Frozen):
             "marks": arm.base.evaluation.marks,
             "training": arm.identity,
         }
-
-
-def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of a study. UserError for anything in it that cannot be; writes nothing, trains nothing."""
-    _check_numbers(study)
-    space = SPACES.get(study.space)
-    entries = _chosen(study, only)
-    own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
-    if own:
-        raise UserError(f"the {own} cannot be --set for a study" + (": use --dataset" if own == "dataset" else ": its seeds are its own"))
-    changed = [merged(study.settings, entry.settings, settings or {}) for entry in entries]
-    clash = next((path for dimension in space.dimensions for path in dimension.targets if path in (settings or {})), None)
-    if clash:
-        raise UserError(f"{clash} cannot be --set: the space {space.name!r} searches it")
-    resolved = [
-        resolve(config_for(entry.variant, {**overrides, "dataset": study.dataset, "seed": FIRST_SEARCH_SEED}))
-        for entry, overrides in zip(entries, changed, strict=True)
-    ]
-    objectives = _objectives(study, resolved[0])
-    headline = _evaluator(resolved[0]).headline
-    searched = [_for_search(config, objectives, study.search_samples, headline) for config in resolved]
-    dimensions = fitting(space, searched)
-    for config, own_dimensions in zip(searched, dimensions, strict=True):
-        _check_corners(config, own_dimensions)
-    arms = tuple(
-        Arm(
-            variant=config.variant, config=config.canonical(), dimensions=own_dimensions, overrides=dict(overrides),
-            note=_note(entry), identity=_identity(config, own_dimensions),
-        )
-        for entry, config, own_dimensions, overrides in zip(entries, searched, dimensions, changed, strict=True)
-    )  # fmt: skip
-    _check_combination(study, objectives, resolved[0])
-    if study.sampler == "grid" and (largest := max(arm.grid_size for arm in arms)) > MOST_POINTS:
-        raise UserError(f"--sampler grid: the space {space.name!r} has {largest:,} points, and {MOST_POINTS:,} is the most; take random")
-    check_kind(storage)
-    return Plan(
-        study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
-        pruner=study.pruner, trials=study.trials, search_seeds=tuple(range(FIRST_SEARCH_SEED, FIRST_SEARCH_SEED + study.search_seeds)),
-        final_seeds=tuple(range(study.final_seeds)), final_evaluation=_evaluation(resolved[0]), uri=uri, storage=storage, folder=folder,
-    )  # fmt: skip
-
-
-def _chosen(study: Study, only: Sequence[str]) -> list[Entry]:
-    """The study's entries of these variants, in its order; a variant that it does not have joins as registered."""
-    if not only:
-        return list(study.entries)
-    wanted = [VARIANTS.canonical(name) for name in only]
-    own = {VARIANTS.canonical(entry.variant): entry for entry in study.entries}
-    return [own.get(name, Entry(variant=name)) for name in dict.fromkeys(wanted)]
-
-
-def _note(entry: Entry) -> str:
-    return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)
-
-
-def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
-    evaluator = _evaluator(config)
-    keys = study.objectives or (evaluator.headline,)
-    if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
-        raise UserError(f"--objective takes one metric, or two different ones, not {','.join(keys)!r}")
-    known = [*evaluator.keys, "perf/train_seconds"]
-    found = []
-    for key in keys:
-        if key not in known:
-            raise UserError(f"--objective {key!r} is not measured on {config.dataset}" + nearest(key, known))
-        direction = card(key).direction
-        if key == "perf/train_seconds":
-            direction = "lower"
-        if direction == "none":
-            raise UserError(f"--objective {key!r} has no better end: {card(key).meaning}")
-        found.append(Objective(key=key, direction=direction))
-    return tuple(found)
-
-
-def _evaluator(config: RunConfig) -> Evaluator:
-    """What measures this data, by every metric that it has."""
-    found = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
-    if found is None:
-        raise UserError(f"nothing is measured on {config.dataset}, so no study can judge its trials")
-    return found
-
-
-def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int, headline: str) -> RunConfig:
-    """The configuration as its trials are measured: by what judges them alone."""
-    metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/")) or (headline,)
-    evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
-    most = config.evaluation.samples or len(DATASETS.get(config.dataset).split("test"))
-    fewer = samples and samples < most
-    return override(config, evaluation | ({"evaluation.samples": samples} if fewer else {}))
-
-
-def _evaluation(config: RunConfig) -> dict[str, Any]:
-    """How final runs are measured."""
-    return {f"evaluation.{name}": value for name, value in config.evaluation.model_dump(mode="json").items()}
-
-
-def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
-    """Build the default and each end of each dimension once: what cannot be put together is found now."""
-    check(config)
-    defaults = defaults_of(config, dimensions)
-    for dimension in dimensions:
-        for value in dimension.probes():
-            point = {**defaults, dimension.path: value}
-            try:
-                check(override(config, settings_of(config, dimensions, point)))
-            except UserError as error:
-                raise UserError(f"{config.variant} with {dimension.path}={value}: {error}") from error
-
-
-def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
-    """In words, so that a difference can be told: budget, data, and every number that is not searched."""
-    searched = {path for dimension in dimensions for path in dimension.targets}
-    identity = {
-        "results_version": RESULTS_VERSION,
-        "variant_version": VARIANTS.get(config.variant).version,
-        "data": f"{config.dataset} {DATASETS.get(config.dataset).digest()[:16]}",
-    }
-    identity |= {
-        path: value
-        for path, value in paths(config).items()
-        if path not in searched and path != "seed" and not path.startswith("evaluation.")
-    }
-    return "\n".join(f"{path}={value}" for path, value in sorted(identity.items()))
-
-
-def _check_numbers(study: Study) -> None:
-    if not NAME.fullmatch(study.name):
-        raise UserError(f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', not {one_line(repr(study.name), most=100)}")
-    if study.name in (*SUITES.names(), REFERENCES, "runs", "Default"):
-        raise UserError(f"the name {study.name!r} is taken by an experiment that is no study: give it another --name")
-    for name, value, least, most in (
-        ("--trials", study.trials, 1, MOST_TRIALS), ("--search-seeds", study.search_seeds, 1, MOST_SEEDS), ("--seeds", study.final_seeds, 0, MOST_SEEDS),
-        ("search_samples", study.search_samples, 0, 10**9), ("--sampler-seed", study.sampler_seed, 0, 2**31 - 1),
-    ):  # fmt: skip
-        if not least <= value <= most:
-            raise UserError(f"{name} takes {least} to {most:,}, not {value}")
-    for name, given, known in (("sampler", study.sampler, SAMPLERS), ("pruner", study.pruner, PRUNERS)):
-        if given not in known:
-            raise UserError(f"unknown {name} {given!r}" + nearest(given, known))
-
-
-def _check_combination(study: Study, objectives: Sequence[Objective], config: RunConfig) -> None:
-    """What Optuna, or arithmetic, refuses."""
-    if len(objectives) > 1 and study.pruner != "none":
-        raise UserError(
-            f"--pruner {study.pruner} goes with one objective: with two no trial is worse until it has ended; take --pruner none"
-        )
-    if study.pruner == "wilcoxon" and study.search_seeds < WILCOXON_SEEDS:
-        raise UserError(
-            f"--pruner wilcoxon compares seeds: it takes --search-seeds {WILCOXON_SEEDS} or more, not {study.search_seeds}; or take --pruner median"
-        )
-    if study.pruner != "median":
-        return
-    headline = _evaluator(config).headline
-    if objectives[0].key != headline:
-        raise UserError(
-            f"--pruner median judges runs under way, where only {headline} is measured, not {objectives[0].key}: take --pruner none or wilcoxon"
-        )
-    if not config.evaluation.marks:
-        raise UserError("--pruner median judges runs at their marks, and evaluation.marks=0: take at least 1, or --pruner none")

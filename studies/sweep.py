@@ -18,9 +18,10 @@ from bench.run import RunResult, check_writable, make_folder
 from bench.tracking import Lookup, Tracker
 from studies import record
 from studies.final import do_final
+from studies.kinds import open_storage
 from studies.opening import DEFAULT, check_known, name_of, open_study, target
 from studies.record import Record
-from studies.storage import REASON, WORKER, Storage, open_storage
+from studies.storage import REASON, WORKER, Storage
 from studies.study import Arm, Plan
 from studies.trial import DONE, KIND, NOTHING, UNSCORED, left
 

@@ -24,9 +24,10 @@ from bench.record import RunProgress, Watch
 from bench.run import Judge, Place, RunResult, run, worthwhile
 from bench.suite import TUNED
 from bench.tracking import Lookup, Tracker, owner_is_alive
+from studies.kinds import open_storage
 from studies.opening import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler
-from studies.storage import AGAIN, REASON, STOPPED, Storage, open_storage
+from studies.storage import AGAIN, REASON, STOPPED, Storage
 from studies.study import Arm, Plan
 
 log = logging.getLogger(__name__)

@@ -63,7 +63,8 @@ def study(
     What is there already counts: call it again to go on, or elsewhere at the same time to share the work.
     """
     from bench.store import tracking_uri
-    from studies.study import STUDIES, plan
+    from studies.plan import plan
+    from studies.study import STUDIES
 
     chosen = _changed(
         STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_listed(objective), sampler=sampler, sampler_seed=sampler_seed,

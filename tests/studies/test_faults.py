@@ -17,8 +17,9 @@ from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 from small_study import STUDY, planned
 
+from studies.kinds import open_storage
 from studies.opening import open_study
-from studies.storage import AGAIN, open_storage
+from studies.storage import AGAIN
 from studies.study import Plan
 
 pytestmark = pytest.mark.faults

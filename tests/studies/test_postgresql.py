@@ -17,15 +17,17 @@ from small_study import ONE, Fake, planned, swept
 
 from bench.config import RunConfig
 from bench.errors import UserError
+from studies.database import open_database
+from studies.kinds import open_storage
 from studies.opening import open_study
-from studies.storage import AGAIN, open_storage
+from studies.storage import AGAIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)]
 
 HOLDER = """
 import sys, time, optuna
-from studies.storage import open_storage
-storage = open_storage(sys.argv[1], heartbeat=1, grace=2)
+from studies.database import open_database
+storage = open_database(sys.argv[1], heartbeat=1, grace=2)
 study = optuna.load_study(storage=storage.optuna, study_name="s")
 def hold(trial):
     trial.suggest_float("x", 0, 1)
@@ -95,7 +97,7 @@ def test_two_processes_share_the_work(database: str, uri: str, tmp_path: Path) -
 
 
 def test_a_worker_that_is_killed_is_missed_by_its_heartbeat(database: str) -> None:
-    storage = open_storage(database, heartbeat=1, grace=2)
+    storage = open_database(database, heartbeat=1, grace=2)
     study = optuna.create_study(storage=storage.optuna, study_name="s")
     with subprocess.Popen([sys.executable, "-c", HOLDER, database], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

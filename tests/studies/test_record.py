@@ -16,9 +16,9 @@ from small_study import ONE, STUDY, Fake, planned, swept
 from bench.config import RunConfig
 from bench.tracking import Tracker
 from studies.importance import FEWEST, importance
+from studies.kinds import open_storage
 from studies.opening import open_study
 from studies.record import FILE, as_json, best, front
-from studies.storage import open_storage
 from studies.study import Plan
 
 

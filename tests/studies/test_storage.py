@@ -13,11 +13,12 @@ import pytest
 from optuna.trial import TrialState
 
 from bench.errors import UserError
-from studies.storage import AGAIN, DEATHS, MOST_DEATHS, REASON, STOPPED, WORKER, Storage, open_storage
+from studies.kinds import open_storage
+from studies.storage import AGAIN, DEATHS, MOST_DEATHS, REASON, STOPPED, WORKER, Storage
 
 WORKER_PROGRAM = """
 import sys, time, optuna
-from studies.storage import open_storage
+from studies.kinds import open_storage
 storage = open_storage(sys.argv[1])
 study = optuna.load_study(storage=storage.optuna, study_name="s")
 with storage.worker("other") as worker:

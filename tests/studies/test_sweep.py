@@ -16,8 +16,8 @@ from small_study import ONE, STUDY, Fake, planned, swept
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.results import load
+from studies.kinds import open_storage
 from studies.opening import open_study
-from studies.storage import open_storage
 from studies.study import Plan
 from studies.sweep import StudyDisplay
 
@@ -168,7 +168,7 @@ def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, 
     plan = planned(uri, tmp_path)
     Fake(monkeypatch, lr)
     program = (
-        "import sys; from studies.study import Plan; from studies.storage import open_storage; from studies.opening import open_study\n"
+        "import sys; from studies.study import Plan; from studies.kinds import open_storage; from studies.opening import open_study\n"
         "plan = Plan.model_validate_json(sys.stdin.read()); storage = open_storage(plan.storage); study = open_study(plan, plan.arms[0], storage)\n"
         "worker = storage.worker('dead'); name = worker.__enter__(); trial = study.ask()\n"
         "[dimension.suggest(trial) for dimension in plan.arms[0].dimensions]; storage.begin(trial, name)\n"

@@ -17,8 +17,9 @@ from bench.record import ignore
 from bench.run import RunResult
 from bench.suite import Entry
 from bench.train import never
+from studies.kinds import open_storage
 from studies.opening import DEFAULT, open_study
-from studies.storage import AGAIN, REASON, open_storage
+from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
 from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, one, step_of
 

@@ -15,7 +15,8 @@ from bench.run import Place, RunResult
 from bench.suite import Entry
 from bench.train import never
 from studies import trial
-from studies.study import Plan, Study, plan
+from studies.plan import plan
+from studies.study import Plan, Study
 from studies.sweep import StudyDisplay, Sweep, sweep
 
 STUDY = Study(

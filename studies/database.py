@@ -1,0 +1,103 @@
+"""Trials in PostgreSQL, for several machines. A claim is an advisory lock, which goes with the connection; a dead worker is missed by Optuna's heartbeat."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from bench.errors import UserError, one_line
+from bench.store import redacted
+from studies.storage import Storage, worker_name
+
+HEARTBEAT_SECONDS, GRACE_SECONDS = 15, 60
+ANSWER_SECONDS = 5
+
+
+class Database(Storage):
+    """PostgreSQL. A lock is a connection's, so it goes with the process; a worker beats while it has a trial."""
+
+    def __init__(self, uri: str, storage: RDBStorage) -> None:
+        super().__init__(uri, storage)
+        self._rdb = storage
+        # Locks are a session's; no transaction is to stay open as long as they last.
+        self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+    def trouble(self, error: Exception) -> str:
+        if not isinstance(error, StorageInternalError | SQLAlchemyError):
+            return ""
+        return str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri))
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        with self._engine.connect() as connection:
+            _execute(connection, "SELECT pg_advisory_lock(:key)", f"claim {name}")
+            try:
+                yield
+            finally:
+                _execute(connection, "SELECT pg_advisory_unlock(:key)", f"claim {name}")
+
+    @contextmanager
+    def only(self, name: str) -> Iterator[bool]:
+        with self._engine.connect() as connection:
+            alone = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
+            try:
+                yield alone
+            finally:
+                if alone:
+                    _execute(connection, "SELECT pg_advisory_unlock(:key)", f"only {name}")
+
+    @contextmanager
+    def worker(self, of: str) -> Iterator[str]:
+        yield worker_name(of)
+
+    def begin(self, trial: optuna.Trial, worker: str) -> None:
+        self._rdb.record_heartbeat(trial._trial_id)  # before it has a worker: without a beat it would never be missed
+        super().begin(trial, worker)
+
+    def lives(self, trial: FrozenTrial) -> bool:
+        return True  # the dead have no heartbeat, and `give_back` has failed their trials
+
+    def give_back(self, study: Study) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            optuna.storages.fail_stale_trials(study)
+        super().give_back(study)
+
+
+def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS) -> Storage:
+    """The database at postgresql://...; one that does not answer is a UserError."""
+    uri = _with_driver(given)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            storage = RDBStorage(
+                uri, heartbeat_interval=heartbeat, grace_period=grace, engine_kwargs={"connect_args": {"connect_timeout": ANSWER_SECONDS}}
+            )
+        return Database(given, storage)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--storage {redacted(given)} needs the Python package {error.name!r}: pip install 'ganbench[postgresql]'"
+        ) from error
+    except Exception as error:  # of the driver, of SQLAlchemy or of Optuna: they have no common base
+        told = one_line(str(error).replace(given, redacted(given)).replace(uri, redacted(uri)), most=160)
+        raise UserError(f"--storage {redacted(given)} does not answer: {told}") from error
+
+
+def _with_driver(uri: str) -> str:
+    return "postgresql+psycopg://" + uri.partition("://")[2]
+
+
+def _execute(connection: Any, sql: str, name: str) -> Any:
+    return connection.execute(text(sql), {"key": zlib.crc32(name.encode())}).scalar()
