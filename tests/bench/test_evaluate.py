@@ -215,6 +215,18 @@ def test_fewer_samples_are_another_protocol() -> None:
         Evaluator(DATASETS.get("digits"), samples=9)
 
 
+def test_some_metrics_alone_have_the_values_they_have_among_all() -> None:
+    images = reference_images(DATASETS.get("digits"), 50)
+    key = "quality/coverage_classifier"
+    some = Evaluator(DATASETS.get("digits"), samples=50, errors=False, metrics=(key,))
+    found, whole = some.full(images), evaluator(50).full(images)
+    assert found.values == {name: whole.values[name] for name in DIGITS if name in (HEADLINE, key)}
+    assert found.nearest is None
+    assert some.protocol() == {name: evaluator(50).protocol()[name] for name in found.values}
+    with pytest.raises(UserError, match=r"evaluation\.metrics: digits has no metric 'modes/found'"):
+        Evaluator(DATASETS.get("digits"), metrics=("modes/found",))
+
+
 def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, other = Evaluator(DATASETS.get("digits")), Evaluator(DATASETS.get("digits"))
     assert ours.protocol_hash == other.protocol_hash

@@ -74,6 +74,29 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     ]  # a longer run can go on from it
 
 
+def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:
+    def judge(progress: RunProgress) -> str:
+        return "worse than others" if progress.measured_at == progress.images else ""
+
+    config = small.config()
+    place = replace(small.place(uri, tmp_path / "runs"), tags={"trial": "7"}, name="seventh")
+    result = run(config, place, judge=judge)
+    assert (result.status, result.reason) == ("pruned", "worse than others")
+    assert result.values["perf/train_seconds"] > 0
+    assert HEADLINE not in result.values
+    (row,) = loaded(uri).runs.to_dict("records")
+    assert (row["status"], row["reason"], row["trial"]) == ("pruned", "worse than others", "7")
+    curve = loaded(uri).curves.query("key == @HEADLINE")
+    assert len(curve) == 1
+    assert 0 < curve["images"].item() < config.budget.images
+    assert not list((tmp_path / "runs").rglob("state.safetensors"))
+
+
+def test_a_verdict_at_the_end_comes_too_late(uri: str, tmp_path: Path) -> None:
+    result = run(small.config(), small.place(uri, tmp_path / "runs"), judge=lambda progress: "late" if progress.share >= 1 else "")
+    assert result.status == "finished"
+
+
 def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
     values = []
     for experiment in ("small", "again"):
