@@ -30,8 +30,6 @@ BATCH = 1000  # metrics in one call, MLflow's limit
 FLUSH_SECONDS = 10.0
 MLFLOW_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
 DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
-REPORT = "report.html"  # of the run that stands for an execution
-DESCRIPTION = "mlflow.note.content"  # what MLflow shows at the head of a run, as markdown
 
 
 def owner() -> str:
@@ -234,16 +232,6 @@ class Tracker(Lookup):
             for key, value in {"status": status, "reason": reason}.items():
                 self.client.set_tag(run_id, key, value)
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
-
-
-def attach_report(uri: str, suite: str, page: bytes, verdict: str) -> None:
-    """Keep a report with the newest execution of a suite, as an artifact, and its verdict as that run's description. UserError where it cannot be."""
-    with answering(uri), store.impatient():
-        parent = Lookup.of(uri, suite).newest_parent()
-        if parent:
-            tracker = Tracker(uri, suite)
-            tracker.artifact(parent, REPORT, page)
-            tracker.tag(parent, {DESCRIPTION: verdict[:5000]})
 
 
 class RunLog:

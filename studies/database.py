@@ -35,12 +35,14 @@ class Database(Storage):
         self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
     def trouble(self, error: Exception) -> str:
+        """What the database or its driver said."""
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
             return ""
         return str(getattr(error, "orig", None) or error).replace(self.uri, redacted(self.uri))
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
+        """An advisory lock, waited for."""
         with self._engine.connect() as connection:
             _execute(connection, "SELECT pg_advisory_lock(:key)", f"claim {name}")
             try:
@@ -50,6 +52,7 @@ class Database(Storage):
 
     @contextmanager
     def only(self, name: str) -> Iterator[bool]:
+        """An advisory lock, if it is free."""
         with self._engine.connect() as connection:
             alone = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
             try:

@@ -36,6 +36,7 @@ class Journal(Storage):
 
     @contextmanager
     def only(self, name: str) -> Iterator[bool]:
+        """A lock of the operating system, if it is free."""
         lock = FileLock(self._lock(f"only-{name}"))
         try:
             lock.acquire(timeout=0)
@@ -56,6 +57,7 @@ class Journal(Storage):
         Path(lock.lock_file).unlink(missing_ok=True)
 
     def trouble(self, error: Exception) -> str:
+        """What the system said of the file."""
         chain: BaseException | None = error
         while chain is not None:  # Optuna's own errors may hide it
             if isinstance(chain, OSError) and str(self._path) in str(chain.filename):
@@ -64,6 +66,7 @@ class Journal(Storage):
         return ""
 
     def lives(self, trial: FrozenTrial) -> bool:
+        """Whether somebody holds the lock of the trial's worker; one that nobody holds is taken away."""
         path = Path(self._worker_lock(str(trial.user_attrs[WORKER])))
         if not path.exists():
             return False
@@ -89,6 +92,7 @@ class _AppendLock:
         self._path, self._lock = path, FileLock(lock)
 
     def acquire(self) -> bool:
+        """Wait for the lock, then take away what a writer left half done."""
         self._lock.acquire()
         with self._path.open("rb+") as file:  # a writer that died, or a full disk, may have left half a line
             end = file.seek(0, os.SEEK_END)
@@ -100,6 +104,7 @@ class _AppendLock:
         return True
 
     def release(self) -> None:
+        """Let the next one in."""
         self._lock.release()
 
 

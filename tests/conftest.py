@@ -47,6 +47,16 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def ganbench(
+    command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """The command, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return command
+
+
+@pytest.fixture
 def tables() -> Iterator[None]:
     """Room for metrics of a test's own: the tables of metrics are afterwards as they were."""
     from bench.cards import CARDS

@@ -40,7 +40,6 @@ def report(
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
     from bench.results import load
     from bench.store import tracking_uri
-    from reports.build import build, spoken, summary_tables, write
     from reports.export import write_csv
     from reports.files import check_folder, write_all
     from reports.latex import latex as as_latex
@@ -61,21 +60,28 @@ def report(
         write_all({latex: as_latex(view(results)).encode()}, f"the table to {str(latex)!r}")
         say(f"table: {latex}")
     if target is not None:
-        document = build(results, title=f"GAN benchmark: {name}")
-        page = write(document, target)
-        if not runs and only == "*" and len(results.experiments) == 1:  # of all that a suite has, and of nothing else
-            _attach(results.experiments[0], page.read_bytes(), spoken(document))
-        for table in summary_tables(results):
-            print_table(table.title, table.headers, table.rows)
-        say(f"report: {page}")
+        _write(results, target, title=f"GAN benchmark: {name}", attach=not runs and only == "*")
     if not agrees:
         raise typer.Exit(1)
 
 
+def _write(results: Results, target: Path, *, title: str, attach: bool) -> None:
+    """Write the page and print the summary; of all that one suite has, keep it in MLflow, too."""
+    from reports.build import build, spoken, summary_tables, write
+
+    document = build(results, title=title)
+    page = write(document, target)
+    if attach and len(results.experiments) == 1:
+        _attach(results.experiments[0], page.read_bytes(), spoken(document))
+    for table in summary_tables(results):
+        print_table(table.title, table.headers, table.rows)
+    say(f"report: {page}")
+
+
 def _attach(suite: str, page: bytes, verdict: str) -> None:
     """Keep the report in MLflow, too; that it cannot be is no reason to fail."""
+    from bench.attach import attach_report
     from bench.store import tracking_uri
-    from bench.tracking import attach_report
 
     try:
         attach_report(tracking_uri(), suite, page, verdict)

@@ -20,14 +20,6 @@ from bench.tracking import Tracker
 Ganbench = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return command
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

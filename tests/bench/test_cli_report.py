@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.tracking import DESCRIPTION, REPORT, Tracker
+from bench.attach import DESCRIPTION, REPORT
+from bench.tracking import Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]
 FID = "quality/fid_classifier"

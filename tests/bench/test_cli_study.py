@@ -14,14 +14,6 @@ Ganbench = Callable[..., tuple[int, str, str]]
 QUICK = ("study", "lr-k-quick", "--dataset", "digits", "--set", "budget.images=640", "--workers", "1")
 
 
-@pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return command
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
