@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.results import Results
-from bench.words import counted
+from bench.words import counted, printable
 from reports import render
-from reports.document import Document, Fact, Section, Text
+from reports.cohort import text
+from reports.document import Document, Fact, Group, Section, Text
 from reports.format import listed
 from reports.sections import (
     across,
@@ -49,6 +50,7 @@ def build(results: Results, *, title: str) -> Document:
         subtitle=_subtitle(prepared),
         facts=_facts(prepared),
         warnings=_warnings(prepared),
+        groups=_groups(prepared),
         sections=tuple(section for _, section in built if section is not None),
         left_out=tuple(name for name, section in built if section is None and _is_missed(name, results)),
     )
@@ -106,6 +108,22 @@ def _of_runs(prepared: View) -> list[Fact]:
     if len(started):
         facts.append(Fact(label="last run", value=f"{max(started):%Y-%m-%d}"))
     return facts
+
+
+def _groups(prepared: View) -> tuple[Group, ...]:
+    """A group a variant or, where there is one variant alone, an entry. What a study calls by the variant's name belongs to the variant."""
+    variants = {name: name for searched in prepared.studies for name in (tuning.name for tuning in searched.study.tunings)}
+    for cohort in prepared.cohorts:
+        variants |= {entry.name: printable(text(entry.runs["variant"].iloc[0])) for entry in cohort.entries}
+    if len(set(variants.values())) == 1:
+        variants = {name: name for name in variants}
+    members: dict[str, list[str]] = {}
+    for name, variant in sorted(variants.items()):
+        members.setdefault(variant, []).append(name)
+    return tuple(
+        Group(name=variant, entries=tuple(names), colours=tuple(dict.fromkeys(prepared.palette[name].colour for name in names)))
+        for variant, names in sorted(members.items())
+    )
 
 
 def _warnings(prepared: View) -> tuple[str, ...]:

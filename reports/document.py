@@ -17,6 +17,7 @@ class Picture:
     media: Media
     alt: str
     pixelated: bool = False  # enlarge without smoothing
+    grouped: bool = False  # an SVG with a group for each entry (`data-entry`), which a page may hide
 
     @property
     def suffix(self) -> str:
@@ -54,10 +55,16 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column's heading; numbers go to the right."""
+    """A column's heading; numbers go to the right. A colour is that of the entry that the title names."""
 
     title: str
     align: Literal["left", "right", "center"] = "right"
+    colour: str = ""
+
+    @property
+    def entry(self) -> str:
+        """The entry that the column is of; empty where it is of all."""
+        return self.title if self.colour else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +74,22 @@ class Row:
     cells: tuple[Cell, ...]
     reference: bool = False
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The entries that the row is of: those that its cells name."""
+        return tuple(cell.text for cell in self.cells if cell.colour)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under columns. `folded` is the title under which it starts closed, where the renderer can fold."""
+    """Rows under columns. `folded` is the title under which it starts closed, where the renderer can fold; `fixed` rows make no sense in another order."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
     folded: str = ""
+    fixed: bool = False
     axis: Picture | None = None  # the scale that the pictures in the cells share
 
 
@@ -91,22 +104,28 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A picture in a gallery, with the entry it belongs to."""
+    """A picture in a gallery. A colour is that of the entry that the title names."""
 
     title: str
     picture: Picture
     colour: str = ""
     detail: str = ""
 
+    @property
+    def entry(self) -> str:
+        """The entry that it is of; empty where it is of none."""
+        return self.title if self.colour else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures side by side, as many in a line as fit. `tile_width` is in CSS pixels."""
+    """Pictures side by side, as many in a line as fit. `tile_width` is in CSS pixels, `film` the id of a filmstrip that shows the same earlier."""
 
     id: str
     caption: str
     tiles: tuple[Tile, ...]
     tile_width: int = 300
+    film: str = ""
 
     @property
     def photos(self) -> bool:
@@ -116,11 +135,16 @@ class Gallery:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One line of a filmstrip; None where a picture is missing."""
+    """One line of a filmstrip; None where a picture is missing. A colour is that of the entry that the title names."""
 
     title: str
     pictures: tuple[Picture | None, ...]
     colour: str = ""
+
+    @property
+    def entry(self) -> str:
+        """The entry that it is of; empty where it is of none."""
+        return self.title if self.colour else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +179,15 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """Entries that a reader shows or hides together, everywhere at once."""
+
+    name: str
+    entries: tuple[str, ...]
+    colours: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """A whole report. `left_out` names the sections for which there was no data."""
 
@@ -164,3 +197,4 @@ class Document:
     facts: tuple[Fact, ...] = ()
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()

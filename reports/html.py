@@ -1,12 +1,24 @@
-"""A document as one HTML file that needs nothing else: pictures and style are inside, everything else is escaped."""
+"""A document as one HTML file that needs nothing else: pictures, style and script are inside, everything else is escaped.
+
+All of it can be read without the script, which sorts tables, hides variants, moves through training and enlarges pictures. The page's own policy lets
+nothing be loaded from anywhere, and no other script run.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import importlib.resources
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from reports.document import Document, Picture
+from reports.plots.svg import regrouped
+
+SCRIPT = "page.js"
+IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # of an SVG in a quoted attribute, these need no escape
 
 
 def html(document: Document) -> str:
@@ -19,12 +31,27 @@ def html(document: Document) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"uri": _uri, "kind": _kind}
-    return environment.get_template("index.html").render(document=document)
+    groups = {entry: group.name for group in document.groups for entry in group.entries}
+    script = importlib.resources.files("reports").joinpath("templates", SCRIPT).read_text(encoding="utf-8")
+    environment.filters |= {
+        "uri": _uri,
+        "kind": _kind,
+        "group": lambda entry: groups.get(entry, ""),
+        "inline": lambda picture: Markup(regrouped(picture.data.decode(), lambda entry: groups.get(entry, ""))),
+    }
+    return environment.get_template("index.html").render(document=document, script=Markup(script), digest=_digest(script))
 
 
-def _uri(picture: Picture) -> str:
-    return f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}"
+def _digest(script: str) -> str:
+    """How a content security policy names a script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _uri(picture: Picture) -> Markup:
+    """A picture as the value of a quoted attribute: SVG as text, which is a third smaller than base64."""
+    if picture.media == "image/svg+xml":
+        return Markup(f"data:{picture.media}," + quote(picture.data.decode(), safe=IN_ATTRIBUTE + "<>"))
+    return Markup(f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}")
 
 
 def _kind(block: object) -> str:

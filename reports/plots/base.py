@@ -1,9 +1,8 @@
-"""What all plots share: the theme, a figure, and SVG bytes that are the same for the same data and readable in the dark."""
+"""What all plots share: the theme, a figure, and a picture that is the same for the same data."""
 
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,12 @@ from matplotlib.figure import Figure
 
 from bench.words import printable
 from reports import document
-from reports.palette import DARK, FAINT, INK, PAPER, RULE
+from reports.palette import FAINT, INK, PAPER, RULE
+from reports.plots import svg
 
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 MOST_SEEDS = 10  # lines of an entry
 MOST_MARKS = 200  # points of a line
 LABEL_MAX = 28  # characters of an entry's name in a plot; tables have it whole
-VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
 
 
 @contextmanager
@@ -74,7 +72,8 @@ def picture(ax: Axes, alt: str) -> document.Picture:
     """The axes' figure as SVG: no date in it, two decimals a coordinate, ink and paper that follow the reader's colour scheme."""
     buffer = io.StringIO()
     figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return document.Picture(data=follow_scheme(buffer.getvalue()).encode(), media="image/svg+xml", alt=alt)
+    drawn = svg.finished(buffer.getvalue())
+    return document.Picture(data=drawn.encode(), media="image/svg+xml", alt=alt, grouped=svg.has_groups(drawn))
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -82,18 +81,6 @@ def figure_of(ax: Axes) -> Figure:
     if not isinstance(ax.figure, Figure):
         raise TypeError("a plot is drawn into a figure of its own")
     return ax.figure
-
-
-def follow_scheme(svg: str) -> str:
-    """An SVG whose ink and paper are variables, redefined where the reader prefers a dark page."""
-    svg = re.sub(r'( d="[^"]*")', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[1]), svg)
-    svg = svg.replace("'DejaVu Sans'", FONTS)
-    for colour, variable in VARIABLES.items():
-        svg = re.sub(rf"(fill|stroke|stop-color): {colour}", rf"\1: var({variable})", svg)
-    light = "".join(f"{variable}:{colour};" for colour, variable in VARIABLES.items())
-    dark = "".join(f"{variable}:{DARK[colour]};" for colour, variable in VARIABLES.items())
-    style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + style, svg, count=1)
 
 
 def plain(name: str) -> str:
@@ -111,8 +98,9 @@ def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours
     spread = spaced(points, gap=13 * ax.figure.dpi / 72, low=low, high=high)
     for name, y, target, colour in zip(names, spread, points, colours, strict=True):
         where = ((y - low) / (high - low), (target - low) / (high - low))
-        ax.plot([1.0, 1.025], where[::-1], transform=ax.transAxes, color=colour, linewidth=0.8, clip_on=False)
-        ax.text(1.032, where[0], plain(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
+        line = ax.plot([1.0, 1.025], where[::-1], transform=ax.transAxes, color=colour, linewidth=0.8, clip_on=False)
+        label = ax.text(1.032, where[0], plain(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
+        svg.belongs(name, *line, label)
 
 
 def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: float, low: float, high: float) -> list[float]:

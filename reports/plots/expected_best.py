@@ -10,6 +10,7 @@ from bench.cards import Card
 from reports import stats
 from reports.palette import Palette
 from reports.plots.base import end_labels, figure_of, plain
+from reports.plots.svg import belongs
 from reports.plots.trials import trials_data, value_axis, words
 from reports.study import Study
 
@@ -37,7 +38,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
     ends = {}
     for name, own in data.groupby("entry", sort=True):
         style = palette[str(name)]
-        ax.plot(own["trials"], own["value"], color=style.colour, dashes=style.dash, linewidth=1.8)
+        belongs(str(name), *ax.plot(own["trials"], own["value"], color=style.colour, dashes=style.dash, linewidth=1.8))
         ends[str(name)] = float(own["value"].iloc[-1])
     ax.set_xlabel("random trials")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))

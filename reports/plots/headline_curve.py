@@ -12,6 +12,7 @@ from bench.cards import Card
 from bench.results import curve
 from reports.palette import FAINT, Palette
 from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
+from reports.plots.svg import belongs
 
 SEED = "seed"
 MEAN = "mean"
@@ -44,10 +45,11 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: d
         entry = str(name)
         style = palette[entry]
         thick = line == MEAN
-        ax.plot(
+        drawn = ax.plot(
             points["images"], points["value"], color=style.colour, marker=style.marker, markersize=5 if thick else 2.5,
             linewidth=2.2 if thick else 0.8, alpha=1.0 if thick else 0.45, dashes=style.dash if thick else (), zorder=3 if thick else 2,
         )  # fmt: skip
+        belongs(entry, *drawn)
         if thick or entry not in ends:
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from reports.palette import Palette
 from reports.plots.base import plain
+from reports.plots.svg import belongs
 from reports.scores import profile
 
 LEVELS = 101
@@ -34,7 +35,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette) -> None:
     names = [str(name) for name in dict.fromkeys(data["entry"])]
     for name, own in data.groupby("entry", sort=True):
         style = palette[str(name)]
-        ax.step(own["level"], own["share"], where="post", color=style.colour, linewidth=2, dashes=style.dash)
+        belongs(str(name), *ax.step(own["level"], own["share"], where="post", color=style.colour, linewidth=2, dashes=style.dash))
     ax.set_xlabel("score: 0 untrained, 1 real")
     ax.set_ylabel("share of runs above it")
     ax.set_ylim(-0.02, 1.04)

@@ -12,6 +12,7 @@ from bench.cards import card
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
 from reports.plots.base import plain
+from reports.plots.svg import belongs
 
 COLUMNS = ["entry", "key", "value", "rank", "position"]
 
@@ -35,10 +36,11 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
     keys = list(dict.fromkeys(data["key"]))
     for entry, own in data.groupby("entry", sort=True):
         style, thick = palette[str(entry)], entry in marked
-        ax.plot(
+        drawn = ax.plot(
             [keys.index(key) for key in own["key"]], own["position"], color=style.colour, marker=style.marker, markersize=6 if thick else 4.5,
             linewidth=2.6 if thick else 1.1, alpha=1.0 if thick or not marked else 0.6, zorder=3 if thick else 2,
         )  # fmt: skip
+        belongs(str(entry), *drawn)
     for i, key in enumerate(keys):
         for row in data[data["key"] == key].to_dict("records"):
             _label(ax, i, row, last=i == len(keys) - 1, first=i == 0)
@@ -61,11 +63,12 @@ def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last:
     name = plain(str(row["entry"]))
     if first or last:
         words = f"{name}  {value}" if first else f"{value}  {name}"
-        ax.text(
+        label = ax.text(
             x + (-0.06 if first else 0.06), y, words, ha="right" if first else "left", va="center", fontsize=9, color=INK, parse_math=False
         )
     else:
-        ax.text(x + 0.04, y, value, ha="left", va="bottom", fontsize=7.5, color=FAINT)
+        label = ax.text(x + 0.04, y, value, ha="left", va="bottom", fontsize=7.5, color=FAINT)
+    belongs(str(row["entry"]), label)
 
 
 def alt(data: pd.DataFrame) -> str:

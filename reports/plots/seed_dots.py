@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from reports import document
 from reports.format import number
 from reports.palette import FAINT, INK, RULE, Style
-from reports.plots.base import FONTS, follow_scheme
+from reports.plots.svg import FONTS, follow_scheme
 from reports.stats import Sample, Summary
 
 WIDTH, HEIGHT, MARGIN = 140, 22, 8

@@ -58,6 +58,12 @@ def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, capti
 
 def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
     """A picture artifact, enlarged pixels undone; None where it is missing or no picture."""
+    pixels = pixels_of(results, run_id, path)
+    return None if pixels is None else picture_of(pixels, alt)
+
+
+def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
+    """The pixels [H, W] or [H, W, 3] of a picture artifact, enlarged ones undone; None where it is missing or no picture."""
     file = results.artifact(run_id, path)
     if file is None:
         return None
@@ -69,8 +75,12 @@ def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         log.warning("the picture %s of run %s is left out: %s", path, run_id, error)
         return None
-    small = unscaled(pixels)
-    return Picture(data=_encoded(small), media="image/png", alt=alt, pixelated=max(small.shape) <= COARSE)
+    return unscaled(pixels)
+
+
+def picture_of(pixels: np.ndarray, alt: str) -> Picture:
+    """Pixels as a PNG."""
+    return Picture(data=_encoded(pixels), media="image/png", alt=alt, pixelated=max(pixels.shape) <= COARSE)
 
 
 def unscaled(pixels: np.ndarray) -> np.ndarray:

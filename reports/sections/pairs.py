@@ -36,8 +36,12 @@ def _matrix(cohort: Cohort, palette: Palette) -> Table:
         for i, a in enumerate(names[:-1])
     ]
     return Table(
-        columns=(Column(title="row against column", align="left"), *(Column(title=name, align="center") for name in names[1:])),
+        columns=(
+            Column(title="row against column", align="left"),
+            *(Column(title=name, align="center", colour=palette[name].colour) for name in names[1:]),
+        ),
         rows=tuple(rows),
+        fixed=True,
         caption=f"{cohort.setting}. Is the row better than the column in {cohort.headline.title}?{_RATIO if _has_ratio(cohort) else ''}",
     )
 

@@ -4,82 +4,148 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from bench.results import FINAL_GRID, GRIDS
 from reports.cohort import Cohort, Entry, numbers
-from reports.document import Block, Filmstrip, Gallery, Heading, Section, Strip, Tile
+from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
 from reports.format import number
 from reports.plots.base import thousands
-from reports.sections.common import by_cohort, first_seed_with, png
+from reports.sections.common import by_cohort, picture_of, pixels_of
 from reports.view import View
 
 TITLE = "Samples"
 MARK = re.compile(r"step_(\d+)\.png$")
+ROOM = 2_000_000  # bytes that the pictures of all cohorts may take together
+SIDES = (8, 6, 5, 4)  # of a shown part of a grid, in samples: the largest that has room
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frames:
+    """The pictures of one run: its last, and those at marks of training by images."""
+
+    name: str
+    detail: str
+    alt: str  # of the last
+    entry: bool = True
+    end: np.ndarray | None
+    marks: tuple[tuple[int, np.ndarray | None], ...] = ()
+
+    @property
+    def all(self) -> list[np.ndarray]:
+        """Those that are there."""
+        return [found for found in (self.end, *(picture for _, picture in self.marks)) if found is not None]
 
 
 def build(view: View) -> Section | None:
     """The wall and the filmstrip of every cohort; None where no run kept a grid."""
-    blocks = by_cohort(view, lambda cohort: [*_wall(cohort, view), *_through_training(cohort, view)])
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="samples", title=TITLE, blocks=blocks) if blocks else None
 
 
-def _wall(cohort: Cohort, view: View) -> list[Block]:
-    tiles = [tile for entry in cohort.entries if (tile := _tile(entry, cohort, view)) is not None]
+def _blocks(cohort: Cohort, view: View) -> list[Block]:
+    found = [frames for entry in cohort.entries if (frames := _frames(entry, cohort, view)) is not None]
     for _, row in cohort.references.iterrows():
-        picture = png(view.results, row["run_id"], FINAL_GRID, f"{cohort.things} of the reference {row['variant']}")
-        if picture is not None:
-            tiles.append(Tile(title=str(row["variant"]), picture=picture, detail="reference"))
-    caption = f"After {cohort.budget}, not picked: the same noise seed for every entry, the first seed that has a {'picture' if cohort.points else 'grid'}."
+        end = pixels_of(view.results, str(row["run_id"]), FINAL_GRID)
+        name = str(row["variant"])
+        found.append(Frames(name=name, detail="reference", alt=f"{cohort.things} of the reference {name}", entry=False, end=end))
+    side, of = shown_side([picture for frames in found for picture in frames.all], ROOM // len(view.cohorts))
+    part = "" if side >= of else f" The first {side} × {side} of {of} × {of} samples; MLflow has all of them."
+    return [*_wall(found, cohort, view, side, part), *_through_training(found, cohort, view, side)]
+
+
+def _wall(found: Sequence[Frames], cohort: Cohort, view: View, side: int, part: str) -> list[Block]:
+    tiles = []
+    for frames in found:
+        if frames.end is None:
+            continue
+        colour = view.palette[frames.name].colour if frames.entry else ""
+        tiles.append(Tile(title=frames.name, colour=colour, picture=picture_of(cut(frames.end, side), frames.alt), detail=frames.detail))
+    caption = f"After {cohort.budget}, not picked: the same noise seed for every entry, the first seed that has a {'picture' if cohort.points else 'grid'}. The figure beside the seed is of the end.{part}"
     if cohort.points:
         caption += " Dots are generated points, circles hold what lies within 3 standard deviations of a true centre."
-    return [Gallery(id=f"wall-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=240)] if tiles else []
+    film = _film_id(cohort) if any(frames.marks for frames in found) else ""
+    return [Gallery(id=f"wall-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=240, film=film)] if tiles else []
 
 
-def _tile(entry: Entry, cohort: Cohort, view: View) -> Tile | None:
-    found = first_seed_with(view.results, entry, FINAL_GRID)
-    if found is None:
-        return None
-    run_id, seed = found
-    value = dict(zip(entry.runs["run_id"], numbers(entry.runs, cohort.headline.key), strict=True))[run_id]
-    picture = png(view.results, run_id, FINAL_GRID, f"generated {cohort.things} of {entry.name}, seed {seed}")
-    detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
-    return None if picture is None else Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=detail)
+def _film_id(cohort: Cohort) -> str:
+    return f"marks-{cohort.index}"
 
 
-def _through_training(cohort: Cohort, view: View) -> list[Block]:
-    """A line for each entry; its k-th picture stands in the k-th column, and the final one in the last.
+def _through_training(found: Sequence[Frames], cohort: Cohort, view: View, side: int) -> list[Block]:
+    """A line for each entry; its k-th picture stands in the k-th column.
 
     Entries reach a mark at slightly different numbers of images (a round is k batches), so a column is headed by their range.
     """
-    marks = {entry.name: kept for entry in cohort.entries if (kept := _marks(entry, view)) is not None}
-    if not marks:
+    kept = [frames for frames in found if any(picture is not None for _, picture in frames.marks)]
+    if not kept:
         return []
-    depth = max(len(found) for _, found in marks.values())
-    reached = [[found[i][0] for _, found in marks.values() if i < len(found)] for i in range(depth)]
+    depth = max(len(frames.marks) for frames in kept)
+    reached = [[frames.marks[i][0] for frames in kept if i < len(frames.marks)] for i in range(depth)]
     strips = []
-    for name, (run_id, found) in marks.items():
-        pictures = [png(view.results, run_id, path, f"{name} after {images:,} {cohort.things}") for images, path in found]
-        last = png(view.results, run_id, FINAL_GRID, f"{name} at its end")
-        if any(picture is not None for picture in (*pictures, last)):
-            frames = (*pictures, *[None] * (depth - len(found)), last)
-            strips.append(Strip(title=name, colour=view.palette[name].colour, pictures=frames))
-    if not strips:
-        return []
-    columns = (*(_range(images) for images in reached), "end")
-    caption = f"The same noise at each mark, in real {cohort.things} shown to the discriminator; the first seed that has pictures."
+    for frames in kept:
+        pictures: list[Picture | None] = [None] * depth
+        for i, (images, pixels) in enumerate(frames.marks):
+            if pixels is not None:
+                pictures[i] = picture_of(cut(pixels, side), f"{frames.name} after {images:,} {cohort.things}")
+        strips.append(Strip(title=frames.name, colour=view.palette[frames.name].colour, pictures=tuple(pictures)))
+    caption = (
+        f"The same noise at each mark, in real {cohort.things} shown to the discriminator; of the same runs as above, which show the end."
+    )
     return [
         Heading(text="Through training"),
-        Filmstrip(id=f"marks-{cohort.index}", caption=caption, columns=columns, strips=tuple(strips), tile_width=130),
+        Filmstrip(id=_film_id(cohort), caption=caption, columns=tuple(map(_range, reached)), strips=tuple(strips), tile_width=130),
     ]
 
 
-def _marks(entry: Entry, view: View) -> tuple[str, list[tuple[int, str]]] | None:
-    """The first run that has pictures of marks, and for each its images and path, in the order of training."""
-    for run_id in map(str, entry.runs["run_id"]):
-        found = sorted((int(match[1]), path) for path in view.results.names(run_id, GRIDS) if (match := MARK.search(path)))
-        if found:
-            return run_id, found
-    return None
+def _frames(entry: Entry, cohort: Cohort, view: View) -> Frames | None:
+    """The pictures of the first run that has both a final one and marks, else a final one, else marks; None without any."""
+    found = []
+    values = numbers(entry.runs, cohort.headline.key)
+    for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
+        paths = sorted((int(match[1]), path) for path in view.results.names(run_id, GRIDS) if (match := MARK.search(path)))
+        has_end = view.results.artifact(run_id, FINAL_GRID) is not None
+        detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
+        found.append(((not has_end, not paths), run_id, seed, detail, paths))
+    (no_end, no_marks), run_id, seed, detail, paths = min(found, key=lambda item: item[0])
+    if no_end and no_marks:
+        return None
+    marks = tuple((images, pixels_of(view.results, run_id, path)) for images, path in paths)
+    alt = f"generated {cohort.things} of {entry.name}, seed {seed}"
+    return Frames(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
+
+
+def shown_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
+    """How many samples a side of each grid are shown so that all fit into so many bytes, and how many the largest has; the fewest where nothing fits."""
+    pictures = list(pictures)
+    largest = max((_samples(pixels) for pixels in pictures), default=0)
+    for side in (side for side in SIDES if side < largest or side == SIDES[0]):
+        if side == SIDES[-1] or sum(len(picture_of(cut(pixels, side), "").data) for pixels in pictures) <= room:
+            return min(side, largest), largest
+    return largest, largest
+
+
+def cut(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The first samples of a grid [H, W] or [H, W, 3], so many a side; a picture that is no square grid as it is."""
+    samples = _samples(pixels)
+    if samples <= side:
+        return pixels
+    step = (len(pixels) - 1) // samples
+    return pixels[: side * step + 1, : side * step + 1]
+
+
+def _samples(pixels: np.ndarray) -> int:
+    """How many samples a side a grid has that white lines, a pixel wide, divide evenly and alike both ways; 0 where none do."""
+    flat = pixels if pixels.ndim == 2 else pixels.min(axis=2)
+    rows, columns = np.flatnonzero((flat == 255).all(axis=1)), np.flatnonzero((flat == 255).all(axis=0))
+    if not 3 <= len(rows) == len(columns) <= len(flat) // 2 or flat.shape[0] != flat.shape[1]:
+        return 0
+    samples = len(rows) - 1
+    expected = np.linspace(0, len(flat) - 1, samples + 1)
+    return samples if (rows == expected).all() and (columns == expected).all() else 0
 
 
 def _range(images: list[int]) -> str:

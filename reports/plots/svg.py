@@ -1,0 +1,72 @@
+"""SVG as a report wants it: it follows the reader's colour scheme, is small, and has a group for each entry that a page may hide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import escape, unescape
+
+from matplotlib.artist import Artist
+
+from reports.palette import DARK, FAINT, INK, PAPER, RULE
+
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
+_ENTRY = "entry-"  # how a group's id starts that says whose it is; the name follows in hexadecimal digits, which nothing here changes
+_GROUP = re.compile(r' data-entry="([^"]*)"')
+_DRAWN = "'DejaVu Sans'"  # matplotlib's own font, with which text was measured
+
+
+def belongs(entry: str, *artists: Artist) -> None:
+    """Mark what is drawn as an entry's own."""
+    for artist in artists:
+        artist.set_gid(_ENTRY + entry.encode().hex())
+
+
+def has_groups(svg: str) -> bool:
+    """Whether anything in it is marked as an entry's own."""
+    return _GROUP.search(svg) is not None
+
+
+def regrouped(svg: str, group: Callable[[str], str]) -> str:
+    """The SVG with each mark `data-entry` changed from the entry's name to what `group` makes of it; no mark where that is nothing."""
+    return _GROUP.sub(lambda mark: f' data-entry="{escape(name)}"' if (name := group(unescape(mark[1]))) else "", svg)
+
+
+def finished(svg: str) -> str:
+    """What matplotlib wrote, made small and coloured for light and dark pages. Same input, same output; no text changes."""
+    svg = svg[svg.index("<svg") :]  # no declaration, no document type: UTF-8 needs neither
+    used = frozenset((*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)))
+    svg = re.sub(r"<[^>]*>", lambda tag: _tag(tag[0], used), svg)
+    svg = re.sub(r">\s+<", "><", svg.strip()).replace("<g></g>", "")
+    svg = follow_scheme(svg, f"text{{font-family:{FONTS}}}")
+    return re.sub(rf'<g id="{_ENTRY}([0-9a-f]*)">', lambda mark: f'<g data-entry="{escape(bytes.fromhex(mark[1]).decode())}">', svg)
+
+
+def _tag(tag: str, used: frozenset[str]) -> str:
+    """A tag with two decimals a coordinate, the reader's fonts and no id but those that something refers to: pictures of one page would share the others."""
+    tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used or found[1].startswith(_ENTRY) else "", tag)
+    tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
+    tag = re.sub(r'( [xy]="-?\d+\.\d\d)\d+"', r'\1"', tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", tag)
+    return re.sub(rf"font-family: {_DRAWN};? ?", "", tag)
+
+
+def follow_scheme(svg: str, style: str = "") -> str:
+    """An SVG whose ink and paper are variables, redefined where the reader prefers a dark page."""
+    for colour, variable in VARIABLES.items():
+        svg = _in_tags(svg, rf"(fill|stroke|stop-color): {colour}", rf"\1: var({variable})")
+    light = "".join(f"{variable}:{colour};" for colour, variable in VARIABLES.items())
+    dark = "".join(f"{variable}:{DARK[colour]};" for colour, variable in VARIABLES.items())
+    sheet = f"<style>{style}:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + sheet, svg, count=1)
+
+
+def _in_tags(svg: str, pattern: str, instead: str) -> str:
+    """Replace in tags, not in text."""
+    return re.sub(r"<[^>]*>", lambda tag: re.sub(pattern, instead, tag[0]), svg)
+
+
+def _path(steps: str) -> str:
+    """A path on one line with two decimals a coordinate."""
+    return " ".join(re.sub(r"(\.\d\d)\d+", r"\1", steps).split())
