@@ -19,7 +19,7 @@ from reports.sections.common import name_cell
 from reports.view import View
 
 TITLE = "Environment and protocol"
-SHORT = 12  # digits of a hash or run id that a table shows
+SHORT = 12  # digits of a hash that a table shows
 
 
 def build(view: View) -> Section | None:
@@ -86,7 +86,7 @@ def _runs(view: View) -> list[Block]:
                 name_cell(run["entry"], view.palette),
                 Cell(text=str(run["seed"])),
                 Cell(text=run["status"]),
-                Cell(text=text(run["run_id"])[:SHORT], code=True, detail=_extends(run)),
+                Cell(text=text(run["run_id"]), code=True, detail=_extends(run)),
                 Cell(text=text(run["fingerprint"])[:SHORT] or NOTHING, code=True),
                 Cell(
                     text=command(run["variant"], run["dataset"], int(run["seed"]), text(run["overrides"]), budget_of(run.to_dict())),
