@@ -1,13 +1,19 @@
-"""The headline metric through training, all entries in one plot."""
+"""The headline metric through training, all entries in one plot: against images, against seconds, and when they reached a target."""
 
 from __future__ import annotations
 
 import math
 
-from reports.cohort import Cohort, numbers
+import pandas as pd
+
+from bench.words import printable
+from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
-from reports.format import number
+from reports.format import listed, number
 from reports.plots import base, headline_curve
+from reports.plots.compact import compact
+from reports.plots.headline_curve import Against
+from reports.sections import target
 from reports.sections.common import by_cohort
 from reports.view import View
 
@@ -15,24 +21,42 @@ TITLE = "Progress"
 
 
 def build(view: View) -> Section | None:
-    """One plot a cohort; None where the metric was measured at no mark."""
+    """A plot against images, one against seconds, and the time to a target, a cohort; None where the metric was measured at no mark."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="progress", title=TITLE, blocks=blocks) if blocks else None
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
-    data = headline_curve.headline_curve_data(view.results.curves, cohort.runs, cohort.headline.key)
+    data = headline_curve.headline_curve_data(view.results.curves, cohort.runs, cohort.headline.key, cohort.length)
     if data.empty:
         return []
+    found: list[Block] = [_figure(cohort, view, data, "images")]
+    if data["seconds"].nunique() > 1:
+        found.append(_figure(cohort, view, data, "seconds"))
+    return [*found, *target.blocks(cohort, view)]
+
+
+def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) -> Figure:
     references = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
     levels = {name: value for name, value in references.items() if name == "untrained" and math.isfinite(value)}
     with base.axes(9.2, 4.6) as ax:
-        headline_curve.draw(ax, data, view.palette, cohort.headline, levels, cohort.things)
-        picture = base.picture(ax, headline_curve.alt(data, cohort.headline))
+        headline_curve.draw(ax, data, view.palette, cohort.headline, levels, cohort.things, against)
+        picture = compact(base.picture(ax, headline_curve.alt(data, cohort.headline, against)))
+    name = "progress" if against == "images" else "progress-seconds"
+    return Figure(id=f"{name}-{cohort.index}", caption=_caption(cohort, references, against), picture=picture)
+
+
+def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> str:
+    thin = base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds of each")
+    if against == "seconds":
+        devices = sorted({printable(text(device)) for device in cohort.runs["device"] if text(device)})
+        caption = (
+            f"The same marks by the training clock, which stands still while a run is measured: {thin} thin, the mean over all seeds thick, at the mean of their seconds. "
+            "It is the clock of the runs' own machine, and runs that share a machine slow each other down."
+        )
+        return f"{caption} These runs were on {listed(devices)}, whose seconds do not compare." if len(devices) > 1 else caption
     caption = (
-        f"{cohort.headline.title} at the marks of training: {base.seeds_drawn(cohort.runs, 'every seed', 'the first {most} seeds of each')} thin, "
-        "the mean over all seeds thick (only where every seed has a value)."
+        f"{cohort.headline.title} at the marks of training: {thin} thin, the mean over all seeds thick (only where every seed has a value)."
     )
-    if math.isfinite(references.get("real", math.nan)):
-        caption += f" Real {cohort.things}: {number(references['real'])}."
-    return [Figure(id=f"progress-{cohort.index}", caption=caption, picture=picture)]
+    real = references.get("real", math.nan)
+    return f"{caption} Real {cohort.things}: {number(real)}." if math.isfinite(real) else caption

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from synthetic_results import Made, made, references, results
 
-from reports.document import Figure, Gallery, Section
+from reports.document import Gallery, Section
 from reports.palette import palette
 from reports.sections import classes, interpolation, progress, training
 from reports.view import View, view
@@ -38,16 +38,6 @@ def test_probabilities_only_where_logits_are_log_odds(prepared: View) -> None:
     losses, beliefs = galleries(training.build(prepared))
     assert [tile.title for tile in losses.tiles] == ["b", "a", "w"]
     assert [tile.title for tile in beliefs.tiles] == ["b", "a"]
-
-
-def test_progress_says_what_it_draws(prepared: View) -> None:
-    section = progress.build(prepared)
-    assert section is not None
-    (figure,) = section.blocks
-    assert isinstance(figure, Figure)
-    assert "a 21, b 11, w 31" in figure.picture.alt
-    assert figure.caption.endswith("Real images: 0.100.")
-    assert "untrained" in figure.picture.data.decode()
 
 
 @pytest.mark.parametrize("build", BUILDERS)

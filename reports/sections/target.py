@@ -1,0 +1,106 @@
+"""How long each entry took to be as good as the middle one of them ends: images and seconds to the first mark at which a run was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.cards import Card
+from bench.results import curve
+from reports.cohort import Cohort, Entry
+from reports.document import Block, Cell, Column, Heading, Row, Table
+from reports.format import count, number
+from reports.palette import Palette
+from reports.scores import first_at
+from reports.sections.common import name_cell
+from reports.stats import FAILED
+from reports.view import View
+
+TITLE = "Time to target"
+FEWEST_MARKS = 2  # of a run: the end alone is no time
+NEVER = "not reached"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """When the runs of an entry were first at the target: infinity for a run that never was, or that failed."""
+
+    images: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many were."""
+        return sum(math.isfinite(value) for value in self.images)
+
+
+def blocks(cohort: Cohort, view: View) -> list[Block]:
+    """The table; nothing for one entry, for a metric without a better end, or where runs were measured at their end alone."""
+    marks = _marks(cohort, view)
+    level = target(cohort)
+    if level is None or not marks or max(map(len, marks.values())) < FEWEST_MARKS:
+        return []
+    found = {entry.name: reached(entry, marks, level, cohort.headline) for entry in cohort.entries}
+    return [Heading(text=TITLE), _table(cohort, view.palette, found, level, [len(own) for own in marks.values()])]
+
+
+def target(cohort: Cohort) -> float | None:
+    """The middle one of the entries' medians, of an even number the worse of the two middle ones, so that half of them reach it; None without."""
+    if cohort.headline.direction == "none" or len(cohort.entries) < 2:
+        return None
+    medians = [entry.summary(cohort.headline.key).median for entry in cohort.entries]
+    ordered = sorted((value for value in medians if not math.isnan(value)), reverse=cohort.headline.direction == "higher")
+    if len(ordered) < 2 or not math.isfinite(ordered[len(ordered) // 2]):
+        return None
+    return ordered[len(ordered) // 2]
+
+
+def reached(entry: Entry, marks: dict[str, pd.DataFrame], level: float, metric: Card) -> Reached:
+    """When each run that has ended was first at the target; a finished one that was not measured says nothing and is left out."""
+    found: list[tuple[float, float]] = []
+    for run_id, status in zip(entry.runs["run_id"], entry.runs["status"], strict=True):
+        if status in FAILED:
+            found.append((math.inf, math.inf))
+        elif status == "finished" and run_id in marks:
+            own = marks[run_id]
+            images = first_at(list(zip(own["images"], own["value"], strict=True)), level, metric.direction)
+            found.append((images, first_at(list(zip(own["seconds"], own["value"], strict=True)), level, metric.direction)))
+    return Reached(images=tuple(images for images, _ in found), seconds=tuple(seconds for _, seconds in found))
+
+
+def _marks(cohort: Cohort, view: View) -> dict[str, pd.DataFrame]:
+    """What was measured of the headline metric at the marks of each run, by its id."""
+    points = curve(view.results.curves, (cohort.headline.key,))
+    points = points[points["run_id"].isin(cohort.runs["run_id"]) & points["value"].notna()]
+    return {str(run_id): own for run_id, own in points.groupby("run_id", sort=True)}
+
+
+def _table(cohort: Cohort, palette: Palette, found: dict[str, Reached], level: float, marks: Sequence[int]) -> Table:
+    titles = ("reached it", f"real {cohort.things}", "seconds")
+    low, high = min(marks), max(marks)
+    measured = f"{low}" if low == high else f"{low} to {high}"
+    bound = "at least" if cohort.headline.direction == "higher" else "at most"
+    return Table(
+        columns=(Column(title="", align="left"), *(Column(title=title) for title in titles)),
+        rows=tuple(Row(cells=(name_cell(name, palette), *_cells(own))) for name, own in found.items()),
+        caption=(
+            f"{cohort.setting}. The target is {cohort.headline.title} of {bound} {number(level)}: the middle one of the entries' medians, of an even number the worse of "
+            "the two middle ones, so that half of them end there. Medians over runs of the first mark at which a run was there; a run that failed never was. "
+            f"Marks are few ({measured} a run), so these are upper bounds."
+        ),
+    )
+
+
+def _cells(own: Reached) -> tuple[Cell, ...]:
+    if not own.images:
+        return (Cell(text="no run measured", tone="muted"), Cell(text=""), Cell(text=""))
+    medians = float(np.median(own.images)), float(np.median(own.seconds))
+    texts = (count(medians[0]), number(medians[1]))
+    shown = (
+        Cell(text=words) if math.isfinite(value) else Cell(text=NEVER, tone="muted") for value, words in zip(medians, texts, strict=True)
+    )
+    return (Cell(text=f"{own.runs} of {len(own.images)}"), *shown)
