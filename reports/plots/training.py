@@ -1,4 +1,4 @@
-"""D's and G's side of a training curve, one entry a panel: losses, or what D believes of real and generated images."""
+"""D's and G's side of a training curve, one entry a panel: losses, beliefs, logits, gradients. Every seed thin, the mean over seeds thick."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.results import curve
+from reports.budget import Budget
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import drawable, thousands
+from reports.plots.means import MEAN, SEED, with_means
+from reports.plots.trials import between
+
+PANEL_MARKS = 50  # points of a line: a panel is small, and there are many on a page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +27,50 @@ class Pair:
     words: tuple[str, str]
     level: float | None = None
     limits: tuple[float, float] | None = None
+    log: bool = False  # a log scale, where all values are positive
 
 
 LOSSES = Pair(keys=("train/loss_d", "train/loss_g"), words=("D", "G"))
 PROBABILITIES = Pair(keys=("train/p_real", "train/p_fake"), words=("p(real)", "p(fake)"), level=0.5, limits=(0.0, 1.0))
+LOGITS = Pair(keys=("train/logit_real", "train/logit_fake"), words=("real", "generated"))
+GRADIENTS = Pair(keys=("train/grad_norm_d", "train/grad_norm_g"), words=("D", "G"), log=True)
 
 
-def training_data(curves: pd.DataFrame, runs: pd.DataFrame, pair: Pair) -> pd.DataFrame:
-    """entry, seed, key, images, value of both curves, in that order; missing values are left out, and so are some of many seeds or marks (`drawable`)."""
+def training_data(curves: pd.DataFrame, runs: pd.DataFrame, pair: Pair, length: Budget) -> pd.DataFrame:
+    """entry, key, line ("seed" | "mean"), seed, images, value of both curves, in that order. `length` is the budget of the runs.
+
+    Values that are missing or infinite are left out, and so are some of many seeds (`drawable`) or marks (`PANEL_MARKS`); means are of all seeds (`with_means`).
+    """
     points = curve(curves, pair.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
-    columns = ["entry", "seed", "key", "images", "value"]
-    finite = drawable(points[np.isfinite(points["value"].astype(float))])
-    return finite[columns].sort_values(columns[:4], ignore_index=True)
+    finite = points[np.isfinite(points["value"].astype(float))]
+    every = with_means(finite, runs, length, by=("entry", "key"))
+    shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
+    columns = ["entry", "key", "line", "seed", "images", "value"]
+    chosen = shown.groupby(columns[:4])["images"].transform(_is_drawn).astype(bool)
+    return shown[chosen][columns].sort_values([*columns[:4], "images"], ignore_index=True)
+
+
+def _is_drawn(line: pd.Series) -> pd.Series:
+    """Which points of a line are drawn: some, spread evenly, the first and the last among them."""
+    drawn = np.zeros(len(line), dtype=bool)
+    drawn[np.linspace(0, len(line) - 1, min(len(line), PANEL_MARKS)).round().astype(int)] = True
+    return pd.Series(drawn, index=line.index)
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, pair: Pair) -> None:
-    """Draw one entry's panel: the first curve in its colour, the second in ink, a line a seed."""
+    """Draw one entry's panel: the first curve in its colour, the second in ink."""
+    if pair.log and (data["value"] > 0).all():
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(thousands)
+        ax.yaxis.set_minor_formatter(between(float(data["value"].min()), float(data["value"].max())))
     colours = (style.colour, INK)
     for key, word, colour in zip(pair.keys, pair.words, colours, strict=True):
-        curve = data[data["key"] == key]
-        for _, points in curve.groupby("seed", sort=True):
-            ax.plot(points["images"], points["value"], color=colour, linewidth=0.9, alpha=0.7, label="_")
+        for (line, _), points in data[data["key"] == key].groupby(["line", "seed"], sort=True):
+            thick = line == MEAN
+            ax.plot(
+                points["images"], points["value"], color=colour, linewidth=1.8 if thick else 0.7, alpha=1.0 if thick else 0.4,
+                zorder=3 if thick else 2, label="_",
+            )  # fmt: skip
         ax.plot([], [], color=colour, linewidth=2, label=word)
     if pair.level is not None:
         ax.axhline(pair.level, color=FAINT, linewidth=0.9, dashes=(2, 2), zorder=1)
@@ -58,7 +86,7 @@ def alt(entry: str, data: pd.DataFrame, pair: Pair) -> str:
     """The panel in words: the last values, over seeds."""
     ends = []
     for key, word in zip(pair.keys, pair.words, strict=True):
-        last = data[data["key"] == key].groupby("seed", sort=True)["value"].last()
+        last = data[(data["key"] == key) & (data["line"] == SEED)].groupby("seed", sort=True)["value"].last()
         if len(last):
             ends.append(f"{word} ends at {last.mean():.3g}")
     return f"{entry}: {', '.join(ends)}"

@@ -1,45 +1,69 @@
-"""Losses, and what D believes of real and generated images: a panel for each entry."""
+"""Losses, what D believes of real and generated images, its logits, and the size of the gradients: a panel for each entry."""
 
 from __future__ import annotations
 
 from reports.cohort import Cohort
 from reports.document import Block, Gallery, Heading, Section, Tile
 from reports.plots import base
-from reports.plots.training import LOSSES, PROBABILITIES, Pair, alt, draw, training_data
+from reports.plots.compact import compact
+from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PANEL_MARKS, PROBABILITIES, Pair, alt, draw, training_data
 from reports.sections.common import by_cohort
 from reports.view import View
 
 TITLE = "Training curves"
 PANELS = (
-    ("losses", "Losses", LOSSES, "A line a seed. Losses of different objectives are on different scales and do not rank variants."),
+    (
+        "losses",
+        "Losses",
+        LOSSES,
+        "Means since the mark before. Losses of different objectives are on different scales and do not rank variants.",
+    ),
     (
         "beliefs",
         "What the discriminator believes",
         PROBABILITIES,
-        "The probability D gives to an image being real, for real and for generated ones, a line a seed; at 0.5 it cannot tell. "
+        "The probability of being real that D gives to real and to generated {things}; at 0.5 it cannot tell. "
         "Only where an objective's logits are log-odds.",
     ),
+    (
+        "logits",
+        "Logits",
+        LOGITS,
+        "What D puts out for real and for generated {things} before any squashing, the mean over the batches since the mark before: log-odds where there are "
+        "beliefs above, else the value that a critic or a regression gives, whose zero means nothing of itself. How far apart the two are is how well D tells them apart.",
+    ),
+    (
+        "gradients",
+        "Size of the gradients",
+        GRADIENTS,
+        "The Euclidean norm of the gradient of the loss by all weights of D and of G, of one batch: that of the last update before a mark, before the optimiser "
+        "rescales it. On a log scale where all are positive. No unit, and no scale that variants share: near 0 a network has stopped learning.",
+    ),
 )
+LINES = " Thick: the mean over seeds, where every seed has a value; thin: "
 
 
 def build(view: View) -> Section | None:
-    """Both galleries of every cohort; None where nothing was logged."""
+    """The galleries of every cohort; None where nothing was logged."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="training", title=TITLE, blocks=blocks) if blocks else None
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
     blocks: list[Block] = []
+    lines = LINES + base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds") + f", at no more than {PANEL_MARKS} of the marks."
     for name, title, pair, caption in PANELS:
         tiles = _tiles(cohort, view, pair)
         if tiles:
-            lines = base.seeds_drawn(cohort.runs, "", " Of many seeds the first {most} are drawn.")
-            blocks += [Heading(text=title), Gallery(id=f"{name}-{cohort.index}", caption=caption + lines, tiles=tiles, tile_width=270)]
+            blocks += [
+                Heading(text=title),
+                Gallery(id=f"{name}-{cohort.index}", caption=caption.format(things=cohort.things) + lines, tiles=tiles, tile_width=270),
+            ]
     return blocks
 
 
 def _tiles(cohort: Cohort, view: View, pair: Pair) -> tuple[Tile, ...]:
-    data = training_data(view.results.curves, cohort.runs, pair)
+    data = training_data(view.results.curves, cohort.runs, pair, cohort.length)
     tiles = []
     for entry in cohort.entries:
         style, own = view.palette[entry.name], data[data["entry"] == entry.name]
@@ -47,5 +71,5 @@ def _tiles(cohort: Cohort, view: View, pair: Pair) -> tuple[Tile, ...]:
             continue
         with base.axes(3.4, 2.3) as ax:
             draw(ax, own, style, pair)
-            tiles.append(Tile(title=entry.name, colour=style.colour, picture=base.picture(ax, alt(entry.name, own, pair))))
+            tiles.append(Tile(title=entry.name, colour=style.colour, picture=compact(base.picture(ax, alt(entry.name, own, pair)))))
     return tuple(tiles)

@@ -196,8 +196,10 @@ def _curve(run: Made) -> list[tuple[str, int, float, str, float]]:
     last = BUDGET if run.status == "finished" else BUDGET // 2
     points: list[tuple[str, int, float, str, float]] = []
     for images in range(BUDGET // 100, last + 1, BUDGET // 100):
-        wobble = rng.normal(0, 0.05, 4)
+        wobble = rng.normal(0, 0.05, 8)
         values = {"train/loss_d": 1.1 + wobble[0], "train/loss_g": 0.9 + wobble[1]}
+        values |= {"train/logit_real": 0.5 + wobble[4], "train/logit_fake": -0.5 + wobble[5]}
+        values |= {"train/grad_norm_d": 2.0 + wobble[6], "train/grad_norm_g": 0.7 + wobble[7]}
         if run.log_odds:
             values |= {"train/p_real": 0.62 + wobble[2], "train/p_fake": 0.38 + wobble[3]}
         points += [(run.run_id, images, images / 5000, key, float(value)) for key, value in values.items()]

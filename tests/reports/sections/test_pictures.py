@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from synthetic_results import Made, made, references, results
+from synthetic_results import Made, made, points, references, results
 
-from reports.document import Gallery, Section
+from reports.document import Figure, Gallery, Section
 from reports.palette import palette
 from reports.sections import classes, interpolation, progress, training
 from reports.view import View, view
@@ -35,9 +35,37 @@ def test_a_tile_an_entry_in_its_colour(build: Callable[[View], Section | None], 
 
 
 def test_probabilities_only_where_logits_are_log_odds(prepared: View) -> None:
-    losses, beliefs = galleries(training.build(prepared))
-    assert [tile.title for tile in losses.tiles] == ["b", "a", "w"]
+    losses, beliefs, logits, gradients = galleries(training.build(prepared))
+    for gallery in (losses, logits, gradients):
+        assert [tile.title for tile in gallery.tiles] == ["b", "a", "w"]
     assert [tile.title for tile in beliefs.tiles] == ["b", "a"]
+
+
+def test_training_says_how_its_lines_were_made(prepared: View) -> None:
+    losses, *_, gradients = galleries(training.build(prepared))
+    assert losses.caption.endswith(
+        "Thick: the mean over seeds, where every seed has a value; thin: every seed, at no more than 50 of the marks."
+    )
+    assert "of the last update before a mark" in gradients.caption
+    many = view(results([Made(variant="a", seed=seed, fid=10.0) for seed in range(11)]))
+    assert "thin: the first 10 seeds, at no more" in galleries(training.build(many))[0].caption
+
+
+def test_points_are_not_called_images_in_training() -> None:
+    captions = [gallery.caption for gallery in galleries(training.build(view(results(points({"c": (0.1, 0.2)})))))]
+    assert "real and for generated points" in captions[2]
+    assert not any("image" in caption for caption in captions)
+
+
+def test_a_page_of_twelve_variants_stays_light() -> None:
+    """Five seeds each: what all curves take as base64."""
+    prepared = view(results([Made(variant=f"v{i}", seed=seed, fid=10.0 + i) for i in range(12) for seed in range(5)]))
+    pictures = [tile.picture for gallery in galleries(training.build(prepared)) for tile in gallery.tiles]
+    section = progress.build(prepared)
+    assert section is not None
+    pictures += [block.picture for block in section.blocks if isinstance(block, Figure)]
+    assert len(pictures) == 4 * 12 + 2
+    assert sum(len(picture.data) for picture in pictures) * 4 / 3 < 1.3e6
 
 
 @pytest.mark.parametrize("build", BUILDERS)
