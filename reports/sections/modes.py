@@ -1,12 +1,16 @@
-"""Mode coverage: known modes found and how evenly, classes covered, and bins of the training data that are filled wrongly."""
+"""Mode coverage: known modes found and how evenly, classes covered, and bins of the training data that are filled wrongly, in figures and in pictures."""
 
 from __future__ import annotations
 
 from bench.cards import REVERSE_KL, measured
 from bench.results import EVIDENCE
+from bench.words import counted
 from reports.cohort import POINTS, Cohort, numbers
-from reports.document import Block, Section, Text
+from reports.document import Block, Gallery, Heading, Section, Text, Tile
 from reports.format import count, listed
+from reports.plots import base, filled
+from reports.plots.compact import compact
+from reports.plots.filled import Kind
 from reports.sections.common import by_cohort
 from reports.sections.figures import heading, known, mean_cell, metric_table
 from reports.view import View
@@ -14,10 +18,12 @@ from reports.view import View
 TITLE = "Modes"
 FOUND = "modes/found"
 BINS = ("modes/ndb", "modes/js_bins")
+HEADINGS: dict[Kind, str] = {"modes": "How the modes are filled", "bins": "How the bins are filled (NDB)"}
+CLIPPED = f" The scale ends at {filled.CLIP:g} times the largest share of the line; a larger one is written where it is cut."
 
 
 def build(view: View) -> Section | None:
-    """A table a cohort; None where neither known modes nor bins were measured."""
+    """A table a cohort, and how each entry fills modes and bins; None where neither known modes nor bins were measured."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="modes", title=TITLE, blocks=blocks) if blocks else None
 
@@ -30,7 +36,43 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     titles = {FOUND: heading(FOUND).replace("found", f"found of {of:,}")} if of else {}
     notes = [f"{cohort.setting}. Mean over finished runs, with the smallest and the largest.", *_readings(keys, cohort.things)]
     found = metric_table(cohort, view.palette, keys, mean_cell, caption=" ".join(notes), titles=titles)
-    return [*_lead(cohort, of), found]
+    return [*_lead(cohort, of), found, *_pictures(cohort, view, "modes"), *_pictures(cohort, view, "bins")]
+
+
+def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
+    """A panel for each entry that recorded shares of its modes or bins, all on one scale."""
+    panels = {}
+    for entry in cohort.entries:
+        pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
+        data = filled.filled_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
+        if not data.empty:
+            panels[entry.name] = data
+    if not panels:
+        return []
+    end = filled.scale_end(list(panels.values()))
+    tiles = []
+    for name, data in panels.items():
+        style, detail = view.palette[name], counted(int(data["seeds"].iloc[0]), "seed")
+        with base.axes(3.4, 1.9) as ax:
+            filled.draw(ax, data, style, end)
+            tiles.append(
+                Tile(title=name, colour=style.colour, detail=detail, picture=compact(base.picture(ax, filled.alt(name, data, kind))))
+            )
+    clipped = any(filled.is_clipped(data, end) for data in panels.values())
+    caption = _filling(kind, cohort.things, max(map(len, panels.values()))) + (CLIPPED if clipped else "")
+    return [Heading(text=HEADINGS[kind]), Gallery(id=f"{kind}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
+
+
+def _filling(kind: Kind, things: str, most: int) -> str:
+    """What the panels show, and in which order."""
+    if kind == "bins":
+        return (
+            f"Filled: the share of generated {things} in each bin, the mean over seeds; line: the share of training {things}, the fullest bin first. "
+            "A gap under the line is a kind that is missing, a peak one that is made too often."
+        )
+    order = "as the data has them" if most <= filled.IN_ORDER else f"the most filled first, where there are over {filled.IN_ORDER}"
+    whose = "nearest to" if things == "points" else "that the classifier takes for"
+    return f"Filled: the share of generated {things} {whose} each mode, the mean over seeds; line: an equal share. Modes {order}."
 
 
 def _readings(keys: list[str], things: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthetic_results import KL, Made, complete, made, points, references, results
 
-from reports.document import Section, Table, Text
+from reports.document import Gallery, Heading, Section, Table, Text
 from reports.sections import modes
 from reports.view import view
 
@@ -82,3 +82,51 @@ def test_bins_of_images_beside_their_classes() -> None:
 
 def test_no_section_for_runs_older_than_these_metrics() -> None:
     assert modes.build(view(results(made({"a": (1.0, 2.0, 3.0)})))) is None
+
+
+BINNED = {"bins": {"generated": [0.1, 0.9], "train": [0.4, 0.6]}}
+
+
+def pictures(section: Section) -> list[tuple[str, Gallery]]:
+    """Each gallery and the heading above it."""
+    return [
+        (above.text, block)
+        for above, block in zip(section.blocks, section.blocks[1:], strict=False)
+        if isinstance(above, Heading) and isinstance(block, Gallery)
+    ]
+
+
+def test_how_the_modes_are_filled(tmp_path: Path) -> None:
+    ((title, gallery),) = pictures(built(points(KLS), tmp_path))
+    assert title == "How the modes are filled"
+    assert [(tile.title, tile.detail) for tile in gallery.tiles] == [("c", "3 seeds"), ("d", "3 seeds")]
+    assert gallery.tiles[0].picture.alt == "c: of 8 modes the fullest has 12 %; empty: 0"
+    assert gallery.caption == (
+        "Filled: the share of generated points nearest to each mode, the mean over seeds; line: an equal share. Modes as the data has them."
+    )
+
+
+def test_how_the_bins_are_filled_and_an_entry_without_them(tmp_path: Path) -> None:
+    runs = [
+        replace(run, evidence=BINNED if run.variant == "a" else {"bins": "?"}) for run in complete(made({"a": (1.0, 2.0), "b": (3.0, 4.0)}))
+    ]
+    ((title, gallery),) = pictures(built(runs, tmp_path))
+    assert title == "How the bins are filled (NDB)"
+    assert [(tile.title, tile.detail) for tile in gallery.tiles] == [("a", "2 seeds")]
+    assert "fullest bin first" in gallery.caption
+    assert "scale ends" not in gallery.caption
+
+
+def test_a_clipped_scale_is_said(tmp_path: Path) -> None:
+    shares = [0.5] + [0.5 / 199] * 199
+    runs = [replace(run, evidence={"modes": {"count": 200, "found": 200, "shares": shares}}) for run in points({"c": (0.1,)})]
+    ((_, gallery),) = pictures(built(runs, tmp_path))
+    assert gallery.caption.endswith(
+        "Modes the most filled first, where there are over 100. The scale ends at 6 times the largest share of the line; "
+        "a larger one is written where it is cut."
+    )
+    assert "↑ 50 %" in gallery.tiles[0].picture.data.decode()
+
+
+def test_no_pictures_without_shares() -> None:
+    assert pictures(built(points(KLS))) == []
