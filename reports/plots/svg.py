@@ -14,6 +14,7 @@ FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 
 VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
 _ENTRY = "entry-"  # how a group's id starts that says whose it is; the name follows in hexadecimal digits, which nothing here changes
 _GROUP = re.compile(r' data-entry="([^"]*)"')
+STRAIGHT = re.compile(r"[MLz\d. -]*")
 _DRAWN = "'DejaVu Sans'"  # matplotlib's own font, with which text was measured
 
 
@@ -44,10 +45,10 @@ def finished(svg: str) -> str:
 
 
 def _tag(tag: str, used: frozenset[str]) -> str:
-    """A tag with two decimals a coordinate, the reader's fonts and no id but those that something refers to: pictures of one page would share the others."""
+    """A tag with a decimal a coordinate, the reader's fonts and no id but those that something refers to: pictures of one page would share the others."""
     tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used or found[1].startswith(_ENTRY) else "", tag)
     tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
-    tag = re.sub(r'( [xy]="-?\d+\.\d\d)\d+"', r'\1"', tag)
+    tag = re.sub(r'(?<= [xy]=")-?\d+\.\d+(?=")', _rounded, tag)
     tag = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", tag)
     return re.sub(rf"font-family: {_DRAWN};? ?", "", tag)
 
@@ -62,11 +63,16 @@ def follow_scheme(svg: str, style: str = "") -> str:
     return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + sheet, svg, count=1)
 
 
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
 def _in_tags(svg: str, pattern: str, instead: str) -> str:
     """Replace in tags, not in text."""
     return re.sub(r"<[^>]*>", lambda tag: re.sub(pattern, instead, tag[0]), svg)
 
 
 def _path(steps: str) -> str:
-    """A path on one line with two decimals a coordinate."""
-    return " ".join(re.sub(r"(\.\d\d)\d+", r"\1", steps).split())
+    """A path on one line with a decimal a coordinate; straight lines are points alone, for a point after another is joined to it by a straight line."""
+    path = " ".join(re.sub(r"-?\d+\.\d+", _rounded, steps).split())
+    return re.sub(r" ?([MLz]) ?", lambda step: " " if step[1] == "L" else step[1], path) if STRAIGHT.fullmatch(path) else path

@@ -9,7 +9,6 @@ from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
 from reports.format import count, listed
 from reports.plots import base, filled
-from reports.plots.compact import compact
 from reports.plots.filled import Kind
 from reports.sections.common import by_cohort
 from reports.sections.figures import heading, known, mean_cell, metric_table
@@ -55,9 +54,7 @@ def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
         style, detail = view.palette[name], counted(int(data["seeds"].iloc[0]), "seed")
         with base.axes(3.4, 1.9) as ax:
             filled.draw(ax, data, style, end)
-            tiles.append(
-                Tile(title=name, colour=style.colour, detail=detail, picture=compact(base.picture(ax, filled.alt(name, data, kind))))
-            )
+            tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, filled.alt(name, data, kind))))
     clipped = any(filled.is_clipped(data, end) for data in panels.values())
     caption = _filling(kind, cohort.things, max(map(len, panels.values()))) + (CLIPPED if clipped else "")
     return [Heading(text=HEADINGS[kind]), Gallery(id=f"{kind}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]

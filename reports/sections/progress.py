@@ -11,7 +11,6 @@ from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
 from reports.format import listed, number
 from reports.plots import base, headline_curve
-from reports.plots.compact import compact
 from reports.plots.headline_curve import Against
 from reports.sections import target
 from reports.sections.common import by_cohort
@@ -41,7 +40,7 @@ def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) ->
     levels = {name: value for name, value in references.items() if name == "untrained" and math.isfinite(value)}
     with base.axes(9.2, 4.6) as ax:
         headline_curve.draw(ax, data, view.palette, cohort.headline, levels, cohort.things, against)
-        picture = compact(base.picture(ax, headline_curve.alt(data, cohort.headline, against)))
+        picture = base.picture(ax, headline_curve.alt(data, cohort.headline, against))
     name = "progress" if against == "images" else "progress-seconds"
     return Figure(id=f"{name}-{cohort.index}", caption=_caption(cohort, references, against), picture=picture)
 

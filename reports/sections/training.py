@@ -5,7 +5,6 @@ from __future__ import annotations
 from reports.cohort import Cohort
 from reports.document import Block, Gallery, Heading, Section, Tile
 from reports.plots import base
-from reports.plots.compact import compact
 from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PANEL_MARKS, PROBABILITIES, Pair, alt, draw, training_data
 from reports.sections.common import by_cohort
 from reports.view import View
@@ -71,5 +70,5 @@ def _tiles(cohort: Cohort, view: View, pair: Pair) -> tuple[Tile, ...]:
             continue
         with base.axes(3.4, 2.3) as ax:
             draw(ax, own, style, pair)
-            tiles.append(Tile(title=entry.name, colour=style.colour, picture=compact(base.picture(ax, alt(entry.name, own, pair)))))
+            tiles.append(Tile(title=entry.name, colour=style.colour, picture=base.picture(ax, alt(entry.name, own, pair))))
     return tuple(tiles)

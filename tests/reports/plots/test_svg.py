@@ -1,10 +1,12 @@
-"""Small SVG that keeps what was drawn: text to the letter, numbers to two decimals, each entry in a group of its own."""
+"""Small SVG that keeps what was drawn: text to the letter, numbers to a decimal, each entry in a group of its own."""
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
@@ -72,16 +74,42 @@ def test_only_ids_that_something_refers_to_are_left_and_all_of_those() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_two_decimals_a_coordinate_and_no_blank_between_tags() -> None:
-    svg = drawn("a")
-    path = next(element for element in ElementTree.fromstring(svg).iter(f"{SPACE}path") if "#2662fe" in element.attrib.get("style", ""))
-    numbers = re.findall(r"-?\d+\.\d+", path.attrib["d"])
-    assert len(numbers) == 6
-    assert all(len(number.split(".")[1]) == 2 for number in numbers)
-    assert not re.search(r">\s+<", svg)
-    assert svg.startswith("<svg")
+def points(path: str) -> list[float]:
+    """The coordinates of a path."""
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", path)]
 
 
-def test_it_is_much_smaller() -> None:
-    raw = '<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="M 1.234567 2.345678 \nL 3 4 \n"/>\n </g>\n</svg>\n'
-    assert finished(raw).split("</style>")[1] == '<g><path d="M 1.23 2.34 L 3 4"/></g></svg>'
+def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() -> None:
+    buffer = io.StringIO()
+    with base.axes(3, 2) as ax:
+        ax.plot(np.linspace(0, 1, 50), np.random.default_rng(0).normal(size=50))
+        ax.legend(ax.plot([0, 1], [np.pi, 2]), ["a curved box"])
+        base.figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None})
+    before, small = buffer.getvalue(), finished(buffer.getvalue())
+    assert len(small) < 0.7 * len(before)
+    assert not re.search(r">\s+<", small)
+    assert small.startswith("<svg")
+    one, two = ElementTree.fromstring(before), ElementTree.fromstring(small)
+    for tag, coordinates in (("path", lambda element: points(element.attrib["d"])), ("use", xy), ("text", xy)):
+        pairs = list(zip(one.iter(SPACE + tag), two.iter(SPACE + tag), strict=True))
+        assert len(pairs) > 2
+        for was, now in pairs:
+            assert coordinates(now) == pytest.approx(coordinates(was), abs=0.0501)
+            assert was.text == now.text
+
+
+def xy(element: ElementTree.Element) -> list[float]:
+    """Where an element is."""
+    return [float(element.attrib.get(name, 0)) for name in ("x", "y")]
+
+
+@pytest.mark.parametrize(
+    ("path", "short"),
+    [
+        ("M 1.2345 2 \nL 3.456 4 \nM 5 6 \nL 7.01 8 \nz\n", "M1.2 2 3.5 4M5 6 7 8z"),
+        ("M 1.25 2 \nC 3.19 4 5 6 7 8 \nL 9 -10.04 \n", "M 1.2 2 C 3.2 4 5 6 7 8 L 9 -10"),
+    ],
+)
+def test_straight_lines_are_points_and_curves_keep_their_commands(path: str, short: str) -> None:
+    drawn = finished(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
+    assert drawn.split("</style>")[1] == f'<g><path d="{short}"/></g></svg>'
