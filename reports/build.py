@@ -41,9 +41,9 @@ SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((modu
 OCCASIONAL = (across.TITLE, studies.TITLE)  # most results give no occasion for them
 
 
-def build(results: Results, *, title: str) -> Document:
-    """The report on some results. No runs at all is a UserError; everything else that is missing is left out and named."""
-    prepared = view(results)
+def build(results: Results, *, title: str, small: bool = False) -> Document:
+    """The report on some results; a small one shows few samples. No runs at all is a UserError; everything else that is missing is left out and named."""
+    prepared = view(results, small=small)
     built = [(name, section(prepared)) for name, section in SECTIONS]
     return Document(
         title=title,

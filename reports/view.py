@@ -57,6 +57,7 @@ class View:
     superseded: int  # older runs of the same configuration and seed, not shown
     studies: tuple[Searched, ...] = ()
     unread: tuple[str, ...] = ()  # studies that runs belong to, of which nothing can be read
+    small: bool = False  # whether few samples are to be shown, and none of earlier training
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -66,7 +67,7 @@ class View:
         return pd.concat([cohort.runs for cohort in self.cohorts], ignore_index=True).drop_duplicates("run_id", ignore_index=True)
 
 
-def view(results: Results) -> View:
+def view(results: Results, *, small: bool = False) -> View:
     """Sort results into cohorts and entries. No runs at all and no study is a UserError."""
     runs = results.runs[results.runs["kind"] == "run"]
     studies = [study for recorded in results.studies if (study := read(recorded)) is not None]
@@ -84,6 +85,7 @@ def view(results: Results) -> View:
         palette=_palette(cohorts, studies),
         superseded=len(compared) - len(shown),
         studies=tuple(_searched(study, runs, compared, results) for study in studies),
+        small=small,
         unread=tuple(sorted({printable(text(name)) for name in runs["study"] if name} - {study.name for study in studies})),
     )
 

@@ -28,6 +28,7 @@ def report(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder to write; build/report/<suite> unless given.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results there: docs/tidy-results.md.")] = None,
     latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard there, as a LaTeX table.")] = None,
+    small: Annotated[bool, typer.Option(help="Few samples and none of earlier training: a page to keep in a repository.")] = False,
     check: Annotated[
         Path | None,
         typer.Option(
@@ -60,16 +61,16 @@ def report(
         write_all({latex: as_latex(view(results)).encode()}, f"the table to {str(latex)!r}")
         say(f"table: {latex}")
     if target is not None:
-        _write(results, target, title=f"GAN benchmark: {name}", attach=not runs and only == "*")
+        _write(results, target, title=f"GAN benchmark: {name}", attach=not runs and only == "*" and not small, small=small)
     if not agrees:
         raise typer.Exit(1)
 
 
-def _write(results: Results, target: Path, *, title: str, attach: bool) -> None:
+def _write(results: Results, target: Path, *, title: str, attach: bool, small: bool) -> None:
     """Write the page and print the summary; of all that one suite has, keep it in MLflow, too."""
     from reports.build import build, spoken, summary_tables, write
 
-    document = build(results, title=title)
+    document = build(results, title=title, small=small)
     page = write(document, target)
     if attach and len(results.experiments) == 1:
         _attach(results.experiments[0], page.read_bytes(), spoken(document))

@@ -52,7 +52,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         end = pixels_of(view.results, str(row["run_id"]), FINAL_GRID)
         name = str(row["variant"])
         found.append(Frames(name=name, detail="reference", alt=f"{cohort.things} of the reference {name}", entry=False, end=end))
-    side, of = shown_side([picture for frames in found for picture in frames.all], ROOM // len(view.cohorts))
+    side, of = shown_side([picture for frames in found for picture in frames.all], 0 if view.small else ROOM // len(view.cohorts))
     part = "" if side >= of else f" The first {side} × {side} of {of} × {of} samples; MLflow has all of them."
     return [*_wall(found, cohort, view, side, part), *_through_training(found, cohort, view, side)]
 
@@ -106,7 +106,8 @@ def _frames(entry: Entry, cohort: Cohort, view: View) -> Frames | None:
     found = []
     values = numbers(entry.runs, cohort.headline.key)
     for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
-        paths = sorted((int(match[1]), path) for path in view.results.names(run_id, GRIDS) if (match := MARK.search(path)))
+        names = () if view.small else view.results.names(run_id, GRIDS)
+        paths = sorted((int(match[1]), path) for path in names if (match := MARK.search(path)))
         has_end = view.results.artifact(run_id, FINAL_GRID) is not None
         detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
         found.append(((not has_end, not paths), run_id, seed, detail, paths))

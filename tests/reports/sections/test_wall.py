@@ -102,6 +102,16 @@ def test_as_many_samples_as_there_is_room_for() -> None:
     assert wall.shown_side([], 1) == (0, 0)
 
 
+def test_a_small_report_has_few_samples_and_no_earlier_ones(tmp_path: Path) -> None:
+    section = wall.build(view(results(made(TWO), tmp_path), small=True))
+    assert section is not None
+    assert [type(block) for block in section.blocks] == [Gallery]
+    gallery = section.blocks[0]
+    assert isinstance(gallery, Gallery)
+    assert gallery.film == ""
+    assert [tile.title for tile in gallery.tiles] == ["a", "b"]
+
+
 def test_a_column_is_headed_by_the_range_of_its_marks(tmp_path: Path) -> None:
     found = results(made(TWO), tmp_path)
     for file in list((tmp_path / "2" / GRIDS).glob("step_*.png")):
