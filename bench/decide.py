@@ -12,7 +12,7 @@ from bench.config import DATASETS, Evaluation, RunConfig
 from bench.environment import resolve
 from bench.errors import UserError
 from bench.evaluate import evaluator_for
-from bench.run import checkpoint_path
+from bench.run import kept_of
 from bench.suite import PlannedRun
 from bench.tracking import DONE, Lookup, owner_is_alive
 
@@ -90,9 +90,9 @@ def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol
 
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
     """The decision to go on, or to train anew where there is nothing to go on from."""
-    stopped = there.find(decision.fingerprint)[0].data.tags
-    reason = "left no checkpoint" if not checkpoint_path(folder, decision.fingerprint).exists() else ""
-    if stopped.get("curve_protocol", "") != marks:
+    stopped = there.find(decision.fingerprint)[0].data
+    reason = "left no checkpoint" if stopped.metrics and not kept_of(folder, decision.fingerprint).any else ""
+    if stopped.tags.get("curve_protocol", "") != marks:
         reason = "was measured by another protocol"
     if not reason:
         return decision
@@ -142,7 +142,7 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
         raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
-    path = checkpoint_path(folder, longest.fingerprint)
+    path = kept_of(folder, longest.fingerprint).newest
     if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
     if config.evaluation.best and not longest.best:

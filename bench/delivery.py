@@ -6,14 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import store
 from bench.errors import UserError
-from bench.outbox import Busy, Damaged, Entry, Kind, Outbox, as_file, numbers
+from bench.outbox import HELD, Busy, Damaged, Entry, Kind, Outbox, as_file, numbers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,6 +68,19 @@ class Delivery(Protocol):
     def nudge(self) -> None:
         """Try again what could not be sent, if it is time."""
 
+    @property
+    def position(self) -> int:
+        """The number that the next write will have."""
+
+    def settle(self) -> None:
+        """Have what was put outlive a crash. Raises OSError where the disk does not take it."""
+
+    def hold(self, position: int) -> None:
+        """Send nothing from that position on, until told another one or the end is put. Raises OSError."""
+
+    def go_back(self, position: int) -> None:
+        """Forget what was put from that position on: it is going to be put again. Raises OSError."""
+
     def close(self) -> None:
         """The run has ended."""
 
@@ -87,6 +100,20 @@ class Direct:
             send(self._client, entry, file)
 
     def nudge(self) -> None:
+        """Nothing waits."""
+
+    @property
+    def position(self) -> int:
+        """None is counted."""
+        return 0
+
+    def settle(self) -> None:
+        """Nothing waits."""
+
+    def hold(self, position: int) -> None:
+        """Nothing can be held: what is put is there."""
+
+    def go_back(self, position: int) -> None:
         """Nothing waits."""
 
     def close(self) -> None:
@@ -110,9 +137,29 @@ class Posted:
             raise UserError(f"{folder / run_id} cannot be written: {error.strerror or error}") from error
 
     @property
-    def waiting(self) -> int:
-        """How many writes have not arrived."""
-        return self._outbox.waiting
+    def due(self) -> int:
+        """How many writes could be sent and have not arrived."""
+        return self._outbox.due
+
+    @property
+    def position(self) -> int:
+        """The number that the next write will have."""
+        return self._outbox.position
+
+    def settle(self) -> None:
+        """Have everything on the disk. Raises OSError where some is in memory alone."""
+        self._outbox.keep()
+        if self._outbox.homeless:
+            raise OSError(f"{self._outbox.homeless} writes are in memory alone")
+        self._outbox.settle()
+
+    def hold(self, position: int) -> None:
+        """Send nothing from that position on."""
+        self._outbox.hold(position)
+
+    def go_back(self, position: int) -> None:
+        """Forget the writes from that position on."""
+        self._outbox.go_back(position)
 
     def put(self, kind: Kind, body: dict[str, Any], content: bytes | None = None) -> None:
         """Write it down, and send what waits if it is time."""
@@ -126,9 +173,13 @@ class Posted:
         if time.monotonic() >= self._due:
             self._try(REQUEST_SECONDS, TRY_SECONDS)
 
+    def flush(self) -> None:
+        """Send what is due, with patience."""
+        self._try(PATIENT_SECONDS, math.inf)
+
     def close(self) -> None:
         """Try once more, and say what stays."""
-        self._try(PATIENT_SECONDS, math.inf)
+        self.flush()
         self._outbox.keep()
         waiting, homeless, name = self._outbox.waiting, self._outbox.homeless, self._address.name
         if waiting > homeless:
@@ -166,6 +217,7 @@ class Delivered:
     folder: Path
     sent: int
     left: int = 0
+    held: int = 0  # of writes that wait for the run to go on, which would write them again
     problem: str = ""  # why writes are left
     meant_for: str = ""  # the other store, where that is why
     busy: bool = False  # another process has it, which will deliver
@@ -192,6 +244,16 @@ def deliver_waiting(runs: Path, uri: str) -> Iterator[Delivered]:
                     yield there
         finally:
             outbox.close()
+
+
+def forget_held(outboxes: Path) -> None:
+    """Forget what earlier attempts of a run held back, which a new one writes again, and send the rest another time."""
+    for folder in outboxes.glob("*"):
+        if (folder / HELD).exists():
+            with suppress(Busy):
+                outbox = Outbox(folder)
+                outbox.forget_held()
+                outbox.close()
 
 
 def catch_up(runs: Path, uri: str) -> None:
@@ -224,7 +286,8 @@ def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Del
     except Exception as error:  # the store's own: is it away, or does it refuse this run?
         problem = f"the store refuses: {store.plain_error(error, uri)}"
         store.connect(uri)
-    return Delivered(name=name, folder=outbox.folder, sent=before - outbox.waiting, left=outbox.waiting, problem=problem)
+    left = outbox.due
+    return Delivered(name=name, folder=outbox.folder, sent=before - outbox.waiting, left=left, held=outbox.waiting - left, problem=problem)
 
 
 def _shown(folder: Path) -> tuple[str, str]:

@@ -2,6 +2,9 @@
 
 An outbox is a folder: `00000012.json` is one write, and `00000012/` holds the artifact that goes with it. Both are hashed,
 and the JSON comes last and goes first, so that a write is there as a whole or not at all. One process at a time has an outbox.
+
+A run that can go on from a checkpoint must not send what it would write again. So it may hold its writes back from a number on (`held`
+is that number on disk), and, going on, forget those that came after its checkpoint. The write that ends a run frees all before it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from bench.files import settle, write_atomic
 
 log = logging.getLogger(__name__)
 Kind = Literal["points", "tags", "artifact", "end"]
+HELD = "held"  # a file: the number of the first write that is not to be sent yet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ class Outbox:
             raise Busy(str(folder)) from error
         self._written = deque(numbers(folder))
         self._next = self._written[-1] + 1 if self._written else 1
+        self._held = self._held_on_disk()
         self._unsettled: list[Path] = []
         self._unwritten: deque[tuple[Entry, bytes | None]] = deque()  # the disk would not take them
         self._warned = False
@@ -76,14 +81,26 @@ class Outbox:
         return len(self._written) + len(self._unwritten)
 
     @property
+    def due(self) -> int:
+        """How many of them may be sent now."""
+        return sum(number < self._held for number in self._written) + sum(self._next + i < self._held for i in range(len(self._unwritten)))
+
+    @property
+    def position(self) -> int:
+        """The number that the next write will have."""
+        return self._next + len(self._unwritten)
+
+    @property
     def homeless(self) -> int:
         """How many of them are in memory alone, because the disk would not take them."""
         return len(self._unwritten)
 
     def put(self, entry: Entry, content: bytes | None = None) -> None:
-        """Keep a write, with the bytes of its artifact; in memory as long as the disk takes nothing."""
+        """Keep a write, with the bytes of its artifact; in memory as long as the disk takes nothing. The end of a run holds nothing back."""
         self._unwritten.append((entry, content))
         self.keep()
+        if entry.kind == "end":
+            self._held = math.inf
 
     def keep(self) -> None:
         """Write down what the disk has not taken yet."""
@@ -97,24 +114,48 @@ class Outbox:
                 log.warning("%s cannot be written (%s): what %s writes is kept in memory", self.folder, error.strerror or error, name)
             self._warned = True
 
+    def hold(self, position: int) -> None:
+        """Send nothing from that number on, until told another one; holds for whoever opens the outbox later, too. Raises OSError."""
+        write_atomic(self._ready() / HELD, str(position).encode(), settled=False)
+        self._held = position
+
+    def go_back(self, position: int) -> None:
+        """Forget the writes from that number on, which are going to be made again, and hold back those that are. Raises OSError."""
+        self._unwritten.clear()
+        while self._written and self._written[-1] >= position:
+            self._forget(self._written.pop())
+        self._next = position
+        self.hold(min(int(self._held) if self._held < math.inf else position, position))
+
+    def forget_held(self) -> None:
+        """Forget the writes that are held back."""
+        while self._written and self._written[-1] >= self._held:
+            self._forget(self._written.pop())
+
     def first(self) -> Entry:
         """The write that is next. Raises Damaged."""
         return _read(self._file(self._written[0])) if self._written else self._unwritten[0][0]
 
     def deliver(self, send: Send, *, most_seconds: float = math.inf) -> None:
-        """Send in order, forgetting each write once it has arrived. Raises Damaged, and whatever `send` raises; the rest stays."""
+        """Send in order what is due, forgetting each write once it has arrived. Raises Damaged, and whatever `send` raises; the rest stays."""
         started = time.monotonic()
-        while self.waiting and time.monotonic() - started < most_seconds:
+        while self._first_is_due() and time.monotonic() - started < most_seconds:
             with self._first_file() as (entry, file):
                 send(entry, file)
             if self._written:
-                number = self._written.popleft()
-                self._file(number).unlink(missing_ok=True)
-                shutil.rmtree(self._artifacts(number), ignore_errors=True)
+                self._forget(self._written.popleft())
             else:
                 self._unwritten.popleft()
+                self._next += 1
         if not self._written:
             self._unsettled.clear()
+
+    def _first_is_due(self) -> bool:
+        return bool(self.waiting) and (self._written[0] if self._written else self._next) < self._held
+
+    def _forget(self, number: int) -> None:
+        self._file(number).unlink(missing_ok=True)
+        shutil.rmtree(self._artifacts(number), ignore_errors=True)
 
     def settle(self) -> None:
         """Have what waits outlive a crash of the machine too, not only of this process."""
@@ -138,7 +179,7 @@ class Outbox:
 
     def _write(self, entry: Entry, content: bytes | None) -> None:
         number = self._next
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._ready()
         written = asdict(entry)
         if content is not None:
             shutil.rmtree(self._artifacts(number), ignore_errors=True)  # what a crash left of the same number
@@ -149,6 +190,27 @@ class Outbox:
         self._place(self._file(number), text.encode())
         self._next += 1
         self._written.append(number)
+
+    def _ready(self) -> Path:
+        """The folder, made if need be."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+    def _held_on_disk(self) -> float:
+        """The number from which on nothing is to be sent; infinity where that is all the same, as for a run whose end is written. Unreadable, it holds all back."""
+        try:
+            held = int((self.folder / HELD).read_bytes())
+        except FileNotFoundError:
+            return math.inf
+        except (OSError, ValueError):
+            held = 0
+        return math.inf if self._has_end() else held
+
+    def _has_end(self) -> bool:
+        try:
+            return bool(self._written) and _read(self._file(self._written[-1])).kind == "end"
+        except Damaged:
+            return False
 
     def _place(self, file: Path, content: bytes) -> None:
         write_atomic(file, content, settled=False)  # most is sent at once: waiting for the disk each time would cost a run dear

@@ -16,8 +16,8 @@ from bench.config import LOG_MARKS
 from bench.evaluate import Evaluator, Measurement, Samples, draw
 from bench.memory import peak_memory_mb
 from bench.metrics.health import Flag, flags
+from bench.run_log import RunLog
 from bench.spec import Latent, Networks, Progress
-from bench.tracking import RunLog
 
 
 @dataclass(frozen=True, kw_only=True)

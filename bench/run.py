@@ -17,11 +17,14 @@ from threadpoolctl import threadpool_limits
 from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
+from bench.delivery import forget_held
 from bench.errors import UserError, one_line
 from bench.files import refusal
+from bench.kept import SECONDS, Keeper, Kept
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
-from bench.tracking import RunLog, Tracker
+from bench.run_log import RunLog
+from bench.tracking import Tracker
 from bench.train import never, train
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Place:
     tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
     extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
     extends_fingerprint: str = ""
+    checkpoint_seconds: float = SECONDS  # between two checkpoints, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +88,11 @@ def run(
     forget_peak_memory(torch.device(config.device))
     with limited_threads(config.threads):
         work = prepare(config)
-        log_ = _open_log(work, place)
+        kept = kept_of(Path(place.folder), work.fingerprint)
+        state = kept.load()
+        log_ = _open_log(work, place, kept, state)
         try:
-            ending = _train_and_measure(work, log_, place, _Watcher(stop, watch, judge))
+            ending = _train_and_measure(work, log_, place, _Watcher(stop, watch, judge), kept, state if log_.resumed else None)
         except (Interrupted, KeyboardInterrupt):
             ending = Ending("interrupted", "stopped by the user")
         except Exception as error:
@@ -94,6 +100,10 @@ def run(
             log_.artifact("failure.txt", traceback.format_exc().encode())
             ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
         log_.finish(ending.status, ending.reason)
+        if ending.status == "finished":
+            kept.before.unlink(missing_ok=True)
+        elif ending.status != "interrupted":
+            kept.remove()
     return RunResult(run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, **vars(ending))
 
 
@@ -109,7 +119,8 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _open_log(work: Work, place: Place) -> RunLog:
+def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None) -> RunLog:
+    """The run in the store: one that was stopped, if this can go on with it, else a new one."""
     config, variant = work.config, VARIANTS.get(work.config.variant)
     tracker = Tracker(place.uri, place.suite)
     digest = work.dataset.digest()
@@ -120,23 +131,19 @@ def _open_log(work: Work, place: Place) -> RunLog:
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
         "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends, **place.tags,
     }  # fmt: skip
-    saved = checkpoint_path(Path(place.folder), work.fingerprint)
-    log_, posts = None, saved.parent / "outbox"  # its store may go away while it trains
-    if saved.exists():
-        kept = {
-            "protocol": work.protocol,
-            "headline": work.evaluator.headline if work.evaluator else "",
-            "curve_protocol": work.curve_protocol,
-            **place.tags,
-        }
-        log_ = tracker.resume_run(work.fingerprint, kept, parent=place.parent, outbox=posts)
+    posts = kept.newest.parent / "outbox"  # its store may go away while it trains
+    again = {key: tags[key] for key in ("protocol", "headline", "curve_protocol", *place.tags)}
+    log_ = tracker.resume_run(work.fingerprint, again, state=state and state["log"], parent=place.parent, outbox=posts)
     if log_ is None:
+        forget_held(posts)
         log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)
     log_.artifact(results.CONFIG, config.canonical().encode())
     metrics = work.evaluator.protocol() if work.evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
+    if not log_.resumed:
+        log_.hold()
     return log_
 
 
@@ -163,35 +170,35 @@ class _Watcher:
         self.verdict = self._judge(progress)
 
 
-def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher) -> Ending:
-    folder, stop = Path(place.folder), watcher.stop
-    saved = checkpoint_path(folder, work.fingerprint)
+def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher, kept: Kept, state: Mapping[str, Any] | None) -> Ending:
+    """`state` is what a run that goes on had in its checkpoint."""
     recorder = Recorder(work, log_, watcher.see)
-    if saved.exists() and log_.resumed:
-        recorder.load_state_dict(checkpoint.load(saved))
-        saved.unlink()  # what is logged from here on must not be logged again from the same position
+    if state is not None:
+        recorder.load_state_dict(state)
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
-        recorder.extend(checkpoint.load(checkpoint_path(folder, place.extends_fingerprint)))
-    for progress in train(work.trainer, recorder.marks, pause=stop):
+        recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
+    keeper = Keeper(kept, log_, seconds=place.checkpoint_seconds, resumed_at=None if state is None else int(state["log"]["position"]))
+    stop = watcher.stop
+    for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due()):
         if progress.mark:
             recorder.record(progress)
         if progress.diverged:
-            saved.unlink(missing_ok=True)
             return Ending("diverged", progress.diverged, recorder.close({}, {}))
         if watcher.verdict and progress.share < 1:
-            saved.unlink(missing_ok=True)
             return Ending("pruned", watcher.verdict, recorder.close({}, {}))
         if stop() and progress.share < 1:
-            checkpoint.save(recorder.state_dict(), saved)
+            keeper.stop(recorder.state_dict)
             raise Interrupted
-    checkpoint.save(recorder.state_dict(), saved)  # stays: a longer run can go on from it
+        if keeper.due() and progress.share < 1:
+            keeper.keep(recorder.state_dict)
+    keeper.keep(recorder.state_dict)  # stays: a longer run can go on from it
     return Ending("finished", "", recorder.finish(), recorder.reasons)
 
 
-def checkpoint_path(folder: Path, fingerprint: str) -> Path:
-    """Where a run keeps its state: of an unfinished one to resume it, of a finished one to extend it."""
-    return folder / fingerprint / "state.safetensors"
+def kept_of(folder: Path, fingerprint: str) -> Kept:
+    """The checkpoints of a run under a suite's folder."""
+    return Kept(folder / fingerprint)
 
 
 def _name(config: RunConfig) -> str:

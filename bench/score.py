@@ -27,7 +27,7 @@ from bench.evaluate import Evaluator, Measurement, draw, evaluator_for
 from bench.load import Generator, config_of, restored
 from bench.pictures import nearest_png
 from bench.run import RunResult, limited_threads
-from bench.tracking import RunLog
+from bench.run_log import RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from bench import results, store
+from bench import store
 from bench.artifacts import Artifacts
-from bench.delivery import PATIENT_SECONDS, Delivery, Direct, Posted, answering
+from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
-from bench.outbox import Kind
+from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-BATCH = 1000  # metrics in one call, MLflow's limit
-FLUSH_SECONDS = 10.0
-MLFLOW_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
 DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
 
 
@@ -196,31 +190,43 @@ class Tracker(Lookup):
         return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))
 
     def resume_run(
-        self, fingerprint: str, protocols: Mapping[str, str], *, parent: str | None = None, outbox: Path | None = None
+        self,
+        fingerprint: str,
+        protocols: Mapping[str, str],
+        *,
+        state: Mapping[str, Any] | None = None,
+        parent: str | None = None,
+        outbox: Path | None = None,
     ) -> RunLog | None:
-        """The newest run of that fingerprint if it was interrupted, opened again under the tags `protocols`; else None.
+        """The newest run of that fingerprint, opened again under the tags `protocols`, if it was interrupted or its process has died; else None.
 
-        A run whose marks were measured by another `curve_protocol` is not, for its curve would hold numbers of both; nor is one
+        It goes on from `state`, what its log had in its checkpoint, or begins again where it has no checkpoint and nothing of it was
+        sent. A run whose marks were measured by another `curve_protocol` does not, for its curve would hold numbers of both; nor does one
         whose writes still wait.
         """
         with answering(self.uri):
             found = self.find(fingerprint)
-        wanted = {"status": "interrupted", "curve_protocol": protocols["curve_protocol"]}
-        if not found or any(found[0].data.tags.get(key) != value for key, value in wanted.items()):
+        if not found or not _can_go_on(found[0], protocols["curve_protocol"]):
             return None
         run_id = str(found[0].info.run_id)
+        own = state is not None and state.get("run_id") == run_id
+        if not own and found[0].data.metrics:
+            return None
         posted = self._posted(run_id, found[0].data.tags, outbox)
-        if posted is not None and posted.waiting:
-            posted.close()  # tries again, and says what stays
-            if posted.waiting:
+        if posted is not None and posted.due:
+            posted.flush()
+            if posted.due:
+                posted.close()  # says what stays
                 return None
-            posted = self._posted(run_id, found[0].data.tags, outbox)
         tags = {"status": "running", "reason": "", "owner": owner(), **protocols} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             for key, value in tags.items():
                 self.client.set_tag(run_id, key, value)
             self.client.update_run(run_id, status="RUNNING")
-        return RunLog(self.client, run_id, resumed=True, delivery=posted)
+        if posted is not None:
+            with _written(outbox):
+                posted.go_back(int(state["position"]) if own and state is not None else 1)
+        return RunLog(self.client, run_id, resumed=own, delivery=posted)
 
     def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None) -> Posted | None:
         name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"
@@ -234,74 +240,18 @@ class Tracker(Lookup):
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 
-class RunLog:
-    """What one run writes. Points are kept and sent in batches; the whole curve becomes one artifact at the end."""
+def _can_go_on(run: Run, curve_protocol: str) -> bool:
+    """Whether a run was stopped, or says that it runs while its process is gone, and its marks were measured by this protocol."""
+    tags = run.data.tags
+    status = tags.get("status")
+    stopped = status == "interrupted" or (status == "running" and not owner_is_alive(tags.get("owner", "")))
+    return stopped and tags.get("curve_protocol") == curve_protocol
 
-    def __init__(self, client: MlflowClient, run_id: str, *, resumed: bool = False, delivery: Delivery | None = None) -> None:
-        self.run_id = run_id
-        self.resumed = resumed
-        self.seconds = 0.0  # spent writing
-        self._delivery = delivery or Direct(client, run_id)
-        self._unsent: list[list[Any]] = []
-        self._points: list[tuple[int, float, str, float]] = []
-        self._flushed = time.monotonic()
 
-    def points(self, values: Mapping[str, float], *, images: int, train_seconds: float) -> None:
-        """Values of metric cards at a position of training. What is no finite number goes into the curve alone."""
-        now = int(time.time() * 1000)
-        for key, value in values.items():
-            self._points.append((images, train_seconds, key, value))
-            if math.isfinite(value):
-                self._unsent.append([key, value, now, images])
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what has gathered, and try again what could not be sent before."""
-        while self._unsent:
-            self._put("points", {"points": self._unsent[:BATCH]})
-            self._unsent = self._unsent[BATCH:]
-        started = time.perf_counter()
-        self._delivery.nudge()
-        self._flushed = time.monotonic()
-        self.seconds += time.perf_counter() - started
-
-    def tag(self, **tags: str) -> None:
-        """Set tags."""
-        self._put("tags", {"tags": tags})
-
-    def json(self, path: str, value: Mapping[str, Any]) -> None:
-        """A JSON artifact with sorted keys."""
-        self.artifact(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode())
-
-    def artifact(self, path: str, content: bytes) -> None:
-        """An artifact of these bytes."""
-        self._put("artifact", {"path": path}, content)
-
-    def _put(self, kind: Kind, body: dict[str, Any], content: bytes | None = None) -> None:
-        started = time.perf_counter()
-        self._delivery.put(kind, body, content)
-        self.seconds += time.perf_counter() - started
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know of what it wrote: everything has been sent, or waits in the outbox."""
-        self.flush()
-        return {"points": [list(point) for point in self._points], "seconds": self.seconds}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on after these points."""
-        self._points = [(int(images), float(seconds), str(key), float(value)) for images, seconds, key, value in state["points"]]
-        self.seconds = float(state["seconds"])
-
-    def finish(self, status: str, reason: str = "") -> None:
-        """Send the rest, store the curve, and close the run with its status."""
-        self.flush()
-        self.artifact(results.CURVES, self._curve())
-        self.tag(status=status, reason=reason[:4000])
-        self._put("end", {"status": MLFLOW_STATUS[status], "ms": int(time.time() * 1000)})
-        self._delivery.close()
-
-    def _curve(self) -> bytes:
-        frame = pd.DataFrame(self._points, columns=["images", "seconds", "key", "value"])
-        frame = frame.astype({"images": "int64", "seconds": "float64", "key": object, "value": "float64"})
-        return bytes(frame.to_parquet(index=False))
+@contextmanager
+def _written(folder: Path | None) -> Iterator[None]:
+    """Inside, what the disk refuses becomes a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error

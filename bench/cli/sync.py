@@ -55,4 +55,5 @@ def _line(one: Delivered) -> str:
     if one.busy:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
     stays = f"; {counted(one.left, 'write')} stay: {one.problem}" if one.problem else ""
-    return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}"
+    held = f"; {counted(one.held, 'write')} held until the run goes on" if one.held else ""
+    return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}{held}"

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.execute import Job
 from bench.metrics.evidence import METRICS
 from bench.results import REFERENCES, load
-from bench.run import RunResult, checkpoint_path
+from bench.run import RunResult, kept_of
 from bench.suite import Entry, plan
 from bench.tracking import Tracker, owner_is_alive
 from bench.train import never
@@ -112,7 +112,7 @@ def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_p
     tracker.client.set_tag(run.info.run_id, "status", "running")
     tracker.client.set_tag(run.info.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
     if not checkpoint:
-        checkpoint_path(tmp_path / "runs" / "small", fingerprint).unlink()
+        kept_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     outcome = small.execute(uri, tmp_path / "runs", seeds=1)
     assert [result.variant for result in outcome.results] == ["dcgan"]
     assert (outcome.results[0].run_id == run.info.run_id) == checkpoint
@@ -271,8 +271,8 @@ def test_a_stopped_run_with_nothing_to_go_on_from_is_said_to_begin_anew(uri: str
     assert [decision.need for decision in look().decisions] == ["resume"]
     (other,) = look(settings={"evaluation.samples": 100}).decisions
     assert (other.need, other.warning) == ("train", "dcgan seed 0 was stopped and was measured by another protocol: it is trained anew")
-    (state,) = (tmp_path / "runs").rglob("state.safetensors")
-    state.unlink()
+    for state in (tmp_path / "runs").rglob("state*.safetensors"):
+        state.unlink()
     small.execute(uri, tmp_path / "runs", **choice)
     assert "dcgan seed 0 was stopped and left no checkpoint: it is trained anew" in caplog.text
 
@@ -302,7 +302,7 @@ def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_
     fingerprint = tracker.client.get_run(died.run_id).data.tags["fingerprint"]
     tracker.client.set_tag(died.run_id, "status", "running")
     tracker.client.set_tag(died.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
-    checkpoint_path(tmp_path / "runs" / "small", fingerprint).unlink()
+    kept_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     again = small.execute(uri, tmp_path / "runs", **longer)
     assert [decision.need for decision in again.decisions] == ["extend"]
     assert tracker.client.get_run(again.results[0].run_id).data.tags["extends"] == base.run_id

@@ -23,7 +23,8 @@ from bench.delivery import RETRY_SECONDS, Direct, catch_up, deliver_waiting, pub
 from bench.errors import UserError
 from bench.record import RunProgress
 from bench.run import run
-from bench.tracking import RunLog, Tracker
+from bench.run_log import RunLog
+from bench.tracking import Tracker
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
@@ -274,6 +275,7 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox)
     assert again is not None
     again.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
+    state = again.state_dict()
     again.finish("interrupted")
     posted = delivery.Posted(flaky, log.run_id, name="dcgan seed 3", folder=outbox)  # type: ignore[arg-type]
     flaky.error = ConnectionError("away")
@@ -282,10 +284,10 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     (file,) = outbox.rglob("*.json")
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox) is None
+    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state, outbox=outbox) is None
     assert f"{file} is damaged" in caplog.text
     file.write_bytes(content)
-    last = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox)
+    last = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state, outbox=outbox)
     assert last is not None
     assert store.connect(uri).get_run(last.run_id).data.tags["late"] == "yes"
     last.finish("finished")

@@ -19,8 +19,9 @@ from bench.config import Evaluation, RunConfig, load_config
 from bench.evaluate import Evaluator, Measurement
 from bench.results import Results, load
 from bench.run import run
+from bench.run_log import RunLog
 from bench.score import score
-from bench.tracking import RunLog, Tracker
+from bench.tracking import Tracker
 
 COLLAPSE = "modes/collapse"
 MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]

@@ -10,7 +10,8 @@ import pytest
 
 from bench import results
 from bench.errors import UserError
-from bench.tracking import BATCH, RunLog, Tracker
+from bench.run_log import BATCH, RunLog
+from bench.tracking import Tracker
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
@@ -83,8 +84,10 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> Non
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
     state = log.state_dict()
     log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"})
+    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None  # points were sent, and none are known
+    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state)
     assert again is not None
+    assert again.resumed
     again.load_state_dict(state)
     again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)
     again.finish("finished")

@@ -1,0 +1,118 @@
+"""The last two checkpoints of a run under way: when they are made, and which one a stopped run goes on from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench import checkpoint
+from bench.errors import UserError, one_line
+from bench.run_log import RunLog
+
+log = logging.getLogger(__name__)
+NEWEST = "state.safetensors"
+BEFORE = "state-before.safetensors"
+SHARE = 0.01  # of the wall clock that checkpoints may take
+SECONDS = 30.0  # between two, at least
+
+
+class Kept:
+    """The checkpoints in a run's folder: of an unfinished run up to two to resume it, of a finished one the last to extend it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.newest, self.before = folder / NEWEST, folder / BEFORE
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.newest.exists() or self.before.exists()
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep a state beside the newest before it, or leave both as they are. Raises OSError."""
+        beside = self.newest.with_suffix(".new")
+        try:
+            checkpoint.save(state, beside)
+            if self.newest.exists():
+                os.replace(self.newest, self.before)
+            os.replace(beside, self.newest)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def save_alone(self, state: Mapping[str, Any]) -> None:
+        """Keep a state and none before it. Raises OSError."""
+        self.save(state)
+        self.before.unlink(missing_ok=True)
+
+    def double(self) -> None:
+        """Have the newest stand for both, so that nothing goes on from before it. Raises OSError."""
+        beside = self.before.with_suffix(".new")
+        shutil.copyfile(self.newest, beside)
+        os.replace(beside, self.before)
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest state that is whole, and no damaged one left in its place; what is damaged is said. None without any."""
+        for path in (self.newest, self.before):
+            if not path.exists():
+                continue
+            try:
+                return checkpoint.load(path)
+            except UserError as error:
+                log.warning(
+                    "%s: %s", error, "the one before it is taken" if path == self.newest and self.before.exists() else "there is no other"
+                )
+                path.unlink(missing_ok=True)
+        return None
+
+    def remove(self) -> None:
+        """Keep none."""
+        for path in (self.newest, self.before):
+            path.unlink(missing_ok=True)
+
+
+class Keeper:
+    """Makes the checkpoints of a run under way, and lets out what it wrote before the older of the two."""
+
+    def __init__(self, kept: Kept, log_: RunLog, *, seconds: float = SECONDS, resumed_at: int | None = None) -> None:
+        """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from."""
+        self._kept, self._log, self._least = kept, log_, seconds
+        self._newest = resumed_at  # position of the run's writes in the newest checkpoint
+        self._next = time.monotonic() + seconds
+        self._failing = False
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def keep(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Make one. That it cannot be written stops nothing, and is said once."""
+        started = time.monotonic()
+        try:
+            taken = state()
+            self._log.settle()
+            if self._newest is None:  # what lies there is of an earlier run of the same configuration
+                self._kept.save_alone(taken)
+            else:
+                self._kept.save(taken)
+                self._log.hold(self._newest)
+            self._newest, self._failing = int(taken["log"]["position"]), False
+        except OSError as error:
+            if not self._failing:
+                log.warning("a checkpoint cannot be written (%s): the run goes on without", one_line(error, most=200))
+            self._failing = True
+        ended = time.monotonic()
+        self._next = ended + max(self._least, (ended - started) / SHARE)
+
+    def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Make the one that a stopped run goes on from: it stands for both, so all that was written may be sent."""
+        self.keep(state)
+        if self._failing or self._newest is None:
+            return
+        with suppress(OSError):
+            self._kept.double()
+            self._log.hold(self._newest)

@@ -1,0 +1,164 @@
+"""A run whose process dies at any moment goes on from a checkpoint, and MLflow has each of its points once."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small
+
+from bench import delivery, store
+from bench.delivery import catch_up
+from bench.kept import Kept
+from bench.record import RunProgress
+from bench.run import Place, RunResult, kept_of, run
+
+
+class Death(BaseException):
+    """The process is gone: nothing catches it, nothing is tidied up."""
+
+
+@pytest.fixture(autouse=True)
+def _dead_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.tracking.owner_is_alive", lambda tag: False)
+
+
+def often(uri: str, folder: Path, suite: str = "small", **more: object) -> Place:
+    """A run there with a checkpoint at every round."""
+    return replace(small.place(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _free_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.kept.SHARE", 1e9)
+
+
+ROOM = 5  # writes that go out before the process dies
+CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
+
+
+def die(uri: str, place: Place, at: int) -> None:
+    """Train until a mark and be gone."""
+
+    def watch(progress: RunProgress) -> None:
+        if progress.images >= at:
+            raise Death
+
+    with pytest.raises(Death):
+        run(small.config("dcgan", **CONFIG), place, watch=watch)
+    gc.collect()  # what the process had locked
+
+
+def history(uri: str, run_id: str) -> list[tuple[str, int, float]]:
+    """All that MLflow has of a run's curves, points that were sent twice included."""
+    client = store.connect(uri)
+    keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("perf/")]
+    return sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run_id, key))
+
+
+def whole(uri: str, folder: Path) -> tuple[RunResult, list[tuple[str, int, float]]]:
+    result = run(small.config("dcgan", **CONFIG), small.place(uri, folder / "whole", "whole"))
+    return result, history(uri, result.run_id)
+
+
+def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted: tuple[RunResult, list[tuple[str, int, float]]]) -> None:
+    timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
+    assert result.status == "finished"
+    assert small.same_numbers(timeless(result.values), timeless(wanted[0].values))
+    assert found == wanted[1]
+
+
+def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
+    place = often(uri, tmp_path / "runs")
+    for at in (200, 500, 501, 900, 1280):
+        die(uri, place, at)
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert len(store.connect(uri).search_runs([store.connect(uri).get_experiment_by_name("small").experiment_id])) == 1  # type: ignore[union-attr]
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str, tmp_path: Path) -> None:
+    place = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
+    die(uri, place, 500)
+    (dead,) = store.connect(uri).search_runs(["1"])
+    assert dead.data.metrics == {}
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert result.run_id == dead.info.run_id
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+@pytest.mark.parametrize("size", [0, 1000, None])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    kept = next(Kept(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
+    content = kept.newest.read_bytes()
+    kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert "the one before it is taken" in caplog.text
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    for file in (tmp_path / "runs").rglob("state*.safetensors"):
+        file.write_bytes(b"")
+    old = store.connect(uri).search_runs(["1"])[0].info.run_id
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert "there is no other" in caplog.text
+    assert result.run_id != old
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    catch_up(tmp_path / "runs", uri)
+    assert not list((tmp_path / "runs").rglob("outbox"))
+
+
+def test_a_death_at_the_end_sends_the_rest_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while the last writes go out: they are on disk, and who comes next sends those that are left."""
+    place, sent = often(uri, tmp_path / "runs"), 0
+
+    def dying(*given: object) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > ROOM:
+            raise Death
+        original(*given)  # type: ignore[arg-type]
+
+    original = delivery.send
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.delivery.Posted.nudge", lambda self: None)  # all goes out at the end
+        patch.setattr("bench.delivery.send", dying)
+        with pytest.raises(Death):
+            run(small.config("dcgan", **CONFIG), place)
+    gc.collect()
+    (dead,) = store.connect(uri).search_runs(["1"])
+    assert dead.data.tags["status"] == "running"
+    wanted = whole(uri, tmp_path)
+    assert 0 < len(history(uri, dead.info.run_id)) < len(wanted[1])
+    catch_up(tmp_path / "runs", uri)
+    assert store.connect(uri).get_run(dead.info.run_id).data.tags["status"] == "finished"
+    assert history(uri, dead.info.run_id) == wanted[1]
+
+
+def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path) -> None:
+    place = often(uri, tmp_path)
+    run(small.config("dcgan", **CONFIG), place)
+    assert [path.name for path in tmp_path.rglob("state*")] == ["state.safetensors"]
+    (folder,) = (path.parent for path in tmp_path.rglob("state*"))
+    assert kept_of(folder.parent, folder.name).any
+
+
+def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, tmp_path: Path) -> None:
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    (told,) = delivery.deliver_waiting(tmp_path / "runs", uri)
+    assert (told.left, told.problem) == (0, "")
+    assert told.held > 0
+    (again,) = delivery.deliver_waiting(tmp_path / "runs", uri)
+    assert (again.sent, again.held) == (0, told.held)
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
