@@ -123,8 +123,9 @@ class Cohort:
 
 
 def numbers(runs: pd.DataFrame, key: str) -> list[float]:
-    """A metric's column as floats, NaN where a run or the whole frame lacks it."""
-    return [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
+    """A metric's column as floats, NaN where a run or the whole frame lacks it; what is too large to calculate with is infinite."""
+    values = [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
+    return [math.copysign(math.inf, value) if abs(value) >= stats.LARGEST else value for value in values]
 
 
 def text(value: object) -> str:

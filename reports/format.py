@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from reports.stats import Interval
+from reports.stats import LARGEST, Interval
 
 NOTHING = "–"
+LONG = 1e9  # from here on a number is written with its power of ten
 
 
 def number(value: float) -> str:
-    """About three significant digits: 125, 25.9, 0.931, 0.00042."""
+    """About three significant digits: 125, 25.9, 0.931, 0.00042, 1.5e12."""
     if math.isnan(value):
         return NOTHING
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
     size = abs(value)
-    if size >= 99.95:
+    if size >= LARGEST:
+        return "∞" if value > 0 else "−∞"
+    if size >= LONG:
+        text = f"{value:.2g}".replace("e+", "e")
+    elif size >= 99.95:
         text = f"{value:,.0f}"
     elif size >= 9.995:
         text = f"{value:.1f}"
@@ -31,8 +34,8 @@ def number(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """A whole number with its thousands apart."""
-    return NOTHING if math.isnan(value) else f"{value:,.0f}"
+    """A whole number with its thousands apart; one that nobody can count to as any other."""
+    return number(value) if math.isnan(value) or abs(value) >= LONG else f"{value:,.0f}"
 
 
 def interval(value: Interval | None, *, times: str = "") -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +25,7 @@ ALPHA = 0.05
 CLEAR_RATIO = 1.1
 FAILED = ("diverged", "failed")  # an outcome of the variant; pruned, interrupted and running are none yet
 MAX_PERMUTATIONS = 200_000
+LARGEST = 1e75  # what is not smaller is infinite: SQL trackers store infinity as the largest float, and the square of a variance must be a float
 NEAR = 0.1  # of the best value: what is near it
 
 
@@ -97,7 +97,7 @@ def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
         elif status == "finished":
             if math.isnan(value):
                 unmeasured += 1
-            elif abs(value) >= sys.float_info.max:  # SQL trackers store infinity as the largest float
+            elif abs(value) >= LARGEST:
                 failures += 1
             else:
                 measured.append(float(value))
@@ -177,16 +177,16 @@ def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, l
     pair = replace(pair, p=p, p_better=chance, better=_winner(pair, sign * difference))
     if not log_scale:
         return replace(pair, test="Welch")
-    ends = sorted((math.exp(sign * interval.low), math.exp(sign * interval.high)))
-    return replace(pair, test="Welch on logs", ratio=math.exp(sign * difference), interval=Interval(low=ends[0], high=ends[1]))
+    ends = sorted((_exp(sign * interval.low), _exp(sign * interval.high)))
+    return replace(pair, test="Welch on logs", ratio=_exp(sign * difference), interval=Interval(low=ends[0], high=ends[1]))
 
 
 def _judge(pair: Comparison, p_holm: float | None) -> Comparison:
     """The pair with its verdict. Nothing is better without a test that says so."""
     if p_holm is None or p_holm >= ALPHA or pair.better is None:
         return replace(pair, p_holm=p_holm, better=None, verdict="no claim")
-    factor = 1.0 if pair.ratio is None else max(pair.ratio, 1 / pair.ratio)
-    return replace(pair, p_holm=p_holm, verdict="clearly better" if factor >= CLEAR_RATIO else "better")
+    clear = pair.ratio is not None and (pair.ratio >= CLEAR_RATIO or pair.ratio * CLEAR_RATIO <= 1)
+    return replace(pair, p_holm=p_holm, verdict="clearly better" if clear else "better")
 
 
 def _winner(pair: Comparison, advantage_of_a: float) -> str | None:
@@ -286,4 +286,12 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
 
 def _constant(values: Sequence[float]) -> bool:
     """Whether values are equal up to rounding, in which case a t statistic is noise of the arithmetic."""
-    return max(values) - min(values) <= 1e-12 * max(abs(value) for value in values)
+    return max(values) - min(values) <= max(1e-12 * max(abs(value) for value in values), 1 / LARGEST)
+
+
+def _exp(value: float) -> float:
+    """The exponential; infinity where it is too large for a float."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf

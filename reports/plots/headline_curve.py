@@ -17,6 +17,7 @@ from reports.palette import FAINT, Palette
 from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
 from reports.plots.means import MEAN, SEED, with_means
 from reports.plots.svg import belongs
+from reports.stats import LARGEST
 
 Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
 
@@ -27,7 +28,7 @@ def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, leng
     Values that are missing or infinite are left out, and so are some of many seeds or marks (`drawable`); means are of all seeds (`with_means`).
     """
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
-    finite = np.isfinite(points["seconds"].astype(float)) & np.isfinite(points["value"].astype(float))
+    finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
     every = with_means(points[finite], runs, length)
     shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
     return shown.sort_values(["entry", "line", "seed", "images"], ignore_index=True)
@@ -37,8 +38,8 @@ def draw(
     ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float], things: str = "images",
     against: Against = "images",
 ) -> None:  # fmt: skip
-    """Draw the lines, log scale where all values are positive, and a grey level for each reference."""
-    if (data["value"] > 0).all():
+    """Draw the lines, log scale where all of both are positive, and a grey level for each reference."""
+    if (data["value"] > 0).all() and all(level > 0 for level in levels.values()):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(thousands)
         ax.yaxis.set_minor_formatter(lambda value, _: thousands(value) if f"{value:e}"[0] in "25" else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ def scale_of(values: Iterable[float]) -> Scale | None:
     if not finite:
         return None
     low, high = min(finite), max(finite)
-    log = low > 0
+    log = low > sys.float_info.min  # below it the logarithm's scale has no room
     if log:
         return Scale(low=low / 1.06, high=high * 1.06, log=True)
     edge = (high - low) * 0.05 or 1.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -15,6 +14,7 @@ from reports.palette import FAINT, INK, Style
 from reports.plots.base import drawable, thousands
 from reports.plots.means import MEAN, SEED, with_means
 from reports.plots.trials import between
+from reports.stats import LARGEST
 
 PANEL_MARKS = 50  # points of a line: a panel is small, and there are many on a page
 
@@ -42,7 +42,7 @@ def training_data(curves: pd.DataFrame, runs: pd.DataFrame, pair: Pair, length: 
     Values that are missing or infinite are left out, and so are some of many seeds (`drawable`) or marks (`PANEL_MARKS`); means are of all seeds (`with_means`).
     """
     points = curve(curves, pair.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
-    finite = points[np.isfinite(points["value"].astype(float))]
+    finite = points[points["value"].abs() < LARGEST]
     every = with_means(finite, runs, length, by=("entry", "key"))
     shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
     columns = ["entry", "key", "line", "seed", "images", "value"]
