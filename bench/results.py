@@ -13,6 +13,7 @@ categoricals; `curve` gives the rows of some keys with plain ones.
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,6 +64,7 @@ RUN_COLUMNS: dict[str, str] = {
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
+GLOB = re.compile(r"[*?[]")
 FULL_ID = re.compile(r"[0-9a-f]{32}")
 PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to be meant
 
@@ -110,7 +112,7 @@ class Results:
 
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
-    """Everything in the named experiments (suites), or all that are there, with the reference rows of the same data.
+    """Everything in the named experiments (suites; a glob names all that it matches), or all that are there, with the reference rows of the same data.
 
     Runs may be named by the first digits of their ids. Raises UserError for a store that is not there, an experiment or a run
     that is unknown, and a run that lies in none of the experiments.
@@ -130,13 +132,19 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     carried.adopt([(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest])  # before metrics are read
     return Results(
         uri=redacted(uri),
-        experiments=tuple(dict.fromkeys(run.data.tags.get("suite") or run.data.tags.get("study", "") for run in children)),
+        experiments=_suites(children) or tuple(experiments),
         runs=_run_frame(kept),
         curves=_curve_frame(artifacts, ids),
         protocols=_protocol_frame(protocols),
         artifacts=artifacts,
         studies=_studies(parents, artifacts),
     )
+
+
+def _suites(runs: Sequence[Any]) -> tuple[str, ...]:
+    """The names of the suites, or studies, that runs belong to, sorted; runs without either have none."""
+    names = {run.data.tags.get("suite") or run.data.tags.get("study", "") for run in runs}
+    return tuple(sorted(names - {""}))
 
 
 def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str, Any], ...]:
@@ -155,12 +163,26 @@ def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str,
 def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:
     known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
     if not names:
-        return [known[name] for name in sorted(known) if name not in (REFERENCES, "Default")]
+        return [known[name] for name in _listed(known)]
+    chosen: dict[str, str] = {}
     for name in names:
-        if name not in known and not missing_ok:
-            there = [other for other in known if other not in (REFERENCES, "Default")]
-            raise UserError(f"no results of a suite {name!r}" + (nearest(name, there) or ": the store has none at all"))
-    return [known[name] for name in names if name in known]
+        found = [name] if name in known else _matching(client, known, name)
+        if not found and not missing_ok:
+            there = nearest(name, _listed(known)) or ": the store has none at all"
+            raise UserError(f"no results of a suite {'like ' if GLOB.search(name) else ''}{name!r}{there}")
+        chosen |= {other: known[other] for other in found}
+    return list(chosen.values())
+
+
+def _listed(known: Iterable[str]) -> list[str]:
+    """The experiments that may be suites, sorted."""
+    return sorted(set(known) - {REFERENCES, "Default"})
+
+
+def _matching(client: Any, known: Mapping[str, str], pattern: str) -> list[str]:
+    """The experiments whose names match a glob and that hold runs of ganbench; none for a plain name."""
+    matching = fnmatch.filter(_listed(known), pattern) if GLOB.search(pattern) else []
+    return [name for name in matching if client.search_runs([known[name]], "tags.kind = 'run'", max_results=1)]
 
 
 def find_run(client: Any, run_id: str) -> Any:

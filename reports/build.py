@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.results import Results
 from bench.words import counted, printable
-from reports import render
+from reports import apart, render
 from reports.cohort import text
 from reports.document import Document, Fact, Group, Section, Text
 from reports.format import listed
@@ -102,7 +102,7 @@ def _of_runs(prepared: View) -> list[Fact]:
         Fact(label="data", value=listed(sorted(set(runs["dataset"])))),
         Fact(label="budget a run", value=listed(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
         Fact(label="track", value=listed(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
-        Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"]))])),
+        Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"])) if seed >= 0]) or "unrecorded"),
         Fact(label="runs", value=f"{finished} of {len(runs)} finished"),
     ]
     if len(started):
@@ -136,9 +136,11 @@ def _warnings(prepared: View) -> tuple[str, ...]:
     waiting = int(runs["status"].isin(["running", "interrupted"]).sum())
     if waiting:
         found.append(f"{counted(waiting, 'run')} not ended yet: what follows is not the whole suite.")
-    if len({cohort.results_version for cohort in prepared.cohorts}) > 1:
-        found.append("The harness changed its results between these runs. Numbers of different results versions stand in separate tables.")
-    if any(cohort.why for cohort in prepared.cohorts):
-        found.append("A metric was measured by more than one protocol. Such numbers cannot be compared, so they stand in separate tables.")
+    seedless = int((every["seed"] < 0).sum())
+    if seedless:
+        found.append(
+            f"{counted(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
+        )
+    found += apart.changed(prepared.cohorts)
     found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]
     return tuple(found)

@@ -14,6 +14,7 @@ from bench.cards import SE, Card, card, measured
 from bench.words import printable
 from reports import stats
 from reports.budget import Budget
+from reports.format import NOTHING
 from reports.stats import Comparison, Noise, Sample, Summary
 
 TRACKS = {
@@ -32,6 +33,11 @@ class Entry:
     name: str
     runs: pd.DataFrame
 
+    @cached_property
+    def finished(self) -> pd.DataFrame:
+        """The runs that finished."""
+        return self.runs[self.runs["status"] == "finished"]
+
     def sample(self, key: str) -> Sample:
         """The outcomes on a metric, failures included."""
         return stats.sample(numbers(self.runs, key), self.runs["status"])
@@ -42,13 +48,12 @@ class Entry:
 
     def finished_median(self, key: str) -> float:
         """The median over finished runs alone, for what a failed run has no value of; NaN without any."""
-        values = numbers(self.runs[self.runs["status"] == "finished"], key)
+        values = numbers(self.finished, key)
         return float(pd.Series(values, dtype=float).median())
 
     def noise(self, key: str) -> Noise | None:
         """How much of the spread between the seeds is noise of measuring; None where no standard error was recorded."""
-        finished = self.runs[self.runs["status"] == "finished"]
-        return stats.noise(numbers(finished, key), numbers(finished, f"{key}{SE}"))
+        return stats.noise(numbers(self.finished, key), numbers(self.finished, f"{key}{SE}"))
 
     def notes(self) -> list[str]:
         """What was recorded about how this entry differs from its publication."""
@@ -71,7 +76,7 @@ class Cohort:
     title: str = ""
     why: str = ""
 
-    @property
+    @cached_property
     def runs(self) -> pd.DataFrame:
         """All runs with their entry's name, references not included."""
         return pd.concat([entry.runs.assign(entry=entry.name) for entry in self.entries], ignore_index=True)
@@ -131,6 +136,16 @@ def numbers(runs: pd.DataFrame, key: str) -> list[float]:
 def text(value: object) -> str:
     """A tag as text; empty where it is missing."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
+
+
+def seed_text(seed: int) -> str:
+    """A training seed as tables have it; a dash where none was recorded."""
+    return str(seed) if seed >= 0 else NOTHING
+
+
+def seed_words(seed: int) -> str:
+    """A training seed in words."""
+    return f"seed {seed}" if seed >= 0 else "no seed recorded"
 
 
 def settings_of(overrides: object) -> dict[str, Any]:

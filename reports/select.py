@@ -33,7 +33,7 @@ def only(results: Results, pattern: str) -> Results:
     ids = set(chosen["run_id"])
     return replace(
         results,
-        experiments=tuple(dict.fromkeys(runs[kept]["suite"])),
+        experiments=tuple(sorted(set(runs[kept]["suite"]) - {""})) or results.experiments,
         runs=chosen,
         curves=results.curves[results.curves["run_id"].isin(ids)].reset_index(drop=True),
         protocols=results.protocols[results.protocols["run_id"].isin(ids)].reset_index(drop=True),

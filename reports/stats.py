@@ -25,7 +25,9 @@ ALPHA = 0.05
 CLEAR_RATIO = 1.1
 FAILED = ("diverged", "failed")  # an outcome of the variant; pruned, interrupted and running are none yet
 MAX_PERMUTATIONS = 200_000
-LARGEST = 1e75  # what is not smaller is infinite: SQL trackers store infinity as the largest float, and the square of a variance must be a float
+LARGEST = (
+    1e75  # what is not smaller is infinite: SQL trackers store infinity as the largest float, and the square of a variance must be a float
+)
 NEAR = 0.1  # of the best value: what is near it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +12,20 @@ import typer
 
 from bench.cli.common import app, print_table, say
 from bench.errors import UserError, one_line
+from bench.words import counted
 
 if TYPE_CHECKING:
     from bench.results import Results
 
+NAMED = 3  # suites that a title names
 log = logging.getLogger(__name__)
 
 
 @app.command()
 def report(
     suite: Annotated[
-        list[str] | None, typer.Option(help="A suite (MLflow experiment). Repeatable; all that are there unless given.")
+        list[str] | None,
+        typer.Option(help="A suite (MLflow experiment), or a glob, e.g. 'quick*'. Repeatable; all that are there unless given."),
     ] = None,
     runs: Annotated[list[str] | None, typer.Option(help="A run id, or at least its first 6 digits. Repeatable.")] = None,
     only: Annotated[str, typer.Option(metavar="GLOB", help="Only variants that match, e.g. 'wgan*'.")] = "*",
@@ -49,8 +53,7 @@ def report(
 
     _check_targets(out, csv, latex)
     results = select(load(tracking_uri(), suite or (), run_ids=runs or ()), only)
-    name = "-".join(re.sub(r"[^\w.-]+", "-", suite).strip(".-") for suite in results.experiments) or "all"  # a tag is no path
-    target = out or (Path("build") / "report" / name if check is None else None)
+    target = out or (Path("build") / "report" / _folder(results.experiments) if check is None else None)
     if target is not None:
         check_folder(target, "--out")
     agrees = check is None or _agrees(check, results, only)  # before anything is written: it may be refused
@@ -61,9 +64,25 @@ def report(
         write_all({latex: as_latex(view(results)).encode()}, f"the table to {str(latex)!r}")
         say(f"table: {latex}")
     if target is not None:
-        _write(results, target, title=f"GAN benchmark: {name}", attach=not runs and only == "*" and not small, small=small)
+        _write(results, target, title=_title(results.experiments), attach=not runs and only == "*" and not small, small=small)
     if not agrees:
         raise typer.Exit(1)
+
+
+def _title(suites: Sequence[str]) -> str:
+    """The heading of the page: the first suites by name, and how many more."""
+    if not suites:
+        return "GAN benchmark"
+    rest = [counted(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
+    names = [*suites[:NAMED], *rest]
+    return "GAN benchmark: " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
+
+
+def _folder(suites: Sequence[str]) -> str:
+    """A folder's name made of those of suites: a tag is no path, and may be long."""
+    names = [re.sub(r"[^\w.-]+", "-", suite).strip(".-")[:40] for suite in suites[:NAMED]]
+    rest = [f"and-{len(suites) - NAMED}-more"] if len(suites) > NAMED else []
+    return "-".join(name for name in (*names, *rest) if name) or "all"
 
 
 def _write(results: Results, target: Path, *, title: str, attach: bool, small: bool) -> None:

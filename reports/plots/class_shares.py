@@ -18,15 +18,24 @@ COLUMNS = ["seed", "position", "name", "generated", "real"]
 def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
     """seed, position, name, generated, real: one row a seed and class. `evidence` is the artifact of each seed.
 
-    A seed without shares, or whose lists do not fit together, gives no rows.
+    A seed without shares, or whose lists do not fit together or hold anything but shares, gives no rows.
     """
     rows = []
     for seed, found in sorted(evidence.items()):
-        names, shares = found.get("class_names") or [], found.get("class_share") or {}
-        generated, real = shares.get("generated") or [], shares.get("real") or []
+        names, shares = found.get("class_names"), found.get("class_share")
+        if not isinstance(names, list) or not isinstance(shares, dict):
+            continue
+        generated, real = _shares(shares.get("generated")), _shares(shares.get("real"))
         if len(names) == len(generated) == len(real):
-            rows += [(seed, i, str(name), float(generated[i]), float(real[i])) for i, name in enumerate(names)]
+            rows += [(seed, i, str(name), generated[i], real[i]) for i, name in enumerate(names)]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _shares(values: Any) -> list[float]:
+    """A list of numbers from 0 to 1, not all of them 0; empty where it is anything else."""
+    if not isinstance(values, list) or not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
+        return []
+    return [float(value) for value in values] if any(values) else []
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bench.results import Results
-from reports.cohort import Cohort, Entry
+from reports.cohort import Cohort, Entry, seed_words
 from reports.document import Block, Cell, Gallery, Heading, Picture, Tile
 from reports.palette import Palette
 from reports.view import View
@@ -52,7 +52,7 @@ def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, capti
         found = first_seed_with(view.results, entry, path)
         picture = None if found is None else png(view.results, found[0], path, f"{alt} {entry.name}")
         if found is not None and picture is not None:
-            tiles.append(Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=f"seed {found[1]}"))
+            tiles.append(Tile(title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail=seed_words(found[1])))
     return [Gallery(id=f"{name}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=WIDE_TILE)] if tiles else []
 
 
@@ -72,7 +72,7 @@ def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
             if max(image.size) > MAX_SIDE:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels are too many")
             pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow calls a broken PNG a SyntaxError
         log.warning("the picture %s of run %s is left out: %s", path, run_id, error)
         return None
     return unscaled(pixels)

@@ -9,11 +9,12 @@ import pandas as pd
 from bench.cards import SE, card, is_metric
 from bench.results import EVIDENCE
 from bench.words import counted
-from reports.cohort import text
+from reports.cohort import seed_text, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
-from reports.format import NOTHING
+from reports.format import NOTHING, count
 from reports.palette import Palette
 from reports.sections.common import name_cell
+from reports.stats import LARGEST
 from reports.view import View
 
 TITLE = "Health"
@@ -38,7 +39,7 @@ def _unfinished(runs: pd.DataFrame, palette: Palette) -> list[Block]:
         Row(
             cells=(
                 name_cell(run["entry"], palette),
-                Cell(text=str(run["seed"])),
+                Cell(text=seed_text(run["seed"])),
                 Cell(text=run["status"], tone="bad"),
                 Cell(text=text(run["reason"]) or NOTHING),
             )
@@ -53,13 +54,13 @@ def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Pal
     found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
     for _, run in runs.iterrows():
         for flag in _list(evidence[run["run_id"]].get("health")):
-            key = (run["entry"], str(flag.get("flag", "")), str(flag.get("message", "")))
+            key = (run["entry"], _text(flag.get("flag")), _text(flag.get("message")))
             found.setdefault(key, []).append((int(run["seed"]), _images(flag.get("since_images"))))
     rows = [
         Row(
             cells=(
                 name_cell(entry, palette),
-                Cell(text=", ".join(str(seed) for seed, _ in where)),
+                Cell(text=", ".join(seed_text(seed) for seed, _ in where)),
                 Cell(text=flag, tone="bad"),
                 Cell(text=", ".join(dict.fromkeys(since for _, since in where))),
                 Cell(text=message),
@@ -75,7 +76,7 @@ def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: P
     found: dict[tuple[str, str, str], list[int]] = {}
     for _, run in runs.iterrows():
         recorded = evidence[run["run_id"]].get("reasons")
-        reasons = {str(key): str(reason) for key, reason in recorded.items()} if isinstance(recorded, dict) else {}
+        reasons = {key: reason for key, reason in recorded.items() if isinstance(reason, str)} if isinstance(recorded, dict) else {}
         for key, reason in sorted(reasons.items()):
             if key.endswith(SE) and key.removesuffix(SE) in reasons:  # no value, so no error: said once
                 continue
@@ -83,7 +84,7 @@ def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: P
             found.setdefault((run["entry"], title, reason), []).append(int(run["seed"]))
     metrics: dict[tuple[str, str, str], list[str]] = {}  # one cause often takes many metrics: they share a row
     for (entry, title, reason), where in found.items():
-        metrics.setdefault((entry, ", ".join(map(str, where)), reason), []).append(title)
+        metrics.setdefault((entry, ", ".join(map(seed_text, where)), reason), []).append(title)
     rows = [
         Row(cells=(name_cell(entry, palette), Cell(text=seeds), Cell(text=", ".join(titles)), Cell(text=reason)))
         for (entry, seeds, reason), titles in metrics.items()
@@ -100,5 +101,9 @@ def _list(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _images(value: object) -> str:
-    return f"{value:,.0f}" if isinstance(value, (int, float)) else NOTHING
+    return count(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST else NOTHING

@@ -7,7 +7,7 @@ from bench.results import EVIDENCE
 from bench.words import counted
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
-from reports.format import count, listed
+from reports.format import LONG, count, listed
 from reports.plots import base, filled
 from reports.plots.filled import Kind
 from reports.sections.common import by_cohort
@@ -102,6 +102,6 @@ def _count(cohort: Cohort, view: View) -> int:
     for run_id in cohort.runs["run_id"]:
         modes = (view.results.read_json(str(run_id), EVIDENCE) or {}).get("modes")
         value = modes.get("count") if isinstance(modes, dict) else None
-        if isinstance(value, int) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < LONG:
             recorded.add(value)
     return recorded.pop() if len(recorded) == 1 else 0

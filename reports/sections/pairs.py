@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.cohort import Cohort
 from reports.document import Block, Cell, Column, Row, Section, Table, Tone
 from reports.format import interval, number, p_value
@@ -12,6 +14,7 @@ from reports.view import View
 
 TITLE = "Pairs"
 _RATIO = " With the ratio of geometric means: how many times better."
+MOST = 40  # entries: more columns are no table, and their pairs no page
 TONES: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
 
 
@@ -22,15 +25,19 @@ def build(view: View) -> Section | None:
 
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
-    if not any(pair.p is not None for pair in cohort.comparisons):
+    names = [entry.name for entry in cohort.entries[:MOST]]
+    shown = [pair for pair in cohort.comparisons if {pair.a, pair.b} <= set(names)]
+    if not any(pair.p is not None for pair in shown):
         return []
-    return [_matrix(cohort, palette), _figures(cohort, palette)]
+    setting = f"{cohort.setting}."
+    if len(names) < len(cohort.entries):
+        setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}; the correction is over the pairs of all."
+    return [_matrix(cohort, names, shown, palette, setting), _figures(shown, palette, setting)]
 
 
-def _matrix(cohort: Cohort, palette: Palette) -> Table:
+def _matrix(cohort: Cohort, names: Sequence[str], shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
     """Rows against columns, both by median, so that the upper triangle says everything."""
-    names = [entry.name for entry in cohort.entries]
-    pairs = {(pair.a, pair.b): pair for pair in cohort.comparisons}
+    pairs = {(pair.a, pair.b): pair for pair in shown}
     rows = [
         Row(cells=(name_cell(a, palette), *(_verdict(pairs[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
         for i, a in enumerate(names[:-1])
@@ -42,13 +49,13 @@ def _matrix(cohort: Cohort, palette: Palette) -> Table:
         ),
         rows=tuple(rows),
         fixed=True,
-        caption=f"{cohort.setting}. Is the row better than the column in {cohort.headline.title}?{_RATIO if _has_ratio(cohort) else ''}",
+        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{_RATIO if _has_ratio(shown) else ''}",
     )
 
 
-def _has_ratio(cohort: Cohort) -> bool:
+def _has_ratio(pairs: Sequence[Comparison]) -> bool:
     """Whether any pair was compared on logs: values that are not all positive have no ratio."""
-    return any(pair.ratio is not None for pair in cohort.comparisons)
+    return any(pair.ratio is not None for pair in pairs)
 
 
 def _verdict(pair: Comparison) -> Cell:
@@ -57,7 +64,7 @@ def _verdict(pair: Comparison) -> Cell:
     return Cell(text=words, tone=TONES[pair.verdict], detail=ratio or pair.reason or pair.test)
 
 
-def _figures(cohort: Cohort, palette: Palette) -> Table:
+def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
     rows = [
         Row(
             cells=(
@@ -71,11 +78,11 @@ def _figures(cohort: Cohort, palette: Palette) -> Table:
                 Cell(text=pair.test or pair.reason, tone="muted"),
             )
         )
-        for pair in cohort.comparisons
+        for pair in shown
     ]
     ratio = (
         "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
-        if _has_ratio(cohort)
+        if _has_ratio(shown)
         else ""
     )
     titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", "test")
@@ -83,7 +90,7 @@ def _figures(cohort: Cohort, palette: Palette) -> Table:
     return Table(
         columns=tuple(Column(title=title, align="left" if title in left else "right") for title in titles),
         rows=tuple(rows),
-        caption=f"{cohort.setting}.",
+        caption=setting,
         folded="The figures of every pair",
         notes=(f"{ratio}P(A better): share of pairs of seeds in which A is better, ties half.",),
     )

@@ -17,6 +17,7 @@ from reports.sections.common import by_cohort
 from reports.view import View
 
 TITLE = "Progress"
+MOST = 24  # entries: more lines cannot be told apart
 
 
 def build(view: View) -> Section | None:
@@ -26,7 +27,9 @@ def build(view: View) -> Section | None:
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
-    data = headline_curve.headline_curve_data(view.results.curves, cohort.runs, cohort.headline.key, cohort.length)
+    names = [entry.name for entry in cohort.entries[:MOST]]
+    runs = cohort.runs[cohort.runs["entry"].isin(names)]
+    data = headline_curve.headline_curve_data(view.results.curves, runs, cohort.headline.key, cohort.length)
     if data.empty:
         return []
     found: list[Block] = [_figure(cohort, view, data, "images")]
@@ -38,7 +41,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
 def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) -> Figure:
     references = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
     levels = {name: value for name, value in references.items() if name == "untrained" and math.isfinite(value)}
-    with base.axes(9.2, 4.6) as ax:
+    with base.axes(9.2, max(4.6, 1.0 + 0.2 * min(len(cohort.entries), MOST))) as ax:
         headline_curve.draw(ax, data, view.palette, cohort.headline, levels, cohort.things, against)
         picture = base.picture(ax, headline_curve.alt(data, cohort.headline, against))
     name = "progress" if against == "images" else "progress-seconds"
@@ -47,15 +50,16 @@ def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) ->
 
 def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> str:
     thin = base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds of each")
+    few = f" The {MOST} entries with the best medians, of {len(cohort.entries)}." if len(cohort.entries) > MOST else ""
     if against == "seconds":
         devices = sorted({printable(text(device)) for device in cohort.runs["device"] if text(device)})
         caption = (
             f"The same marks by the training clock, which stands still while a run is measured: {thin} thin, the mean over all seeds thick, at the mean of their seconds. "
             "It is the clock of the runs' own machine, and runs that share a machine slow each other down."
         )
-        return f"{caption} These runs were on {listed(devices)}, whose seconds do not compare." if len(devices) > 1 else caption
+        return caption + few + (f" These runs were on {listed(devices)}, whose seconds do not compare." if len(devices) > 1 else "")
     caption = (
         f"{cohort.headline.title} at the marks of training: {thin} thin, the mean over all seeds thick (only where every seed has a value)."
     )
     real = references.get("real", math.nan)
-    return f"{caption} Real {cohort.things}: {number(real)}." if math.isfinite(real) else caption
+    return caption + few + (f" Real {cohort.things}: {number(real)}." if math.isfinite(real) else "")

@@ -12,10 +12,11 @@ from bench.cards import CARDS
 from bench.results import ENVIRONMENT
 from bench.words import counted
 from reports.budget import Budget, budget_of
-from reports.cohort import Cohort, settings_of, text
+from reports.cohort import Cohort, seed_text, settings_of, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING
 from reports.sections.common import name_cell
+from reports.stats import LARGEST
 from reports.view import View
 
 TITLE = "Environment and protocol"
@@ -73,9 +74,12 @@ def _environment(view: View) -> list[Block]:
 
 
 def _words(value: Any) -> str:
-    if value is None or value == "":
-        return NOTHING
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    """A fact as text; a dash for none, and for what is no fact: a list, or no finite number."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value or NOTHING
+    return str(value) if isinstance(value, (int, float)) and abs(value) < LARGEST else NOTHING
 
 
 def _runs(view: View) -> list[Block]:
@@ -84,7 +88,7 @@ def _runs(view: View) -> list[Block]:
         Row(
             cells=(
                 name_cell(run["entry"], view.palette),
-                Cell(text=str(run["seed"])),
+                Cell(text=seed_text(run["seed"])),
                 Cell(text=run["status"]),
                 Cell(text=text(run["run_id"]), code=True, detail=_extends(run)),
                 Cell(text=text(run["fingerprint"])[:SHORT] or NOTHING, code=True),
@@ -121,7 +125,7 @@ def command(variant: str, dataset: str, seed: int, overrides: str, budget: Budge
     if budget.unit:
         settings = {path: value for path, value in settings.items() if not path.startswith("budget.")}
         settings[f"budget.{budget.unit}"] = budget.number
-    parts = ["ganbench", "run", variant, "--dataset", dataset, "--seed", str(seed)]
+    parts = ["ganbench", "run", variant, "--dataset", dataset, *(["--seed", str(seed)] if seed >= 0 else [])]
     for path, value in sorted(settings.items()):
         parts += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(parts)

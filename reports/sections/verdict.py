@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from bench.words import counted
+from reports import apart
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
 from reports.format import listed, number
@@ -23,12 +24,13 @@ METHOD = (
 
 
 def build(view: View) -> Section | None:
-    """A lead sentence a cohort, and a line for each entry; None where there is nothing to compare, not even one run."""
+    """Why there are several tables, a lead sentence a cohort, and a line for each entry; None where there is nothing to compare, not even one run."""
     if not view.cohorts:
         return None
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     method = () if all(cohort.unmeasured for cohort in view.cohorts) else (Text(text=METHOD, tone="note"),)
-    return Section(id="verdict", title=TITLE, blocks=(*blocks, *method))
+    tables = tuple(Text(text=sentence, tone="note") for sentence in apart.chosen(view.cohorts))
+    return Section(id="verdict", title=TITLE, blocks=(*tables, *blocks, *method))
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.results import FINAL_GRID, GRIDS
-from reports.cohort import Cohort, Entry, numbers
+from reports.cohort import Cohort, Entry, numbers, seed_words
 from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
 from reports.format import number
 from reports.plots.base import thousands
@@ -109,13 +109,13 @@ def _frames(entry: Entry, cohort: Cohort, view: View) -> Frames | None:
         names = () if view.small else view.results.names(run_id, GRIDS)
         paths = sorted((int(match[1]), path) for path in names if (match := MARK.search(path)))
         has_end = view.results.artifact(run_id, FINAL_GRID) is not None
-        detail = f"seed {seed}" + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
+        detail = seed_words(seed) + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
         found.append(((not has_end, not paths), run_id, seed, detail, paths))
     (no_end, no_marks), run_id, seed, detail, paths = min(found, key=lambda item: item[0])
     if no_end and no_marks:
         return None
     marks = tuple((images, pixels_of(view.results, run_id, path)) for images, path in paths)
-    alt = f"generated {cohort.things} of {entry.name}, seed {seed}"
+    alt = f"generated {cohort.things} of {entry.name}, {seed_words(seed)}"
     return Frames(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
 
 

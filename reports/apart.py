@@ -1,0 +1,70 @@
+"""Why runs stand in separate tables, in words: what was chosen differently, and what changed between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from bench.cards import CARDS
+from bench.words import printable
+from reports.cohort import Cohort
+from reports.format import listed
+
+SO = "so they stand in separate tables."
+MOST = 8  # names in a sentence
+
+
+def chosen(cohorts: Sequence[Cohort]) -> list[str]:
+    """A sentence for each of data, budget and track that whoever ran these runs chose differently; none for what is the same."""
+    found = []
+    data = _distinct(printable(cohort.dataset) or "unrecorded data" for cohort in cohorts)
+    if len(data) > 1:
+        found.append(f"{_several(data)} are different data, {SO}")
+    found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
+    found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different things equal")
+    return found
+
+
+def changed(cohorts: Sequence[Cohort]) -> list[str]:
+    """A sentence for each of the harness's version and the protocols that changed between runs which were meant to compare."""
+    found = []
+    if len({cohort.results_version for cohort in cohorts}) > 1:
+        found.append("The harness changed its results between these runs. Numbers of different results versions stand in separate tables.")
+    titles = [CARDS[key].title for key in CARDS if any(len(hashes) > 1 for hashes in _protocols(cohorts, key).values())]
+    if titles:
+        were = "was" if len(titles) == 1 else "were"
+        found.append(f"{_several(titles)} {were} measured by more than one protocol. Such numbers cannot be compared, {SO}")
+    return found
+
+
+def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed: str) -> list[str]:
+    """A sentence on what differs between runs on the same data: between data it needs none."""
+    by_data: dict[str, list[str]] = {}
+    for cohort in cohorts:
+        by_data.setdefault(cohort.dataset, []).append(words(cohort))
+    several = {printable(name): _distinct(own) for name, own in by_data.items() if len(set(own)) > 1}
+    if not several:
+        return []
+    values = _distinct(value for own in several.values() for value in own)
+    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(_cut(values))}), {SO}"]
+
+
+def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
+    """The protocols of a metric by data, among cohorts that nothing else sets apart."""
+    found: dict[str, set[str]] = {}
+    for cohort in cohorts:
+        if cohort.why and key in cohort.protocols:
+            found.setdefault(cohort.dataset, set()).add(cohort.protocols[key])
+    return found
+
+
+def _distinct(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _several(words: Sequence[str]) -> str:
+    return listed(_cut(words))
+
+
+def _cut(words: Sequence[str]) -> list[str]:
+    """The first of many words, and how many more."""
+    return list(words) if len(words) <= MOST else [*words[: MOST - 1], f"{len(words) - MOST + 1} more"]
