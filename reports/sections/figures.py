@@ -82,7 +82,7 @@ def mean_cell(entry: Entry, key: str) -> Cell:
 
 def _mean_text(key: str, value: float) -> str:
     """A mean: counts with a decimal where they are not whole, high quality in per cent as it is published."""
-    if key == POINTS:
+    if key == POINTS and 0 <= value <= 1:
         return f"{100 * value:.1f} %"
     if key in WHOLE:
         return count(value) if value.is_integer() else f"{value:,.1f}"

@@ -1,0 +1,97 @@
+"""Everything that a report writes of some results, read back: the page as parsed HTML, the markdown, the tidy files and the LaTeX table."""
+
+from __future__ import annotations
+
+import base64
+import re
+import warnings
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bench.results import Results
+from reports.build import build, spoken, summary_tables, write
+from reports.document import Document
+from reports.export import write_csv
+from reports.latex import latex
+from reports.view import view
+
+SVG = "data:image/svg+xml;base64,"
+NO_TEXT = re.compile(r"(?<![\w-])[-−+]?(nan|None|inf|infinity|NaT|NaN|null)(?![\w-])")
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, what a reader reads or is read to, and the SVG pictures."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.shown: list[str] = []
+        self.pictures: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open, f"elements that are not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.shown += [value or "" for name, value in attrs if name in ("alt", "aria-label", "title")]
+        self.pictures += [base64.b64decode(value.removeprefix(SVG)).decode() for _, value in attrs if value and value.startswith(SVG)]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"nothing to close: {tag}"
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open and data.strip():
+            self.shown.append(data)
+
+    def texts_in_pictures(self) -> list[str]:
+        """The texts of every SVG, which is thereby parsed as XML."""
+        roots = [ElementTree.fromstring(picture) for picture in self.pictures]
+        return [element.text or "" for root in roots for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was written, and the document that says it."""
+
+    document: Document
+    html: str
+    page: Page
+    markdown: str
+    latex: str
+    tidy: Path
+    spoken: str
+
+    @property
+    def text(self) -> str:
+        """All that a reader of the page meets, a piece a line."""
+        return "\n".join(self.page.shown)
+
+
+def whole(results: Results, folder: Path) -> Written:
+    """Build and write everything; a warning of any library is an error, and no text says what only a machine says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document = build(results, title="Odd")
+        html = write(document, folder / "page").read_text(encoding="utf-8")
+        tables = summary_tables(results)
+        write_csv(results, folder / "tidy")
+        table = latex(view(results))
+    assert all(len(row) == len(one.headers) for one in tables for row in one.rows)
+    page = Page(html)
+    written = Written(
+        document=document, html=html, page=page, latex=table, tidy=folder / "tidy", spoken=spoken(document),
+        markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),
+    )  # fmt: skip
+    drawn = page.texts_in_pictures()
+    said = [*page.shown, *drawn, *table.splitlines(), *written.markdown.splitlines(), *(cell for one in tables for row in one.rows for cell in row)]
+    assert [text for text in said if NO_TEXT.search(text)] == []
+    return written
