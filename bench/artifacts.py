@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 import weakref
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,7 @@ class Artifacts:
         if found is None:
             return None
         try:
-            value = json.loads(found.read_text(encoding="utf-8"))
+            value = _parsed(found.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             log.warning("artifact %s of run %s cannot be read: %s", path, run_id, error)
             return None
@@ -77,6 +79,14 @@ class Artifacts:
         folder = tempfile.TemporaryDirectory(prefix="ganbench-artifacts-", ignore_cleanup_errors=True)
         weakref.finalize(self, folder.cleanup)  # left to itself, the folder warns when it goes
         return Path(folder.name)
+
+
+def _parsed(text: str) -> Any:
+    """JSON as a value; halves of surrogate pairs, which no file and no page can hold, become question marks."""
+    value = json.loads(text)
+    if SURROGATE.search(text) is None:
+        return value
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _is_local(uri: str) -> bool:

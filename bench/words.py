@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def counted(number: int, thing: str) -> str:
     """A number of things: "1 run", "2 runs"."""
@@ -15,6 +17,14 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """Text whose control characters, line ends and tabs apart, are shown and have no effect; every other letter stays as it is."""
+    return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(name: str) -> str:

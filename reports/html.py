@@ -14,6 +14,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.words import harmless
 from reports.document import Document, Picture
 from reports.plots.svg import regrouped
 
@@ -30,6 +31,7 @@ def html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: harmless(value) if type(value) is str else value,  # markup has been through it
     )
     groups = {entry: group.name for group in document.groups for entry in group.entries}
     script = importlib.resources.files("reports").joinpath("templates", SCRIPT).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.words import harmless
 from reports.document import Block, Cell, Document, Figure, Filmstrip, Gallery, Heading, Picture, Table, Text
 
 FOLDER = "report_files"
@@ -39,7 +40,7 @@ def markdown(document: Document) -> Markdown:
 
 def escape(text: str) -> str:
     """Text that markdown shows as it is, on one line."""
-    line = " ".join(text.split())
+    line = harmless(" ".join(text.split()))
     line = re.sub(r"([\\`*_{}\[\]<>#|~$&!])", r"\\\1", line)
     return re.sub(r"^([-+=]|\d+(?=[.)](?: |$)))", lambda start: _defused(start[1]), line)
 
@@ -97,8 +98,13 @@ def _cell(cell: Cell) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span in a table: the fence is longer than any run of backticks inside, and a bar is escaped even there."""
-    line = " ".join(text.split()).replace("|", "\\|")
+    """A code span in a table: the fence is longer than any run of backticks inside, and a bar is escaped even there.
+
+    A backslash before a bar cannot be written in one that every parser reads alike, so such a text is no code span.
+    """
+    if "\\|" in text:
+        return escape(text)
+    line = harmless(" ".join(text.split())).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}" if line else ""

@@ -51,7 +51,8 @@ def test_cells_stay_in_their_columns(text: str, code: bool) -> None:
     table = Table(columns=(Column(title=text, align="left"), Column(title="two")), rows=(Row(cells=cells),))
     document = Document(title="t", subtitle="s", sections=(Section(id="x", title="X", blocks=(table,)),))
     html = plain(rendered(markdown(document).text))
-    body = f'<td style="text-align:left">{f"<code>{text}</code>" if code else text}</td>\n<td style="text-align:right">next (a) small</td>'
+    shown = f"<code>{text}</code>" if code and "\\|" not in text else text
+    body = f'<td style="text-align:left">{shown}</td>\n<td style="text-align:right">next (a) small</td>'
     assert body in html
     assert html.count("<td") == 2
 

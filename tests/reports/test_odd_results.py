@@ -123,7 +123,16 @@ def test_every_metric_and_its_error_is_odd(value: float, tmp_path: Path) -> None
     odd = {**dict.fromkeys(keys, value), **{f"{key}_se": value for key in [FID, *keys]}, f"best/{FID}": value}
     written = whole(results([replace(run, metrics=odd) for run in [*made(TWO), *references()]], curves=False), tmp_path)
     row = summary(written)["a"]
-    expected = {math.nan: "not judged", math.inf: "∞", LARGEST: "∞", -math.inf: "−∞", 0.0: "0", -5.0: "−5.00", 1e30: "1e30", 5e-324: "4.9e−324"}
+    expected = {
+        math.nan: "not judged",
+        math.inf: "∞",
+        LARGEST: "∞",
+        -math.inf: "−∞",
+        0.0: "0",
+        -5.0: "−5.00",
+        1e30: "1e30",
+        5e-324: "4.9e−324",
+    }
     assert expected[value] in row
     assert not re.search(r"\d{30}", written.text)
 
@@ -247,7 +256,16 @@ def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "shares",
-    ["[0.2, 0.3]", "[0.2, 0.3, 0.5, 0]", '["0.2", "0.3", "0.5"]', "[NaN, 0.5, 0.5]", "[-0.1, 0.6, 0.5]", "[0, 0, 0]", "[1e300, 0, 0]", '"abc"'],
+    [
+        "[0.2, 0.3]",
+        "[0.2, 0.3, 0.5, 0]",
+        '["0.2", "0.3", "0.5"]',
+        "[NaN, 0.5, 0.5]",
+        "[-0.1, 0.6, 0.5]",
+        "[0, 0, 0]",
+        "[1e300, 0, 0]",
+        '"abc"',
+    ],
 )
 def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> None:
     for file in (tmp_path / "artifacts").rglob("evidence.json"):

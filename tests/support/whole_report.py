@@ -92,6 +92,12 @@ def whole(results: Results, folder: Path) -> Written:
         markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),
     )  # fmt: skip
     drawn = page.texts_in_pictures()
-    said = [*page.shown, *drawn, *table.splitlines(), *written.markdown.splitlines(), *(cell for one in tables for row in one.rows for cell in row)]
+    said = [
+        *page.shown,
+        *drawn,
+        *table.splitlines(),
+        *written.markdown.splitlines(),
+        *(cell for one in tables for row in one.rows for cell in row),
+    ]
     assert [text for text in said if NO_TEXT.search(text)] == []
     return written
