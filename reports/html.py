@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
+import itertools
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,7 +17,7 @@ from markupsafe import Markup
 
 from bench.words import harmless
 from reports.document import Document, Picture
-from reports.plots.svg import regrouped
+from reports.plots.svg import part_of_page
 
 SCRIPT = "page.js"
 IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # of an SVG in a quoted attribute, these need no escape
@@ -33,13 +34,14 @@ def html(document: Document) -> str:
         keep_trailing_newline=True,
         finalize=lambda value: harmless(value) if type(value) is str else value,  # markup has been through it
     )
+    parts = itertools.count(1)
     groups = {entry: group.name for group in document.groups for entry in group.entries}
     script = importlib.resources.files("reports").joinpath("templates", SCRIPT).read_text(encoding="utf-8")
     environment.filters |= {
         "uri": _uri,
         "kind": _kind,
         "group": lambda entry: groups.get(entry, ""),
-        "inline": lambda picture: Markup(regrouped(picture.data.decode(), lambda entry: groups.get(entry, ""))),
+        "inline": lambda picture: Markup(part_of_page(picture.data.decode(), lambda entry: groups.get(entry, ""), next(parts))),
     }
     return environment.get_template("index.html").render(document=document, script=Markup(script), digest=_digest(script))
 

@@ -29,8 +29,9 @@ def has_groups(svg: str) -> bool:
     return _GROUP.search(svg) is not None
 
 
-def regrouped(svg: str, group: Callable[[str], str]) -> str:
-    """The SVG with each mark `data-entry` changed from the entry's name to what `group` makes of it; no mark where that is nothing."""
+def part_of_page(svg: str, group: Callable[[str], str], number: int) -> str:
+    """The SVG with ids that no other number has, and `data-entry` changed from the entry's name to what `group` makes of it; none where that is nothing."""
+    svg = _in_tags(svg, r'(?<= id=")(?=[^"]*")|(?<=url\(#)|(?<=href="#)', f"p{number}-")
     return _GROUP.sub(lambda mark: f' data-entry="{escape(name)}"' if (name := group(unescape(mark[1]))) else "", svg)
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import warnings
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from bench.results import Results
 from reports.build import build, spoken, summary_tables, write
-from reports.document import Document
+from reports.document import Document, Figure, Picture
 from reports.export import write_csv
 from reports.latex import latex
 from reports.view import view
 
-SVG = "data:image/svg+xml;base64,"
+SVG = "data:image/svg+xml,"
 NO_TEXT = re.compile(r"(?<![\w-])[-−+]?(nan|None|inf|infinity|NaT|NaN|null)(?![\w-])")
 VOID = {"meta", "link", "img", "br"}
 
@@ -40,7 +40,7 @@ class Page(HTMLParser):
         self.elements.add(tag)
         self.attributes |= {name for name, _ in attrs}
         self.shown += [value or "" for name, value in attrs if name in ("alt", "aria-label", "title")]
-        self.pictures += [base64.b64decode(value.removeprefix(SVG)).decode() for _, value in attrs if value and value.startswith(SVG)]
+        self.pictures += [unquote(value.removeprefix(SVG)) for _, value in attrs if value and value.startswith(SVG)]
         if tag not in VOID:
             self._open.append(tag)
 
@@ -49,7 +49,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open and data.strip():
+        if not {"style", "script"} & set(self._open) and data.strip():
             self.shown.append(data)
 
     def texts_in_pictures(self) -> list[str]:
@@ -76,6 +76,12 @@ class Written:
         return "\n".join(self.page.shown)
 
 
+def _inline(document: Document) -> list[Picture]:
+    """The pictures that are part of the page itself."""
+    figures = [block for section in document.sections for block in section.blocks if isinstance(block, Figure)]
+    return [figure.picture for figure in figures if figure.picture.grouped]
+
+
 def whole(results: Results, folder: Path) -> Written:
     """Build and write everything; a warning of any library is an error, and no text says what only a machine says."""
     with warnings.catch_warnings():
@@ -87,6 +93,7 @@ def whole(results: Results, folder: Path) -> Written:
         table = latex(view(results))
     assert all(len(row) == len(one.headers) for one in tables for row in one.rows)
     page = Page(html)
+    page.pictures += [picture.data.decode() for picture in _inline(document)]
     written = Written(
         document=document, html=html, page=page, latex=table, tidy=folder / "tidy", spoken=spoken(document),
         markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),

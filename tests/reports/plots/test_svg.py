@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from reports.palette import INK
 from reports.plots import base
-from reports.plots.svg import belongs, finished, has_groups, regrouped
+from reports.plots.svg import belongs, finished, has_groups, part_of_page
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
@@ -60,8 +60,11 @@ def test_what_nobody_owns_has_no_group() -> None:
         assert base.picture(ax, "words").grouped
 
 
-def test_groups_are_renamed() -> None:
-    svg = regrouped(drawn('a "b" (tuned)'), lambda entry: entry.removesuffix(" (tuned)") + "<")
+def test_groups_are_renamed_and_ids_are_its_own() -> None:
+    original = drawn('a "b" (tuned)')
+    svg = part_of_page(original, lambda entry: entry.removesuffix(" (tuned)") + "<", 7)
+    ids, used = re.findall(r' id="([^"]*)"', svg), {*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)}
+    assert set(ids) == used == {f"p7-{name}" for name in re.findall(r' id="([^"]*)"', original)}
     owners = [element.attrib["data-entry"] for element in ElementTree.fromstring(svg).iter() if "data-entry" in element.attrib]
     assert owners == ['a "b"<', 'a "b"<']
 
