@@ -63,6 +63,7 @@ RUN_COLUMNS: dict[str, str] = {
 }
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
+CURVE_TYPES = {"images": "int64", "seconds": "float64", "key": "category", "value": "float64"}
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
 GLOB = re.compile(r"[*?[]")
 FULL_ID = re.compile(r"[0-9a-f]{32}")
@@ -267,8 +268,11 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
         if path is None:
             continue
         try:
-            frames[run_id] = pd.read_parquet(path)[list(CURVE_COLUMNS[1:])].astype({"key": "category"})
-        except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
+            frames[run_id] = pd.read_parquet(path)[list(CURVE_COLUMNS[1:])].astype(CURVE_TYPES)
+            if not all(isinstance(key, str) for key in frames[run_id]["key"].cat.categories):
+                raise TypeError("its keys are no text")
+        except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are ValueErrors or TypeErrors
+            frames.pop(run_id, None)
             log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, one_line(error, most=120))
     return _joined(frames) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
@@ -296,5 +300,5 @@ def _protocol_frame(protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = []
     for run_id, protocol in protocols.items():
         metrics = protocol.get("metrics")
-        rows += [(run_id, key, str(value)) for key, value in metrics.items()] if isinstance(metrics, dict) else []
+        rows += [(run_id, key, value) for key, value in metrics.items() if isinstance(value, str)] if isinstance(metrics, dict) else []
     return pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))

@@ -12,14 +12,15 @@ LONG = 1e9  # from here on a number is written with its power of ten
 
 
 def number(value: float) -> str:
-    """About three significant digits: 125, 25.9, 0.931, 0.00042, 1.5e12."""
+    """About three significant digits: 125, 25.9, 0.931, 0.00042, 1.50e12."""
     if math.isnan(value):
         return NOTHING
     size = abs(value)
     if size >= LARGEST:
         return "∞" if value > 0 else "−∞"
     if size >= LONG:
-        text = f"{value:.2g}".replace("e+", "e")
+        digits, _, power = f"{value:.2e}".partition("e")
+        text = f"{digits}e{int(power)}"
     elif size >= 99.95:
         text = f"{value:,.0f}"
     elif size >= 9.995:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from bench.cards import BEST
@@ -30,7 +31,8 @@ def latex(view: View) -> str:
 
 def escape(text: str) -> str:
     """Text that LaTeX shows as it is, on one line, with no character that it would act on."""
-    return "".join(ESCAPES.get(letter, letter) for letter in printable(" ".join(text.split())))
+    apart = re.sub("-(?=-)", "-\0", printable(" ".join(text.split())))  # two hyphens would be a dash
+    return "".join(ESCAPES.get(letter, letter) for letter in apart).replace("\0", "{}")
 
 
 def _table(cohort: Cohort) -> str:

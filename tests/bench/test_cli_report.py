@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from serving import end, free_port, serving
 
 from bench.attach import DESCRIPTION, REPORT
 from bench.tracking import Tracker
@@ -79,6 +82,117 @@ def test_runs_by_their_first_digits(ganbench: Ganbench, recorded: list[str]) -> 
     status, out, _ = ganbench("report", "--runs", recorded[0][:12], "--runs", recorded[4], "--out", "page")
     assert status == 0
     assert out.count("1/1 finished") == 2
+
+
+def record(uri: str, suite: str, **tags: str) -> str:
+    """The id of a finished run of a suite."""
+    own = {
+        "kind": "run",
+        "suite": suite,
+        "variant": "dcgan",
+        "dataset": "digits",
+        "seed": "0",
+        "protocol": "p",
+        "track": "published",
+        **tags,
+    }
+    log = Tracker(uri, suite).start_run("r", own, {"budget.images": 1000})
+    log.points({FID: 10.0}, images=1000, train_seconds=1.0)
+    log.json("protocol.json", {"metrics": {FID: "h"}, "all": "p"})
+    log.finish("finished")
+    return log.run_id
+
+
+def test_several_suites_in_one_page_and_why_they_stand_apart(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
+    record(uri, "points", dataset="ring8")
+    status, _, err = ganbench("report", "--suite", "small", "--suite", "points")
+    assert (status, err) == (0, "")
+    page = Path("build/report/points-small/report.md").read_text()
+    assert page.startswith("# GAN benchmark: points and small\n")
+    assert page.count("digits and ring8 are different data, so they stand in separate tables.") == 1
+    before = Path("build/report/points-small/index.html").read_bytes()
+    assert ganbench("report", "--suite", "points", "--suite", "small")[0] == 0
+    assert Path("build/report/points-small/index.html").read_bytes() == before
+
+
+def test_a_glob_of_suites_and_runs_of_several(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
+    ids = [record(uri, name) for name in ("quick", "quick-a", "quick-b", "quick-c")]
+    assert ganbench("report", "--suite", "quick*")[0] == 0
+    assert (
+        Path("build/report/quick-quick-a-quick-b-and-1-more/report.md")
+        .read_text()
+        .startswith("# GAN benchmark: quick, quick-a, quick-b and 1 more suite\n")
+    )
+    status, out, _ = ganbench("report", "--runs", ids[0], "--runs", recorded[3])
+    assert status == 0
+    assert Path("build/report/quick-small/index.html").exists()
+    assert "dcgan" in out
+    assert "wgan" in out
+    status, out, err = ganbench("report", "--suite", "quikc*")
+    assert (status, out) == (2, "")
+    assert "no results of a suite like 'quikc*'; did you mean 'quick'" in err
+
+
+def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench, uri: str) -> None:
+    names = ["../../up", "a/b <script>", "x" * 200, "$m$ \u202e"]
+    for name in names:
+        record(uri, name)
+    assert ganbench("report")[0] == 0
+    (folder,) = Path("build/report").iterdir()
+    assert re.fullmatch(r"[\w.-]{1,200}", folder.name)
+    assert not folder.name.startswith(".")
+    assert "<script>" not in (folder / "index.html").read_text()
+    assert ganbench("report", "--suite", names[0])[0] == 0
+    assert files(Path()) == {str(path) for path in Path("build/report").rglob("*") if path.is_file()}
+
+
+def test_a_suite_without_runs_and_a_store_of_somebody_else(ganbench: Ganbench, uri: str) -> None:
+    client = Tracker(uri, "notes").client
+    client.create_run(client.get_experiment_by_name("notes").experiment_id)
+    for words, where in ((["--suite", "notes"], "'notes'"), ([], "any experiment")):
+        status, out, err = ganbench("report", *words)
+        assert (status, out) == (2, "")
+        assert f"there are no runs to report on in {where} at sqlite" in err
+        assert len(err.strip().splitlines()) == 1
+    assert files(Path()) == set()
+
+
+def test_a_server_that_is_away_is_one_line(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    status, out, err = ganbench("report", "--suite", "quick")
+    assert (status, out) == (2, "")
+    assert re.fullmatch(r".*http://127\.0\.0\.1:\d+ does not answer: .*\n", err)
+    assert files(Path()) == set()
+
+
+@pytest.mark.slow  # an MLflow server
+def test_a_report_through_a_server_is_that_of_its_store(
+    ganbench: Ganbench, recorded: list[str], uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "mlflow.db").write_bytes((tmp_path / "mlflow.db").read_bytes())
+    port = free_port()
+    remote = f"http://127.0.0.1:{port}"
+    with serving(served, port) as server:
+        kept = record(remote, "remote", seed="7")  # its artifacts are the server's
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", remote)
+        for folder in ("one", "two"):
+            status, out, err = ganbench("report", "--suite", "remote", "--suite", "small", "--out", folder, "--csv", f"{folder}-tidy")
+            assert (status, err) == (0, "")
+        assert "wgan" in out
+        assert Path("one/index.html").read_bytes() == Path("two/index.html").read_bytes()
+        tables = {
+            name: pd.read_csv(f"one-tidy/{name}", dtype=str).to_dict("records") for name in ("protocols.csv", "curves.csv", "runs.csv")
+        }
+        assert {"run_id": kept, "key": FID, "protocol": "h"} in tables["protocols.csv"]
+        assert {row["value"] for row in tables["curves.csv"] if row["run_id"] == kept} == {"10.0"}
+        assert {row["run_id"] for row in tables["runs.csv"]} == {kept, *recorded}
+        end(server)
+        status, out, err = ganbench("report", "--suite", "remote")
+    assert (status, out) == (2, "")
+    assert "does not answer" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small
+from serving import end, free_port, serving
 
 from bench import delivery, results, store
 from bench.delivery import RETRY_SECONDS, Direct, catch_up, deliver_waiting, public_uri
@@ -346,45 +340,10 @@ def test_a_run_stopped_while_its_store_is_away_goes_on_bit_for_bit(uri: str, tmp
     assert curve(uri, resumed.run_id) == curve(uri, whole.run_id)
 
 
-@contextmanager
-def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """An MLflow server over a store in a folder, which answers."""
-    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "mlflow", "server", *words, "--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "server.log").open("ab") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
-    try:
-        for _ in range(240):
-            if _answers(port):
-                break
-            time.sleep(0.5)
-        yield server
-    finally:
-        end(server)
-
-
-def end(server: subprocess.Popen[bytes]) -> None:
-    """Kill a server and its workers."""
-    if server.poll() is None:
-        os.killpg(server.pid, 9)
-        server.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 @pytest.mark.slow  # an MLflow server, twice
 def test_a_server_killed_in_mid_run(migrated_store: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     uri = f"http://127.0.0.1:{port}"
     killed = threading.Event()
     with serving(tmp_path, port) as server:

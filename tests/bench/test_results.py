@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.errors import UserError
@@ -89,6 +91,48 @@ def test_the_first_digits_of_an_id_are_enough(uri: str) -> None:
     assert load(uri, run_ids=(one[:8], one)).runs["run_id"].tolist() == [one]
 
 
+def test_a_glob_names_all_suites_that_hold_runs(uri: str) -> None:
+    ids = [record(uri, name) for name in ("quick", "quick-wide", "smoke")]
+    foreign = Tracker(uri, "quick-notes").client
+    foreign.create_run(foreign.get_experiment_by_name("quick-notes").experiment_id)  # somebody else's, without our tags
+    found = load(uri, ("quick*",))
+    assert (found.runs["run_id"].tolist(), found.experiments) == (ids[:2], ("quick", "quick-wide"))
+    assert load(uri, ("s[a-z]oke", "quick")).experiments == ("quick", "smoke")
+    assert load(uri, ("quick*", "quick")).runs["run_id"].tolist() == ids[:2]
+    assert load(uri, ("*",)).runs["run_id"].tolist() == ids
+    for pattern in ("quik*", "quick-note?", "[", "references*"):
+        with pytest.raises(UserError, match=r"no results of a suite like '.*'; (did you mean 'quick|there is quick, )"):
+            load(uri, (pattern,))
+
+
+def test_a_name_that_looks_like_a_glob_is_a_name_first(uri: str) -> None:
+    one, _ = record(uri, "set[1]"), record(uri, "set1")
+    assert load(uri, ("set[1]",)).runs["run_id"].tolist() == [one]
+
+
+def test_a_suite_without_runs_is_named(uri: str) -> None:
+    Tracker(uri, "empty")
+    found = load(uri, ("empty",))
+    assert (found.experiments, found.runs.empty) == (("empty",), True)
+
+
+def test_what_is_foreign_or_deleted_is_not_read(uri: str) -> None:
+    kept, gone, dropped = record(uri, "one"), record(uri, "one"), record(uri, "two")
+    client = Tracker(uri, "somebody's").client
+    for name in ("somebody's", "one"):
+        run = client.create_run(client.get_experiment_by_name(name).experiment_id)
+        client.log_metric(run.info.run_id, "quality/fid_classifier", 1.0)
+    client.delete_run(gone)
+    client.delete_experiment(client.get_experiment_by_name("two").experiment_id)
+    found = load(uri)
+    assert (found.runs["run_id"].tolist(), found.experiments) == ([kept], ("one",))
+    with pytest.raises(UserError, match="no results of a suite 'two'"):
+        load(uri, ("two",))
+    for run_id, words in ((dropped, "there is no run"), (gone, "there is no run"), (run.info.run_id, "is no run of ganbench")):
+        with pytest.raises(UserError, match=words):
+            load(uri, run_ids=(run_id,))
+
+
 @pytest.mark.parametrize("run_id", ["abcdef", "f" * 32, "abcde", "", "ABCDEF0", "../../etc", "x" * 500, "a' or '1' = '1"])
 def test_an_id_that_is_none_is_one_line(uri: str, run_id: str) -> None:
     record(uri, "one")
@@ -164,6 +208,39 @@ def test_a_broken_curve_is_said_and_the_others_are_read(uri: str, caplog: pytest
     assert load(uri, ("one",)).runs["run_id"].tolist() == [one, two]
     assert f"curves.parquet of run {one}" in caplog.text
     assert two not in caplog.text
+
+
+GOOD_CURVE = {"images": [10], "seconds": [0.1], "key": ["train/loss_d"], "value": [1.0]}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"value": ["high"]}, {"value": [[1.0]]}, {"images": ["ten"]}, {"images": [math.nan]}, {"images": [math.inf]}, {"key": [3]}, {"key": [b"k"]},
+        {"seconds": [{"a": 1}]}, {"value": None}, {"key": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_curve_of_another_shape_is_said_and_left_out(
+    odd: dict[str, list[object] | None], uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = record(uri, "one"), record(uri, "one")
+    found = load(uri, ("one",))
+    columns = {name: values for name, values in {**GOOD_CURVE, **odd}.items() if values is not None}
+    for run_id, content in ((one, columns), (two, GOOD_CURVE)):
+        path = found.artifact(run_id, "curves.parquet")
+        assert path is not None
+        pd.DataFrame(content).to_parquet(path)
+    assert load(uri, ("one",)).curves.to_dict("records") == [{"run_id": two, **{name: values[0] for name, values in GOOD_CURVE.items()}}]
+    assert f"curves.parquet of run {one}" in caplog.text
+
+
+def test_hashes_that_are_no_text_are_none(uri: str) -> None:
+    run_id = record(uri, "one")
+    path = load(uri, ("one",)).artifact(run_id, "protocol.json")
+    assert path is not None
+    path.write_text('{"metrics": {"a": NaN, "b": null, "c": [1], "d": "hash", "e": {"f": 1}}, "cards": [NaN]}')
+    assert load(uri, ("one",)).protocols[["key", "protocol"]].to_numpy().tolist() == [["d", "hash"]]
 
 
 def test_a_protocol_of_another_form_is_none(uri: str) -> None:

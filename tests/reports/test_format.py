@@ -26,6 +26,11 @@ from reports.stats import Interval
         (math.nan, "–"),
         (math.inf, "∞"),
         (-math.inf, "−∞"),
+        (1.7976931348623157e308, "∞"),
+        (-1e75, "−∞"),
+        (1.25e12, "1.25e12"),
+        (-1e9, "−1.00e9"),
+        (999_999_999.0, "999,999,999"),
     ],
 )
 def test_three_significant_digits(value: float, text: str) -> None:
@@ -34,7 +39,7 @@ def test_three_significant_digits(value: float, text: str) -> None:
 
 def test_the_rest() -> None:
     assert fmt.count(2343.6) == "2,344"
-    assert fmt.count(math.nan) == "–"
+    assert [fmt.count(value) for value in (math.nan, math.inf, 3e30)] == ["–", "∞", "3.00e30"]
     assert fmt.interval(Interval(low=1.0, high=2.0)) == "[1.00, 2.00]"
     assert fmt.interval(None) == ""
     assert [fmt.percent(share) for share in (0.0, 0.004, 0.07, 1.0)] == ["0 %", "< 1 %", "7 %", "100 %"]

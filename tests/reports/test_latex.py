@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from synthetic_results import FID, Made, made, points, references, results
@@ -31,6 +32,19 @@ def test_the_rows_by_hand() -> None:
     ]
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
     assert text.count(r"\midrule") == 2
+
+
+def test_the_contract_names_every_column_and_every_escape() -> None:
+    contract = (Path(__file__).parents[2] / "docs" / "tidy-results.md").read_text(encoding="utf-8").partition("## The LaTeX table")[2]
+    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in made(TWO)]
+    columns = rows(latex(view(results(runs))))[0]
+    assert re.findall(r"^\| (?:metric, )?`([^`]+)` \|", contract, flags=re.MULTILINE) == [
+        columns[0], "mean ± half-interval", columns[2], *columns[3:],
+    ]  # fmt: skip
+    assert columns[1].endswith(escape("mean ± half-interval"))
+    written = set("".join(re.findall(r"`([^`]+)`", contract.rpartition("escaped: ")[2])))
+    assert {letter for letter in ESCAPES if letter.isascii() and letter != '"'} <= written
+    assert "booktabs" in contract
 
 
 def test_the_caption_says_data_budget_track_and_protocol() -> None:
@@ -77,6 +91,7 @@ def test_every_letter_that_latex_acts_on(letter: str) -> None:
 
 
 def test_control_characters_and_breaks() -> None:
+    assert escape("a--b---c-d") == "a-{}-b-{}-{}-c-d"
     assert escape("a\n b\tc\u202ed\x00e") == "a b c?d?e"
 
 

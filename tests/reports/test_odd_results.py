@@ -78,7 +78,7 @@ SAYS: dict[str, tuple[list[Made], tuple[str, ...]]] = {
     "zero": (with_first(0.0), ("0 · 11.0 · 12.0", "Welch")),
     "nothing but zero": (made({"a": (0.0,) * 3, "b": (0.0,) * 3}), ("No claim about any pair: the seeds do not differ.", "0 · 0 · 0")),
     "negative": (with_first(-5.0), ("−5.00 · 11.0 · 12.0",)),
-    "huge": (with_first(1.5e70), ("1.5e70 · 11.0 · 12.0",)),
+    "huge": (with_first(1.5e70), ("1.50e70 · 11.0 · 12.0",)),
     "tiny": (with_first(5e-324), ("4.9e−324 · 11.0 · 12.0",)),
     "nothing but tiny": (made({"a": (5e-324,) * 3, "b": (1e-323,) * 3}), ("4.9e−324 · 4.9e−324 · 4.9e−324",)),
     "no budget, track or names": (
@@ -130,7 +130,7 @@ def test_every_metric_and_its_error_is_odd(value: float, tmp_path: Path) -> None
         -math.inf: "−∞",
         0.0: "0",
         -5.0: "−5.00",
-        1e30: "1e30",
+        1e30: "1.00e30",
         5e-324: "4.9e−324",
     }
     assert expected[value] in row
