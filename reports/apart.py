@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from bench.cards import CARDS
 from bench.words import printable
 from reports.cohort import Cohort
-from reports.format import listed
+from reports.format import listed, some
 
 SO = "so they stand in separate tables."
 MOST = 8  # names in a sentence
@@ -45,7 +45,7 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
     if not several:
         return []
     values = _distinct(value for own in several.values() for value in own)
-    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(_cut(values))}), {SO}"]
+    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(some(values, MOST))}), {SO}"]
 
 
 def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
@@ -62,9 +62,4 @@ def _distinct(words: Iterable[str]) -> list[str]:
 
 
 def _several(words: Sequence[str]) -> str:
-    return listed(_cut(words))
-
-
-def _cut(words: Sequence[str]) -> list[str]:
-    """The first of many words, and how many more."""
-    return list(words) if len(words) <= MOST else [*words[: MOST - 1], f"{len(words) - MOST + 1} more"]
+    return listed(some(words, MOST))

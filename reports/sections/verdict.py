@@ -8,12 +8,13 @@ from bench.words import counted
 from reports import apart
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
-from reports.format import listed, number
+from reports.format import listed, number, some
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import ALPHA, CLEAR_RATIO, MIN_SEEDS, Comparison, Verdict
 from reports.view import View
 
 TITLE = "Verdict"
+MOST = 12  # names in a list; the section on pairs has more of them
 METHOD = (
     f"“Better” needs a test: Welch's t on the log of the metric over training seeds (on the metric itself where a value is not positive), "
     f"from {MIN_SEEDS} seeds up, Holm's correction over all pairs, "
@@ -64,25 +65,25 @@ def sentences(cohort: Cohort) -> list[str]:
     return [
         start,
         _of_best(best, cohort),
-        f"{decided} of {counted(len(cohort.comparisons), 'pair')} can be told apart at this budget; the others are no claim.",
+        f"{decided:,} of {counted(len(cohort.comparisons), 'pair')} can be told apart at this budget; the others are no claim.",
     ]
 
 
 def _of_best(best: Entry, cohort: Cohort) -> str:
     """How the entry with the best median stands against the others."""
     words = [
-        f"{verdict} than {listed(names)}"
+        f"{verdict} than {listed(some(names, MOST))}"
         for verdict in ("clearly better", "better")
         if (names := [loser for loser, said in _beaten(best.name, cohort) if said == verdict])
     ]
     equals = _undecided(best.name, cohort)
     if equals:
-        words.append(f"not to be told apart from {listed(equals, last='or')}")
+        words.append(f"not to be told apart from {listed(some(equals, MOST), last='or')}")
     beaten_by = [pair.better for pair in cohort.comparisons if pair.better and best.name in (pair.a, pair.b) and pair.better != best.name]
     return (
         f"{best.name} is {'; '.join(words)}."
         if not beaten_by
-        else f"{best.name} has the best median, but {listed(beaten_by)} test as better: medians and means disagree."
+        else f"{best.name} has the best median, but {listed(some(beaten_by, MOST))} test as better: medians and means disagree."
     )
 
 
@@ -108,7 +109,7 @@ def _table(cohort: Cohort, view: View) -> Table:
         lists["no claim against"].append(_undecided(entry.name, cohort))
     shown = {title: column for title, column in lists.items() if any(column)}
     rows = [
-        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(column[i])) for column in shown.values())))
+        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(some(column[i], MOST))) for column in shown.values())))
         for i, entry in enumerate(cohort.entries)
     ]
     columns = tuple(Column(title=title, align="left") for title in ("", *shown))
