@@ -163,26 +163,22 @@ def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str,
 
 def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:
     known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    suites = sorted(set(known) - {REFERENCES, "Default"})
     if not names:
-        return [known[name] for name in _listed(known)]
+        return [known[name] for name in suites]
     chosen: dict[str, str] = {}
     for name in names:
-        found = [name] if name in known else _matching(client, known, name)
+        found = [name] if name in known else _matching(client, known, suites, name)
         if not found and not missing_ok:
-            there = nearest(name, _listed(known)) or ": the store has none at all"
+            there = nearest(name, suites) or ": the store has none at all"
             raise UserError(f"no results of a suite {'like ' if GLOB.search(name) else ''}{name!r}{there}")
         chosen |= {other: known[other] for other in found}
     return list(chosen.values())
 
 
-def _listed(known: Iterable[str]) -> list[str]:
-    """The experiments that may be suites, sorted."""
-    return sorted(set(known) - {REFERENCES, "Default"})
-
-
-def _matching(client: Any, known: Mapping[str, str], pattern: str) -> list[str]:
-    """The experiments whose names match a glob and that hold runs of ganbench; none for a plain name."""
-    matching = fnmatch.filter(_listed(known), pattern) if GLOB.search(pattern) else []
+def _matching(client: Any, known: Mapping[str, str], suites: Sequence[str], pattern: str) -> list[str]:
+    """The suites whose names match a glob and that hold runs of ganbench; none for a plain name."""
+    matching = [name for name in suites if GLOB.search(pattern) and fnmatch.fnmatchcase(name, pattern)]
     return [name for name in matching if client.search_runs([known[name]], "tags.kind = 'run'", max_results=1)]
 
 
