@@ -20,6 +20,7 @@ def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: Budget, *, by: 
     A mean is at the mean of the seeds' images and seconds. It exists only where every seed of the entry has a value: a mean over the survivors would flatter.
     """
     keys = list(by)
+    points = points.sort_values([*keys, "seed", "images"])  # sums of floats depend on the order
     grouped = points.assign(mark=_marks(points, length)).groupby([*keys, "mark"], as_index=False)
     found = grouped.agg(images=("images", "mean"), seconds=("seconds", "mean"), value=("value", "mean"), n=("seed", "nunique"))
     means = found[found["n"] == found["entry"].map(runs.groupby("entry")["seed"].nunique())]
