@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ from bench.worker_log import Relay, writing
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
+RETRIES = 2  # of a run whose worker died: one that needs more memory than there is dies again
+
+
+class WorkerDied(Exception):
+    """The process that did a job is gone, killed for memory, say. The message says what is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,11 @@ def _with_ray(
 ) -> Iterator[tuple[Job, RunResult]]:
     task = ray.remote(num_cpus=1, max_retries=0)(_work)
     running: dict[Any, tuple[Job, Relay]] = {}
+    deaths: Counter[str] = Counter()
+
+    def begin(job: Job) -> None:
+        running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job, Relay(job.name, job.warnings_file)
+
     mistake: UserError | None = None
     more = True
     try:
@@ -153,7 +164,7 @@ def _with_ray(
                 if job is None:
                     time.sleep(POLL_SECONDS)
                     break
-                running[task.remote(json.dumps(asdict(job)), str(stop_file))] = job, Relay(job.name, job.warnings_file)
+                begin(job)
             if stop():
                 more = False
                 stop_file.parent.mkdir(parents=True, exist_ok=True)  # no worker may have made it yet
@@ -171,6 +182,13 @@ def _with_ray(
                     if running:
                         log.error("%s: %s; nothing else begins, what is under way goes on", job.name, error)
                     continue
+                except WorkerDied as death:
+                    deaths[job.key] += 1
+                    if job.kind == "run" and deaths[job.key] <= RETRIES and not stop():
+                        log.warning("%s: %s; it goes on from its last checkpoint", job.name, death)
+                        begin(job)
+                        continue
+                    result = _failed(job, str(death))
                 yield job, result
             for job, relay in running.values():
                 relay.pass_on()
@@ -182,7 +200,7 @@ def _with_ray(
 
 
 def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
-    """The result of a task; one whose worker died (killed for memory, say) is a failed run."""
+    """The result of a task. Raises WorkerDied."""
     try:
         return RunResult(**json.loads(ray.get(reference)))
     except ray.exceptions.RayTaskError as error:
@@ -190,7 +208,7 @@ def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
             raise error.cause from None
         reason = f"{type(error.cause).__name__}: {one_line(error.cause, most=500)}"
     except ray.exceptions.RayError as error:
-        reason = f"killed (out of memory?): {one_line(error, most=500)}"
+        raise WorkerDied(f"killed (out of memory?): {one_line(error, most=500)}") from error
     return _failed(job, reason)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import time
@@ -20,6 +21,19 @@ NEWEST = "state.safetensors"
 BEFORE = "state-before.safetensors"
 SHARE = 0.01  # of the wall clock that checkpoints may take
 SECONDS = 30.0  # between two, at least
+VARIABLE = "GANBENCH_CHECKPOINT_SECONDS"
+
+
+def interval() -> float:
+    """How many seconds lie between two checkpoints, at least: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. UserError where that is no such number."""
+    given = os.environ.get(VARIABLE, "")
+    try:
+        seconds = float(given) if given else SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UserError(f"{VARIABLE} takes seconds from 0 up, e.g. 30, not {given!r}")
+    return seconds
 
 
 class Kept:

@@ -20,7 +20,7 @@ from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.delivery import forget_held
 from bench.errors import UserError, one_line
 from bench.files import refusal
-from bench.kept import SECONDS, Keeper, Kept
+from bench.kept import Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
@@ -45,7 +45,7 @@ class Place:
     tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
     extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
     extends_fingerprint: str = ""
-    checkpoint_seconds: float = SECONDS  # between two checkpoints, at least
+    checkpoint_seconds: float | None = None  # between two checkpoints, at least; `bench.kept.interval()` unless given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,8 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
-    keeper = Keeper(kept, log_, seconds=place.checkpoint_seconds, resumed_at=None if state is None else int(state["log"]["position"]))
+    seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
+    keeper = Keeper(kept, log_, seconds=seconds, resumed_at=None if state is None else int(state["log"]["position"]))
     stop = watcher.stop
     for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due()):
         if progress.mark:

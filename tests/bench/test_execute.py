@@ -153,11 +153,33 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
     assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
 
 
-def test_a_killed_worker_says_so_on_one_line(uri: str, tmp_path: Path) -> None:
-    def killed() -> None:
-        raise WorkerCrashedError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
+class Dying(NoRay):
+    """Its workers die so many times before one lives."""
 
-    result = execute._outcome(NoRay(), killed, job(uri, tmp_path))
+    def __init__(self, deaths: int) -> None:
+        super().__init__()
+        self.left = deaths
+
+    def _begin(self, work: Any, *words: str) -> Any:
+        if self.left:
+            self.left -= 1
+            return partial(self._fail, WorkerCrashedError("The worker died unexpectedly.\nCheck python-core-worker-*.log files."))
+        return super()._begin(work, *words)
+
+
+def executed(ray: NoRay, one: Job, folder: Path) -> list[RunResult]:
+    return [result for _, result in execute._with_ray(ray, iter([one]), 1, folder / "stop", never, lambda *_: None)]
+
+
+def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (result,) = executed(Dying(execute.RETRIES), job(uri, tmp_path), tmp_path)
+    assert result.status == "finished"
+    died = "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
+    assert caplog.text.count(f"label-smoothed seed 0: {died}; it goes on from its last checkpoint") == execute.RETRIES
+
+
+def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
+    (result,) = executed(Dying(execute.RETRIES + 1), job(uri, tmp_path), tmp_path)
     assert result.status == "failed"
     assert result.reason == "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
 
@@ -191,7 +213,7 @@ def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # starts Ray
-def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import os
     import signal
 
@@ -209,8 +231,7 @@ def test_a_killed_worker_does_not_stop_the_others(uri: str, tmp_path: Path, monk
         for config in (long, small.config(**{"budget.images": 64_000, "seed": 1}))
     ]
     results = [result for _, result in execute.execute(jobs, workers=2, folder=tmp_path, stop=never, update=kill_first)]
-    assert sorted(result.status for result in results) == ["failed", "finished"]
-    assert sorted(load(uri, ("small",)).runs["status"]) == ["failed", "finished"]
-    (reason,) = [result.reason for result in results if result.reason]
-    assert reason.startswith("killed (out of memory?): ")
-    assert "\n" not in reason
+    assert [result.status for result in results] == ["finished", "finished"]
+    assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # in the same two runs
+    assert "killed (out of memory?): " in caplog.text
+    assert "it goes on from its last checkpoint" in caplog.text
