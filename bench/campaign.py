@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,11 @@ def run_suite(
     finally:
         if own:
             tracker.end_parent(own, status)
-    return Outcome(results=tuple(results), skipped=skipped, busy=len(busy), interrupted=interrupted, decisions=decisions)
+    ended = tuple(result for result in results if result.status not in ("busy", "there"))
+    taken = Counter(result.status for result in results)
+    return Outcome(
+        results=ended, skipped=skipped + taken["there"], busy=len(busy) + taken["busy"], interrupted=interrupted, decisions=decisions
+    )
 
 
 class Display:
@@ -177,7 +182,7 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
     place = Place(
         uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
         note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
-        extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
+        once=True, extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
     )  # fmt: skip
     return Job.of_run(decision.config, place, decision.fingerprint)
 

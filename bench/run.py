@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from threadpoolctl import threadpool_limits
 
 from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
+from bench.claim import Taken, claimed
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
-from bench.delivery import forget_held
+from bench.delivery import answering, forget_held
 from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.kept import Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
-from bench.tracking import Tracker
+from bench.tracking import DONE, Lookup, Tracker
 from bench.train import never, train
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Place:
     tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
     extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
     extends_fingerprint: str = ""
+    once: bool = False  # whether it is left alone where another process is at it, or was first
     checkpoint_seconds: float | None = None  # between two checkpoints, at least; `bench.kept.interval()` unless given
 
 
@@ -82,29 +84,53 @@ def run(
     `judge` sees every mark, and ends the run as `pruned` by giving a reason.
 
     A crash is recorded as `failed` with its reason and returned, not raised; a mistake of the user is a UserError before
-    anything is written.
+    anything is written. One process at a time has a run: others wait for it or, with `place.once`, return `busy` or `there`.
     """
     keep_freed_memory()
     forget_peak_memory(torch.device(config.device))
-    with limited_threads(config.threads):
+    with limited_threads(config.threads), ExitStack() as held:
         work = prepare(config)
         kept = kept_of(Path(place.folder), work.fingerprint)
-        state = kept.load()
-        log_ = _open_log(work, place, kept, state)
         try:
-            ending = _train_and_measure(work, log_, place, _Watcher(stop, watch, judge), kept, state if log_.resumed else None)
-        except (Interrupted, KeyboardInterrupt):
-            ending = Ending("interrupted", "stopped by the user")
-        except Exception as error:
-            log.exception("%s failed", _name(config))
-            log_.artifact("failure.txt", traceback.format_exc().encode())
-            ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
-        log_.finish(ending.status, ending.reason)
-        if ending.status == "finished":
-            kept.before.unlink(missing_ok=True)
-        elif ending.status != "interrupted":
-            kept.remove()
-    return RunResult(run_id=log_.run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, **vars(ending))
+            held.enter_context(claimed(kept.newest.parent, give_up=(lambda: True) if place.once else stop))
+        except Taken as taken:
+            return _result(config, "", Ending("busy", str(taken)))
+        except OSError as error:
+            raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
+        if place.once and (there := _finished(work, place)):
+            return _result(config, there, Ending("there", "another process was first"))
+        return _claimed_run(work, place, kept, _Watcher(stop, watch, judge))
+
+
+def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
+    """The run, whose folder is this process's alone."""
+    state = kept.load()
+    log_ = _open_log(work, place, kept, state)
+    try:
+        ending = _train_and_measure(work, log_, place, watcher, kept, state if log_.resumed else None)
+    except (Interrupted, KeyboardInterrupt):
+        ending = Ending("interrupted", "stopped by the user")
+    except Exception as error:
+        log.exception("%s failed", _name(work.config))
+        log_.artifact("failure.txt", traceback.format_exc().encode())
+        ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+    log_.finish(ending.status, ending.reason)
+    if ending.status == "finished":
+        kept.before.unlink(missing_ok=True)
+    elif ending.status != "interrupted":
+        kept.remove()
+    return _result(work.config, log_.run_id, ending)
+
+
+def _finished(work: Work, place: Place) -> str:
+    """The id of a run of this fingerprint that is done already; empty where there is none."""
+    with answering(place.uri):
+        found = Lookup.of(place.uri, place.suite).find(work.fingerprint)
+    return next((str(run.info.run_id) for run in found if run.data.tags.get("status") in DONE), "")
+
+
+def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
+    return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, **vars(ending))
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def test_runs_and_rows_are_reported_where_the_metric_was_never_imported(uri: str
 
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     everything, glossary = page.partition(f"Every metric of {GREY.group}")[2], page.partition('id="glossary"')[2]
-    assert re.search(r"<th[^>]*>\s*grey &lt;b&gt;level", everything)
+    assert re.search(r"<th[^>]*>\s*<bdi>grey &lt;b&gt;level", everything)
     assert "Mean grey level." in glossary
     assert "of 255" in glossary
     assert "grey <b>level" not in page

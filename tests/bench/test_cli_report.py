@@ -141,7 +141,7 @@ def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench,
     (folder,) = Path("build/report").iterdir()
     assert re.fullmatch(r"[\w.-]{1,200}", folder.name)
     assert not folder.name.startswith(".")
-    assert "<script>" not in (folder / "index.html").read_text()
+    assert (folder / "index.html").read_text().count("<script>") == 1
     assert ganbench("report", "--suite", names[0])[0] == 0
     assert files(Path()) == {str(path) for path in Path("build/report").rglob("*") if path.is_file()}
 
