@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench import checkpoint
 from bench.assemble import check, curve_protocol
 from bench.config import DATASETS, Evaluation, RunConfig
 from bench.environment import resolve
@@ -91,7 +92,9 @@ def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
     """The decision to go on, or to train anew where there is nothing to go on from."""
     stopped = there.find(decision.fingerprint)[0].data
-    reason = "left no checkpoint" if stopped.metrics and not kept_of(folder, decision.fingerprint).any else ""
+    reason = "left no checkpoint" if not kept_of(folder, decision.fingerprint).any else ""
+    if reason and not stopped.metrics:
+        return replace(decision, need="train", why="stopped before its first checkpoint")
     if stopped.tags.get("curve_protocol", "") != marks:
         reason = "was measured by another protocol"
     if not reason:
@@ -145,6 +148,10 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     path = kept_of(folder, longest.fingerprint).newest
     if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
+    try:
+        checkpoint.load(path)
+    except UserError as error:
+        raise UserError(f"--extend: {error}; train {name} anew with --set {_budget(config)}") from error
     if config.evaluation.best and not longest.best:
         raise UserError(f"--extend: {name} did not keep its best mark; train it anew with --set {_budget(config)}")
     return replace(decision, need="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")

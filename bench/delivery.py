@@ -256,6 +256,17 @@ def forget_held(outboxes: Path) -> None:
                 outbox.close()
 
 
+def end_all(folder: Path, uri: str) -> None:
+    """Send all that the runs under a folder wrote, what they held back, too: none of them goes on."""
+    for outbox_folder in folder.glob("outbox/*"):
+        if outbox_folder.is_dir():
+            with suppress(Busy):
+                outbox = Outbox(outbox_folder)
+                outbox.release()
+                outbox.close()
+    catch_up(folder, uri)
+
+
 def catch_up(runs: Path, uri: str) -> None:
     """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left."""
     for told in deliver_waiting(runs, uri):

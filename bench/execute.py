@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import RunConfig, load_config
-from bench.delivery import answering, catch_up
+from bench.delivery import answering, end_all
 from bench.environment import cores
 from bench.errors import UserError, one_line
 from bench.record import RunProgress, Watch
 from bench.references import measure_reference
-from bench.run import Place, RunResult, run
+from bench.run import Place, RunResult, kept_of, run
 from bench.score import score
 from bench.tracking import Tracker
 from bench.worker_log import Relay, writing
@@ -224,10 +224,11 @@ def _failed(job: Job, reason: str) -> RunResult:
     try:
         with answering(place.uri):
             tracker = Tracker(place.uri, place.suite)
-            catch_up(Path(place.folder) / job.key, place.uri)
+            end_all(Path(place.folder) / job.key, place.uri)
             run_id = next((found.info.run_id for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
             if run_id:
                 tracker.close(run_id, "failed", reason)
+        kept_of(Path(place.folder), job.key).remove()
     except UserError as error:  # the next execution finds the run without its process
         log.warning("%s: it is not told that %s failed", error, job.name)
     return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)

@@ -71,6 +71,7 @@ class Kept:
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, and no damaged one left in its place; what is damaged is said. None without any."""
+        self._sweep()
         for path in (self.newest, self.before):
             if not path.exists():
                 continue
@@ -85,8 +86,15 @@ class Kept:
 
     def remove(self) -> None:
         """Keep none."""
+        self._sweep()
         for path in (self.newest, self.before):
             path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what a process that was killed while it wrote has left."""
+        for pattern in ("state*.new", ".state*"):
+            for path in self.newest.parent.glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 class Keeper:
@@ -96,6 +104,7 @@ class Keeper:
         """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from."""
         self._kept, self._log, self._least = kept, log_, seconds
         self._newest = resumed_at  # position of the run's writes in the newest checkpoint
+        self._begun = log_.position
         self._next = time.monotonic() + seconds
         self._failing = False
 
@@ -125,8 +134,17 @@ class Keeper:
     def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Make the one that a stopped run goes on from: it stands for both, so all that was written may be sent."""
         self.keep(state)
-        if self._failing or self._newest is None:
+        if self._failing:
+            self.fall_back()
             return
-        with suppress(OSError):
+        try:
             self._kept.double()
-            self._log.hold(self._newest)
+        except OSError:
+            self._kept.before.unlink(missing_ok=True)
+
+    def fall_back(self) -> None:
+        """Forget what was written after the newest checkpoint: whoever goes on from it writes it again, and nobody goes on from the one before."""
+        if self._newest is not None:
+            self._kept.before.unlink(missing_ok=True)
+        with suppress(OSError):  # this process holds it back all the same, and its end is the next that it writes
+            self._log.go_back(self._begun if self._newest is None else self._newest)

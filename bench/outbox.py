@@ -115,9 +115,17 @@ class Outbox:
             self._warned = True
 
     def hold(self, position: int) -> None:
-        """Send nothing from that number on, until told another one; holds for whoever opens the outbox later, too. Raises OSError."""
-        write_atomic(self._ready() / HELD, str(position).encode(), settled=False)
+        """Send nothing from that number on, until told another one; holds for whoever opens the outbox later, too.
+
+        Raises OSError where the disk does not take it: then it holds for this process alone.
+        """
         self._held = position
+        write_atomic(self._ready() / HELD, str(position).encode(), settled=False)
+
+    def release(self) -> None:
+        """Hold nothing back any more."""
+        self._held = math.inf
+        (self.folder / HELD).unlink(missing_ok=True)
 
     def go_back(self, position: int) -> None:
         """Forget the writes from that number on, which are going to be made again, and hold back those that are. Raises OSError."""

@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.claim import Taken, claimed
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
-from bench.delivery import answering, forget_held
+from bench.delivery import answering, catch_up, forget_held
 from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.kept import Keeper, Kept, interval
@@ -97,6 +97,7 @@ def run(
             return _result(config, "", Ending("busy", str(taken)))
         except OSError as error:
             raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
+        catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
         if place.once and (there := _finished(work, place)):
             return _result(config, there, Ending("there", "another process was first"))
         return _claimed_run(work, place, kept, _Watcher(stop, watch, judge))
@@ -111,7 +112,7 @@ def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> Run
     except (Interrupted, KeyboardInterrupt):
         ending = Ending("interrupted", "stopped by the user")
     except Exception as error:
-        log.exception("%s failed", _name(work.config))
+        log.error("%s failed: %s", _name(work.config), one_line(error, most=500), exc_info=not isinstance(error, UserError))
         log_.artifact("failure.txt", traceback.format_exc().encode())
         ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
     log_.finish(ending.status, ending.reason)
@@ -158,8 +159,8 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
         "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends, **place.tags,
     }  # fmt: skip
     posts = kept.newest.parent / "outbox"  # its store may go away while it trains
-    again = {key: tags[key] for key in ("protocol", "headline", "curve_protocol", *place.tags)}
-    log_ = tracker.resume_run(work.fingerprint, again, state=state and state["log"], parent=place.parent, outbox=posts)
+    again = ("protocol", "headline", "curve_protocol", *place.tags)
+    log_ = tracker.resume_run(tags, paths(config), again=again, state=state and state["log"], parent=place.parent, outbox=posts)
     if log_ is None:
         forget_held(posts)
         log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)
@@ -169,7 +170,8 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
     if not log_.resumed:
-        log_.hold()
+        with suppress(OSError):  # this process holds it all the same, and a full disk keeps nothing that another could send
+            log_.hold()
     return log_
 
 
@@ -206,6 +208,15 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
     seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
     keeper = Keeper(kept, log_, seconds=seconds, resumed_at=None if state is None else int(state["log"]["position"]))
+    try:
+        return _trained(work, recorder, watcher, keeper)
+    except KeyboardInterrupt:
+        keeper.fall_back()
+        raise
+
+
+def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) -> Ending:
+    """Train to the budget, and measure."""
     stop = watcher.stop
     for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due()):
         if progress.mark:

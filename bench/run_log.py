@@ -77,6 +77,16 @@ class RunLog:
         points = [list(point) for point in self._points]
         return {"run_id": self.run_id, "points": points, "seconds": self.seconds, "position": self._delivery.position}
 
+    @property
+    def position(self) -> int:
+        """The number of the next write."""
+        return self._delivery.position
+
+    def go_back(self, position: int) -> None:
+        """Forget what was put from a position on. Raises OSError."""
+        self._unsent.clear()
+        self._delivery.go_back(position)
+
     def settle(self) -> None:
         """Have everything that was put outlive a crash. Raises OSError where the disk does not take it."""
         self._delivery.settle()

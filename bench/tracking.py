@@ -191,42 +191,57 @@ class Tracker(Lookup):
 
     def resume_run(
         self,
-        fingerprint: str,
-        protocols: Mapping[str, str],
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
         *,
+        again: Sequence[str] = ("protocol", "curve_protocol"),
         state: Mapping[str, Any] | None = None,
         parent: str | None = None,
         outbox: Path | None = None,
     ) -> RunLog | None:
-        """The newest run of that fingerprint, opened again under the tags `protocols`, if it was interrupted or its process has died; else None.
+        """The newest run of the fingerprint in `tags`, opened again, if it was interrupted or its process has died; else None.
 
-        It goes on from `state`, what its log had in its checkpoint, or begins again where it has no checkpoint and nothing of it was
-        sent. A run whose marks were measured by another `curve_protocol` does not, for its curve would hold numbers of both; nor does one
-        whose writes still wait.
+        It goes on from `state`, what its log had in its checkpoint, with the tags `again` as they are now; or it begins again, with all tags
+        and parameters, where it has no checkpoint and nothing of it was sent. A run whose marks were measured by another `curve_protocol`
+        does not, for its curve would hold numbers of both; nor does one whose writes still wait.
         """
         with answering(self.uri):
-            found = self.find(fingerprint)
-        if not found or not _can_go_on(found[0], protocols["curve_protocol"]):
+            found = self.find(tags["fingerprint"])
+        if not found or not _can_go_on(found[0], tags["curve_protocol"]):
             return None
         run_id = str(found[0].info.run_id)
         own = state is not None and state.get("run_id") == run_id
         if not own and found[0].data.metrics:
             return None
         posted = self._posted(run_id, found[0].data.tags, outbox)
-        if posted is not None and posted.due:
-            posted.flush()
-            if posted.due:
-                posted.close()  # says what stays
-                return None
-        tags = {"status": "running", "reason": "", "owner": owner(), **protocols} | ({"mlflow.parentRunId": parent} if parent else {})
-        with answering(self.uri), store.impatient(PATIENT_SECONDS):
-            for key, value in tags.items():
-                self.client.set_tag(run_id, key, value)
-            self.client.update_run(run_id, status="RUNNING")
+        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"]):
+            return None
+        self._reopen(run_id, {key: tags[key] for key in (again if own else tags)}, {} if own else params, parent)
         if posted is not None:
             with _written(outbox):
                 posted.go_back(int(state["position"]) if own and state is not None else 1)
         return RunLog(self.client, run_id, resumed=own, delivery=posted)
+
+    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str) -> bool:
+        """Whether all that a run may have sent has arrived, and it can go on still; else its outbox is given back."""
+        if not posted.due:
+            return True
+        posted.flush()
+        with answering(self.uri):
+            if not posted.due and _can_go_on(self.client.get_run(run_id), curve_protocol):
+                return True
+        posted.close()  # says what stays
+        return False
+
+    def _reopen(self, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any], parent: str | None) -> None:
+        from mlflow.entities import Param
+
+        given = {**tags, "status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+        with answering(self.uri), store.impatient(PATIENT_SECONDS):
+            for key, value in given.items():
+                self.client.set_tag(run_id, key, value)
+            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()])
+            self.client.update_run(run_id, status="RUNNING")
 
     def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None) -> Posted | None:
         name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"

@@ -40,7 +40,10 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette) -> None:
     ax.set_ylabel("share of runs above it")
     ax.set_ylim(-0.02, 1.04)
     handles = [ax.plot([], [], color=palette[name].colour, linewidth=2, dashes=palette[name].dash)[0] for name in names]
-    ax.legend(handles, [plain(name) for name in names], frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend = ax.legend(handles, [plain(name) for name in names], frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for name, handle, text in zip(names, legend.legend_handles, legend.get_texts(), strict=True):
+        if handle is not None:
+            belongs(name, handle, text)
 
 
 def alt(data: pd.DataFrame) -> str:

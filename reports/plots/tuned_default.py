@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from bench.cards import Card
 from reports.palette import INK, Palette
 from reports.plots.base import plain, thousands
+from reports.plots.svg import belongs
 from reports.plots.trials import between, words
 from reports.stats import Sample
 
@@ -41,7 +42,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
     for (name, recipe), own in data.groupby(["entry", "recipe"], sort=True):
         style, y = palette[str(name)], names.index(str(name)) + (ASIDE if recipe == "tuned" else -ASIDE)
         values = own["value"].dropna()
-        ax.scatter(
+        seeds = ax.scatter(
             values,
             [y] * len(values),
             s=26,
@@ -51,12 +52,16 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
             zorder=3,
         )
         if len(values) == len(own):
-            ax.vlines(values.mean(), y - 0.13, y + 0.13, color=style.colour, linewidth=2, zorder=2)
+            belongs(str(name), ax.vlines(values.mean(), y - 0.13, y + 0.13, color=style.colour, linewidth=2, zorder=2))
         edge = 0.985 if metric.direction == "lower" else 0.015
         lost = [edge - 0.02 * i if metric.direction == "lower" else edge + 0.02 * i for i in range(len(own) - len(values))]
-        ax.scatter(lost, [y] * len(lost), s=24, marker="x", color=INK, linewidths=1.3, transform=ax.get_yaxis_transform(), zorder=4)
+        crosses = ax.scatter(
+            lost, [y] * len(lost), s=24, marker="x", color=INK, linewidths=1.3, transform=ax.get_yaxis_transform(), zorder=4
+        )
+        belongs(str(name), seeds, crosses)
     ax.set_yticks(range(len(names)))
-    ax.set_yticklabels([plain(name) for name in names], parse_math=False)
+    for name, label in zip(names, ax.set_yticklabels([plain(name) for name in names], parse_math=False), strict=True):
+        belongs(name, label)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)

@@ -19,12 +19,12 @@
     const rows = [...body.rows].sort((a, b) => a.dataset.place - b.dataset.place);
     const texts = new Map(rows.map((row) => [row, textOf(row.cells[column])]));
     const own = rows.filter((row) => !row.classList.contains("reference") && !missing.has(texts.get(row)));
-    const numbers = own.filter((row) => row.cells[column].tagName === "TD" && !Number.isNaN(numberOf(texts.get(row))));
-    const numeric = 2 * numbers.length > own.length; // "not judged" among numbers counts as missing
-    const known = numeric ? numbers : own;
+    const numeric = table.tHead.rows[0].cells[column].classList.contains("right"); // in such a column "not judged" counts as missing
+    const known = numeric ? own.filter((row) => !Number.isNaN(numberOf(texts.get(row)))) : own;
+    const ids = own.some((row) => row.cells[column].querySelector("code"));
     const compare = numeric
       ? (a, b) => Math.sign(numberOf(texts.get(a)) - numberOf(texts.get(b))) || 0 // two infinities are alike
-      : (a, b) => texts.get(a).localeCompare(texts.get(b), "en", { numeric: true });
+      : (a, b) => texts.get(a).localeCompare(texts.get(b), "en", { numeric: !ids });
     const sorted = order ? known.sort((a, b) => (order === "ascending" ? compare(a, b) : compare(b, a))) : [];
     body.append(...sorted, ...rows.filter((row) => !sorted.includes(row))); // what has no value, then the reference rows
   };

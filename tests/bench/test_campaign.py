@@ -241,6 +241,9 @@ def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
         with pytest.raises(UserError, match=r"dcgan cannot be extended, because its recipe\.fade_in_share depends on the budget"):
             extend(960)
     (state,) = (tmp_path / "runs").rglob("state.safetensors")
+    state.write_bytes(b"")
+    with pytest.raises(UserError, match=r"the checkpoint .* is damaged: .*; train dcgan seed 0 anew with --set budget\.images=960"):
+        extend(960)
     state.unlink()
     with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is gone"):
         extend(960)

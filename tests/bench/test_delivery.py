@@ -266,7 +266,7 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     outbox = tmp_path / "runs" / "small" / "abc" / "outbox"
     log, flaky = started(uri, tmp_path / "runs")
     log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, outbox=outbox)
+    again = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, outbox=outbox)
     assert again is not None
     again.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
     state = again.state_dict()
@@ -278,10 +278,13 @@ def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path:
     (file,) = outbox.rglob("*.json")
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state, outbox=outbox) is None
+    assert (
+        Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state, outbox=outbox)
+        is None
+    )
     assert f"{file} is damaged" in caplog.text
     file.write_bytes(content)
-    last = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state, outbox=outbox)
+    last = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state, outbox=outbox)
     assert last is not None
     assert store.connect(uri).get_run(last.run_id).data.tags["late"] == "yes"
     last.finish("finished")

@@ -162,3 +162,105 @@ def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, t
     assert (again.sent, again.held) == (0, told.held)
     result = run(small.config("dcgan", **CONFIG), place)
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
+    """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 400)
+
+    def interrupt(progress: RunProgress) -> None:
+        if progress.images >= 900:
+            raise KeyboardInterrupt
+
+    stopped = run(small.config("dcgan", **CONFIG), replace(place, checkpoint_seconds=1e9), watch=interrupt)
+    assert stopped.status == "interrupted"
+    assert max(step for _, step, _ in history(uri, stopped.run_id)) <= 400
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert result.run_id == stopped.run_id
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+@pytest.mark.parametrize("at", [0, 400])
+def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
+) -> None:
+    """A stop with no checkpoint at all, or one before the disk was full."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    place = often(uri, tmp_path / "runs")
+    if at:
+        die(uri, place, at)
+    seen: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.checkpoint.write_atomic", full)
+        stopped = run(
+            small.config("dcgan", **CONFIG), place, watch=lambda told: seen.append(told.images), stop=lambda: bool(seen) and seen[-1] >= 900
+        )
+    assert stopped.status == "interrupted"
+    assert "a checkpoint cannot be written" in caplog.text
+    assert max((step for _, step, _ in history(uri, stopped.run_id)), default=0) <= at
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert result.run_id == stopped.run_id
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+
+
+def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    place = often(uri, tmp_path / "runs")
+
+    def dead(*_: object, **__: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", dead)
+        with pytest.raises(Death):
+            run(small.config("dcgan", **CONFIG), place)
+    gc.collect()
+    (cut,) = store.connect(uri).search_runs(["1"])
+    assert cut.data.params == {}
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert result.run_id == cut.info.run_id
+    params = store.connect(uri).get_run(result.run_id).data.params
+    assert params == store.connect(uri).get_run(whole(uri, tmp_path)[0].run_id).data.params
+
+
+def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = often(uri, tmp_path / "runs", once=True)
+
+    def dying(*_: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.delivery.Posted.close", dying)
+        with pytest.raises(Death):
+            run(small.config("dcgan", **CONFIG), place)
+    gc.collect()
+    again = run(small.config("dcgan", **CONFIG), place)
+    assert again.status == "there"
+    assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
+
+
+def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Path) -> None:
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    (dead,) = store.connect(uri).search_runs(["1"])
+    before = len(history(uri, dead.info.run_id))
+    delivery.end_all(next((tmp_path / "runs").glob("*/")), uri)
+    after = history(uri, dead.info.run_id)
+    assert len(after) > before
+    assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
+    assert not list((tmp_path / "runs").rglob("outbox"))
+
+
+def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> None:
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    folder = next((tmp_path / "runs").glob("*/"))
+    for name in (".state.new-1a2b3c4d", "state.new", "state-before.new"):
+        (folder / name).write_bytes(b"half")
+    run(small.config("dcgan", **CONFIG), place)
+    assert {path.name for path in folder.iterdir()} == {"state.safetensors"}

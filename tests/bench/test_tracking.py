@@ -66,14 +66,14 @@ def test_every_status_closes_the_run(uri: str, status: str) -> None:
 
 def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
     tracker = Tracker(uri, "small")
-    assert tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
     log = started(uri)
     log.finish("finished")
-    assert tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
     log = started(uri)
     log.finish("interrupted")
-    assert tracker.resume_run("abc", {"curve_protocol": "another", "protocol": "another"}) is None
-    again = tracker.resume_run("abc", {"curve_protocol": "p", "protocol": "p"})
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "another", "protocol": "another"}, {}) is None
+    again = tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {})
     assert again is not None
     assert again.run_id == log.run_id
     assert tracker.find("abc")[0].data.tags["status"] == "running"
@@ -84,8 +84,10 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> Non
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
     state = log.state_dict()
     log.finish("interrupted")
-    assert Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}) is None  # points were sent, and none are known
-    again = Tracker(uri, "small").resume_run("abc", {"curve_protocol": "p", "protocol": "p"}, state=state)
+    assert (
+        Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
+    )  # points were sent, and none are known
+    again = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state)
     assert again is not None
     assert again.resumed
     again.load_state_dict(state)

@@ -159,6 +159,10 @@ def test_a_table_is_sorted_by_any_column_and_back(browser: Any, page_file: Path)
         last = opened.page.locator("#summary .sortable >> nth=0 >> tbody tr >> nth=-1")
         assert "reference" in str(last.get_attribute("class"))
         assert opened.page.locator("#pairs table").first.locator("button").count() == 0  # the matrix is a triangle
+        opened.page.locator("#provenance summary").last.click()
+        opened.page.locator("#provenance thead th", has_text="fingerprint").last.locator("button").click()
+        prints = opened.page.locator("#provenance table").last.locator("tbody tr > :nth-child(4) code").all_inner_texts()
+        assert prints == sorted(prints)  # as text: "10e4" is no number
 
 
 def test_a_variant_is_hidden_everywhere_at_once(browser: Any, page_file: Path) -> None:

@@ -83,7 +83,16 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return whole(spread("plain", folder / "artifacts"), folder).page
 
 
-@pytest.fixture(scope="module", params=HOSTILE)
+FAST = ("element", "mathematics", "control")  # the others take as long each
+TITLES = [
+    pytest.param(text, marks=() if name in FAST else pytest.mark.slow)
+    for name, text in HOSTILE.items()
+    if text.isprintable() and len(text) <= 80 and text.strip()
+]
+NAMES = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in HOSTILE]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Written]:
     """A hostile text, and everything that is written of results full of it."""
     folder = tmp_path_factory.mktemp("hostile")
@@ -174,7 +183,7 @@ def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("title", [name for name in HOSTILE.values() if name.isprintable() and len(name) <= 80 and name.strip()])
+@pytest.mark.parametrize("title", TITLES)
 def test_the_title_of_somebodys_metric(title: str, tmp_path: Path) -> None:
     """It ranks, so it is in every table, caption and axis."""
     register_card(Card(key="quality/mine", title=title, direction="lower", unit=title[:40], meaning=title, citation=title, recorded=True))

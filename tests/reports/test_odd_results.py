@@ -165,6 +165,7 @@ def test_seeds_that_nobody_recorded(tmp_path: Path) -> None:
         assert {row["seed"] for row in csv.DictReader(file)} == {"-1"}
 
 
+@pytest.mark.slow
 def test_two_hundred_variants(tmp_path: Path) -> None:
     found = results(made({f"v{i:03}": (10.0 + i, 11.0 + i, 12.0 + i) for i in range(200)}))
     marks = found.curves[found.curves["key"] == FID].reset_index(drop=True)
@@ -238,6 +239,7 @@ ODD_VALUES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: value[:40])
 @pytest.mark.parametrize("of", ["images", "points"])
 def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
@@ -275,6 +277,7 @@ def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> N
     assert "Classes" in whole(images, tmp_path).document.left_out
 
 
+@pytest.mark.slow
 def test_runs_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
     """Whatever order a store gives runs, curves and protocols in."""
     runs = [*complete([*made({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]

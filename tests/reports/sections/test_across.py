@@ -87,9 +87,13 @@ def test_the_profile_is_the_share_of_runs_above() -> None:
 )
 def test_no_scores_where_there_is_nothing_to_average(found: Any) -> None:
     assert build(view(found())) is None
-    assert "Over all data" not in whole(found(), title="t").left_out
 
 
+def test_nobody_misses_it_where_there_is_one_data_set() -> None:
+    assert "Over all data" not in whole(results(on("fashion-mnist", ONE)), title="t").left_out
+
+
+@pytest.mark.slow
 def test_one_seed_and_hostile_names_are_shown() -> None:
     name = "<script>alert(1)</script>"
     found = results([*on("fashion-mnist", {name: (30.0,), "b": (math.nan,)}), *on("mnist", {name: (20.0,), "b": (25.0,)})])
