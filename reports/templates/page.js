@@ -24,7 +24,9 @@
     const ids = own.some((row) => row.cells[column].querySelector("code"));
     const compare = numeric
       ? (a, b) => Math.sign(numberOf(texts.get(a)) - numberOf(texts.get(b))) || 0 // two infinities are alike
-      : (a, b) => texts.get(a).localeCompare(texts.get(b), "en", { numeric: !ids });
+      : ids
+        ? (a, b) => Number(texts.get(a) > texts.get(b)) - Number(texts.get(a) < texts.get(b))
+        : (a, b) => texts.get(a).localeCompare(texts.get(b), "en", { numeric: true });
     const sorted = order ? known.sort((a, b) => (order === "ascending" ? compare(a, b) : compare(b, a))) : [];
     body.append(...sorted, ...rows.filter((row) => !sorted.includes(row))); // what has no value, then the reference rows
   };

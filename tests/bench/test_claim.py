@@ -126,6 +126,7 @@ except claim.Taken:
 """
 
 
+@pytest.mark.slow  # four processes
 @pytest.mark.parametrize("stale", [False, True])
 def test_of_several_at_the_same_moment_one_has_it(tmp_path: Path, stale: bool) -> None:
     if stale:

@@ -79,6 +79,7 @@ def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> No
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str, tmp_path: Path) -> None:
     place = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
     die(uri, place, 500)
@@ -89,7 +90,7 @@ def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str,
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
-@pytest.mark.parametrize("size", [0, 1000, None])
+@pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
+@pytest.mark.slow
 def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
@@ -144,6 +146,7 @@ def test_a_death_at_the_end_sends_the_rest_once(uri: str, tmp_path: Path, monkey
     assert history(uri, dead.info.run_id) == wanted[1]
 
 
+@pytest.mark.slow
 def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path)
     run(small.config("dcgan", **CONFIG), place)
@@ -181,7 +184,7 @@ def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
-@pytest.mark.parametrize("at", [0, 400])
+@pytest.mark.parametrize("at", [pytest.param(0, marks=pytest.mark.slow), 400])
 def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
@@ -228,6 +231,7 @@ def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tm
     assert params == store.connect(uri).get_run(whole(uri, tmp_path)[0].run_id).data.params
 
 
+@pytest.mark.slow
 def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = often(uri, tmp_path / "runs", once=True)
 
@@ -244,6 +248,7 @@ def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path:
     assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
 
 
+@pytest.mark.slow
 def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
@@ -256,6 +261,7 @@ def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Pat
     assert not list((tmp_path / "runs").rglob("outbox"))
 
 
+@pytest.mark.slow
 def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
