@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
+
+from bench import store
+from bench.errors import UserError
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
 SMALL = ["--set", "budget.images=6000", "--set", "evaluation.samples=500", "--seeds", "1", "--set", "evaluation.marks=3"]
@@ -38,14 +40,17 @@ def start(folder: Path, *more: str, variants: str = "*", workers: int = 2) -> su
 def runs_of(folder: Path) -> list[Any]:
     if not (folder / "mlflow.db").exists():
         return []
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    try:
+        client = store.connect(f"sqlite:///{folder}/mlflow.db")  # waits while the suite makes it
+    except UserError:
+        return []  # it was killed before it had made it
     found = client.get_experiment_by_name("smoke")
     return list(client.search_runs([found.experiment_id], "tags.kind = 'run'", max_results=1000)) if found else []
 
 
 def recorded(folder: Path) -> History:
     """All that MLflow has of each run, by name; a point that was sent twice is there twice."""
-    client, found = MlflowClient(f"sqlite:///{folder}/mlflow.db"), {}
+    client, found = store.connect(f"sqlite:///{folder}/mlflow.db"), {}
     for run in runs_of(folder):
         keys = [key for key in run.data.metrics if not key.startswith("perf/")]
         points = sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run.info.run_id, key))
@@ -58,6 +63,16 @@ def workers_of(folder: Path) -> list[int]:
     owners = [run.data.tags.get("owner", "") for run in runs_of(folder) if run.data.tags.get("status") == "running"]
     pids = [int(owner.rpartition(":")[2]) for owner in owners if owner]
     return [pid for pid in dict.fromkeys(pids) if Path(f"/proc/{pid}").exists()]
+
+
+def soon(folder: Path, process: subprocess.Popen[bytes]) -> list[int]:
+    """The workers, as soon as there are any: Ray takes its time to start."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := workers_of(folder):
+            return found
+        time.sleep(0.2)
+    return []
 
 
 def end_all(process: subprocess.Popen[bytes]) -> None:
@@ -105,7 +120,7 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
             if done.total() >= kills:
                 process.wait(timeout=600)
                 continue
-            targets = workers_of(folder) if workers > 1 and chance.random() < 0.5 else []
+            targets = soon(folder, process) if workers > 1 and chance.random() < 0.5 else []
             if targets:
                 os.kill(chance.choice(targets), signal.SIGKILL)
                 done["worker"] += 1
