@@ -34,7 +34,7 @@ def never() -> bool:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(claim, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(claim, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(claim, "STALE_SECONDS", 2.0)
 
 
 def somebodys(folder: Path, **more: Any) -> Path:
@@ -69,7 +69,7 @@ def test_whoever_waits_has_it_next(tmp_path: Path) -> None:
     with claimed(folder, give_up=at_once):
         waiting = threading.Thread(target=second)
         waiting.start()
-        time.sleep(1.0)  # longer than an unmoving claim would last
+        time.sleep(3.0)  # longer than an unmoving claim would last
         order.append("first")
     waiting.join(timeout=30)
     assert order == ["first", "second"]
@@ -112,14 +112,14 @@ RACE = """
 import sys, time
 from pathlib import Path
 from bench import claim
-claim.BEAT_SECONDS, claim.POLL_SECONDS, claim.STALE_SECONDS = 0.05, 0.1, 1.0
+claim.BEAT_SECONDS, claim.POLL_SECONDS, claim.STALE_SECONDS = 0.05, 0.1, 3.0
 folder, start = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not start.exists():
     time.sleep(0.001)
 try:
     with claim.claimed(folder, give_up=lambda: True):
-        time.sleep(2.5)
+        time.sleep(6)
         print("won")
 except claim.Taken:
     print("taken")
