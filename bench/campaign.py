@@ -16,6 +16,7 @@ from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
 from bench.evaluate import evaluator_for, unmeasurable
 from bench.execute import Job, Update, check_workers, execute
+from bench.kept import interval
 from bench.metrics.extractors import classifier_is_ready
 from bench.record import RunProgress
 from bench.references import KINDS, reference_is_there
@@ -67,6 +68,7 @@ def foresee(
     Raises UserError where the store, the folder, the data or a configuration cannot be used.
     """
     chosen = check_workers(workers, max(run.config.threads for run in planned))
+    interval()  # a mistake in it is one before anything is written
     folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
     configs = resolve_and_check(planned)

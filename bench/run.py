@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.delivery import answering, catch_up, forget_held
 from bench.errors import UserError, one_line
 from bench.files import refusal
-from bench.kept import Keeper, Kept, interval
+from bench.kept import SECONDS, Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
@@ -88,6 +88,7 @@ def run(
     """
     keep_freed_memory()
     forget_peak_memory(torch.device(config.device))
+    seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
     with limited_threads(config.threads), ExitStack() as held:
         work = prepare(config)
         kept = kept_of(Path(place.folder), work.fingerprint)
@@ -100,7 +101,7 @@ def run(
         catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
         if place.once and (there := _finished(work, place)):
             return _result(config, there, Ending("there", "another process was first"))
-        return _claimed_run(work, place, kept, _Watcher(stop, watch, judge))
+        return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge))
 
 
 def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
@@ -206,7 +207,7 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
-    seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
+    seconds = SECONDS if place.checkpoint_seconds is None else place.checkpoint_seconds
     keeper = Keeper(kept, log_, seconds=seconds, resumed_at=None if state is None else int(state["log"]["position"]))
     try:
         return _trained(work, recorder, watcher, keeper)

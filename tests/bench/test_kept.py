@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench import checkpoint
-from bench.kept import Keeper, Kept
+from bench.errors import UserError
+from bench.kept import SECONDS, VARIABLE, Keeper, Kept, interval
 
 
 def state(images: int, position: int = 0) -> dict[str, object]:
@@ -158,3 +159,14 @@ def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Ke
     assert not keeper.due()
     now = 132.0 + 200.0
     assert keeper.due()
+
+
+@pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
+def test_an_interval_that_is_none_is_refused_before_anything_is_written(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, given)
+    with pytest.raises(UserError, match=f"GANBENCH_CHECKPOINT_SECONDS takes seconds from 0 up, e.g. 30, not '{given}'"):
+        interval()
+    monkeypatch.setenv(VARIABLE, "0.5")
+    assert interval() == 0.5
+    monkeypatch.delenv(VARIABLE)
+    assert interval() == SECONDS
