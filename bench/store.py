@@ -49,7 +49,7 @@ def redacted(uri: str) -> str:
 def connect(uri: str) -> MlflowClient:
     """A client of an existing store; one that is not there or does not answer is a UserError. Creates nothing."""
     path = sqlite_path(uri)
-    if path and not _is_written(path):
+    if path and not is_written(path):
         raise UserError(f"no results at {redacted(uri)}: run `make bench` first, or set MLFLOW_TRACKING_URI")
     with _while_made(path):
         return _answering_client(uri)
@@ -76,10 +76,20 @@ def create(uri: str) -> MlflowClient:
 
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"the tracking store {path} cannot be written: choose another folder, or set MLFLOW_TRACKING_URI")
-    _is_written(path)
     # Two processes that open a new store at once would both migrate it and leave it unusable.
     with FileLock(f"{path}.lock"):
+        if not is_written(path):
+            _make(path)
         return _answering_client(uri)
+
+
+def _make(path: Path) -> None:
+    """A new sqlite store, in place only when it is whole: one that was killed while MLflow made it could not be opened again."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        file.unlink(missing_ok=True)
+    _answering_client(f"sqlite:///{unfinished}")
+    unfinished.replace(path)
 
 
 def trouble(error: Exception) -> str | None:
@@ -94,7 +104,7 @@ def trouble(error: Exception) -> str | None:
     return f"the tracking store {redacted(uri)} fails: {plain_error(error, uri)}"
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Whether a sqlite file is there and holds something; a UserError where it is no database at all."""
     try:
         if not path.exists():

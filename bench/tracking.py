@@ -56,7 +56,7 @@ class Lookup:
     def of(cls, uri: str, experiment: str) -> Lookup:
         """The experiment of that name, or an empty lookup where the store or the experiment is not there. Makes nothing."""
         path = store.sqlite_path(uri)
-        client = None if path and not path.exists() else store.connect(uri)
+        client = None if path and not store.is_written(path) else store.connect(uri)
         found = client.get_experiment_by_name(experiment) if client else None
         return cls(client, str(found.experiment_id)) if found else cls(None, "")
 

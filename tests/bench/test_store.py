@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from bench import store
 from bench.errors import UserError
+from bench.tracking import Lookup
 
 
 def test_the_default_is_a_file_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -139,3 +140,20 @@ def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
     assert "SELECT" not in line
     assert store.trouble(ValueError("a bug")) is None
     assert store.trouble(MlflowException.invalid_parameter_value("a wrong call")) is None
+
+
+def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
+    """At two moments: while MLflow makes its tables, and right before the file is in place."""
+    for moment in ("alembic.command.upgrade", "pathlib.Path.replace"):
+        kill = f"import os, unittest.mock as m; m.patch({moment!r}, lambda *_: os.kill(os.getpid(), 9)).start()"
+        script = f"from bench import store; import alembic.command; {kill}; store.create({f'sqlite:///{tmp_path}/mlflow.db'!r})"
+        assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == -9
+        assert not (tmp_path / "mlflow.db").exists()
+    assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
+def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").find_parents("study")
+    assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
