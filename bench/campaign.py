@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import store
+from bench.cluster import HERE, Cluster, check_nodes
 from bench.config import DATASETS, Evaluation, short_hash
 from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
 from bench.delivery import catch_up
 from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
 from bench.evaluate import evaluator_for, unmeasurable
-from bench.execute import Job, Update, check_workers, execute
+from bench.execute import execute
+from bench.job import Job, Update
 from bench.kept import interval
 from bench.metrics.extractors import classifier_is_ready
 from bench.record import RunProgress
@@ -50,6 +53,7 @@ class Outlook:
     decisions: tuple[Decision, ...]
     estimate: Estimate
     workers: int
+    cluster: Cluster = HERE
 
     @property
     def todo(self) -> list[Decision]:
@@ -58,20 +62,25 @@ class Outlook:
 
 
 def foresee(
-    suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, extend: bool = False, probe: bool = True,
-    deliver: bool = False,
+    suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
+    extend: bool = False, probe: bool = True, deliver: bool = False,
 ) -> Outlook:  # fmt: skip
     """What an execution would do and, with a probe of each variant, about how long it would take.
 
     Writes nothing, unless `deliver` first sends what earlier runs of the suite could not: else they would be trained again.
 
-    Raises UserError where the store, the folder, the data or a configuration cannot be used.
+    Raises UserError where the store, the folder, the data, a configuration or the cluster cannot be used.
     """
-    chosen = check_workers(workers, max(run.config.threads for run in planned))
     interval()  # a mistake in it is one before anything is written
     folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
     configs = resolve_and_check(planned)
+    cluster = cluster.settled(
+        threads=max(config.threads for config in configs), cuda=any(config.device.startswith("cuda") for config in configs)
+    )
+    chosen = cluster.workers(workers)
+    if cluster.address:
+        check_nodes(cluster, folder, one_machine=["a SQLite store"] if store.sqlite_path(uri) else [])
     if deliver:
         catch_up(folder, uri)
     there = Lookup.of(uri, suite.name)
@@ -81,7 +90,9 @@ def foresee(
     decisions = decide(planned, configs, there, folder, unready=unready)
     if extend:
         decisions = extended(decisions, there, folder)
-    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen)
+    return Outlook(
+        decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen, cluster=cluster
+    )
 
 
 def run_suite(
@@ -143,8 +154,7 @@ def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], di
     display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
     update: Update = display.update
     results = []
-    workers, folder = min(outlook.workers, len(jobs)), Path(jobs[0].folder)
-    for job, result in execute(jobs, workers=workers, folder=folder, stop=stop, update=update):
+    for job, result in execute(jobs, workers=min(outlook.workers, len(jobs)), stop=stop, update=update, cluster=outlook.cluster):
         display.end(job, result)
         if job.kind != "reference":
             results.append(result)

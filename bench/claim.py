@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -26,6 +26,7 @@ LOCK = ".claims.lock"  # beside the folders: who looks at a claim to take it
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 30.0
 POLL_SECONDS = 0.5
+_REMEMBERED = 20  # owners whose claims were taken over
 
 
 class Taken(Exception):
@@ -38,6 +39,12 @@ class _Claim:
     pid: int
     token: str  # of one holding
     beat: int = 0
+    gone: tuple[str, ...] = ()  # whose claims were taken over one after another, the last of them by this one
+
+    @property
+    def owner(self) -> str:
+        """As the tag `owner` of a run has it."""
+        return f"{self.host}:{self.pid}"
 
     def is_dead(self) -> bool:
         """Whether its process was on this machine and is gone."""
@@ -45,13 +52,16 @@ class _Claim:
 
 
 @contextmanager
-def claimed(folder: Path, *, give_up: Callable[[], bool]) -> Iterator[None]:
-    """Have a run's folder to oneself inside; wait for it until `give_up()`. Raises Taken, or OSError where nothing can be written."""
+def claimed(folder: Path, *, give_up: Callable[[], bool]) -> Iterator[tuple[str, ...]]:
+    """Have a run's folder to oneself inside; wait for it until `give_up()`. Raises Taken, or OSError where nothing can be written.
+
+    Yields the owners, as in a run's tag, whose claims were taken over: their processes are gone, whatever machine they were on.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     mine = _Claim(host=socket.gethostname(), pid=os.getpid(), token=secrets.token_hex(8))
     while True:
         try:
-            _take(folder, mine)
+            mine = _take(folder, mine)
             break
         except Taken:
             if give_up():
@@ -61,7 +71,7 @@ def claimed(folder: Path, *, give_up: Callable[[], bool]) -> Iterator[None]:
     beating = threading.Thread(target=_beat, args=(folder / FILE, mine, done), daemon=True)
     beating.start()
     try:
-        yield
+        yield mine.gone
     finally:
         done.set()
         beating.join()
@@ -73,7 +83,14 @@ def claimed(folder: Path, *, give_up: Callable[[], bool]) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _take(folder: Path, mine: _Claim) -> None:
+def holder(folder: Path) -> str:
+    """The owner of the claim on a run's folder, alive or not; empty where there is none."""
+    found = _read(folder / FILE)
+    return found.owner if found else ""
+
+
+def _take(folder: Path, mine: _Claim) -> _Claim:
+    """Take a folder, and return the claim as it is then."""
     file = folder / FILE
     seen = _read(file)
     if seen is not None and not seen.is_dead():
@@ -83,7 +100,9 @@ def _take(folder: Path, mine: _Claim) -> None:
         if now is not None and not now.is_dead() and now != seen:
             raise Taken(_words(now))
         folder.mkdir(exist_ok=True)
+        mine = replace(mine, gone=(*now.gone, now.owner)[-_REMEMBERED:] if now else ())
         _write(file, mine)
+        return mine
 
 
 def _wait_until_stale(file: Path, seen: _Claim) -> None:
@@ -111,7 +130,7 @@ def _beat(file: Path, mine: _Claim, done: threading.Event) -> None:
             return
         beat += 1
         with suppress(OSError):  # a full disk stops no run; the claim may be taken over
-            _write(file, _Claim(host=mine.host, pid=mine.pid, token=mine.token, beat=beat))
+            _write(file, replace(mine, beat=beat))
 
 
 def _write(file: Path, claim: _Claim) -> None:
@@ -122,6 +141,7 @@ def _read(file: Path) -> _Claim | None:
     """The claim in a file; None where there is none, or one that nobody can have written."""
     try:
         found = json.loads(file.read_bytes())
-        return _Claim(host=str(found["host"]), pid=int(found["pid"]), token=str(found["token"]), beat=int(found["beat"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        gone = tuple(str(owner) for owner in found.get("gone", ()))
+        return _Claim(host=str(found["host"]), pid=int(found["pid"]), token=str(found["token"]), beat=int(found["beat"]), gone=gone)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import checkpoint
 from bench.assemble import check, curve_protocol
+from bench.claim import holder
 from bench.config import DATASETS, Evaluation, RunConfig
 from bench.environment import resolve
 from bench.errors import UserError
 from bench.evaluate import evaluator_for
 from bench.run import kept_of
 from bench.suite import PlannedRun
-from bench.tracking import DONE, Lookup, owner_is_alive
+from bench.tracking import DONE, Lookup, owner_is_alive, owner_is_here
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,7 +74,7 @@ def decide(
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         fingerprint = config.fingerprint(data_digest=dataset.digest())
         protocol, marks = protocols[key]
-        decision = _decision(run, config, fingerprint, protocol, there.find(fingerprint))
+        decision = _perhaps_gone(_decision(run, config, fingerprint, protocol, there.find(fingerprint)), folder, there)
         decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
     return decisions
 
@@ -87,6 +88,16 @@ def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol
     return Decision(
         planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, orphan=orphan, warning=warning
     )
+
+
+def _perhaps_gone(decision: Decision, folder: Path, there: Lookup) -> Decision:
+    """A run of a process on another machine is gone on with if that process has a claim here and is gone; whoever does it sees whether it moves."""
+    if decision.need != "busy":
+        return decision
+    owner = there.find(decision.fingerprint)[0].data.tags["owner"]
+    if owner_is_here(owner) or holder(folder / decision.fingerprint) != owner:
+        return decision
+    return replace(decision, need="resume", why=f"unless {owner} still trains it")
 
 
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from bench.campaign import Display
 from bench.cards import card, headline_among
 from bench.estimate import Estimate
-from bench.execute import Job
+from bench.job import Job
 from bench.record import RunProgress
 from bench.run import RunResult
 from bench.words import counted, duration

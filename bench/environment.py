@@ -91,6 +91,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpus() -> int:
+    """CUDA devices of this machine that torch can use."""
+    return sum(name.startswith("cuda") for name in devices())
+
+
 def describe(device: torch.device, *, threads: int, precision: Literal["fp32", "bf16"]) -> dict[str, Fact]:
     """What environment.json records of a run: enough to judge its numbers, and never a path of this machine."""
     commit, dirty = source_commit()

@@ -24,7 +24,7 @@ SHARED_GB = 0.15  # a suite lets Ray keep 100 MiB of objects in shared memory; t
 RAY_SECONDS = 90.0
 _SHARED = Path("/dev/shm")
 _TRY_RAY = (
-    "import ray; ray.init(num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level=40); "
+    "import ray; ray.init(address='local', _node_ip_address='127.0.0.1', num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level=40); "
     "assert ray.get(ray.remote(lambda: 1).remote()) == 1; ray.shutdown()"
 )
 

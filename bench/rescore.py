@@ -13,11 +13,13 @@ from bench import store
 from bench.artifacts import Artifacts
 from bench.campaign import Display, reference_jobs
 from bench.cards import headline_value
+from bench.cluster import HERE
 from bench.config import DATASETS, Evaluation, RunConfig, override
 from bench.errors import UserError, nearest, one_line
 from bench.estimate import Estimate
 from bench.evaluate import check_samples, evaluator_for, unmeasurable
-from bench.execute import Job, check_workers, execute
+from bench.execute import execute
+from bench.job import Job
 from bench.load import config_of
 from bench.results import REFERENCES, find_run
 from bench.run import RunResult
@@ -75,13 +77,13 @@ def rescore(
     runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display
 ) -> list[tuple[Finished, RunResult]]:
     """Measure them, the rows for scale first, and return what came of each; a run that cannot be measured is `failed`."""
-    chosen = check_workers(workers, max(run.config.threads if run.config else 1 for run in runs))
+    chosen = HERE.settled(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
         jobs = reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))
         jobs += [_job(run, uri, folder) for run in runs]
         display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
-        for job, result in execute(jobs, workers=min(chosen, len(jobs)), folder=Path(folder), stop=stop, update=display.update):
+        for job, result in execute(jobs, workers=min(chosen, len(jobs)), stop=stop, update=display.update):
             display.end(job, result)
             if job.kind == "score":
                 ended[job.key] = result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,7 +93,7 @@ def run(
         work = prepare(config)
         kept = kept_of(Path(place.folder), work.fingerprint)
         try:
-            held.enter_context(claimed(kept.newest.parent, give_up=(lambda: True) if place.once else stop))
+            gone = held.enter_context(claimed(kept.newest.parent, give_up=(lambda: True) if place.once else stop))
         except Taken as taken:
             return _result(config, "", Ending("busy", str(taken)))
         except OSError as error:
@@ -101,13 +101,13 @@ def run(
         catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
         if place.once and (there := _finished(work, place)):
             return _result(config, there, Ending("there", "another process was first"))
-        return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge))
+        return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge), gone)
 
 
-def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
-    """The run, whose folder is this process's alone."""
+def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher, gone: Collection[str]) -> RunResult:
+    """The run, whose folder is this process's alone, taken over from owners who are gone."""
     state = kept.load()
-    log_ = _open_log(work, place, kept, state)
+    log_ = _open_log(work, place, kept, state, gone)
     try:
         ending = _train_and_measure(work, log_, place, watcher, kept, state if log_.resumed else None)
     except (Interrupted, KeyboardInterrupt):
@@ -147,7 +147,7 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None) -> RunLog:
+def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None, gone: Collection[str]) -> RunLog:
     """The run in the store: one that was stopped, if this can go on with it, else a new one."""
     config, variant = work.config, VARIANTS.get(work.config.variant)
     tracker = Tracker(place.uri, place.suite)
@@ -161,7 +161,7 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
     }  # fmt: skip
     posts = kept.newest.parent / "outbox"  # its store may go away while it trains
     again = ("protocol", "headline", "curve_protocol", *place.tags)
-    log_ = tracker.resume_run(tags, paths(config), again=again, state=state and state["log"], parent=place.parent, outbox=posts)
+    log_ = tracker.resume_run(tags, paths(config), again=again, state=state and state["log"], parent=place.parent, outbox=posts, gone=gone)
     if log_ is None:
         forget_held(posts)
         log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)

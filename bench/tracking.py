@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,16 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def owner_is_here(tag: str) -> bool:
+    """Whether the process behind an owner tag is, or was, on this machine."""
+    return tag.rpartition(":")[0] == socket.gethostname()
+
+
 def owner_is_alive(tag: str) -> bool:
     """Whether the process behind an owner tag still runs; one on another machine is taken to."""
     host, _, pid = tag.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return bool(host) and host != socket.gethostname()
+    if not owner_is_here(tag) or not pid.isdigit():
+        return bool(host) and not owner_is_here(tag)
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -198,8 +203,11 @@ class Tracker(Lookup):
         state: Mapping[str, Any] | None = None,
         parent: str | None = None,
         outbox: Path | None = None,
+        gone: Collection[str] = (),
     ) -> RunLog | None:
         """The newest run of the fingerprint in `tags`, opened again, if it was interrupted or its process has died; else None.
+
+        Owners that are known to be `gone` have died, whatever machine they were on.
 
         It goes on from `state`, what its log had in its checkpoint, with the tags `again` as they are now; or it begins again, with all tags
         and parameters, where it has no checkpoint and nothing of it was sent. A run whose marks were measured by another `curve_protocol`
@@ -207,14 +215,14 @@ class Tracker(Lookup):
         """
         with answering(self.uri):
             found = self.find(tags["fingerprint"])
-        if not found or not _can_go_on(found[0], tags["curve_protocol"]):
+        if not found or not _can_go_on(found[0], tags["curve_protocol"], gone):
             return None
         run_id = str(found[0].info.run_id)
         own = state is not None and state.get("run_id") == run_id
         if not own and found[0].data.metrics:
             return None
         posted = self._posted(run_id, found[0].data.tags, outbox)
-        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"]):
+        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"], gone):
             return None
         self._reopen(run_id, {key: tags[key] for key in (again if own else tags)}, {} if own else params, parent)
         if posted is not None:
@@ -222,13 +230,13 @@ class Tracker(Lookup):
                 posted.go_back(int(state["position"]) if own and state is not None else 1)
         return RunLog(self.client, run_id, resumed=own, delivery=posted)
 
-    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str) -> bool:
+    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str, gone: Collection[str]) -> bool:
         """Whether all that a run may have sent has arrived, and it can go on still; else its outbox is given back."""
         if not posted.due:
             return True
         posted.flush()
         with answering(self.uri):
-            if not posted.due and _can_go_on(self.client.get_run(run_id), curve_protocol):
+            if not posted.due and _can_go_on(self.client.get_run(run_id), curve_protocol, gone):
                 return True
         posted.close()  # says what stays
         return False
@@ -255,11 +263,12 @@ class Tracker(Lookup):
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 
-def _can_go_on(run: Run, curve_protocol: str) -> bool:
+def _can_go_on(run: Run, curve_protocol: str, gone: Collection[str]) -> bool:
     """Whether a run was stopped, or says that it runs while its process is gone, and its marks were measured by this protocol."""
     tags = run.data.tags
     status = tags.get("status")
-    stopped = status == "interrupted" or (status == "running" and not owner_is_alive(tags.get("owner", "")))
+    owner = tags.get("owner", "")
+    stopped = status == "interrupted" or (status == "running" and (owner in gone or not owner_is_alive(owner)))
     return stopped and tags.get("curve_protocol") == curve_protocol
 
 

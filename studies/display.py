@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bench.cards import card
 from bench.display import figures, left
-from bench.execute import Job
+from bench.job import Job
 from bench.record import RunProgress
 from bench.run import RunResult
 from bench.words import counted

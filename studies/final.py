@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from bench.campaign import Display, Outcome, foresee, run_suite
+from bench.cluster import Cluster
 from bench.config import merged, override
 from bench.delivery import answering
 from bench.suite import TUNED as TUNED_TRACK
@@ -52,8 +53,9 @@ def _planned(plan: Plan, arm: Arm, settings: dict[str, object], tags: dict[str, 
 
 
 def do_final(
-    plan: Plan, studies: Sequence[optuna.Study], *, workers: int | None, stop: Callable[[], bool], display: Display, parent: str
-) -> Outcome:
+    plan: Plan, studies: Sequence[optuna.Study], *, workers: int | None, cluster: Cluster, stop: Callable[[], bool], display: Display,
+    parent: str,
+) -> Outcome:  # fmt: skip
     """Do what is missing of the final runs, and say of those that are there what they are now."""
     planned = final_runs(plan, studies)
     suite = Suite(
@@ -64,7 +66,7 @@ def do_final(
         track=TUNED_TRACK,
     )
     folder = Path(plan.folder)
-    outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, probe=False, deliver=True)
+    outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True)
     outcome = run_suite(suite, outlook, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
     _tag_again(plan, planned)
     return outcome

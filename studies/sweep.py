@@ -13,8 +13,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.campaign import Display, Outcome
-from bench.execute import Job, check_workers, execute
+from bench.cluster import HERE, Cluster, check_nodes
+from bench.environment import resolve
+from bench.execute import execute
+from bench.job import Job
 from bench.run import RunResult, check_writable, make_folder
+from bench.store import sqlite_path
 from bench.tracking import Lookup, Tracker
 from studies import record
 from studies.final import do_final
@@ -154,12 +158,21 @@ class _Search:
 
 
 def sweep(
-    plan: Plan, *, workers: int | None, stop: Callable[[], bool], display: StudyDisplay, final_display: Callable[[], Display]
-) -> Sweep:
+    plan: Plan, *, workers: int | None, stop: Callable[[], bool], display: StudyDisplay, final_display: Callable[[], Display],
+    cluster: Cluster = HERE,
+) -> Sweep:  # fmt: skip
     """Do what is missing of a study. UserError, before anything runs, for what cannot be: a store, a storage, a folder, another study of that name."""
     folder = Path(plan.folder) / plan.study
     check_writable(folder)
-    chosen = check_workers(workers, max(arm.base.threads for arm in plan.arms))
+    bases = [resolve(arm.base) for arm in plan.arms]
+    cluster = cluster.settled(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
+    chosen = cluster.workers(workers)
+    if cluster.address:
+        alone = [
+            *(["a SQLite store"] if sqlite_path(plan.uri) else []),
+            *(["a journal file (--storage)"] if "://" not in plan.storage else []),
+        ]
+        check_nodes(cluster, folder, one_machine=alone)
     Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
     with storage.answering():
@@ -174,7 +187,7 @@ def sweep(
     status, ended = "failed", Sweep(standings=())
     try:
         with storage.answering():
-            ended = _sweep(plan, storage, studies, keeping, chosen, stop, display, final_display)
+            ended = _sweep(plan, storage, studies, keeping, chosen, cluster, stop, display, final_display)
             keeping.update(final=True)
         status = "interrupted" if ended.interrupted else "finished"
     except KeyboardInterrupt:
@@ -187,17 +200,15 @@ def sweep(
 
 
 def _sweep(
-    plan: Plan, storage: Storage, studies: Sequence[optuna.Study], keeping: Record, workers: int, stop: Callable[[], bool],
-    display: StudyDisplay, final_display: Callable[[], Display],
+    plan: Plan, storage: Storage, studies: Sequence[optuna.Study], keeping: Record, workers: int, cluster: Cluster,
+    stop: Callable[[], bool], display: StudyDisplay, final_display: Callable[[], Display],
 ) -> Sweep:  # fmt: skip
     search = _Search(plan=plan, storage=storage, studies=studies, driver=uuid.uuid4().hex[:12])
     display.start(plan, standings(plan, studies), workers=workers)
     jobs = search.jobs()
     most = sum(max(0, standing.wanted - standing.done) for standing in standings(plan, studies))
     keeping.update()
-    for job, result in execute(
-        jobs, workers=max(1, min(workers, most)), folder=Path(plan.folder) / plan.study, stop=stop, update=display.update
-    ):
+    for job, result in execute(jobs, workers=max(1, min(workers, most)), stop=stop, update=display.update, cluster=cluster):
         search.ended(job, result)
         if result.status != NOTHING:
             display.end(job, result, standings(plan, studies))
@@ -210,7 +221,7 @@ def _sweep(
     with storage.only(f"{plan.study} final") as alone:
         if not alone:
             return replace(found, elsewhere=True)
-        outcome = do_final(plan, studies, workers=workers, stop=stop, display=final_display(), parent=plan.parent)
+        outcome = do_final(plan, studies, workers=workers, cluster=cluster, stop=stop, display=final_display(), parent=plan.parent)
     return replace(found, interrupted=outcome.interrupted, final=outcome)
 
 

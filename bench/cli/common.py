@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -16,6 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.mistakes import Verbs
+
+if TYPE_CHECKING:
+    from bench.cluster import Cluster
 
 app = typer.Typer(
     cls=Verbs,
@@ -41,6 +44,21 @@ InceptionWeights = Annotated[
         help="Measure the published FID too, with torch-fidelity's weights-inception-2015-12-05-6726825d.pth. As --set evaluation.inception=true.",
     ),
 ]  # fmt: skip
+Ray = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="Spread the runs over the Ray cluster at HOST:PORT, or `auto` (docs/clusters.md).")
+]
+CpusPerRun = Annotated[
+    float | None, typer.Option("--cpus-per-run", metavar="N", help="Cores set aside for each run; its threads unless given.")
+]
+GpusPerRun = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-run",
+        metavar="SHARE",
+        help="Share of a GPU set aside for each run, e.g. 0.5; on a cluster 1 for a CUDA run unless given.",
+    ),
+]
+MemoryPerRun = Annotated[float, typer.Option("--memory-per-run", metavar="GB", help="Memory set aside for each run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
@@ -49,6 +67,13 @@ def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     from bench.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
+
+
+def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) -> Cluster:
+    """Where the runs go, by the options."""
+    from bench.cluster import Cluster
+
+    return Cluster(address=ray, cpus=cpus, gpus=gpus, memory_gb=memory)
 
 
 def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
+    CpusPerRun,
     DryRun,
     Folder,
+    GpusPerRun,
     InceptionWeights,
+    MemoryPerRun,
+    Ray,
     Settings,
     app,
+    cluster_of,
     console,
     errors,
     number,
@@ -26,6 +31,7 @@ from bench.errors import UserError
 from bench.words import counted
 
 if TYPE_CHECKING:
+    from bench.cluster import Cluster
     from studies.study import Plan, Study
     from studies.sweep import Sweep
 
@@ -49,7 +55,11 @@ def study(
     search_seeds: Annotated[int | None, typer.Option(help="Training seeds of each trial.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds for the best recipe and the default; 0: no final runs.")] = None,
     as_name: Annotated[str | None, typer.Option("--name", help="Keep it under another name, as a study of its own.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials side by side; cores // threads unless given.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trials side by side; as many as there are cores for unless given.")] = None,
+    ray: Ray = "",
+    cpus_per_run: CpusPerRun = None,
+    gpus_per_run: GpusPerRun = None,
+    memory_per_run: MemoryPerRun = 0.0,
     storage: Annotated[
         str, typer.Option(metavar="PATH|URL", help="A journal file, or postgresql://USER@HOST/NAME for several machines.")
     ] = "studies.journal",
@@ -70,6 +80,7 @@ def study(
         STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_listed(objective), sampler=sampler, sampler_seed=sampler_seed,
         pruner=pruner, trials=trials, search_seeds=search_seeds, final_seeds=seeds,
     )  # fmt: skip
+    cluster = cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     where = storage if "://" in storage else str(Path(storage).absolute())
     planned = plan(
         chosen, uri=tracking_uri(), storage=where, folder=str(folder.absolute()), only=_listed(variants) or (),
@@ -78,10 +89,10 @@ def study(
     if dry_run:
         _print_plan(planned)
         return
-    _exit_by(_swept(planned, workers), planned)
+    _exit_by(_swept(planned, workers, cluster), planned)
 
 
-def _swept(planned: Plan, workers: int | None) -> Sweep:
+def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
     from bench.display import display_for
     from bench.stopping import stop_on_signal
     from studies.display import study_display_for
@@ -90,7 +101,7 @@ def _swept(planned: Plan, workers: int | None) -> Sweep:
     display, final_display = study_display_for(console), display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return sweep(planned, workers=workers, stop=stop, display=display, final_display=lambda: final_display)
+            return sweep(planned, workers=workers, cluster=cluster, stop=stop, display=display, final_display=lambda: final_display)
     finally:
         display.stop()
         final_display.stop()

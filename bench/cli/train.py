@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
+    CpusPerRun,
     DryRun,
     Folder,
+    GpusPerRun,
     InceptionWeights,
+    MemoryPerRun,
+    Ray,
     Settings,
     app,
+    cluster_of,
     console,
     errors,
     parse_settings,
@@ -28,6 +33,7 @@ from bench.words import counted, duration
 
 if TYPE_CHECKING:
     from bench.campaign import Outcome, Outlook
+    from bench.cluster import Cluster
     from bench.config import RunConfig
     from bench.run import RunResult
     from bench.suite import PlannedRun, Suite
@@ -72,7 +78,11 @@ def suite(
     seeds: Annotated[int | None, typer.Option(help="Number of training seeds, from 0.")] = None,
     only: Annotated[str, typer.Option(help="A glob over variants, e.g. 'wgan*'.")] = "*",
     dataset: Annotated[str | None, typer.Option(help="Another dataset than the suite's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs side by side; cores // threads unless given.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs side by side; as many as there are cores for unless given.")] = None,
+    ray: Ray = "",
+    cpus_per_run: CpusPerRun = None,
+    gpus_per_run: GpusPerRun = None,
+    memory_per_run: MemoryPerRun = 0.0,
     extend: Annotated[
         int | None, typer.Option(metavar="IMAGES", help="Go on from the last checkpoints of finished runs to this budget, as new runs.")
     ] = None,
@@ -84,10 +94,10 @@ def suite(
     """Do what is missing of a suite: finished runs are skipped, stopped ones go on."""
     from bench.suite import SUITES, plan
 
-    chosen = SUITES.get(name)
+    chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
-    outlook = _foreseen(chosen, planned, folder, workers=workers, extend=extend is not None, deliver=not dry_run)
+    outlook = _foreseen(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
     if dry_run:
         _print_outlook(outlook)
         return
@@ -112,15 +122,17 @@ def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
 
 
 def _foreseen(
-    suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, extend: bool = False, probe: bool = True,
-    deliver: bool,
+    suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
+    extend: bool = False, probe: bool = True, deliver: bool,
 ) -> Outlook:  # fmt: skip
     from bench.campaign import foresee
+    from bench.cluster import HERE
     from bench.store import tracking_uri
 
     return foresee(
-        suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, extend=extend, probe=probe, deliver=deliver
-    )
+        suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, cluster=cluster or HERE, extend=extend, probe=probe,
+        deliver=deliver,
+    )  # fmt: skip
 
 
 def _executed(suite: Suite, outlook: Outlook, folder: Path) -> Outcome:

@@ -13,7 +13,7 @@ import torch
 from bench.campaign import Display, Outcome, Outlook, foresee, run_suite
 from bench.cards import CARDS, Card
 from bench.errors import UserError
-from bench.execute import Job
+from bench.job import Job
 from bench.metrics.evidence import METRICS
 from bench.results import REFERENCES, load
 from bench.run import RunResult, kept_of
@@ -72,7 +72,7 @@ def test_without_ray_the_runs_go_one_after_another_and_it_is_said(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    monkeypatch.setattr("bench.execute.cores", lambda: 2)
+    monkeypatch.setattr("bench.environment.cores", lambda: 2)
     outcome = small.execute(uri, tmp_path / "runs", workers=2, seeds=1)
     assert outcome.count("finished") == 2
     assert "RAY IS NOT INSTALLED" in caplog.text

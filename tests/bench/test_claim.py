@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import small
 
-from bench import claim
+from bench import claim, store
 from bench.claim import Taken, claimed
 from bench.results import load
 from bench.run import run
@@ -39,10 +40,21 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def somebodys(folder: Path, **more: Any) -> Path:
     """A claim that nobody counts up."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / claim.FILE
     file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "t", "beat": 3, **more}))
     return file
+
+
+def test_who_takes_over_knows_from_whom(tmp_path: Path) -> None:
+    folder = tmp_path / "fingerprint"
+    with claimed(folder, give_up=at_once) as gone:
+        assert gone == ()
+    somebodys(folder, gone=["first:7"])
+    assert claim.holder(folder) == "elsewhere:1"
+    with claimed(folder, give_up=at_once) as gone:
+        assert gone == ("first:7", "elsewhere:1")
+    assert claim.holder(folder) == ""
 
 
 def test_the_second_is_told_who_has_it_and_then_it_is_free(tmp_path: Path) -> None:
@@ -111,7 +123,7 @@ def test_a_claim_that_was_taken_over_is_not_given_back_by_its_former_holder(tmp_
 RACE = """
 import sys, time
 from pathlib import Path
-from bench import claim
+from bench import claim, store
 claim.BEAT_SECONDS, claim.POLL_SECONDS, claim.STALE_SECONDS = 0.05, 0.1, 3.0
 folder, start = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
@@ -168,3 +180,47 @@ def test_a_suite_counts_what_another_was_quicker_with(uri: str, tmp_path: Path, 
     assert len(one.todo) == len(two.todo) == 4
     assert (execute(one).count("finished"), execute(two).skipped) == (4, 4)
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 4
+
+
+def lost(uri: str, folder: Path, owner: str) -> str:
+    """A run that was stopped, and whose tags say that a process of another machine is at it; returns its id."""
+    calls = itertools.count()
+    small.execute(uri, folder, seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
+    (run_id,) = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"]
+    store.connect(uri).set_tag(run_id, "status", "running")
+    store.connect(uri).set_tag(run_id, "owner", owner)
+    return str(run_id)
+
+
+@pytest.mark.parametrize("beating", [False, True])
+def test_a_run_of_a_lost_machine_goes_on_if_its_claim_does_not_move(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beating: bool
+) -> None:
+    run_id = lost(uri, tmp_path, "elsewhere:7")
+    file = somebodys(next((tmp_path / "small").glob("*/")), pid=7)
+    moves = itertools.count(4)
+    done = threading.Event()
+
+    def move() -> None:
+        while not done.wait(0.02):
+            claim._write(file, claim._Claim(host="elsewhere", pid=7, token="t", beat=next(moves)))
+
+    if beating:
+        moving = threading.Thread(target=move)
+        moving.start()
+    else:
+        monkeypatch.setattr(claim, "STALE_SECONDS", 0.1)
+    outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
+    done.set()
+    assert outcome.decisions[0].why == "unless elsewhere:7 still trains it"
+    assert (outcome.busy, outcome.count("finished")) == ((1, 0) if beating else (0, 1))
+    row = load(uri, ("small",)).runs.query("kind == 'run'").set_index("run_id")
+    assert row["status"].to_dict() == {run_id: "running" if beating else "finished"}
+    if beating:
+        moving.join()
+
+
+def test_a_run_of_another_machine_without_a_claim_here_is_left_to_it(uri: str, tmp_path: Path) -> None:
+    lost(uri, tmp_path, "elsewhere:7")
+    outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
+    assert (outcome.busy, outcome.results) == (1, ())

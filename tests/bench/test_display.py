@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.display import BarDisplay, LineDisplay, Workload, display_for
 from bench.estimate import Estimate, Pace
-from bench.execute import Job
+from bench.job import Job
 from bench.record import RunProgress
 from bench.run import RunResult
 

@@ -6,57 +6,12 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from bench import store
-from bench.errors import UserError
-
-GANBENCH = Path(sys.executable).with_name("ganbench")
-SMALL = ["--set", "evaluation.samples=500", "--seeds", "1", "--set", "evaluation.marks=3"]
-IMAGES = 6000  # of a run
-History = dict[str, list[tuple[str, int, float]]]
-
-
-def start(folder: Path, *, variants: str = "*", workers: int = 2, images: int = IMAGES) -> subprocess.Popen[bytes]:
-    """A suite of eight runs on the embedded digits, a checkpoint a second."""
-    folder.mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        "GANBENCH_CHECKPOINT_SECONDS": "0.2",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-        "OMP_NUM_THREADS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    command = [str(GANBENCH), "suite", "smoke", "--only", variants, "--workers", str(workers), *SMALL, "--set", f"budget.images={images}"]
-    with (folder / "said.log").open("ab") as said:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True)
-
-
-def runs_of(folder: Path) -> list[Any]:
-    if not (folder / "mlflow.db").exists():
-        return []
-    try:
-        client = store.connect(f"sqlite:///{folder}/mlflow.db")  # waits while the suite makes it
-    except UserError:
-        return []  # it was killed before it had made it
-    found = client.get_experiment_by_name("smoke")
-    return list(client.search_runs([found.experiment_id], "tags.kind = 'run'", max_results=1000)) if found else []
-
-
-def recorded(folder: Path) -> History:
-    """All that MLflow has of each run, by name; a point that was sent twice is there twice."""
-    client, found = store.connect(f"sqlite:///{folder}/mlflow.db"), {}
-    for run in runs_of(folder):
-        keys = [key for key in run.data.metrics if not key.startswith("perf/")]
-        points = sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run.info.run_id, key))
-        found[f"{run.data.tags['variant']}-{run.data.tags['seed']}"] = points
-    return found
+from whole_suites import IMAGES, assert_undisturbed, end_all, runs_of, said, start, undisturbed
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -76,31 +31,6 @@ def soon(folder: Path, process: subprocess.Popen[bytes]) -> list[int]:
     return []
 
 
-def end_all(process: subprocess.Popen[bytes]) -> None:
-    """The driver, its workers and Ray, gone at once."""
-    for child in descendants(process.pid):
-        try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(text.rpartition(")")[2].split()[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
 def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", workers: int = 2, images: int = IMAGES) -> Counter[str]:
     """Run the suite to its end through so many kills: of a worker, or of everything, at random moments."""
     chance, done, process = random.Random(seed), Counter[str](), start(folder, variants=variants, workers=workers, images=images)
@@ -111,7 +41,7 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 time.sleep(0.05)
             if process.poll() is not None:
                 if done.total() >= kills:
-                    assert process.returncode == 0, (folder / "said.log").read_text()[-3000:]
+                    assert process.returncode == 0, said(folder)
                     return done
                 process = start(folder, variants=variants, workers=workers, images=images)
                 done["ended before it was killed"] += all(run.data.tags["status"] == "finished" for run in runs_of(folder))
@@ -131,24 +61,6 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 process = start(folder, variants=variants, workers=workers, images=images)
     finally:
         end_all(process)
-
-
-def assert_undisturbed(folder: Path, undisturbed: Path) -> None:
-    found, wanted = recorded(folder), recorded(undisturbed)
-    assert sorted(found) == sorted(wanted)
-    assert len(runs_of(folder)) == len(runs_of(undisturbed))
-    for name, points in wanted.items():
-        assert found[name] == points, name
-    assert all(run.data.tags["status"] == "finished" for run in runs_of(folder))
-    assert not list(folder.glob("runs/**/outbox"))
-    assert not list(folder.glob("runs/**/state-before.safetensors"))
-
-
-def undisturbed(folder: Path, variants: str = "*", workers: int = 2, images: int = IMAGES) -> Path:
-    assert start(folder, variants=variants, workers=workers, images=images).wait(timeout=900) == 0, (folder / "said.log").read_text()[
-        -3000:
-    ]
-    return folder
 
 
 @pytest.mark.slow

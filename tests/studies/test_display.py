@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_study import STUDY, planned
 
-from bench.execute import Job
+from bench.job import Job
 from bench.record import RunProgress
 from bench.run import RunResult
 from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for

@@ -1,0 +1,103 @@
+"""A job: one thing to do in an execution, here or in a worker. It is JSON, so that it travels to any machine.
+
+What it does is named: one of ours, or `module:FUNCTION` of another package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.config import RunConfig, load_config
+from bench.delivery import answering, end_all
+from bench.errors import UserError
+from bench.kept import interval
+from bench.record import RunProgress, Watch
+from bench.references import measure_reference
+from bench.run import Place, RunResult, kept_of, run
+from bench.score import score
+from bench.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One thing to do. `name` is what a display shows."""
+
+    name: str
+    kind: str  # run, score, reference, or module:FUNCTION, which is called as FUNCTION(arguments, stop, watch) -> RunResult
+    key: str  # unique in an execution: the fingerprint, the run id, the reference's name
+    arguments: dict[str, Any]
+    folder: str
+
+    @staticmethod
+    def of_run(config: RunConfig, place: Place, fingerprint: str) -> Job:
+        """Train and measure. How often a checkpoint is kept is decided here, whatever a worker's environment says."""
+        if place.checkpoint_seconds is None:
+            place = replace(place, checkpoint_seconds=interval())
+        arguments = {"config": config.canonical(), "place": asdict(place)}
+        recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
+        return Job(
+            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder
+        )
+
+
+Update = Callable[[Job, RunProgress], None]
+
+
+def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
+    """Do one job in this process."""
+    match job.kind:
+        case "run":
+            return run(load_config(job.arguments["config"]), Place(**job.arguments["place"]), stop=stop, watch=watch)
+        case "score":
+            return score(**job.arguments)
+        case "reference":
+            return measure_reference(**job.arguments)
+    module, _, function = job.kind.partition(":")
+    return getattr(importlib.import_module(module), function)(job.arguments, stop, watch)
+
+
+def failed(job: Job, reason: str) -> RunResult:
+    """Record a job whose process could not; what does no run of its own is left to whoever gave it out."""
+    log.error("%s failed: %s", job.name, reason)
+    if job.kind in ("score", "reference"):
+        raise UserError(f"{job.name} failed: {reason}")
+    if job.kind != "run":
+        return RunResult(run_id="", variant=job.name, dataset="", seed=-1, status="failed", reason=reason)
+    config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
+    run_id = ""
+    try:
+        with answering(place.uri):
+            end_all(Path(place.folder) / job.key, place.uri)
+            run_id = _close(job, place, "failed", reason)
+        kept_of(Path(place.folder), job.key).remove()
+    except UserError as error:  # the next execution finds the run without its process
+        log.warning("%s: it is not told that %s failed", error, job.name)
+    return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
+
+
+def stopped(job: Job, reason: str) -> None:
+    """Record that a run's process, on a machine that is lost, is gone: so the run can go on elsewhere."""
+    if job.kind != "run":
+        return
+    place = Place(**job.arguments["place"])
+    try:
+        with answering(place.uri):
+            _close(job, place, "interrupted", reason)
+    except UserError as error:
+        log.warning("%s: it is not told that %s was stopped", error, job.name)
+
+
+def _close(job: Job, place: Place, status: str, reason: str) -> str:
+    """End the run that a job has under way, and return its id; empty where there is none."""
+    tracker = Tracker(place.uri, place.suite)
+    run_id = next((str(found.info.run_id) for found in tracker.find(job.key) if found.data.tags.get("status") == "running"), "")
+    if run_id:
+        tracker.close(run_id, status, reason)
+    return run_id

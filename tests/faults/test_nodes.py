@@ -1,0 +1,115 @@
+"""Suites on a Ray cluster of two nodes, both on this machine: one is lost in mid-suite, or all is stopped."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
+
+pytestmark = pytest.mark.slow
+DCGANS = {"variants": "dcgan", "images": 80_000}
+TWO = ("--seeds", "2")
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made.add_node(**NODE)
+    yield made
+    made.shutdown()
+
+
+def raylet(node: Any) -> int:
+    """The process that stands for a node."""
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
+def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds: float = 120) -> Any:
+    """What `found()` returns, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (what := found()):
+        assert process.poll() is None, said(folder)
+        assert time.monotonic() < deadline, said(folder)
+        time.sleep(0.1)
+    return what
+
+
+def trained_by(node: Any, folder: Path) -> str:
+    """The fingerprint of the run that a worker of this node trains and has a checkpoint of; empty where there is none."""
+    workers = {str(pid) for pid in descendants(raylet(node))}
+    for run in runs_of(folder):
+        tags = run.data.tags
+        mine = tags["status"] == "running" and tags["owner"].rpartition(":")[2] in workers
+        if mine and (folder / "runs" / "smoke" / tags["fingerprint"] / "state.safetensors").exists():
+            return str(tags["fingerprint"])
+    return ""
+
+
+def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "lost"
+    process = start(folder, "--ray", cluster.address, *TWO, **DCGANS)  # type: ignore[arg-type]
+    try:
+        lost = next(iter(cluster.worker_nodes))
+        wait_for(process, folder, lambda: trained_by(lost, folder))
+        cluster.remove_node(lost, allow_graceful=False)
+        assert process.wait(timeout=600) == 0, said(folder)
+    finally:
+        end_all(process)
+    words = " ".join((folder / "said.log").read_text().split())
+    assert words.count("its node was lost; it goes on from its last checkpoint") == 1
+    assert "no node that is left has room" not in words
+    assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
+
+
+def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> None:
+    """Progress of both nodes is told before. A run that waits for room is not begun."""
+    folder = tmp_path / "stopped"
+    process = start(folder, "--ray", cluster.address, "--seeds", "3", variants="dcgan", workers=3, images=10_000_000)
+    try:
+        wait_for(process, folder, lambda: all(trained_by(node, folder) for node in cluster.list_all_nodes()))
+        wait_for(process, folder, lambda: len(set(re.findall(r"dcgan seed \d: \d+%", (folder / "said.log").read_text()))) >= 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=120) == 130, said(folder)
+    finally:
+        end_all(process)
+    assert [run.data.tags["status"] for run in runs_of(folder)] == ["interrupted", "interrupted"]
+    assert len(list(folder.glob("runs/smoke/*/state.safetensors"))) == 2
+
+
+def test_ctrl_c_twice_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    process = start(folder, "--ray", cluster.address, *TWO, "--set", "recipe.lr_g=1e-4", variants="dcgan", images=10_000_000)
+    try:
+        wait_for(process, folder, lambda: trained_by(cluster.head_node, folder))
+        owners = [int(run.data.tags["owner"].rpartition(":")[2]) for run in runs_of(folder)]
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{owner}").exists() for owner in owners) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [owner for owner in owners if Path(f"/proc/{owner}").exists()]
+    finally:
+        end_all(process)
+
+
+def test_a_run_that_fits_no_node_is_refused(cluster: Any, tmp_path: Path) -> None:
+    """Before anything is written."""
+    process = start(tmp_path / "none", "--ray", cluster.address, "--gpus-per-run", "0.5")
+    assert process.wait(timeout=120) == 2
+    words = " ".join((tmp_path / "none" / "said.log").read_text().split())
+    assert f"no node of {cluster.address} has room for a run, which is to get 1 core(s), 0.5 GPU" in words
+    assert [file.name for file in (tmp_path / "none").iterdir()] == ["said.log"]
