@@ -34,6 +34,11 @@ KINDS: list[tuple[str, str, dict[str, Any], set[str], int]] = [  # data, variant
 ]
 
 
+@pytest.fixture(autouse=True)
+def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    small.measure_standard_errors(monkeypatch)
+
+
 @pytest.mark.parametrize(("data", "variant", "settings", "shown", "pairs"), KINDS)
 def test_a_run_is_measured_as_its_data_asks(
     uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int

@@ -16,6 +16,11 @@ from bench.tracking import Tracker
 from bench.train import never
 
 
+@pytest.fixture(autouse=True)
+def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    small.measure_standard_errors(monkeypatch)
+
+
 @pytest.fixture
 def found(uri: str, tmp_path: Path) -> Results:
     """Two finished runs of the small suite."""

@@ -32,7 +32,7 @@ def loaded(uri: str) -> results.Results:
 
 def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> None:
     seen: list[RunProgress] = []
-    config = small.config()
+    config = small.config(**{"evaluation.standard_errors": True})
     result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
     assert result.status == "finished"
     metrics = Evaluator(DATASETS.get("digits")).keys
@@ -206,7 +206,10 @@ def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_pat
 
 def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
     # A generator that learns too fast is worst at the end.
-    config = small.config("label-smoothed", **{"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05, "budget.images": 1920})
+    config = small.config(
+        "label-smoothed",
+        **{"evaluation.best": True, "evaluation.marks": 4, "evaluation.standard_errors": True, "recipe.lr_g": 0.05, "budget.images": 1920},
+    )
     result = run(config, small.place(uri, tmp_path))
     found = loaded(uri)
     curve = found.curves.query("key == @HEADLINE")

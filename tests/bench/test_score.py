@@ -27,6 +27,11 @@ COLLAPSE = "modes/collapse"
 MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]
 
 
+@pytest.fixture(autouse=True)
+def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    small.measure_standard_errors(monkeypatch)
+
+
 @pytest.fixture
 def run_id(uri: str, tmp_path: Path) -> str:
     """A finished run with an evaluation half way."""

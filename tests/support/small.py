@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.campaign import Display, Outcome, foresee, run_suite
 from bench.config import RunConfig, config_for, merged
 from bench.run import Place
@@ -20,6 +22,7 @@ SETTINGS = {
     "memory_format": "channels_last",
     "budget.images": 640,
     "evaluation.marks": 1,
+    "evaluation.standard_errors": False,  # half of the time of so small a run
     "recipe.width": 8,
 }
 SUITE = Suite(
@@ -30,6 +33,12 @@ SUITE = Suite(
     seeds=(0, 1),
     settings={path: value for path, value in SETTINGS.items() if path != "dataset"},
 )
+
+
+def measure_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the rest of a test."""
+    for settings in (SETTINGS, SUITE.settings):
+        monkeypatch.setitem(settings, "evaluation.standard_errors", True)  # type: ignore[arg-type]
 
 
 def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
