@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import RunConfig, load_config
-from bench.delivery import answering, end_all
+from bench.delivery import answering
 from bench.environment import cores
 from bench.errors import UserError, one_line
 from bench.record import RunProgress, Watch
@@ -26,6 +26,7 @@ from bench.references import measure_reference
 from bench.run import Place, RunResult, kept_of, run
 from bench.score import score
 from bench.tracking import Tracker
+from bench.waiting import end_all
 from bench.worker_log import Relay, writing
 
 log = logging.getLogger(__name__)
