@@ -28,7 +28,7 @@ PATIENT_SECONDS = 30  # before and after training
 
 def public_uri(uri: str) -> str:
     """A store's URI without anything secret: what may be written down, and compared."""
-    return store.redacted(uri).partition("?")[0].rstrip("/")
+    return store.redacted(uri).rstrip("/")
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def answering(uri: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # MLflow, requests and database drivers have no common base
-        raise UserError(f"the tracking store {store.redacted(uri)} does not answer: {store.plain_error(error, uri)}") from error
+        raise UserError(store.unanswered(error, uri)) from error
 
 
 def send(client: MlflowClient, entry: Entry, file: Path | None) -> None:
