@@ -66,7 +66,7 @@ configure_database() {
     install -m 600 "$key" "$data/server.key"
     ((EUID)) || chown "$database_user" "$data/server.crt" "$data/server.key"
   fi
-  database_options="-p $database_port -c listen_addresses=$addresses -c unix_socket_directories='' -c ssl=$tls"
+  database_options="-p $database_port -c listen_addresses=$addresses -c unix_socket_directories='' -c ssl=$tls -c max_connections=$((50 * workers + 50))"
 }
 
 # The roles and databases that are not there yet. The passwords are read by psql itself, and no statement of these is logged.
