@@ -117,7 +117,7 @@ audit: $(STAMP)
 # To be run with Python 3.11 on Linux x86-64, for which the file is meant.
 lock: $(STAMP)
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra postgresql $(LOCK) --output-file requirements.lock pyproject.toml
+	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
 
 # Leaves the environment, the runs and the tracking store.
 clean:

@@ -13,7 +13,6 @@ from bench import store
 from bench.cluster import HERE, Cluster, check_nodes
 from bench.config import DATASETS, Evaluation, short_hash
 from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
-from bench.delivery import catch_up
 from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
 from bench.evaluate import evaluator_for, unmeasurable
@@ -27,6 +26,7 @@ from bench.results import REFERENCES
 from bench.run import Place, RunResult, check_writable, make_folder
 from bench.suite import PlannedRun, Suite
 from bench.tracking import Lookup, Tracker
+from bench.waiting import catch_up
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Writes on their way to MLflow: at once, through an outbox while a run goes on, or later for a run that is over."""
+"""Writes on their way to MLflow while a run goes on: at once, or through an outbox. For runs that are over, see `bench.waiting`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import store
 from bench.errors import UserError
-from bench.outbox import HELD, Busy, Damaged, Entry, Kind, Outbox, as_file, numbers
+from bench.outbox import Busy, Damaged, Entry, Kind, Outbox, as_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +28,7 @@ PATIENT_SECONDS = 30  # before and after training
 
 def public_uri(uri: str) -> str:
     """A store's URI without anything secret: what may be written down, and compared."""
-    return store.redacted(uri).partition("?")[0].rstrip("/")
+    return store.redacted(uri).rstrip("/")
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def answering(uri: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # MLflow, requests and database drivers have no common base
-        raise UserError(f"the tracking store {store.redacted(uri)} does not answer: {store.plain_error(error, uri)}") from error
+        raise UserError(store.unanswered(error, uri)) from error
 
 
 def send(client: MlflowClient, entry: Entry, file: Path | None) -> None:
@@ -207,98 +207,6 @@ class Posted:
             self._away = True
         if self._outbox.waiting:
             self._outbox.settle()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivered:
-    """What became of one outbox of a run that is over."""
-
-    name: str
-    folder: Path
-    sent: int
-    left: int = 0
-    held: int = 0  # of writes that wait for the run to go on, which would write them again
-    problem: str = ""  # why writes are left
-    meant_for: str = ""  # the other store, where that is why
-    busy: bool = False  # another process has it, which will deliver
-
-
-def deliver_waiting(runs: Path, uri: str) -> Iterator[Delivered]:
-    """Send what waits anywhere under a folder of runs, one outbox after another. A store that does not answer is a UserError."""
-    folders = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir()]
-    client: MlflowClient | None = None
-    for folder in folders:
-        try:
-            outbox = Outbox(folder)
-        except Busy:
-            if numbers(folder):
-                yield Delivered(name=str(folder), folder=folder, sent=0, left=len(numbers(folder)), busy=True)
-            continue
-        try:
-            if outbox.waiting:
-                there = _first(outbox)
-                if there.meant_for == public_uri(uri):
-                    client = client or store.connect(uri)
-                    yield _delivered(outbox, client, uri, there.name)
-                else:
-                    yield there
-        finally:
-            outbox.close()
-
-
-def forget_held(outboxes: Path) -> None:
-    """Forget what earlier attempts of a run held back, which a new one writes again, and send the rest another time."""
-    for folder in outboxes.glob("*"):
-        if (folder / HELD).exists():
-            with suppress(Busy):
-                outbox = Outbox(folder)
-                outbox.forget_held()
-                outbox.close()
-
-
-def end_all(folder: Path, uri: str) -> None:
-    """Send all that the runs under a folder wrote, what they held back, too: none of them goes on."""
-    for outbox_folder in folder.glob("outbox/*"):
-        if outbox_folder.is_dir():
-            with suppress(Busy):
-                outbox = Outbox(outbox_folder)
-                outbox.release()
-                outbox.close()
-    catch_up(folder, uri)
-
-
-def catch_up(runs: Path, uri: str) -> None:
-    """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left."""
-    for told in deliver_waiting(runs, uri):
-        if told.problem:
-            log.warning("%d writes of %s wait: %s", told.left, told.name, told.problem)
-        elif told.sent:
-            log.info("%d writes of %s delivered", told.sent, told.name)
-
-
-def _first(outbox: Outbox) -> Delivered:
-    """What an outbox says of itself: whose it is and which store it is meant for."""
-    name, meant_for, problem = str(outbox.folder), "", ""
-    try:
-        first = outbox.first()
-        name, meant_for, problem = first.name, first.uri, f"meant for {first.uri}: set MLFLOW_TRACKING_URI"
-    except Damaged as error:
-        problem = str(error)
-    return Delivered(name=name, folder=outbox.folder, sent=0, left=outbox.waiting, problem=problem, meant_for=meant_for)
-
-
-def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Delivered:
-    before, problem = outbox.waiting, ""
-    try:
-        with store.impatient(PATIENT_SECONDS):
-            outbox.deliver(lambda entry, file: send(client, entry, file))
-    except Damaged as error:
-        problem = str(error)
-    except Exception as error:  # the store's own: is it away, or does it refuse this run?
-        problem = f"the store refuses: {store.plain_error(error, uri)}"
-        store.connect(uri)
-    left = outbox.due
-    return Delivered(name=name, folder=outbox.folder, sent=before - outbox.waiting, left=left, held=outbox.waiting - left, problem=problem)
 
 
 def _shown(folder: Path) -> tuple[str, str]:

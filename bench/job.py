@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import RunConfig, load_config
-from bench.delivery import answering, end_all
+from bench.delivery import answering
 from bench.errors import UserError
 from bench.kept import interval
 from bench.record import RunProgress, Watch
@@ -21,6 +21,7 @@ from bench.references import measure_reference
 from bench.run import Place, RunResult, kept_of, run
 from bench.score import score
 from bench.tracking import Tracker
+from bench.waiting import end_all
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.claim import Taken, claimed
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
-from bench.delivery import answering, catch_up, forget_held
+from bench.delivery import answering
 from bench.errors import UserError, one_line
 from bench.files import refusal
 from bench.kept import SECONDS, Keeper, Kept, interval
@@ -27,6 +27,7 @@ from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
 from bench.tracking import DONE, Lookup, Tracker
 from bench.train import never, train
+from bench.waiting import catch_up, forget_held
 
 log = logging.getLogger(__name__)
 

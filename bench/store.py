@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow's own variables
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = b"SQLite format 3\0"  # how every such file starts
 _OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
@@ -41,9 +42,16 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def redacted(uri: str) -> str:
-    """The URI as it may be shown: without a user's name and password."""
+    """The URI as it may be shown: without a user's name and password, before the host or behind the question mark."""
     scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def without_secrets(text: str, uri: str) -> str:
+    """A text that libraries made of a URI, as it may be shown."""
+    user, at, _ = uri.partition("://")[2].rpartition("@")
+    text = text.replace(uri, redacted(uri))
+    return text.replace(user + at, "") if user else text
 
 
 def connect(uri: str) -> MlflowClient:
@@ -163,7 +171,7 @@ def _answering_client(uri: str) -> MlflowClient:
     except UserError:
         raise
     except (MlflowException, OSError, ValueError) as error:
-        raise UserError(f"the tracking store {redacted(uri)} does not answer: {plain_error(error, uri)}") from error
+        raise UserError(unanswered(error, uri)) from error
     except Exception as error:  # a database driver's own errors have no common base
         raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {plain_error(error, uri)}") from error
     return client
@@ -171,8 +179,31 @@ def _answering_client(uri: str) -> MlflowClient:
 
 def plain_error(error: Exception, uri: str) -> str:
     """The error's text without line breaks, and without the user's name and password that libraries repeat from the URI."""
+    if _is_refusal(error):
+        return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
     text = _root(error) or _OF_SQLALCHEMY.sub("", str(error))
-    return one_line(text.replace(uri, redacted(uri)), most=160)
+    return one_line(without_secrets(text, uri), most=160)
+
+
+def unanswered(error: Exception, uri: str) -> str:
+    """The line for a store that does not do what it is asked."""
+    if not _is_refusal(error):
+        return f"the tracking store {redacted(uri)} does not answer: {plain_error(error, uri)}"
+    if _names_user(uri):
+        given = "in MLFLOW_TRACKING_URI" if "@" in uri else f"of {USER} and {PASSWORD}"
+        return f"the tracking store {redacted(uri)} refuses the user or the password {given}"
+    return f"the tracking store {redacted(uri)} asks for a user and a password: set {USER} and {PASSWORD}"
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a server said 401."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.error_code == "UNAUTHENTICATED"
+
+
+def _names_user(uri: str) -> bool:
+    return bool(os.environ.get(USER)) or "@" in uri
 
 
 def _root(error: BaseException) -> str | None:

@@ -13,12 +13,13 @@ import small
 from serving import end, free_port, serving
 
 from bench import delivery, results, store
-from bench.delivery import RETRY_SECONDS, Direct, catch_up, deliver_waiting, public_uri
+from bench.delivery import RETRY_SECONDS, Direct, public_uri
 from bench.errors import UserError
 from bench.record import RunProgress
 from bench.run import run
 from bench.run_log import RunLog
 from bench.tracking import Tracker
+from bench.waiting import catch_up, deliver_waiting
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import small
 
-from bench import delivery, store
-from bench.delivery import catch_up
+from bench import delivery, store, waiting
 from bench.kept import Kept
 from bench.record import RunProgress
 from bench.run import Place, RunResult, kept_of, run
+from bench.waiting import catch_up
 
 
 class Death(BaseException):
@@ -158,10 +158,10 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
 def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
-    (told,) = delivery.deliver_waiting(tmp_path / "runs", uri)
+    (told,) = waiting.deliver_waiting(tmp_path / "runs", uri)
     assert (told.left, told.problem) == (0, "")
     assert told.held > 0
-    (again,) = delivery.deliver_waiting(tmp_path / "runs", uri)
+    (again,) = waiting.deliver_waiting(tmp_path / "runs", uri)
     assert (again.sent, again.held) == (0, told.held)
     result = run(small.config("dcgan", **CONFIG), place)
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
@@ -254,7 +254,7 @@ def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Pat
     die(uri, place, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     before = len(history(uri, dead.info.run_id))
-    delivery.end_all(next((tmp_path / "runs").glob("*/")), uri)
+    waiting.end_all(next((tmp_path / "runs").glob("*/")), uri)
     after = history(uri, dead.info.run_id)
     assert len(after) > before
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
 from bench import store
 from bench.errors import UserError
@@ -157,3 +158,39 @@ def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").find_parents("study")
     assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://anna:s3cret@host:5000", "http://host:5000"),
+        ("http://anna:s3@cret?@host:5000/", "http://host:5000/"),
+        ("postgresql://host/db?user=anna&password=s3cret", "postgresql://host/db"),
+        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
+    ],
+)
+def test_a_uri_is_shown_without_user_and_password(uri: str, shown: str) -> None:
+    assert store.redacted(uri) == shown
+    assert store.without_secrets(f"no way to {uri}/api", uri) == f"no way to {shown}/api"
+
+
+def test_a_driver_that_spells_the_uri_its_own_way_tells_no_password() -> None:
+    told = store.without_secrets("no way to postgresql+psycopg://anna:s3cret@host/db", "postgresql://anna:s3cret@host/db?connect_timeout=3")
+    assert told == "no way to postgresql+psycopg://host/db"
+
+
+def test_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (store.USER, store.PASSWORD):
+        monkeypatch.delenv(name, raising=False)
+    error = MlflowException("API request failed with error code 401", error_code=UNAUTHENTICATED)
+    assert store.unanswered(error, "http://h") == (
+        "the tracking store http://h asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    )
+    refused = "the tracking store http://h refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    assert (
+        store.unanswered(error, "http://anna:s3cret@h")
+        == "the tracking store http://h refuses the user or the password in MLFLOW_TRACKING_URI"
+    )
+    monkeypatch.setenv(store.USER, "anna")
+    assert store.unanswered(error, "http://h") == refused
+    assert store.plain_error(error, "http://h") == "it refuses the user or the password"

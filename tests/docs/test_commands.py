@@ -16,7 +16,7 @@ from bench.config import config_for
 from bench.suite import SUITES, plan
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "deploy" / "README.md"]
 ENDS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
 SHELLS = {"", "sh", "bash", "shell", "console"}
 NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # words that stand for a number

@@ -1,0 +1,285 @@
+"""Many runs that write to one server at a time, as training runs do, and what that costs.
+
+    python docs/deploy/load.py --server /srv/ganbench --like mlflow.db --suite quick --runs 64 --seconds 40
+
+Each writer is a process that goes the way of a run: `Tracker.start_run`, `RunLog`, outbox, delivery. It writes what a finished run of a suite
+wrote: the same keys at the same marks, tags, parameters and artifacts, spread over so many seconds. Nothing is trained. The server is one
+that `serve.sh` has started on this machine; its password for admin comes from its `secrets`. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bench import results, store
+from bench.tracking import Tracker
+from bench.waiting import deliver_waiting
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SUITE = "load"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a run writes."""
+
+    tags: dict[str, str]
+    params: dict[str, str]
+    marks: list[tuple[int, dict[str, float]]]  # images and the values there, in order
+    artifacts: dict[str, bytes]
+
+    @property
+    def points(self) -> int:
+        """Finite values: those that go to the store as points."""
+        return sum(len(values) for _, values in self.marks)
+
+
+def shape_of(path: Path, suite: str) -> Shape:
+    """The finished run of a suite that has as many points as the median one."""
+    found = results.load(store.tracking_uri(f"sqlite:///{path.absolute()}"), (suite,))
+    finite = found.curves[found.curves["value"].abs() < float("inf")]
+    counts = finite.groupby("run_id").size().sort_values()
+    run_id = str(counts.index[len(counts) // 2])
+    run = store.connect(f"sqlite:///{path.absolute()}").get_run(run_id)
+    curve = finite[finite["run_id"] == run_id]
+    marks = [(int(images), dict(zip(rows["key"], rows["value"], strict=True))) for images, rows in curve.groupby("images")]
+    folder = found.artifact(run_id, results.CONFIG).parent  # type: ignore[union-attr]
+    artifacts = {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+    tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    return Shape(tags={**tags, "suite": SUITE}, params=dict(run.data.params), marks=marks, artifacts=artifacts)
+
+
+@dataclass(kw_only=True)
+class Told:
+    """What one writer saw."""
+
+    calls: list[tuple[str, float, int]] = field(default_factory=list)  # method and kind, seconds, status; 0: no answer
+    retries: int = 0
+    run_id: str = ""
+    seconds: float = 0.0
+    trouble: str = ""
+
+
+def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pipe: Any) -> None:
+    """One run: a process."""
+    told, started = Told(), time.monotonic()
+    watch_calls(told)
+    try:
+        tags = {**shape.tags, "seed": str(number), "fingerprint": f"load-{os.getpid()}-{number}"}
+        log = Tracker(uri, SUITE).start_run(f"load-{number}", tags, shape.params, outbox=folder / SUITE / tags["fingerprint"] / "outbox")
+        told.run_id = log.run_id
+        pictures = [name for name in shape.artifacts if name.startswith("grids/step")]
+        for index, (images, values) in enumerate(shape.marks):
+            time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
+            log.points(values, images=images, train_seconds=time.monotonic() - started)
+            if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
+                log.artifact(name := pictures.pop(), shape.artifacts[name])
+        for name, content in shape.artifacts.items():
+            if name != results.CURVES and (name in pictures or not name.startswith("grids/step")):
+                log.artifact(name, content)
+        log.finish("finished")
+    except Exception as error:  # whatever it is, it is counted
+        told.trouble = f"{type(error).__name__}: {error}"
+    told.seconds = time.monotonic() - started
+    pipe.send(told)
+
+
+def watch_calls(told: Told) -> None:
+    """Have every request of this process counted and timed."""
+    send = requests.Session.send
+
+    def timed(self: requests.Session, request: requests.PreparedRequest, **named: Any) -> requests.Response:
+        started, kind = time.perf_counter(), f"{request.method} {'artifact' if 'mlflow-artifacts' in str(request.url) else 'api'}"
+        try:
+            answer = send(self, request, **named)
+        except Exception:
+            told.calls.append((kind, time.perf_counter() - started, 0))
+            raise
+        told.calls.append((kind, time.perf_counter() - started, answer.status_code))
+        told.retries += len(answer.raw.retries.history) if getattr(answer.raw, "retries", None) else 0
+        return answer
+
+    requests.Session.send = timed  # type: ignore[method-assign, assignment]
+
+
+class Server:
+    """A folder of serve.sh: its ports, and the processes behind them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = dict(line.split("=", 1) for line in (folder / "settings").read_text().splitlines())
+        secrets = dict(line.split("=", 1) for line in (folder / "secrets").read_text().splitlines())
+        os.environ.setdefault(store.USER, "admin")
+        os.environ.setdefault(store.PASSWORD, os.environ.get("GANBENCH_ADMIN_PASSWORD") or secrets["GANBENCH_ADMIN_PASSWORD"])
+        self.uri = f"http://{self.settings['host']}:{self.settings['port']}"
+        self._mlflow = int((folder / "mlflow.pid").read_text())
+        self._postgres = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What MLflow's and PostgreSQL's processes have used so far, those that have ended included."""
+        return {"mlflow": family_seconds(self._mlflow), "postgresql": family_seconds(self._postgres)}
+
+    def memory_mb(self) -> dict[str, float]:
+        """What they have resident, what they share counted once for each."""
+        return {
+            name: sum(resident_mb(pid) for pid in family(pid)) for name, pid in (("mlflow", self._mlflow), ("postgresql", self._postgres))
+        }
+
+    def connections(self) -> dict[str, int]:
+        """Connections that clients have to each just now."""
+        ports = {int(self.settings["port"]): "mlflow", int(self.settings["database_port"]): "postgresql"}
+        found = Counter({"mlflow": 0, "postgresql": 0})
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            if state == "01" and (name := ports.get(int(local.rpartition(":")[2], 16))):
+                found[name] += 1
+        return dict(found)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def family_seconds(pid: int) -> float:
+    """Processor seconds of a process and all below it."""
+    total = 0
+    for one in family(pid):
+        try:
+            total += sum(int(part) for part in Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:15])
+        except OSError:
+            continue
+    return total / TICKS
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, its share of what several have."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """Let so many runs write at once, and tell what happened."""
+    Tracker(server.uri, SUITE)  # so that none of them has to make the experiment
+    context = multiprocessing.get_context("fork")
+    used, started, most = server.cpu_seconds(), time.monotonic(), Counter[str]()
+    pipes, processes = [], []
+    for number in range(runs):
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=write, args=(shape, server.uri, folder, number, seconds, there))
+        process.start()
+        pipes.append(here)
+        processes.append(process)
+    told: list[Told] = []
+    while len(told) < runs:
+        for name, count in server.connections().items():
+            most[name] = max(most[name], count)
+        for pipe in [pipe for pipe in pipes if pipe.poll()]:
+            told.append(pipe.recv())
+            pipes.remove(pipe)
+        time.sleep(0.2)
+    took = time.monotonic() - started
+    for process in processes:
+        process.join()
+    spent = {name: value - used[name] for name, value in server.cpu_seconds().items()}
+    left = sum(one.left for one in deliver_waiting(folder, server.uri))
+    return {
+        "runs": runs, "seconds": round(took, 1), "points": shape.points * runs, "points_per_second": round(shape.points * runs / took, 1),
+        "artifact_mb": round(sum(map(len, shape.artifacts.values())) * runs / 1e6, 1),
+        "run_seconds": {"median": round(statistics.median(one.seconds for one in told), 1), "longest": round(max(one.seconds for one in told), 1)},
+        "calls": calls_of(told), "calls_per_second": round(sum(len(one.calls) for one in told) / took, 1),
+        "retries": sum(one.retries for one in told), "errors": Counter(one.trouble for one in told if one.trouble),
+        "waited_for_a_second_delivery": left, "arrived": arrived(server.uri, shape, [one.run_id for one in told]),
+        "cpu_seconds": {name: round(value, 1) for name, value in spent.items()}, "cores": {name: round(value / took, 2) for name, value in spent.items()},
+        "most_connections": dict(most), "memory_mb": {name: round(value) for name, value in server.memory_mb().items()},
+    }  # fmt: skip
+
+
+def calls_of(told: list[Told]) -> dict[str, Any]:
+    """Number and latency of the calls of each kind; those that failed."""
+    kinds: dict[str, list[float]] = {}
+    for kind, seconds, _ in (call for one in told for call in one.calls):
+        kinds.setdefault(kind, []).append(seconds)
+    latency = {
+        kind: {"number": len(all_), "per_run": round(len(all_) / len(told), 1), "p50_ms": round(1000 * statistics.median(all_), 1),
+               "p95_ms": round(1000 * statistics.quantiles(all_, n=20, method="inclusive")[-1], 1), "longest_ms": round(1000 * max(all_), 1)}
+        for kind, all_ in sorted(kinds.items())
+    }  # fmt: skip
+    failed = Counter(f"{status or 'no answer'}" for one in told for _, _, status in one.calls if not 200 <= status < 300)
+    return {**latency, "failed": dict(failed)}
+
+
+def arrived(uri: str, shape: Shape, run_ids: list[str]) -> dict[str, int]:
+    """How many of the runs are there with their status, all of their points, each once, and all of their artifacts."""
+    client, found = store.connect(uri), Counter({"finished": 0, "all_points_once": 0, "all_artifacts": 0})
+    wanted = sorted((key, images, value) for images, values in shape.marks for key, value in values.items())
+    there = histories(uri, sorted({key for key, _, _ in wanted}), run_ids := [run_id for run_id in run_ids if run_id])
+    for run_id in run_ids:
+        found["finished"] += client.get_run(run_id).info.status == "FINISHED"
+        found["all_points_once"] += sorted(there[run_id]) == wanted
+        folders = (None, "grids", "pictures", "weights")
+        names = {file.path for folder in folders for file in client.list_artifacts(run_id, folder) if not file.is_dir}
+        found["all_artifacts"] += names >= set(shape.artifacts)
+    return dict(found)
+
+
+def histories(uri: str, keys: list[str], run_ids: list[str]) -> dict[str, list[tuple[str, int, float]]]:
+    """All points of some runs, a hundred runs a call, as MLflow's own pages ask for them."""
+    found: dict[str, list[tuple[str, int, float]]] = {run_id: [] for run_id in run_ids}
+    asked = requests.Session()
+    asked.auth = (os.environ[store.USER], os.environ[store.PASSWORD])
+    for key in keys:
+        for start in range(0, len(run_ids), 100):
+            given = {"run_id": run_ids[start : start + 100], "metric_key": key, "max_results": 25_000}
+            answer = asked.get(f"{uri}/ajax-api/2.0/mlflow/metrics/get-history-bulk", params=given, timeout=300)
+            answer.raise_for_status()
+            for point in answer.json().get("metrics", []):
+                found[point["run_id"]].append((point["key"], int(point.get("step", 0)), float(point["value"])))
+    return found
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", type=Path, required=True, help="the folder of serve.sh")
+    parser.add_argument("--like", type=Path, required=True, help="a SQLite store with a finished suite")
+    parser.add_argument("--suite", default="quick")
+    parser.add_argument("--runs", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=40.0, help="how long a run lasts")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="ganbench-load-"))
+    try:
+        told = load(Server(given.server), shape_of(given.like, given.suite), runs=given.runs, seconds=given.seconds, folder=folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(told, indent=2))
+    sys.exit(0 if set(told["arrived"].values()) == {given.runs} else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""The servers of docs/deploy: they start, ask for passwords, keep them, and can be put back from a backup."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres
+import pytest
+from deployed import LOOPBACK, SCRIPT, Servers, addresses, call, deployed, files_with, ganbench, reachable
+from serving import free_port
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "anna's pass-phrase: 1/2@%x"
+QUOTED = "anna%27s%20pass-phrase%3A%201%2F2%40%25x"  # as a URI has it
+SHORT = ["--set", "budget.images=1280", "--set", "recipe.width=8", "--set", "evaluation.samples=500", "--set", "evaluation.marks=2"]
+needs_postgres = pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with deployed(tmp_path_factory.mktemp("deploy") / "server") as both:
+        made = both.call("user", "anna", GANBENCH_USER_PASSWORD=PASSWORD)
+        assert made.returncode == 0, made.stderr
+        yield both
+
+
+def anna(servers: Servers) -> dict[str, str]:
+    return {"MLFLOW_TRACKING_URI": servers.uri, "MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+
+
+def assert_kept(servers: Servers, folder: Path, *said: str) -> None:
+    """No secret is in what the client has, in what it said, or in what the servers store and log."""
+    secrets = (PASSWORD, QUOTED, *servers.secrets.values())
+    assert len(secrets) == 7
+    assert min(len(secret) for secret in secrets) >= 12
+    assert not [secret for secret in secrets for text in said if secret in text]
+    assert not files_with(folder, *secrets)
+    assert not files_with(servers.folder / "artifacts", *secrets)
+    dumps = [servers.dump(database) for database in ("mlflow", "auth", "studies")]
+    assert b"dcgan" in dumps[0]
+    assert not [secret for secret in secrets for dump in dumps if secret.encode() in dump]
+    kept = {file.name for file, _ in files_with(servers.folder, *secrets)}
+    assert kept == {"secrets"}, kept
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_a_suite_its_report_and_its_scores_through_the_servers(servers: Servers, tmp_path: Path) -> None:
+    folder = tmp_path / "client"
+    said = []
+    for words in (
+        ("suite", "smoke", "--only", "dcgan", "--seeds", "1", *SHORT),
+        ("score", "--suite", "smoke"),
+        ("list", "suites"),
+        ("report", "--suite", "smoke", "--csv", "table"),
+        ("run", "dcgan", "--dataset", "digits", "--seed", "1", *SHORT),
+    ):
+        done = ganbench(folder, *words, **anna(servers))
+        assert done.returncode == 0, done.stderr
+        said += [done.stdout, done.stderr]
+    assert "1 run done now (1 finished)" in said[0]
+    assert "1 run measured again" in said[2]
+    assert (folder / "build" / "report" / "smoke" / "index.html").is_file()
+    assert_kept(servers, folder, *said)
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_a_password_within_the_uri_goes_nowhere_either(servers: Servers, tmp_path: Path) -> None:
+    folder = tmp_path / "client"
+    uri = servers.uri.replace("://", f"://anna:{QUOTED}@")
+    done = [
+        ganbench(folder, "run", "dcgan", "--dataset", "digits", "--seed", "2", *SHORT, MLFLOW_TRACKING_URI=uri),
+        ganbench(folder, "report", "--suite", "runs", MLFLOW_TRACKING_URI=uri),
+        ganbench(folder, "doctor", MLFLOW_TRACKING_URI=uri),
+    ]
+    assert [one.returncode for one in done] == [0, 0, 0], done
+    assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_path: Path) -> None:
+    """MLflow's runs in one, a study in another, two workers, to which URIs travel."""
+    folder = tmp_path / "client"
+    storage = f"postgresql://studies:{servers.secrets['STUDIES_PASSWORD']}@127.0.0.1:{servers.database_port}/studies"
+    words = ("study", "lr-k-quick", "--variants", "dcgan", "--trials", "2", "--seeds", "1", "--dataset", "digits", "--workers", "2")
+    (tmp_path / "other").mkdir()
+    with postgres.server(tmp_path / "other") as trusting:
+        uri = trusting.replace("@", f":{QUOTED}@")  # it asks for none; that it is given one is enough
+        done = [
+            ganbench(folder, *words, "--storage", storage, *SHORT, MLFLOW_TRACKING_URI=uri),
+            ganbench(folder, "report", "--suite", "lr-k-quick", MLFLOW_TRACKING_URI=uri),
+        ]
+        assert [one.returncode for one in done] == [0, 0], done
+        dump = subprocess.run(["pg_dump", trusting], check=True, capture_output=True).stdout
+    assert b"dcgan" in dump
+    assert not [secret for secret in (QUOTED, PASSWORD, servers.secrets["STUDIES_PASSWORD"]) if secret.encode() in dump]
+    assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path: Path) -> None:
+    folder = tmp_path / "client"
+    storage = f"postgresql://studies@127.0.0.1:{servers.database_port}/studies"
+    words = ("study", "lr-k-quick", "--variants", "lsgan", "--trials", "1", "--seeds", "1", "--dataset", "digits", "--storage", storage)
+    done = ganbench(folder, *words, *SHORT, **anna(servers), PGPASSWORD=servers.secrets["STUDIES_PASSWORD"])
+    assert done.returncode == 0, done.stderr
+    wrong = ganbench(folder, *words, *SHORT, **anna(servers), PGPASSWORD="not-the-password")
+    assert wrong.returncode == 2
+    assert len(wrong.stderr.splitlines()) == 1
+    assert "password authentication failed" in wrong.stderr
+    assert_kept(servers, folder, done.stdout, done.stderr, wrong.stderr)
+
+
+@pytest.mark.slow
+@needs_postgres
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        (
+            {"MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": "s3cret-but-wrong"},
+            "refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+        ),
+        ({"MLFLOW_TRACKING_URI": "http://anna:s3cret-but-wrong@{host}"}, "refuses the user or the password in MLFLOW_TRACKING_URI"),
+    ],
+)
+def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Path, environment: dict[str, str], told: str) -> None:
+    folder, host = tmp_path / "client", servers.uri.partition("://")[2]
+    given = {"MLFLOW_TRACKING_URI": servers.uri} | {name: value.format(host=host) for name, value in environment.items()}
+    verbs = (("suite", "smoke", "--only", "dcgan", "--seeds", "1"), ("report", "--suite", "smoke"), ("score", "--suite", "smoke"))
+    for words in verbs if "MLFLOW_TRACKING_PASSWORD" in environment else verbs[:1]:
+        done = ganbench(folder, *words, **given)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"ganbench: the tracking store {servers.uri} {told}\n"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_this_machine_alone_can_reach_them_and_no_process_shows_a_secret(servers: Servers) -> None:
+    assert addresses(servers.port) == LOOPBACK
+    assert addresses(servers.database_port) == LOOPBACK
+    shown = b"\0".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    assert b"basic-auth" in shown
+    assert not [name for name, secret in servers.secrets.items() if secret.encode() in shown]
+    assert [(servers.folder / name).stat().st_mode & 0o077 for name in ("secrets", "mlflow.log", "auth.ini", "settings")] == [0] * 4
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_a_backup_put_back_is_what_was_there(servers: Servers, tmp_path: Path) -> None:
+    reachable(tmp_path)
+    assert ganbench(tmp_path / "client", "run", "dcgan", "--dataset", "digits", "--seed", "3", *SHORT, **anna(servers)).returncode == 0
+    kept = servers.call("backup", str(tmp_path / "backup"))
+    assert kept.returncode == 0, kept.stderr
+    assert {file.stat().st_mode & 0o077 for file in (tmp_path / "backup").iterdir()} == {0}
+    assert "MLflow runs: stop first" in servers.call("restore", str(tmp_path / "backup")).stderr
+    other = Servers(folder=tmp_path / "server", port=free_port(), database_port=free_port())
+    ports = ("--port", str(other.port), "--database-port", str(other.database_port))
+    for _ in range(2):  # into a new place, and over what is there
+        put_back = other.call("restore", str(tmp_path / "backup"), *ports)
+        assert put_back.returncode == 0, put_back.stderr
+    try:
+        other.start()
+        for database in ("mlflow", "auth", "studies"):
+            assert rows(other, database) == rows(servers, database)
+        assert tree(other.folder / "artifacts") == tree(servers.folder / "artifacts")
+        done = ganbench(tmp_path / "client", "report", "--suite", "runs", **anna(other))
+        assert done.returncode == 0, done.stderr
+    finally:
+        other.call("stop")
+
+
+def rows(servers: Servers, database: str) -> list[bytes]:
+    """Whatever a database holds, in an order of its own."""
+    return sorted(line for line in servers.dump(database, "--data-only", "--inserts").splitlines() if line.startswith(b"INSERT"))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.slow
+@needs_postgres
+def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
+    with deployed(tmp_path / "server") as servers:
+        assert servers.call("start").returncode == 0
+        assert servers.call("status").returncode == 0
+        other = servers.call("start", "--workers", "3")
+        assert (other.returncode, other.stderr) == (2, "error: it runs with other settings: stop first\n")
+        assert [servers.call("stop").returncode for _ in range(2)] == [0, 0]
+        state = servers.call("status")
+        assert (state.returncode, state.stdout) == (3, "PostgreSQL is stopped\nMLflow is stopped\n")
+        assert addresses(servers.port) == addresses(servers.database_port) == set()
+
+
+@pytest.mark.slow
+@needs_postgres
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl, which makes a certificate")
+def test_other_machines_need_tls(tmp_path: Path) -> None:
+    reachable(tmp_path)
+    folder, key, certificate = tmp_path / "server", tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    for option in ("--host", "--database-host"):
+        plain = call("start", "--folder", str(folder), option, "0.0.0.0")
+        assert plain.returncode == 2
+        assert f"{option} 0.0.0.0 is for other machines" in plain.stderr
+    port, database_port = free_port(), free_port()
+    words = ["--host", "0.0.0.0", "--port", str(port), "--database-port", str(database_port), "--workers", "1"]
+    try:
+        done = call("start", "--folder", str(folder), *words, "--certificate", str(certificate), "--key", str(key))
+        assert done.returncode == 0, done.stderr
+        made = call("user", "anna", "--folder", str(folder), "--host", "localhost", GANBENCH_USER_PASSWORD=PASSWORD)
+        assert made.returncode == 0, made.stderr
+        given = {
+            "MLFLOW_TRACKING_URI": f"https://localhost:{port}",
+            "MLFLOW_TRACKING_USERNAME": "anna",
+            "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+        }
+        unknown = ganbench(tmp_path / "client", "score", "--suite", "smoke", **given)
+        assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
+        assert "certificate verify failed" in unknown.stderr
+        known = ganbench(tmp_path / "client", "score", "--suite", "smoke", **given, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
+        assert known.returncode == 2
+        assert "smoke" in known.stderr  # nothing is recorded there yet
+        assert "certificate" not in known.stderr
+    finally:
+        call("stop", "--folder", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("begin",), "error: there is no 'begin': see serve.sh --help\n"),
+        (("start", "--prot", "1"), "error: there is no option '--prot': see serve.sh --help\n"),
+        (("start", "--port"), "error: --port takes a value\n"),
+        (("start", "--port", "http"), "error: --port takes a number, not 'http'\n"),
+        (("user",), "error: user takes a name: see serve.sh --help\n"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    done = subprocess.run([str(SCRIPT), *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+def test_help_names_every_option() -> None:
+    shown = subprocess.run([str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout
+    for option in ("--folder", "--port", "--database-port", "--host", "--database-host", "--certificate", "--key", "--workers"):
+        assert f"\n  {option} " in shown
+
+
+@needs_postgres
+def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
+    reachable(tmp_path)
+    (tmp_path / "secrets").write_text("GANBENCH_ADMIN_PASSWORD=for all to see\n")
+    (tmp_path / "secrets").chmod(0o644)
+    done = call("start", "--folder", str(tmp_path))
+    assert done.returncode == 2
+    assert f"others may read {tmp_path}/secrets" in done.stderr
+    assert "for all to see" not in done.stderr
+
+
+@pytest.mark.slow
+def test_make_ui_is_for_this_machine_alone(migrated_store: Path, tmp_path: Path) -> None:
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    port, there = free_port(), sys.prefix
+    command = ["make", "-f", str(ROOT / "Makefile"), "-o", f"{there}/.complete", f"VENV={there}", f"PORT={port}", "ui"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    with (tmp_path / "log").open("wb") as log:
+        ui = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not addresses(port) and ui.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert addresses(port) == LOOPBACK, (tmp_path / "log").read_text()
+    finally:
+        os.killpg(ui.pid, 9)
+        ui.wait()
