@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import store
+from bench.entry import Damaged, Entry, Kind
 from bench.errors import UserError
-from bench.outbox import HELD, Busy, Damaged, Entry, Kind, Outbox, as_file, numbers
+from bench.outbox import HELD, Busy, Outbox, as_file, numbers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

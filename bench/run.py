@@ -203,7 +203,7 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
     """`state` is what a run that goes on had in its checkpoint."""
     recorder = Recorder(work, log_, watcher.see)
     if state is not None:
-        recorder.load_state_dict(state)
+        _restore(recorder, state, kept)
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
@@ -214,6 +214,16 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
     except KeyboardInterrupt:
         keeper.fall_back()
         raise
+
+
+def _restore(recorder: Recorder, state: Mapping[str, Any], kept: Kept) -> None:
+    """Go on from a state; one that is whole and yet no state of this run is a UserError."""
+    try:
+        recorder.load_state_dict(state)
+    except Exception as error:  # it may lack anything, or hold anything in its place
+        raise UserError(
+            f"the checkpoints in {kept.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}"
+        ) from error
 
 
 def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) -> Ending:

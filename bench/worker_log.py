@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -45,7 +45,8 @@ class Relay:
         self._name = name
         self._file = file
         self._read = 0
-        file.unlink(missing_ok=True)  # of a driver that died
+        with suppress(OSError):
+            file.unlink(missing_ok=True)  # of a driver that died
 
     def pass_on(self) -> None:
         """Log what is new."""
@@ -53,7 +54,7 @@ class Relay:
             with self._file.open("rb") as lines:
                 lines.seek(self._read)
                 whole, newline, _ = lines.read().rpartition(b"\n")  # the rest of a line that is being written comes next time
-        except FileNotFoundError:
+        except OSError:  # there is none yet; or it cannot be read, and none of its lines is worth the run
             return
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
@@ -64,10 +65,11 @@ class Relay:
             record = json.loads(line)
             text = record["text"] if self._name in record["text"] else f"{self._name}: {record['text']}"
             logging.getLogger(record["logger"]).log(record["level"], "%s", text)
-        except (ValueError, KeyError, TypeError):  # half a line, of a full disk
+        except (ValueError, KeyError, TypeError, RecursionError):  # half a line, of a full disk
             logging.getLogger(__name__).warning("%s: %s", self._name, line.decode(errors="replace"))
 
     def close(self) -> None:
         """Log the rest, and remove the file."""
         self.pass_on()
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
