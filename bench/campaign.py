@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.config import DATASETS, Evaluation, short_hash
-from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
+from bench.decide import TO_DO, Decision, changed_versions, decide, extended, resolve_and_check
 from bench.delivery import catch_up
 from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
@@ -93,6 +93,8 @@ def run_suite(
     """
     folder = folder / suite.name
     tracker, decisions = Tracker(uri, suite.name), outlook.decisions
+    for line in changed_versions(decisions):
+        log.warning("%s", line)
     for decision in decisions:
         if decision.warning:
             log.warning("%s", decision.warning)
