@@ -88,8 +88,12 @@ def _make(path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
         file.unlink(missing_ok=True)
-    _answering_client(f"sqlite:///{unfinished}")
-    unfinished.replace(path)
+    try:
+        _answering_client(f"sqlite:///{unfinished}")
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def trouble(error: Exception) -> str | None:
