@@ -93,7 +93,10 @@ def _parsed(text: str) -> Any:
 
 
 def _is_local(uri: str) -> bool:
-    return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
+    try:
+        return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
+    except ValueError:  # it is none at all: whoever asks for it is told so
+        return False
 
 
 def _file_uri_path(uri: str) -> str:

@@ -29,8 +29,8 @@ from bench.entry import Damaged, Entry, artifact_of, digest_of, read_entry
 from bench.files import settle, write_atomic
 
 log = logging.getLogger(__name__)
-_NUMBER = re.compile(r"[0-9]{8,15}")
-HELD = "held"  # a file: the number of the first write that is not to be sent yet
+_NUMBER = re.compile(r"(?!0+$)[0-9]{8,15}")  # of a file: 00000001 and up
+HELD = "held"  # a file: the number of the first write that is not to be sent yet, with a hash, so that damage is no other number
 
 
 Send = Callable[[Entry, Path | None], None]  # the entry and the file of its artifact; raises where it does not arrive
@@ -104,7 +104,7 @@ class Outbox:
         Raises OSError where the disk does not take it: then it holds for this process alone.
         """
         self._held = position
-        write_atomic(self._ready() / HELD, str(position).encode(), settled=False)
+        write_atomic(self._ready() / HELD, _mark(position), settled=False)
 
     def release(self) -> None:
         """Hold nothing back any more."""
@@ -191,7 +191,9 @@ class Outbox:
     def _held_on_disk(self) -> float:
         """The number from which on nothing is to be sent; infinity where that is all the same, as for a run whose end is written. Unreadable, it holds all back."""
         try:
-            held = int((self.folder / HELD).read_bytes())
+            written = (self.folder / HELD).read_bytes()
+            held = int(written.partition(b" ")[0])
+            held = held if written == _mark(held) else 0
         except FileNotFoundError:
             return math.inf
         except (OSError, ValueError):
@@ -224,6 +226,11 @@ class Outbox:
 
     def _artifacts(self, number: int) -> Path:
         return self.folder / f"{number:08d}"
+
+
+def _mark(position: int) -> bytes:
+    """What is written down of the number from which on nothing is to be sent."""
+    return f"{position} {hashlib.sha256(str(position).encode()).hexdigest()}".encode()
 
 
 def numbers(folder: Path) -> list[int]:
