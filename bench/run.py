@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from bench import carried, checkpoint, environment, results
+from bench import carried, checkpoint, environment, results, store
 from bench.assemble import Work, prepare
 from bench.claim import Taken, claimed
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
@@ -25,7 +25,7 @@ from bench.kept import SECONDS, Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
-from bench.tracking import DONE, Lookup, Tracker
+from bench.tracking import DONE, Lookup, Tracker, owner, owner_is_alive
 from bench.train import never, train
 
 log = logging.getLogger(__name__)
@@ -99,15 +99,16 @@ def run(
         except OSError as error:
             raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
         catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
-        if place.once and (there := _finished(work, place)):
-            return _result(config, there, Ending("there", "another process was first"))
         return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge))
 
 
 def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
     """The run, whose folder is this process's alone."""
     state = kept.load()
-    log_ = _open_log(work, place, kept, state)
+    with store.alone(place.uri):  # nobody else begins a run meanwhile, be it from another folder
+        if place.once and (left := _left_to_another(work, place)):
+            return left
+        log_ = _open_log(work, place, kept, state)
     try:
         ending = _train_and_measure(work, log_, place, watcher, kept, state if log_.resumed else None)
     except (Interrupted, KeyboardInterrupt):
@@ -124,11 +125,16 @@ def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher) -> Run
     return _result(work.config, log_.run_id, ending)
 
 
-def _finished(work: Work, place: Place) -> str:
-    """The id of a run of this fingerprint that is done already; empty where there is none."""
+def _left_to_another(work: Work, place: Place) -> RunResult | None:
+    """What to say of a run of this fingerprint that is done already, or that another process is at; None where there is none."""
     with answering(place.uri):
         found = Lookup.of(place.uri, place.suite).find(work.fingerprint)
-    return next((str(run.info.run_id) for run in found if run.data.tags.get("status") in DONE), "")
+    done = next((run for run in found if run.data.tags.get("status") in DONE), None)
+    if done is not None:
+        return _result(work.config, str(done.info.run_id), Ending("there", "another process was first"))
+    tags = found[0].data.tags if found else {}
+    others = tags.get("status") == "running" and tags.get("owner", "") != owner() and owner_is_alive(tags.get("owner", ""))
+    return _result(work.config, "", Ending("busy", f"being trained by {tags['owner']}")) if others else None
 
 
 def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+ALONE_SECONDS = 60.0  # longer than a run takes to begin
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = b"SQLite format 3\0"  # how every such file starts
 _OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
@@ -81,6 +82,25 @@ def create(uri: str) -> MlflowClient:
         if not is_written(path):
             _make(path)
         return _answering_client(uri)
+
+
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """Inside, no other process is inside for the same sqlite file; of other stores nothing is known. Where nothing can be written, nobody waits."""
+    from filelock import FileLock, Timeout
+
+    path = sqlite_path(uri)
+    lock = FileLock(f"{path}.runs.lock") if path else None
+    try:
+        if lock is not None:
+            lock.acquire(timeout=ALONE_SECONDS)
+    except (OSError, Timeout):  # it keeps two from doing the same, no more
+        lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _make(path: Path) -> None:
