@@ -215,7 +215,7 @@ def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("examples", [SCORED, pytest.param(400, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("examples", [SCORED, pytest.param(100, marks=pytest.mark.faults)])
 def test_artifacts_that_are_measured_again_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
     uri, runs = recorded
     run = next(run for run in runs if run.data.tags["kind"] == "run")
