@@ -9,10 +9,12 @@ import tempfile
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
+
+from bench.names import stays_inside
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Artifacts:
     def get(self, run_id: str, path: str) -> Path | None:
         """The local file of an artifact, or None."""
         root = self._roots.get(run_id, "")
-        if not root:
+        if not root or not stays_inside(path):
             return None
         if _is_local(root):
             local = Path(_file_uri_path(root)) / path
@@ -46,7 +48,8 @@ class Artifacts:
         if _is_local(root):
             return sorted(f"{folder}/{file.name}" for file in (Path(_file_uri_path(root)) / folder).glob("*") if file.is_file())
         try:
-            return sorted(file.path for file in self._client.list_artifacts(run_id, folder) if not file.is_dir)
+            found = [file.path for file in self._client.list_artifacts(run_id, folder) if not file.is_dir]
+            return sorted(path for path in found if stays_inside(path) and PurePosixPath(path).parent == PurePosixPath(folder))
         except Exception as error:  # every artifact store has errors of its own
             log.debug("no artifacts %s of run %s: %s", folder, run_id, error)
             return []
@@ -90,7 +93,10 @@ def _parsed(text: str) -> Any:
 
 
 def _is_local(uri: str) -> bool:
-    return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
+    try:
+        return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
+    except ValueError:  # it is none at all: whoever asks for it is told so
+        return False
 
 
 def _file_uri_path(uri: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import store
 from bench.cluster import HERE, Cluster, check_nodes
 from bench.config import DATASETS, Evaluation, short_hash
-from bench.decide import TO_DO, Decision, decide, extended, resolve_and_check
+from bench.decide import TO_DO, Decision, changed_versions, decide, extended, resolve_and_check
 from bench.environment import source_commit
 from bench.estimate import Estimate, estimate
 from bench.evaluate import evaluator_for, unmeasurable
@@ -104,6 +104,8 @@ def run_suite(
     """
     folder = folder / suite.name
     tracker, decisions = Tracker(uri, suite.name), outlook.decisions
+    for line in changed_versions(decisions):
+        log.warning("%s", line)
     for decision in decisions:
         if decision.warning:
             log.warning("%s", decision.warning)

@@ -49,14 +49,13 @@ def load(path: Path) -> dict[str, Any]:
         metadata = json.loads(content[8 : 8 + header_size])["__metadata__"]
         tensors = load_tensors(content)
         intact = metadata["sha256"] == _digest(metadata["tree"], tensors)
-        tree = json.loads(metadata["tree"])
+        state = _with_tensors(json.loads(metadata["tree"]), tensors)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
     except Exception as error:  # safetensors and json raise kinds of their own
         raise UserError(f"the checkpoint {path} is damaged: {one_line(error, most=120)}") from error
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its hash does not match")
-    state = _with_tensors(tree, tensors)
     if not isinstance(state, dict):
         raise UserError(f"the checkpoint {path} holds no state")
     return state

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from bench.errors import one_line
 from bench.files import write_atomic
+from bench.words import printable
 
 FILE = "claim.json"  # in a run's folder
 LOCK = ".claims.lock"  # beside the folders: who looks at a claim to take it
@@ -118,7 +120,7 @@ def _wait_until_stale(file: Path, seen: _Claim) -> None:
 
 
 def _words(claim: _Claim) -> str:
-    return f"being trained by process {claim.pid} on {claim.host}"
+    return f"being trained by process {claim.pid} on {printable(one_line(claim.host, most=80))}"
 
 
 def _beat(file: Path, mine: _Claim, done: threading.Event) -> None:
@@ -143,5 +145,5 @@ def _read(file: Path) -> _Claim | None:
         found = json.loads(file.read_bytes())
         gone = tuple(str(owner) for owner in found.get("gone", ()))
         return _Claim(host=str(found["host"]), pid=int(found["pid"]), token=str(found["token"]), beat=int(found["beat"]), gone=gone)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +11,21 @@ from typing import TYPE_CHECKING, Literal
 from bench import checkpoint
 from bench.assemble import check, curve_protocol
 from bench.claim import holder
-from bench.config import DATASETS, Evaluation, RunConfig
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.environment import resolve
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.evaluate import evaluator_for
 from bench.run import kept_of
 from bench.suite import PlannedRun
+from bench.tags import FINGERPRINT
 from bench.tracking import DONE, Lookup, owner_is_alive, owner_is_here
+from bench.words import counted, printable
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Need = Literal["skip", "train", "resume", "extend", "score", "busy"]
+IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
 TO_DO: tuple[Need, ...] = ("train", "resume", "extend", "score")
 
 
@@ -37,6 +41,7 @@ class Decision:
     run_id: str = ""  # of the run that is there already: to skip, resume or score
     orphan: bool = False  # whether that run says that it is running, and its process is gone
     warning: str = ""  # what whoever asked for this run may not expect
+    changed: str = ""  # which version has changed since a run of this configuration that is there
     base: Base | None = None  # what an extension goes on from
 
 
@@ -74,9 +79,49 @@ def decide(
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         fingerprint = config.fingerprint(data_digest=dataset.digest())
         protocol, marks = protocols[key]
-        decision = _perhaps_gone(_decision(run, config, fingerprint, protocol, there.find(fingerprint)), folder, there)
+        found = there.find(fingerprint)
+        decision = _perhaps_gone(_decision(run, config, fingerprint, protocol, found), folder, there)
+        decision = decision if found else _of_another_version(decision, there)
         decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
     return decisions
+
+
+def _of_another_version(decision: Decision, there: Lookup) -> Decision:
+    """The decision to train what is new, and which version has changed where it is there under another one."""
+    config = decision.config
+    for run in there.find_cell(config.variant, config.dataset, config.seed):
+        changed = _changed(run, config)
+        if changed and _same_settings(run, config):
+            return replace(decision, why=changed, changed=changed)
+    return decision
+
+
+def _changed(run: Run, config: RunConfig) -> str:
+    """The versions that differ between a recorded run and now, as "variant version 1 -> 2"; empty where none does."""
+    now = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
+    before = {tag: printable(one_line(run.data.tags.get(tag) or "unrecorded", most=20)) for tag in now}
+    return ", ".join(f"{tag.replace('_', ' ')} {before[tag]} -> {new}" for tag, new in now.items() if before[tag] != str(new))
+
+
+def _same_settings(run: Run, config: RunConfig) -> bool:
+    """Whether a recorded run was trained with these settings, as far as that version of the code knew them."""
+    mine = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
+    theirs = run.data.params
+    return theirs.keys() >= {"seed", "dataset"} and all(mine[path] == theirs[path] for path in mine.keys() & theirs.keys())
+
+
+def changed_versions(decisions: Sequence[Decision]) -> list[str]:
+    """A line for each change of a version that has runs trained anew."""
+    lines = []
+    for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
+        count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
+        lines.append(f"{variant}{changed} since {counted(count, 'run')} of this suite: what is recorded stays, and is trained anew")
+    return lines
+
+
+def _blamed(decision: Decision) -> str:
+    """The variant, where it is its version that has changed."""
+    return f"{decision.config.variant}: " if "variant version" in decision.changed else ""
 
 
 def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:
@@ -187,7 +232,7 @@ def _finished(decision: Decision, there: Lookup, status: str = "finished") -> li
             best=run.data.params.get("evaluation.best") == "True",
         )
         for run in runs
-        if run.data.params.get("budget.images", "").isdigit()
+        if IMAGES.fullmatch(run.data.params.get("budget.images", "")) and FINGERPRINT.fullmatch(run.data.tags.get("fingerprint", ""))
     ]  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import store
+from bench.entry import Damaged, Entry, Kind
 from bench.errors import UserError
-from bench.outbox import Busy, Damaged, Entry, Kind, Outbox, as_file
+from bench.outbox import Busy, Outbox, as_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.errors import UserError, nearest, one_line
-from bench.files import write_atomic
+from bench.files import refusal, write_atomic
 from bench.pictures import sheet_of
 from bench.scatter import scatter_png
 from bench.spec import Dataset
@@ -31,10 +31,10 @@ def check_target(path: Path, *, force: bool) -> None:
         raise UserError(f"--out {shown!r} is a folder")
     if is_there and not force:
         raise UserError(f"--out {shown!r} is there already: --force overwrites it")
-    if not parent_is_there or not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--out {shown!r} cannot be written: {'' if parent_is_there else 'there is no folder '}{one_line(path.parent, most=80)!r}"
-        )
+    if not parent_is_there:
+        raise UserError(f"--out {shown!r} cannot be written: there is no folder {one_line(path.parent, most=80)!r}")
+    if why := refusal(path.parent):
+        raise UserError(f"--out {shown!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
 
 
 def write_samples(data: Tensor, path: Path, dataset: Dataset) -> None:

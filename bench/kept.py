@@ -76,7 +76,7 @@ class Kept:
             if not path.exists():
                 continue
             try:
-                return checkpoint.load(path)
+                return _of_a_run(checkpoint.load(path), path)
             except UserError as error:
                 log.warning(
                     "%s: %s", error, "the one before it is taken" if path == self.newest and self.before.exists() else "there is no other"
@@ -95,6 +95,14 @@ class Kept:
         for pattern in ("state*.new", ".state*"):
             for path in self.newest.parent.glob(pattern):
                 path.unlink(missing_ok=True)
+
+
+def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The state, if it tells how much the run had written: nothing can go on from another. UserError."""
+    log_ = state.get("log")
+    if not isinstance(log_, dict) or not isinstance(log_.get("position"), int) or log_["position"] < 0:
+        raise UserError(f"the checkpoint {path} is damaged: it is no state of a run")
+    return state
 
 
 class Keeper:

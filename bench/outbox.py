@@ -13,43 +13,27 @@ import hashlib
 import json
 import logging
 import math
+import re
 import shutil
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from bench.errors import one_line
+from bench.entry import Damaged, Entry, artifact_of, digest_of, read_entry
 from bench.files import settle, write_atomic
 
 log = logging.getLogger(__name__)
-Kind = Literal["points", "tags", "artifact", "end"]
-HELD = "held"  # a file: the number of the first write that is not to be sent yet
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One write: what, of which run, to which store."""
-
-    kind: Kind
-    run_id: str
-    name: str  # of the run, for messages
-    uri: str  # of the store, without anything secret
-    body: dict[str, Any]  # points: [[key, value, ms, step], ...]; tags: {...}; path: of the artifact; status and ms: of the end
-    artifact_sha256: str = ""
+_NUMBER = re.compile(r"(?!0+$)[0-9]{8,15}")  # of a file: 00000001 and up
+HELD = "held"  # a file: the number of the first write that is not to be sent yet, with a hash, so that damage is no other number
 
 
 Send = Callable[[Entry, Path | None], None]  # the entry and the file of its artifact; raises where it does not arrive
-
-
-class Damaged(Exception):
-    """An entry that is not as it was written. The message names it and says what is wrong."""
 
 
 class Busy(Exception):
@@ -120,7 +104,7 @@ class Outbox:
         Raises OSError where the disk does not take it: then it holds for this process alone.
         """
         self._held = position
-        write_atomic(self._ready() / HELD, str(position).encode(), settled=False)
+        write_atomic(self._ready() / HELD, _mark(position), settled=False)
 
     def release(self) -> None:
         """Hold nothing back any more."""
@@ -142,7 +126,7 @@ class Outbox:
 
     def first(self) -> Entry:
         """The write that is next. Raises Damaged."""
-        return _read(self._file(self._written[0])) if self._written else self._unwritten[0][0]
+        return read_entry(self._file(self._written[0])) if self._written else self._unwritten[0][0]
 
     def deliver(self, send: Send, *, most_seconds: float = math.inf) -> None:
         """Send in order what is due, forgetting each write once it has arrived. Raises Damaged, and whatever `send` raises; the rest stays."""
@@ -194,7 +178,7 @@ class Outbox:
             self._artifacts(number).mkdir()
             self._place(self._artifacts(number) / Path(entry.body["path"]).name, content)
             written["artifact_sha256"] = hashlib.sha256(content).hexdigest()
-        text = json.dumps({"entry": written, "sha256": _digest(written)}, allow_nan=False)
+        text = json.dumps({"entry": written, "sha256": digest_of(written)}, allow_nan=False)
         self._place(self._file(number), text.encode())
         self._next += 1
         self._written.append(number)
@@ -207,7 +191,9 @@ class Outbox:
     def _held_on_disk(self) -> float:
         """The number from which on nothing is to be sent; infinity where that is all the same, as for a run whose end is written. Unreadable, it holds all back."""
         try:
-            held = int((self.folder / HELD).read_bytes())
+            written = (self.folder / HELD).read_bytes()
+            held = int(written.partition(b" ")[0])
+            held = held if written == _mark(held) else 0
         except FileNotFoundError:
             return math.inf
         except (OSError, ValueError):
@@ -216,7 +202,7 @@ class Outbox:
 
     def _has_end(self) -> bool:
         try:
-            return bool(self._written) and _read(self._file(self._written[-1])).kind == "end"
+            return bool(self._written) and read_entry(self._file(self._written[-1])).kind == "end"
         except Damaged:
             return False
 
@@ -229,7 +215,7 @@ class Outbox:
         """The write that is next, and its artifact as a file of the right name."""
         if self._written:
             entry = self.first()
-            yield entry, _artifact(entry, self._artifacts(self._written[0])) if entry.kind == "artifact" else None
+            yield entry, artifact_of(entry, self._artifacts(self._written[0])) if entry.kind == "artifact" else None
             return
         entry, content = self._unwritten[0]
         with as_file(entry, content) as file:
@@ -242,9 +228,14 @@ class Outbox:
         return self.folder / f"{number:08d}"
 
 
+def _mark(position: int) -> bytes:
+    """What is written down of the number from which on nothing is to be sent."""
+    return f"{position} {hashlib.sha256(str(position).encode()).hexdigest()}".encode()
+
+
 def numbers(folder: Path) -> list[int]:
     """The numbers of the writes that wait in an outbox, in order; looks without taking it."""
-    return sorted(int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit())
+    return sorted(int(file.stem) for file in folder.glob("*.json") if _NUMBER.fullmatch(file.stem))
 
 
 @contextmanager
@@ -257,28 +248,3 @@ def as_file(entry: Entry, content: bytes | None) -> Iterator[Path | None]:
         file = Path(folder) / Path(entry.body["path"]).name
         file.write_bytes(content)
         yield file
-
-
-def _read(file: Path) -> Entry:
-    try:
-        stored = json.loads(file.read_bytes())
-        if stored["sha256"] != _digest(stored["entry"]):
-            raise Damaged(f"{file} is damaged: its hash does not match")
-        return Entry(**stored["entry"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
-
-
-def _artifact(entry: Entry, folder: Path) -> Path:
-    file = folder / Path(entry.body["path"]).name
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
-    if digest != entry.artifact_sha256:
-        raise Damaged(f"{file} is damaged: its hash does not match")
-    return file
-
-
-def _digest(entry: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

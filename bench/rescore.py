@@ -21,8 +21,10 @@ from bench.evaluate import check_samples, evaluator_for, unmeasurable
 from bench.execute import execute
 from bench.job import Job
 from bench.load import config_of
+from bench.names import checked
 from bench.results import REFERENCES, find_run
 from bench.run import RunResult
+from bench.tags import seed_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -116,7 +118,7 @@ def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
         there = [name for name in known if name not in (REFERENCES, "Default")]
         raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), there) or ": the store has none at all"))
     query, order = "tags.kind = 'run' and tags.status = 'finished'", ["attributes.start_time ASC"]
-    runs = list(client.search_runs([known[suite]], filter_string=query, order_by=order, max_results=10_000))
+    runs = [checked(run) for run in client.search_runs([known[suite]], filter_string=query, order_by=order, max_results=10_000)]
     if not runs:
         raise UserError(f"the suite {suite!r} has no finished run to measure again")
     return runs
@@ -131,9 +133,9 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
         log.warning("run %s: %s", run_id, one_line(error))
     return Finished(
         run_id=run_id,
-        variant=tags["variant"],
-        dataset=tags["dataset"],
-        seed=int(tags["seed"]),
+        variant=tags.get("variant", ""),
+        dataset=tags.get("dataset", ""),
+        seed=seed_of(tags),
         before=headline_value(run.data.metrics),
         config=override(config, settings) if config else None,
     )

@@ -28,6 +28,8 @@ from bench import carried
 from bench.artifacts import Artifacts
 from bench.cards import is_metric
 from bench.errors import UserError, nearest, one_line
+from bench.names import checked
+from bench.tags import moment_of, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +193,7 @@ def find_run(client: Any, run_id: str) -> Any:
             run = client.get_run(run_id)
         except MlflowException as error:
             raise UserError(f"there is no run {run_id!r} in the store") from error
-        found = [run] if run.info.lifecycle_stage == "active" else []
+        found = [checked(run)] if run.info.lifecycle_stage == "active" else []
     else:
         everything = [experiment.experiment_id for experiment in client.search_experiments()] if PREFIX.fullmatch(run_id) else []
         found = [run for run in _runs_of(client, everything) if run.info.run_id.startswith(run_id)]
@@ -225,7 +227,7 @@ def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:
     token: str | None = None
     while experiment_ids:
         page = client.search_runs(list(experiment_ids), max_results=1000, order_by=["attributes.start_time ASC"], page_token=token)
-        runs += page
+        runs += map(checked, page)
         token = page.token
         if not token:
             break
@@ -242,17 +244,15 @@ def _run_frame(runs: Sequence[Any]) -> pd.DataFrame:
     rows = [_run_row(run) for run in runs]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     for name, kind in RUN_COLUMNS.items():
-        if kind == "int":
-            frame[name] = pd.to_numeric(frame[name], errors="coerce").fillna(-1).astype("int64")
-        elif kind == "str":
+        if kind == "str":
             frame[name] = frame[name].fillna("").astype(object)
-    return frame
+    return frame.astype({"seed": "int64"})
 
 
 def _run_row(run: Any) -> dict[str, Any]:
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
-    row |= {"run_id": run.info.run_id, "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")}
+    row |= {"run_id": run.info.run_id, "started": moment_of(run.info.start_time), "seed": seed_of(tags)}
     row |= {key: value for key, value in run.data.metrics.items() if is_metric(key)}
     return row | {f"param:{path}": value for path, value in run.data.params.items()}
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from bench import carried, checkpoint, environment, results
+from bench import carried, checkpoint, environment, results, store
 from bench.assemble import Work, prepare
 from bench.claim import Taken, claimed
 from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
@@ -25,7 +25,7 @@ from bench.kept import SECONDS, Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
-from bench.tracking import DONE, Lookup, Tracker
+from bench.tracking import DONE, Lookup, Tracker, owner, owner_is_alive
 from bench.train import never, train
 from bench.waiting import catch_up, forget_held
 
@@ -100,15 +100,16 @@ def run(
         except OSError as error:
             raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
         catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
-        if place.once and (there := _finished(work, place)):
-            return _result(config, there, Ending("there", "another process was first"))
         return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge), gone)
 
 
 def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher, gone: Collection[str]) -> RunResult:
     """The run, whose folder is this process's alone, taken over from owners who are gone."""
     state = kept.load()
-    log_ = _open_log(work, place, kept, state, gone)
+    with store.alone(place.uri):  # nobody else begins a run meanwhile, be it from another folder
+        if place.once and (left := _left_to_another(work, place, gone)):
+            return left
+        log_ = _open_log(work, place, kept, state, gone)
     try:
         ending = _train_and_measure(work, log_, place, watcher, kept, state if log_.resumed else None)
     except (Interrupted, KeyboardInterrupt):
@@ -125,11 +126,20 @@ def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher, gone: 
     return _result(work.config, log_.run_id, ending)
 
 
-def _finished(work: Work, place: Place) -> str:
-    """The id of a run of this fingerprint that is done already; empty where there is none."""
+def _left_to_another(work: Work, place: Place, gone: Collection[str]) -> RunResult | None:
+    """What to say of a run of this fingerprint that is done already, or that another process is at; None where there is none.
+
+    Owners that are `gone` are at nothing.
+    """
     with answering(place.uri):
         found = Lookup.of(place.uri, place.suite).find(work.fingerprint)
-    return next((str(run.info.run_id) for run in found if run.data.tags.get("status") in DONE), "")
+    done = next((run for run in found if run.data.tags.get("status") in DONE), None)
+    if done is not None:
+        return _result(work.config, str(done.info.run_id), Ending("there", "another process was first"))
+    tags = found[0].data.tags if found else {}
+    other = tags.get("owner", "") if tags.get("status") == "running" else ""
+    alive = other not in (owner(), *gone) and owner_is_alive(other)
+    return _result(work.config, "", Ending("busy", f"being trained by {other}")) if alive else None
 
 
 def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
@@ -204,7 +214,7 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
     """`state` is what a run that goes on had in its checkpoint."""
     recorder = Recorder(work, log_, watcher.see)
     if state is not None:
-        recorder.load_state_dict(state)
+        _restore(recorder, state, kept)
         log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
@@ -215,6 +225,16 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
     except KeyboardInterrupt:
         keeper.fall_back()
         raise
+
+
+def _restore(recorder: Recorder, state: Mapping[str, Any], kept: Kept) -> None:
+    """Go on from a state; one that is whole and yet no state of this run is a UserError."""
+    try:
+        recorder.load_state_dict(state)
+    except Exception as error:  # it may lack anything, or hold anything in its place
+        raise UserError(
+            f"the checkpoints in {kept.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}"
+        ) from error
 
 
 def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) -> Ending:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import results
 from bench.delivery import Delivery, Direct
-from bench.outbox import Kind
+from bench.entry import Kind
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -28,6 +28,7 @@ from bench.load import Generator, config_of, restored
 from bench.pictures import nearest_png
 from bench.run import RunResult, limited_threads
 from bench.run_log import RunLog
+from bench.tags import seed_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,8 +57,9 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
         status, reason = "failed", f"it cannot be measured again ({why}){advice}"
     tags = tracked.data.tags
     return RunResult(
-        run_id=run_id, variant=tags["variant"], dataset=tags["dataset"], seed=int(tags["seed"]), status=status, reason=reason, values=values
-    )
+        run_id=run_id, variant=tags.get("variant", ""), dataset=tags.get("dataset", ""), seed=seed_of(tags), status=status,
+        reason=reason, values=values,
+    )  # fmt: skip
 
 
 def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mapping[str, float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow's own variables
+ALONE_SECONDS = 60.0  # longer than a run takes to begin
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = b"SQLite format 3\0"  # how every such file starts
 _OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
@@ -91,13 +92,36 @@ def create(uri: str) -> MlflowClient:
         return _answering_client(uri)
 
 
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """Inside, no other process is inside for the same sqlite file; of other stores nothing is known. Where nothing can be written, nobody waits."""
+    from filelock import FileLock, Timeout
+
+    path = sqlite_path(uri)
+    lock = FileLock(f"{path}.runs.lock") if path else None
+    try:
+        if lock is not None:
+            lock.acquire(timeout=ALONE_SECONDS)
+    except (OSError, Timeout):  # it keeps two from doing the same, no more
+        lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
 def _make(path: Path) -> None:
     """A new sqlite store, in place only when it is whole: one that was killed while MLflow made it could not be opened again."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
         file.unlink(missing_ok=True)
-    _answering_client(f"sqlite:///{unfinished}")
-    unfinished.replace(path)
+    try:
+        _answering_client(f"sqlite:///{unfinished}")
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def trouble(error: Exception) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import tempfile
 import time
@@ -16,6 +17,7 @@ from bench import store
 from bench.artifacts import Artifacts
 from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
+from bench.names import checked
 from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
+_PID = re.compile(r"[1-9][0-9]{0,8}")
 DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
 
 
@@ -39,7 +42,7 @@ def owner_is_here(tag: str) -> bool:
 def owner_is_alive(tag: str) -> bool:
     """Whether the process behind an owner tag still runs; one on another machine is taken to."""
     host, _, pid = tag.rpartition(":")
-    if not owner_is_here(tag) or not pid.isdigit():
+    if not owner_is_here(tag) or not _PID.fullmatch(pid):
         return bool(host) and not owner_is_here(tag)
     try:
         os.kill(int(pid), 0)
@@ -68,6 +71,11 @@ class Lookup:
     def find(self, fingerprint: str) -> list[Run]:
         """The runs of this experiment with that fingerprint, newest first."""
         return self._runs("fingerprint", fingerprint)
+
+    def find_cell(self, variant: str, dataset: str, seed: int) -> list[Run]:
+        """The runs of a variant on some data with a seed, whatever their settings and versions, newest first."""
+        found = self._search(f"tags.variant = '{variant}' and tags.seed = '{seed}' and tags.kind = 'run'")
+        return [run for run in found if run.data.tags.get("dataset") == dataset]
 
     def find_lineage(self, lineage: str) -> list[Run]:
         """The runs that differ in nothing but their length, newest first."""
@@ -99,7 +107,7 @@ class Lookup:
         if self._client_or_none is None:
             return []
         order = ["attributes.start_time DESC"]
-        return list(self._client_or_none.search_runs([self._experiment_id], filter_string=query, order_by=order))
+        return [checked(run) for run in self._client_or_none.search_runs([self._experiment_id], filter_string=query, order_by=order)]
 
 
 class Tracker(Lookup):
@@ -189,7 +197,7 @@ class Tracker(Lookup):
 
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
-            run = self.client.create_run(self._experiment_id, run_name=name, tags=given)
+            run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
             self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
         run_id = str(run.info.run_id)
         return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))

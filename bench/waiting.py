@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench import delivery, store
 from bench.delivery import PATIENT_SECONDS, public_uri
-from bench.outbox import HELD, Busy, Damaged, Outbox, numbers
+from bench.entry import Damaged
+from bench.outbox import HELD, Busy, Outbox, numbers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

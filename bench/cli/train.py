@@ -107,8 +107,12 @@ def suite(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
     left = f", {outcome.busy} left to another process" if outcome.busy else ""
+    anew = sum(bool(decision.changed) for decision in outcome.decisions)
+    earlier = f"; {counted(anew, 'run')} there under another version, too" if anew else ""
     say(
-        f"{name}: {counted(trained, 'run')} done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} were there already{left}"
+        f"{name}: {counted(trained, 'run')} done now"
+        + (f" ({counts})" if counts else "")
+        + f", {outcome.skipped} were there already{left}{earlier}"
     )
     _exit_by(outcome)
 

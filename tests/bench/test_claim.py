@@ -165,6 +165,27 @@ def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
+@pytest.mark.parametrize(("pid", "status"), [(os.getppid(), "busy"), (999_999_999, "finished"), (os.getpid(), "finished")])
+def test_a_run_that_another_process_trains_from_another_folder(uri: str, tmp_path: Path, pid: int, status: str) -> None:
+    """The folders of the two share no claim; the store tells who is at it, and whether that process is alive."""
+    from bench.store import connect
+
+    there = run(small.config(), small.place(uri, tmp_path / "one"))
+    client = connect(uri)
+    for key, value in {"status": "running", "owner": f"{socket.gethostname()}:{pid}"}.items():
+        client.set_tag(there.run_id, key, value)
+    result = run(small.config(), replace(small.place(uri, tmp_path / "other"), once=True))
+    assert result.status == status
+    assert (result.reason == f"being trained by {socket.gethostname()}:{pid}") == (status == "busy")
+    assert not list((tmp_path / "other").rglob("state*")) or status == "finished"
+
+
+def test_a_run_that_was_finished_from_another_folder_is_there(uri: str, tmp_path: Path) -> None:
+    first = run(small.config(), small.place(uri, tmp_path / "one"))
+    second = run(small.config(), replace(small.place(uri, tmp_path / "other"), once=True))
+    assert (second.status, second.run_id) == ("there", first.run_id)
+
+
 def test_a_suite_counts_what_another_was_quicker_with(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that looked at the same moment: both mean to train, one does."""
     from bench.campaign import Display, foresee, run_suite

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import outbox
-from bench.outbox import Busy, Damaged, Entry, Outbox, numbers
+from bench.entry import Damaged, Entry, digest_of
+from bench.outbox import Busy, Outbox, numbers
 
 POINTS = Entry(kind="points", run_id="r", name="dcgan seed 0", uri="http://host", body={"points": [["train/loss_d", 0.1, 1700, 10]]})
 PICTURE = Entry(kind="artifact", run_id="r", name="dcgan seed 0", uri="http://host", body={"path": "grids/final.png"})
@@ -112,7 +112,7 @@ def damaged(how: str, file: Path) -> Path:
         file.write_text("[1]")
     elif how == "another shape":
         entry = {"kind": "tags"}
-        file.write_text(json.dumps({"entry": entry, "sha256": outbox._digest(entry)}))
+        file.write_text(json.dumps({"entry": entry, "sha256": digest_of(entry)}))
     elif how == "artifact changed":
         file = file.with_suffix("") / "final.png"
         file.write_bytes(b"Picture")

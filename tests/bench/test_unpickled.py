@@ -1,0 +1,345 @@
+"""Nothing is ever unpickled: a pickle that would leave a mark, planted wherever anything is read, leaves none and is said in one line."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small
+import torch
+from bait import Bait
+
+from bench import checkpoint, claim, entry, outbox, results, store
+from bench.data import archive, cache, sources
+from bench.data.cifar10 import CIFAR10
+from bench.data.fashion_mnist import FASHION_MNIST
+from bench.data.fetched import KnownFile
+from bench.errors import UserError
+from bench.kept import Kept
+from bench.load import load_generator
+from bench.metrics import kept as kept_parts
+from bench.metrics.extractors.classifier import read_extractor
+from bench.results import Results, load
+from bench.run import run
+from bench.score import score
+from reports.build import build, write
+
+FORMS = ("pickle", "torch", "npy", "npz", "parquet", "base64")
+Command = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bait(tmp_path: Path) -> Iterator[Bait]:
+    """Something planted; that it left no mark is looked at last."""
+    planted = Bait(tmp_path / "marker")
+    yield planted
+    assert not planted.marker.exists(), "it was unpickled"
+
+
+@pytest.fixture(params=FORMS)
+def content(request: pytest.FixtureRequest, bait: Bait) -> bytes:
+    """Something planted in one form."""
+    return bait.forms[request.param]
+
+
+def test_the_bait_is_one(tmp_path: Path) -> None:
+    assert list(Bait(tmp_path / "marker").trips()) == ["pickle", "torch", "npy", "npz", "base64"]
+
+
+def one_line(error: pytest.ExceptionInfo[UserError]) -> bool:
+    return len(str(error.value).splitlines()) == 1
+
+
+def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = Kept(tmp_path / "fingerprint")
+    kept.newest.parent.mkdir()
+    for path in (kept.newest, kept.before):
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged") as error:
+        checkpoint.load(kept.before)
+    assert one_line(error)
+    assert kept.load() is None
+    assert "the one before it is taken" in caplog.text
+    assert "there is no other" in caplog.text
+
+
+def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None:
+    """Everything that a run finds in its folder."""
+    place = small.place(uri, tmp_path / "runs")
+    first = run(small.config(), place)
+    (folder,) = (tmp_path / "runs").glob("*/")
+    store.connect(uri).set_tag(first.run_id, "status", "interrupted")
+    (folder / "outbox" / first.run_id / "00000002").mkdir(parents=True)
+    names = ("state-before.safetensors", "claim.json", f"outbox/{first.run_id}/held",
+             f"outbox/{first.run_id}/00000001.json", f"outbox/{first.run_id}/00000002/final.png")  # fmt: skip
+    for name in names:
+        (folder / name).write_bytes(bait.forms["pickle"])
+    (folder / "state.safetensors").write_bytes(bait.forms["torch"])
+    again = run(small.config(), place)
+    assert again.status == "finished"
+    assert again.run_id != first.run_id
+    assert small.same_numbers(*({key: value for key, value in one.values.items() if not key.startswith("perf/")} for one in (first, again)))
+
+
+def test_an_outbox(content: bytes, tmp_path: Path) -> None:
+    folder = tmp_path / "outbox" / "run"
+    folder.mkdir(parents=True)
+    (folder / "00000001.json").write_bytes(content)
+    box = outbox.Outbox(folder)
+    with pytest.raises(entry.Damaged, match="is damaged"):
+        box.deliver(lambda write, file: pytest.fail("it was sent"))
+    assert box.waiting == 1
+    box.close()
+
+
+def test_claims(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / claim.FILE).write_bytes(content)
+    with claim.claimed(tmp_path / "run", give_up=lambda: True):
+        pass
+
+
+@pytest.fixture(scope="module")
+def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
+    """A store with one finished run."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    small.execute(uri, folder / "runs", seeds=1, only="dcgan")
+    return uri, load(uri, ("small",))
+
+
+@pytest.fixture
+def planted(trained: tuple[str, Results], content: bytes) -> Iterator[tuple[str, str]]:
+    """The store and the run, all of whose artifacts are what was planted."""
+    uri, found = trained
+    run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
+    root = found.artifact(run_id, results.CONFIG)
+    assert root is not None
+    files = {path: path.read_bytes() for path in root.parent.rglob("*") if path.is_file()}
+    for path in files:
+        path.write_bytes(content)
+    yield uri, run_id
+    for path, before in files.items():
+        path.write_bytes(before)
+
+
+def test_all_artifacts_of_a_run(planted: tuple[str, str], tmp_path: Path, bait: Bait) -> None:
+    uri, run_id = planted
+    client = store.connect(uri)
+    client.set_tag(run_id, "note", bait.forms["base64"].decode())
+    client.log_batch(run_id, params=[_param(f"planted-{bait.marker.parent.name}", bait.forms["base64"].decode())])
+    with pytest.raises(UserError, match="not a run configuration") as error:
+        load_generator(run_id, uri)
+    assert one_line(error)
+    scored = score(run_id, uri, {})
+    assert (scored.status, len(scored.reason.splitlines())) == ("failed", 1)
+    page = write(build(load(uri, ("small",)), title="planted"), tmp_path / "page")
+    assert page.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("artifact", "form"),
+    [(results.WEIGHTS, "pickle"), (results.WEIGHTS, "torch"), (results.CURVES, "parquet"), (results.CURVES, "pickle"), (results.PROTOCOL, "base64"),
+     (results.EVIDENCE, "pickle")],
+)  # fmt: skip
+def test_one_artifact_among_good_ones(artifact: str, form: str, trained: tuple[str, Results], bait: Bait) -> None:
+    """Reading goes further than where all are bad."""
+    uri, found = trained
+    run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
+    path = found.artifact(run_id, artifact)
+    assert path is not None
+    before = path.read_bytes()
+    path.write_bytes(bait.forms[form])
+    try:
+        if artifact == results.WEIGHTS:
+            with pytest.raises(UserError, match="do not fit or are damaged"):
+                load_generator(run_id, uri)
+        scored = score(run_id, uri, {})
+        assert scored.status in ("finished", "failed")
+        assert len(load(uri, ("small",)).runs)
+    finally:
+        path.write_bytes(before)
+
+
+def _param(key: str, value: str) -> object:
+    from mlflow.entities import Param
+
+    return Param(key, value)
+
+
+def test_images_to_evaluate(content: bytes, tmp_path: Path, ganbench: Command) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    status, _, err = ganbench("evaluate", "x.npz", "--dataset", "digits")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "1.png").write_bytes(content)
+    status, _, err = ganbench("evaluate", "folder", "--dataset", "digits")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+
+
+def test_inception_weights(content: bytes, tmp_path: Path, ganbench: Command) -> None:
+    import numpy as np
+
+    (tmp_path / "weights.pth").write_bytes(content)
+    np.savez(tmp_path / "x.npz", allow_pickle=False, images=np.zeros((20, 1, 8, 8), dtype=np.uint8))
+    status, _, err = ganbench("evaluate", "x.npz", "--dataset", "digits", "--inception-weights", "weights.pth")
+    assert status == 2
+    assert "is not the file weights-inception-2015-12-05-6726825d.pth" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("dataset", [FASHION_MNIST, CIFAR10], ids=["fashion-mnist", "cifar10"])
+def test_files_of_data_in_the_cache(dataset: object, bait: Bait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
+    offline = replace(dataset, name="offline", sources=())  # type: ignore[type-var]
+    offline.folder.mkdir(parents=True)  # type: ignore[attr-defined]
+    for file in offline.files:  # type: ignore[attr-defined]
+        with (offline.folder / file.name).open("wb") as opened:  # type: ignore[attr-defined]
+            opened.write(bait.forms["pickle"])
+            opened.truncate(file.size_bytes)  # as long as it should be
+    with pytest.raises(UserError, match="cannot be had") as error:
+        offline.split("train")  # type: ignore[attr-defined]
+    assert one_line(error)
+
+
+def test_what_is_downloaded(content: bytes) -> None:
+    known = KnownFile(name="x.tar.gz", size_bytes=len(content), sha256="0" * 64)
+    with pytest.raises(sources.Unavailable, match="is corrupted"):
+        archive.members(content, {"a": 1}, archive=known, inside="x")
+    with pytest.raises(sources.Unavailable, match="not a gzip file"):
+        sources.unpack(content, 100)
+
+
+def test_a_folder_of_pictures_and_its_entry_in_the_cache(
+    bait: Bait, tmp_path: Path, ganbench: Command, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from bench.config import DATASETS
+    from bench.pictures import sheet_of
+
+    monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
+    (tmp_path / "mine").mkdir()
+    for index in range(12):
+        (tmp_path / "mine" / f"{index}.png").write_bytes(sheet_of(torch.full((1, 1, 8, 8), 20 * index, dtype=torch.uint8)))
+    name = f"folder:{tmp_path}/mine,size=8"
+    before = DATASETS.get(name).split("train").data.clone()
+    (entry,) = (path.parent for path in (tmp_path / "cache").rglob("images.npy"))
+    for file in ("images.npy", "labels.npy"):
+        path = entry / file
+        size = path.stat().st_size
+        path.write_bytes(bait.forms["npy"].ljust(size, b"\0")[: max(size, len(bait.forms["npy"]))])
+    assert torch.equal(DATASETS.get(name).split("train").data, before)
+    assert "are damaged" in caplog.text
+    (tmp_path / "mine" / "0.png").write_bytes(bait.forms["pickle"])
+    with pytest.raises(UserError) as error:
+        DATASETS.get(name).split("train")
+    assert one_line(error)
+
+
+def test_extractors_and_reference_parts_in_the_cache(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
+    assets = ROOT / "bench" / "metrics" / "assets"
+    for card, weights in ((None, content), (content, None), (content, content)):
+        for name, planted in (("digits.json", card), ("digits.safetensors", weights)):
+            (tmp_path / name).write_bytes((assets / name).read_bytes() if planted is None else planted)
+        with pytest.raises(UserError, match=r"cannot be read|are damaged") as error:
+            read_extractor(tmp_path / "digits.json", tmp_path / "digits.safetensors")
+        assert one_line(error)
+
+    def measure() -> dict[str, torch.Tensor]:
+        return {"a": torch.arange(3)}
+
+    kept_parts.kept("digits", {}, ("a",), measure)
+    (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
+    part.write_bytes(content)
+    assert torch.equal(kept_parts.kept("digits", {}, ("a",), measure)["a"], torch.arange(3))
+    assert "measuring the real images anew" in caplog.text
+
+
+def test_a_journal_of_trials(content: bytes, tmp_path: Path) -> None:
+    from studies.kinds import open_storage
+
+    path = tmp_path / "studies.journal"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="journal") as error:
+        open_storage(str(path))
+    assert one_line(error)
+    assert path.read_bytes() == content
+
+
+def test_trials_are_kept_where_optuna_unpickles_nothing(tmp_path: Path, bait: Bait) -> None:
+    """Optuna unpickles snapshots of journals, which journals in files have none of."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    from studies.kinds import open_storage
+
+    assert not hasattr(JournalFileBackend, "load_snapshot")
+    text = bait.forms["base64"].decode()
+    study = optuna.create_study(storage=open_storage(str(tmp_path / "studies.journal")).optuna, study_name="s")
+    study.set_user_attr("ganbench", text)
+    study.ask().set_user_attr("worker", text)
+    again = optuna.load_study(storage=open_storage(str(tmp_path / "studies.journal")).optuna, study_name="s")
+    assert again.user_attrs["ganbench"] == again.trials[0].user_attrs["worker"] == text
+
+
+def test_published_results(content: bytes, tmp_path: Path) -> None:
+    from reports import baseline
+    from reports.export import ABOUT, PROTOCOLS, RUNS
+
+    for name in (ABOUT, RUNS, PROTOCOLS):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        baseline.read(tmp_path)
+    assert one_line(error)
+
+
+# Our own code
+
+
+FORBIDDEN = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "yaml"}
+BUILT_IN = {"eval", "exec", "compile", "__import__"}  # by themselves: a network has an eval(), too
+CALLS = {*BUILT_IN, "read_pickle", "load_model"}
+
+
+def violations(source: str, name: str) -> list[str]:
+    """Calls and imports by which somebody's bytes could become code."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            found += [f"{name}: import {module}" for module in modules if module.partition(".")[0] in FORBIDDEN]
+        if isinstance(node, ast.Call):
+            called = node.func
+            base = called.value.id if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) else ""
+            word = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            careless = (
+                (word in CALLS and (isinstance(called, ast.Name) or word not in BUILT_IN))
+                or (base in ("np", "numpy") and word == "load" and given.get("allow_pickle") != "False")
+                or (base == "torch" and word == "load" and given.get("weights_only") != "True")
+                or ast.unparse(called) in ("torch.jit.load", "torch.hub.load", "torch.package.PackageImporter")
+            )
+            found += [f"{name}:{node.lineno}: {ast.unparse(node)[:60]}"] if careless else []
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from joblib import load", "import dill as d", "np.load(p)", "np.load(p, allow_pickle=True)", "torch.load(p)", "torch.jit.load(p)",
+     "eval('1')", "exec(x)", "pd.read_pickle(p)", "import yaml"],
+)  # fmt: skip
+def test_what_is_looked_for_is_found(source: str) -> None:
+    assert violations(source, "x")
+
+
+def test_ours_neither_unpickles_nor_evaluates() -> None:
+    files = [path for package in ("bench", "variants", "studies", "reports") for path in sorted((ROOT / package).rglob("*.py"))]
+    assert len(files) > 100
+    assert [line for path in files for line in violations(path.read_text(), str(path.relative_to(ROOT)))] == []

@@ -1,0 +1,100 @@
+"""Real processes at the same work at the same moment, and one that a batch scheduler ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from real_runs import RUN, call, recorded, said, start, until
+
+SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
+GRACE_SECONDS = 10  # between SIGTERM and SIGKILL, as schedulers of batches have it
+
+
+def suite(variants: str) -> tuple[str, ...]:
+    return ("suite", "smoke", "--seeds", "1", "--only", variants, "--workers", "1", *SMALL)
+
+
+def at_once(folder: Path, words: Sequence[str], folders: Sequence[str]) -> list[str]:
+    """The same suite on one store from several folders, started at the same moment; what each said."""
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    processes = []
+    for number, runs in enumerate(folders):
+        own = folder / f"process-{number}"
+        own.mkdir()
+        processes.append((own, start(own, *words, "--runs-dir", str(folder / runs), **store)))
+    try:
+        for own, process in processes:
+            assert process.wait(timeout=600) == 0, said(own)
+        return [said(own) for own, _ in processes]
+    finally:
+        for _, process in processes:
+            process.kill()
+            process.wait()
+
+
+def assert_each_once(folder: Path, texts: Sequence[str], count: int) -> None:
+    found = recorded(f"sqlite:///{folder}/mlflow.db", "smoke")  # a run that is there twice is an error there
+    assert len(found) == count
+    assert {status for status, _ in found.values()} == {"finished"}
+    assert not any("Traceback" in text for text in texts)
+    points = [(name, key, step) for name, (_, history) in found.items() for key, step, _ in history]
+    assert len(points) == len(set(points))
+    assert not list(folder.glob("**/outbox"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folders", [("runs", "runs"), ("runs", "others")], ids=["one folder", "two folders"])
+def test_two_suites_at_once(tmp_path: Path, folders: tuple[str, str]) -> None:
+    assert_each_once(tmp_path, at_once(tmp_path, suite("*dc*"), folders), 1)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("folders", [("runs",) * 3, ("a", "b", "c"), ("a", "a", "b")], ids=["one folder", "three folders", "two folders"])
+def test_three_suites_of_eight_runs_at_once(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    words = suite("*")
+    assert_each_once(tmp_path, at_once(tmp_path, words, folders), 8)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert call(alone, *words)[0] == 0
+    assert recorded(f"sqlite:///{tmp_path}/mlflow.db", "smoke") == recorded(f"sqlite:///{alone}/mlflow.db", "smoke")
+
+
+def scheduled(process: subprocess.Popen[bytes]) -> int:
+    """What a scheduler does with a job whose time is over; its exit status."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.faults)])
+def test_a_job_that_a_scheduler_ends_goes_on(tmp_path: Path, times: int) -> None:
+    """It ends of itself within the time it is given, with a checkpoint, and the same command goes on."""
+    words = (*RUN, "--set", "budget.images=60000")
+    folder, whole = tmp_path / "ended", tmp_path / "whole"
+    folder.mkdir()
+    whole.mkdir()
+    for number in range(times):
+        process = start(folder, *words, GANBENCH_CHECKPOINT_SECONDS="3600")  # none but the one of the stop
+        try:
+            until(lambda: list(folder.glob("runs/runs/*/claim.json")), process, folder)
+            time.sleep(1.0 + number / 2)
+            if process.poll() is not None:
+                break
+            assert scheduled(process) == 130, said(folder)
+        finally:
+            process.kill()
+            process.wait()
+        assert "Traceback" not in said(folder)
+        assert [status for status, _ in recorded(f"sqlite:///{folder}/mlflow.db").values()] == ["interrupted"]
+        assert list(folder.glob("runs/runs/*/state.safetensors"))
+    assert call(folder, *words)[0] == 0
+    assert call(whole, *words)[0] == 0
+    assert recorded(f"sqlite:///{folder}/mlflow.db") == recorded(f"sqlite:///{whole}/mlflow.db")

@@ -1,0 +1,69 @@
+"""Files that a disk, a crash or somebody has damaged, as hypothesis draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from bench.errors import UserError
+
+EXAMPLES, MANY = 50, 2_000
+
+
+def fuzz(examples: int) -> settings:
+    """The same examples every time, and no clock."""
+    return settings(
+        derandomize=True, deadline=None, database=None, max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+    )  # fmt: skip
+
+
+def at_every_size(test: Callable[..., None]) -> Any:
+    """Run a test with a few examples, and with many in the campaign of faults."""
+    return pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.faults)])(test)
+
+
+def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> str:
+    """What a call refuses to do, in one line; empty where it does it. Whatever else it raises goes on."""
+    try:
+        call()
+    except kind as error:
+        said = str(error)
+    else:
+        return ""
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+@st.composite
+def damaged(draw: st.DrawFn, content: bytes, *, start: int = 0) -> bytes:
+    """The content as it may have become: cut off, with bits turned over, with a piece from elsewhere, or something else altogether.
+
+    From `start` on, or anywhere: the head of a file is short and decides much.
+    """
+    end = draw(st.sampled_from([len(content), min(len(content), 64), min(len(content), 4096)]))
+    place = st.integers(min(start, max(end - 1, 0)), max(end - 1, 0))
+    match draw(st.sampled_from(["cut", "flip", "splice", "insert", "zeros", "other", "double"])):
+        case "cut":
+            return content[: draw(place)]
+        case "flip":
+            changed = bytearray(content)
+            for _ in range(draw(st.integers(1, 4))):
+                changed[draw(place)] ^= 1 << draw(st.integers(0, 7))
+            return bytes(changed)
+        case "splice":
+            at, source, length = draw(place), draw(place), draw(st.integers(1, 64))
+            return content[:at] + content[source : source + length] + content[at + length :]
+        case "insert":
+            at = draw(place)
+            return content[:at] + draw(st.binary(min_size=1, max_size=16)) + content[at:]
+        case "zeros":
+            at, length = draw(place), draw(st.sampled_from([1, 8, 512, 4096]))
+            return content[:at] + b"\0" * min(length, len(content) - at) + content[at + length :]
+        case "double":
+            return content + content
+    return draw(st.binary(max_size=200))

@@ -1,0 +1,64 @@
+"""The command as a process of its own, and all that MLflow has of the runs that it made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import store
+
+GANBENCH = Path(sys.executable).with_name("ganbench")
+RUN = ("run", "dcgan", "--dataset", "digits", "--set", "recipe.width=8", "--set", "evaluation.samples=200", "--set", "evaluation.marks=3")
+Points = list[tuple[str, int, float]]
+
+
+def start(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
+    """The command in a folder, which also holds its store, with a checkpoint now and then; what it says goes into `said.log` there."""
+    given = {
+        "GANBENCH_CHECKPOINT_SECONDS": "0.2", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1", "COLUMNS": "1000",
+    }  # fmt: skip
+    with (folder / "said.log").open("wb") as said:
+        command = [*prefix, str(GANBENCH), *words]
+        return subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **given, **environment}, stdout=said, stderr=said, start_new_session=True
+        )
+
+
+def call(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: str) -> tuple[int, str]:
+    """The command to its end: (exit status, all that it said)."""
+    status = start(folder, *words, prefix=prefix, **environment).wait(timeout=300)
+    return status, said(folder)
+
+
+def said(folder: Path) -> str:
+    """What the command last started in a folder has said so far."""
+    return " ".join((folder / "said.log").read_text(errors="replace").split())
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Wait for something that the command does while it goes on."""
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert process.poll() is None, f"it ended first: {said(folder)}"
+        assert time.monotonic() < deadline, f"it never came: {said(folder)}"
+        time.sleep(0.02)
+
+
+def recorded(uri: str, experiment: str = "runs") -> dict[str, tuple[str, Points]]:
+    """Each run of an experiment by variant and seed: its status, and all points that do not tell of time. One that was sent twice is there twice."""
+    client = store.connect(uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([found.experiment_id], "tags.kind = 'run'") if found else []
+    names = [f"{run.data.tags['variant']}-{run.data.tags['seed']}" for run in runs]
+    assert len(set(names)) == len(names), "a run is there twice"
+    histories = {}
+    for name, run in zip(names, runs, strict=True):
+        keys = [key for key in run.data.metrics if not key.startswith("perf/")]
+        points = sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run.info.run_id, key))
+        histories[name] = run.data.tags["status"], points
+    return histories

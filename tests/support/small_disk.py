@@ -1,0 +1,105 @@
+"""A disk of a few megabytes that a test may fill, or have mounted to be read only: permissions do not bind root, a full disk does."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+BLOCK = b"\0" * 4096
+POLL_SECONDS = 0.02  # between two looks for room to fill again
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A tmpfs at a folder. Commands of a test that are to see it there begin with `prefix`; the test itself sees it at `seen`."""
+
+    folder: Path
+    seen: Path
+    prefix: tuple[str, ...] = ()
+    _filler: str = field(default=".filler", repr=False)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Inside, what comes free is taken at once; afterwards there is room again."""
+        done = threading.Event()
+        filling = threading.Thread(target=self._fill, args=(done,), daemon=True)
+        self._top_up()
+        filling.start()
+        try:
+            yield
+        finally:
+            done.set()
+            filling.join()
+            (self.seen / self._filler).unlink()
+
+    def read_only(self) -> None:
+        """From now on nothing can be written."""
+        self._call("mount", "-o", "remount,ro", str(self.folder))
+
+    def free_bytes(self) -> int:
+        """How much room there is."""
+        found = os.statvfs(self.seen)
+        return found.f_bavail * found.f_frsize
+
+    def _fill(self, done: threading.Event) -> None:
+        while not done.wait(POLL_SECONDS):
+            self._top_up()
+
+    def _top_up(self) -> None:
+        with (self.seen / self._filler).open("ab", buffering=0) as file:
+            try:
+                while True:
+                    file.write(BLOCK)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+
+    def _call(self, *words: str) -> None:
+        subprocess.run([*self.prefix, *words], check=True, capture_output=True)
+
+
+@contextmanager
+def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
+    """A disk at a folder, which is made; gone at the end. Skips the test where this machine lets nobody mount one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True, check=False).returncode == 0:
+        try:
+            yield SmallDisk(folder, folder)
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)
+        return
+    with _own_mounts(words) as holder:
+        into = ("nsenter", "--preserve-credentials", "--user", "--mount", "--target", str(holder), f"--wd={Path.cwd()}")
+        yield SmallDisk(folder, Path(f"/proc/{holder}/root{folder}"), into)
+
+
+@contextmanager
+def _own_mounts(words: list[str]) -> Iterator[int]:
+    """A process with mounts of its own, in which a command was called; its id."""
+    hold = f"{' '.join(words)} && echo ready && exec sleep 3600"
+    try:
+        holder = subprocess.Popen(
+            ["unshare", "--mount", "--map-root-user", "sh", "-c", hold], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    except OSError as error:
+        pytest.skip(f"nobody can mount a disk here: {error}")
+    try:
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        if holder.stdout.readline() != "ready\n":
+            pytest.skip(f"nobody can mount a disk here: {holder.stderr.read().strip()}")
+        yield holder.pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            holder.kill()
+        holder.wait()
