@@ -18,6 +18,7 @@ from bench.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 GB = 1e9
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray's processes listen on 127.0.0.1 alone, as there; read when Ray is imported
 KNOCK_SECONDS = 5.0
 _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _ROUNDING = 1e-9
@@ -106,6 +107,7 @@ HERE = Cluster()
 def start(workers: int) -> Any | None:
     """Ray with so many slots on this machine, reachable from here alone; None, with a loud line that says why, where it cannot be."""
     _quiet()
+    os.environ.setdefault(LOOPBACK, "0")
     try:
         import ray
     except ImportError:
@@ -115,7 +117,7 @@ def start(workers: int) -> Any | None:
         return None
     try:
         ray.init(
-            address="local", _node_ip_address="127.0.0.1", num_cpus=workers, include_dashboard=False, object_store_memory=100 * 2**20,
+            address="local", num_cpus=workers, include_dashboard=False, object_store_memory=100 * 2**20,
             log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds

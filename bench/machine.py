@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from bench.checks import Check
+from bench.cluster import LOOPBACK
 from bench.data.cache import ENVIRONMENT_VARIABLE, cache_root
 from bench.environment import cores, cpu_name, device_name, device_of, devices, installed, memory_gb, native_bf16, source_commit
 from bench.errors import one_line
@@ -24,7 +25,7 @@ SHARED_GB = 0.15  # a suite lets Ray keep 100 MiB of objects in shared memory; t
 RAY_SECONDS = 90.0
 _SHARED = Path("/dev/shm")
 _TRY_RAY = (
-    "import ray; ray.init(address='local', _node_ip_address='127.0.0.1', num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level=40); "
+    "import ray; ray.init(address='local', num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level=40); "
     "assert ray.get(ray.remote(lambda: 1).remote()) == 1; ray.shutdown()"
 )
 
@@ -89,7 +90,7 @@ def _started_ray() -> Check:
     try:
         done = subprocess.run(
             [sys.executable, "-c", _TRY_RAY],
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", LOOPBACK: "0"},
             capture_output=True,
             text=True,
             timeout=RAY_SECONDS,
