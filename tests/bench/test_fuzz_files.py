@@ -1,4 +1,4 @@
-"""Whatever a disk or a crash makes of a run's files: a damaged one is never taken for good, and what is whole is not lost."""
+"""Whatever a disk or a crash makes of a run's checkpoints: a damaged one is never taken for good, and what is whole is not lost."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save as save_tensors
 
-from bench import checkpoint, claim, store
-from bench.entry import Damaged, Entry
+from bench import checkpoint, store
 from bench.kept import Kept
-from bench.outbox import HELD, Outbox
 from bench.run import RunResult, run
 
 
@@ -202,143 +200,6 @@ def timeless(result: RunResult) -> dict[str, float]:
     return {key: value for key, value in result.values.items() if not key.startswith("perf/")}
 
 
-# What waits for the store
-
-
-def entries() -> list[tuple[Entry, bytes | None]]:
-    """Writes of a run, of every kind."""
-
-    def entry(kind: Any, body: dict[str, Any]) -> Entry:
-        return Entry(kind=kind, run_id="r", name="dcgan seed 0", uri="http://host", body=body)
-
-    return [
-        (entry("points", {"points": [["train/loss_d", 0.25, 5, 10]]}), None),
-        (entry("tags", {"tags": {"a": "b"}}), None),
-        (entry("artifact", {"path": "grids/final.png"}), b"picture"),
-        (entry("points", {"points": [["train/loss_d", 0.5, 6, 20]]}), None),
-        (entry("artifact", {"path": "curves.parquet"}), b"curves"),
-        (entry("tags", {"tags": {"status": "x"}}), None),
-    ]
-
-
-WRITES = len(entries())
-HOLD = 5
-
-
-@pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An outbox in which all waits, the last two writes held back."""
-    folder = tmp_path_factory.mktemp("outbox") / "r"
-    box = Outbox(folder)
-    for entry, content in entries():
-        box.put(entry, content)
-    box.hold(HOLD)
-    box.close()
-    return folder
-
-
-def read(entry: Entry, file: Path | None) -> tuple[str, str, bytes]:
-    """A write as the store gets it."""
-    return entry.kind, json.dumps(entry.body, sort_keys=True), file.read_bytes() if file else b""
-
-
-WANTED = [(entry.kind, json.dumps(entry.body, sort_keys=True), content or b"") for entry, content in entries()]
-STRANGE = ["²", "٣", "00000099", "0", "x", "00000001x", "9" * 400, "-1", "00000000", "1e3"]
-
-
-@st.composite
-def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]:
-    """Some files of a folder, damaged or gone, and some that nobody wrote."""
-    found: dict[str, bytes | None] = {}
-    for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True)):
-        found[name] = draw(st.none() | damaged(files[name]))
-    for name in draw(st.lists(st.sampled_from(STRANGE), max_size=2)):
-        whole = st.nothing() if name == "00000099" else st.just(files["00000001.json"])
-        found[f"{name[:100]}.json"] = draw(st.binary(max_size=20) | whole)
-    return found
-
-
-@at_every_size
-def test_of_a_damaged_outbox_the_whole_beginning_is_sent_and_nothing_else(examples: int, waiting: Path, tmp_path: Path) -> None:
-    files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
-    folder = tmp_path / "outbox" / "r"
-
-    @fuzz(examples)
-    @given(changes=damages(files))
-    def check(changes: dict[str, bytes | None]) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(waiting, folder)
-        for name, content in changes.items():
-            (folder / name).unlink(missing_ok=True)
-            if content is not None:
-                (folder / name).write_bytes(content)
-        sent: list[tuple[str, str, bytes]] = []
-        box = Outbox(folder)
-        count = box.waiting
-        mistake(lambda: box.deliver(lambda entry, file: sent.append(read(entry, file))), Damaged)
-        assert box.waiting == count - len(sent)
-        box.close()
-        lost = {int(name[:8]) for name, content in changes.items() if content is None and name.endswith(".json")}
-        there = [write for number, write in enumerate(WANTED, 1) if number not in lost]
-        if HELD in changes and changes[HELD] is None:
-            assert sent == there[: len(sent)]  # nothing says any more that something is held
-        else:
-            assert sent == [write for number, write in enumerate(WANTED[: HOLD - 1], 1) if number not in lost][: len(sent)]
-        again = Outbox(folder)
-        again.go_back(1)
-        again.close()
-
-    check()
-
-
-@at_every_size
-def test_a_mark_of_what_is_held_is_right_or_holds_all(examples: int, tmp_path: Path) -> None:
-    @fuzz(examples)
-    @given(position=st.integers(1, 10**6), data=st.data())
-    def check(position: int, data: st.DataObject) -> None:
-        folder = tmp_path / "outbox" / "r"
-        shutil.rmtree(folder, ignore_errors=True)
-        box = Outbox(folder)
-        try:
-            box.hold(position)
-            written = (folder / HELD).read_bytes()
-            (folder / HELD).write_bytes(data.draw(damaged(written)))
-            assert box._held_on_disk() in (0, position)
-        finally:
-            box.close()
-
-    check()
-
-
-# Claims, and what workers tell
-
-
-@pytest.fixture
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "STALE_SECONDS", 0.0)
-    monkeypatch.setattr(claim, "POLL_SECONDS", 0.0)
-
-
-CLAIM = b'{"host": "elsewhere", "pid": 4711, "token": "0123456789abcdef", "beat": 3}'
-NUMBERS = st.sampled_from(["Infinity", "-Infinity", "NaN", "1e400", "9" * 5000, "null", '"1"', "[1]", "-1", "0", "true", "1.5"])
-CLAIMS = st.builds('{{"host": {}, "pid": {}, "token": "t", "beat": {}}}'.format, st.sampled_from(['"h"', "1", "null", '"a\\nb"', '"\\u0000"']), NUMBERS, NUMBERS)  # fmt: skip
-
-
-@at_every_size
-@pytest.mark.usefixtures("_no_waiting")
-def test_any_claim_is_taken_over_when_it_does_not_move(examples: int, tmp_path: Path) -> None:
-    @fuzz(examples)
-    @given(content=damaged(CLAIM) | CLAIMS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
-    def check(content: bytes) -> None:
-        (tmp_path / "run").mkdir(exist_ok=True)
-        (tmp_path / "run" / claim.FILE).write_bytes(content)
-        with claim.claimed(tmp_path / "run", give_up=lambda: True):
-            assert len(claim._words(claim._read(tmp_path / "run" / claim.FILE) or pytest.fail("no claim")).splitlines()) == 1
-        assert not (tmp_path / "run").exists()
-
-    check()
-
-
 @pytest.mark.slow
 def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
     """Whole runs: each goes on or begins anew, and has the numbers of an undisturbed one."""
@@ -349,7 +210,7 @@ def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResu
         shutil.copytree(stopped[0], folder)
         uri = f"sqlite:///{folder}/mlflow.db"
         for path in folder.rglob("state*") if name == "both" else [path.parent / name for path in folder.rglob("state.safetensors")]:
-            path.write_bytes(path.read_bytes()[:-100] if path.exists() else CLAIM.replace(b"3}", b"?"))
+            path.write_bytes(path.read_bytes()[:-100] if path.exists() else b'{"host": "elsewhere", "pid": 4711')
         result = run(small.config(), small.place(uri, folder / "runs"))
         assert result.status == "finished"
         assert (result.run_id == stopped[1].run_id) == (name != "both")
