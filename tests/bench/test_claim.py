@@ -165,11 +165,12 @@ def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
-@pytest.mark.parametrize(("pid", "status"), [(os.getppid(), "busy"), (999_999_999, "finished"), (os.getpid(), "finished")])
-def test_a_run_that_another_process_trains_from_another_folder(uri: str, tmp_path: Path, pid: int, status: str) -> None:
+@pytest.mark.parametrize(("whose", "status"), [("parent", "busy"), ("nobody", "finished"), ("own", "finished")])
+def test_a_run_that_another_process_trains_from_another_folder(uri: str, tmp_path: Path, whose: str, status: str) -> None:
     """The folders of the two share no claim; the store tells who is at it, and whether that process is alive."""
     from bench.store import connect
 
+    pid = {"parent": os.getppid(), "nobody": 999_999_999, "own": os.getpid()}[whose]
     there = run(small.config(), small.place(uri, tmp_path / "one"))
     client = connect(uri)
     for key, value in {"status": "running", "owner": f"{socket.gethostname()}:{pid}"}.items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +50,42 @@ def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: 
     assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # in the same two runs
     assert "killed (out of memory?): " in caplog.text
     assert "it goes on from its last checkpoint" in caplog.text
+
+
+LISTENING = """
+import json, os, sys
+import json
+import subprocess
+import sys
+from pathlib import Path
+from bench.cluster import start
+ray = start(1)
+ports = {}
+for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for line in Path(table).read_text().splitlines()[1:]:
+        words = line.split()
+        if words[3] == "0A":
+            ports[words[9]] = words[1]
+found = set()
+for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+    try:
+        owner, target = descriptor.parts[2], os.readlink(descriptor)
+        session = Path(f"/proc/{owner}/stat").read_text().rpartition(")")[2].split()[3]
+    except OSError:
+        continue
+    if session == str(os.getsid(0)) and target.startswith("socket:["):
+        found.add(ports.get(target[8:-1], ""))
+print(json.dumps(sorted(found - {""})))
+ray.shutdown()
+"""
+
+
+@pytest.mark.slow  # starts Ray
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not list its ports in /proc")
+def test_ray_on_this_machine_is_reached_from_this_machine_only() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True, start_new_session=True, timeout=120
+    )
+    addresses = {port.partition(":")[0] for port in json.loads(done.stdout.splitlines()[-1])}
+    assert addresses
+    assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}  # 127.0.0.1 and ::1
