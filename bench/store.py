@@ -98,7 +98,7 @@ def alone(uri: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = sqlite_path(uri)
-    lock = FileLock(f"{path}.runs.lock") if path else None
+    lock = FileLock(f"{path}.runs.lock") if path and path.parent.is_dir() else None  # it would make the folder
     try:
         if lock is not None:
             lock.acquire(timeout=ALONE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ from bench.load import MOST, load_generator
 from bench.results import Results, load
 from bench.run import limited_threads
 from bench.tracking import Tracker
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _standard_errors() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        small.measure_standard_errors(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from bench.load import load_generator
 from bench.run import run
 
 SETTINGS: dict[str, Any] = {"dataset": "ring8", "networks": "mlp-2d", "recipe.width": 4, "evaluation.marks": 1}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _standard_errors() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        small.measure_standard_errors(monkeypatch)
+        yield
 
 
 @pytest.mark.parametrize(
