@@ -158,10 +158,10 @@ def names(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
 
 
 def content(client: MlflowClient, run_id: str, name: str) -> object:
-    """An artifact, without the times of day and the clocks in it."""
+    """An artifact, without clocks, and of the machine only that it is described."""
     data = Path(client.download_artifacts(run_id, name)).read_bytes()
     if name != results.CURVES:
-        return len(data) if name in (results.ENVIRONMENT, results.EVIDENCE) else data
+        return name if name == results.ENVIRONMENT else data
     curve = pd.read_parquet(io.BytesIO(data))
     return curve[~curve["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist()
 
@@ -194,14 +194,14 @@ def test_a_server_that_is_killed_hangs_or_stays_away(migrated_store: Path, tmp_p
 
 
 @pytest.mark.faults
-def test_forty_disturbances_of_ten_runs(migrated_store: Path, tmp_path: Path) -> None:
+def test_thirty_disturbances_of_six_runs(migrated_store: Path, tmp_path: Path) -> None:
     images, total = 600_000, Counter[str]()
     wanted, _ = campaign(tmp_path / "whole", migrated_store, events=[], seed=0, images=images)
-    for seed in range(10):
+    for seed in range(6):
         chance = random.Random(seed)
         events: list[Event] = [*chance.choices(["kill", "hang", "both"], k=4), "away"]  # type: ignore[list-item]
         found, happened = campaign(tmp_path / f"seed-{seed}", migrated_store, events=events, seed=seed, images=images)
         assert_equal(found, wanted)
         total += happened
-    assert total.total() >= 40, total
+    assert total.total() >= 24, total
     assert min(total[event] for event in ("kill", "hang", "both")) >= 3, total
