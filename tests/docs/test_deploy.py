@@ -49,7 +49,7 @@ def assert_kept(servers: Servers, folder: Path, *said: str) -> None:
     assert kept == {"secrets"}, kept
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_a_suite_its_report_and_its_scores_through_the_servers(servers: Servers, tmp_path: Path) -> None:
     folder = tmp_path / "client"
@@ -70,7 +70,7 @@ def test_a_suite_its_report_and_its_scores_through_the_servers(servers: Servers,
     assert_kept(servers, folder, *said)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_a_password_within_the_uri_goes_nowhere_either(servers: Servers, tmp_path: Path) -> None:
     folder = tmp_path / "client"
@@ -84,7 +84,7 @@ def test_a_password_within_the_uri_goes_nowhere_either(servers: Servers, tmp_pat
     assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_path: Path) -> None:
     """MLflow's runs in one, a study in another, two workers, to which URIs travel."""
@@ -105,7 +105,7 @@ def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_
     assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path: Path) -> None:
     folder = tmp_path / "client"
@@ -120,7 +120,7 @@ def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path
     assert_kept(servers, folder, done.stdout, done.stderr, wrong.stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 @pytest.mark.parametrize(
     ("environment", "told"),
@@ -144,7 +144,7 @@ def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_this_machine_alone_can_reach_them_and_no_process_shows_a_secret(servers: Servers) -> None:
     assert addresses(servers.port) == LOOPBACK
@@ -155,7 +155,7 @@ def test_this_machine_alone_can_reach_them_and_no_process_shows_a_secret(servers
     assert [(servers.folder / name).stat().st_mode & 0o077 for name in ("secrets", "mlflow.log", "auth.ini", "settings")] == [0] * 4
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_a_backup_put_back_is_what_was_there(servers: Servers, tmp_path: Path) -> None:
     reachable(tmp_path)
@@ -189,7 +189,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
     with deployed(tmp_path / "server") as servers:
@@ -203,7 +203,7 @@ def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
         assert addresses(servers.port) == addresses(servers.database_port) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @needs_postgres
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl, which makes a certificate")
 def test_other_machines_need_tls(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
     assert "for all to see" not in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_make_ui_is_for_this_machine_alone(migrated_store: Path, tmp_path: Path) -> None:
     shutil.copy(migrated_store, tmp_path / "mlflow.db")
     port, there = free_port(), sys.prefix

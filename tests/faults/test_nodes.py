@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 DCGANS = {"variants": "dcgan", "images": 80_000}
 TWO = ("--seeds", "2")
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}

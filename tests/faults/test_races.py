@@ -47,7 +47,7 @@ def assert_each_once(folder: Path, texts: Sequence[str], count: int) -> None:
     assert not list(folder.glob("**/outbox"))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("folders", [("runs", "runs"), ("runs", "others")], ids=["one folder", "two folders"])
 def test_two_suites_at_once(tmp_path: Path, folders: tuple[str, str]) -> None:
     assert_each_once(tmp_path, at_once(tmp_path, suite("*dc*"), folders), 1)
@@ -74,7 +74,7 @@ def scheduled(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.faults), pytest.param(6, marks=pytest.mark.faults)])
 def test_a_job_that_a_scheduler_ends_goes_on(tmp_path: Path, times: int) -> None:
     """It ends of itself within the time it is given, with a checkpoint, and the same command goes on."""
     words = (*RUN, "--set", "budget.images=60000")
