@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench import environment, seeding
 from bench.config import DATASETS, VARIANTS, RunConfig
@@ -159,7 +159,7 @@ def initialise(networks: Networks, recipe: Recipe) -> None:
 def _dcgan_init(module: nn.Module) -> None:
     """Radford et al. 2015 (arXiv 1511.06434, section 3): convolutions N(0, .02), batch norm N(1, .02), biases of both 0."""
     if isinstance(module, nn.modules.conv._ConvNd):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+        nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
@@ -170,7 +170,7 @@ def _dcgan_init(module: nn.Module) -> None:
 def _kaiming_init(module: nn.Module) -> None:
     """He et al. 2015 (arXiv 1502.01852): linear layers and convolutions normal with gain for ReLU, biases 0."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
-        nn.init.kaiming_normal_(module.weight)
+        nn.init.kaiming_normal_(_weight(module))
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
@@ -178,9 +178,15 @@ def _kaiming_init(module: nn.Module) -> None:
 def _normal_init(module: nn.Module) -> None:
     """As PacGAN's code has it (Lin et al. 2018, arXiv 1712.04086): linear layers and convolutions N(0, .02), biases 0."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+        nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _weight(module: nn.Linear | nn.modules.conv._ConvNd) -> Tensor:
+    """The parameter behind a weight, which may be computed from it (spectral norm)."""
+    parts = dict(module.named_parameters())
+    return parts.get("parametrizations.weight.original", module.weight)
 
 
 def _check_players(networks: Networks, objective: Objective) -> None:

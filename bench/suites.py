@@ -18,6 +18,21 @@ CONTROLLED_RECIPE = {
     "recipe.schedule": "constant", "recipe.ema_half_life_images": 0,
 }  # fmt: skip
 
+# The rest of the catalogue, on dcgan's networks but for the MLPs.
+OF_LOSSES = (
+    "lsgan-sigmoid", "hinge-gan", "rsgan", "rasgan", "fgan-kl", "fgan-reverse-kl", "fgan-pearson", "fgan-squared-hellinger", "fgan-jensen-shannon",
+    "label-noise",
+)  # fmt: skip
+OF_REGULARISERS = (
+    "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "sngan", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "instance-noise", "minibatch-std", "unrolled-gan",
+    "pacdcgan2",
+)  # fmt: skip
+ONE_STEP = Entry(
+    variant="sngan",
+    settings={"recipe.width": 16, "recipe.k": 1},
+    note="k = 1 instead of 5, which leaves too few generator updates at this budget",
+)
+
 PLANE = ("ring8", "grid25")
 STACKED = "stacked-mnist"
 PACKS = (1, 2, 3, 4)
@@ -56,6 +71,18 @@ SUITES.register(
         settings={"budget.images": 100_000, "evaluation.marks": 2},
     ),
 )
+SUITES.register(
+    "catalogue",
+    Suite(
+        name="catalogue",
+        idea="every variant for images by its own recipe, narrow, at the budget of quick",
+        entries=(
+            *_core(16), Entry(variant="label-smoothed-two-sided"),
+            *(ONE_STEP if name == "sngan" else Entry(variant=name, settings={"recipe.width": 16}) for name in (*OF_LOSSES, *OF_REGULARISERS)),
+        ),
+        settings={"budget.images": 100_000, "evaluation.marks": 2},
+    ),
+)  # fmt: skip
 SUITES.register(
     "losses",
     Suite(

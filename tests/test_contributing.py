@@ -23,7 +23,7 @@ from bench.results import PROTOCOL, load
 from bench.run import RunResult, run
 from reports import build as report
 from reports.view import view
-from variants.losses import LOSSES
+from variants.losses import HARD, LOSSES
 
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 EXECUTED = {"Add a variant", "Add a loss", "Add networks", "Add a metric", "Add a report section"}
@@ -86,8 +86,8 @@ def test_the_variant_is_trained(uri: str, tmp_path: Path) -> None:
 def test_the_loss_is_trained_with(uri: str, tmp_path: Path) -> None:
     module = execute("Add a loss")
     logits = torch.tensor([-1.0, 0.0, 2.0])
-    torch.testing.assert_close(module.pearson_discriminator(logits, logits, 1.0), torch.tensor([2.0, 1.0, 5.0]))
-    torch.testing.assert_close(module.pearson_generator(logits), torch.tensor([0.5, 0.0, 2.0]))
+    torch.testing.assert_close(module.pearson_discriminator(logits, logits, HARD), torch.tensor([2.0, 1.0, 5.0]))
+    torch.testing.assert_close(module.pearson_generator(logits, logits), torch.tensor([0.5, 0.0, 2.0]))
     mine = trained(uri, tmp_path, "dcgan", "recipe.loss=pearson")
     other = trained(uri, tmp_path, "dcgan", "recipe.loss=least-squares")
     assert mine.values["quality/fid_classifier"] != other.values["quality/fid_classifier"]

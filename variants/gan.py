@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
-from variants.losses import LOSSES
-from variants.networks.backbone import Ports, build_backbone, has_batch_norm
-from variants.penalties import clip_weights, gradient_penalty
+from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from variants.augment import augment, crop_and_flip, instance_noise
+from variants.losses import LOSSES, AdversarialLoss, Labels
+from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone, has_batch_norm
+from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
 from variants.recipe import GanRecipe
+
+LECAM_DECAY = 0.99  # of the running means, as published
 
 
 class GanNetworks(Networks):
     """A generator and a discriminator of any backbone."""
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe, kind: Kind = "image") -> None:
         super().__init__()
+        self.kind = kind
         self.generator = generator
         self.discriminator = discriminator
         self.z_dim = recipe.z_dim
         self.z_distribution = recipe.z_distribution
         self.pack = recipe.pack
-        self.batch_coupled = has_batch_norm(discriminator)
+        self.batch_coupled = has_batch_norm(discriminator) or recipe.minibatch_std
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         """n latents z [n, z_dim] by the recipe's distribution."""
         shape, device = (n, self.z_dim), noise.device
         if self.z_distribution == "uniform":
-            return Latent(z=torch.rand(shape, generator=noise, device=device).mul_(2.0).sub_(1.0), labels=labels)
-        return Latent(z=torch.randn(shape, generator=noise, device=device), labels=labels)
+            z = torch.rand(shape, generator=noise, device=device).mul_(2.0).sub_(1.0)
+        else:
+            z = torch.randn(shape, generator=noise, device=device)
+        extra = self.generator.draw_extra(n, noise) if isinstance(self.generator, TakesMore) else {}
+        return Latent(z=z, labels=labels, extra=extra)
+
+    def at(self, step: Step) -> None:
+        """Networks that grow are told where training stands."""
+        for part in (self.generator, self.discriminator):
+            if isinstance(part, Grows):
+                part.at(step)
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Real data at the resolution that the discriminator sees now."""
+        return self.discriminator.prepare(data) if isinstance(self.discriminator, Grows) else data
 
     def sample(self, latent: Latent) -> Tensor:
         """Final examples [n, *shape]."""
-        return self.generate(latent)
+        made = self.generate(latent)
+        return self.generator.finish(made) if isinstance(self.generator, Grows) else made
 
     def generate(self, latent: Latent) -> Tensor:
         """What the discriminator is shown as fake."""
-        made: Tensor = self.generator(latent.z)
+        generator, inputs = self.generator, self.inputs(latent)
+        made: Tensor = generator(inputs, latent.extra) if isinstance(generator, TakesMore) else generator(inputs)
         return made
+
+    def inputs(self, latent: Latent) -> Tensor:
+        """The vectors [n, ports.latent] that the generator reads: z, and in other wirings what stands beside it."""
+        return latent.z
 
     def packs(self, data: Tensor) -> Tensor:
         """Examples [N, C, ...] as what the discriminator judges together: [N / pack, pack * C, ...], each pack of neighbours.
@@ -73,58 +98,118 @@ def build_gan(networks: str, recipe: Recipe, data: DataShape) -> GanNetworks:
     recipe = as_gan_recipe(recipe)
     check_packs(recipe)
     generator, discriminator = build_backbone(networks, Ports(data=data, latent=recipe.z_dim, copies=recipe.pack), recipe)
-    return GanNetworks(generator, discriminator, recipe)
+    return GanNetworks(generator, discriminator, recipe, data.kind)
 
 
 class AdversarialObjective(Objective):
     """A discriminator d and a generator g on a registered loss, with the recipe's regularisers."""
 
     needs = GanNetworks
+    mean_real: Tensor  # running means of D's logits, for LeCam
+    mean_fake: Tensor
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe = as_gan_recipe(recipe)
         self.loss = LOSSES.get(recipe.loss)
+        self.labels = Labels(real=recipe.real_label, fake=recipe.fake_label)
         self.logits_are_log_odds = self.loss.log_odds
-        _refuse_nonsense(recipe, self.loss.log_odds)
+        refuse_nonsense(recipe, self.loss)
+        if recipe.lecam:
+            self.register_buffer("mean_real", torch.zeros(()))
+            self.register_buffer("mean_fake", torch.zeros(()))
         self.players = (
-            Player(name="d", modules=("discriminator",), lr=recipe.lr_d, loss=self.discriminator_loss, after=self.clip, updates=recipe.k),
+            Player(
+                name="d",
+                modules=("discriminator",),
+                lr=recipe.lr_d,
+                loss=self.discriminator_loss,
+                after=self.after_discriminator,
+                updates=recipe.k,
+            ),
             Player(name="g", modules=("generator",), lr=recipe.lr_g, loss=self.generator_loss),
         )
 
     def check(self, networks: Networks) -> None:
-        """Refuse a per-sample penalty on a discriminator whose batch norm couples the samples."""
+        """Refuse a per-sample penalty on a discriminator that couples its samples, and pictures' augmentations on points."""
         super().check(networks)
-        if self.recipe.gp and gan(networks).batch_coupled:
+        penalty = next((name for name in ("gp", "dragan", "r1", "r2") if getattr(self.recipe, name)), None)
+        if penalty and gan(networks).batch_coupled:
             raise UserError(
-                "recipe.gp: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
+                f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator that sees each by itself; "
+                "set recipe.norm_d=none and recipe.minibatch_std=false"
             )
+        picture = next((name for name in ("augment", "consistency") if getattr(self.recipe, name)), None)
+        if picture and gan(networks).kind != "image":
+            raise UserError(f"recipe.{picture} is of images, and this data is {gan(networks).kind}")
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """The loss of d on fresh fakes, which need no graph here."""
         nets = gan(networks)
         with torch.no_grad():
-            fake = nets.generate(nets.draw(len(batch), step.noise, batch.labels))
-        real_logits, fake_logits = nets.discriminate_both(batch.data, fake, batch.labels)
-        loss = self.loss.discriminator(real_logits, fake_logits, self.recipe.real_label)
+            fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+            real = self.shown(batch.data, step)
+        real_logits, fake_logits = nets.discriminate_both(real, fake, batch.labels)
+        loss = self.loss.discriminator(*self._told(real_logits, fake_logits, step), self.labels)
         log = self._logits(real_logits.detach(), fake_logits.detach())
-        if self.recipe.gp:
-            penalty = gradient_penalty(nets.judge, nets.packs(batch.data), nets.packs(fake), step.noise)
-            loss = loss.mean() + self.recipe.gp * penalty.mean()
-            log["gradient_penalty"] = penalty.detach()
+        for name, weight, penalty in self._penalties(nets, real, fake, step):
+            loss = loss.mean() + weight * penalty.mean()
+            log[name] = penalty.detach()
+        if self.recipe.lecam:
+            loss = loss.mean() + self.recipe.lecam * lecam(real_logits, fake_logits, self.mean_real, self.mean_fake).mean()
+        if self.recipe.consistency:
+            changed = nets.discriminate(crop_and_flip(real, step.noise), batch.labels)
+            log["consistency"] = (difference := consistency(real_logits, changed)).detach()
+            loss = loss.mean() + self.recipe.consistency * difference.mean()
         return Terms(loss=loss, log=log)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """The loss of g against the frozen discriminator, on fakes of its own."""
+        """The loss of g against the frozen discriminator, on fakes of its own; a relativistic one looks at d's last real batch, too."""
         nets = gan(networks)
-        fake = nets.generate(nets.draw(len(batch), step.noise, batch.labels))
-        fake_logits = nets.discriminate(fake, batch.labels)
-        return Terms(loss=self.loss.generator(fake_logits))
+        fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+        if not self.loss.sees_real:
+            logits = nets.discriminate(fake, batch.labels)
+            return Terms(loss=self.loss.generator(logits, logits))
+        real_logits, fake_logits = nets.discriminate_both(self.shown(batch.data, step), fake, batch.labels)
+        return Terms(loss=self.loss.generator(fake_logits, real_logits))
 
-    def clip(self, networks: Networks, terms: Terms, step: Step) -> None:
-        """WGAN's clipping, where the recipe has it."""
+    def shown(self, data: Tensor, step: Step) -> Tensor:
+        """Data as the discriminator sees it: with instance noise, and augmented, where the recipe says so."""
+        recipe = self.recipe
+        if recipe.instance_noise:
+            left = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
+            data = instance_noise(data, recipe.instance_noise * left, step.noise)
+        return augment(data, recipe.augment, step.noise) if recipe.augment else data
+
+    def after_discriminator(self, networks: Networks, terms: Terms, step: Step) -> None:
+        """WGAN's clipping and LeCam's running means, where the recipe has them."""
         if self.recipe.clip:
             clip_weights(gan(networks).discriminator, self.recipe.clip)
+        if self.recipe.lecam:
+            self.mean_real.lerp_(terms.log["logit_real"].mean(), 1.0 - LECAM_DECAY)
+            self.mean_fake.lerp_(terms.log["logit_fake"].mean(), 1.0 - LECAM_DECAY)
+
+    def _told(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Logits as the loss takes them for real and for fake: with label noise some pairs the wrong way round."""
+        if not self.recipe.label_noise:
+            return real, fake
+        wrong = torch.rand(real.shape, generator=step.noise, device=real.device) < self.recipe.label_noise
+        return torch.where(wrong, fake, real), torch.where(wrong, real, fake)
+
+    def _penalties(self, nets: GanNetworks, real: Tensor, fake: Tensor, step: Step) -> Iterator[tuple[str, float, Tensor]]:
+        """(name, weight, penalty [N]) of every gradient penalty that is due at this update."""
+        recipe = self.recipe
+        if step.index % recipe.penalty_every:
+            return
+        real, fake, often = nets.packs(real), nets.packs(fake), recipe.penalty_every
+        if recipe.gp:
+            yield "gradient_penalty", often * recipe.gp, gradient_penalty(nets.judge, real, fake, step.noise)
+        if recipe.dragan:
+            yield "gradient_penalty", often * recipe.dragan, dragan_penalty(nets.judge, real, step.noise)
+        if recipe.r1:
+            yield "r1", often * recipe.r1, squared_gradient(nets.judge, real)
+        if recipe.r2:
+            yield "r2", often * recipe.r2, squared_gradient(nets.judge, fake)
 
     def _logits(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         log = {"logit_real": real, "logit_fake": fake}
@@ -159,8 +244,21 @@ def check_packs(recipe: GanRecipe) -> None:
         raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")
 
 
-def _refuse_nonsense(recipe: GanRecipe, log_odds: bool) -> None:
-    if recipe.real_label != 1.0 and not log_odds:
-        raise UserError(f"recipe.real_label: smoothing is for losses on probabilities, not {recipe.loss!r}")
-    if recipe.gp and recipe.clip:
-        raise UserError("recipe.clip: clipping and a gradient penalty exclude each other; set one of recipe.clip and recipe.gp to 0")
+def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
+    """A UserError for numbers that have no meaning together."""
+    soft = next(
+        (name for name in ("real_label", "fake_label", "label_noise") if getattr(recipe, name) != GanRecipe.model_fields[name].default),
+        None,
+    )
+    if soft and not loss.soft_labels:
+        raise UserError(f"recipe.{soft}: smoothing is for losses on probabilities, not {recipe.loss!r}")
+    if recipe.fake_label >= recipe.real_label:
+        raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
+    held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
+    if len(held) > 1:
+        raise UserError(
+            f"recipe.{held[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
+            f"set one of {' and '.join(f'recipe.{name}' for name in held)} to 0"
+        )
+    if recipe.instance_noise_images and not recipe.instance_noise:
+        raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")

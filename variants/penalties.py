@@ -1,4 +1,7 @@
-"""Regularisers of the discriminator: penalties on its gradient, and clipping of its weights."""
+"""Regularisers of the discriminator: penalties on its gradient, on its logits, and clipping of its weights.
+
+A discriminator is any function of data [N, *shape] to logits [N, outputs].
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,34 @@ def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminate: Discriminate, real: Tensor, fake: Tensor, noise: torch.Generator) -> Tensor:
-    """(|grad D(x)| - 1)^2 [N] at random points between real and fake: Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3."""
-    shape = (len(real),) + (1,) * (real.dim() - 1)
-    mix = torch.rand(shape, generator=noise, device=real.device)
+    """(|grad D(x)| - 1)² [N] at random points between real and fake: Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3."""
+    mix = _uniform(real, noise, each=False)
     between = mix * real.float() + (1.0 - mix) * fake.float()
     return (input_gradient(discriminate, between).norm(dim=1) - 1.0).square()
+
+
+def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Generator) -> Tensor:
+    """(|grad D(x)| - 1)² [N] around real data: Kodali et al. 2017 (arXiv 1705.07215), eq. 2.
+
+    x is real + std(real) / 2 * U[0, 1] in every coordinate, as the authors' code has it; std is that of the batch.
+    """
+    near = real.float() + 0.5 * real.float().std() * _uniform(real, noise, each=True)
+    return (input_gradient(discriminate, near).norm(dim=1) - 1.0).square()
+
+
+def squared_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
+    """|grad D(x)|² / 2 [N]: R1 on real data, R2 on generated (Mescheder et al. 2018, arXiv 1801.04406, eq. 9 and 10, without γ)."""
+    return 0.5 * input_gradient(discriminate, data).square().sum(dim=1)
+
+
+def consistency(before: Tensor, after: Tensor) -> Tensor:
+    """|D(x) - D(T(x))|² [N] of logits before and after an augmentation T: Zhang et al. 2020 (arXiv 1910.12027), eq. 3, last layer."""
+    return (before - after).square().flatten(1).sum(dim=1)
+
+
+def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
+    """(r - α_F)² + (f - α_R)² of logits and of their running means: Tseng et al. 2021 (arXiv 2104.03310), eq. 5."""
+    return (real - mean_fake).square() + (fake - mean_real).square()
 
 
 def clip_weights(module: nn.Module, bound: float) -> None:
@@ -38,3 +64,9 @@ def clip_weights(module: nn.Module, bound: float) -> None:
     tensors = [weight.data for weight in weights]
     torch._foreach_clamp_min_(tensors, -bound)
     torch._foreach_clamp_max_(tensors, bound)
+
+
+def _uniform(data: Tensor, noise: torch.Generator, *, each: bool) -> Tensor:
+    """U[0, 1] for each coordinate, or one for each sample."""
+    shape = data.shape if each else (len(data),) + (1,) * (data.dim() - 1)
+    return torch.rand(shape, generator=noise, device=data.device)

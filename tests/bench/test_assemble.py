@@ -49,6 +49,16 @@ def test_normal_init(layers: tiny.Networks) -> None:
     assert torch.equal(layers.norm.weight, torch.ones(5000))
 
 
+@pytest.mark.parametrize("scheme", ["dcgan", "normal", "kaiming"])
+def test_weights_under_spectral_norm_are_drawn_too(scheme: str) -> None:
+    layer = nn.utils.parametrizations.spectral_norm(nn.Conv2d(64, 64, 3))
+    nets = tiny.Networks()
+    nets.layer = layer
+    nn.init.zeros_(layer.parametrizations.weight.original)
+    initialise(nets, tiny.recipe(init=scheme))
+    assert layer.parametrizations.weight.original.std().item() == pytest.approx(0.02 if scheme != "kaiming" else (2 / 576) ** 0.5, rel=0.05)
+
+
 def test_default_init_touches_nothing(layers: tiny.Networks) -> None:
     before = {name: value.clone() for name, value in layers.state_dict().items()}
     initialise(layers, tiny.recipe())

@@ -11,7 +11,7 @@ from bench.config import config_for
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Step
 from variants.gan import AdversarialObjective, GanNetworks, build_gan, check_packs
-from variants.losses import LOSSES
+from variants.losses import HARD, LOSSES
 from variants.recipe import GanRecipe
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
@@ -73,10 +73,10 @@ def test_the_loss_of_packs_is_that_of_their_logits(loss: str) -> None:
     fake = nets.draw(6, torch.Generator().manual_seed(0)).z
     on_real, on_fake = nets.judge(real.view(3, 4)), nets.judge(fake.view(3, 4))
     terms = objective.discriminator_loss(nets, Batch(data=real), step())
-    torch.testing.assert_close(terms.loss, LOSSES.get(loss).discriminator(on_real, on_fake, 1.0))
+    torch.testing.assert_close(terms.loss, LOSSES.get(loss).discriminator(on_real, on_fake, HARD))
     torch.testing.assert_close(terms.log["logit_real"], on_real.detach())
     terms = objective.generator_loss(nets, Batch(data=real), step())
-    torch.testing.assert_close(terms.loss, LOSSES.get(loss).generator(on_fake))
+    torch.testing.assert_close(terms.loss, LOSSES.get(loss).generator(on_fake, on_real))
 
 
 def test_the_gradient_penalty_is_of_whole_packs() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from variants.penalties import clip_weights, gradient_penalty, input_gradient
+from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, input_gradient, lecam, squared_gradient
 
 NOISE = torch.Generator()
 
@@ -65,3 +65,33 @@ def test_clipping_bounds_every_weight_in_place() -> None:
     assert all(parameter.abs().max() <= 0.01 for parameter in layer.parameters())
     inside = kept.abs() <= 0.01
     assert torch.equal(layer.weight[inside], kept[inside])
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.5, 0.5), (1.0, 2.0), (0.0, 0.0)])
+def test_r1_is_half_the_squared_norm(slope: float, expected: float) -> None:
+    torch.testing.assert_close(squared_gradient(linear(slope), torch.randn(5, 4)), torch.full((5,), expected))
+
+
+def test_dragan_looks_near_real_data() -> None:
+    seen: list[torch.Tensor] = []
+
+    def record(data: torch.Tensor) -> torch.Tensor:
+        seen.append(data.detach())
+        return 2.0 * data.sum(dim=1)
+
+    real = torch.randn(1000, 4) * 3
+    penalty = dragan_penalty(record, real, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(penalty, torch.full((1000,), 9.0))  # the gradient's norm is 4
+    away = (seen[0] - real) / real.std()
+    assert 0 <= away.min() < 0.01
+    assert 0.49 < away.max() <= 0.5
+    assert away[:, 0].unique().numel() == 1000
+
+
+def test_lecam_holds_each_side_to_the_mean_of_the_other() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, -1.0])
+    assert lecam(real, fake, torch.tensor(2.0), torch.tensor(-1.0)).tolist() == [8.0, 25.0]
+
+
+def test_consistency_is_the_squared_change_of_all_outputs() -> None:
+    assert consistency(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])).tolist() == [5.0]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from bench.config import NETWORKS
 from bench.errors import UserError
-from bench.spec import DataShape
+from bench.spec import DataShape, Step
 from variants.recipe import GanRecipe
 
 
@@ -44,20 +45,50 @@ class Generator(nn.Module):
         return made.reshape(len(z), *self._shape)
 
 
+@runtime_checkable
+class TakesMore(Protocol):
+    """A generator that reads more than one vector (noise maps, a second style): `forward(vectors, extra)` with what it drew itself."""
+
+    def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
+        """Parts of the latents by name, each [n, ...]."""
+        ...
+
+
+@runtime_checkable
+class Grows(Protocol):
+    """A network whose resolution grows in training; where it stands is in its integer buffers."""
+
+    def at(self, step: Step) -> None:
+        """Take the position in training."""
+        ...
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Real data [N, C, H, W] as this network sees or makes it now."""
+        ...
+
+    def finish(self, made: Tensor) -> Tensor:
+        """What is made now, at the full size of the data."""
+        ...
+
+
 class Discriminator(nn.Module):
     """Data [N, *seen], and a condition [N, c] where the ports have one, to logits [N, outputs].
 
-    `features` reads the data; `head` reads the features with the condition beside them.
+    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch where it is asked for.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.features = features
         self.head = head
+        self.sees_spread = False
 
     def forward(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits [N, outputs]."""
         seen: Tensor = self.features(data)
+        if self.sees_spread:
+            spread = minibatch_std(seen)
+            condition = spread if condition is None else torch.cat([condition, spread.to(condition.dtype)], dim=1)
         if condition is not None:
             condition = condition.to(seen.dtype)
             if seen.dim() == 4:
@@ -85,7 +116,30 @@ def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Modul
         makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
         advice = f"; set networks={' or '.join(makers)}" if makers else ""
         raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
-    return backbone.build(ports, recipe)
+    if recipe.minibatch_std:
+        ports = replace(ports, condition=ports.condition + 1)
+    plain = recipe.model_copy(update={"norm_d": "none"}) if recipe.norm_d == "spectral" else recipe
+    generator, discriminator = backbone.build(ports, plain)
+    if recipe.norm_d == "spectral":
+        normalise_spectrum(discriminator)
+    if recipe.minibatch_std:
+        if not isinstance(discriminator, Discriminator):
+            raise UserError(f"recipe.minibatch_std: the networks {name!r} have no place for it")
+        discriminator.sees_spread = True
+    return generator, discriminator
+
+
+def normalise_spectrum(module: nn.Module) -> None:
+    """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, by torch's own."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.utils.parametrizations.spectral_norm(part)
+
+
+def minibatch_std(features: Tensor) -> Tensor:
+    """[N, 1]: the mean over all features of their standard deviation over the batch (Karras et al. 2018, arXiv 1710.10196, section 3)."""
+    spread = (features.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+    return spread.to(features.dtype).expand(len(features), 1)
 
 
 def has_batch_norm(module: nn.Module) -> bool:

@@ -1,0 +1,60 @@
+"""Unrolled GAN against a game whose steps are worked by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.errors import UserError
+from bench.spec import Batch, Step
+from variants.gan import GanNetworks
+from variants.recipe import GanRecipe
+from variants.unrolled import UnrolledObjective, UnrolledRecipe
+
+
+class Slope(nn.Module):
+    """D(x) = w x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, data: torch.Tensor) -> torch.Tensor:
+        return self.w * data
+
+
+class Scale(nn.Module):
+    """G(z) = a z."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.a * z
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_gradients_go_through_the_steps_of_d(steps: int) -> None:
+    """With the Wasserstein loss a step moves w by lr (mean r - a mean z): after n steps G's loss is -(w + n lr (m - a s)) a s."""
+    recipe = UnrolledRecipe(loss="wasserstein", unroll=steps, unroll_lr=0.1, z_dim=1)
+    nets = GanNetworks(Scale(), Slope(), recipe, "points")
+    nets.discriminator.requires_grad_(False)  # as the trainer has it in G's turn
+    real = torch.tensor([[1.0], [3.0], [5.0], [-1.0]])
+    at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
+    s = nets.draw(4, torch.Generator().manual_seed(0)).z.mean()
+    loss = UnrolledObjective(recipe).generator_loss(nets, Batch(data=real), at).loss.mean()
+    m, a, w, n = real.mean(), 2.0, 0.5, steps * 0.1
+    torch.testing.assert_close(loss, -(w + n * (m - a * s)) * a * s)
+    loss.backward()
+    generator = nets.generator
+    assert isinstance(generator, Scale)
+    torch.testing.assert_close(generator.a.grad, -(w * s + n * m * s - 2 * n * a * s**2))
+    assert nets.discriminator.w.item() == 0.5
+    assert nets.discriminator.w.grad is None
+
+
+def test_it_needs_its_own_numbers() -> None:
+    with pytest.raises(UserError, match="an unrolled GAN needs an UnrolledRecipe, not a GanRecipe"):
+        UnrolledObjective(GanRecipe())

@@ -1,0 +1,25 @@
+"""THE table of variants: each entry is its name, its idea, its networks and the numbers in which it differs.
+
+Adding a recombination is adding an entry to one of these files: being registered is what gives it a name on the command line, its contract
+tests and its row in the report.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: F401 (being imported is what registers)
+from variants import divergences as _divergences
+from variants.networks import dcgan as _dcgan
+from variants.networks import dcgan_deep as _dcgan_deep
+from variants.networks import mlp as _mlp
+from variants.networks import mlp_2d as _mlp_2d
+
+# isort: off
+from variants.catalog import core as _core  # entries are listed in this order
+from variants.catalog import losses as _losses
+from variants.catalog import regularisers as _regularisers
+from variants.catalog import packed as _packed
+
+# isort: on
+from variants.catalog.entry import register_gan
+
+__all__ = ["register_gan"]

@@ -1,0 +1,68 @@
+"""By loss. Networks and numbers are dcgan's where a note does not say otherwise."""
+
+from __future__ import annotations
+
+from variants.catalog.entry import SAME, register_gan
+from variants.recipe import GanRecipe
+
+register_gan(
+    "lsgan-sigmoid",
+    idea="least squares on probabilities, as Lucic et al. train LSGAN",
+    paper="arXiv 1711.10337",
+    networks="dcgan",
+    recipe=GanRecipe(loss="sigmoid-least-squares"),
+    note=SAME,
+)
+register_gan(
+    "hinge-gan",
+    idea="hinge loss: D is content beyond a margin",
+    paper="arXiv 1705.02894",
+    networks="dcgan",
+    recipe=GanRecipe(loss="hinge"),
+    note=SAME,
+)
+register_gan(
+    "rsgan",
+    idea="relativistic: D tells which of two is more real",
+    paper="arXiv 1807.00734",
+    networks="dcgan",
+    recipe=GanRecipe(loss="relativistic"),
+    aliases=("relativistic-gan",),
+    note=SAME,
+)
+register_gan(
+    "rasgan",
+    idea="relativistic average: D compares with the mean of the other side",
+    paper="arXiv 1807.00734",
+    networks="dcgan",
+    recipe=GanRecipe(loss="relativistic-average"),
+    note=SAME,
+)
+for _divergence, _words in {
+    "kl": "KL divergence", "reverse-kl": "reverse KL divergence", "pearson": "Pearson's chi-squared", "squared-hellinger": "squared Hellinger distance",
+    "jensen-shannon": "Jensen-Shannon divergence",
+}.items():  # fmt: skip
+    register_gan(
+        f"fgan-{_divergence}",
+        idea=f"f-GAN: D bounds the {_words}",
+        paper="arXiv 1606.00709",
+        networks="dcgan",
+        recipe=GanRecipe(loss=f"f-{_divergence}"),
+        note=f"{SAME}; G maximises the activation of its logits (section 3.2)",
+    )
+register_gan(
+    "label-smoothed-two-sided",
+    idea="label-smoothed, with 0.1 for generated images, too",
+    paper="arXiv 1606.03498",
+    networks="mlp-small",
+    recipe=GanRecipe(real_label=0.9, fake_label=0.1, z_dim=64, lr_g=1e-4, lr_d=1e-4, init="kaiming"),
+    note="the paper advises against it: what is told to D of real data then depends on G",
+)
+register_gan(
+    "label-noise",
+    idea="dcgan whose D is told 5% of the labels wrongly",
+    paper="arXiv 1606.03498",
+    networks="dcgan",
+    recipe=GanRecipe(label_noise=0.05),
+    note=f"a trick of practice, without numbers in a paper; {SAME}",
+)

@@ -1,0 +1,56 @@
+"""Unrolled GAN: the generator looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.func import functional_call
+
+from bench.errors import UserError
+from bench.precision import full_precision
+from bench.spec import Batch, Count, Networks, Positive, Recipe, Step, Terms
+from variants.gan import AdversarialObjective, GanNetworks, gan
+from variants.recipe import GanRecipe
+
+
+class UnrolledRecipe(GanRecipe):
+    """A GAN's numbers, and how far G looks ahead."""
+
+    unroll: Count = Field(5, description="steps of the discriminator that the generator looks ahead")
+    unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
+
+
+class UnrolledObjective(AdversarialObjective):
+    """The adversarial objective whose generator is judged by the discriminator as it would be after `unroll` steps more."""
+
+    recipe: UnrolledRecipe
+
+    def __init__(self, recipe: Recipe) -> None:
+        if not isinstance(recipe, UnrolledRecipe):
+            raise UserError(f"an unrolled GAN needs an UnrolledRecipe, not a {type(recipe).__name__}")
+        super().__init__(recipe)
+
+    def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
+        """G's loss by the discriminator of eq. 9, through whose steps (eq. 7 and 8) gradients go back to G.
+
+        Every step sees the same real batch and the same fakes. D itself is not moved.
+        """
+        nets = gan(networks)
+        fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+        real = self.shown(batch.data, step)
+        with full_precision(fake.device):
+            fake, real = fake.float(), real.float()
+            weights = {name: weight.detach().requires_grad_() for name, weight in nets.discriminator.named_parameters()}
+            for _ in range(self.recipe.unroll):
+                loss = self.loss.discriminator(judged(nets, weights, real), judged(nets, weights, fake), self.labels).mean()
+                gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True, materialize_grads=True)
+                moves = zip(weights.items(), gradients, strict=True)
+                weights = {name: weight - self.recipe.unroll_lr * gradient for (name, weight), gradient in moves}
+            return Terms(loss=self.loss.generator(judged(nets, weights, fake), judged(nets, weights, real)))
+
+
+def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor) -> Tensor:
+    """Logits [N / pack, outputs] by the discriminator with other weights."""
+    logits: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data),))
+    return logits
