@@ -84,7 +84,8 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     """The variant's networks, their first weights drawn from the run's own stream, and its objective."""
     variant = VARIANTS.get(config.variant)
     if variant.needs_labels and not data.classes:
-        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none")
+        labelled = [name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind]
+        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none; labelled are {', '.join(labelled)}")
     with seeding.seeded(config.seed, seeding.INIT):
         networks = _built(variant, config, data)
         initialise(networks, config.recipe)  # before their order in memory changes, which is that of the random numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,10 +22,11 @@ from bench.metrics.halves import HALVES, canonical_order
 from bench.metrics.reference import RealSide
 from bench.metrics.shown import shown
 from bench.registry import load_catalogs
-from bench.sampling import sample, sample_walks
+from bench.sampling import WALK_PAIRS, WALKS, asked_labels, sample, sample_walks
 from bench.spec import Dataset, Mixture, Networks, Stacked
 
 FEWEST = 10  # examples: the classifier score takes ten parts, precision three neighbours
+ASKED = "asked"
 SSIM_SIDE = 22  # pixels: what a window of 11 needs at half the resolution
 
 
@@ -46,6 +47,7 @@ class Samples:
 
     data: Tensor
     walks: Tensor | None = None
+    labels: Tensor | None = None  # [n]: that a conditional model was asked for
 
 
 def provides(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
@@ -75,7 +77,8 @@ class Evaluator:
         self.provides = provides(dataset, inception=inception)
         if why := unmeasurable(dataset):
             raise UserError(f"there is no metric for {dataset.name}: {why}")
-        self.keys = [key for key in metric_keys() if set(card(key).needs or ("image",)) <= self.provides]  # in the order of their cards
+        self.keys = self._given(self.provides)
+        self._conditional = self._given(self.provides | {ASKED})  # what is measured where labels were asked for, too
         self.headline = headline_among(self.keys) or self.keys[0]
         if metrics:
             self._keep(metrics)
@@ -87,13 +90,19 @@ class Evaluator:
         if self.n < FEWEST:
             raise UserError(f"evaluation.samples={self.n} is too few to measure: at least {FEWEST}, or 0 for all of the test split's")
 
+    @staticmethod
+    def _given(provided: Collection[str]) -> list[str]:
+        """The metrics that need nothing else, in the order of their cards."""
+        return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= set(provided)]
+
     def _keep(self, metrics: Sequence[str]) -> None:
         """Measure these and the headline alone, and make ready only what they need. One that this data does not have is a UserError."""
         for key in metrics:
-            if key not in self.keys:
-                raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self.keys))
-        self.keys = [key for key in self.keys if key in metrics or key == self.headline]
-        self.provides &= {need for key in self.keys for need in card(key).needs or ("image",)} | {"image", "points"}
+            if key not in self._conditional:
+                raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self._conditional))
+        wanted = {*metrics, self.headline}
+        self.keys, self._conditional = ([key for key in keys if key in wanted] for keys in (self.keys, self._conditional))
+        self.provides &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
 
     def prepare(self) -> None:
         """Measure the real side now, unless it is kept from before: seconds to minutes, once a machine."""
@@ -105,11 +114,15 @@ class Evaluator:
         value = evidence.value(self.headline)
         return Measurement(values={self.headline: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
 
-    def full(self, data: Tensor, *, walks: Tensor | None = None) -> Measurement:
-        """Every metric of this data: images uint8 [n, C, H, W] or points float32 [n, D], walks uint8 [W, S, C, H, W]."""
-        evidence = self._evidence(data, walks=walks, halves=HALVES if self.errors else 0)
-        values = {key: evidence.value(key) for key in self.keys}
-        errors = {f"{key}{SE}": evidence.standard_error(key) for key in self.keys} if self.errors else {}
+    def full(self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None) -> Measurement:
+        """Every metric of this data: images uint8 [n, C, H, W] or points float32 [n, D], walks uint8 [W, S, C, H, W].
+
+        `asked` [n]: the labels that a conditional model was asked for, by which it has metrics of its own.
+        """
+        evidence = self._evidence(data, walks=walks, asked=asked, halves=HALVES if self.errors else 0)
+        keys = self.keys if asked is None else self._conditional
+        values = {key: evidence.value(key) for key in keys}
+        errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
         seen = shown(evidence, self.provides)
         evidence.forget_halves()
@@ -121,13 +134,13 @@ class Evaluator:
             raised=tuple(evidence.raised),
         )
 
-    def protocol(self) -> dict[str, str]:
+    def protocol(self, *, conditional: bool = False) -> dict[str, str]:
         """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
-        return {key: self._metric_protocol(key) for key in self.keys}
+        return {key: self._metric_protocol(key) for key in (self._conditional if conditional else self.keys)}
 
     @property
     def protocol_hash(self) -> str:
-        """One hash of the whole protocol: the tag of a run."""
+        """One hash of the whole protocol: the tag of a run. What only conditional models have is no part of it: they compare with the others."""
         return short_hash(self.protocol())
 
     @property
@@ -148,12 +161,19 @@ class Evaluator:
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]
 
-    def _evidence(self, data: Tensor, *, walks: Tensor | None = None, halves: int = 0) -> Evidence:
+    def _evidence(
+        self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None, halves: int = 0
+    ) -> Evidence:  # fmt: skip
         """The evidence of these examples; a UserError unless they are as many, and of the kind, that the protocol says."""
         self.check(data)
         if len(data) != self.n:
             raise UserError(f"this protocol measures {self.n} examples of {self.dataset.name}, not {len(data)}")
-        return Evidence(data[canonical_order(data)], self._real, walks=walks, halves=halves)
+        order = canonical_order(data)
+        return Evidence(data[order], self._real, walks=walks, asked=None if asked is None else asked[order], halves=halves)
+
+    def classify(self, images: Tensor) -> Tensor:
+        """The classes [n] that the data's classifier sees in uint8 images [n, C, H, W]."""
+        return self._real.extractor(CLASSIFIER)(images).predictions
 
     def check(self, data: Tensor) -> None:
         """Raise a UserError unless these are examples of this data set's kind."""
@@ -192,10 +212,13 @@ def draw(
 ) -> Samples:  # fmt: skip
     """What the evaluator measures of a generator: from latents that depend on the seed and the stream alone. `whole`: with walks."""
     points = evaluator.dataset.spec.kind == "points"
-    data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, stream=stream, points=points)
-    walk = whole and not points and "latents" in evaluator.provides
-    walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device) if walk else None
-    return Samples(data=data, walks=walks)
+    labels = asked_labels(networks, evaluator.dataset, evaluator.n, seed=seed, stream=stream)
+    data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, labels=labels, stream=stream, points=points)
+    walks = None
+    if whole and not points and "latents" in evaluator.provides:
+        kept = asked_labels(networks, evaluator.dataset, WALK_PAIRS, seed=seed, stream=WALKS)
+        walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device, labels=kept)
+    return Samples(data=data, walks=walks, labels=labels)
 
 
 def check_samples(evaluator: Evaluator) -> None:

@@ -26,13 +26,14 @@ from bench.errors import UserError, one_line
 from bench.evaluate import evaluator_for
 from bench.results import find_run
 from bench.run import limited_threads
-from bench.sampling import sample
+from bench.sampling import asked_labels, sample
 from bench.spec import Dataset, Networks
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MOST = 1_000_000  # images that are sampled into memory
+MOST_NAMED = 30  # classes in an error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +71,35 @@ class Generator:
         evaluator = evaluator_for(self.dataset, self.config.evaluation)
         return self.config.evaluation.samples if evaluator is None else evaluator.n
 
-    def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None) -> Tensor:
+    def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None, label: str | int | None = None) -> Tensor:
         """n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU; the seed is the run's own unless given.
 
-        `sample(measured_n)` are those that were measured.
+        `sample(measured_n)` are those that were measured. A conditional model gives the classes as often as the data does, or
+        nothing but `label`, a class by its name or number.
         """
         check_count(n)
+        seed = self.config.seed if seed is None else seed
+        labels = asked_labels(self.networks, self.dataset, n, seed=seed, stream=self.stream)
+        if label is not None:
+            labels = torch.full((n,), self._class_of(label))
         with limited_threads(self.config.threads):
             return sample(
-                self.networks, n=n, seed=self.config.seed if seed is None else seed, batch_size=batch_size or self.config.evaluation.batch_size,
-                device=self.device, stream=self.stream, points=self.dataset.spec.kind == "points",
+                self.networks, n=n, seed=seed, batch_size=batch_size or self.config.evaluation.batch_size, device=self.device,
+                labels=labels, stream=self.stream, points=self.dataset.spec.kind == "points",
             )  # fmt: skip
+
+    def _class_of(self, label: str | int) -> int:
+        if not self.networks.classes:
+            raise UserError(f"{self.config.variant} is no conditional model: its samples are of no class that was asked for")
+        names = self.dataset.class_names
+        if isinstance(label, str) and label in names:
+            return names.index(label)
+        if str(label).isdecimal() and int(label) < self.networks.classes:
+            return int(label)
+        some = names if len(names) <= MOST_NAMED else ()
+        raise UserError(
+            f"{self.dataset.name} has no class {label!r}: 0 to {self.networks.classes - 1}" + (f", {', '.join(some)}" if some else "")
+        )
 
 
 def check_count(n: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -23,8 +24,9 @@ MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget: early steps change
 
 
 def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE) -> Latent:
-    """The latents of every picture of a run."""
-    return networks.draw(n, seeding.stream(PICTURE_SEED, "grid", device))
+    """The latents of every picture of a run; of a conditional model the classes in their order, in equal shares."""
+    labels = torch.arange(n, device=device) * networks.classes // n if networks.classes else None
+    return networks.draw(n, seeding.stream(PICTURE_SEED, "grid", device), labels)
 
 
 def shown_of(dataset: Dataset) -> int:
@@ -55,6 +57,11 @@ def sheet_of(images: Tensor) -> bytes:
     return _png(images, math.ceil(math.sqrt(len(images))))
 
 
+def strips_png(images: Tensor, columns: int) -> bytes:
+    """uint8 [rows * columns, C, H, W] as rows of so many, PNG bytes."""
+    return _png(images, columns)
+
+
 def nearest_png(pairs: Tensor) -> bytes:
     """Generated images, each followed by the training image nearest to it, four such pairs a row: uint8 [2 m, C, H, W] as PNG bytes."""
     return _png(pairs, SIDE)
@@ -67,9 +74,7 @@ def interpolation_png(networks: Networks, latents: Latent) -> bytes:
     start, end = latents.z[:rows], latents.z[rows : 2 * rows]
     walks = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1).flatten(0, 1)
     conditions = torch.arange(rows, device=walks.device).repeat_interleave(STEPS)
-    labels = None if latents.labels is None else latents.labels[conditions]
-    extra = {name: value[conditions] for name, value in latents.extra.items()}
-    return _png(_sampled(networks, Latent(z=walks, labels=labels, extra=extra)), STEPS)
+    return _png(_sampled(networks, replace(latents.rows(conditions), z=walks)), STEPS)
 
 
 def _sampled(networks: Networks, latents: Latent) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench import best, checkpoint, pictures, results, seeding
+from bench import best, checkpoint, latents, pictures, results, seeding
 from bench.assemble import Work
 from bench.best import Best
 from bench.cards import BEST
@@ -129,7 +129,24 @@ class Recorder:
         log_.artifact(results.FINAL_GRID, self.grid())
         if self._work.dataset.spec.kind == "image":
             log_.artifact(results.INTERPOLATION, self.interpolation())
+            evidence |= self._explored(evaluator)
         return self.close(values, evidence)
+
+    def _explored(self, evaluator: Evaluator | None) -> dict[str, Any]:
+        """Pictures of what the latent space holds, and the words to them."""
+        networks, device = self._work.trainer.scored, self._work.device
+        drawn = latents.traversals(networks, device)
+        words: Mapping[str, Any] = {}
+        if evaluator is not None and "labels" in evaluator.provides and not networks.classes:
+            names = self._work.dataset.class_names
+            explored = latents.explore(
+                networks, evaluator.classify, names, batch_size=self._work.config.evaluation.batch_size, device=device
+            )
+            drawn |= explored.pictures
+            words = explored.words
+        for name, picture in drawn.items():
+            self._log.artifact(f"{results.LATENT}/{name}.png", picture)
+        return {"latent": dict(words)} if words else {}
 
     def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
@@ -203,7 +220,7 @@ class Recorder:
         """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
         started = time.perf_counter()
         samples = drawn(self._work, evaluator, networks or self._work.trainer.scored, stream=stream, whole=whole)
-        measurement = evaluator.full(samples.data, walks=samples.walks) if whole else evaluator.curve(samples.data)
+        measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 

@@ -75,7 +75,7 @@ PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to be meant
 CONFIG = "config.json"
 PROTOCOL = "protocol.json"  # metrics {key: hash}, all (a hash of those), cards {key: what it means} (`bench.carried`)
 # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}, bins {generated, train},
-# modes {count, found, shares}; of mixtures points, centres, sd
+# modes {count, found, shares}; of mixtures points, centres, sd; latent {directions [{from, to, reached}], arithmetic [{of, to}]}
 EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
 CURVES = "curves.parquet"
@@ -85,6 +85,7 @@ BEST_WEIGHTS = "weights/best.safetensors"  # of the best mark, in runs that keep
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at every mark
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
+LATENT = "pictures/latent"  # a folder of strips: what parts of the latent, class directions and latent arithmetic do (`bench.latents`)
 NEAREST = "nearest_training.png"  # generated images beside their nearest training images, the closest pairs
 STUDY = "study.json"  # of a study's parent run: space, objectives, and of each variant the trials, the best of them and what mattered
 

@@ -177,7 +177,7 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
         forget_held(posts)
         log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)
     log_.artifact(results.CONFIG, config.canonical().encode())
-    metrics = work.evaluator.protocol() if work.evaluator else {}
+    metrics = work.evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if work.evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)

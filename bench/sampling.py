@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from bench import seeding
-from bench.spec import Latent, Networks, to_bytes
+from bench.spec import Dataset, Latent, Networks, to_bytes
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +29,28 @@ def sample(
     All latents are drawn at once and then sliced, so the batch size changes no example. `labels` [n] are for conditional models.
     """
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        latent = networks.draw(n, seeding.stream(seed, stream, device), labels)
+        latent = networks.draw(n, seeding.stream(seed, stream, device), None if labels is None else labels.to(device))
         return _made(networks, latent, batch_size, points=points)
 
 
-def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torch.device) -> Tensor:
-    """Images on paths between pairs of random latents, along the sphere: uint8 [pairs, steps + 1, C, H, W] on the CPU."""
+def asked_labels(networks: Networks, dataset: Dataset, n: int, *, seed: int, stream: str = seeding.EVALUATION) -> Tensor | None:
+    """The labels [n] that a conditional model is asked for: of training examples drawn at random, so in the data's own mix. Else None."""
+    if not networks.classes:
+        return None
+    labels = dataset.split("train").labels
+    if labels is None:
+        raise ValueError(f"{dataset.name} has no labels to ask a conditional model for")
+    return labels[torch.randint(len(labels), (n,), generator=seeding.stream(seed, f"{stream}-labels"))]
+
+
+def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
+    """Images on paths between pairs of random latents, along the sphere: uint8 [pairs, steps + 1, C, H, W] on the CPU.
+
+    `labels` [pairs] are for conditional models: a path stays in its class.
+    """
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        latent = networks.draw(2 * WALK_PAIRS, seeding.stream(seed, WALKS, device))
+        both = None if labels is None else labels.repeat(2).to(device)
+        latent = networks.draw(2 * WALK_PAIRS, seeding.stream(seed, WALKS, device), both)
         path = _between(latent[:WALK_PAIRS], latent[WALK_PAIRS:])
         made = _made(networks, path, batch_size)
     return made.reshape(WALK_PAIRS, WALK_STEPS + 1, *made.shape[1:])
@@ -44,8 +59,7 @@ def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torc
 def _between(start: Latent, end: Latent) -> Latent:
     """The latents of whole paths, one path after the other. Labels and extras stay those of the start."""
     rows = torch.arange(len(start), device=start.z.device).repeat_interleave(WALK_STEPS + 1)
-    labels = None if start.labels is None else start.labels[rows]
-    return Latent(z=paths_between(start.z, end.z), labels=labels, extra={name: value[rows] for name, value in start.extra.items()})
+    return replace(start.rows(rows), z=paths_between(start.z, end.z))
 
 
 def paths_between(start: Tensor, end: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
         best = _measured(restored(tracked, artifacts, weights="best"), evaluator, config.evaluation)
         values = {**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}}
         measurement = replace(measurement, values=values, evidence={**measurement.evidence, "best": {"reasons": dict(best.reasons)}})
-    protocol = _protocol(artifacts, run_id, evaluator)
+    protocol = _protocol(artifacts, run_id, evaluator, measurement)
     run_log = _open_log(client, artifacts, run_id, measurement, protocol, evaluator.headline)
     _withdraw(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
@@ -101,7 +101,7 @@ def _measured(generator: Generator, evaluator: Evaluator, evaluation: Evaluation
             evaluator, generator.networks, seed=generator.config.seed, batch_size=evaluation.batch_size, device=generator.device,
             stream=generator.stream,
         )  # fmt: skip
-        return evaluator.full(samples.data, walks=samples.walks)
+        return evaluator.full(samples.data, walks=samples.walks, asked=samples.labels)
 
 
 def _open_log(
@@ -171,10 +171,10 @@ def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> N
         client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost])
 
 
-def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator) -> dict[str, Any]:
+def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measurement: Measurement) -> dict[str, Any]:
     """Today's protocol; what else the run measured keeps its own."""
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
-    today = evaluator.protocol()
+    today = {key: found for key, found in evaluator.protocol(conditional=True).items() if key in measurement.values}
     metrics, cards = {**before.get("metrics", {}), **today}, {**before.get("cards", {}), **described(today)}
     return {**before, "metrics": metrics, "all": evaluator.protocol_hash, "cards": cards}
 

@@ -8,7 +8,7 @@ no special case for any of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -128,6 +128,21 @@ class Latent:
         labels = None if self.labels is None else self.labels[part]
         return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
 
+    def rows(self, index: Tensor) -> Latent:
+        """The latents of these rows [m], int64, each as often as it is named."""
+        labels = None if self.labels is None else self.labels[index]
+        return Latent(z=self.z[index], labels=labels, extra={name: value[index] for name, value in self.extra.items()})
+
+    def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
+        """Every latent with every one of these values [v], side by side: [n * v], of the labels or of an extra `part` (one `column` of it)."""
+        crossed = self.rows(torch.arange(len(self), device=values.device).repeat_interleave(len(values)))
+        new = values.repeat(len(self))
+        if not part:
+            return replace(crossed, labels=new)
+        if column is not None:
+            new = crossed.extra[part].index_copy(1, torch.tensor([column], device=values.device), new[:, None])
+        return replace(crossed, extra={**crossed.extra, part: new})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -206,8 +221,13 @@ R = TypeVar("R", bound=Recipe)
 class Networks(nn.Module):
     """All networks of a variant. Metrics, grids and interpolation need nothing but `draw` and `sample`."""
 
+    classes: int = 0  # that samples can be asked for by label; 0: the model takes none
+
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents. All evaluation latents are drawn at once and then sliced."""
+        """n latents, of these labels [n] where the model takes labels (drawn alike from all classes if none are given).
+
+        All evaluation latents are drawn at once and then sliced.
+        """
         raise NotImplementedError
 
     def sample(self, latent: Latent) -> Tensor:
@@ -220,6 +240,13 @@ class Networks(nn.Module):
     def prepare(self, data: Tensor) -> Tensor:
         """Real data as the players should see it now, e.g. at today's resolution."""
         return data
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """What a report shows of single parts of the latent (codes, classes, styles), by name: each latent in up to `columns` versions.
+
+        [n * versions], the versions of one latent side by side.
+        """
+        return {}
 
 
 class Objective(nn.Module):

@@ -18,6 +18,7 @@ from reports.sections import (
     glossary,
     health,
     interpolation,
+    latents,
     memorisation,
     modes,
     pairs,
@@ -33,12 +34,12 @@ from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, across, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, health, provenance, glossary,
+    verdict, summary, across, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
-OCCASIONAL = (across.TITLE, studies.TITLE)  # most results give no occasion for them
+OCCASIONAL = (across.TITLE, studies.TITLE, latents.TITLE)  # most results give no occasion for them
 
 
 def build(results: Results, *, title: str, small: bool = False) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -75,17 +75,29 @@ class GanNetworks(Networks):
             return data
         return data.reshape(len(data) // self.pack, self.pack * data.shape[1], *data.shape[2:])
 
+    def condition(self, labels: Tensor | None) -> Tensor | None:
+        """What the discriminator is told of the labels [N] of packs: [N / pack, c], or nothing, as in the plain wiring."""
+        return None
+
+    def read(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
+        """All that the discriminator says of packs [N / pack, outputs], in float32 whatever the precision of the forward pass.
+
+        The first column is the logit of being real; other wirings have more.
+        """
+        condition = self.condition(labels)
+        said: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
+        return said.float()
+
     def judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits [N / pack, outputs] of packs, in float32 whatever the precision of the forward pass."""
-        logits: Tensor = self.discriminator(packs)
-        return logits.float()
+        """Logits [N / pack, 1] of packs."""
+        return self.read(packs, labels)[:, :1]
 
     def discriminate(self, data: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits [N / pack, outputs] of examples [N, *shape], and of their labels [N] in a conditional wiring."""
-        return self.judge(self.packs(data), labels)
+        """All that the discriminator says [N / pack, outputs] of examples [N, *shape], and of their labels [N] in a conditional wiring."""
+        return self.read(self.packs(data), labels)
 
     def discriminate_both(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits of real and of fake data: one call on the joined batch, or two where batch norm would mix their statistics."""
+        """The same of real and of fake data: one call on the joined batch, or two where batch norm would mix their statistics."""
         if self.batch_coupled:
             return self.discriminate(real, labels), self.discriminate(fake, labels)
         twice = None if labels is None else torch.cat([labels, labels])
@@ -104,7 +116,7 @@ def build_gan(networks: str, recipe: Recipe, data: DataShape) -> GanNetworks:
 class AdversarialObjective(Objective):
     """A discriminator d and a generator g on a registered loss, with the recipe's regularisers."""
 
-    needs = GanNetworks
+    needs: type[Networks] = GanNetworks
     mean_real: Tensor  # running means of D's logits, for LeCam
     mean_fake: Tensor
 
@@ -147,18 +159,23 @@ class AdversarialObjective(Objective):
         """The loss of d on fresh fakes, which need no graph here."""
         nets = gan(networks)
         with torch.no_grad():
-            fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+            latent = nets.draw(len(batch), step.noise, batch.labels)
+            fake = self.shown(nets.generate(latent), step)
             real = self.shown(batch.data, step)
-        real_logits, fake_logits = nets.discriminate_both(real, fake, batch.labels)
+        real_said, fake_said = nets.discriminate_both(real, fake, batch.labels)
+        real_logits, fake_logits = real_said[:, :1], fake_said[:, :1]
         loss = self.loss.discriminator(*self._told(real_logits, fake_logits, step), self.labels)
         log = self._logits(real_logits.detach(), fake_logits.detach())
-        for name, weight, penalty in self._penalties(nets, real, fake, step):
+        for name, (weight, term) in self.beside_d(real_said[:, 1:], fake_said[:, 1:], batch, latent).items():
+            loss = loss.mean() + weight * term.mean()
+            log[name] = term.detach()
+        for name, weight, penalty in self._penalties(nets, real, fake, batch.labels, step):
             loss = loss.mean() + weight * penalty.mean()
             log[name] = penalty.detach()
         if self.recipe.lecam:
             loss = loss.mean() + self.recipe.lecam * lecam(real_logits, fake_logits, self.mean_real, self.mean_fake).mean()
         if self.recipe.consistency:
-            changed = nets.discriminate(crop_and_flip(real, step.noise), batch.labels)
+            changed = nets.discriminate(crop_and_flip(real, step.noise), batch.labels)[:, :1]
             log["consistency"] = (difference := consistency(real_logits, changed)).detach()
             loss = loss.mean() + self.recipe.consistency * difference.mean()
         return Terms(loss=loss, log=log)
@@ -166,12 +183,28 @@ class AdversarialObjective(Objective):
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """The loss of g against the frozen discriminator, on fakes of its own; a relativistic one looks at d's last real batch, too."""
         nets = gan(networks)
-        fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
-        if not self.loss.sees_real:
-            logits = nets.discriminate(fake, batch.labels)
-            return Terms(loss=self.loss.generator(logits, logits))
-        real_logits, fake_logits = nets.discriminate_both(self.shown(batch.data, step), fake, batch.labels)
-        return Terms(loss=self.loss.generator(fake_logits, real_logits))
+        latent = nets.draw(len(batch), step.noise, batch.labels)
+        fake = self.shown(nets.generate(latent), step)
+        if self.loss.sees_real:
+            real_said, fake_said = nets.discriminate_both(self.shown(batch.data, step), fake, batch.labels)
+        else:
+            real_said = fake_said = nets.discriminate(fake, batch.labels)
+        loss = self.loss.generator(fake_said[:, :1], real_said[:, :1])
+        for weight, term in self.beside_g(fake_said[:, 1:], latent).values():
+            loss = loss.mean() + weight * term.mean()
+        return Terms(loss=loss, log=self.logged(fake_said[:, 1:].detach(), latent))
+
+    def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """(weight, term) that d minimises beside the adversarial loss, by name, from its further outputs [N / pack, outputs - 1]."""
+        return {}
+
+    def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """The same of g."""
+        return {}
+
+    def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
+        """What else to log of d's further outputs [N / pack, outputs - 1] at g's update."""
+        return {}
 
     def shown(self, data: Tensor, step: Step) -> Tensor:
         """Data as the discriminator sees it: with instance noise, and augmented, where the recipe says so."""
@@ -196,20 +229,26 @@ class AdversarialObjective(Objective):
         wrong = torch.rand(real.shape, generator=step.noise, device=real.device) < self.recipe.label_noise
         return torch.where(wrong, fake, real), torch.where(wrong, real, fake)
 
-    def _penalties(self, nets: GanNetworks, real: Tensor, fake: Tensor, step: Step) -> Iterator[tuple[str, float, Tensor]]:
+    def _penalties(
+        self, nets: GanNetworks, real: Tensor, fake: Tensor, labels: Tensor | None, step: Step
+    ) -> Iterator[tuple[str, float, Tensor]]:  # fmt: skip
         """(name, weight, penalty [N]) of every gradient penalty that is due at this update."""
         recipe = self.recipe
+
+        def judge(packs: Tensor) -> Tensor:
+            return nets.judge(packs, labels)
+
         if step.index % recipe.penalty_every:
             return
         real, fake, often = nets.packs(real), nets.packs(fake), recipe.penalty_every
         if recipe.gp:
-            yield "gradient_penalty", often * recipe.gp, gradient_penalty(nets.judge, real, fake, step.noise)
+            yield "gradient_penalty", often * recipe.gp, gradient_penalty(judge, real, fake, step.noise)
         if recipe.dragan:
-            yield "gradient_penalty", often * recipe.dragan, dragan_penalty(nets.judge, real, step.noise)
+            yield "gradient_penalty", often * recipe.dragan, dragan_penalty(judge, real, step.noise)
         if recipe.r1:
-            yield "r1", often * recipe.r1, squared_gradient(nets.judge, real)
+            yield "r1", often * recipe.r1, squared_gradient(judge, real)
         if recipe.r2:
-            yield "r2", often * recipe.r2, squared_gradient(nets.judge, fake)
+            yield "r2", often * recipe.r2, squared_gradient(judge, fake)
 
     def _logits(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         log = {"logit_real": real, "logit_fake": fake}

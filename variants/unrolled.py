@@ -43,14 +43,17 @@ class UnrolledObjective(AdversarialObjective):
             fake, real = fake.float(), real.float()
             weights = {name: weight.detach().requires_grad_() for name, weight in nets.discriminator.named_parameters()}
             for _ in range(self.recipe.unroll):
-                loss = self.loss.discriminator(judged(nets, weights, real), judged(nets, weights, fake), self.labels).mean()
+                real_logits, fake_logits = (judged(nets, weights, data, batch.labels) for data in (real, fake))
+                loss = self.loss.discriminator(real_logits, fake_logits, self.labels).mean()
                 gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True, materialize_grads=True)
                 moves = zip(weights.items(), gradients, strict=True)
                 weights = {name: weight - self.recipe.unroll_lr * gradient for (name, weight), gradient in moves}
-            return Terms(loss=self.loss.generator(judged(nets, weights, fake), judged(nets, weights, real)))
+            real_logits, fake_logits = (judged(nets, weights, data, batch.labels) for data in (real, fake))
+            return Terms(loss=self.loss.generator(fake_logits, real_logits))
 
 
-def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor) -> Tensor:
-    """Logits [N / pack, outputs] by the discriminator with other weights."""
-    logits: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data),))
-    return logits
+def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Logits [N / pack, 1] by the discriminator with other weights."""
+    condition = nets.condition(labels)
+    said: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
+    return said[:, :1]

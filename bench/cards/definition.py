@@ -8,8 +8,8 @@ from typing import Literal
 Direction = Literal["lower", "higher", "none"]
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
-    "latents", "22px",
-)  # fmt: skip  # what a metric may need: `bench.evaluate.provides` says which data has it
+    "latents", "22px", "asked",
+)  # fmt: skip  # what a metric may need: `bench.evaluate.provides` says which data has it; "asked": the labels that a conditional model was asked for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,14 @@ QUALITY = (
         "It removes the bias that a finite sample adds, and may come out slightly negative for perfect images.",
     ),
     Card(
+        key="quality/intra_fid_classifier",
+        title="intra-FID",
+        direction="lower",
+        needs=("classifier", "labels", "asked"),
+        citation="Miyato and Koyama 2018, arXiv 1802.05637",
+        meaning="Of a conditional model: the classifier-FID between generated images asked to be of a class and real test images of it, averaged over the classes. Fewer images a class bias it upwards.",
+    ),
+    Card(
         key="quality/kid_classifier",
         title="classifier-KID",
         direction="lower",
@@ -217,6 +225,15 @@ MODES = (
         needs=("classifier", "labels"),
         citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761",
         meaning="Kullback-Leibler divergence of the generated class shares from the real ones, both as the classifier predicts them.",
+    ),
+    Card(
+        key="modes/class_accuracy",
+        title="class accuracy",
+        direction="higher",
+        unit="fraction",
+        needs=("classifier", "labels", "asked"),
+        citation="Odena et al. 2017 (AC-GAN), arXiv 1610.09585",
+        meaning="Of a conditional model: share of generated images that the classifier takes for the class they were asked to be of. On real test images the classifier itself is right less often than always.",
     ),
     Card(
         key="modes/ndb",

@@ -68,6 +68,9 @@ def sample(
     n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
     seed: Annotated[int | None, typer.Option(help="The seed of the latents; the run's own unless given, which was measured.")] = None,
     weights: Annotated[str, typer.Option(help="last, or best where the run kept them.")] = "last",
+    label: Annotated[
+        str | None, typer.Option("--class", help="Of a conditional model: one class, by name or number, instead of the data's mix.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute; the run's own device unless given.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
@@ -78,7 +81,7 @@ def sample(
     check_count(n)
     check_target(out, force=force)
     generator = load_generator(run_id, weights=weights, device=device)
-    made = generator.sample(n, seed=seed)
+    made = generator.sample(n, seed=seed, label=label)
     write_samples(made, out, generator.dataset)
     say(f"{len(made):,} {'points' if generator.dataset.spec.kind == 'points' else 'images'}: {out}")
 

@@ -44,8 +44,11 @@ class Evidence:
 
     _says = True  # whether it logs what cannot be determined
 
-    def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, halves: int = 0) -> None:
+    def __init__(
+        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, halves: int = 0
+    ) -> None:  # fmt: skip
         self._data = data
+        self._asked = asked
         self.real = real  # the test split, as the metrics see it
         self.dataset = real.dataset
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
@@ -70,6 +73,13 @@ class Evidence:
     def points(self) -> Tensor:
         """The generated points, float32 [n, D]."""
         return self.data
+
+    @property
+    def asked(self) -> Tensor:
+        """[n], int64: the class that each image was asked to be of."""
+        if self._asked is None:
+            raise ValueError("these images were asked for without labels")
+        return self._asked
 
     @cached_property
     def halves(self) -> list[Half]:

@@ -22,7 +22,7 @@ class Half(Evidence):
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
-        super().__init__(whole.data[:0], whole.real)
+        super().__init__(whole.data[:0], whole.real, asked=None if whole._asked is None else whole._asked[self.rows])
 
     @property
     def data(self) -> Tensor:

@@ -73,6 +73,17 @@ class RealSide:
         return self._gaussians[kind]
 
     @cached_property
+    def class_gaussians(self) -> dict[int, Gaussian]:
+        """The same of the test images of each class, by their own labels, in classifier features. A ValueError where a class has too few."""
+        labels, features = self.dataset.split("test").labels, self.seen("classifier").features
+        if labels is None:
+            raise ValueError(f"{self.dataset.name} has no labels")
+        small = [label for label in labels.unique().tolist() if int((labels == label).sum()) <= features.shape[1]]
+        if small:
+            raise ValueError(f"the test split has too few images of class {small[0]} for the covariance of {features.shape[1]} features")
+        return {label: fit_gaussian(features[labels == label]) for label in labels.unique().tolist()}
+
+    @cached_property
     def neighbours(self) -> Neighbours:
         """The nearest neighbours of each test image among the others."""
         features = self.seen(self.main).features

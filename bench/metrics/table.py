@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 from torch import Tensor
 
@@ -31,6 +32,20 @@ def frechet_infinity(evidence: Evidence) -> float:
     if math.isnan(evidence.value(HEADLINE)):
         return evidence.unknown(f"there is no {card(HEADLINE).title} to extrapolate")
     return fidelity.frechet_infinity(evidence.classifier.features, evidence.real.gaussian(CLASSIFIER))
+
+
+@metric(card("quality/intra_fid_classifier"))
+def frechet_within_classes(evidence: Evidence) -> float:
+    """The mean over the classes of the Fréchet distance between images asked of a class and real ones of it, in classifier features."""
+    features, distances = evidence.classifier.features, []
+    for label, real in evidence.real.class_gaussians.items():
+        of_class = features[evidence.asked == label]
+        if len(of_class) <= features.shape[1]:
+            return evidence.unknown(
+                f"{counted(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: it takes more"
+            )
+        distances.append(fidelity.frechet_distance(fidelity.fit_gaussian(of_class), real))
+    return fmean(distances)
 
 
 @metric(card("quality/kid_classifier"))
@@ -165,6 +180,12 @@ def classes_covered(evidence: Evidence) -> float:
 def class_kl(evidence: Evidence) -> float:
     """How far the class shares are from the real ones, in nats."""
     return _divergence(evidence, evidence.shares, evidence.real.shares)
+
+
+@metric(card("modes/class_accuracy"))
+def class_accuracy(evidence: Evidence) -> float:
+    """The share of images that the classifier takes for what they were asked to be."""
+    return _mean(evidence.classifier.predictions == evidence.asked)
 
 
 @metric(card("modes/ndb"))

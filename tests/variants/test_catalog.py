@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -23,11 +24,14 @@ ON_POINTS = pytest.mark.parametrize(
 )
 # A Wasserstein or a hinge loss, before its margins are reached, is a difference of means: a constant added to the critic cancels.
 DIFFERENCES = ("wasserstein", "hinge", "relativistic", "relativistic-average")
+LAST_BIAS = re.compile(r"\bhead(\.\d+)?\.bias$")
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
 CPU = torch.device("cpu")
 
 
-IMAGES = Examples(data=torch.randint(0, 256, (512, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+IMAGES = Examples(
+    data=torch.randint(0, 256, (512, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), labels=torch.arange(512) % 10
+)
 
 
 def trainer(name: str, *, seed: int = 0, points: bool = False, **settings: object) -> Trainer:
@@ -58,7 +62,7 @@ def test_trains_and_every_weight_moves(name: str) -> None:
     assert last.diverged is None
     still = [key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])]
     cancels = getattr(trained.recipe, "loss", "") in DIFFERENCES
-    assert set(still) <= ({"discriminator.head.4.bias", "discriminator.head.bias"} if cancels else set())
+    assert not [key for key in still if not (cancels and LAST_BIAS.search(key))]
     assert all(math.isfinite(value) for value in last.scalars.values())
 
 
@@ -89,8 +93,8 @@ def test_trains_on_points_and_samples_them(name: str) -> None:
     before = {key: value.clone() for key, value in trained.networks.named_parameters()}
     last = list(train(trained, []))[-1]
     assert last.diverged is None
-    still = {key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])}
-    assert still <= ({"discriminator.head.2.bias"} if getattr(trained.recipe, "loss", "") in DIFFERENCES else set())
+    still = [key for key, value in trained.networks.named_parameters() if torch.equal(value, before[key])]
+    assert not [key for key in still if not (getattr(trained.recipe, "loss", "") in DIFFERENCES and LAST_BIAS.search(key))]
     points = sample(trained.networks, n=20, seed=3, batch_size=7, device=CPU, points=True)
     assert (points.shape, points.dtype) == ((20, 2), torch.float32)
     torch.testing.assert_close(points, sample(trained.networks, n=20, seed=3, batch_size=20, device=CPU, points=True))
@@ -102,7 +106,18 @@ def test_its_own_networks_train_on_a_data_set_they_can_make(name: str) -> None:
     assert list(train(trainer(name, points=points), []))[-1].diverged is None
 
 
-@EVERY_VARIANT
+def mechanism(name: str) -> tuple[object, ...]:
+    """What of a variant networks could trip over: its wiring, its objective and its regularisers; losses of the same kind are alike."""
+    variant = VARIANTS.get(name)
+    recipe = variant.recipe.model_dump()
+    switches = ("gp", "dragan", "r1", "r2", "lecam", "consistency", "augment", "instance_noise", "minibatch_std", "norm_d")
+    return variant.objective, variant.build, recipe.get("pack", 1) > 1, *(bool(recipe.get(switch)) for switch in switches)
+
+
+MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in MECHANISMS else pytest.mark.slow) for name in VARIANTS.names()])
 @pytest.mark.parametrize("networks", NETWORKS.names())
 def test_any_loss_on_any_networks(name: str, networks: str) -> None:
     norm = {"recipe.norm_d": "none"} if getattr(VARIANTS.get(name).recipe, "gp", 0) else {}

@@ -17,6 +17,7 @@ from variants.networks import mlp_2d as _mlp_2d
 from variants.catalog import core as _core  # entries are listed in this order
 from variants.catalog import losses as _losses
 from variants.catalog import regularisers as _regularisers
+from variants.catalog import labelled as _labelled
 from variants.catalog import packed as _packed
 
 # isort: on

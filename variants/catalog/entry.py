@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.config import VARIANTS
-from bench.spec import Variant
+from bench.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
-from variants.recipe import GanRecipe
 
 SAME = "dcgan's networks and numbers, in batches of 64; only the loss differs"
 
 
 def register_gan(
-    name: str, *, idea: str, paper: str, networks: str, recipe: GanRecipe, note: str = "", aliases: tuple[str, ...] = (), version: int = 1
-) -> Variant:
-    """Register a GAN with the plain wiring and the adversarial objective."""
+    name: str, *, idea: str, paper: str, networks: str, recipe: Recipe, note: str = "", aliases: tuple[str, ...] = (), version: int = 1,
+    objective: Callable[[Recipe], Objective] = AdversarialObjective, build: Callable[[str, Recipe, DataShape], Networks] = build_gan,
+    needs_labels: bool = False,
+) -> Variant:  # fmt: skip
+    """Register a GAN: of the plain wiring and the adversarial objective, if nothing else is said."""
     variant = Variant(
         name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
-        objective=AdversarialObjective, build=build_gan,
+        objective=objective, build=build, needs_labels=needs_labels,
     )  # fmt: skip
     return VARIANTS.register(name, variant, aliases=aliases)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from bench.config import VARIANTS
-from bench.spec import Variant
 from variants.catalog.entry import SAME, register_gan
-from variants.gan import build_gan
 from variants.recipe import GanRecipe
 from variants.unrolled import UnrolledObjective, UnrolledRecipe
 
@@ -96,16 +93,12 @@ register_gan(
     recipe=GanRecipe(minibatch_std=True),
     note=f"ProGAN's statistic of the whole batch alone; {SAME}",
 )
-VARIANTS.register(
+register_gan(
     "unrolled-gan",
-    Variant(
-        name="unrolled-gan",
-        idea="dcgan whose G looks five steps of D ahead",
-        paper="arXiv 1611.02163",
-        networks="dcgan",
-        recipe=UnrolledRecipe(unroll=5, norm_d="none"),
-        objective=UnrolledObjective,
-        build=build_gan,
-        note="the steps ahead are plain gradient descent (eq. 7), where the authors' code takes Adam's; no batch norm in D",
-    ),
+    idea="dcgan whose G looks five steps of D ahead",
+    paper="arXiv 1611.02163",
+    networks="dcgan",
+    recipe=UnrolledRecipe(unroll=5, norm_d="none"),
+    objective=UnrolledObjective,
+    note="the steps ahead are plain gradient descent (eq. 7), where the authors' code takes Adam's; no batch norm in D",
 )

@@ -85,7 +85,10 @@ class Discriminator(nn.Module):
 
     def forward(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits [N, outputs]."""
-        seen: Tensor = self.features(data)
+        return self.judge(self.features(data), condition)
+
+    def judge(self, seen: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits [N, outputs] of what `features` made of the data."""
         if self.sees_spread:
             spread = minibatch_std(seen)
             condition = spread if condition is None else torch.cat([condition, spread.to(condition.dtype)], dim=1)

@@ -1,0 +1,94 @@
+"""What the latent space holds: classes, codes and styles turned, class directions, latent arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from bench.results import EVIDENCE, LATENT
+from bench.words import printable
+from reports.cohort import Cohort, Entry, seed_words
+from reports.document import Block, Gallery, Section, Tile
+from reports.sections.common import WIDE_TILE, by_cohort, first_seed_with, png
+from reports.view import View
+
+TITLE = "Latent space"
+DIRECTIONS, ARITHMETIC = "directions", "arithmetic"
+CAPTIONS = {
+    DIRECTIONS: "Class directions: each row takes one latent halfway towards the direction from the mean latent of one class to that of another. "
+    "The share is that of all latents of the first class which the classifier then takes for the second.",
+    ARITHMETIC: "Latent arithmetic: bright images of a class, dark ones of it, dark ones of another class, and what bright - dark + dark of the other makes: "
+    "bright ones of the other, where latents add up. Each image is of a mean latent.",
+    "classes": "Class after class from the same z, four of them.",
+    "code": "Each value of the categorical code from the same z, four of them. What a value stands for was found without labels.",
+    "styles": "Styles mixed: each row has the coarse layers of one latent and, from column to column, the fine layers of others.",
+}
+OTHER = "The same latents as one part of them is turned from end to end: {name}."
+
+
+def build(view: View) -> Section | None:
+    """A gallery for each kind of picture; None where no run kept any."""
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
+    return Section(id="latents", title=TITLE, blocks=blocks) if blocks else None
+
+
+def _blocks(cohort: Cohort, view: View) -> list[Block]:
+    kinds: dict[str, list[Tile]] = {}
+    for entry in cohort.entries:
+        for path in _pictures(entry, view):
+            tile = _tile(entry, path, view)
+            if tile is not None:
+                kinds.setdefault(PurePosixPath(path).stem, []).append(tile)
+    known = [*(name for name in CAPTIONS if name in kinds), *sorted(name for name in kinds if name not in CAPTIONS)]
+    return [
+        Gallery(
+            id=f"latent-{index}-{cohort.index}",
+            caption=CAPTIONS.get(name) or OTHER.format(name=printable(name.replace("-", " "))),
+            tiles=tuple(kinds[name]),
+            tile_width=WIDE_TILE,
+        )
+        for index, name in enumerate(known)
+    ]
+
+
+def _pictures(entry: Entry, view: View) -> list[str]:
+    """What the first run of an entry that has any such picture has."""
+    for run_id in entry.runs["run_id"]:
+        if found := [path for path in view.results.names(str(run_id), LATENT) if path.endswith(".png")]:
+            return found
+    return []
+
+
+def _tile(entry: Entry, path: str, view: View) -> Tile | None:
+    found = first_seed_with(view.results, entry, path)
+    if found is None:
+        return None
+    run_id, seed = found
+    name = PurePosixPath(path).stem
+    picture = png(view.results, run_id, path, f"{name} of the latent space of {entry.name}")
+    if picture is None:
+        return None
+    words = _words(name, view.results.read_json(run_id, EVIDENCE) or {})
+    return Tile(
+        title=entry.name, colour=view.palette[entry.name].colour, picture=picture, detail="; ".join([seed_words(seed), *([words] if words else [])])
+    )  # fmt: skip
+
+
+def _words(name: str, evidence: Mapping[str, Any]) -> str:
+    """What is in the rows of a picture, as far as the run says."""
+    latent = evidence.get("latent")
+    rows = latent.get(name) if isinstance(latent, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return ""
+    if name == DIRECTIONS:
+        return ", ".join(f"{_text(row.get('from'))} to {_text(row.get('to'))} {_share(row.get('reached'))}" for row in rows)
+    return ", ".join(f"{_text(row.get('of'))}, {_text(row.get('to'))}" for row in rows) if name == ARITHMETIC else ""
+
+
+def _text(value: object) -> str:
+    return printable(str(value))
+
+
+def _share(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, float) and 0 <= value <= 1 else "–"

@@ -1,0 +1,51 @@
+"""By label or code: conditional GANs, and InfoGAN, which finds classes of its own."""
+
+from __future__ import annotations
+
+from variants.catalog.entry import register_gan
+from variants.conditional import AuxiliaryObjective, AuxiliaryRecipe, build_auxiliary, build_conditional, build_projection
+from variants.infogan import InfoObjective, InfoRecipe, build_infogan
+from variants.recipe import GanRecipe
+
+register_gan(
+    "cgan",
+    idea="conditional: G and D are told the class",
+    paper="arXiv 1411.1784",
+    networks="dcgan",
+    recipe=GanRecipe(batch_size=60),
+    build=build_conditional,
+    needs_labels=True,
+    aliases=("conditional-gan",),
+    note="dcgan's networks and numbers, where the paper has maxout MLPs; the label joins D's features at its last layer",
+)
+register_gan(
+    "acgan",
+    idea="auxiliary classifier: D tells the class, too",
+    paper="arXiv 1610.09585",
+    networks="dcgan",
+    recipe=AuxiliaryRecipe(batch_size=60),
+    objective=AuxiliaryObjective,
+    build=build_auxiliary,
+    needs_labels=True,
+    note="dcgan's networks and numbers, without the paper's dropout and noise in D",
+)
+register_gan(
+    "projection-gan",
+    idea="D adds an inner product of class and features; hinge loss, spectral norm",
+    paper="arXiv 1802.05637",
+    networks="dcgan",
+    recipe=GanRecipe(loss="hinge", norm_d="spectral", betas=(0.0, 0.9)),
+    build=build_projection,
+    needs_labels=True,
+    note="dcgan's networks; the class joins z, where the paper's G has conditional batch norm; k=1 instead of 5",
+)
+register_gan(
+    "infogan",
+    idea="codes that D can read back: one of ten, and two continuous",
+    paper="arXiv 1606.03657",
+    networks="dcgan",
+    recipe=InfoRecipe(z_dim=62, lr_g=1e-3, lr_d=2e-4, batch_size=128),
+    objective=InfoObjective,
+    build=build_infogan,
+    note="codes, z and learning rates as published for MNIST; dcgan's networks",
+)

@@ -1,0 +1,151 @@
+"""GANs that are told the class: the label goes into the generator, and in one of three ways into the discriminator.
+
+Beside the data (Mirza and Osindero 2014), as an inner product with its features (Miyato and Koyama 2018), or as what it has to tell
+(Odena et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from bench.errors import UserError
+from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
+from variants.gan import AdversarialObjective, GanNetworks, as_gan_recipe, check_packs
+from variants.networks.backbone import Discriminator, Ports, build_backbone
+from variants.recipe import GanRecipe
+
+CLASSES = "classes"  # the traversal from class to class
+
+
+class ConditionalGanNetworks(GanNetworks):
+    """The label as a one-hot vector beside z, and beside what the discriminator makes of the data."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe, data: DataShape) -> None:
+        super().__init__(generator, discriminator, recipe, data.kind)
+        self.classes = data.classes
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        """n latents of these labels [n], or of labels drawn alike from all classes."""
+        if labels is None:
+            labels = torch.randint(self.classes, (n,), generator=noise, device=noise.device)
+        return super().draw(n, noise, labels)
+
+    def inputs(self, latent: Latent) -> Tensor:
+        """[n, z_dim + classes]."""
+        assert latent.labels is not None
+        return torch.cat([latent.z, one_hot(latent.labels, self.classes).to(latent.z.dtype)], dim=1)
+
+    def condition(self, labels: Tensor | None) -> Tensor | None:
+        """[N / pack, pack * classes]: the labels of the packs, one-hot."""
+        assert labels is not None
+        return one_hot(labels, self.classes).float().reshape(len(labels) // self.pack, -1)
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """The same z in one class after the other."""
+        return {CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device))}
+
+
+class AuxiliaryGanNetworks(ConditionalGanNetworks):
+    """The label beside z alone: the discriminator has to tell it, in outputs of its own."""
+
+    def condition(self, labels: Tensor | None) -> None:
+        """The discriminator is told no label."""
+
+
+class ProjectionDiscriminator(nn.Module):
+    """Logits ψ(φ(x)) + yᵀVφ(x), with φ summed over space: Miyato and Koyama 2018 (arXiv 1802.05637), eq. 3."""
+
+    def __init__(self, discriminator: Discriminator, labels: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        with torch.no_grad():
+            discriminator.eval()
+            width = self._pooled(discriminator.features(torch.zeros(2, *shape))).shape[1]
+            discriminator.train()
+        self.embedding = nn.Linear(labels, width, bias=False)
+
+    def forward(self, data: Tensor, labels: Tensor) -> Tensor:
+        """Logits [N, outputs] of data and labels [N, labels], one-hot."""
+        features = self.discriminator.features(data)
+        product = (self.embedding(labels.to(features.dtype)) * self._pooled(features)).sum(dim=1, keepdim=True)
+        plain: Tensor = self.discriminator.judge(features)
+        return plain + product
+
+    @staticmethod
+    def _pooled(features: Tensor) -> Tensor:
+        return features.flatten(2).sum(dim=2) if features.dim() > 2 else features
+
+
+def build_conditional(networks: str, recipe: Recipe, data: DataShape) -> ConditionalGanNetworks:
+    """Labels beside z, and beside the data in the discriminator: Mirza and Osindero 2014 (arXiv 1411.1784), eq. 2."""
+    recipe = _checked(recipe, data)
+    ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack, condition=recipe.pack * data.classes)
+    return ConditionalGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
+
+
+def build_projection(networks: str, recipe: Recipe, data: DataShape) -> ConditionalGanNetworks:
+    """Labels beside z, and projected onto the discriminator's features."""
+    recipe = _checked(recipe, data)
+    ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack)
+    generator, discriminator = build_backbone(networks, ports, recipe)
+    if not isinstance(discriminator, Discriminator):
+        raise UserError(f"the discriminator of the networks {networks!r} has no features to project labels on")
+    projecting = ProjectionDiscriminator(discriminator, recipe.pack * data.classes, ports.seen)
+    if recipe.norm_d == "spectral":
+        nn.utils.parametrizations.spectral_norm(projecting.embedding)
+    return ConditionalGanNetworks(generator, projecting, recipe, data)
+
+
+def build_auxiliary(networks: str, recipe: Recipe, data: DataShape) -> AuxiliaryGanNetworks:
+    """Labels beside z; the discriminator tells them of what it sees."""
+    recipe = _checked(recipe, data)
+    ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack, outputs=1 + recipe.pack * data.classes)
+    return AuxiliaryGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
+
+
+def _checked(recipe: Recipe, data: DataShape) -> GanRecipe:
+    recipe = as_gan_recipe(recipe)
+    check_packs(recipe)
+    if not data.classes:
+        raise UserError("a conditional GAN needs labels, and this data has none")
+    return recipe
+
+
+class AuxiliaryRecipe(GanRecipe):
+    """A GAN's numbers, and how much the classes weigh."""
+
+    classify: NonNegative = Field(1.0, description="weight of the discriminator's cross-entropy on classes")
+
+
+class AuxiliaryObjective(AdversarialObjective):
+    """AC-GAN (Odena et al. 2017, arXiv 1610.09585, eq. 2 and 3): D and G both want D to tell the class, of real and of generated data."""
+
+    needs = AuxiliaryGanNetworks
+    recipe: AuxiliaryRecipe
+
+    def __init__(self, recipe: Recipe) -> None:
+        if not isinstance(recipe, AuxiliaryRecipe):
+            raise UserError(f"AC-GAN needs an AuxiliaryRecipe, not a {type(recipe).__name__}")
+        super().__init__(recipe)
+
+    def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """-log P(C = c | x) on real and on generated data."""
+        weight = self.recipe.classify
+        return {
+            "class_loss_real": (weight, class_loss(real, batch.labels)), "class_loss_fake": (weight, class_loss(fake, latent.labels)),
+        }  # fmt: skip
+
+    def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """-log P(C = c | x) on generated data."""
+        return {"class_loss_g": (self.recipe.classify, class_loss(fake, latent.labels))}
+
+
+def class_loss(said: Tensor, labels: Tensor | None) -> Tensor:
+    """-log P(C = c | x) [N] by logits [N / pack, pack * classes]."""
+    assert labels is not None
+    return cross_entropy(said.reshape(len(labels), -1), labels, reduction="none")

@@ -1,0 +1,117 @@
+"""InfoGAN: codes that the discriminator can read back from what the generator makes of them (Chen et al. 2016, arXiv 1606.03657)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from bench.errors import UserError
+from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
+from variants.gan import AdversarialObjective, GanNetworks, as_gan_recipe, check_packs
+from variants.networks.backbone import Ports, build_backbone
+from variants.recipe import GanRecipe
+
+CODE, CONTINUOUS = "code", "continuous"  # parts of the latent
+REACH = 2.0  # how far pictures turn a continuous code, trained on [-1, 1]: as the paper's figure 2
+
+
+class InfoRecipe(GanRecipe):
+    """A GAN's numbers, its codes and how much they weigh."""
+
+    categories: Annotated[int, Field(ge=2, le=1000)] = Field(10, description="values of the categorical code")
+    continuous: Annotated[int, Field(ge=0, le=100)] = Field(2, description="continuous codes, U[-1, 1]")
+    info: NonNegative = Field(1.0, description="λ of the categorical code's mutual information")
+    info_continuous: NonNegative = Field(0.1, description="λ of the continuous codes'")
+
+
+class InfoGanNetworks(GanNetworks):
+    """Codes beside z; the discriminator's further outputs are Q: logits of the category, and the mean of each continuous code."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: InfoRecipe, data: DataShape) -> None:
+        super().__init__(generator, discriminator, recipe, data.kind)
+        self.categories, self.continuous = recipe.categories, recipe.continuous
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        """n latents with their codes: a category each [n], and continuous codes in [-1, 1] [n, c]."""
+        plain = super().draw(n, noise)
+        code = torch.randint(self.categories, (n,), generator=noise, device=noise.device)
+        continuous = torch.rand((n, self.continuous), generator=noise, device=noise.device).mul_(2.0).sub_(1.0)
+        return Latent(z=plain.z, extra={**plain.extra, CODE: code, CONTINUOUS: continuous})
+
+    def inputs(self, latent: Latent) -> Tensor:
+        """[n, z_dim + categories + continuous]."""
+        code = one_hot(latent.extra[CODE], self.categories).to(latent.z.dtype)
+        return torch.cat([latent.z, code, latent.extra[CONTINUOUS]], dim=1)
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """The same z in one category after the other, and along each continuous code."""
+        device = latent.z.device
+        found = {CODE: latent.turned(torch.arange(min(self.categories, columns), device=device), part=CODE)}
+        for index in range(self.continuous):
+            turned = latent.turned(torch.linspace(-REACH, REACH, columns, device=device), part=CONTINUOUS, column=index)
+            found[f"{CONTINUOUS}-{index + 1}"] = turned
+        return found
+
+
+def build_infogan(networks: str, recipe: Recipe, data: DataShape) -> InfoGanNetworks:
+    """Codes beside z, Q beside the discriminator's logit."""
+    recipe = _as_info_recipe(recipe)
+    codes = recipe.categories + recipe.continuous
+    ports = Ports(data=data, latent=recipe.z_dim + codes, outputs=1 + codes)
+    return InfoGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
+
+
+class InfoObjective(AdversarialObjective):
+    """The minimax game less λ L_I(G, Q), which D's trunk, Q and G all raise: eq. 6."""
+
+    needs = InfoGanNetworks
+    recipe: InfoRecipe
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(_as_info_recipe(recipe))
+
+    def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """Q learns to read the codes of generated data."""
+        return self._unread(fake, latent)
+
+    def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        """G makes them legible."""
+        return self._unread(fake, latent)
+
+    def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
+        """The bound on the category's mutual information, in nats."""
+        return {"mutual_information": information_bound(fake[:, : self.recipe.categories], latent.extra[CODE])}
+
+    def _unread(self, said: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+        recipe = self.recipe
+        category, means = said[:, : recipe.categories], said[:, recipe.categories :]
+        unread = {"code_loss": (recipe.info, cross_entropy(category, latent.extra[CODE], reduction="none"))}
+        if recipe.continuous:
+            unread["continuous_loss"] = (recipe.info_continuous, gaussian_loss(means, latent.extra[CONTINUOUS]))
+        return unread
+
+
+def information_bound(logits: Tensor, code: Tensor) -> Tensor:
+    """L_I = E[log Q(c | x)] + H(c) [N], for a code that is uniform over its values: eq. 5. At most log(values), in nats."""
+    return math.log(logits.shape[1]) - cross_entropy(logits, code, reduction="none")
+
+
+def gaussian_loss(means: Tensor, codes: Tensor) -> Tensor:
+    """-log Q(c | x) [N] up to a constant, for independent Gaussians of variance 1: Σ (c - μ)² / 2."""
+    return 0.5 * (codes - means).square().sum(dim=1)
+
+
+def _as_info_recipe(recipe: Recipe) -> InfoRecipe:
+    if not isinstance(recipe, InfoRecipe):
+        raise UserError(f"InfoGAN needs an InfoRecipe, not a {type(recipe).__name__}")
+    as_gan_recipe(recipe)
+    check_packs(recipe)
+    if recipe.pack > 1:
+        raise UserError("recipe.pack: InfoGAN's codes are of single examples, so it packs none; leave it at 1")
+    return recipe
