@@ -25,7 +25,7 @@ COLUMNS = 10
 STEPS = 8
 REACH = 0.5  # of the angle between a latent and a direction: far enough to arrive, near enough to stay like itself
 EXAMPLES = 1_000  # latents that means are taken of
-LEAST = 24  # of a class, in which a quarter is bright and a quarter dark
+LEAST = 24  # of a class, of which a third is bright and a third dark
 MOST_MOVED = 50  # latents of a class that are moved to count how many arrive
 
 Classify = Callable[[Tensor], Tensor]  # images uint8 [n, C, H, W] -> predicted classes [n]
@@ -92,7 +92,7 @@ def _arithmetic(networks: Networks, latent: Latent, images: Tensor, one: Tensor,
 
     def mean(rows: Tensor, *, bright: bool) -> Tensor:
         order = images[rows].flatten(1).double().mean(dim=1).argsort(descending=bright, stable=True)
-        return latent.z[rows[order[: len(rows) // 4]].to(latent.z.device)].mean(dim=0)
+        return latent.z[rows[order[: len(rows) // 3]].to(latent.z.device)].mean(dim=0)
 
     bright, dark, to = mean(one, bright=True), mean(one, bright=False), mean(other, bright=False)
     z = torch.stack([bright, dark, to, bright - dark + to])

@@ -254,6 +254,7 @@ class Objective(nn.Module):
 
     needs: type[Networks] = Networks  # checked when a variant is put together
     logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability: p_real, p_fake and the balance flags
+    formula: str = ""  # what the players minimise, as the documentation shows it
     players: tuple[Player, ...]
 
     def check(self, networks: Networks) -> None:
@@ -277,6 +278,7 @@ class Variant:
     version: int = 1  # bumped when results change
     aliases: tuple[str, ...] = ()
     note: str = ""  # what differs from the publication, if anything
+    family: str = ""  # the heading that lists put it under
 
 
 @dataclass(frozen=True, kw_only=True)

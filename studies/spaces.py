@@ -35,7 +35,7 @@ class Dimension(BaseModel):
     high: float | None = None
     choices: tuple[Any, ...] = ()
     also: tuple[str, ...] = ()  # paths that get the same value
-    variants: str = "*"  # a glob: those that it applies to, as far as they have the path
+    variants: str = "*"  # globs, with commas between them: those that it applies to, as far as they have the path
 
     @model_validator(mode="after")
     def _possible(self) -> Dimension:
@@ -137,9 +137,13 @@ class Dimension(BaseModel):
             return [int(low), int(high)]
         return [self.value(low), self.value(low + (high - low) / math.pi), self.value(high)]
 
+    def is_for(self, variant: str) -> bool:
+        """Whether it is meant for a variant."""
+        return any(fnmatch.fnmatchcase(variant, glob.strip()) for glob in self.variants.split(","))
+
     def applies(self, config: RunConfig) -> bool:
         """Whether a variant's configuration has it."""
-        return fnmatch.fnmatchcase(config.variant, self.variants) and all(_lookup(config, path) is not None for path in self.targets)
+        return self.is_for(config.variant) and all(_lookup(config, path) is not None for path in self.targets)
 
 
 class Space(BaseModel):
@@ -177,7 +181,7 @@ def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension,
     """The dimensions of each configuration. UserError for a key that fits none, and for a value or a default that cannot be."""
     known = sorted({path for config in configs for path in paths(config)})
     for dimension in space.dimensions:
-        named = [config for config in configs if fnmatch.fnmatchcase(config.variant, dimension.variants)]
+        named = [config for config in configs if dimension.is_for(config.variant)]
         if not any(dimension.applies(config) for config in named):
             whom = f"{dimension.variants!r}" if not named else "any of " + ", ".join(config.variant for config in named)
             strange = next((path for path in dimension.targets if all(_lookup(config, path) is None for config in named)), dimension.path)

@@ -132,6 +132,7 @@ class AuxiliaryObjective(AdversarialObjective):
         if not isinstance(recipe, AuxiliaryRecipe):
             raise UserError(f"AC-GAN needs an AuxiliaryRecipe, not a {type(recipe).__name__}")
         super().__init__(recipe)
+        self.formula += f"; D: - {recipe.classify:g} (log P(c | x) + log P(c | G(z, c))); G: - {recipe.classify:g} log P(c | G(z, c))"
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         """-log P(C = c | x) on real and on generated data."""

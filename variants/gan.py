@@ -126,6 +126,7 @@ class AdversarialObjective(Objective):
         self.loss = LOSSES.get(recipe.loss)
         self.labels = Labels(real=recipe.real_label, fake=recipe.fake_label)
         self.logits_are_log_odds = self.loss.log_odds
+        self.formula = self.loss.formula + "".join(f"; D: + {term}" for term in regularisers(recipe))
         refuse_nonsense(recipe, self.loss)
         if recipe.lecam:
             self.register_buffer("mean_real", torch.zeros(()))
@@ -255,6 +256,17 @@ class AdversarialObjective(Objective):
         if self.logits_are_log_odds:
             log |= {"p_real": real.sigmoid(), "p_fake": fake.sigmoid()}
         return log
+
+
+def regularisers(recipe: GanRecipe) -> Iterator[str]:
+    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; E of logits is a running mean."""
+    formulas = {
+        "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
+        "lecam": "{} ((r - E f)² + (f - E r)²)", "consistency": "{} (D(x) - D(T(x)))²",
+    }  # fmt: skip
+    for name, formula in formulas.items():
+        if weight := getattr(recipe, name):
+            yield formula.format(f"{weight:g}")
 
 
 def gan(networks: Networks) -> GanNetworks:

@@ -74,7 +74,9 @@ class InfoObjective(AdversarialObjective):
     recipe: InfoRecipe
 
     def __init__(self, recipe: Recipe) -> None:
-        super().__init__(_as_info_recipe(recipe))
+        recipe = _as_info_recipe(recipe)
+        super().__init__(recipe)
+        self.formula += f"; D and G: - {recipe.info:g} log Q(c | G(z, c)) + {recipe.info_continuous:g} (c' - Q(G(z, c)))²/2"
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         """Q learns to read the codes of generated data."""

@@ -30,6 +30,7 @@ class UnrolledObjective(AdversarialObjective):
         if not isinstance(recipe, UnrolledRecipe):
             raise UserError(f"an unrolled GAN needs an UnrolledRecipe, not a {type(recipe).__name__}")
         super().__init__(recipe)
+        self.formula += f"; G's by D as it would be after {recipe.unroll} steps more"
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """G's loss by the discriminator of eq. 9, through whose steps (eq. 7 and 8) gradients go back to G.

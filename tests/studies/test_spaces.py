@@ -13,6 +13,7 @@ import pytest
 from bench.config import config_for, override, parse_setting
 from bench.errors import UserError
 from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of, space_from
+from studies.study import STUDIES
 
 LR = {"path": "recipe.lr_g", "kind": "log", "low": 1e-5, "high": 1e-2}
 BETAS = {"path": "recipe.betas", "kind": "choice", "choices": [[0.5, 0.999], [0.0, 0.9]]}
@@ -153,14 +154,15 @@ def test_ready_spaces_hold_every_core_variant(name: str) -> None:
 
 
 def test_the_wide_space_is_that_of_the_paper() -> None:
-    variants = ("vanilla", "ns-gan", "dcgan", "lsgan", "wgan", "wgan-gp")
+    variants = ("vanilla", "ns-gan", "dcgan", "lsgan", "wgan", "wgan-gp", "dragan", "began")
     found = dict(zip(variants, fitting(SPACES.get("lucic-wide"), [config_for(name) for name in variants]), strict=True))
     keys = {name: [dimension.path for dimension in dimensions] for name, dimensions in found.items()}
     shared = ["recipe.lr_g", "recipe.betas.0", "recipe.k"]
-    assert keys["ns-gan"] == shared
-    assert keys["lsgan"] == keys["dcgan"] == [*shared, "recipe.norm_d"]
+    assert keys["ns-gan"] == keys["vanilla"] == keys["lsgan"] == keys["dcgan"] == [*shared, "recipe.norm_d"]
     assert keys["wgan"] == [*shared, "recipe.norm_d", "recipe.clip"]
     assert keys["wgan-gp"] == [*shared, "recipe.gp"]
+    assert keys["dragan"] == [*shared, "recipe.dragan"]
+    assert keys["began"] == [*shared, "recipe.norm_d", "recipe.lambda_k", "recipe.gamma"]
     assert found["wgan"][0].also == ("recipe.lr_d",)
 
 
@@ -176,3 +178,29 @@ def test_the_space_in_the_documentation_is_one() -> None:
     one, two = fitting(module["MINE"], [config_for("dcgan"), config_for("wgan-gp")])
     assert [dimension.path for dimension in two] == ["recipe.batch_size", "recipe.lr_g", "recipe.gp", "recipe.betas.0"]
     assert len(one) == 3
+
+
+@pytest.mark.parametrize("name", ["lucic-fashion", "lucic-fashion-small"])
+def test_the_reproduction_is_of_their_net_and_starts_and_budget(name: str) -> None:
+    study = STUDIES.get(name)
+    assert [entry.variant for entry in study.entries] == ["vanilla", "ns-gan", "lsgan-sigmoid", "wgan", "wgan-gp", "dragan", "began"]
+    configs = [config_for(entry.variant, dict(entry.settings)) for entry in study.entries]
+    for config in configs:
+        recipe = config.recipe
+        assert (config.networks, recipe.z_dim, recipe.z_distribution, recipe.batch_size, recipe.optimiser) == (
+            "lucic",
+            64,
+            "uniform",
+            64,
+            "adam",
+        )
+        assert recipe.lr_g == recipe.lr_d  # type: ignore[attr-defined]
+    fitting(SPACES.get(study.space), configs)  # every start lies in the space
+    assert (study.dataset, study.sampler, study.pruner) == ("fashion-mnist", "random", "none")
+
+
+def test_the_fraction_of_the_reproduction_is_what_it_says() -> None:
+    whole, small = STUDIES.get("lucic-fashion"), STUDIES.get("lucic-fashion-small")
+    assert whole.settings["budget.images"] == 15_625 * 64 == 20 * small.settings["budget.images"]
+    assert (whole.trials, whole.final_seeds) == (100, 50) == (10 * small.trials, 10 * small.final_seeds)
+    assert all(entry.settings["recipe.width"] == 16 for entry in small.entries)

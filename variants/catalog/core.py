@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import register_gan
+from variants.catalog.entry import of_family
 from variants.recipe import GanRecipe
+
+register_gan = of_family("Core")
 
 register_gan(
     "vanilla",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from bench.config import VARIANTS
 from bench.spec import DataShape, Networks, Objective, Recipe, Variant
@@ -14,11 +15,16 @@ SAME = "dcgan's networks and numbers, in batches of 64; only the loss differs"
 def register_gan(
     name: str, *, idea: str, paper: str, networks: str, recipe: Recipe, note: str = "", aliases: tuple[str, ...] = (), version: int = 1,
     objective: Callable[[Recipe], Objective] = AdversarialObjective, build: Callable[[str, Recipe, DataShape], Networks] = build_gan,
-    needs_labels: bool = False,
+    needs_labels: bool = False, family: str = "",
 ) -> Variant:  # fmt: skip
     """Register a GAN: of the plain wiring and the adversarial objective, if nothing else is said."""
     variant = Variant(
         name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
-        objective=objective, build=build, needs_labels=needs_labels,
+        objective=objective, build=build, needs_labels=needs_labels, family=family,
     )  # fmt: skip
     return VARIANTS.register(name, variant, aliases=aliases)
+
+
+def of_family(family: str) -> Callable[..., Variant]:
+    """`register_gan` for entries under one heading."""
+    return partial(register_gan, family=family)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import register_gan
+from variants.catalog.entry import of_family
 from variants.conditional import AuxiliaryObjective, AuxiliaryRecipe, build_auxiliary, build_conditional, build_projection
 from variants.infogan import InfoObjective, InfoRecipe, build_infogan
 from variants.recipe import GanRecipe
+
+register_gan = of_family("Labels and codes")
 
 register_gan(
     "cgan",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import SAME, register_gan
+from variants.catalog.entry import SAME, of_family
 from variants.recipe import GanRecipe
+
+register_gan = of_family("Losses")
 
 register_gan(
     "lsgan-sigmoid",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import register_gan
+from variants.catalog.entry import of_family
 from variants.recipe import GanRecipe
+
+register_gan = of_family("Packing")
 
 IN_TURN = "D and G are updated in turn on fresh latents, where the authors' code updates both at once"
 PACKED_2D = f"batches of 100 packs, as published; {IN_TURN}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import SAME, register_gan
+from variants.catalog.entry import SAME, of_family
 from variants.recipe import GanRecipe
 from variants.unrolled import UnrolledObjective, UnrolledRecipe
+
+register_gan = of_family("Regularisers")
 
 register_gan(
     "dragan",
