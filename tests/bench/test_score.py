@@ -238,10 +238,10 @@ def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: p
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
 
-    def seeing(self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None) -> Measurement:
+    def seeing(self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None, asked: torch.Tensor | None = None) -> Measurement:
         assert walks is not None
         seen.append((data, walks))
-        return full(self, data, walks=walks)
+        return full(self, data, walks=walks, asked=asked)
 
     monkeypatch.setattr(Evaluator, "full", seeing)
     again(run_id, uri, batch_size=13)
