@@ -1,0 +1,34 @@
+"""By discriminator: those that are autoencoders."""
+
+from __future__ import annotations
+
+from bench.config import VARIANTS
+from bench.spec import Variant
+from variants.autoencoder import BeganObjective, BeganRecipe, EbganObjective, EbganRecipe, build_autoencoder_gan
+
+VARIANTS.register(
+    "ebgan",
+    Variant(
+        name="ebgan",
+        idea="D is an autoencoder: real data has low energy, generated data at least a margin",
+        paper="arXiv 1609.03126",
+        networks="mlp",
+        recipe=EbganRecipe(margin=10.0, pulling_away=0.1, lr_g=1e-3, lr_d=1e-3),
+        objective=EbganObjective,
+        build=build_autoencoder_gan,
+        note="",
+    ),
+)
+VARIANTS.register(
+    "began",
+    Variant(
+        name="began",
+        idea="D is an autoencoder, its errors of real and of generated data held in balance",
+        paper="arXiv 1703.10717",
+        networks="began",
+        recipe=BeganRecipe(gamma=0.5, code_dim=64, z_dim=64, z_distribution="uniform", batch_size=16, lr_g=1e-4, lr_d=1e-4),
+        objective=BeganObjective,
+        build=build_autoencoder_gan,
+        note="",
+    ),
+)
