@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -20,7 +22,9 @@ class AutoencoderGanRecipe(Recipe):
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
     norm_d: Norm = Field("published", description="normalisation in the discriminator's encoder; its decoder has a generator's")
-    code_dim: Count = Field(64, description="width of the code between the discriminator's encoder and decoder")
+    code_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        64, description="width of the code between the discriminator's encoder and decoder"
+    )
 
 
 class EbganRecipe(AutoencoderGanRecipe):

@@ -27,7 +27,8 @@ from variants.autoencoder import (
     pulling_away,
 )
 from variants.networks.autoencoder import Autoencoder
-from variants.networks.backbone import Backbone, build_backbone
+from variants.networks.backbone import Backbone, Ports, build_backbone
+from variants.networks.began import halvings
 from variants.recipe import GanRecipe
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
@@ -255,8 +256,6 @@ def test_recipes_are_as_published() -> None:
 
 def test_began_networks_are_as_published() -> None:
     """64 filters; the encoder's grow by 64 at each halving; nothing normalises."""
-    from variants.networks.backbone import Ports
-
     data = DataShape(kind="image", shape=(3, 32, 32))
     generator, encoder = build_backbone("began", Ports(data=data, latent=64, outputs=64), GanRecipe())
     widths = [[part.out_channels for part in network.modules() if isinstance(part, nn.Conv2d)] for network in (generator, encoder)]
@@ -270,8 +269,6 @@ def test_began_networks_are_as_published() -> None:
 
 @pytest.mark.parametrize(("side", "sizes"), [(8, [8]), (28, [28, 14, 7]), (32, [32, 16, 8]), (64, [64, 32, 16, 8]), (30, [30, 15])])
 def test_began_halves_down_to_eight(side: int, sizes: list[int]) -> None:
-    from variants.networks.began import halvings
-
     assert halvings((side, side)) == [(size, size) for size in sizes]
 
 

@@ -166,7 +166,9 @@ def test_all_times_are_drawn_and_no_other() -> None:
         return noisy
 
     at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
-    DiffusionObjective(DdpmRecipe(times=5, sampling_steps=2)).loss(points(remember, times=5, sampling_steps=2), Batch(data=torch.ones(500, 2)), at)
+    DiffusionObjective(DdpmRecipe(times=5, sampling_steps=2)).loss(
+        points(remember, times=5, sampling_steps=2), Batch(data=torch.ones(500, 2)), at
+    )
     assert set(seen[0].tolist()) == {1, 2, 3, 4, 5}
 
 

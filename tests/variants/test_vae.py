@@ -136,7 +136,7 @@ def test_any_backbone_and_every_parameter_has_a_gradient(networks: str) -> None:
 
 
 def test_points_by_a_gaussian() -> None:
-    with pytest.raises(UserError, match="bernoulli is of images, and this data is points; set recipe.likelihood=gaussian"):
+    with pytest.raises(UserError, match=r"bernoulli is of images, and this data is points; set recipe\.likelihood=gaussian"):
         assemble(config_for("vae", {"networks": "mlp-2d"}), PLANE)
     config = config_for("vae", {"networks": "mlp-2d", "recipe.likelihood": "gaussian", "recipe.width": 4})
     nets, _ = assemble(config, PLANE)

@@ -64,7 +64,8 @@ def _discriminator(ports: Ports, width: int, sizes: list[Size], recipe: GanRecip
         layers += [*_convolution(narrow, narrow, normalised), *_convolution(narrow, wide, normalised, stride=2)]
     layers += [*_convolution(widths[-1], widths[-1], normalised), *_convolution(widths[-1], widths[-1], normalised)]
     height, side = sizes[-1]
-    return Discriminator(nn.Sequential(*layers), nn.Sequential(nn.Flatten(), nn.Linear((widths[-1] + ports.condition) * height * side, ports.outputs)))
+    inputs = (widths[-1] + ports.condition) * height * side
+    return Discriminator(nn.Sequential(*layers), nn.Sequential(nn.Flatten(), nn.Linear(inputs, ports.outputs)))
 
 
 def _convolution(inputs: int, outputs: int, normalised: bool = False, stride: int = 1) -> list[nn.Module]:
@@ -72,4 +73,6 @@ def _convolution(inputs: int, outputs: int, normalised: bool = False, stride: in
     return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not normalised), *norm, nn.ELU(inplace=True)]
 
 
-NETWORKS.register("began", Backbone(build=build, idea="3 x 3 convolutions with ELU, nearest up-sampling, no normalisation, 64 channels as published"))
+NETWORKS.register(
+    "began", Backbone(build=build, idea="3 x 3 convolutions with ELU, nearest up-sampling, no normalisation, 64 channels as published")
+)

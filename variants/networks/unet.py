@@ -71,8 +71,8 @@ class UNet(nn.Module):
         self.up = Residual(2 * width, width, time)
         self.norm = norm(width)
         self.write = nn.Conv2d(width, pixels, 3, 1, 1)
-        nn.init.zeros_(self.write.weight)
-        nn.init.zeros_(self.write.bias)
+        for weight in self.write.parameters():
+            nn.init.zeros_(weight)  # the noise is predicted to be 0 at first
 
     def forward(self, data: Tensor, times: Tensor) -> Tensor:
         """The noise [N, C, H, W] that is in the data."""
