@@ -12,11 +12,12 @@ VARIANTS.register(
         name="ebgan",
         idea="D is an autoencoder: real data has low energy, generated data at least a margin",
         paper="arXiv 1609.03126",
-        networks="mlp",
+        networks="dcgan",
         recipe=EbganRecipe(margin=10.0, pulling_away=0.1, lr_g=1e-3, lr_d=1e-3),
         objective=EbganObjective,
         build=build_autoencoder_gan,
-        note="",
+        note="the energy is the Euclidean norm (eq. 5); margin 10, weight .1 and Adam 1e-3 as for MNIST, whose networks are fully connected; ours are dcgan's, "
+        "a generator and a discriminator as the decoder and the encoder of D; betas and the width of the code are ours",
     ),
 )
 VARIANTS.register(
@@ -29,6 +30,7 @@ VARIANTS.register(
         recipe=BeganRecipe(gamma=0.5, code_dim=64, z_dim=64, z_distribution="uniform", batch_size=16, lr_g=1e-4, lr_d=1e-4),
         objective=BeganObjective,
         build=build_autoencoder_gan,
-        note="",
+        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the rate does not decay, no skip connections, and images are cut to [-1, 1]; "
+        "k_t follows D's generated images, the paper's those of G",
     ),
 )

@@ -31,6 +31,14 @@ class AsMaps(nn.Module):
         return vectors.view(len(vectors), *self.shape)
 
 
+class Cut(nn.Module):
+    """Numbers cut to [-1, 1], with the gradient of numbers that are not: the paper's output is linear, and a tanh sticks at black."""
+
+    def forward(self, made: Tensor) -> Tensor:
+        """The same shape."""
+        return made.detach().clamp(-1.0, 1.0) + (made - made.detach())  # the second term is 0, with a gradient of 1
+
+
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) for images of any size: the image and its halvings down to 8 x 8 or thereabouts."""
     width = recipe.width or PUBLISHED_WIDTH
@@ -52,7 +60,7 @@ def _generator(ports: Ports, width: int, sizes: list[Size]) -> nn.Module:
     for stage in range(len(sizes)):
         layers += [nn.Upsample(scale_factor=2.0, mode="nearest")] if stage else []
         layers += [*_convolution(width, width), *_convolution(width, width)]
-    return Generator(nn.Sequential(*layers, nn.Conv2d(width, channels, 3, 1, 1), nn.Tanh()), ports.data.shape)
+    return Generator(nn.Sequential(*layers, nn.Conv2d(width, channels, 3, 1, 1), Cut()), ports.data.shape)
 
 
 def _discriminator(ports: Ports, width: int, sizes: list[Size], recipe: GanRecipe) -> nn.Module:
