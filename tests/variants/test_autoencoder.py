@@ -28,7 +28,7 @@ from variants.autoencoder import (
 )
 from variants.networks.autoencoder import Autoencoder
 from variants.networks.backbone import Backbone, Ports, build_backbone
-from variants.networks.began import halvings
+from variants.networks.began import Cut, halvings
 from variants.recipe import GanRecipe
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
@@ -276,3 +276,12 @@ def test_began_halves_down_to_eight(side: int, sizes: list[int]) -> None:
 def test_networks_for_images_refuse_points(dataset: str) -> None:
     with pytest.raises(UserError, match="make image data, not points"):
         assemble(config_for("began", {"recipe.width": 4}), DATASETS.get(dataset).spec)
+
+
+def test_cutting_images_keeps_the_gradient() -> None:
+    made = torch.tensor([-3.0, 0.25, 1.7], requires_grad=True)
+    cut = Cut()(made)
+    assert cut.tolist() == [-1.0, 0.25, 1.0]
+    cut.sum().backward()
+    assert made.grad is not None
+    assert made.grad.tolist() == [1.0, 1.0, 1.0]
