@@ -32,6 +32,6 @@ VARIANTS.register(
         objective=DiffusionObjective,
         build=build_ddpm,
         note="a U-Net of two resolutions on squares of 2 x 2 pixels, without dropout; 20 steps of DDIM (arXiv 2010.02502, eq. 12) instead of 1,000; "
-        "the averaging of weights is theirs (.9999 a batch), begun gently; gradients are not clipped",
+        "the averaging of weights is theirs (.9999 a batch), begun gently; gradients are not clipped; a narrow one in a short run learns faster at recipe.lr_g=2e-3 and recipe.batch_size=32",
     ),
 )
