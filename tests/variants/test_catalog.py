@@ -12,16 +12,27 @@ from bench.assemble import assemble
 from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
 from bench.errors import UserError
 from bench.sampling import sample
-from bench.spec import DataShape, Examples
+from bench.spec import DataShape, Examples, Kind, Recipe
 from bench.train import Trainer, train
-from variants.gan import AdversarialObjective
+from variants.networks.backbone import Backbone
+from variants.networks.denoiser import Denoiser
 from variants.recipe import GanRecipe
 
+
+def fitting(name: str, kind: Kind) -> list[str]:
+    """The registered networks that are of the sort of a variant's own and make this kind of data."""
+    sort = type(NETWORKS.get(VARIANTS.get(name).networks))
+    return [other for other, found in NETWORKS if type(found) is sort and isinstance(found, Backbone | Denoiser) and kind in found.kinds]
+
+
+def is_of_images(recipe: Recipe) -> bool:
+    """Whether a number of the recipe has a meaning for images alone."""
+    return any(getattr(recipe, field, 0) for field in ("augment", "consistency")) or getattr(recipe, "likelihood", "") == "bernoulli"
+
+
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
-OF_IMAGES = [name for name in VARIANTS.names() if any(getattr(VARIANTS.get(name).recipe, field, 0) for field in ("augment", "consistency"))]
-ON_POINTS = pytest.mark.parametrize(
-    "name", [name for name in VARIANTS.names() if issubclass(VARIANTS.get(name).objective, AdversarialObjective) and name not in OF_IMAGES]
-)
+OF_IMAGES = [name for name in VARIANTS.names() if is_of_images(VARIANTS.get(name).recipe)]
+ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if fitting(name, "points") and name not in OF_IMAGES])
 # A Wasserstein or a hinge loss, before its margins are reached, is a difference of means: a constant added to the critic cancels.
 DIFFERENCES = ("wasserstein", "hinge", "relativistic", "relativistic-average")
 LAST_BIAS = re.compile(r"\bhead(\.\d+)?\.bias$")
@@ -89,7 +100,7 @@ def test_same_seed_same_weights(name: str) -> None:
 
 @ON_POINTS
 def test_trains_on_points_and_samples_them(name: str) -> None:
-    trained = trainer(name, points=True, networks="mlp-2d")
+    trained = trainer(name, points=True, networks=fitting(name, "points")[0])
     before = {key: value.clone() for key, value in trained.networks.named_parameters()}
     last = list(train(trained, []))[-1]
     assert last.diverged is None
@@ -117,8 +128,14 @@ def mechanism(name: str) -> tuple[object, ...]:
 MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in MECHANISMS else pytest.mark.slow) for name in VARIANTS.names()])
-@pytest.mark.parametrize("networks", NETWORKS.names())
+SLOW_UNLESS_FIRST = [
+    pytest.param(name, networks, marks=() if name in MECHANISMS else pytest.mark.slow)
+    for name in VARIANTS.names()
+    for networks in fitting(name, "image")
+]
+
+
+@pytest.mark.parametrize(("name", "networks"), SLOW_UNLESS_FIRST)
 def test_any_loss_on_any_networks(name: str, networks: str) -> None:
     norm = {"recipe.norm_d": "none"} if getattr(VARIANTS.get(name).recipe, "gp", 0) else {}
     trained = trainer(name, networks=networks, **norm)
@@ -129,7 +146,7 @@ def test_any_loss_on_any_networks(name: str, networks: str) -> None:
 @EVERY_VARIANT
 def test_builds_for_every_dataset_or_says_that_it_is_of_images(name: str, dataset: str) -> None:
     spec = DATASETS.get(dataset).spec
-    config = config_for(name, {"recipe.width": 8} | ({"networks": "mlp-2d"} if spec.kind == "points" else {}))
+    config = config_for(name, {"recipe.width": 8} | ({"networks": fitting(name, "points")[0]} if spec.kind == "points" else {}))
     if spec.kind == "points" and name in OF_IMAGES:
         with pytest.raises(UserError, match="is of images, and this data is points"):
             assemble(config, spec)

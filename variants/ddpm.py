@@ -1,0 +1,126 @@
+"""Denoising diffusion (Ho et al. 2020, arXiv 2006.11239), sampled without further randomness (DDIM: Song et al. 2021, arXiv 2010.02502).
+
+Times are counted as in the papers: 1, ..., T for noisy data, 0 for data. ᾱ_t is the share of the data's variance that is left at t.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from variants.networks.denoiser import build_denoiser
+
+Variance = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DdpmRecipe(Recipe):
+    """The common numbers, the noise that is added, and how finely it is taken away again."""
+
+    z_dim: Literal[0] = Field(0, description="0: the latent of diffusion has the shape of the data")
+    z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): what data becomes at the last time")
+    times: Annotated[int, Field(ge=2, le=100_000)] = Field(1000, description="T, times at which noise is added")
+    beta_first: Variance = Field(1e-4, description="variance that is added at time 1")
+    beta_last: Variance = Field(0.02, description="variance that is added at time T; linear between")
+    sampling_steps: Count = Field(20, description="steps of DDIM in which a sample is made, at most T")
+
+    @model_validator(mode="after")
+    def _steps_are_times(self) -> DdpmRecipe:
+        if self.sampling_steps > self.times:
+            raise ValueError(f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}")
+        return self
+
+
+class DiffusionNetworks(Networks):
+    """A network that predicts the noise in data, and the schedule by which noise is added."""
+
+    alpha_bar: Tensor
+
+    def __init__(self, denoiser: nn.Module, recipe: DdpmRecipe, data: DataShape) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.data = data
+        self.path = sampling_times(recipe.times, recipe.sampling_steps)
+        self.register_buffer("alpha_bar", noise_schedule(recipe.times, recipe.beta_first, recipe.beta_last), persistent=False)
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        """n latents of the data's shape [n, *shape]: the data at time T."""
+        return Latent(z=torch.randn((n, *self.data.shape), generator=noise, device=noise.device), labels=labels)
+
+    def predict(self, noisy: Tensor, times: Tensor) -> Tensor:
+        """ε_θ(x_t, t): the noise [N, *shape] in data at times [N], in float32 whatever the precision of the forward pass."""
+        noise: Tensor = self.denoiser(noisy, times)
+        return noise.float()
+
+    def add_noise(self, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """x_t = sqrt(ᾱ_t) x_0 + sqrt(1 - ᾱ_t) ε: Ho et al. 2020, eq. 4, at times [N]."""
+        kept = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
+        return kept.sqrt() * data + (1.0 - kept).sqrt() * noise
+
+    def clean(self, noisy: Tensor, noise: Tensor, time: int) -> Tensor:
+        """x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9; of images cut to [-1, 1], as their code has it."""
+        kept = self.alpha_bar[time]
+        data = (noisy - (1.0 - kept).sqrt() * noise) / kept.sqrt()
+        return data.clamp(-1.0, 1.0) if self.data.kind == "image" else data
+
+    def back(self, noisy: Tensor, noise: Tensor, time: int, earlier: int) -> Tensor:
+        """Data at an earlier time, given the noise at this one: Song et al. 2021, eq. 12 with σ = 0, where cutting x_0 has changed the noise."""
+        data, kept, left = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
+        noise = (noisy - kept.sqrt() * data) / (1.0 - kept).sqrt()
+        return left.sqrt() * data + (1.0 - left).sqrt() * noise
+
+    def sample(self, latent: Latent) -> Tensor:
+        """The data at time 0 [n, *shape], from that at time T by way of `path`."""
+        made = latent.z
+        for time, earlier in zip(self.path, (*self.path[1:], 0), strict=True):
+            made = self.back(made, self.predict(made, torch.full((len(made),), time, device=made.device)), time, earlier)
+        return made
+
+
+class DiffusionObjective(Objective):
+    """One player, g, that learns to tell the noise in data."""
+
+    needs = DiffusionNetworks
+    formula = "|ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t)|², t and ε at random"
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.times = ddpm_recipe(recipe).times
+        self.players = (Player(name="g", modules=("denoiser",), lr=recipe.lr_g, loss=self.loss),)
+
+    def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
+        """|ε - ε_θ(x_t, t)|² [N] at a time drawn evenly from 1, ..., T: Ho et al. 2020, eq. 14, as a mean over the numbers of an example."""
+        if not isinstance(networks, DiffusionNetworks):
+            raise TypeError(f"not networks of diffusion: {type(networks).__name__}")
+        device = batch.data.device
+        times = torch.randint(1, self.times + 1, (len(batch),), generator=step.noise, device=device)
+        noise = torch.randn(batch.data.shape, generator=step.noise, device=device)
+        predicted = networks.predict(networks.add_noise(batch.data, noise, times), times)
+        return Terms(loss=(predicted - noise).square().flatten(1).mean(dim=1))
+
+
+def noise_schedule(times: int, first: float, last: float) -> Tensor:
+    """ᾱ_t = Π (1 - β_s) over s = 1, ..., t at t = 0, ..., T: [T + 1], with ᾱ_0 = 1 and β linear (Ho et al. 2020, section 4)."""
+    betas = torch.linspace(first, last, times, dtype=torch.float64)
+    return torch.cat([torch.ones(1, dtype=torch.float64), (1.0 - betas).cumprod(dim=0)]).float()
+
+
+def sampling_times(times: int, steps: int) -> tuple[int, ...]:
+    """The times of DDIM from T down, evenly spaced: floor(i T / S) for i = S, ..., 1 (Song et al. 2021, appendix D.2, linear)."""
+    return tuple(step * times // steps for step in range(steps, 0, -1))
+
+
+def ddpm_recipe(recipe: Recipe) -> DdpmRecipe:
+    """The recipe as diffusion's; any other kind is a mistake in a catalogue."""
+    if not isinstance(recipe, DdpmRecipe):
+        raise UserError(f"diffusion needs a DdpmRecipe, not a {type(recipe).__name__}")
+    return recipe
+
+
+def build_ddpm(networks: str, recipe: Recipe, data: DataShape) -> DiffusionNetworks:
+    """A registered denoiser under the recipe's schedule."""
+    return DiffusionNetworks(build_denoiser(networks, data, recipe.width), ddpm_recipe(recipe), data)

@@ -1,0 +1,41 @@
+"""Autoencoders from any backbone: its discriminator, with a code for logits, is the encoder, its generator the decoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.spec import DataShape, Recipe
+from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone
+from variants.recipe import GanRecipe
+
+Norm = Literal["published", "batch", "none", "spectral"]
+
+
+class Autoencoder(nn.Module):
+    """Data [N, *shape] to its reconstruction [N, *shape], by way of codes [N, code]."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, data: Tensor) -> Tensor:
+        """The reconstruction [N, *shape]."""
+        made: Tensor = self.decoder(self.encoder(data))
+        return made
+
+
+def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
+    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder normalised as told."""
+    decoder, encoder = build_backbone(networks, Ports(data=data, latent=latent, outputs=code), as_backbone_recipe(recipe, norm))
+    if isinstance(decoder, TakesMore | Grows):
+        raise UserError(f"the networks {networks!r} do not make autoencoders: what they decode hangs on more than a code")
+    return decoder, encoder
+
+
+def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
+    """What backbones and wirings read of a recipe that is no GAN's: the numbers of every variant, and all else off."""
+    return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})

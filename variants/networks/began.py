@@ -1,0 +1,86 @@
+"""BEGAN's encoder and decoder (Berthelot et al. 2017, arXiv 1703.10717, section 3.5): convolutions of 3 x 3 with ELU, and nothing that normalises.
+
+The decoder and the generator are one architecture with weights of their own.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.recipe import GanRecipe
+
+PUBLISHED_WIDTH = 64
+SMALLEST = 8  # sides are halved while they are longer, and even
+
+Size = tuple[int, int]
+
+
+class AsMaps(nn.Module):
+    """Vectors [N, C * H * W] as maps [N, C, H, W]."""
+
+    def __init__(self, channels: int, size: Size) -> None:
+        super().__init__()
+        self.shape = (channels, *size)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Maps [N, C, H, W]."""
+        return vectors.view(len(vectors), *self.shape)
+
+
+class Cut(nn.Module):
+    """Numbers cut to [-1, 1], with the gradient of numbers that are not: the paper's output is linear, and a tanh sticks at black."""
+
+    def forward(self, made: Tensor) -> Tensor:
+        """The same shape."""
+        return made.detach().clamp(-1.0, 1.0) + (made - made.detach())  # the second term is 0, with a gradient of 1
+
+
+def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator) for images of any size: the image and its halvings down to 8 x 8 or thereabouts."""
+    width = recipe.width or PUBLISHED_WIDTH
+    sizes = halvings((ports.data.shape[1], ports.data.shape[2]))
+    return _generator(ports, width, sizes), _discriminator(ports, width, sizes, recipe)
+
+
+def halvings(size: Size) -> list[Size]:
+    """The size and its halves, for as long as both sides are even and longer than 8."""
+    sizes = [size]
+    while all(side % 2 == 0 and side > SMALLEST for side in sizes[-1]):
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
+
+
+def _generator(ports: Ports, width: int, sizes: list[Size]) -> nn.Module:
+    (height, side), channels = sizes[-1], ports.data.shape[0]
+    layers: list[nn.Module] = [nn.Linear(ports.latent, width * height * side), AsMaps(width, sizes[-1])]
+    for stage in range(len(sizes)):
+        layers += [nn.Upsample(scale_factor=2.0, mode="nearest")] if stage else []
+        layers += [*_convolution(width, width), *_convolution(width, width)]
+    return Generator(nn.Sequential(*layers, nn.Conv2d(width, channels, 3, 1, 1), Cut()), ports.data.shape)
+
+
+def _discriminator(ports: Ports, width: int, sizes: list[Size], recipe: GanRecipe) -> nn.Module:
+    """Widths grow by as many channels at each halving, as published."""
+    normalised = recipe.norm_d == "batch"
+    widths = [width * (stage + 1) for stage in range(len(sizes))]
+    layers: list[nn.Module] = [*_convolution(ports.seen[0], width)]
+    for narrow, wide in pairwise(widths):
+        layers += [*_convolution(narrow, narrow, normalised), *_convolution(narrow, wide, normalised, stride=2)]
+    layers += [*_convolution(widths[-1], widths[-1], normalised), *_convolution(widths[-1], widths[-1], normalised)]
+    height, side = sizes[-1]
+    inputs = (widths[-1] + ports.condition) * height * side
+    return Discriminator(nn.Sequential(*layers), nn.Sequential(nn.Flatten(), nn.Linear(inputs, ports.outputs)))
+
+
+def _convolution(inputs: int, outputs: int, normalised: bool = False, stride: int = 1) -> list[nn.Module]:
+    norm = [nn.BatchNorm2d(outputs)] if normalised else []
+    return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not normalised), *norm, nn.ELU(inplace=True)]
+
+
+NETWORKS.register(
+    "began", Backbone(build=build, idea="3 x 3 convolutions with ELU, nearest up-sampling, no normalisation, 64 channels as published")
+)

@@ -1,0 +1,55 @@
+"""What networks of diffusion are: noisy data and a time in, the noise out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from bench.errors import UserError
+from bench.spec import DataShape
+
+LONGEST = 10_000.0  # the slowest wave of a time embedding turns once in 2 pi times as many steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoiser:
+    """A registered network that predicts noise. `build`: (shape of the data, recipe.width) to a module of (data [N, *shape], times [N])."""
+
+    build: Callable[[DataShape, int], nn.Module]
+    idea: str
+    kinds: tuple[str, ...] = ("image",)
+
+
+def build_denoiser(name: str, data: DataShape, width: int) -> nn.Module:
+    """A registered denoiser for this data; other networks, and a kind of data that it cannot make, are refused."""
+    denoiser = NETWORKS.get(name)
+    fitting = [other for other, found in NETWORKS if isinstance(found, Denoiser) and data.kind in found.kinds]
+    advice = f"; set networks={' or '.join(fitting)}" if fitting else ""
+    if not isinstance(denoiser, Denoiser):
+        raise UserError(f"the networks {name!r} predict no noise, which diffusion needs{advice}")
+    if data.kind not in denoiser.kinds:
+        raise UserError(f"the networks {name!r} make {' or '.join(denoiser.kinds)} data, not {data.kind}{advice}")
+    return denoiser.build(data, width)
+
+
+class TimeEmbedding(nn.Module):
+    """Times [N] as vectors [N, outputs]: sines and cosines of geometric wavelengths (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), and two layers."""
+
+    frequencies: Tensor
+
+    def __init__(self, waves: int, outputs: int) -> None:
+        super().__init__()
+        half = waves // 2
+        self.register_buffer("frequencies", torch.exp(-math.log(LONGEST) * torch.arange(half) / half), persistent=False)
+        self.layers = nn.Sequential(nn.Linear(2 * half, outputs), nn.SiLU(), nn.Linear(outputs, outputs))
+
+    def forward(self, times: Tensor) -> Tensor:
+        """[N, outputs]."""
+        angles = times.to(self.frequencies.dtype)[:, None] * self.frequencies
+        embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
+        return embedded

@@ -1,0 +1,43 @@
+"""A fully connected network that predicts noise: for points, or for images seen as vectors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from bench.spec import DataShape
+from variants.networks.denoiser import Denoiser, TimeEmbedding
+
+DEFAULT_WIDTH = 128
+HIDDEN = 3
+
+
+class MlpDenoiser(nn.Module):
+    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; every hidden layer is told the time."""
+
+    def __init__(self, numbers: int, width: int) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(max(width, 2), width)
+        self.hidden = nn.ModuleList(nn.Linear(numbers if layer == 0 else width, width) for layer in range(HIDDEN))
+        self.out = nn.Linear(width, numbers)
+
+    def forward(self, data: Tensor, times: Tensor) -> Tensor:
+        """The noise [N, *shape] that is in the data."""
+        time, made = self.time(times), data.flatten(1)
+        for layer in self.hidden:
+            made = torch.nn.functional.silu(layer(made) + time)
+        noise: Tensor = self.out(made)
+        return noise.view_as(data)
+
+
+def build(data: DataShape, width: int) -> nn.Module:
+    """The network for any data."""
+    return MlpDenoiser(math.prod(data.shape), width or DEFAULT_WIDTH)
+
+
+NETWORKS.register(
+    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128 that are told the time", kinds=("points", "image"))
+)

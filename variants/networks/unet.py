@@ -1,0 +1,99 @@
+"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, told the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
+
+It reads squares of 2 x 2 pixels as channels, which makes it four times as cheap as one at full size, and has two resolutions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention, silu
+
+from bench.config import NETWORKS
+from bench.errors import UserError
+from bench.spec import DataShape
+from variants.networks.denoiser import Denoiser, TimeEmbedding
+
+PUBLISHED_WIDTH = 128
+PATCH = 2
+GROUP = 8  # channels that are normalised together
+DEEPER = 2  # times as many channels at the lower resolution
+OF_TIME = 4  # times as many numbers tell the time
+
+
+class Residual(nn.Module):
+    """Two convolutions of 3 x 3, the time added between them, and the input added at the end."""
+
+    def __init__(self, inputs: int, outputs: int, time: int) -> None:
+        super().__init__()
+        self.norm_in, self.norm_out = norm(inputs), norm(outputs)
+        self.conv_in = nn.Conv2d(inputs, outputs, 3, 1, 1)
+        self.conv_out = nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.time = nn.Linear(time, outputs)
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, maps: Tensor, time: Tensor) -> Tensor:
+        """[N, inputs, H, W] and [N, time] to [N, outputs, H, W]."""
+        inner = self.conv_in(silu(self.norm_in(maps))) + self.time(time)[:, :, None, None]
+        made: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
+        return made
+
+
+class Attention(nn.Module):
+    """Every place looks at every other, with one head, and the input is added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = norm(channels)
+        self.to_three = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[N, C, H, W] to the same."""
+        places = self.norm(maps).flatten(2).transpose(1, 2)  # [N, H * W, C]
+        query, key, value = self.to_three(places).chunk(3, dim=2)
+        seen = self.out(scaled_dot_product_attention(query, key, value))
+        return maps + seen.transpose(1, 2).view_as(maps)
+
+
+class UNet(nn.Module):
+    """Noisy images [N, C, H, W] and times [N] to the noise [N, C, H, W]."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        deep, time, pixels = DEEPER * width, OF_TIME * width, channels * PATCH**2
+        self.time = TimeEmbedding(max(width, 2), time)
+        self.read = nn.Conv2d(pixels, width, 3, 1, 1)
+        self.down = Residual(width, width, time)
+        self.sink = nn.Conv2d(width, deep, 3, 2, 1)
+        self.low_in, self.attention, self.low_out = Residual(deep, deep, time), Attention(deep), Residual(deep, deep, time)
+        self.rise = nn.Conv2d(deep, width, 1)
+        self.up = Residual(2 * width, width, time)
+        self.norm = norm(width)
+        self.write = nn.Conv2d(width, pixels, 3, 1, 1)
+        for weight in self.write.parameters():
+            nn.init.zeros_(weight)  # the noise is predicted to be 0 at first
+
+    def forward(self, data: Tensor, times: Tensor) -> Tensor:
+        """The noise [N, C, H, W] that is in the data."""
+        time = silu(self.time(times))
+        high = self.down(self.read(pixel_unshuffle(data, PATCH)), time)
+        low = self.low_out(self.attention(self.low_in(self.sink(high), time)), time)
+        made = self.up(torch.cat([high, interpolate(self.rise(low), scale_factor=2.0, mode="nearest")], dim=1), time)
+        return pixel_shuffle(self.write(silu(self.norm(made))), PATCH)
+
+
+def norm(channels: int) -> nn.Module:
+    """Group norm (Wu and He 2018, arXiv 1803.08494) by groups of up to 8 channels."""
+    return nn.GroupNorm(next(groups for groups in range(max(1, channels // GROUP), 0, -1) if channels % groups == 0), channels)
+
+
+def build(data: DataShape, width: int) -> nn.Module:
+    """The U-Net for images whose sides are multiples of 4."""
+    channels, *sides = data.shape
+    if any(side % (2 * PATCH) for side in sides):
+        raise UserError(f"the networks 'unet' take images whose sides are multiples of {2 * PATCH}, not {sides[0]}x{sides[1]}")
+    return UNet(channels, width or PUBLISHED_WIDTH)
+
+
+NETWORKS.register("unet", Denoiser(build=build, idea="predicts noise: a U-Net of two resolutions with group norm, SiLU and attention"))

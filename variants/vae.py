@@ -1,0 +1,119 @@
+"""The variational autoencoder (Kingma and Welling 2014, arXiv 1312.6114)."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from variants.networks.autoencoder import Norm, build_pair
+
+LEAST = 1e-6  # probabilities are kept this far from 0 and from 1
+
+
+class VaeRecipe(Recipe):
+    """The common numbers, and the model of the data."""
+
+    z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the prior")
+    norm_encoder: Norm = Field("published", description="normalisation in the encoder, a backbone's discriminator")
+    likelihood: Literal["bernoulli", "gaussian"] = Field("bernoulli", description="of data given z: of pixels in [0, 1], or of any numbers")
+    sd: Positive = Field(0.1, description="standard deviation of the gaussian likelihood")
+    beta: NonNegative = Field(1.0, description="weight of the rate; 1: the bound on the evidence")
+
+
+class VaeNetworks(Networks):
+    """An encoder to a Gaussian over z, and a decoder to the mean of the data."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, z_dim: int, kind: Kind = "image") -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.z_dim = z_dim
+        self.kind = kind
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        """n latents z [n, z_dim] from the prior."""
+        return Latent(z=torch.randn((n, self.z_dim), generator=noise, device=noise.device), labels=labels)
+
+    def sample(self, latent: Latent) -> Tensor:
+        """The mean of the data given z [n, *shape]."""
+        made: Tensor = self.decoder(latent.z)
+        return made
+
+    def posterior(self, data: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each [N, z_dim], in float32."""
+        mean, log_variance = self.encoder(data).float().chunk(2, dim=1)
+        return mean, log_variance
+
+
+class VaeObjective(Objective):
+    """One player, g, that moves encoder and decoder up the evidence's lower bound."""
+
+    needs = VaeNetworks
+    formula = "KL(q(z | x) ‖ N(0, 1)) - log p(x | z), z from q(z | x)"
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe = vae_recipe(recipe)
+        self.players = (Player(name="g", modules=("encoder", "decoder"), lr=recipe.lr_g, loss=self.loss),)
+
+    def check(self, networks: Networks) -> None:
+        """Refuse probabilities of points."""
+        super().check(networks)
+        kind = vae(networks).kind
+        if self.recipe.likelihood == "bernoulli" and kind != "image":
+            raise UserError(f"recipe.likelihood: bernoulli is of images, and this data is {kind}; set recipe.likelihood=gaussian")
+
+    def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
+        """-ELBO [N] in nats, of one z for each example: Kingma and Welling 2014, eq. 10, with β on the rate."""
+        nets = vae(networks)
+        mean, log_variance = nets.posterior(batch.data)
+        noise = torch.randn(mean.shape, generator=step.noise, device=mean.device)
+        made = nets.sample(Latent(z=mean + (0.5 * log_variance).exp() * noise)).float()
+        likelihood = bernoulli(batch.data, made) if self.recipe.likelihood == "bernoulli" else gaussian(batch.data, made, self.recipe.sd)
+        rate, distortion = rate_of(mean, log_variance), -likelihood
+        log = {"rate": rate.detach(), "distortion": distortion.detach(), "elbo": -(rate + distortion).detach()}
+        return Terms(loss=distortion + self.recipe.beta * rate, log=log)
+
+
+def rate_of(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z | x) || N(0, 1)) [N] in nats: Kingma and Welling 2014, appendix B."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
+
+
+def bernoulli(data: Tensor, made: Tensor) -> Tensor:
+    """log p(x | z) [N] of pixels and probabilities that both come in [-1, 1]: Kingma and Welling 2014, appendix C.1."""
+    x, p = 0.5 * (data.float() + 1.0), (0.5 * (made + 1.0)).clamp(LEAST, 1.0 - LEAST)
+    return (x * p.log() + (1.0 - x) * (1.0 - p).log()).flatten(1).sum(dim=1)
+
+
+def gaussian(data: Tensor, made: Tensor, sd: float) -> Tensor:
+    """log N(x; mean, sd²) [N]: Kingma and Welling 2014, appendix C.2, with one sd for all."""
+    scaled = (data.float() - made).flatten(1) / sd
+    return -(0.5 * scaled.square() + math.log(sd) + 0.5 * math.log(2.0 * math.pi)).sum(dim=1)
+
+
+def vae(networks: Networks) -> VaeNetworks:
+    """The networks as what `Objective.check` has found them to be."""
+    if not isinstance(networks, VaeNetworks):
+        raise TypeError(f"not networks of a VAE: {type(networks).__name__}")
+    return networks
+
+
+def vae_recipe(recipe: Recipe) -> VaeRecipe:
+    """The recipe as a VAE's; any other kind is a mistake in a catalogue."""
+    if not isinstance(recipe, VaeRecipe):
+        raise UserError(f"a VAE needs a VaeRecipe, not a {type(recipe).__name__}")
+    return recipe
+
+
+def build_vae(networks: str, recipe: Recipe, data: DataShape) -> VaeNetworks:
+    """A backbone's discriminator as encoder to means and log-variances, and its generator as decoder."""
+    recipe = vae_recipe(recipe)
+    decoder, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=2 * recipe.z_dim, norm=recipe.norm_encoder)
+    return VaeNetworks(encoder, decoder, recipe.z_dim, data.kind)
