@@ -10,13 +10,19 @@ from __future__ import annotations
 from variants import divergences as _divergences
 from variants.networks import dcgan as _dcgan
 from variants.networks import dcgan_deep as _dcgan_deep
+from variants.networks import lucic as _lucic
 from variants.networks import mlp as _mlp
 from variants.networks import mlp_2d as _mlp_2d
+from variants.networks import progressive as _progressive
+from variants.networks import r3gan as _r3gan
+from variants.networks import resnet as _resnet
+from variants.networks import style as _style
 
 # isort: off
 from variants.catalog import core as _core  # entries are listed in this order
 from variants.catalog import losses as _losses
 from variants.catalog import regularisers as _regularisers
+from variants.catalog import architectures as _architectures
 from variants.catalog import packed as _packed
 
 # isort: on
