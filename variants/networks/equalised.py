@@ -45,15 +45,18 @@ class EqualLinear(Equalised):
 
 
 class EqualConv2d(Equalised):
-    """A convolution that keeps the size, or at `padding=0` one without padding."""
+    """A convolution that keeps the size, or divides it by the stride; at `padding=0` one without padding."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, *, gain: float = 1.0, bias: bool = True, padding: int | None = None) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: int, *, gain: float = 1.0, bias: bool = True, stride: int = 1, padding: int | None = None
+    ) -> None:
         super().__init__((outputs, inputs, size, size), gain=gain, bias=bias)
+        self.stride = stride
         self.padding = size // 2 if padding is None else padding
 
     def forward(self, data: Tensor) -> Tensor:
         """Feature maps [N, outputs, H, W]."""
-        return conv2d(data, *self.scaled(), padding=self.padding)
+        return conv2d(data, *self.scaled(), stride=self.stride, padding=self.padding)
 
 
 class PixelNorm(nn.Module):

@@ -1,6 +1,6 @@
 """A small StyleGAN: styles, noise and mixing of Karras et al. 2019 (arXiv 1812.04948), modulated convolutions and skips of Karras et al. 2020.
 
-The second paper is arXiv 1912.04958. Sizes double by bilinear interpolation and halve by means, where the papers filter.
+The second paper is arXiv 1912.04958. Sizes double by bilinear interpolation and halve by strides, where the papers filter, too.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class ResidualBlock(nn.Module):
         norms = [[nn.BatchNorm2d(width)] if normalised else [] for width in (inputs, outputs)]
         self.branch = nn.Sequential(
             EqualConv2d(inputs, inputs, 3, gain=GAIN), *norms[0], nn.LeakyReLU(0.2, inplace=True),
-            EqualConv2d(inputs, outputs, 3, gain=GAIN), *norms[1], nn.LeakyReLU(0.2, inplace=True), nn.AvgPool2d(2),
+            EqualConv2d(inputs, outputs, 3, gain=GAIN, stride=2), *norms[1], nn.LeakyReLU(0.2, inplace=True),
         )  # fmt: skip
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), EqualConv2d(inputs, outputs, 1, bias=False))
 

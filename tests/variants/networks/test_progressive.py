@@ -75,7 +75,15 @@ def test_the_schedule_is_in_shares_of_the_budget() -> None:
     for images in (0, 12, 13, 25, 38, 50, 100):
         position.follow(step(images))
         seen.append(position.now())
-    assert seen == [(0, 1.0), (0, 1.0), (1, pytest.approx(0.04, abs=1e-4)), (1, 1.0), (2, pytest.approx(0.04, abs=1e-4)), (2, 1.0), (2, 1.0)]
+    assert seen == [
+        (0, 1.0),
+        (0, 1.0),
+        (1, pytest.approx(0.04, abs=1e-4)),
+        (1, 1.0),
+        (2, pytest.approx(0.04, abs=1e-4)),
+        (2, 1.0),
+        (2, 1.0),
+    ]
     still = Position(3, 0.0)
     still.follow(step(0, None))
     assert still.now() == (2, 1.0)
@@ -88,7 +96,10 @@ def test_where_it_stands_is_in_whole_numbers_that_averages_copy() -> None:
     average.update(live, 100, 4)
     for networks in (live, average.networks):
         for part in networks.children():
-            assert part.get_submodule("position" if part is networks.generator else "features.position").at_stage.tolist() == [1, WHOLE // 2]
+            assert part.get_submodule("position" if part is networks.generator else "features.position").at_stage.tolist() == [
+                1,
+                WHOLE // 2,
+            ]
 
 
 @pytest.mark.parametrize("stage", [1, 2])

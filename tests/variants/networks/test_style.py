@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -122,7 +124,7 @@ def test_each_place_of_a_style_is_one_that_matters() -> None:
     nets, generator = networks()
     latent = drawn(nets)
     made = [nets.generate(with_extra(latent, crossover=torch.full((12,), place))) for place in range(generator.styles + 1)]
-    assert all(not torch.allclose(one, next_one) for one, next_one in zip(made, made[1:], strict=False))
+    assert all(not torch.allclose(one, next_one) for one, next_one in itertools.pairwise(made))
 
 
 def test_crossovers_are_everywhere_and_nine_of_ten_are_mixed() -> None:
