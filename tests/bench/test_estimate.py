@@ -11,6 +11,7 @@ import small
 from bench import estimate
 from bench.assemble import Work, prepare
 from bench.campaign import Outlook, foresee
+from bench.config import RunConfig
 from bench.suite import Entry, plan
 
 
@@ -39,7 +40,12 @@ def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tm
 def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At their smallest they are several times as fast, and the estimate would be as wrong."""
     probed: list[Work] = []
-    monkeypatch.setattr(estimate, "prepare", lambda config: probed.append(prepare(config)) or probed[-1])
+
+    def kept(config: RunConfig) -> Work:
+        probed.append(prepare(config))
+        return probed[-1]
+
+    monkeypatch.setattr(estimate, "prepare", kept)
     suite = replace(small.SUITE, entries=(Entry(variant="progan"),))
     found = foresee(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
     assert set(found.estimate.paces) == {"progan"}

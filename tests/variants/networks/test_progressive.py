@@ -95,11 +95,10 @@ def test_where_it_stands_is_in_whole_numbers_that_averages_copy() -> None:
     put(live, 1, 0.5)
     average.update(live, 100, 4)
     for networks in (live, average.networks):
-        for part in networks.children():
-            assert part.get_submodule("position" if part is networks.generator else "features.position").at_stage.tolist() == [
-                1,
-                WHOLE // 2,
-            ]
+        state = networks.state_dict()
+        for name in ("generator.position.at_stage", "discriminator.features.position.at_stage"):
+            assert state[name].tolist() == [1, WHOLE // 2]
+            assert state[name].dtype == torch.int64
 
 
 @pytest.mark.parametrize("stage", [1, 2])
