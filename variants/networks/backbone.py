@@ -132,6 +132,8 @@ def normalise_spectrum(module: nn.Module) -> None:
     """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, by torch's own."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | Equalised):
+            if not part.weight.is_meta and not part.weight.any():  # a block that begins as nothing: no number divides 0 to a norm of 1
+                nn.init.orthogonal_(part.weight)
             nn.utils.parametrizations.spectral_norm(part)
         if isinstance(part, Equalised):
             part.scale = 1.0  # of a weight whose scale is gone

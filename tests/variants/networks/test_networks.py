@@ -186,6 +186,15 @@ def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
         assert weight.std().item() == pytest.approx(wanted / inputs**0.5, rel=0.05)
 
 
+def test_blocks_that_begin_as_nothing_begin_otherwise_under_spectral_norm() -> None:
+    _, discriminator = build_backbone("r3gan", Ports(data=MNIST, latent=6), GanRecipe(width=8, norm_d="spectral"))
+    last = [part.get_submodule("branch.4") for part in discriminator.modules() if isinstance(part, Block)]
+    for convolution in last:
+        assert isinstance(convolution.weight, torch.Tensor)
+        assert torch.linalg.matrix_norm(convolution.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=1e-3)
+    assert discriminator(torch.randn(2, 1, 28, 28)).isfinite().all()
+
+
 def test_r3gan_has_the_same_blocks_in_both() -> None:
     networks = build_backbone("r3gan", Ports(data=MNIST, latent=64), GanRecipe(width=8))
     blocks = [[tuple(p.shape) for part in net.modules() if isinstance(part, Block) for p in part.parameters()] for net in networks]
