@@ -145,6 +145,30 @@ def test_recipes_are_as_published() -> None:
     assert VARIANTS.canonical("minimax-gan") == "vanilla"
 
 
+def test_architectures_are_as_published_or_as_their_notes_say() -> None:
+    def numbers(name: str) -> GanRecipe:
+        recipe = VARIANTS.get(name).recipe
+        assert isinstance(recipe, GanRecipe)
+        return recipe
+
+    lucic, resnet, progan, style = map(numbers, ("lucic-gan", "sngan-resnet", "progan", "stylegan-small"))
+    assert (lucic.loss, lucic.z_dim, lucic.z_distribution, lucic.batch_size, lucic.k) == ("non-saturating", 64, "uniform", 64, 1)
+    assert (resnet.loss, resnet.norm_d, resnet.k, resnet.lr_g, resnet.lr_d, resnet.betas) == (
+        "hinge",
+        "spectral",
+        5,
+        2e-4,
+        2e-4,
+        (0.0, 0.9),
+    )
+    assert (progan.loss, progan.gp, progan.drift, progan.k, progan.batch_size) == ("wasserstein", 10.0, 0.001, 1, 16)
+    assert (progan.lr_g, progan.lr_d, progan.betas, progan.minibatch_std) == (1e-3, 1e-3, (0.0, 0.99), True)
+    assert progan.ema_half_life_images == pytest.approx(16 * math.log(0.5) / math.log(0.999), rel=0.01)
+    assert (style.loss, style.penalty_every, style.lr_g, style.betas, style.batch_size) == ("non-saturating", 16, 2e-3, (0.0, 0.99), 32)
+    assert (numbers("r3gan").loss, numbers("r3gan").norm_d, numbers("r3gan").betas) == ("relativistic", "none", (0.0, 0.99))
+    assert numbers("r3gan").r1 == numbers("r3gan").r2 > 0
+
+
 @pytest.mark.parametrize(("name", "pack"), [("gan-2d", 1), ("pacgan2", 2), ("pacgan3", 3), ("pacgan4", 4)])
 def test_pacgan_is_as_published(name: str, pack: int) -> None:
     variant = VARIANTS.get(name)
