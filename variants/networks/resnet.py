@@ -55,12 +55,15 @@ class SumPool(nn.Module):
 
 
 def doubling(width: int) -> Residual:
-    """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with."""
+    """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with.
+
+    No biases, which batch norm on every way to the image would take away again.
+    """
     branch = nn.Sequential(
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2), convolution(width, width, 3, bias=False),
-        nn.BatchNorm2d(width), nn.ReLU(inplace=True), convolution(width, width, 3),
+        nn.BatchNorm2d(width), nn.ReLU(inplace=True), convolution(width, width, 3, bias=False),
     )  # fmt: skip
-    return Residual(branch, nn.Sequential(convolution(width, width, 1), nn.Upsample(scale_factor=2)))
+    return Residual(branch, nn.Sequential(convolution(width, width, 1, bias=False), nn.Upsample(scale_factor=2)))
 
 
 def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> Residual:
