@@ -26,7 +26,8 @@ MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget: early steps change
 def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE) -> Latent:
     """The latents of every picture of a run; of a conditional model the classes in their order, in equal shares."""
     labels = torch.arange(n, device=device) * networks.classes // n if networks.classes else None
-    return networks.draw(n, seeding.stream(PICTURE_SEED, "grid", device), labels)
+    with evaluation_mode(networks):
+        return networks.draw(n, seeding.stream(PICTURE_SEED, "grid", device), labels)
 
 
 def shown_of(dataset: Dataset) -> int:

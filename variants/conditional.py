@@ -17,6 +17,7 @@ from bench.errors import UserError
 from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
 from variants.gan import AdversarialObjective, GanNetworks, as_gan_recipe, check_packs
 from variants.networks.backbone import Discriminator, Ports, build_backbone
+from variants.networks.growth import Position
 from variants.recipe import GanRecipe
 
 CLASSES = "classes"  # the traversal from class to class
@@ -68,6 +69,12 @@ class ProjectionDiscriminator(nn.Module):
             width = self._pooled(discriminator.features(torch.zeros(2, *shape))).shape[1]
             discriminator.train()
         self.embedding = nn.Linear(labels, width, bias=False)
+
+    @property
+    def position(self) -> Position:
+        """Where a discriminator that grows stands; others have none, and then this has none either."""
+        position: Position = getattr(self.discriminator, "position")  # noqa: B009 (an AttributeError is the answer)
+        return position
 
     def forward(self, data: Tensor, labels: Tensor) -> Tensor:
         """Logits [N, outputs] of data and labels [N, labels], one-hot."""

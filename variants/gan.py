@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from bench.errors import UserError
 from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
 from variants.losses import LOSSES, AdversarialLoss, Labels
-from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone, has_batch_norm
+from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone, draw_latents, has_batch_norm
+from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
 from variants.recipe import GanRecipe
 
@@ -30,37 +32,40 @@ class GanNetworks(Networks):
         self.z_distribution = recipe.z_distribution
         self.pack = recipe.pack
         self.batch_coupled = has_batch_norm(discriminator) or recipe.minibatch_std
+        # Asked once: to see whether an object has a protocol takes longer than to draw a batch.
+        self._generator_takes_more = isinstance(generator, TakesMore)
+        self._growing = tuple(name for name, part in self.named_children() if isinstance(part, Grows))
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         """n latents z [n, z_dim] by the recipe's distribution."""
-        shape, device = (n, self.z_dim), noise.device
-        if self.z_distribution == "uniform":
-            z = torch.rand(shape, generator=noise, device=device).mul_(2.0).sub_(1.0)
-        else:
-            z = torch.randn(shape, generator=noise, device=device)
-        extra = self.generator.draw_extra(n, noise) if isinstance(self.generator, TakesMore) else {}
+        z = draw_latents(n, self.z_dim, self.z_distribution, noise)
+        extra = cast("TakesMore", self.generator).draw_extra(n, noise) if self._generator_takes_more else {}
         return Latent(z=z, labels=labels, extra=extra)
 
     def at(self, step: Step) -> None:
         """Networks that grow are told where training stands."""
-        for part in (self.generator, self.discriminator):
-            if isinstance(part, Grows):
-                part.at(step)
+        for name in self._growing:
+            self._position(name).follow(step)
 
     def prepare(self, data: Tensor) -> Tensor:
         """Real data at the resolution that the discriminator sees now."""
-        return self.discriminator.prepare(data) if isinstance(self.discriminator, Grows) else data
+        return self._position("discriminator").prepare(data) if "discriminator" in self._growing else data
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final examples [n, *shape]."""
+        """Final examples [n, *shape], in the data's range where the generator itself has none."""
         made = self.generate(latent)
-        return self.generator.finish(made) if isinstance(self.generator, Grows) else made
+        if "generator" in self._growing:
+            made = self._position("generator").finish(made)
+        return made.clamp(-1.0, 1.0) if self.kind == "image" else made
 
     def generate(self, latent: Latent) -> Tensor:
         """What the discriminator is shown as fake."""
         generator, inputs = self.generator, self.inputs(latent)
-        made: Tensor = generator(inputs, latent.extra) if isinstance(generator, TakesMore) else generator(inputs)
+        made: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
         return made
+
+    def _position(self, name: str) -> Position:
+        return cast("Grows", self.get_submodule(name)).position
 
     def inputs(self, latent: Latent) -> Tensor:
         """The vectors [n, ports.latent] that the generator reads: z, and in other wirings what stands beside it."""
@@ -147,10 +152,9 @@ class AdversarialObjective(Objective):
         """Refuse a per-sample penalty on a discriminator that couples its samples, and pictures' augmentations on points."""
         super().check(networks)
         penalty = next((name for name in ("gp", "dragan", "r1", "r2") if getattr(self.recipe, name)), None)
-        if penalty and gan(networks).batch_coupled:
+        if penalty and has_batch_norm(gan(networks).discriminator):  # minibatch std beside a penalty is ProGAN's and StyleGAN's own
             raise UserError(
-                f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator that sees each by itself; "
-                "set recipe.norm_d=none and recipe.minibatch_std=false"
+                f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
             )
         picture = next((name for name in ("augment", "consistency") if getattr(self.recipe, name)), None)
         if picture and gan(networks).kind != "image":
@@ -173,6 +177,8 @@ class AdversarialObjective(Objective):
         for name, weight, penalty in self._penalties(nets, real, fake, batch.labels, step):
             loss = loss.mean() + weight * penalty.mean()
             log[name] = penalty.detach()
+        if self.recipe.drift:
+            loss = loss.mean() + self.recipe.drift * real_logits.square().mean()
         if self.recipe.lecam:
             loss = loss.mean() + self.recipe.lecam * lecam(real_logits, fake_logits, self.mean_real, self.mean_fake).mean()
         if self.recipe.consistency:

@@ -18,7 +18,8 @@ Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outp
 def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
     """The gradient of each sample's logit by its own data, flat [N, D], in float32 and itself differentiable.
 
-    Meaningless where the logit of a sample depends on the others of its batch (batch norm).
+    Meaningless with batch norm, where the logit of a sample hangs on the others of its batch. With minibatch standard deviation it holds what a
+    sample does to the logits of the others, too, as in the published networks that have both (ProGAN, StyleGAN).
     """
     data = data.detach().float().requires_grad_(True)
     with full_precision(data.device):

@@ -41,4 +41,10 @@ class GanRecipe(Recipe):
     instance_noise_images: Annotated[int, Field(ge=0)] = Field(
         0, description="real images after which that noise has gone to 0, linearly; 0: it stays"
     )
+    drift: NonNegative = Field(0.0, description="weight of the squared logits of real data (ProGAN)")
+    grow: Share = Field(0.0, description="share of the budget in which networks that can grow do so; 0: whole from the start")
     clip: NonNegative = Field(0.0, description="bound of the discriminator's weights (WGAN)")
+
+    def bound_to_budget(self) -> str | None:
+        """Growth is a share of the budget."""
+        return "grow" if self.grow else super().bound_to_budget()

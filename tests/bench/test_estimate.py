@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import small
 
 from bench import estimate
+from bench.assemble import Work, prepare
 from bench.campaign import Outlook, foresee
-from bench.suite import plan
+from bench.config import RunConfig
+from bench.suite import Entry, plan
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +35,21 @@ def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tm
     clocked = outlook(uri, tmp_path / "runs", settings={"budget.train_seconds": 3600.0})
     assert all(seconds > 3600 for seconds in clocked.estimate.seconds.values())
     assert not (tmp_path / "runs").exists()
+
+
+def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their smallest they are several times as fast, and the estimate would be as wrong."""
+    probed: list[Work] = []
+
+    def kept(config: RunConfig) -> Work:
+        probed.append(prepare(config))
+        return probed[-1]
+
+    monkeypatch.setattr(estimate, "prepare", kept)
+    suite = replace(small.SUITE, entries=(Entry(variant="progan"),))
+    found = foresee(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
+    assert set(found.estimate.paces) == {"progan"}
+    assert probed[0].trainer.networks.get_submodule("generator.position").now() == (1, 1.0)  # type: ignore[operator]
 
 
 def test_what_is_done_costs_nothing_and_an_extension_only_the_rest(uri: str, tmp_path: Path) -> None:

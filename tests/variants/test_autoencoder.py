@@ -33,7 +33,7 @@ from variants.recipe import GanRecipe
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
 PLANE = DataShape(kind="points", shape=(2,), classes=8)
-BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone)]
+BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes]
 REAL = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
 
 

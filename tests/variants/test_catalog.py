@@ -21,8 +21,10 @@ from variants.recipe import GanRecipe
 
 def fitting(name: str, kind: Kind) -> list[str]:
     """The registered networks that are of the sort of a variant's own and make this kind of data."""
-    sort = type(NETWORKS.get(VARIANTS.get(name).networks))
-    return [other for other, found in NETWORKS if type(found) is sort and isinstance(found, Backbone | Denoiser) and kind in found.kinds]
+    own = NETWORKS.get(VARIANTS.get(name).networks)
+    coding = not isinstance(VARIANTS.get(name).recipe, GanRecipe)
+    alike = [(other, found) for other, found in NETWORKS if type(found) is type(own) and isinstance(found, Backbone | Denoiser)]
+    return [other for other, found in alike if kind in found.kinds and not (coding and isinstance(found, Backbone) and not found.decodes)]
 
 
 def is_of_images(recipe: Recipe) -> bool:
@@ -45,12 +47,18 @@ IMAGES = Examples(
 )
 
 
-def trainer(name: str, *, seed: int = 0, points: bool = False, **settings: object) -> Trainer:
-    config = config_for(name, {"recipe.width": 8, "seed": seed, **settings})
+def on_networks(name: str, networks: str) -> dict[str, object]:
+    """The settings of a variant on those networks: one that grows is whole on networks that cannot."""
+    whole = {"recipe.grow": 0.0} if getattr(VARIANTS.get(name).recipe, "grow", 0) and networks != VARIANTS.get(name).networks else {}
+    return {"networks": networks, **whole}
+
+
+def trainer(name: str, *, seed: int = 0, points: bool = False, networks: str = "", **settings: object) -> Trainer:
+    config = config_for(name, {"recipe.width": 8, "seed": seed, **(on_networks(name, networks) if networks else {}), **settings})
     ring = DATASETS.get("ring8")
-    networks, objective = assemble(config, ring.spec if points else DIGITS)
+    built, objective = assemble(config, ring.spec if points else DIGITS)
     return Trainer(
-        networks=networks, objective=objective, recipe=config.recipe, data=ring.split("train") if points else IMAGES, seed=seed,
+        networks=built, objective=objective, recipe=config.recipe, data=ring.split("train") if points else IMAGES, seed=seed,
         budget_images=2 * config.recipe.batch_size * getattr(config.recipe, "k", 1), device=CPU, precision="fp32",
     )  # fmt: skip
 
@@ -146,7 +154,7 @@ def test_any_loss_on_any_networks(name: str, networks: str) -> None:
 @EVERY_VARIANT
 def test_builds_for_every_dataset_or_says_that_it_is_of_images(name: str, dataset: str) -> None:
     spec = DATASETS.get(dataset).spec
-    config = config_for(name, {"recipe.width": 8} | ({"networks": fitting(name, "points")[0]} if spec.kind == "points" else {}))
+    config = config_for(name, {"recipe.width": 8} | (on_networks(name, fitting(name, "points")[0]) if spec.kind == "points" else {}))
     if spec.kind == "points" and name in OF_IMAGES:
         with pytest.raises(UserError, match="is of images, and this data is points"):
             assemble(config, spec)
@@ -169,6 +177,30 @@ def test_recipes_are_as_published() -> None:
     assert (wgan.optimiser, wgan.lr_d, wgan.clip, wgan.k, wgan.norm_d) == ("rmsprop", 5e-5, 0.01, 5, "published")
     assert (gp.optimiser, gp.lr_d, gp.betas, gp.gp, gp.k, gp.norm_d) == ("adam", 1e-4, (0.0, 0.9), 10.0, 5, "none")
     assert VARIANTS.canonical("minimax-gan") == "vanilla"
+
+
+def test_architectures_are_as_published_or_as_their_notes_say() -> None:
+    def numbers(name: str) -> GanRecipe:
+        recipe = VARIANTS.get(name).recipe
+        assert isinstance(recipe, GanRecipe)
+        return recipe
+
+    lucic, resnet, progan, style = map(numbers, ("lucic-gan", "sngan-resnet", "progan", "stylegan-small"))
+    assert (lucic.loss, lucic.z_dim, lucic.z_distribution, lucic.batch_size, lucic.k) == ("non-saturating", 64, "uniform", 64, 1)
+    assert (resnet.loss, resnet.norm_d, resnet.k, resnet.lr_g, resnet.lr_d, resnet.betas) == (
+        "hinge",
+        "spectral",
+        5,
+        2e-4,
+        2e-4,
+        (0.0, 0.9),
+    )
+    assert (progan.loss, progan.gp, progan.drift, progan.k, progan.batch_size) == ("wasserstein", 10.0, 0.001, 1, 16)
+    assert (progan.lr_g, progan.lr_d, progan.betas, progan.minibatch_std) == (1e-3, 1e-3, (0.0, 0.99), True)
+    assert progan.ema_half_life_images == pytest.approx(16 * math.log(0.5) / math.log(0.999), rel=0.01)
+    assert (style.loss, style.penalty_every, style.lr_g, style.betas, style.batch_size) == ("non-saturating", 16, 2e-3, (0.0, 0.99), 32)
+    assert (numbers("r3gan").loss, numbers("r3gan").norm_d, numbers("r3gan").betas) == ("relativistic", "none", (0.0, 0.99))
+    assert numbers("r3gan").r1 == numbers("r3gan").r2 > 0
 
 
 @pytest.mark.parametrize(("name", "pack"), [("gan-2d", 1), ("pacgan2", 2), ("pacgan3", 3), ("pacgan4", 4)])

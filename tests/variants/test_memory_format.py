@@ -33,7 +33,7 @@ def weights(one: Trainer) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in one.networks.named_parameters()}
 
 
-@pytest.mark.parametrize("networks", ["dcgan", "dcgan-deep"])
+@pytest.mark.parametrize("networks", ["dcgan", "dcgan-deep", "lucic", "resnet", "r3gan", "style"])
 def test_the_same_first_weights_and_the_same_training(networks: str) -> None:
     plain, last = (trainer(form, networks=networks) for form in ("contiguous", "channels_last"))
     assert all(torch.equal(a, b) for a, b in zip(weights(plain).values(), weights(last).values(), strict=True))

@@ -20,7 +20,7 @@ from variants.vae import VaeNetworks, VaeObjective, VaeRecipe, bernoulli, build_
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
 PLANE = DataShape(kind="points", shape=(2,), classes=8)
-BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone)]
+BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes]
 
 
 def step(seed: int = 0) -> Step:

@@ -11,15 +11,21 @@ from variants import divergences as _divergences
 from variants.networks import began as _began
 from variants.networks import dcgan as _dcgan
 from variants.networks import dcgan_deep as _dcgan_deep
+from variants.networks import lucic as _lucic
 from variants.networks import mlp as _mlp
 from variants.networks import mlp_2d as _mlp_2d
 from variants.networks import mlp_denoiser as _mlp_denoiser
+from variants.networks import progressive as _progressive
+from variants.networks import r3gan as _r3gan
+from variants.networks import resnet as _resnet
+from variants.networks import style as _style
 from variants.networks import unet as _unet
 
 # isort: off
 from variants.catalog import core as _core  # entries are listed in this order
 from variants.catalog import losses as _losses
 from variants.catalog import regularisers as _regularisers
+from variants.catalog import architectures as _architectures
 from variants.catalog import labelled as _labelled
 from variants.catalog import autoencoders as _autoencoders
 from variants.catalog import baselines as _baselines

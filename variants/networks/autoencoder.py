@@ -6,9 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bench.config import NETWORKS
 from bench.errors import UserError
 from bench.spec import DataShape, Recipe
-from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone
+from variants.networks.backbone import Backbone, Ports, build_backbone
 from variants.recipe import GanRecipe
 
 Norm = Literal["published", "batch", "none", "spectral"]
@@ -30,10 +31,11 @@ class Autoencoder(nn.Module):
 
 def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
     """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder normalised as told."""
-    decoder, encoder = build_backbone(networks, Ports(data=data, latent=latent, outputs=code), as_backbone_recipe(recipe, norm))
-    if isinstance(decoder, TakesMore | Grows):
-        raise UserError(f"the networks {networks!r} do not make autoencoders: what they decode hangs on more than a code")
-    return decoder, encoder
+    backbone = NETWORKS.get(networks)
+    if isinstance(backbone, Backbone) and not backbone.decodes:
+        fitting = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes and data.kind in found.kinds]
+        raise UserError(f"the networks {networks!r} make no autoencoders: what they make hangs on more than a code; set networks={' or '.join(fitting)}")
+    return build_backbone(networks, Ports(data=data, latent=latent, outputs=code), as_backbone_recipe(recipe, norm))
 
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:

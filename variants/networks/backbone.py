@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from bench.config import NETWORKS
 from bench.errors import UserError
-from bench.spec import DataShape, Step
+from bench.spec import DataShape
+from variants.networks.equalised import Equalised
+from variants.networks.growth import Position
 from variants.recipe import GanRecipe
 
 
@@ -56,18 +58,11 @@ class TakesMore(Protocol):
 
 @runtime_checkable
 class Grows(Protocol):
-    """A network whose resolution grows in training; where it stands is in its integer buffers."""
+    """A network whose resolution grows in training."""
 
-    def at(self, step: Step) -> None:
-        """Take the position in training."""
-        ...
-
-    def prepare(self, data: Tensor) -> Tensor:
-        """Real data [N, C, H, W] as this network sees or makes it now."""
-        ...
-
-    def finish(self, made: Tensor) -> Tensor:
-        """What is made now, at the full size of the data."""
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
         ...
 
 
@@ -103,11 +98,17 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A registered pair of networks. `kinds`: the kinds of data it can make."""
+    """A registered pair of networks.
+
+    `kinds`: the kinds of data it can make; `grows`: whether `recipe.grow` has a meaning; `decodes`: whether what its generator makes hangs
+    on one vector alone, so that it can be half of an autoencoder.
+    """
 
     build: Callable[[Ports, GanRecipe], tuple[nn.Module, nn.Module]]
     idea: str
     kinds: tuple[str, ...] = ("image",)
+    grows: bool = False
+    decodes: bool = True
 
 
 def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
@@ -119,6 +120,9 @@ def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Modul
         makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
         advice = f"; set networks={' or '.join(makers)}" if makers else ""
         raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
+    if recipe.grow and not backbone.grows:
+        growing = [other for other, found in NETWORKS if isinstance(found, Backbone) and found.grows]
+        raise UserError(f"recipe.grow: the networks {name!r} do not grow; set recipe.grow=0 or networks={' or '.join(growing)}")
     if recipe.minibatch_std:
         ports = replace(ports, condition=ports.condition + 1)
     plain = recipe.model_copy(update={"norm_d": "none"}) if recipe.norm_d == "spectral" else recipe
@@ -135,8 +139,20 @@ def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Modul
 def normalise_spectrum(module: nn.Module) -> None:
     """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, by torch's own."""
     for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | Equalised):
+            if not part.weight.is_meta and not part.weight.any():  # a block that begins as nothing: no number divides 0 to a norm of 1
+                nn.init.orthogonal_(part.weight)
             nn.utils.parametrizations.spectral_norm(part)
+        if isinstance(part, Equalised):
+            part.scale = 1.0  # of a weight whose scale is gone
+
+
+def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) -> Tensor:
+    """Latents [n, width] from N(0, 1), or from U[-1, 1]."""
+    shape, device = (n, width), noise.device
+    if distribution == "uniform":
+        return torch.rand(shape, generator=noise, device=device).mul_(2.0).sub_(1.0)
+    return torch.randn(shape, generator=noise, device=device)
 
 
 def minibatch_std(features: Tensor) -> Tensor:

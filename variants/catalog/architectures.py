@@ -1,0 +1,60 @@
+"""By networks: architectures with the recipes they were published with."""
+
+from __future__ import annotations
+
+from variants.catalog.entry import of_family
+from variants.recipe import GanRecipe
+
+register_gan = of_family("Networks")
+
+register_gan(
+    "lucic-gan",
+    idea="non-saturating, on the networks of a large comparison of GANs",
+    paper="arXiv 1711.10337",
+    networks="lucic",
+    recipe=GanRecipe(z_dim=64, z_distribution="uniform", lr_g=1e-3, lr_d=1e-3, init="normal"),
+    note="Adam 1e-3 (.5, .999) and first weights N(0, .02) are ours: the paper searches the former; images in [-1, 1] by tanh, theirs in [0, 1]",
+)
+register_gan(
+    "sngan-resnet",
+    idea="hinge loss, D's weights of spectral norm 1, residual networks",
+    paper="arXiv 1802.05957",
+    networks="resnet",
+    recipe=GanRecipe(loss="hinge", norm_d="spectral", k=5, z_dim=128, betas=(0.0, 0.9)),
+    note="the learning rate stays, theirs goes to 0; images of 28 pixels are doubled from 7, 32 from 4 as theirs; D is theirs for 32 at any size",
+)
+register_gan(
+    "r3gan",
+    idea="relativistic, D flat at real and at generated data, residual networks without normalisation",
+    paper="arXiv 2501.05441",
+    networks="r3gan",
+    recipe=GanRecipe(
+        loss="relativistic", r1=0.3, r2=0.3, norm_d="none", width=64, z_dim=64, batch_size=32, lr_g=1e-3, lr_d=1e-3, betas=(0.0, 0.99),
+        ema_half_life_images=20_000,
+    ),
+    note="ours: 64 channels and one block a size (theirs 768 and two), γ, Adam 1e-3 and batches of 32 for so small networks, averaging, no schedules",
+)  # fmt: skip
+register_gan(
+    "progan",
+    idea="networks that grow from a few pixels to the full size",
+    paper="arXiv 1710.10196",
+    networks="progressive",
+    recipe=GanRecipe(
+        loss="wasserstein", gp=10.0, drift=0.001, norm_d="none", minibatch_std=True, width=32, z_dim=512, batch_size=16, lr_g=1e-3, lr_d=1e-3,
+        betas=(0.0, 0.99), grow=0.5, ema_half_life_images=11_000,
+    ),
+    note="ours: 32 channels at the full size, doubled at each halving (theirs 512 throughout at such sizes), growth over half of any budget; one "
+    "state of Adam throughout; averaging is their .999 for each batch of 16",
+)  # fmt: skip
+register_gan(
+    "stylegan-small",
+    idea="a style for each layer in place of an input vector, with mixing and noise",
+    paper="arXiv 1812.04948",
+    networks="style",
+    recipe=GanRecipe(
+        r1=1.0, penalty_every=16, norm_d="none", minibatch_std=True, width=32, z_dim=512, batch_size=32, lr_g=2e-3, lr_d=2e-3,
+        betas=(0.0, 0.99), ema_half_life_images=10_000,
+    ),
+    note="Adam, batches, mixing, averaging and R1 every 16 updates as in StyleGAN2 (arXiv 1912.04958), without its path length penalty; ours: 32 channels "
+    "at the full size, doubled at each halving, two layers of mapping, γ 1, no filters, betas not corrected for the lazy penalty",
+)  # fmt: skip

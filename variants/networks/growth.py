@@ -1,0 +1,72 @@
+"""Where networks that grow stand, and real data as they see it there (Karras et al. 2018, arXiv 1710.10196, section 2 and figure 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from bench.spec import Step
+
+WHOLE = 2**16  # a fade-in that is over: positions are whole numbers, which averages of weights copy
+
+
+class Position(nn.Module):
+    """The stage of a network and how far its layers have faded in. It begins whole, and is whole once growth is over.
+
+    Growth takes the share `grow` of the budget, in equal parts for all stages but the last: in the first half of a part the stage stands
+    alone, in the second half the next one fades in.
+    """
+
+    at_stage: Tensor  # (stage, fade-in in 1 / WHOLE)
+
+    def __init__(self, stages: int, grow: float) -> None:
+        super().__init__()
+        self.last = stages - 1
+        self.grow = grow
+        self.register_buffer("at_stage", torch.tensor([self.last, WHOLE]))
+
+    def now(self) -> tuple[int, float]:
+        """(stage from 0, share in (0, 1) of its layers' fade-in; 1 once that is over)."""
+        stage, fade = self.at_stage.tolist()
+        return stage, fade / WHOLE
+
+    def put(self, stage: int, fade: float) -> None:
+        """Stand there."""
+        self.at_stage.copy_(torch.tensor([stage, round(fade * WHOLE)]))
+
+    def follow(self, step: Step) -> None:
+        """Stand where training does."""
+        if not self.grow:
+            return
+        if step.budget_images is None:
+            raise ValueError("growth needs a budget in images")
+        self.put(*place(step.images / (self.grow * step.budget_images), self.last))
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Real images [N, C, H, W] of the full size as D sees them here: as G's, in the size of the stage and faded in as far."""
+        stage, fade = self.now()
+        images = shrink(data, 2 ** (self.last - stage))
+        return images if fade == 1.0 else enlarge(shrink(images)).lerp(images, fade)
+
+    def finish(self, made: Tensor) -> Tensor:
+        """Images made here, at the full size."""
+        return enlarge(made, 2 ** (self.last - self.now()[0]))
+
+
+def place(share: float, last: int) -> tuple[int, float]:
+    """(stage, fade-in) at a share of the growth, for the stages 0 to last."""
+    if share >= 1.0 or not last:
+        return last, 1.0
+    stage, part = divmod(share * last, 1.0)
+    return (int(stage), 1.0) if part < 0.5 else (int(stage) + 1, 2.0 * part - 1.0)
+
+
+def enlarge(images: Tensor, times: int = 2) -> Tensor:
+    """Images with each pixel repeated."""
+    return images if times == 1 else interpolate(images, scale_factor=times, mode="nearest")
+
+
+def shrink(images: Tensor, times: int = 2) -> Tensor:
+    """Images of means of pixels."""
+    return images if times == 1 else avg_pool2d(images, times)

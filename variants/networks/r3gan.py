@@ -1,0 +1,107 @@
+"""Residual networks without normalisation, G and D alike, after R3GAN's (Huang et al. 2024, arXiv 2501.05441, section 4)."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.config import NETWORKS
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.layers import Conv2d
+from variants.networks.sizes import doublings
+from variants.recipe import GanRecipe
+
+PUBLISHED_WIDTH = 768  # at every size, for CIFAR-10
+BLOCKS = 1  # at each size; two as published
+EXPANSION = 2  # of the channels within a block
+GROUP = 16  # channels of a group of its 3 x 3 convolution
+DEPTH = 3  # convolutions of a block: m of the first weights' scale
+SLOPE = 0.2
+GAIN = math.sqrt(2.0 / (1.0 + SLOPE**2))
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear, Conv2d)
+
+
+def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator): the same blocks at the same sizes, in opposite orders."""
+    sides = doublings("r3gan", ports.data.shape)
+    width = recipe.width or PUBLISHED_WIDTH
+    return _generator(ports, width, sides), _discriminator(ports, width, sides, recipe)
+
+
+def drawn(layer: Layer, gain: float) -> Layer:
+    """The layer with first weights N(0, gain² / fan-in)."""
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f begins as 0, so that signals pass unchanged whatever the depth.
+
+    The other two convolutions begin at L ** (-1 / (2m - 2)) of He's scale, L being the blocks of the network and m = 3: Zhang et al. 2019
+    (arXiv 1901.09321), section 2.
+    """
+
+    def __init__(self, width: int, blocks: int, *, normalised: bool = False) -> None:
+        super().__init__()
+        hidden = EXPANSION * width
+        groups = next(count for count in range(max(1, hidden // GROUP), 0, -1) if hidden % count == 0)
+        gain = GAIN * blocks ** (-1.0 / (2 * DEPTH - 2))
+        norms = [[nn.BatchNorm2d(hidden)] if normalised else [] for _ in range(2)]
+        self.branch = nn.Sequential(
+            drawn(nn.Conv2d(width, hidden, 1), gain), *norms[0], nn.LeakyReLU(SLOPE, inplace=True),
+            drawn(nn.Conv2d(hidden, hidden, 3, 1, 1, groups=groups), gain), *norms[1], nn.LeakyReLU(SLOPE, inplace=True),
+            drawn(nn.Conv2d(hidden, width, 1, bias=False), 0.0),
+        )  # fmt: skip
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Feature maps [N, C, H, W]."""
+        change: Tensor = self.branch(data)
+        return data + change
+
+
+class Basis(nn.Module):
+    """Vectors [N, latent] to maps [N, C, side, side]: each channel is a learned picture times a linear map of the vector."""
+
+    def __init__(self, latent: int, width: int, side: int) -> None:
+        super().__init__()
+        self.pictures = nn.Parameter(torch.randn(width, side, side))
+        self.linear = drawn(nn.Linear(latent, width, bias=False), 1.0)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Maps [N, C, side, side]."""
+        weights: Tensor = self.linear(z)
+        return weights[:, :, None, None] * self.pictures.to(weights.dtype)
+
+
+def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
+    layers: list[nn.Module] = [Basis(ports.latent, width, sides[0])]
+    for index in range(len(sides)):
+        if index:
+            layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
+        layers += [Block(width, BLOCKS * len(sides)) for _ in range(BLOCKS)]
+    layers.append(drawn(nn.Conv2d(width, ports.data.shape[0], 1, bias=False), 1.0))
+    return Generator(nn.Sequential(*layers), ports.data.shape)
+
+
+def _discriminator(ports: Ports, width: int, sides: list[int], recipe: GanRecipe) -> nn.Module:
+    def blocks() -> list[nn.Module]:
+        return [Block(width, BLOCKS * len(sides), normalised=recipe.norm_d == "batch") for _ in range(BLOCKS)]
+
+    layers: list[nn.Module] = [drawn(Conv2d(ports.seen[0], width, 1, bias=False), 1.0)]
+    for _ in sides[1:]:
+        layers += [*blocks(), nn.AvgPool2d(2)]  # of which bilinear interpolation to half the size is the same
+    join = [drawn(nn.Conv2d(width + ports.condition, width, 1), 1.0)] if ports.condition else []
+    head = nn.Sequential(
+        *join, *blocks(), drawn(nn.Conv2d(width, width, sides[0], groups=width, bias=False), 1.0), nn.Flatten(),
+        drawn(nn.Linear(width, ports.outputs, bias=False), 1.0),
+    )  # fmt: skip
+    return Discriminator(nn.Sequential(*layers), head)
+
+
+NETWORKS.register("r3gan", Backbone(build=build, idea="residual blocks without normalisation, G and D alike, 768 channels as published"))
