@@ -29,10 +29,10 @@ register_gan(
     paper="arXiv 2501.05441",
     networks="r3gan",
     recipe=GanRecipe(
-        loss="relativistic", r1=0.3, r2=0.3, norm_d="none", width=64, z_dim=64, batch_size=32, lr_g=1e-3, lr_d=1e-3, betas=(0.0, 0.99),
+        loss="relativistic", r1=3.0, r2=3.0, norm_d="none", width=64, z_dim=64, batch_size=32, lr_g=1e-3, lr_d=1e-3, betas=(0.0, 0.99),
         ema_half_life_images=20_000,
     ),
-    note="ours: 64 channels and one block a size (theirs 768 and two), γ, Adam 1e-3 and batches of 32 for so small networks, averaging, no schedules",
+    note="ours: 64 channels and one block a size (theirs 768 and two), γ 3, Adam 1e-3 and batches of 32 for so small networks, averaging, no schedules",
 )  # fmt: skip
 register_gan(
     "progan",
