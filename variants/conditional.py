@@ -48,7 +48,10 @@ class ConditionalGanNetworks(GanNetworks):
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
         """The same z in one class after the other."""
-        return {CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device))}
+        return {
+            **super().traversals(latent, columns),
+            CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device)),
+        }
 
 
 class AuxiliaryGanNetworks(ConditionalGanNetworks):

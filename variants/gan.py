@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
 from variants.losses import LOSSES, AdversarialLoss, Labels
-from variants.networks.backbone import Grows, Ports, TakesMore, build_backbone, draw_latents, has_batch_norm
+from variants.networks.backbone import Grows, Ports, TakesMore, Traverses, build_backbone, draw_latents, has_batch_norm
 from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
 from variants.recipe import GanRecipe
@@ -66,6 +66,10 @@ class GanNetworks(Networks):
 
     def _position(self, name: str) -> Position:
         return cast("Grows", self.get_submodule(name)).position
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """What the generator has to show of its latents."""
+        return self.generator.traversals(latent, columns) if isinstance(self.generator, Traverses) else {}
 
     def inputs(self, latent: Latent) -> Tensor:
         """The vectors [n, ports.latent] that the generator reads: z, and in other wirings what stands beside it."""

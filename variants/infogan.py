@@ -52,7 +52,10 @@ class InfoGanNetworks(GanNetworks):
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
         """The same z in one category after the other, and along each continuous code."""
         device = latent.z.device
-        found = {CODE: latent.turned(torch.arange(min(self.categories, columns), device=device), part=CODE)}
+        found = {
+            **super().traversals(latent, columns),
+            CODE: latent.turned(torch.arange(min(self.categories, columns), device=device), part=CODE),
+        }
         for index in range(self.continuous):
             turned = latent.turned(torch.linspace(-REACH, REACH, columns, device=device), part=CONTINUOUS, column=index)
             found[f"{CONTINUOUS}-{index + 1}"] = turned

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.config import NETWORKS
 from bench.errors import UserError
-from bench.spec import DataShape
+from bench.spec import DataShape, Latent
 from variants.networks.equalised import Equalised
 from variants.networks.growth import Position
 from variants.recipe import GanRecipe
@@ -53,6 +53,15 @@ class TakesMore(Protocol):
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
         """Parts of the latents by name, each [n, ...]."""
+        ...
+
+
+@runtime_checkable
+class Traverses(Protocol):
+    """A generator with parts of its latents to show."""
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """As `Networks.traversals`."""
         ...
 
 

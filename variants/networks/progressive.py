@@ -103,5 +103,7 @@ class GrowingDiscriminator(Discriminator):
 
 NETWORKS.register(
     "progressive",
-    Backbone(build=build, idea="grows from a few pixels, equalised rates, pixel norm in G, 512 channels as published", grows=True, decodes=False),
+    Backbone(
+        build=build, idea="grows from a few pixels, equalised rates, pixel norm in G, 512 channels as published", grows=True, decodes=False
+    ),
 )

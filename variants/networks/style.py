@@ -8,12 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu
 
 from bench.config import NETWORKS
+from bench.spec import Latent
 from variants.networks.backbone import Backbone, Discriminator, Ports, draw_latents
 from variants.networks.equalised import GAIN, EqualConv2d, Equalised, EqualLinear, PixelNorm
 from variants.networks.sizes import channels, doublings
@@ -125,6 +127,15 @@ class StyleGenerator(nn.Module):
             drawn["crossover"] = torch.where(mixed, place, self.styles)
         return drawn
 
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """Styles mixed half way up: the coarse layers of each latent, and the fine ones of its own and of `columns` - 1 others."""
+        device = latent.z.device
+        others = draw_latents(columns - 1, self.z_dim, self.z_distribution, torch.Generator(device).manual_seed(0))
+        rows = latent.rows(torch.arange(len(latent), device=device).repeat_interleave(columns))
+        second = torch.cat([torch.cat([own[None], others]) for own in latent.z])
+        crossover = torch.full((len(rows),), self.styles // 2, device=device)
+        return {"styles": replace(rows, extra={**rows.extra, "second": second, "crossover": crossover})}
+
     def forward(self, vectors: Tensor, extra: Mapping[str, Tensor] | None = None) -> Tensor:
         """Images; without more than vectors there is neither noise nor mixing."""
         extra = extra or {}
@@ -180,4 +191,6 @@ def _discriminator(ports: Ports, widths: list[int], side: int, recipe: GanRecipe
     return Discriminator(features, head)
 
 
-NETWORKS.register("style", Backbone(build=build, idea="styles, noise and mixing in G, residual D, 512 channels as published", decodes=False))
+NETWORKS.register(
+    "style", Backbone(build=build, idea="styles, noise and mixing in G, residual D, 512 channels as published", decodes=False)
+)

@@ -99,7 +99,6 @@ def test_styles_are_mixed_in_training_only() -> None:
     other = with_extra(latent, second=torch.randn_like(latent.z))
     assert not torch.equal(nets.generate(latent), nets.generate(other))
     with evaluation_mode(nets):
-        assert torch.equal(nets.generate(latent), nets.generate(other))
         assert {"second", "crossover"}.isdisjoint(drawn(nets).extra)
         assert torch.equal(drawn(nets).z, latent.z)
 
@@ -118,6 +117,18 @@ def test_a_crossover_at_either_end_is_one_style_and_between_is_neither() -> None
     for place in range(1, generator.styles):
         assert not torch.allclose(crossing(place), nets.generate(plain))
         assert not torch.allclose(crossing(place), nets.generate(second))
+
+
+def test_the_traversal_has_the_coarse_layers_of_one_and_the_fine_ones_of_others() -> None:
+    nets, generator = networks()
+    with evaluation_mode(nets):
+        latent = drawn(nets, 2)
+        mixed = nets.traversals(latent, columns=4)["styles"]
+        made = nets.sample(mixed)
+        torch.testing.assert_close(made[[0, 4]], nets.sample(latent))  # the first column is each latent's own
+    assert torch.equal(mixed.extra["second"][1:4], mixed.extra["second"][5:8])
+    assert mixed.extra["crossover"].unique().tolist() == [generator.styles // 2]
+    assert not torch.allclose(made[1], made[0])
 
 
 def test_each_place_of_a_style_is_one_that_matters() -> None:
