@@ -93,7 +93,10 @@ def test_a_job_that_a_scheduler_ends_goes_on(tmp_path: Path, times: int) -> None
             process.kill()
             process.wait()
         assert "Traceback" not in said(folder)
-        assert [status for status, _ in recorded(f"sqlite:///{folder}/mlflow.db").values()] == ["interrupted"]
+        statuses = [status for status, _ in recorded(f"sqlite:///{folder}/mlflow.db").values()]
+        if number and statuses == ["finished"]:  # it was at its last measurement, which it ends
+            break
+        assert statuses == ["interrupted"]
         assert list(folder.glob("runs/runs/*/state.safetensors"))
     assert call(folder, *words)[0] == 0
     assert call(whole, *words)[0] == 0
