@@ -231,7 +231,7 @@ def test_norm_d_is_of_the_encoder(norm: str) -> None:
         (lambda: EbganObjective(BeganRecipe()), "EBGAN needs an EbganRecipe, not a BeganRecipe"),
         (lambda: BeganObjective(GanRecipe()), "BEGAN needs a BeganRecipe, not a GanRecipe"),
         (lambda: build_autoencoder_gan("mlp", GanRecipe(), DIGITS), "needs an AutoencoderGanRecipe, not a GanRecipe"),
-        (lambda: build_autoencoder_gan("unet", EbganRecipe(), DIGITS), "'unet' is no backbone of a GAN"),
+        (lambda: build_autoencoder_gan("unet", EbganRecipe(), DIGITS), "the networks 'unet' are no generator and discriminator"),
     ],
 )
 def test_wrong_parts_are_refused(make: Callable[[], Any], message: str) -> None:

@@ -209,7 +209,7 @@ def test_other_networks_are_refused_with_those_that_fit() -> None:
     with pytest.raises(UserError) as error:
         assemble(config_for("ddpm"), PLANE)
     assert str(error.value) == "the networks 'unet' make image data, not points; set networks=mlp-denoiser"
-    with pytest.raises(UserError, match="'unet' is no backbone of a GAN"):
+    with pytest.raises(UserError, match="the networks 'unet' are no generator and discriminator"):
         assemble(config_for("dcgan", {"networks": "unet"}), DIGITS)
 
 

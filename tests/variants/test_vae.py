@@ -165,7 +165,7 @@ def test_it_needs_its_own_numbers(recipe: Recipe) -> None:
 
 
 def test_networks_of_diffusion_are_refused() -> None:
-    with pytest.raises(UserError, match="'unet' is no backbone of a GAN"):
+    with pytest.raises(UserError, match="the networks 'unet' are no generator and discriminator"):
         assemble(config_for("vae", {"networks": "unet"}), DIGITS)
 
 

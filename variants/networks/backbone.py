@@ -123,11 +123,11 @@ class Backbone:
 def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) of a registered backbone for these ports; a kind of data that it cannot make is refused."""
     backbone = NETWORKS.get(name)
-    if not isinstance(backbone, Backbone):
-        raise UserError(f"{name!r} is no backbone of a GAN")
-    if ports.data.kind not in backbone.kinds:
+    if not isinstance(backbone, Backbone) or ports.data.kind not in backbone.kinds:
         makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
         advice = f"; set networks={' or '.join(makers)}" if makers else ""
+        if not isinstance(backbone, Backbone):
+            raise UserError(f"the networks {name!r} are no generator and discriminator{advice}")
         raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
     if recipe.grow and not backbone.grows:
         growing = [other for other, found in NETWORKS if isinstance(found, Backbone) and found.grows]
