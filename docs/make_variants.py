@@ -76,23 +76,31 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
         yield "|---|---|---|---|"
         for name in names:
             runs = suite.runs(name)
-            yield f"| [{name}](#{name}-1) | {VARIANTS.get(name).idea} | {_figure(runs, HEADLINE)} | {_figure(runs, 'perf/images_per_second')} |"
+            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, HEADLINE)} | {_figure(runs, 'perf/images_per_second')} |"
         yield ""
 
 
 def _section(suite: Suite, name: str, variant: Variant) -> Iterator[str]:
+    said, *listed = facts(variant)
     yield f"### {name}\n"
-    yield f"{variant.idea[0].upper()}{variant.idea[1:]}. {_paper(variant.paper)}{_also(variant)}\n"
-    yield f"- **Loss**: {variant.objective(variant.recipe).formula}"
-    yield f"- **Networks**: `{variant.networks}`"
-    yield f"- **Numbers**: {_numbers(variant)}"
-    if variant.note:
-        yield f"- **Differs**: {variant.note}"
-    yield from _measured(suite, name, variant)
+    yield f"{said}\n"
+    yield from listed
+    yield from _measured(suite, name)
     yield ""
 
 
-def _measured(suite: Suite, name: str, variant: Variant) -> Iterator[str]:
+def facts(variant: Variant) -> list[str]:
+    """What the registry says of a variant, in lines."""
+    lines = [
+        f"{variant.idea[0].upper()}{variant.idea[1:]}. {_paper(variant.paper)}{_also(variant)}",
+        f"- **Loss**: {variant.objective(variant.recipe).formula}",
+        f"- **Networks**: `{variant.networks}`",
+        f"- **Numbers**: {_numbers(variant)}",
+    ]
+    return [*lines, *([f"- **Differs**: {variant.note}"] if variant.note else [])]
+
+
+def _measured(suite: Suite, name: str) -> Iterator[str]:
     runs = suite.runs(name)
     if runs.empty:
         yield f"- **Measured**: not in the suite `{suite.name}`"

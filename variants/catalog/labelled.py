@@ -18,7 +18,7 @@ register_gan(
     build=build_conditional,
     needs_labels=True,
     aliases=("conditional-gan",),
-    note="dcgan's networks and numbers, where the paper has maxout MLPs; the label joins D's features at its last layer",
+    note="dcgan's networks and numbers, where the paper has maxout MLPs; the label joins D's features before its last layer, through one more of 1 x 1",
 )
 register_gan(
     "acgan",

@@ -164,6 +164,13 @@ def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) 
     return torch.randn(shape, generator=noise, device=device)
 
 
+def joining(width: int, condition: int, head: nn.Module) -> nn.Module:
+    """A head of feature maps [N, width, H, W] that are judged with a condition beside them: mixed first, for a linear head would only add them."""
+    if not condition:
+        return head
+    return nn.Sequential(nn.Conv2d(width + condition, width, 1), nn.LeakyReLU(0.2, inplace=True), head)
+
+
 def minibatch_std(features: Tensor) -> Tensor:
     """[N, 1]: the mean over all features of their standard deviation over the batch (Karras et al. 2018, arXiv 1710.10196, section 3)."""
     spread = (features.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()

@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from bench.config import NETWORKS
-from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 64
@@ -72,8 +72,8 @@ def _discriminator(ports: Ports, width: int, sizes: list[Size], recipe: GanRecip
         layers += [*_convolution(narrow, narrow, normalised), *_convolution(narrow, wide, normalised, stride=2)]
     layers += [*_convolution(widths[-1], widths[-1], normalised), *_convolution(widths[-1], widths[-1], normalised)]
     height, side = sizes[-1]
-    inputs = (widths[-1] + ports.condition) * height * side
-    return Discriminator(nn.Sequential(*layers), nn.Sequential(nn.Flatten(), nn.Linear(inputs, ports.outputs)))
+    head = nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * height * side, ports.outputs))
+    return Discriminator(nn.Sequential(*layers), joining(widths[-1], ports.condition, head))
 
 
 def _convolution(inputs: int, outputs: int, normalised: bool = False, stride: int = 1) -> list[nn.Module]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from bench.config import NETWORKS
 from bench.errors import UserError
-from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
 
@@ -48,8 +48,8 @@ def _discriminator(ports: Ports, width: int, side: int, recipe: GanRecipe) -> nn
         return [Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
 
     features = nn.Sequential(*convolution(ports.seen[0], width), *convolution(width, 2 * width))
-    head = nn.Conv2d(2 * width + ports.condition, ports.outputs, side // 4, 1, 0, bias=False)
-    return Discriminator(features, head)
+    head = nn.Conv2d(2 * width, ports.outputs, side // 4, 1, 0, bias=False)
+    return Discriminator(features, joining(2 * width, ports.condition, head))
 
 
 NETWORKS.register("dcgan", Backbone(build=build, idea="two strided convolutions, batch norm, 112 channels as published"))

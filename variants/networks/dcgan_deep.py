@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import nn
 
 from bench.config import NETWORKS
-from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
+from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.networks.dcgan import AsImage
 from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
@@ -50,8 +50,8 @@ def _discriminator(ports: Ports, widths: list[int], smallest: Size, recipe: GanR
         normalised = index > 0 and recipe.norm_d != "none"
         norm = [nn.BatchNorm2d(outputs)] if normalised else []
         layers += [Conv2d(inputs, outputs, KERNEL, 2, PADDING, bias=not normalised), *norm, nn.LeakyReLU(0.2, inplace=True)]
-    head = nn.Conv2d(widths[-1] + ports.condition, ports.outputs, smallest)
-    return Discriminator(nn.Sequential(*layers), head)
+    head = nn.Conv2d(widths[-1], ports.outputs, smallest)
+    return Discriminator(nn.Sequential(*layers), joining(widths[-1], ports.condition, head))
 
 
 NETWORKS.register("dcgan-deep", Backbone(build=build, idea="four strided convolutions of 5 x 5, batch norm, 64 channels as published"))

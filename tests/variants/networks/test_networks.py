@@ -237,7 +237,7 @@ def test_lucic_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
         build_backbone("lucic", Ports(data=DataShape(kind="image", shape=shape), latent=8), GanRecipe())
 
 
-@pytest.mark.parametrize("name", ["lucic", "resnet", "r3gan", "progressive", "style"])
+@pytest.mark.parametrize("name", BACKBONES)
 def test_a_condition_changes_more_than_a_constant(name: str) -> None:
     """Two images whose logits differ by as much under any condition would make labels useless."""
     _, discriminator = build_backbone(name, Ports(data=MNIST, latent=8, condition=3), GanRecipe(width=8, norm_d="none"))

@@ -1,0 +1,56 @@
+"""docs/variants.md says of each registered variant what the registry says, and shows a picture wherever it names one."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bench.config import VARIANTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "variants.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^### (\S+)\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+AGAIN = "make it anew: ganbench suite catalogue && python docs/make_variants.py"
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_variants", DOCS / "make_variants.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_variant_has_its_section_and_its_row() -> None:
+    assert list(SECTIONS) == VARIANTS.names(), AGAIN
+    rows = re.findall(r"^\| \[(\S+)\]\(#\S+\) \| (.+?) \|", PAGE, re.MULTILINE)
+    assert dict(rows) == {name: variant.idea for name, variant in VARIANTS}, AGAIN
+
+
+@pytest.mark.parametrize("name", VARIANTS.names())
+def test_a_section_says_what_the_registry_says(maker: ModuleType, name: str) -> None:
+    told = maker.facts(VARIANTS.get(name))
+    assert all(line in SECTIONS[name] for line in told), AGAIN
+    assert "**Loss**: " in told[1]
+    assert not told[1].endswith(": ")
+
+
+def test_every_picture_is_there_and_no_other() -> None:
+    named = set(re.findall(r"\(images/variants/(\S+)\)", PAGE))
+    assert named == {path.name for path in (DOCS / "images" / "variants").iterdir()}
+
+
+def test_what_was_measured_is_better_than_nothing() -> None:
+    """Each variant that the page has a number of trains: its score is clearly under that of an untrained generator."""
+    untrained = float(re.findall(r"untrained generator has ([\d.]+)", PAGE)[0])
+    scores = {name: float(value) for name, value in re.findall(r"^\| \[(\S+)\]\(#\S+\) \| .+? \| ([\d.]+) \|", PAGE, re.MULTILINE)}
+    assert scores
+    assert {name: score for name, score in scores.items() if score > 0.9 * untrained} == {}
