@@ -65,7 +65,7 @@ def filled(disk: SmallDisk, folder: Path, runs: Path, words: tuple[str, ...], *,
 @pytest.mark.parametrize(
     "end",
     [
-        pytest.param(None, marks=pytest.mark.faults),
+        pytest.param(None, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, marks=pytest.mark.faults),
         pytest.param(signal.SIGKILL, marks=pytest.mark.faults),
     ],

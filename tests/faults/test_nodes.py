@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
 
-pytestmark = pytest.mark.faults
 DCGANS = {"variants": "dcgan", "images": 80_000}
 TWO = ("--seeds", "2")
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -58,6 +57,7 @@ def trained_by(node: Any, folder: Path) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "lost"
     process = start(folder, "--ray", cluster.address, *TWO, **DCGANS)  # type: ignore[arg-type]
@@ -74,6 +74,7 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -
     assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
 
 
+@pytest.mark.faults
 def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> None:
     """Progress of both nodes is told before. A run that waits for room is not begun."""
     folder = tmp_path / "stopped"
@@ -89,6 +90,7 @@ def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> Non
     assert len(list(folder.glob("runs/smoke/*/state.safetensors"))) == 2
 
 
+@pytest.mark.faults
 def test_ctrl_c_twice_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     process = start(folder, "--ray", cluster.address, *TWO, "--set", "recipe.lr_g=1e-4", variants="dcgan", images=10_000_000)
@@ -106,6 +108,7 @@ def test_ctrl_c_twice_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
         end_all(process)
 
 
+@pytest.mark.faults
 def test_a_run_that_fits_no_node_is_refused(cluster: Any, tmp_path: Path) -> None:
     """Before anything is written."""
     process = start(tmp_path / "none", "--ray", cluster.address, "--gpus-per-run", "0.5")

@@ -47,7 +47,7 @@ def assert_each_once(folder: Path, texts: Sequence[str], count: int) -> None:
     assert not list(folder.glob("**/outbox"))
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("folders", [("runs", "runs"), ("runs", "others")], ids=["one folder", "two folders"])
 def test_two_suites_at_once(tmp_path: Path, folders: tuple[str, str]) -> None:
     assert_each_once(tmp_path, at_once(tmp_path, suite("*dc*"), folders), 1)
