@@ -72,11 +72,11 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
     )
     for family, names in families:
         yield f"## {family or 'Others'}\n"
-        yield "| variant | idea | classifier-FID | images/s |"
-        yield "|---|---|---|---|"
+        yield "| variant | idea | classifier-FID |"
+        yield "|---|---|---|"
         for name in names:
             runs = suite.runs(name)
-            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, HEADLINE)} | {_figure(runs, 'perf/images_per_second')} |"
+            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, HEADLINE)} |"
         yield ""
 
 
@@ -139,8 +139,7 @@ def _figure(runs: pd.DataFrame, key: str) -> str:
     values = [float(value) for value in runs[key].dropna()] if key in runs else []
     if not values:
         return "–"
-    mean = fmean(values)
-    return f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"
+    return f"{fmean(values):.3g}"
 
 
 def _paper(paper: str) -> str:
@@ -162,7 +161,7 @@ def _numbers(variant: Variant) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(_shown(part) for part in value)
+        return f"({', '.join(_shown(part) for part in value)})"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

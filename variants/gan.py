@@ -272,7 +272,7 @@ def regularisers(recipe: GanRecipe) -> Iterator[str]:
     """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; E of logits is a running mean."""
     formulas = {
         "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
-        "lecam": "{} ((r - E f)² + (f - E r)²)", "consistency": "{} (D(x) - D(T(x)))²",
+        "drift": "{} r²", "lecam": "{} ((r - E f)² + (f - E r)²)", "consistency": "{} (D(x) - D(T(x)))²",
     }  # fmt: skip
     for name, formula in formulas.items():
         if weight := getattr(recipe, name):
