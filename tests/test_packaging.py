@@ -56,7 +56,8 @@ def test_no_source_is_ignored():
 def test_catalogues_are_modules_of_the_packages():
     for module in PROJECT["project"]["entry-points"]["ganbench.catalogs"].values():
         assert module.partition(".")[0] in packages()
-        assert (ROOT / (module.replace(".", "/") + ".py")).is_file()
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def locked() -> dict[str, str]:

@@ -31,7 +31,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, not 'recipe.lr_g'"),
         ("run dcgan --dataset digits --seed -1", "seed: "),
         ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' here"),
-        ("run dcgan --dataset digits --set networks=resnet", "unknown networks 'resnet'; "),
+        ("run dcgan --dataset digits --set networks=perceptron", "unknown networks 'perceptron'; "),
         ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; did you mean 'hinge'?"),
         ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
         ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: smoothing is for losses on probabilities"),
