@@ -32,7 +32,8 @@ class Scale:
         turn = math.log if self.log else float
         if self.log and value <= 0:
             return float(MARGIN)
-        share = (turn(value) - turn(self.low)) / (turn(self.high) - turn(self.low))
+        span = turn(self.high) - turn(self.low)
+        share = (turn(value) - turn(self.low)) / span if span > 0 else 0.5  # numbers so large that the edges of the scale are one
         return MARGIN + (WIDTH - 2 * MARGIN) * min(max(share, 0.0), 1.0)
 
 

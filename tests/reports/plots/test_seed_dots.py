@@ -77,3 +77,9 @@ def test_ticks_are_inside_and_apart(values: tuple[float, float]) -> None:
     assert all(xs[i + 1] - xs[i] >= (rooms[i] + rooms[i + 1]) / 2 for i in range(len(xs) - 1))
     assert all(14 <= x <= WIDTH - 14 for x in xs)
     assert all(b - a >= 27.9 for a, b in pairwise(xs))
+
+
+def test_equal_numbers_too_large_for_an_edge_stand_in_the_middle() -> None:
+    scale = scale_of([-1e30, -1e30])
+    assert scale is not None
+    assert scale.at(-1e30) == pytest.approx(WIDTH / 2)
