@@ -16,8 +16,8 @@ from torch import Tensor
 
 from bench import seeding
 from bench.pictures import PICTURE_SEED, fixed_latents, strips_png
-from bench.sampling import evaluation_mode, slerp
-from bench.spec import Latent, Networks, to_bytes
+from bench.sampling import evaluation_mode, made_of, slerp
+from bench.spec import Latent, Networks
 
 DIRECTIONS, ARITHMETIC = "directions", "arithmetic"
 ROWS = 4
@@ -44,7 +44,7 @@ def traversals(networks: Networks, device: torch.device) -> dict[str, bytes]:
     """A picture of each part of the latent that the model says can be turned, four latents a picture; none for most models."""
     with evaluation_mode(networks):
         found = networks.traversals(fixed_latents(networks, device, ROWS), COLUMNS)
-        return {name: strips_png(to_bytes(networks.sample(latent)).cpu(), len(latent) // ROWS) for name, latent in found.items()}
+        return {name: strips_png(made_of(networks, latent, len(latent)), len(latent) // ROWS) for name, latent in found.items()}
 
 
 @torch.no_grad()
@@ -52,22 +52,20 @@ def explore(networks: Networks, classify: Classify, class_names: Sequence[str], 
     """Class directions and latent arithmetic of a model without labels; nothing where it makes too few images of two classes."""
     with evaluation_mode(networks):
         latent = networks.draw(EXAMPLES, seeding.stream(PICTURE_SEED, "latents", device))
-        images = _made(networks, latent, batch_size)
+        images = made_of(networks, latent, batch_size)
         classes = classify(images)
         of_class = [(classes == label).nonzero().flatten() for label in range(len(class_names))]
         there = [label for label, rows in enumerate(of_class) if len(rows) >= LEAST]
         pairs = list(pairwise(there))[: 2 * ROWS : 2]
         if not pairs:
             return Explored(pictures={}, words={})
-        strips, ways = [], []
+        strips, sums, ways, terms = [], [], [], []
         for start, end in pairs:
             strip, reached = _direction(networks, latent, of_class[start], of_class[end], classify, end)
             strips.append(strip)
             ways.append({"from": class_names[start], "to": class_names[end], "reached": reached})
-        sums, terms = [], []
-        for one, other in pairs:
-            sums.append(_arithmetic(networks, latent, images, of_class[one], of_class[other]))
-            terms.append({"of": class_names[one], "to": class_names[other]})
+            sums.append(_arithmetic(networks, latent, images, of_class[start], of_class[end]))
+            terms.append({"of": class_names[start], "to": class_names[end]})
     pictures = {DIRECTIONS: strips_png(torch.cat(strips), STEPS), ARITHMETIC: strips_png(torch.cat(sums), 4)}
     return Explored(pictures=pictures, words={DIRECTIONS: ways, ARITHMETIC: terms})
 
@@ -78,13 +76,13 @@ def _direction(
     """One latent on its way from class to class [STEPS images], and the share of the class's latents that arrive at the end of it."""
     z = latent.z
     way = z[end].mean(dim=0) - z[start].mean(dim=0)
-    moved = latent.rows(start[:MOST_MOVED].to(z.device))
+    moved = latent[start[:MOST_MOVED].to(z.device)]
     goal = way.expand_as(moved.z) * (_norm(moved.z) / _norm(way[None]))
-    arrived = to_bytes(networks.sample(replace(moved, z=slerp(moved.z, goal, REACH)))).cpu()
+    arrived = made_of(networks, replace(moved, z=slerp(moved.z, goal, REACH)), MOST_MOVED)
     reached = float((classify(arrived) == target).double().mean())
-    first = moved.rows(torch.zeros(STEPS, dtype=torch.int64, device=z.device))
+    first = moved[torch.zeros(STEPS, dtype=torch.int64, device=z.device)]
     walk = torch.cat([slerp(moved.z[:1], goal[:1], REACH * step / (STEPS - 1)) for step in range(STEPS)])
-    return to_bytes(networks.sample(replace(first, z=walk))).cpu(), reached
+    return made_of(networks, replace(first, z=walk), STEPS), reached
 
 
 def _arithmetic(networks: Networks, latent: Latent, images: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -97,15 +95,10 @@ def _arithmetic(networks: Networks, latent: Latent, images: Tensor, one: Tensor,
     bright, dark, to = mean(one, bright=True), mean(one, bright=False), mean(other, bright=False)
     z = torch.stack([bright, dark, to, bright - dark + to])
     usual = _norm(latent.z).mean()
-    rows = latent.rows(other[:1].to(latent.z.device).expand(4))
-    return to_bytes(networks.sample(replace(rows, z=z * (usual / _norm(z))))).cpu()
+    rows = latent[other[:1].to(latent.z.device).expand(len(z))]
+    return made_of(networks, replace(rows, z=z * (usual / _norm(z))), len(z))
 
 
 def _norm(z: Tensor) -> Tensor:
     """The length of each latent [n, ...], as [n, 1, ...]."""
     return z.flatten(1).norm(dim=1).reshape(-1, *[1] * (z.dim() - 1))
-
-
-def _made(networks: Networks, latent: Latent, batch_size: int) -> Tensor:
-    parts = (latent[start : start + batch_size] for start in range(0, len(latent), batch_size))
-    return torch.cat([to_bytes(networks.sample(part)).cpu() for part in parts])

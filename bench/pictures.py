@@ -50,22 +50,17 @@ def made_png(networks: Networks, latents: Latent, dataset: Dataset) -> bytes:
 
 def grid_of(images: Tensor) -> bytes:
     """The first 64 of uint8 images [n, C, H, W] as an 8 x 8 grid, PNG bytes."""
-    return _png(images[: SIDE * SIDE], SIDE)
+    return strips_png(images[: SIDE * SIDE], SIDE)
 
 
 def sheet_of(images: Tensor) -> bytes:
     """All of uint8 images [n, C, H, W] in a grid that is about square, PNG bytes."""
-    return _png(images, math.ceil(math.sqrt(len(images))))
-
-
-def strips_png(images: Tensor, columns: int) -> bytes:
-    """uint8 [rows * columns, C, H, W] as rows of so many, PNG bytes."""
-    return _png(images, columns)
+    return strips_png(images, math.ceil(math.sqrt(len(images))))
 
 
 def nearest_png(pairs: Tensor) -> bytes:
     """Generated images, each followed by the training image nearest to it, four such pairs a row: uint8 [2 m, C, H, W] as PNG bytes."""
-    return _png(pairs, SIDE)
+    return strips_png(pairs, SIDE)
 
 
 @torch.no_grad()
@@ -75,7 +70,7 @@ def interpolation_png(networks: Networks, latents: Latent) -> bytes:
     start, end = latents.z[:rows], latents.z[rows : 2 * rows]
     walks = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1).flatten(0, 1)
     conditions = torch.arange(rows, device=walks.device).repeat_interleave(STEPS)
-    return _png(_sampled(networks, replace(latents.rows(conditions), z=walks)), STEPS)
+    return strips_png(_sampled(networks, replace(latents[conditions], z=walks)), STEPS)
 
 
 def _sampled(networks: Networks, latents: Latent) -> Tensor:
@@ -83,7 +78,7 @@ def _sampled(networks: Networks, latents: Latent) -> Tensor:
         return to_bytes(networks.sample(latents)).cpu()
 
 
-def _png(images: Tensor, columns: int) -> bytes:
+def strips_png(images: Tensor, columns: int) -> bytes:
     """uint8 [n, C, H, W] as one PNG with a white pixel between images."""
     grid = make_grid(images, nrow=columns, padding=1, pad_value=255)  # [3, H, W]
     array = grid.permute(1, 2, 0).contiguous().numpy()

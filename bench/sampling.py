@@ -30,7 +30,7 @@ def sample(
     """
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
         latent = networks.draw(n, seeding.stream(seed, stream, device), None if labels is None else labels.to(device))
-        return _made(networks, latent, batch_size, points=points)
+        return made_of(networks, latent, batch_size, points=points)
 
 
 def asked_labels(networks: Networks, dataset: Dataset, n: int, *, seed: int, stream: str = seeding.EVALUATION) -> Tensor | None:
@@ -52,14 +52,14 @@ def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torc
         both = None if labels is None else labels.repeat(2).to(device)
         latent = networks.draw(2 * WALK_PAIRS, seeding.stream(seed, WALKS, device), both)
         path = _between(latent[:WALK_PAIRS], latent[WALK_PAIRS:])
-        made = _made(networks, path, batch_size)
+        made = made_of(networks, path, batch_size)
     return made.reshape(WALK_PAIRS, WALK_STEPS + 1, *made.shape[1:])
 
 
 def _between(start: Latent, end: Latent) -> Latent:
     """The latents of whole paths, one path after the other. Labels and extras stay those of the start."""
     rows = torch.arange(len(start), device=start.z.device).repeat_interleave(WALK_STEPS + 1)
-    return replace(start.rows(rows), z=paths_between(start.z, end.z))
+    return replace(start[rows], z=paths_between(start.z, end.z))
 
 
 def paths_between(start: Tensor, end: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     return mixed.reshape(start.shape)
 
 
-def _made(networks: Networks, latent: Latent, batch_size: int, *, points: bool = False) -> Tensor:
+def made_of(networks: Networks, latent: Latent, batch_size: int, *, points: bool = False) -> Tensor:
+    """What these latents become, as every metric sees it, on the CPU; networks in evaluation mode."""
     parts, broken = [], 0
     for start in range(0, len(latent), batch_size):
         made = networks.sample(latent[start : start + batch_size])

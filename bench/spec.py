@@ -115,7 +115,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Latent:
-    """What a generator starts from. Slicing slices every part, so samples never depend on the batch they were made in."""
+    """What a generator starts from. Slices, and rows by their numbers, are taken of every part, so samples never depend on their batch."""
 
     z: Tensor  # [n, ...]: what interpolation moves
     labels: Tensor | None = None  # [n]
@@ -124,18 +124,13 @@ class Latent:
     def __len__(self) -> int:
         return len(self.z)
 
-    def __getitem__(self, part: slice) -> Latent:
+    def __getitem__(self, part: slice | Tensor) -> Latent:
         labels = None if self.labels is None else self.labels[part]
         return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
 
-    def rows(self, index: Tensor) -> Latent:
-        """The latents of these rows [m], int64, each as often as it is named."""
-        labels = None if self.labels is None else self.labels[index]
-        return Latent(z=self.z[index], labels=labels, extra={name: value[index] for name, value in self.extra.items()})
-
     def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
         """Every latent with every one of these values [v], side by side: [n * v], of the labels or of an extra `part` (one `column` of it)."""
-        crossed = self.rows(torch.arange(len(self), device=values.device).repeat_interleave(len(values)))
+        crossed = self[torch.arange(len(self), device=values.device).repeat_interleave(len(values))]
         new = values.repeat(len(self))
         if not part:
             return replace(crossed, labels=new)

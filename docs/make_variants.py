@@ -63,7 +63,7 @@ def page(suite: Suite) -> str:
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
     yield "# Variants\n"
-    yield "Made by `ganbench suite catalogue && python docs/make_variants.py`; a test holds it to the registry.\n"
+    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry.\n"
     yield (
         f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({counted(seeds, 'seed')}, mean; lower is better): a budget of minutes, narrow networks and no search. "
         f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "

@@ -122,7 +122,7 @@ STUDIES.register(
     "lucic-fashion-small",
     Study(
         name="lucic-fashion-small",
-        idea="lucic-fashion at a twentieth of its budget, a tenth of its trials and seeds and a quarter of its width: an hour on two cores",
+        idea="lucic-fashion at a twentieth of its budget, a tenth of its trials and seeds and a quarter of its width",
         entries=tuple(Entry(variant=entry.variant, settings={**entry.settings, **NARROW}) for entry in LUCIC),
         space="lucic-wide",
         dataset="fashion-mnist",

@@ -9,11 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from bench.errors import UserError
 from bench.spec import Batch, Count, DataShape, Kind, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.gan import GanNetworks
 from variants.networks.autoencoder import Autoencoder, Norm, as_backbone_recipe, build_pair
-from variants.recipe import Share
+from variants.recipe import Share, recipe_of
 
 
 class AutoencoderGanRecipe(Recipe):
@@ -56,8 +55,7 @@ class AutoencoderGanNetworks(GanNetworks):
 
 def build_autoencoder_gan(networks: str, recipe: Recipe, data: DataShape) -> AutoencoderGanNetworks:
     """A backbone's generator, and its discriminator as encoder and another of its generators as decoder."""
-    if not isinstance(recipe, AutoencoderGanRecipe):
-        raise UserError(f"a GAN with an autoencoder needs an AutoencoderGanRecipe, not a {type(recipe).__name__}")
+    recipe = recipe_of(AutoencoderGanRecipe, recipe, "a GAN with an autoencoder")
     code = recipe.code_dim
     generator, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=code, norm=recipe.norm_d)
     decoder, _ = build_pair(networks, recipe, data, latent=code, code=code, norm=recipe.norm_d)
@@ -94,8 +92,7 @@ class EbganObjective(Objective):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if not isinstance(recipe, EbganRecipe):
-            raise UserError(f"EBGAN needs an EbganRecipe, not a {type(recipe).__name__}")
+        recipe = recipe_of(EbganRecipe, recipe, "EBGAN")
         self.margin, self.weight = recipe.margin, recipe.pulling_away
         self.players = (
             Player(name="d", modules=("discriminator",), lr=recipe.lr_d, loss=self.discriminator_loss, updates=recipe.k),
@@ -130,8 +127,7 @@ class BeganObjective(Objective):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if not isinstance(recipe, BeganRecipe):
-            raise UserError(f"BEGAN needs a BeganRecipe, not a {type(recipe).__name__}")
+        recipe = recipe_of(BeganRecipe, recipe, "BEGAN")
         self.gamma, self.lambda_k = recipe.gamma, recipe.lambda_k
         self.register_buffer("k_t", torch.zeros(()))
         self.players = (

@@ -7,6 +7,7 @@ Beside the data (Mirza and Osindero 2014), as an inner product with its features
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from pydantic import Field
@@ -15,10 +16,10 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
-from variants.gan import AdversarialObjective, GanNetworks, as_gan_recipe, check_packs
-from variants.networks.backbone import Discriminator, Ports, build_backbone
+from variants.gan import AdversarialObjective, GanNetworks
+from variants.networks.backbone import Discriminator, Grows, Ports, build_backbone
 from variants.networks.growth import Position
-from variants.recipe import GanRecipe
+from variants.recipe import GanRecipe, as_gan_recipe, check_packs, recipe_of
 
 CLASSES = "classes"  # the traversal from class to class
 
@@ -76,8 +77,7 @@ class ProjectionDiscriminator(nn.Module):
     @property
     def position(self) -> Position:
         """Where a discriminator that grows stands; others have none, and then this has none either."""
-        position: Position = getattr(self.discriminator, "position")  # noqa: B009 (an AttributeError is the answer)
-        return position
+        return cast("Grows", self.discriminator).position
 
     def forward(self, data: Tensor, labels: Tensor) -> Tensor:
         """Logits [N, outputs] of data and labels [N, labels], one-hot."""
@@ -139,8 +139,7 @@ class AuxiliaryObjective(AdversarialObjective):
     recipe: AuxiliaryRecipe
 
     def __init__(self, recipe: Recipe) -> None:
-        if not isinstance(recipe, AuxiliaryRecipe):
-            raise UserError(f"AC-GAN needs an AuxiliaryRecipe, not a {type(recipe).__name__}")
+        recipe = recipe_of(AuxiliaryRecipe, recipe, "AC-GAN")
         super().__init__(recipe)
         self.formula += f"; D: - {recipe.classify:g} (log P(c | x) + log P(c | G(z, c))); G: - {recipe.classify:g} log P(c | G(z, c))"
 

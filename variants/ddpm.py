@@ -11,9 +11,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bench.errors import UserError
 from bench.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.networks.denoiser import build_denoiser
+from variants.recipe import recipe_of
 
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
@@ -89,7 +89,7 @@ class DiffusionObjective(Objective):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.times = ddpm_recipe(recipe).times
+        self.times = recipe_of(DdpmRecipe, recipe, "diffusion").times
         self.players = (Player(name="g", modules=("denoiser",), lr=recipe.lr_g, loss=self.loss),)
 
     def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
@@ -114,13 +114,6 @@ def sampling_times(times: int, steps: int) -> tuple[int, ...]:
     return tuple(step * times // steps for step in range(steps, 0, -1))
 
 
-def ddpm_recipe(recipe: Recipe) -> DdpmRecipe:
-    """The recipe as diffusion's; any other kind is a mistake in a catalogue."""
-    if not isinstance(recipe, DdpmRecipe):
-        raise UserError(f"diffusion needs a DdpmRecipe, not a {type(recipe).__name__}")
-    return recipe
-
-
 def build_ddpm(networks: str, recipe: Recipe, data: DataShape) -> DiffusionNetworks:
     """A registered denoiser under the recipe's schedule."""
-    return DiffusionNetworks(build_denoiser(networks, data, recipe.width), ddpm_recipe(recipe), data)
+    return DiffusionNetworks(build_denoiser(networks, data, recipe.width), recipe_of(DdpmRecipe, recipe, "diffusion"), data)

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
-from variants.losses import LOSSES, AdversarialLoss, Labels
+from variants.losses import LOSSES, Labels
 from variants.networks.backbone import Grows, Ports, TakesMore, Traverses, build_backbone, draw_latents, has_batch_norm
 from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
-from variants.recipe import GanRecipe
+from variants.recipe import GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
 
 LECAM_DECAY = 0.99  # of the running means, as published
 
@@ -284,42 +284,3 @@ def gan(networks: Networks) -> GanNetworks:
     if not isinstance(networks, GanNetworks):
         raise TypeError(f"not GAN networks: {type(networks).__name__}")
     return networks
-
-
-def as_gan_recipe(recipe: Recipe) -> GanRecipe:
-    """The recipe as a GAN's; any other kind is a mistake in a catalogue."""
-    if not isinstance(recipe, GanRecipe):
-        raise UserError(f"a GAN needs a GanRecipe, not a {type(recipe).__name__}")
-    return recipe
-
-
-def check_packs(recipe: GanRecipe) -> None:
-    """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
-    size, pack = recipe.batch_size, recipe.pack
-    if pack > size // 2:
-        raise UserError(
-            f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size"
-        )
-    if size % pack:
-        fitting = max(2, round(size / pack)) * pack
-        raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")
-
-
-def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
-    """A UserError for numbers that have no meaning together."""
-    soft = next(
-        (name for name in ("real_label", "fake_label", "label_noise") if getattr(recipe, name) != GanRecipe.model_fields[name].default),
-        None,
-    )
-    if soft and not loss.soft_labels:
-        raise UserError(f"recipe.{soft}: smoothing is for losses on probabilities, not {recipe.loss!r}")
-    if recipe.fake_label >= recipe.real_label:
-        raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
-    held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
-    if len(held) > 1:
-        raise UserError(
-            f"recipe.{held[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
-            f"set one of {' and '.join(f'recipe.{name}' for name in held)} to 0"
-        )
-    if recipe.instance_noise_images and not recipe.instance_noise:
-        raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")

@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
-from variants.gan import AdversarialObjective, GanNetworks, as_gan_recipe, check_packs
+from variants.gan import AdversarialObjective, GanNetworks
 from variants.networks.backbone import Ports, build_backbone
-from variants.recipe import GanRecipe
+from variants.recipe import GanRecipe, recipe_of
 
 CODE, CONTINUOUS = "code", "continuous"  # parts of the latent
 REACH = 2.0  # how far pictures turn a continuous code, trained on [-1, 1]: as the paper's figure 2
@@ -113,10 +113,7 @@ def gaussian_loss(means: Tensor, codes: Tensor) -> Tensor:
 
 
 def _as_info_recipe(recipe: Recipe) -> InfoRecipe:
-    if not isinstance(recipe, InfoRecipe):
-        raise UserError(f"InfoGAN needs an InfoRecipe, not a {type(recipe).__name__}")
-    as_gan_recipe(recipe)
-    check_packs(recipe)
+    recipe = recipe_of(InfoRecipe, recipe, "InfoGAN")
     if recipe.pack > 1:
         raise UserError("recipe.pack: InfoGAN's codes are of single examples, so it packs none; leave it at 1")
     return recipe

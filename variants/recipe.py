@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.spec import Count, NonNegative, Positive, Recipe
+from bench.errors import UserError
+from bench.spec import Count, NonNegative, Positive, R, Recipe
+from variants.losses import AdversarialLoss
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -48,3 +50,47 @@ class GanRecipe(Recipe):
     def bound_to_budget(self) -> str | None:
         """Growth is a share of the budget."""
         return "grow" if self.grow else super().bound_to_budget()
+
+
+def recipe_of(kind: type[R], recipe: Recipe, whose: str) -> R:
+    """The recipe as one of the kind that `whose` objective or networks need; any other is a mistake in a catalogue."""
+    if not isinstance(recipe, kind):
+        raise UserError(f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}")
+    return recipe
+
+
+def as_gan_recipe(recipe: Recipe) -> GanRecipe:
+    """The recipe as a GAN's."""
+    return recipe_of(GanRecipe, recipe, "a GAN")
+
+
+def check_packs(recipe: GanRecipe) -> None:
+    """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
+    size, pack = recipe.batch_size, recipe.pack
+    if pack > size // 2:
+        raise UserError(
+            f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size"
+        )
+    if size % pack:
+        fitting = max(2, round(size / pack)) * pack
+        raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")
+
+
+def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
+    """A UserError for numbers that have no meaning together."""
+    soft = next(
+        (name for name in ("real_label", "fake_label", "label_noise") if getattr(recipe, name) != GanRecipe.model_fields[name].default),
+        None,
+    )
+    if soft and not loss.soft_labels:
+        raise UserError(f"recipe.{soft}: smoothing is for losses on probabilities, not {recipe.loss!r}")
+    if recipe.fake_label >= recipe.real_label:
+        raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
+    held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
+    if len(held) > 1:
+        raise UserError(
+            f"recipe.{held[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
+            f"set one of {' and '.join(f'recipe.{name}' for name in held)} to 0"
+        )
+    if recipe.instance_noise_images and not recipe.instance_noise:
+        raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")

@@ -7,11 +7,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.errors import UserError
 from bench.precision import full_precision
 from bench.spec import Batch, Count, Networks, Positive, Recipe, Step, Terms
 from variants.gan import AdversarialObjective, GanNetworks, gan
-from variants.recipe import GanRecipe
+from variants.recipe import GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
@@ -27,8 +26,7 @@ class UnrolledObjective(AdversarialObjective):
     recipe: UnrolledRecipe
 
     def __init__(self, recipe: Recipe) -> None:
-        if not isinstance(recipe, UnrolledRecipe):
-            raise UserError(f"an unrolled GAN needs an UnrolledRecipe, not a {type(recipe).__name__}")
+        recipe = recipe_of(UnrolledRecipe, recipe, "an unrolled GAN")
         super().__init__(recipe)
         self.formula += f"; G's by D as it would be after {recipe.unroll} steps more"
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.networks.autoencoder import Norm, build_pair
+from variants.recipe import recipe_of
 
 LEAST = 1e-6  # probabilities are kept this far from 0 and from 1
 
@@ -59,7 +60,7 @@ class VaeObjective(Objective):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.recipe = recipe = vae_recipe(recipe)
+        self.recipe = recipe = recipe_of(VaeRecipe, recipe, "a VAE")
         self.players = (Player(name="g", modules=("encoder", "decoder"), lr=recipe.lr_g, loss=self.loss),)
 
     def check(self, networks: Networks) -> None:
@@ -105,15 +106,8 @@ def vae(networks: Networks) -> VaeNetworks:
     return networks
 
 
-def vae_recipe(recipe: Recipe) -> VaeRecipe:
-    """The recipe as a VAE's; any other kind is a mistake in a catalogue."""
-    if not isinstance(recipe, VaeRecipe):
-        raise UserError(f"a VAE needs a VaeRecipe, not a {type(recipe).__name__}")
-    return recipe
-
-
 def build_vae(networks: str, recipe: Recipe, data: DataShape) -> VaeNetworks:
     """A backbone's discriminator as encoder to means and log-variances, and its generator as decoder."""
-    recipe = vae_recipe(recipe)
+    recipe = recipe_of(VaeRecipe, recipe, "a VAE")
     decoder, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=2 * recipe.z_dim, norm=recipe.norm_encoder)
     return VaeNetworks(encoder, decoder, recipe.z_dim, data.kind)

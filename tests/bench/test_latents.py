@@ -31,7 +31,7 @@ class TwoSides(Networks):
         return lit * (0.2 + 0.6 * latent.z[:, 1].sigmoid())[:, None, None, None] * 2 - 1
 
     def traversals(self, latent: Latent, columns: int) -> dict[str, Latent]:
-        return {"sides": latent.rows(torch.arange(len(latent)).repeat_interleave(columns))}
+        return {"sides": latent[torch.arange(len(latent)).repeat_interleave(columns)]}
 
 
 def sides(images: Tensor) -> Tensor:

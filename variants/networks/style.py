@@ -131,7 +131,7 @@ class StyleGenerator(nn.Module):
         """Styles mixed half way up: the coarse layers of each latent, and the fine ones of its own and of `columns` - 1 others."""
         device = latent.z.device
         others = draw_latents(columns - 1, self.z_dim, self.z_distribution, torch.Generator(device).manual_seed(0))
-        rows = latent.rows(torch.arange(len(latent), device=device).repeat_interleave(columns))
+        rows = latent[torch.arange(len(latent), device=device).repeat_interleave(columns)]
         second = torch.cat([torch.cat([own[None], others]) for own in latent.z])
         crossover = torch.full((len(rows),), self.styles // 2, device=device)
         return {"styles": replace(rows, extra={**rows.extra, "second": second, "crossover": crossover})}
