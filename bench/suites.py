@@ -21,8 +21,8 @@ CONTROLLED_RECIPE = {
 # The rest of the catalogue, narrow; what is changed of a recipe beside its width, because the budget is short, has its reason.
 NARROW = (
     "lsgan-sigmoid", "hinge-gan", "rsgan", "rasgan", "fgan-kl", "fgan-reverse-kl", "fgan-pearson", "fgan-squared-hellinger", "fgan-jensen-shannon",
-    "label-noise", "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "instance-noise", "minibatch-std",
-    "unrolled-gan", "pacdcgan2", "lucic-gan", "cgan", "acgan", "projection-gan", "infogan", "ebgan",
+    "label-noise", "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "minibatch-std", "unrolled-gan",
+    "lucic-gan", "cgan", "acgan", "projection-gan", "ebgan",
 )  # fmt: skip
 ONE_STEP = "k = 1 instead of 5, which leaves too few generator updates at this budget"
 SLOW = (
@@ -45,6 +45,20 @@ SHORT = (
         },
         note="dcgan's networks, a higher learning rate and a faster balance: with its own, k_t hardly moves in so short a run",
     ),
+    Entry(
+        variant="instance-noise",
+        settings={"recipe.width": 16, "recipe.instance_noise_images": 50_000},
+        note="the noise is gone after half of the budget, which its own number would not let it be",
+    ),
+    *(
+        Entry(
+            variant=f"pacdcgan{pack}",
+            settings={"recipe.width": 16, "recipe.batch_size": 60},
+            note="60 images in a batch, not 60 packs, for as many updates as dcgan has",
+        )
+        for pack in (2, 3, 4)
+    ),
+    Entry(variant="infogan", settings={"recipe.width": 16, "recipe.batch_size": 32}, note="small batches, for more updates in a short run"),
     Entry(variant="vae"),
     Entry(variant="label-smoothed-two-sided"),
 )  # fmt: skip

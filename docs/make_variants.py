@@ -68,7 +68,8 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
         f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({counted(seeds, 'seed')}, mean; lower is better): a budget of minutes, narrow networks and no search. "
         f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
         "Which is better at your budget is what a suite of several seeds, or a study, tells. "
-        "In formulas r and f are D's logits of real and of generated data, σ is the logistic function.\n"
+        "In formulas r and f are D's logits of real data x and of generated data G(z), σ is the logistic function, E the mean over the batch and m a running mean; "
+        "x̂ lies between real and generated data, x̃ near real data, and T is an augmentation.\n"
     )
     for family, names in families:
         yield f"## {family or 'Others'}\n"

@@ -53,7 +53,7 @@ def augment(images: Tensor, policy: str, noise: torch.Generator) -> Tensor:
 
 
 def crop_and_flip(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Half of the images mirrored, and shifted by up to 4 pixels: the augmentation of Zhang et al. 2020 (arXiv 1910.12027, section 3.1)."""
+    """Half of the images mirrored, and shifted by up to an eighth of the side and 4 pixels, which is 4 of 32 as published: the augmentation of Zhang et al. 2020 (arXiv 1910.12027, section 3.1)."""
     mirrored = _uniform(images, noise) < 0.5
     images = torch.where(mirrored, images.flip(3), images)
     return _shifted(images, noise, tuple(min(CROP, side // 8) for side in images.shape[2:]))

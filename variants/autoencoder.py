@@ -122,7 +122,7 @@ class BeganObjective(Objective):
     """The discriminator reconstructs real data and not generated data, as far as keeps the two errors in balance."""
 
     needs = AutoencoderGanNetworks
-    formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) = |D(x) - x|₁"
+    formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over numbers"
     k_t: Tensor  # how much the discriminator minds generated data
 
     def __init__(self, recipe: Recipe) -> None:

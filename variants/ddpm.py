@@ -85,7 +85,7 @@ class DiffusionObjective(Objective):
     """One player, g, that learns to tell the noise in data."""
 
     needs = DiffusionNetworks
-    formula = "|ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t)|², t and ε at random"
+    formula = "(ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t))², t and ε at random, as a mean over numbers"
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from variants.penalties import clip_weights, consistency, dragan_penalty, gradie
 from variants.recipe import GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
 
 LECAM_DECAY = 0.99  # of the running means, as published
+GRADIENT_PENALTIES = ("gp", "dragan", "r1", "r2")
 
 
 class GanNetworks(Networks):
@@ -135,7 +136,7 @@ class AdversarialObjective(Objective):
         self.loss = LOSSES.get(recipe.loss)
         self.labels = Labels(real=recipe.real_label, fake=recipe.fake_label)
         self.logits_are_log_odds = self.loss.log_odds
-        self.formula = self.loss.formula + "".join(f"; D: + {term}" for term in regularisers(recipe))
+        self.formula = "; ".join((self.loss.formula, *changes(recipe), *(f"D: + {term}" for term in regularisers(recipe))))
         refuse_nonsense(recipe, self.loss)
         if recipe.lecam:
             self.register_buffer("mean_real", torch.zeros(()))
@@ -155,7 +156,7 @@ class AdversarialObjective(Objective):
     def check(self, networks: Networks) -> None:
         """Refuse a per-sample penalty on a discriminator that couples its samples, and pictures' augmentations on points."""
         super().check(networks)
-        penalty = next((name for name in ("gp", "dragan", "r1", "r2") if getattr(self.recipe, name)), None)
+        penalty = next((name for name in GRADIENT_PENALTIES if getattr(self.recipe, name)), None)
         if penalty and has_batch_norm(gan(networks).discriminator):  # minibatch std beside a penalty is ProGAN's and StyleGAN's own
             raise UserError(
                 f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
@@ -268,15 +269,32 @@ class AdversarialObjective(Objective):
         return log
 
 
+def changes(recipe: GanRecipe) -> Iterator[str]:
+    """What the recipe changes of what D is told and shown, in words beside the formulas."""
+    for label, name, hard in ((recipe.real_label, "real", 1.0), (recipe.fake_label, "generated", 0.0)):
+        if label != hard:
+            yield f"D's label of {name} data is {label:g}: {label:g} (-log σ(·)) + {1.0 - label:g} (-log(1 - σ(·)))"
+    if recipe.label_noise:
+        yield f"D's r and f are exchanged in {recipe.label_noise:.3g} of pairs"
+    if recipe.instance_noise:
+        fading = f", falling to 0 over {recipe.instance_noise_images:,} images" if recipe.instance_noise_images else ""
+        yield f"D sees x + N(0, {recipe.instance_noise:g}²) of all data{fading}"
+    if recipe.augment:
+        yield f"D sees T(x) of all data, with T drawn from {recipe.augment.replace(',', ', ')}"
+
+
 def regularisers(recipe: GanRecipe) -> Iterator[str]:
-    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; E of logits is a running mean."""
+    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; m(·) is a running mean."""
     formulas = {
         "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
-        "drift": "{} r²", "lecam": "{} ((r - E f)² + (f - E r)²)", "consistency": "{} (D(x) - D(T(x)))²",
+        "drift": "{} r²", "lecam": "{} ((r - m(f))² + (f - m(r))²)", "consistency": "{} (D(x) - D(T(x)))²",
     }  # fmt: skip
     for name, formula in formulas.items():
         if weight := getattr(recipe, name):
-            yield formula.format(f"{weight:g}")
+            lazy = recipe.penalty_every > 1 and name in GRADIENT_PENALTIES
+            yield formula.format(f"{weight:g}") + (
+                f" at one update in {recipe.penalty_every}, times {recipe.penalty_every}" if lazy else ""
+            )
 
 
 def gan(networks: Networks) -> GanNetworks:

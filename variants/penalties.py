@@ -38,9 +38,11 @@ def gradient_penalty(discriminate: Discriminate, real: Tensor, fake: Tensor, noi
 def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Generator) -> Tensor:
     """(|grad D(x)| - 1)² [N] around real data: Kodali et al. 2017 (arXiv 1705.07215), eq. 2.
 
-    x is real + std(real) / 2 * U[0, 1] in every coordinate, as the authors' code has it; std is that of the batch.
+    As in the authors' code x is on the way from real data, by U[0, 1] for each sample, to real + std(real) / 2 * U[0, 1] for each
+    coordinate; std is that of the batch.
     """
-    near = real.float() + 0.5 * real.float().std() * _uniform(real, noise, each=True)
+    far = 0.5 * real.float().std() * _uniform(real, noise, each=True)
+    near = real.float() + _uniform(real, noise, each=False) * far
     return (input_gradient(discriminate, near).norm(dim=1) - 1.0).square()
 
 

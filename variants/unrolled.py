@@ -28,12 +28,14 @@ class UnrolledObjective(AdversarialObjective):
     def __init__(self, recipe: Recipe) -> None:
         recipe = recipe_of(UnrolledRecipe, recipe, "an unrolled GAN")
         super().__init__(recipe)
-        self.formula += f"; G's by D as it would be after {recipe.unroll} steps more"
+        ours, *rest = (part for part in self.formula.split("; ") if not part.startswith("G: "))
+        self.formula = "; ".join((ours, f"G: the negative of D's, by D as it would be after {recipe.unroll} steps more", *rest))
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """G's loss by the discriminator of eq. 9, through whose steps (eq. 7 and 8) gradients go back to G.
+        """-f_K: what D gains with the weights that it would have after K steps, through which gradients go back to G (section 2.2).
 
-        Every step sees the same real batch and the same fakes. D itself is not moved.
+        It is the whole of D's loss, real data included, since D's later weights hang on G. At D's optimum the steps change nothing,
+        and neither does K. Every step sees the same real batch and the same fakes. D itself is not moved.
         """
         nets = gan(networks)
         fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
@@ -48,7 +50,7 @@ class UnrolledObjective(AdversarialObjective):
                 moves = zip(weights.items(), gradients, strict=True)
                 weights = {name: weight - self.recipe.unroll_lr * gradient for (name, weight), gradient in moves}
             real_logits, fake_logits = (judged(nets, weights, data, batch.labels) for data in (real, fake))
-            return Terms(loss=self.loss.generator(fake_logits, real_logits))
+            return Terms(loss=-self.loss.discriminator(real_logits, fake_logits, self.labels))
 
 
 def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor, labels: Tensor | None = None) -> Tensor:

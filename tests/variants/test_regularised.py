@@ -171,3 +171,23 @@ def test_augmentations_of_images_are_refused_for_points(settings: dict[str, obje
 def test_a_policy_that_is_none_is_refused(policy: str) -> None:
     with pytest.raises(UserError, match=r"recipe\.augment"):
         config_for("dcgan", {"recipe.augment": policy})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"real_label": 0.9}, "D's label of real data is 0.9: 0.9 (-log σ(·)) + 0.1 (-log(1 - σ(·)))"),
+        ({"fake_label": 0.1}, "D's label of generated data is 0.1: 0.1 (-log σ(·)) + 0.9 (-log(1 - σ(·)))"),
+        ({"label_noise": 0.05}, "D's r and f are exchanged in 0.05 of pairs"),
+        ({"instance_noise": 0.2}, "D sees x + N(0, 0.2²) of all data"),
+        ({"instance_noise": 0.2, "instance_noise_images": 50_000}, "N(0, 0.2²) of all data, falling to 0 over 50,000 images"),
+        ({"augment": "color,cutout"}, "D sees T(x) of all data, with T drawn from color, cutout"),
+        ({"r1": 1.0, "penalty_every": 16}, "D: + 1/2 |∇D(x)|² at one update in 16, times 16"),
+        ({"drift": 0.001, "r1": 2.0, "penalty_every": 4}, "D: + 2/2 |∇D(x)|² at one update in 4, times 4; D: + 0.001 r²"),
+    ],
+)
+def test_the_formula_says_what_the_recipe_changes(numbers: dict[str, object], said: str) -> None:
+    plain = AdversarialObjective(GanRecipe()).formula
+    formula = AdversarialObjective(GanRecipe.model_validate(numbers)).formula
+    assert formula.startswith(plain + "; ")
+    assert formula.endswith(said)

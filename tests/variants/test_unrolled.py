@@ -37,7 +37,7 @@ class Scale(nn.Module):
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_gradients_go_through_the_steps_of_d(steps: int) -> None:
-    """With the Wasserstein loss a step moves w by lr (mean r - a mean z): after n steps G's loss is -(w + n lr (m - a s)) a s."""
+    """With the Wasserstein loss a step moves w by lr (mean r - a mean z): after n steps D gains (w + n lr (m - a s)) (m - a s)."""
     recipe = UnrolledRecipe(loss="wasserstein", unroll=steps, unroll_lr=0.1, z_dim=1)
     nets = GanNetworks(Scale(), Slope(), recipe, "points")
     nets.discriminator.requires_grad_(False)  # as the trainer has it in G's turn
@@ -46,13 +46,32 @@ def test_gradients_go_through_the_steps_of_d(steps: int) -> None:
     s = nets.draw(4, torch.Generator().manual_seed(0)).z.mean()
     loss = UnrolledObjective(recipe).generator_loss(nets, Batch(data=real), at).loss.mean()
     m, a, w, n = real.mean(), 2.0, 0.5, steps * 0.1
-    torch.testing.assert_close(loss, -(w + n * (m - a * s)) * a * s)
+    torch.testing.assert_close(loss, (w + n * (m - a * s)) * (m - a * s))
     loss.backward()
     generator = nets.generator
     assert isinstance(generator, Scale)
-    torch.testing.assert_close(generator.a.grad, -(w * s + n * m * s - 2 * n * a * s**2))
+    torch.testing.assert_close(generator.a.grad, -(w * s + 2 * n * s * (m - a * s)))
     assert nets.discriminator.w.item() == 0.5
     assert nets.discriminator.w.grad is None
+
+
+def test_at_the_optimum_of_d_looking_ahead_changes_nothing() -> None:
+    """The envelope theorem: where D's gain is at its highest, G's gradient is the same however many steps D has ahead."""
+    real = torch.randn(64, 1, generator=torch.Generator().manual_seed(1)) + 0.5
+    gradients = []
+    for steps in (1, 20):
+        recipe = UnrolledRecipe(loss="minimax", unroll=steps, unroll_lr=0.5, z_dim=1)
+        nets = GanNetworks(Scale(), Slope(), recipe, "points")
+        fake = nets.generate(nets.draw(64, torch.Generator().manual_seed(0))).detach()
+        discriminator = nets.discriminator
+        assert isinstance(discriminator, Slope)
+        for _ in range(2000):
+            w = discriminator.w.detach()
+            discriminator.w.data -= 0.2 * (fake * (w * fake).sigmoid() - real * (-w * real).sigmoid()).mean()
+        at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
+        UnrolledObjective(recipe).generator_loss(nets, Batch(data=real), at).loss.mean().backward()
+        gradients.append(nets.generator.get_parameter("a").grad)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
 def test_it_needs_its_own_numbers() -> None:

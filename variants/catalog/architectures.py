@@ -13,7 +13,8 @@ register_gan(
     paper="arXiv 1711.10337",
     networks="lucic",
     recipe=GanRecipe(z_dim=64, z_distribution="uniform", lr_g=1e-3, lr_d=1e-3, init="normal"),
-    note="Adam 1e-3 (.5, .999) and first weights N(0, .02) are ours: the paper searches the former; images in [-1, 1] by tanh, theirs in [0, 1]",
+    note="Adam 1e-3 (.5, .999) is ours, since the paper searches it; images in [-1, 1] by tanh, theirs in [0, 1]; batch norm has torch's momentum and eps "
+    "and no biases stand before it",
 )
 register_gan(
     "sngan-resnet",
@@ -32,7 +33,8 @@ register_gan(
         loss="relativistic", r1=3.0, r2=3.0, norm_d="none", width=64, z_dim=64, batch_size=32, lr_g=1e-3, lr_d=1e-3, betas=(0.0, 0.99),
         ema_half_life_images=20_000,
     ),
-    note="ours: 64 channels and one block a size (theirs 768 and two), γ 3, Adam 1e-3 and batches of 32 for so small networks, averaging, no schedules",
+    note="ours: 64 channels and one block a size (theirs 768 and two), γ 3, Adam 1e-3 and batches of 32 for so small networks, averaging, no schedules; "
+    "D's sizes are halved by the mean of 2 x 2 (theirs: a filter of 4 x 4)",
 )  # fmt: skip
 register_gan(
     "progan",
@@ -44,17 +46,18 @@ register_gan(
         betas=(0.0, 0.99), grow=0.5, ema_half_life_images=11_000,
     ),
     note="ours: 32 channels at the full size, doubled at each halving (theirs 512 throughout at such sizes), growth over half of any budget; one "
-    "state of Adam throughout; averaging is their .999 for each batch of 16",
+    "state of Adam throughout; the first layer's gain is that of the others (their code: a quarter); averaging is their .999 for each batch of 16",
 )  # fmt: skip
 register_gan(
     "stylegan-small",
     idea="a style for each layer in place of an input vector, with mixing and noise",
-    paper="arXiv 1812.04948",
+    paper="arXiv 1912.04958",
     networks="style",
     recipe=GanRecipe(
         r1=1.0, penalty_every=16, norm_d="none", minibatch_std=True, width=32, z_dim=512, batch_size=32, lr_g=2e-3, lr_d=2e-3,
         betas=(0.0, 0.99), ema_half_life_images=10_000,
     ),
-    note="Adam, batches, mixing, averaging and R1 every 16 updates as in StyleGAN2 (arXiv 1912.04958), without its path length penalty; ours: 32 channels "
-    "at the full size, doubled at each halving, two layers of mapping, γ 1, no filters, betas not corrected for the lazy penalty",
+    note="StyleGAN2's layers, Adam, batches, mixing, averaging and R1 every 16 updates, without its path length penalty; the idea is StyleGAN's (arXiv "
+    "1812.04948); ours: 32 channels at the full size, doubled at each halving, two layers of mapping, γ 1, no filters, betas not corrected for the lazy "
+    "penalty, and the spread of the batch is of all its images, not of four",
 )  # fmt: skip

@@ -44,7 +44,7 @@ register_gan(
     paper="arXiv 1511.06434",
     networks="dcgan",
     recipe=GanRecipe(batch_size=60),
-    note="first weights are torch's own; the paper draws N(0, .02): --set recipe.init=dcgan",
+    note="D's first layer has batch norm, the paper's has none; first weights are torch's own, the paper draws N(0, .02): --set recipe.init=dcgan",
 )
 register_gan(
     "lsgan",
@@ -52,7 +52,7 @@ register_gan(
     paper="arXiv 1611.04076",
     networks="dcgan",
     recipe=GanRecipe(loss="least-squares"),
-    note="DCGAN's networks, first weights and optimiser",
+    note="dcgan's networks, first weights (torch's own) and optimiser",
 )
 register_gan(
     "wgan",

@@ -9,7 +9,8 @@ from bench.config import VARIANTS
 from bench.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
 
-SAME = "dcgan's networks and numbers, in batches of 64; only the loss differs"
+NUMBERS = "dcgan's networks and numbers, in batches of 64"
+SAME = f"{NUMBERS}; only the loss differs"
 
 
 def register_gan(

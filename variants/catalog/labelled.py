@@ -46,8 +46,9 @@ register_gan(
     idea="codes that D can read back: one of ten, and two continuous",
     paper="arXiv 1606.03657",
     networks="dcgan",
-    recipe=InfoRecipe(z_dim=62, lr_g=1e-3, lr_d=2e-4, batch_size=128),
+    recipe=InfoRecipe(z_dim=62, z_distribution="uniform", lr_g=1e-3, lr_d=2e-4, batch_size=128),
     objective=InfoObjective,
     build=build_infogan,
-    note="codes, z and learning rates as published for MNIST; dcgan's networks",
+    note="codes, z and learning rates as the authors' code has them for MNIST; λ .1 of the continuous codes is ours (the paper: smaller, their code: 1); "
+    "dcgan's networks, and Q has no layer of its own",
 )

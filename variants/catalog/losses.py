@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import SAME, of_family
+from variants.catalog.entry import NUMBERS, SAME, of_family
 from variants.recipe import GanRecipe
 
 register_gan = of_family("Losses")
@@ -63,8 +63,8 @@ register_gan(
 register_gan(
     "label-noise",
     idea="dcgan whose D is told 5% of the labels wrongly",
-    paper="arXiv 1606.03498",
+    paper="Chintala et al. 2016, How to train a GAN (a talk)",
     networks="dcgan",
     recipe=GanRecipe(label_noise=0.05),
-    note=f"a trick of practice, without numbers in a paper; {SAME}",
+    note=f"a trick of practice, without numbers; {NUMBERS}",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from variants.catalog.entry import SAME, of_family
+from variants.catalog.entry import NUMBERS, of_family
 from variants.recipe import GanRecipe
 from variants.unrolled import UnrolledObjective, UnrolledRecipe
 
@@ -14,6 +14,7 @@ register_gan(
     paper="arXiv 1705.07215",
     networks="dcgan",
     recipe=GanRecipe(dragan=10.0, norm_d="none"),
+    note=f"weight 10 as published; {NUMBERS} (the authors' code: MLPs, Adam 1e-4 (.5, .9)), without batch norm in D",
 )
 register_gan(
     "gan-r1",
@@ -61,7 +62,8 @@ register_gan(
     paper="arXiv 2104.03310",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", lecam=0.1),
-    note="made for few data; the weight is ours, dcgan's networks and numbers",
+    note="made for few data; the weight is ours, dcgan's networks and numbers; squares as in the paper, where the authors' code has only "
+    "their positive halves, max(0, r - m(f))² + max(0, m(r) - f)²",
 )
 register_gan(
     "cr-gan",
@@ -69,7 +71,7 @@ register_gan(
     paper="arXiv 1910.12027",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", consistency=10.0, betas=(0.0, 0.9)),
-    note="weight 10 as published, at D's logits; dcgan's networks, k=1",
+    note="weight 10 as published, at D's logits; shifts of up to an eighth of the side, 4 of 32 pixels as published; dcgan's networks, k=1",
 )
 register_gan(
     "diffaugment-gan",
@@ -85,7 +87,7 @@ register_gan(
     paper="arXiv 1610.04490",
     networks="dcgan",
     recipe=GanRecipe(instance_noise=0.2, instance_noise_images=1_000_000),
-    note=f"the paper gives no numbers for images; {SAME}",
+    note=f"the paper gives no numbers for images; {NUMBERS}",
 )
 register_gan(
     "minibatch-std",
@@ -93,14 +95,15 @@ register_gan(
     paper="arXiv 1710.10196",
     networks="dcgan",
     recipe=GanRecipe(minibatch_std=True),
-    note=f"ProGAN's statistic of the whole batch alone; {SAME}",
+    note=f"ProGAN's statistic of the whole batch alone; {NUMBERS}, and a layer more in D: a convolution of 1 x 1 that joins the statistic to the features",
 )
 register_gan(
     "unrolled-gan",
     idea="dcgan whose G looks five steps of D ahead",
     paper="arXiv 1611.02163",
     networks="dcgan",
-    recipe=UnrolledRecipe(unroll=5, norm_d="none"),
+    recipe=UnrolledRecipe(unroll=5, norm_d="none", lr_g=1e-3, lr_d=1e-4),
     objective=UnrolledObjective,
-    note="the steps ahead are plain gradient descent (eq. 7), where the authors' code takes Adam's; no batch norm in D",
+    note="G minimises what D maximises, after D's steps ahead, as published; five steps and the learning rates as the authors' code has them for points; "
+    "its steps ahead are Adam's, ours plain gradient descent at .01; dcgan's networks without batch norm in D",
 )

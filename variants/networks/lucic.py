@@ -26,10 +26,10 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 def _generator(ports: Ports, width: int, side: int) -> nn.Module:
     linear, inner = LINEAR * width, INNER * width
     body = nn.Sequential(
-        nn.Linear(ports.latent, linear, bias=False), nn.BatchNorm1d(linear), nn.ReLU(inplace=True),
-        nn.Linear(linear, inner * side**2, bias=False), nn.BatchNorm1d(inner * side**2), nn.ReLU(inplace=True),
+        nn.Linear(ports.latent, linear, bias=False), nn.BatchNorm1d(linear), nn.LeakyReLU(0.2, inplace=True),
+        nn.Linear(linear, inner * side**2, bias=False), nn.BatchNorm1d(inner * side**2), nn.LeakyReLU(0.2, inplace=True),
         nn.Unflatten(1, (inner, side, side)),
-        nn.ConvTranspose2d(inner, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        nn.ConvTranspose2d(inner, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True),
         ConvTranspose2d(width, ports.data.shape[0], 4, 2, 1, bias=False), nn.Tanh(),
     )  # fmt: skip
     return Generator(body, ports.data.shape)
