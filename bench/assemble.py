@@ -83,9 +83,7 @@ def budget_images(config: RunConfig, objective: Objective) -> int | None:
 def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     """The variant's networks, their first weights drawn from the run's own stream, and its objective."""
     variant = VARIANTS.get(config.variant)
-    if variant.needs_labels and not data.classes:
-        labelled = [name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind]
-        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none; labelled are {', '.join(labelled)}")
+    _check_labels(variant, config, data)
     with seeding.seeded(config.seed, seeding.INIT):
         networks = _built(variant, config, data)
         initialise(networks, config.recipe)  # before their order in memory changes, which is that of the random numbers
@@ -95,6 +93,12 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     objective.check(networks)
     _check_players(networks, objective)
     return networks, objective
+
+
+def _check_labels(variant: Variant, config: RunConfig, data: DataShape) -> None:
+    if variant.needs_labels and not data.classes:
+        labelled = [name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind]
+        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none; labelled are {', '.join(labelled)}")
 
 
 def _put_channels_last(networks: Networks) -> None:
@@ -131,6 +135,7 @@ def _check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
 def check(config: RunConfig) -> None:
     """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
     dataset = DATASETS.get(config.dataset)
+    _check_labels(VARIANTS.get(config.variant), config, dataset.spec)
     if config.device == "cpu":
         _check_size(VARIANTS.get(config.variant), config, dataset.spec)
     assemble(config, dataset.spec)

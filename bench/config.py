@@ -240,4 +240,7 @@ def _first(error: ValidationError, *prefix: str) -> str:
     """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
-    return f"{where or 'value'}: {problem['msg'].removeprefix('Value error, ')}, not {one_line(repr(problem.get('input')), most=80)}"
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error" and not problem["loc"]:  # our own word on several numbers, which names them
+        return said
+    return f"{where or 'value'}: {said}, not {one_line(repr(problem.get('input')), most=80)}"

@@ -96,9 +96,10 @@ class Generator:
             return names.index(label)
         if str(label).isdecimal() and int(label) < self.networks.classes:
             return int(label)
-        some = names if len(names) <= MOST_NAMED else ()
+        some = names if len(names) <= MOST_NAMED and any(not name.isdecimal() for name in names) else ()
         raise UserError(
-            f"{self.dataset.name} has no class {label!r}: 0 to {self.networks.classes - 1}" + (f", {', '.join(some)}" if some else "")
+            f"{self.dataset.name} has no class {label!r}: there are 0 to {self.networks.classes - 1}"
+            + (f", {', '.join(some)}" if some else "")
         )
 
 

@@ -1,7 +1,11 @@
-"""Names that come from elsewhere and become parts of paths here: none may lead out of the folder that was chosen. Imports no torch."""
+"""Names: those that globs mean, and those that come from elsewhere and become parts of paths here, which may not lead out of the chosen folder.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TypeVar
@@ -19,6 +23,11 @@ def checked(run: Run) -> Run:
     if not _ID.fullmatch(run_id):
         raise UserError(f"the tracking store has a run with the id {printable(one_line(repr(run_id), most=80))}, which is no id")
     return run
+
+
+def matches(name: str, globs: str) -> bool:
+    """Whether a name is one that globs such as `wgan*` or `cgan,acgan` mean."""
+    return any(fnmatch.fnmatchcase(name, glob.strip()) for glob in globs.split(","))
 
 
 def stays_inside(path: str) -> bool:

@@ -65,12 +65,13 @@ def nearest_png(pairs: Tensor) -> bytes:
 
 @torch.no_grad()
 def interpolation_png(networks: Networks, latents: Latent) -> bytes:
-    """Four walks of 8 steps, each from one fixed latent to another along the sphere, as PNG bytes."""
+    """Four walks of 8 steps, each from one fixed latent to another along the sphere, as PNG bytes. Those of a conditional model are in four classes."""
     rows = 4
-    start, end = latents.z[:rows], latents.z[rows : 2 * rows]
+    apart = len(latents.z) // rows if networks.classes else 1
+    first = torch.arange(rows, device=latents.z.device) * apart
+    start, end = latents.z[first], latents.z[first + (1 if apart > 1 else rows)]
     walks = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1).flatten(0, 1)
-    conditions = torch.arange(rows, device=walks.device).repeat_interleave(STEPS)
-    return strips_png(_sampled(networks, replace(latents[conditions], z=walks)), STEPS)
+    return strips_png(_sampled(networks, replace(latents[first.repeat_interleave(STEPS)], z=walks)), STEPS)
 
 
 def _sampled(networks: Networks, latents: Latent) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.config import VARIANTS, RunConfig, config_for, merged
 from bench.errors import UserError, nearest
+from bench.names import matches
 from bench.registry import Registry
 
 MOST_SEEDS = 10_000
@@ -61,7 +61,7 @@ def plan(
 ) -> list[PlannedRun]:
     """The runs of a suite, seed by seed so that every variant has one before any has two.
 
-    `only` is a glob over variants, `seeds` a number of seeds from 0, `settings` go over the suite's own.
+    `only` is a glob over variants, or several with commas between, `seeds` a number of seeds from 0, `settings` go over the suite's own.
     """
     cells = _cells(suite, only, dataset)
     own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
@@ -75,7 +75,7 @@ def plan(
 
 def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:
     """The data sets and entries of a suite that are chosen: at least one pair."""
-    named = [entry for entry in suite.entries if fnmatch.fnmatchcase(VARIANTS.canonical(entry.variant), only)]
+    named = [entry for entry in suite.entries if matches(VARIANTS.canonical(entry.variant), only)]
     if not named:
         raise UserError(
             f"no variant of the suite {suite.name!r} matches {only!r}" + nearest(only, [entry.variant for entry in suite.entries])

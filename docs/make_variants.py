@@ -25,7 +25,6 @@ from bench.cards import HEADLINE, card
 from bench.config import VARIANTS
 from bench.files import write_atomic
 from bench.spec import Variant
-from bench.words import counted
 from reports.cohort import settings_of
 
 DOCS = Path(__file__).parent
@@ -65,7 +64,7 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
     yield "# Variants\n"
     yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry.\n"
     yield (
-        f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({counted(seeds, 'seed')}, mean; lower is better): a budget of minutes, narrow networks and no search. "
+        f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search. "
         f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
         "Which is better at your budget is what a suite of several seeds, or a study, tells. "
         "In formulas r and f are D's logits of real data x and of generated data G(z), σ is the logistic function, E the mean over the batch and m a running mean; "
@@ -140,7 +139,7 @@ def _figure(runs: pd.DataFrame, key: str) -> str:
     values = [float(value) for value in runs[key].dropna()] if key in runs else []
     if not values:
         return "–"
-    return f"{fmean(values):.3g}"
+    return f"{fmean(values):#.3g}".removesuffix(".")
 
 
 def _paper(paper: str) -> str:

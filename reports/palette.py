@@ -38,7 +38,7 @@ Palette: TypeAlias = dict[str, Style]
 def palette(names: Iterable[str]) -> Palette:
     """Styles by the order of names, so that a report of the same entries always looks the same. Reference rows are grey."""
     styles = {
-        name: Style(colour=COLOURS[i % len(COLOURS)], dash=DASHES[i % len(DASHES)], marker=MARKERS[i % len(MARKERS)])
+        name: Style(colour=COLOURS[i % len(COLOURS)], dash=DASHES[(i + i // len(COLOURS)) % len(DASHES)], marker=MARKERS[i % len(MARKERS)])
         for i, name in enumerate(sorted(set(names) - set(REFERENCES)))
     }
     return styles | {name: Style(colour=FAINT, dash=(2, 2)) for name in REFERENCES}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,19 +9,20 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError, nearest
+from bench.names import matches
 from bench.results import Results
 
 EVERYTHING = "*"
 
 
 def only(results: Results, pattern: str) -> Results:
-    """The results of the variants that match a glob, with the reference rows of their data. No match is a UserError."""
+    """The results of the variants that match a glob, or one of several with commas between, with the reference rows of their data. No match is a UserError."""
     if pattern == EVERYTHING:
         return results
     runs = results.runs
     ours = runs["kind"] == "run"
     variants = sorted({*runs[ours]["variant"], *(name for study in results.studies for name in _searched(study))})
-    matching = [name for name in variants if fnmatch.fnmatchcase(name, pattern)]
+    matching = [name for name in variants if matches(name, pattern)]
     if not matching:
         raise UserError(f"--only {pattern!r} matches no variant of these results" + nearest(pattern, variants))
     kept = ours & runs["variant"].isin(matching)

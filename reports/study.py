@@ -6,13 +6,13 @@ so the best of many trials is too good to be true: what a recipe is worth is sai
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bench.cards import Card
+from bench.names import matches
 from bench.words import printable
 
 Kind = Literal["log", "linear", "int", "choice"]
@@ -41,7 +41,7 @@ class Dimension:
 
     def of(self, variant: str) -> bool:
         """Whether a variant has it."""
-        return fnmatch.fnmatchcase(variant, self.variants)
+        return matches(variant, self.variants)
 
 
 @dataclass(frozen=True, kw_only=True)

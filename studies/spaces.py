@@ -5,7 +5,6 @@ A space is registered by name, or given as `module:OBJECT`.
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import json
 import math
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from bench.config import RunConfig, override, paths
 from bench.errors import UserError, nearest, one_line
+from bench.names import matches
 from bench.registry import Registry
 
 Kind = Literal["log", "linear", "int", "choice"]
@@ -139,7 +139,7 @@ class Dimension(BaseModel):
 
     def is_for(self, variant: str) -> bool:
         """Whether it is meant for a variant."""
-        return any(fnmatch.fnmatchcase(variant, glob.strip()) for glob in self.variants.split(","))
+        return matches(variant, self.variants)
 
     def applies(self, config: RunConfig) -> bool:
         """Whether a variant's configuration has it."""

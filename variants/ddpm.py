@@ -15,6 +15,7 @@ from bench.spec import Batch, Count, DataShape, Latent, Networks, Objective, Pla
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
+LEAST_LEFT = 1e-12  # of the data's variance at the last time: as published 4e-5 are left
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -32,6 +33,12 @@ class DdpmRecipe(Recipe):
     def _steps_are_times(self) -> DdpmRecipe:
         if self.sampling_steps > self.times:
             raise ValueError(f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}")
+        left = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
+        if left < LEAST_LEFT:
+            raise ValueError(
+                f"recipe.beta_last={self.beta_last:g} leaves {left:.2g} of the data's variance after {self.times} steps, too little to go back from: "
+                "set a smaller one, or a smaller recipe.times"
+            )
         return self
 
 

@@ -15,10 +15,9 @@ from variants.losses import LOSSES, Labels
 from variants.networks.backbone import Grows, Ports, TakesMore, Traverses, build_backbone, draw_latents, has_batch_norm
 from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
-from variants.recipe import GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
+from variants.recipe import GRADIENT_PENALTIES, GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
 
 LECAM_DECAY = 0.99  # of the running means, as published
-GRADIENT_PENALTIES = ("gp", "dragan", "r1", "r2")
 
 
 class GanNetworks(Networks):

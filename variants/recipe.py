@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.spec import Count, NonNegative, Positive, R, Recipe
-from variants.losses import AdversarialLoss
+from variants.augment import POLICIES
+from variants.losses import LOSSES, AdversarialLoss
 
+GRADIENT_PENALTIES = ("gp", "dragan", "r1", "r2")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -34,11 +36,7 @@ class GanRecipe(Recipe):
     penalty_every: Count = Field(1, description="updates of D between two with gradient penalties, which then weigh as much more")
     lecam: NonNegative = Field(0.0, description="weight of the LeCam regulariser")
     consistency: NonNegative = Field(0.0, description="weight of consistency regularisation (CR-GAN)")
-    augment: str = Field(
-        "",
-        description="DiffAugment's policy, parts of color,translation,cutout; empty: none",
-        pattern="^$|^(color|translation|cutout)(,(color|translation|cutout))*$",
-    )
+    augment: str = Field("", description="DiffAugment's policy, parts of color,translation,cutout; empty: none")
     instance_noise: NonNegative = Field(0.0, description="sd of the noise on all that D sees, at the start")
     instance_noise_images: Annotated[int, Field(ge=0)] = Field(
         0, description="real images after which that noise has gone to 0, linearly; 0: it stays"
@@ -46,6 +44,21 @@ class GanRecipe(Recipe):
     drift: NonNegative = Field(0.0, description="weight of the squared logits of real data (ProGAN)")
     grow: Share = Field(0.0, description="share of the budget in which networks that can grow do so; 0: whole from the start")
     clip: NonNegative = Field(0.0, description="bound of the discriminator's weights (WGAN)")
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _policy(cls, given: object) -> object:
+        """The parts of a policy, given as text or as a list, as text."""
+        text = ",".join(map(str, given)) if isinstance(given, list | tuple) else given
+        if not isinstance(text, str) or not text:
+            return text
+        parts = text.split(",")
+        for part in parts:
+            if part not in POLICIES:
+                raise ValueError(f"{part!r} is no augmentation{nearest(part, POLICIES)}")
+            if parts.count(part) > 1:
+                raise ValueError(f"{part!r} is there more than once")
+        return text
 
     def bound_to_budget(self) -> str | None:
         """Growth is a share of the budget."""
@@ -83,7 +96,8 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
         None,
     )
     if soft and not loss.soft_labels:
-        raise UserError(f"recipe.{soft}: smoothing is for losses on probabilities, not {recipe.loss!r}")
+        able = ", ".join(name for name, known in LOSSES if known.soft_labels)
+        raise UserError(f"recipe.{soft}: the loss {recipe.loss!r} has no labels to change; those that have are {able}")
     if recipe.fake_label >= recipe.real_label:
         raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
     held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
@@ -94,3 +108,8 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
         )
     if recipe.instance_noise_images and not recipe.instance_noise:
         raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")
+    if recipe.penalty_every > 1 and not any(getattr(recipe, name) for name in GRADIENT_PENALTIES):
+        raise UserError(
+            f"recipe.penalty_every says how often gradient penalties are due, and there is none: leave it at 1, or set one of "
+            f"{', '.join(f'recipe.{name}' for name in GRADIENT_PENALTIES)}"
+        )

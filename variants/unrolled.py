@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
+from bench.errors import UserError
 from bench.precision import full_precision
-from bench.spec import Batch, Count, Networks, Positive, Recipe, Step, Terms
+from bench.spec import Batch, Networks, Positive, Recipe, Step, Terms
 from variants.gan import AdversarialObjective, GanNetworks, gan
-from variants.recipe import GanRecipe, recipe_of
+from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
     """A GAN's numbers, and how far G looks ahead."""
 
-    unroll: Count = Field(5, description="steps of the discriminator that the generator looks ahead")
+    unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="steps of the discriminator that the generator looks ahead")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
 
 
@@ -28,6 +31,11 @@ class UnrolledObjective(AdversarialObjective):
     def __init__(self, recipe: Recipe) -> None:
         recipe = recipe_of(UnrolledRecipe, recipe, "an unrolled GAN")
         super().__init__(recipe)
+        beside = next(
+            (name for name in (*GRADIENT_PENALTIES, "lecam", "consistency", "drift", "label_noise", "clip") if getattr(recipe, name)), None
+        )
+        if beside:
+            raise UserError(f"recipe.{beside}: an unrolled GAN's steps ahead are of the loss alone; leave it at 0")
         ours, *rest = (part for part in self.formula.split("; ") if not part.startswith("G: "))
         self.formula = "; ".join((ours, f"G: the negative of D's, by D as it would be after {recipe.unroll} steps more", *rest))
 

@@ -67,6 +67,8 @@ class VaeObjective(Objective):
         """Refuse probabilities of points."""
         super().check(networks)
         kind = vae(networks).kind
+        if self.recipe.likelihood == "bernoulli" and self.recipe.sd != VaeRecipe.model_fields["sd"].default:
+            raise UserError("recipe.sd is of the gaussian likelihood; set recipe.likelihood=gaussian, too")
         if self.recipe.likelihood == "bernoulli" and kind != "image":
             raise UserError(f"recipe.likelihood: bernoulli is of images, and this data is {kind}; set recipe.likelihood=gaussian")
 

@@ -28,7 +28,7 @@ def report(
         typer.Option(help="A suite (MLflow experiment), or a glob, e.g. 'quick*'. Repeatable; all that are there unless given."),
     ] = None,
     runs: Annotated[list[str] | None, typer.Option(help="A run id, or at least its first 6 digits. Repeatable.")] = None,
-    only: Annotated[str, typer.Option(metavar="GLOB", help="Only variants that match, e.g. 'wgan*'.")] = "*",
+    only: Annotated[str, typer.Option(metavar="GLOBS", help="Only variants that match, e.g. 'wgan*' or cgan,acgan.")] = "*",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder to write; build/report/<suite> unless given.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results there: docs/tidy-results.md.")] = None,
     latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard there, as a LaTeX table.")] = None,

@@ -76,7 +76,7 @@ def run(
 def suite(
     name: Annotated[str, typer.Argument(help="A ready suite: `ganbench list suites`.")],
     seeds: Annotated[int | None, typer.Option(help="Number of training seeds, from 0.")] = None,
-    only: Annotated[str, typer.Option(help="A glob over variants, e.g. 'wgan*'.")] = "*",
+    only: Annotated[str, typer.Option(help="Globs over variants, e.g. 'wgan*' or cgan,acgan.")] = "*",
     dataset: Annotated[str | None, typer.Option(help="Another dataset than the suite's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Runs side by side; as many as there are cores for unless given.")] = None,
     ray: Ray = "",

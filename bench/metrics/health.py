@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 WINDOW = 10  # logged points that a judgement looks at
 TOO_STRONG = 0.1  # a loss under this
+LEAST = 1e-12  # of a probability whose logarithm is taken
 VANISHED = 0.02  # a gradient norm under this fraction of the run's own early one; sound runs stay above a fifth of it
 
 D_TOO_STRONG = "D too strong"
@@ -39,11 +40,15 @@ def flags(marks: Marks, *, log_odds: bool) -> list[Flag]:
 
 
 def discriminator_too_strong(marks: Marks) -> Flag | None:
-    """The mean of the last 10 discriminator losses is under 0.1."""
-    since = _held_since(_column(marks, "loss_d"), lambda window: fmean(window) < TOO_STRONG)
+    """The mean over the last 10 points of -log p(real) - log(1 - p(fake)) is under 0.1.
+
+    It is read from p(real) and p(fake), so it means the same whatever else, a constant or another term, is in the loss.
+    """
+    since = _held_since(_sureness(marks), lambda window: fmean(window) < TOO_STRONG)
     if since is None:
         return None
-    return Flag(flag=D_TOO_STRONG, since_images=since, message=f"D's loss has been under {TOO_STRONG}: G learns little from a sure D")
+    message = f"-log p(real) - log(1 - p(fake)) has been under {TOO_STRONG}: G learns little from a sure D"
+    return Flag(flag=D_TOO_STRONG, since_images=since, message=message)
 
 
 def generator_too_strong(marks: Marks) -> Flag | None:
@@ -83,6 +88,12 @@ def non_finite(marks: Marks) -> Flag | None:
             if not math.isfinite(value):
                 return Flag(flag=NON_FINITE, since_images=int(mark["images"]), message=f"{name} is {value}")
     return None
+
+
+def _sureness(marks: Marks) -> list[tuple[int, float]]:
+    """(images, D's cross-entropy at the mean probabilities) of the marks that have both."""
+    real, fake = dict(_column(marks, "p_real")), dict(_column(marks, "p_fake"))
+    return [(images, -math.log(max(real[images], LEAST)) - math.log(max(1.0 - fake[images], LEAST))) for images in real if images in fake]
 
 
 def _column(marks: Marks, name: str) -> list[tuple[int, float]]:

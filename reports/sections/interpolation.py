@@ -8,7 +8,7 @@ from reports.sections.common import by_cohort, gallery
 from reports.view import View
 
 TITLE = "Interpolation"
-CAPTION = "Each row goes from one latent to another in even steps. Smooth change without repeats speaks against memorised images."
+CAPTION = "Each row goes from one latent to another in even steps, of a conditional model each in a class of its own. Smooth change without repeats speaks against memorised images."
 
 
 def build(view: View) -> Section | None:

@@ -20,7 +20,7 @@ CAPTIONS = {
     "The share is that of all latents of the first class which the classifier then takes for the second.",
     ARITHMETIC: "Latent arithmetic: bright images of a class, dark ones of it, dark ones of another class, and what bright - dark + dark of the other makes: "
     "bright ones of the other, where latents add up. Each image is of a mean latent.",
-    "classes": "Class after class from the same z, four of them.",
+    "classes": "Class after class, in the order of the data's, from the same z, four of them.",
     "code": "Each value of the categorical code from the same z, four of them. What a value stands for was found without labels.",
     "styles": "Styles mixed: each row has the coarse layers of one latent and, from column to column, the fine layers of others.",
 }
@@ -82,8 +82,8 @@ def _words(name: str, evidence: Mapping[str, Any]) -> str:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return ""
     if name == DIRECTIONS:
-        return ", ".join(f"{_text(row.get('from'))} to {_text(row.get('to'))} {_share(row.get('reached'))}" for row in rows)
-    return ", ".join(f"{_text(row.get('of'))}, {_text(row.get('to'))}" for row in rows) if name == ARITHMETIC else ""
+        return ", ".join(f"{_text(row.get('from'))} to {_text(row.get('to'))} ({_share(row.get('reached'))})" for row in rows)
+    return ", ".join(f"{_text(row.get('of'))} and {_text(row.get('to'))}" for row in rows) if name == ARITHMETIC else ""
 
 
 def _text(value: object) -> str:

@@ -35,7 +35,7 @@ COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second
 LEFT = ("each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
 UNMEASURED = "No metric exists for this data, so nothing is ranked."
-MARKS = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +153,15 @@ def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
     for entry in cohort.entries:
         for note in entry.notes():
             owners.setdefault(note, []).append(entry.name)
-    letters = dict(zip(owners, MARKS, strict=False))
+    letters = {note: _letter(index) for index, note in enumerate(owners)}
     marks = {name: " ".join(letters[note] for note in letters if name in owners[note]) for names in owners.values() for name in names}
-    return marks, [f"({letters.get(note, '*')}) {', '.join(names)}: {note}".strip() for note, names in owners.items()]
+    return marks, [f"({letters[note]}) {', '.join(names)}: {note}".strip() for note, names in owners.items()]
+
+
+def _letter(index: int) -> str:
+    """a, ..., z, aa, ab, ..."""
+    before, last = divmod(index, len(LETTERS))
+    return (_letter(before - 1) if before else "") + LETTERS[last]
 
 
 def _legend(cohort: Cohort) -> list[str]:

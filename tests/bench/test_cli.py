@@ -34,7 +34,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("run dcgan --dataset digits --set networks=perceptron", "unknown networks 'perceptron'; "),
         ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; did you mean 'hinge'?"),
         ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
-        ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: smoothing is for losses on probabilities"),
+        ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: the loss 'wasserstein' has no labels to change"),
         (
             "run wgan --dataset digits --set recipe.gp=1 --set recipe.norm_d=none",
             "recipe.clip: clipping and a gradient penalty exclude each other",

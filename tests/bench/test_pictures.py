@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,20 @@ def test_a_walk_goes_from_one_latent_to_the_other() -> None:
     brightness = latents.z[:, 0].tanh().add(1).mul(127.5).round().numpy()
     np.testing.assert_allclose(strip[3::6, 3], brightness[:4], atol=1)
     np.testing.assert_allclose(strip[3::6, -4], brightness[4:8], atol=1)
+
+
+def test_walks_of_a_conditional_model_are_in_four_classes() -> None:
+    networks = Ramp()
+    networks.classes = 10
+    latents = replace(pictures.fixed_latents(networks, CPU), labels=torch.arange(64) * 10 // 64)
+    seen: list[torch.Tensor | None] = []
+    plain, networks.sample = networks.sample, lambda latent: (seen.append(latent.labels), plain(latent))[1]  # type: ignore[method-assign]
+    strip = opened(pictures.interpolation_png(networks, latents))
+    assert seen[0] is not None
+    assert seen[0].reshape(4, 8).tolist() == [[label] * 8 for label in (0, 2, 5, 7)]
+    brightness = latents.z[:, 0].tanh().add(1).mul(127.5).round().numpy()
+    np.testing.assert_allclose(strip[3::6, 3], brightness[::16], atol=1)
+    np.testing.assert_allclose(strip[3::6, -4], brightness[1::16], atol=1)
 
 
 def test_marks_are_early_and_at_most_five() -> None:

@@ -47,6 +47,12 @@ def test_the_users_settings_go_over_the_entrys_over_the_suites() -> None:
 def test_choices_compose() -> None:
     (run,) = plan(PAIR, only="dc*", seeds=1, dataset="digits", settings={"recipe.k": 2})
     assert (run.config.variant, run.config.dataset, run.config.recipe.k) == ("dcgan", "digits", 2)
+    assert {run.config.variant for run in plan(SUITES.get("smoke"), only="ls*, dcgan,nothing", seeds=1)} == {"lsgan", "dcgan"}
+
+
+def test_the_catalogue_has_every_variant_for_images() -> None:
+    points = {"gan-2d", "pacgan2", "pacgan3", "pacgan4"}
+    assert sorted(entry.variant for entry in SUITES.get("catalogue").entries) == sorted(set(VARIANTS.names()) - points)
 
 
 def test_an_entry_runs_on_the_data_sets_that_it_is_for() -> None:

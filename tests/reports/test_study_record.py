@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_study import DEFAULT, HUGE, LR_G, K, diverged, drawn, pruned, study, trial, tuning, usual
 
-from reports.study import Importance, Study
+from reports.study import Dimension, Importance, Study
 from reports.study_record import read
 
 
@@ -37,6 +37,13 @@ def test_a_whole_study_is_read() -> None:
     assert kept.best is not None
     assert (dcgan.role("0"), dcgan.role(str(dcgan.best.number)), dcgan.role("99"), kept.role("0")) == ("default", "tuned", "", "both")
     assert dcgan.importance[0] == Importance(path=LR_G, mean=0.61, sd=0.08)
+
+
+def test_a_dimension_is_of_the_variants_that_its_globs_mean() -> None:
+    dimension = Dimension(path="recipe.norm_d", kind="choice", variants="dcgan, lsgan*,wgan")
+    assert [name for name in ("dcgan", "lsgan", "lsgan-sigmoid", "wgan", "wgan-gp", "gan") if dimension.of(name)] == [
+        "dcgan", "lsgan", "lsgan-sigmoid", "wgan",
+    ]  # fmt: skip
 
 
 def test_a_huge_value_is_never_a_number() -> None:

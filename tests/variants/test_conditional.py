@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from bench.assemble import assemble
+from bench.assemble import assemble, check
 from bench.config import config_for
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Latent, Step
@@ -161,9 +163,13 @@ def test_the_traversal_is_the_same_z_in_class_after_class() -> None:
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_without_labels_one_line_says_what_has_them(name: str) -> None:
+def test_without_labels_one_line_says_what_has_them(name: str, tmp_path: Path) -> None:
     unlabelled = DataShape(kind="image", shape=(1, 8, 8))
     with pytest.raises(UserError, match=r"needs labels, and .* has none; labelled are .*fashion-mnist"):
         assemble(config_for(name), unlabelled)
+    for index in range(20):
+        Image.new("L", (8, 8), index).save(tmp_path / f"{index}.png")
+    with pytest.raises(UserError, match=f"^{name} needs labels"):  # by the whole check before a run, too
+        check(config_for(name, {"dataset": f"folder:{tmp_path}"}))
     with pytest.raises(UserError, match="needs labels"):
         build_conditional("dcgan", GanRecipe(), unlabelled)

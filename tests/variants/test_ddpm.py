@@ -223,7 +223,8 @@ def test_the_u_net_refuses_sides_that_it_cannot_halve_twice() -> None:
     [
         ({"recipe.z_dim": 50}, "recipe.z_dim: Input should be 0, not 50"),
         ({"recipe.z_distribution": "uniform"}, "recipe.z_distribution: Input should be 'normal', not 'uniform'"),
-        ({"recipe.sampling_steps": 1001}, "recipe.sampling_steps=1001 is more than recipe.times=1000"),
+        ({"recipe.sampling_steps": 1001}, "^recipe.sampling_steps=1001 is more than recipe.times=1000$"),
+        ({"recipe.beta_last": 0.5}, "recipe.beta_last=0.5 leaves .* of the data's variance after 1000 steps, too little to go back from"),
         ({"recipe.lr_d": 1e-3}, "unknown path 'recipe.lr_d' for ddpm"),
     ],
 )

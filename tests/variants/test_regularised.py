@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from bench.assemble import assemble
-from bench.config import config_for
+from bench.config import config_for, parse_setting
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Step
 from variants.gan import LECAM_DECAY, AdversarialObjective, GanNetworks
@@ -142,10 +142,14 @@ def test_spectral_norm_holds_every_matrix_of_the_discriminator_near_one() -> Non
     [
         ({"gp": 1.0, "dragan": 1.0}, "recipe.dragan: clipping and a gradient penalty exclude each other"),
         ({"clip": 0.1, "dragan": 1.0}, "set one of recipe.dragan and recipe.clip to 0"),
-        ({"loss": "hinge", "label_noise": 0.1}, "recipe.label_noise: smoothing is for losses on probabilities, not 'hinge'"),
-        ({"loss": "wasserstein", "fake_label": 0.1}, "recipe.fake_label: smoothing is for losses on probabilities"),
+        (
+            {"loss": "hinge", "label_noise": 0.1},
+            "recipe.label_noise: the loss 'hinge' has no labels to change; those that have are minimax, ",
+        ),
+        ({"loss": "wasserstein", "fake_label": 0.1}, "recipe.fake_label: the loss 'wasserstein' has no labels"),
         ({"real_label": 0.5, "fake_label": 0.5}, "recipe.fake_label=0.5 must be below recipe.real_label=0.5"),
         ({"instance_noise_images": 5}, "recipe.instance_noise_images says when instance noise ends"),
+        ({"penalty_every": 4}, "recipe.penalty_every says how often gradient penalties are due, and there is none"),
     ],
 )
 def test_numbers_without_a_meaning_together_are_refused(numbers: dict[str, object], words: str) -> None:
@@ -167,10 +171,19 @@ def test_augmentations_of_images_are_refused_for_points(settings: dict[str, obje
         assemble(config_for("gan-2d", settings), PLANE)
 
 
-@pytest.mark.parametrize("policy", ["colour", "color,", "cutout,flip", "color, cutout"])
-def test_a_policy_that_is_none_is_refused(policy: str) -> None:
-    with pytest.raises(UserError, match=r"recipe\.augment"):
+@pytest.mark.parametrize("policy", ["colour", "color,", "cutout,flip", "color, cutout", "cutout,cutout", ["cutout", "cutout"], 3])
+def test_a_policy_that_is_none_is_refused(policy: object) -> None:
+    with pytest.raises(UserError, match=r"recipe\.augment: "):
         config_for("dcgan", {"recipe.augment": policy})
+
+
+def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
+    path, value = parse_setting("recipe.augment=translation,cutout")  # as the command line has it
+    recipe = config_for("dcgan", {path: value}).recipe
+    assert isinstance(recipe, GanRecipe)
+    assert recipe.augment == "translation,cutout"
+    with pytest.raises(UserError, match=r"'colour' is no augmentation; did you mean 'color' or 'cutout'\?"):
+        config_for("dcgan", {"recipe.augment": "cutout,colour"})
 
 
 @pytest.mark.parametrize(

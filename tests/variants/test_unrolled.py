@@ -74,6 +74,12 @@ def test_at_the_optimum_of_d_looking_ahead_changes_nothing() -> None:
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("beside", ["r1", "gp", "lecam", "drift", "clip", "label_noise"])
+def test_what_the_steps_ahead_would_leave_out_is_refused(beside: str) -> None:
+    with pytest.raises(UserError, match=f"recipe.{beside}: an unrolled GAN's steps ahead are of the loss alone"):
+        UnrolledObjective(UnrolledRecipe.model_validate({beside: 0.1}))
+
+
 def test_it_needs_its_own_numbers() -> None:
     with pytest.raises(UserError, match="an unrolled GAN needs an UnrolledRecipe, not a GanRecipe"):
         UnrolledObjective(GanRecipe())

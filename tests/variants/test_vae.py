@@ -164,6 +164,11 @@ def test_it_needs_its_own_numbers(recipe: Recipe) -> None:
         build_vae("mlp", recipe, DIGITS)
 
 
+def test_a_spread_without_the_gaussian_likelihood_is_refused() -> None:
+    with pytest.raises(UserError, match=r"recipe\.sd is of the gaussian likelihood; set recipe.likelihood=gaussian, too"):
+        assemble(config_for("vae", {"recipe.sd": 0.5}), DataShape(kind="image", shape=(1, 8, 8)))
+
+
 def test_networks_of_diffusion_are_refused() -> None:
     with pytest.raises(UserError, match="the networks 'unet' are no generator and discriminator"):
         assemble(config_for("vae", {"networks": "unet"}), DIGITS)

@@ -41,7 +41,7 @@ register_gan(
     note=SAME,
 )
 for _divergence, _words in {
-    "kl": "KL divergence", "reverse-kl": "reverse KL divergence", "pearson": "Pearson's chi-squared", "squared-hellinger": "squared Hellinger distance",
+    "kl": "KL divergence", "reverse-kl": "reverse KL divergence", "pearson": "Pearson chi-squared divergence", "squared-hellinger": "squared Hellinger distance",
     "jensen-shannon": "Jensen-Shannon divergence",
 }.items():  # fmt: skip
     register_gan(

@@ -40,7 +40,7 @@ def _generator(ports: Ports, widths: list[int], sizes: list[Size]) -> nn.Module:
         small, large = sizes[-stage], sizes[-stage - 1]
         odd = (large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1)  # 1, or 0 where the size was rounded up
         layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
-        layers.append(nn.ConvTranspose2d(inputs, outputs, KERNEL, 2, PADDING, output_padding=odd, bias=stage == STAGES))
+        layers.append(ConvTranspose2d(inputs, outputs, KERNEL, 2, PADDING, output_padding=odd, bias=stage == STAGES))
     return Generator(nn.Sequential(*layers, nn.Tanh()), ports.data.shape)
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import fold, unfold
+from torch.nn.functional import fold, linear, unfold
 
 FEW_CHANNELS = 4
 LEVELS = 2**16  # of a random number of 16 bits
@@ -15,32 +15,38 @@ LEVELS = 2**16  # of a random number of 16 bits
 class ConvTranspose2d(nn.ConvTranspose2d):
     """Transposed convolution. On a CPU that of one pixel is a matrix product, and that to few channels is one and a fold.
 
-    oneDNN takes up to four times as long for the first, and pads few channels to 16.
+    oneDNN takes up to four times as long for the first, and pads few channels to 16. Strided from one pixel to one, it also leaves most of the
+    gradient of weights in bfloat16 unwritten: whatever the memory held before (torch 2.14).
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Images [N, C_out, H_out, W_out]."""
-        plain = self.groups == 1 and self.dilation == (1, 1) and self.output_padding == (0, 0) and self.bias is None and output_size is None
+        plain = self.groups == 1 and self.dilation == (1, 1) and self.bias is None and output_size is None
         if not plain or input.dim() != 4 or input.device.type != "cpu":
             return super().forward(input, output_size)
-        if input.shape[2:] == (1, 1) and self.padding == (0, 0):
-            return self._of_one_pixel(input)
-        return self._to_few_channels(input) if self.out_channels <= FEW_CHANNELS else super().forward(input)
+        padding = cast("tuple[int, int]", self.padding)  # torch's type also has the strings of plain convolutions
+        if input.shape[2:] == (1, 1) and all(more <= pad for more, pad in zip(self.output_padding, padding, strict=True)):
+            return self._of_one_pixel(input, padding)
+        few = self.out_channels <= FEW_CHANNELS and self.output_padding == (0, 0)
+        return self._to_few_channels(input, padding) if few else super().forward(input)
 
-    def _of_one_pixel(self, input: Tensor) -> Tensor:
-        """[N, C_in, 1, 1] to [N, C_out, k, k], in the memory format of the weights, so that they are read as they lie."""
+    def _of_one_pixel(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
+        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that they are read as they lie."""
+        seen = tuple(
+            slice(pad, kernel - pad + more) for pad, kernel, more in zip(padding, self.kernel_size, self.output_padding, strict=True)
+        )
         last = is_channels_last(self.weight)
-        weight = self.weight.permute(0, 2, 3, 1) if last else self.weight
+        weight = self.weight[:, :, seen[0], seen[1]]
+        weight = weight.permute(0, 2, 3, 1) if last else weight
         made = torch.matmul(input.flatten(1), weight.flatten(1)).view(len(input), *weight.shape[1:])
         return made.permute(0, 3, 1, 2) if last else made
 
-    def _to_few_channels(self, input: Tensor) -> Tensor:
+    def _to_few_channels(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
         if is_channels_last(input):
             pixels = input.permute(0, 2, 3, 1).flatten(1, 2)  # [N, H * W, C]
             patches = torch.matmul(pixels, self.weight.flatten(1)).transpose(1, 2)  # [N, C_out * k * k, H * W]
         else:
             patches = torch.matmul(self.weight.flatten(1).t(), input.flatten(2))
-        padding = cast("tuple[int, int]", self.padding)  # torch's type also has the strings of plain convolutions
         sides = tuple(
             (size - 1) * stride - 2 * pad + kernel
             for size, stride, pad, kernel in zip(input.shape[2:], self.stride, padding, self.kernel_size, strict=True)
@@ -51,16 +57,20 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 class Conv2d(nn.Conv2d):
     """Convolution. From few channels on a CPU, where a gradient goes to the input alone (G's update), it is an unfold and a matrix product.
 
-    oneDNN pads the few channels of that gradient to 16.
+    oneDNN pads the few channels of that gradient to 16. From one pixel to one it is a matrix product, for the reason that `ConvTranspose2d` has.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Images [N, C_out, H_out, W_out]."""
         plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros" and not isinstance(self.padding, str)
-        backwards = torch.is_grad_enabled() and input.requires_grad and not self.weight.requires_grad
-        if not (plain and backwards and input.dim() == 4 and self.in_channels <= FEW_CHANNELS and input.device.type == "cpu"):
+        if not plain or input.dim() != 4 or input.device.type != "cpu":
             return super().forward(input)
         padding = cast("tuple[int, int]", self.padding)
+        if input.shape[2:] == (1, 1) and all(kernel == 2 * pad + 1 for kernel, pad in zip(self.kernel_size, padding, strict=True)):
+            return linear(input.flatten(1), self.weight[:, :, padding[0], padding[1]], self.bias)[:, :, None, None]
+        backwards = torch.is_grad_enabled() and input.requires_grad and not self.weight.requires_grad
+        if not backwards or self.in_channels > FEW_CHANNELS:
+            return super().forward(input)
         height, width = (
             (size + 2 * pad - kernel) // stride + 1
             for size, pad, kernel, stride in zip(input.shape[2:], padding, self.kernel_size, self.stride, strict=True)

@@ -21,14 +21,26 @@ def found(curve: list[dict[str, float]], *, log_odds: bool = True) -> list[tuple
     return [(flag.flag, flag.since_images) for flag in flags(curve, log_odds=log_odds)]
 
 
+def sure(when: Callable[[int], bool]) -> dict[str, Callable[[int], float]]:
+    """Probabilities of a D that is sure at some marks."""
+    return {"p_real": lambda i: 0.98 if when(i) else 0.6, "p_fake": lambda i: 0.02 if when(i) else 0.4}
+
+
 def test_a_sound_run_has_no_flags() -> None:
     assert found(run()) == []
     assert found([]) == []
 
 
 def test_d_too_strong_from_the_first_window_that_is() -> None:
-    # From mark 20 (2,100 images) the loss is 0.05: ten-mark means are under 0.1 once all ten are 0.05, at mark 30.
-    assert found(run(loss_d=lambda i: 1.3 if i < 20 else 0.05)) == [(D_TOO_STRONG, 3000)]
+    # From mark 20 (2,100 images) D's cross-entropy is 0.04, before 1.0: ten-mark means are under 0.1 once all ten are of the former, at mark 30.
+    assert found(run(**sure(lambda i: i >= 20))) == [(D_TOO_STRONG, 3000)]
+
+
+def test_d_too_strong_is_read_from_probabilities_whatever_else_is_in_the_loss() -> None:
+    assert found(run(loss_d=lambda i: -0.3)) == []  # f-GAN's Jensen-Shannon at balance: cross-entropy - log 4
+    assert found(run(**sure(lambda i: True), loss_d=lambda i: 2.3)) == [(D_TOO_STRONG, 1000)]  # with a classifier's loss beside
+    assert found(run(p_real=lambda i: 1.0, p_fake=lambda i: 0.0)) == [(D_TOO_STRONG, 1000)]
+    assert found(run(p_real=lambda i: 0.0, p_fake=lambda i: 1.0)) == [(G_TOO_STRONG, 1000)]
 
 
 def test_g_too_strong_is_read_from_p_fake_whatever_the_loss() -> None:
@@ -42,12 +54,12 @@ def test_balance_is_not_judged_where_logits_are_no_log_odds() -> None:
 
 
 def test_a_condition_that_passed_is_not_reported() -> None:
-    assert found(run(loss_d=lambda i: 0.05 if i < 30 else 1.3)) == []
+    assert found(run(**sure(lambda i: i < 30))) == []
 
 
 def test_nine_marks_are_too_few_to_judge() -> None:
-    assert found(run(marks=9, loss_d=lambda i: 0.0)) == []
-    assert found(run(marks=10, loss_d=lambda i: 0.0)) == [(D_TOO_STRONG, 1000)]
+    assert found(run(marks=9, **sure(lambda i: True))) == []
+    assert found(run(marks=10, **sure(lambda i: True))) == [(D_TOO_STRONG, 1000)]
 
 
 def test_a_generator_gradient_that_vanishes_against_its_own_beginning() -> None:

@@ -45,7 +45,7 @@ def test_a_gallery_for_each_kind_and_its_words(tmp_path: Path) -> None:
         "Class directions", "Latent arithmetic", "The same latents as one part of them is turned from end to end",
     ]  # fmt: skip
     assert [tile.title for tile in found[0].tiles] == ["b", "a"]
-    assert [gallery.tiles[0].detail for gallery in found] == ["seed 0; Bag to Coat 25%", "seed 0; Bag, Coat", "seed 0"]
+    assert [gallery.tiles[0].detail for gallery in found] == ["seed 0; Bag to Coat (25%)", "seed 0; Bag and Coat", "seed 0"]
     assert "continuous 1" in found[2].caption
 
 

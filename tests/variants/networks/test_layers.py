@@ -13,7 +13,7 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.mark.parametrize("channels", [1, 3, 16])
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "size"), [(4, 2, 1, (7, 6)), (7, 1, 0, (7, 6)), (3, 1, 1, (7, 6)), (7, 1, 0, (1, 1))]
+    ("kernel", "stride", "padding", "size"), [(4, 2, 1, (7, 6)), (7, 1, 0, (7, 6)), (3, 1, 1, (7, 6)), (7, 1, 0, (1, 1)), (5, 2, 2, (1, 1))]
 )
 @pytest.mark.parametrize("memory_format", FORMATS)
 def test_transposed_convolution_and_its_gradients(
@@ -55,6 +55,34 @@ def test_convolution_and_the_gradient_of_its_input(channels: int, bias: bool, tr
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     if trained:
         torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
+
+
+@pytest.mark.parametrize("more", [0, 1, (0, 1)])
+def test_transposed_convolution_from_one_pixel_to_one_or_two(more: int | tuple[int, int]) -> None:
+    layer = ConvTranspose2d(5, 6, 5, 2, 2, output_padding=more, bias=False).double()
+    plain = nn.ConvTranspose2d(5, 6, 5, 2, 2, output_padding=more, bias=False).double()
+    plain.load_state_dict(layer.state_dict())
+    data = torch.randn(3, 5, 1, 1, dtype=torch.float64)
+    torch.testing.assert_close(layer(data), plain(data))
+
+
+@pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_gradients_from_one_pixel_to_one_are_written_in_full(
+    kind: type[Conv2d | ConvTranspose2d], memory_format: torch.memory_format
+) -> None:
+    """torch's own leaves most of them in bfloat16 as the memory was: it is filled with huge numbers before."""
+    for seed in range(10):
+        torch.manual_seed(seed)
+        layer = kind(16, 8, 5, 2, 2, bias=False).to(memory_format=memory_format)
+        data = torch.randn(12, 16, 1, 1).contiguous(memory_format=memory_format)
+        layer(data).square().mean().backward()
+        wanted, layer.weight.grad = layer.weight.grad, None
+        junk = [torch.full((size,), 1e30) for size in (64, 256, 1024, 4096, 16384)]
+        del junk
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            layer(data).float().square().mean().backward()
+        torch.testing.assert_close(layer.weight.grad, wanted, rtol=0.1, atol=0.02)
 
 
 def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
