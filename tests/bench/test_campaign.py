@@ -102,7 +102,6 @@ def test_an_execution_that_breaks_off_is_closed(
     assert parent.data.tags["status"] == status
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_path: Path, checkpoint: bool) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)

@@ -70,7 +70,6 @@ def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted:
     assert found == wanted[1]
 
 
-@pytest.mark.slow
 def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):

@@ -141,7 +141,6 @@ def expected(name: str, key: str, failure: str) -> str:
     return OTHERWISE.get((key, failure), word) if name == "fashion-mnist" else word
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_metrics_move_with_the_severity_as_the_table_says(name: str, failure: Failure) -> None:

@@ -213,7 +213,6 @@ def test_two_workers_end_with_exactly_the_trials_asked_for(uri: str, tmp_path: P
     assert sum(run.data.tags.get("phase") == "search" for run in _all_runs(uri)) == 8
 
 
-@pytest.mark.slow
 def test_a_call_for_some_variants_or_fewer_seeds_leaves_the_others_alone(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {"label-smoothed": iter([5.0, 4.0]), "dcgan": iter([5.0, 4.0])}
     Fake(monkeypatch, lambda config: next(scores[config.variant]))

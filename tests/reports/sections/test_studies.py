@@ -265,7 +265,6 @@ ODD = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 def test_odd_studies_give_a_report(case: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
