@@ -134,10 +134,10 @@ def _check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
 
 def check(config: RunConfig) -> None:
     """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
-    dataset = DATASETS.get(config.dataset)
-    _check_labels(VARIANTS.get(config.variant), config, dataset.spec)
+    dataset, variant = DATASETS.get(config.dataset), VARIANTS.get(config.variant)
+    _check_labels(variant, config, dataset.spec)
     if config.device == "cpu":
-        _check_size(VARIANTS.get(config.variant), config, dataset.spec)
+        _check_size(variant, config, dataset.spec)
     assemble(config, dataset.spec)
     train = len(dataset.split("train"))
     check_batch_size(config.recipe.batch_size, train)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
+from variants.formulas import adversarial
 from variants.losses import LOSSES, Labels
 from variants.networks.backbone import Grows, Ports, TakesMore, Traverses, build_backbone, draw_latents, has_batch_norm
 from variants.networks.growth import Position
@@ -135,7 +136,7 @@ class AdversarialObjective(Objective):
         self.loss = LOSSES.get(recipe.loss)
         self.labels = Labels(real=recipe.real_label, fake=recipe.fake_label)
         self.logits_are_log_odds = self.loss.log_odds
-        self.formula = "; ".join((self.loss.formula, *changes(recipe), *(f"D: + {term}" for term in regularisers(recipe))))
+        self.formula = adversarial(recipe, self.loss)
         refuse_nonsense(recipe, self.loss)
         if recipe.lecam:
             self.register_buffer("mean_real", torch.zeros(()))
@@ -266,34 +267,6 @@ class AdversarialObjective(Objective):
         if self.logits_are_log_odds:
             log |= {"p_real": real.sigmoid(), "p_fake": fake.sigmoid()}
         return log
-
-
-def changes(recipe: GanRecipe) -> Iterator[str]:
-    """What the recipe changes of what D is told and shown, in words beside the formulas."""
-    for label, name, hard in ((recipe.real_label, "real", 1.0), (recipe.fake_label, "generated", 0.0)):
-        if label != hard:
-            yield f"D's label of {name} data is {label:g}: {label:g} (-log σ(·)) + {1.0 - label:g} (-log(1 - σ(·)))"
-    if recipe.label_noise:
-        yield f"D's r and f are exchanged in {recipe.label_noise:.3g} of pairs"
-    if recipe.instance_noise:
-        fading = f", falling to 0 over {recipe.instance_noise_images:,} images" if recipe.instance_noise_images else ""
-        yield f"D sees x + N(0, {recipe.instance_noise:g}²) of all data{fading}"
-    if recipe.augment:
-        yield f"D sees T(x) of all data, with T drawn from {recipe.augment.replace(',', ', ')}"
-
-
-def regularisers(recipe: GanRecipe) -> Iterator[str]:
-    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; m(·) is a running mean."""
-    formulas = {
-        "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
-        "drift": "{} r²", "lecam": "{} ((r - m(f))² + (f - m(r))²)", "consistency": "{} (D(x) - D(T(x)))²",
-    }  # fmt: skip
-    for name, formula in formulas.items():
-        if weight := getattr(recipe, name):
-            lazy = recipe.penalty_every > 1 and name in GRADIENT_PENALTIES
-            yield formula.format(f"{weight:g}") + (
-                f" at one update in {recipe.penalty_every}, times {recipe.penalty_every}" if lazy else ""
-            )
 
 
 def gan(networks: Networks) -> GanNetworks:

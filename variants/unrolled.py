@@ -12,6 +12,7 @@ from torch.func import functional_call
 from bench.errors import UserError
 from bench.precision import full_precision
 from bench.spec import Batch, Networks, Positive, Recipe, Step, Terms
+from variants.formulas import adversarial
 from variants.gan import AdversarialObjective, GanNetworks, gan
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
@@ -36,8 +37,8 @@ class UnrolledObjective(AdversarialObjective):
         )
         if beside:
             raise UserError(f"recipe.{beside}: an unrolled GAN's steps ahead are of the loss alone; leave it at 0")
-        ours, *rest = (part for part in self.formula.split("; ") if not part.startswith("G: "))
-        self.formula = "; ".join((ours, f"G: the negative of D's, by D as it would be after {recipe.unroll} steps more", *rest))
+        later = f"the negative of D's, by D as it would be after {recipe.unroll} steps more"
+        self.formula = adversarial(recipe, self.loss, generator=later)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """-f_K: what D gains with the weights that it would have after K steps, through which gradients go back to G (section 2.2).

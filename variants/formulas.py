@@ -1,0 +1,42 @@
+"""What players minimise, as the documentation shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from variants.losses import AdversarialLoss
+from variants.recipe import GRADIENT_PENALTIES, GanRecipe
+
+
+def adversarial(recipe: GanRecipe, loss: AdversarialLoss, *, generator: str = "") -> str:
+    """The loss of D and of G, which may have another than the loss says, and what the recipe changes and adds."""
+    of_d, g, of_g = loss.formula.partition("; G: ")
+    return "; ".join((f"{of_d}{g}{generator or of_g}", *changes(recipe), *(f"D: + {term}" for term in regularisers(recipe))))
+
+
+def changes(recipe: GanRecipe) -> Iterator[str]:
+    """What the recipe changes of what D is told and shown, in words beside the formulas."""
+    for label, name, hard in ((recipe.real_label, "real", 1.0), (recipe.fake_label, "generated", 0.0)):
+        if label != hard:
+            yield f"D's label of {name} data is {label:g}: {label:g} (-log σ(·)) + {1.0 - label:g} (-log(1 - σ(·)))"
+    if recipe.label_noise:
+        yield f"D's r and f are exchanged in {recipe.label_noise:.3g} of pairs"
+    if recipe.instance_noise:
+        fading = f", falling to 0 over {recipe.instance_noise_images:,} images" if recipe.instance_noise_images else ""
+        yield f"D sees x + N(0, {recipe.instance_noise:g}²) of all data{fading}"
+    if recipe.augment:
+        yield f"D sees T(x) of all data, with T drawn from {recipe.augment.replace(',', ', ')}"
+
+
+def regularisers(recipe: GanRecipe) -> Iterator[str]:
+    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; m(·) is a running mean."""
+    formulas = {
+        "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
+        "drift": "{} r²", "lecam": "{} ((r - m(f))² + (f - m(r))²)", "consistency": "{} (D(x) - D(T(x)))²",
+    }  # fmt: skip
+    for name, formula in formulas.items():
+        if weight := getattr(recipe, name):
+            lazy = recipe.penalty_every > 1 and name in GRADIENT_PENALTIES
+            yield formula.format(f"{weight:g}") + (
+                f" at one update in {recipe.penalty_every}, times {recipe.penalty_every}" if lazy else ""
+            )
