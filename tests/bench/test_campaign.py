@@ -102,6 +102,7 @@ def test_an_execution_that_breaks_off_is_closed(
     assert parent.data.tags["status"] == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_path: Path, checkpoint: bool) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
@@ -207,6 +208,7 @@ def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
     assert len(load(uri, (REFERENCES,)).runs) == 0  # references alone are no results
 
 
+@pytest.mark.slow
 def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)
@@ -337,6 +339,7 @@ def test_a_best_mark_that_was_not_kept_is_said(uri: str, tmp_path: Path, caplog:
         small.execute(uri, tmp_path / "runs", extend=True, settings={"evaluation.best": True, "budget.images": 960}, **choice)
 
 
+@pytest.mark.slow
 def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.estimate.PROBE_SECONDS", 0.02)
     small.execute(uri, tmp_path / "runs", seeds=1)

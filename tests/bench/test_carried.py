@@ -55,6 +55,7 @@ def test_only_what_is_not_built_in_is_described() -> None:
     assert set(measured()) - BUILT_IN == {GREY.key}
 
 
+@pytest.mark.slow
 def test_runs_and_rows_are_reported_where_the_metric_was_never_imported(uri: str, tmp_path: Path) -> None:
     metric(GREY)(grey)
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")

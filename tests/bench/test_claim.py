@@ -71,6 +71,7 @@ def test_the_second_is_told_who_has_it_and_then_it_is_free(tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.slow
 def test_whoever_waits_has_it_next(tmp_path: Path) -> None:
     folder, order = tmp_path / "fingerprint", []
 
@@ -187,6 +188,7 @@ def test_a_run_that_was_finished_from_another_folder_is_there(uri: str, tmp_path
     assert (second.status, second.run_id) == ("there", first.run_id)
 
 
+@pytest.mark.slow
 def test_a_suite_counts_what_another_was_quicker_with(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that looked at the same moment: both mean to train, one does."""
     from bench.campaign import Display, foresee, run_suite

@@ -41,6 +41,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return change
 
 
+@pytest.mark.slow
 def test_a_changed_version_is_one_line_and_both_runs_stay(
     uri: str, tmp_path: Path, versions: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,6 +75,7 @@ def test_one_that_went_back_reads_right(uri: str, tmp_path: Path, versions: Call
     assert (decision.need, decision.why, decision.changed) == ("skip", "finished", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["interrupted", "running", "failed", "diverged"])
 def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
     versions(results=11)

@@ -108,6 +108,7 @@ def test_any_setting_gives_a_configuration_or_one_line(examples: int) -> None:
     assert accepted > examples // 50, "some settings must be good ones, or nothing was tried"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS.names())
 def test_every_path_of_a_variant_takes_every_odd_value_or_refuses_it(variant: str) -> None:
     for path in paths(config_for(variant)):

@@ -166,6 +166,7 @@ def test_who_owns_a_run(examples: int) -> None:
     check()
 
 
+@pytest.mark.slow
 @at_every_size
 def test_a_report(examples: int, recorded: tuple[str, list[Run]], telling: Callable[[list[Run]], Told], tmp_path: Path) -> None:
     loaded, built = 0, 0

@@ -132,6 +132,7 @@ def the_run(uri: str) -> str:
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD)
 def test_a_report_of_odd_names_stays_in_its_folder(
     odd: str, recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
@@ -218,6 +219,7 @@ def test_a_configuration_that_names_code(
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fingerprint", ["../../escaped", "/etc", "", "0" * 15, "G" * 16, "0" * 17])
 def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")

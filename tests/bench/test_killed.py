@@ -70,6 +70,7 @@ def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted:
     assert found == wanted[1]
 
 
+@pytest.mark.slow
 def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):
@@ -155,6 +156,7 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
     assert kept_of(folder.parent, folder.name).any
 
 
+@pytest.mark.slow
 def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
@@ -167,6 +169,7 @@ def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, t
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
+@pytest.mark.slow
 def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
     """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
     place = often(uri, tmp_path / "runs")
@@ -184,7 +187,8 @@ def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
-@pytest.mark.parametrize("at", [pytest.param(0, marks=pytest.mark.slow), 400])
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [0, 400])
 def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
@@ -210,6 +214,7 @@ def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 

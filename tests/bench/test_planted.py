@@ -143,6 +143,7 @@ def expected(name: str, key: str, failure: str) -> str:
     return OTHERWISE.get((key, failure), word) if name == "fashion-mnist" else word
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_metrics_move_with_the_severity_as_the_table_says(name: str, failure: Failure) -> None:
@@ -152,6 +153,7 @@ def test_metrics_move_with_the_severity_as_the_table_says(name: str, failure: Fa
     assert found == {key: expected(name, key, failure.name) for key in keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_no_failure_looks_better_than_real_images_but_where_it_is_known(name: str) -> None:
     measured = planted(name)

@@ -134,6 +134,7 @@ def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) 
     assert headline_curve(again(run_id, uri), run_id).equals(headline_curve(before, run_id))
 
 
+@pytest.mark.slow
 def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = headline_curve(load(uri, ("small",)), run_id)
     put = RunLog._put

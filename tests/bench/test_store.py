@@ -144,6 +144,7 @@ def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
     assert store.trouble(MlflowException.invalid_parameter_value("a wrong call")) is None
 
 
+@pytest.mark.slow
 def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
     """At two moments: while MLflow makes its tables, and right before the file is in place."""
     for moment in ("alembic.command.upgrade", "pathlib.Path.replace"):

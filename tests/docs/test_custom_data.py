@@ -58,6 +58,7 @@ def test_the_page_holds_the_blocks_that_are_run_here() -> None:
     assert [language for language, _ in BLOCKS] == ["python", "sh", "sh", "python", "sh"]
 
 
+@pytest.mark.slow
 def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     exec(blocks("python")[0], {})
     execute(blocks("sh")[0], monkeypatch)

@@ -74,6 +74,7 @@ def test_sections_without_data_are_left_out_and_named() -> None:
     assert "Left out for want of data: Samples" in html(document)
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
     document = build(results(EVERYTHING), title="t")
     ours = hashlib.sha256(html(document).encode()).hexdigest()
@@ -183,6 +184,7 @@ ODD = {
 DRAWN = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the others would draw much the same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 def test_odd_results_give_a_report(case: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():

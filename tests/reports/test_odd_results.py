@@ -89,6 +89,7 @@ SAYS: dict[str, tuple[list[Made], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SAYS)
 def test_odd_runs(case: str, tmp_path: Path) -> None:
     runs, sentences = SAYS[case]
@@ -137,6 +138,7 @@ def test_every_metric_and_its_error_is_odd(value: float, tmp_path: Path) -> None
     assert not re.search(r"\d{30}", written.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_odd_reference_rows(value: float, tmp_path: Path) -> None:
     written = whole(results([*made(TWO), *(replace(run, fid=value) for run in references())]), tmp_path)
@@ -205,6 +207,7 @@ def images(tmp_path: Path) -> Results:
     return results(complete([Made(variant="a", fid=10.0)]), tmp_path / "artifacts", curves=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", RUBBISH)
 @pytest.mark.parametrize("pattern", ARTIFACTS)
 def test_an_artifact_that_is_no_use_is_left_out_alone(pattern: str, state: str, images: Results, tmp_path: Path) -> None:

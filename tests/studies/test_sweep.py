@@ -78,6 +78,7 @@ def _parent(uri: str) -> str:
     return next(run.info.run_id for run in _all_runs(uri) if run.data.tags["kind"] == "parent")
 
 
+@pytest.mark.slow
 def test_a_better_trial_later_changes_what_the_final_runs_are(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([5.0, 4.0, 3.0])
     Fake(monkeypatch, lambda _: next(scores))
@@ -164,6 +165,7 @@ def test_two_at_once_share_the_work(uri: str, tmp_path: Path, monkeypatch: pytes
     assert len(fake.configs) == len({config.canonical() for config in fake.configs}) == 12
 
 
+@pytest.mark.slow
 def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(uri, tmp_path)
     Fake(monkeypatch, lr)
@@ -213,6 +215,7 @@ def test_two_workers_end_with_exactly_the_trials_asked_for(uri: str, tmp_path: P
     assert sum(run.data.tags.get("phase") == "search" for run in _all_runs(uri)) == 8
 
 
+@pytest.mark.slow
 def test_a_call_for_some_variants_or_fewer_seeds_leaves_the_others_alone(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {"label-smoothed": iter([5.0, 4.0]), "dcgan": iter([5.0, 4.0])}
     Fake(monkeypatch, lambda config: next(scores[config.variant]))

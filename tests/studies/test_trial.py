@@ -183,6 +183,7 @@ def test_two_objectives(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trials(plan)[0].values == [1.0, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 def test_the_same_sampler_seed_gives_the_same_trials(sampler: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def params(folder: str, study: Study) -> list[Any]:

@@ -39,6 +39,7 @@ def test_operations_of_a_round_are_those_of_its_products() -> None:
     assert flops_per_image(chosen) == d_step + g_step
 
 
+@pytest.mark.slow
 def test_a_whole_run_knows_where_its_seconds_went() -> None:
     whole = whole_run(config(**{"budget.images": 640, "evaluation.marks": 2, "evaluation.standard_errors": False}).canonical())
     assert whole.images == 640

@@ -57,6 +57,7 @@ def test_points_are_not_called_images_in_training() -> None:
     assert not any("image" in caption for caption in captions)
 
 
+@pytest.mark.slow
 def test_a_page_of_twelve_variants_stays_light() -> None:
     """Five seeds each: what all curves take as base64."""
     prepared = view(results([Made(variant=f"v{i}", seed=seed, fid=10.0 + i) for i in range(12) for seed in range(5)]))

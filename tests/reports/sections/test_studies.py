@@ -265,6 +265,7 @@ ODD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 def test_odd_studies_give_a_report(case: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():

@@ -231,6 +231,7 @@ def test_memory_is_bounded_by_a_few_images_not_by_their_number(tmp_path: Path, m
     assert peak < 2 * 2**20 < np.prod(job.shape)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_build_it_once(source: Path) -> None:
     code = f"from bench.data.folder.dataset import make; print(make({str(source)!r} + ',size=16').fetch())"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
