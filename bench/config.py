@@ -49,7 +49,7 @@ class Budget(_Section):
     def _one_unit(self) -> Budget:
         given = [name for name, value in self if value is not None]
         if len(given) != 1:
-            raise ValueError(f"takes exactly one of {', '.join(type(self).model_fields)}")
+            raise ValueError(f"takes exactly one of {', '.join(type(self).model_fields)}, not {' and '.join(given) or 'none'}")
         return self
 
     def __str__(self) -> str:
@@ -241,6 +241,6 @@ def _first(error: ValidationError, *prefix: str) -> str:
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
     said = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error" and not problem["loc"]:  # our own word on several numbers, which names them
-        return said
+    if problem["type"] == "value_error":  # our own word, which names the bad value; on several numbers it names their paths too
+        return f"{where}: {said}" if problem["loc"] else said
     return f"{where or 'value'}: {said}, not {one_line(repr(problem.get('input')), most=80)}"

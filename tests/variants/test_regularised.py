@@ -182,7 +182,7 @@ def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
     recipe = config_for("dcgan", {path: value}).recipe
     assert isinstance(recipe, GanRecipe)
     assert recipe.augment == "translation,cutout"
-    with pytest.raises(UserError, match=r"'colour' is no augmentation; did you mean 'color' or 'cutout'\?"):
+    with pytest.raises(UserError, match=r"^recipe.augment: 'colour' is no augmentation; did you mean 'color' or 'cutout'\?$"):
         config_for("dcgan", {"recipe.augment": "cutout,colour"})
 
 
