@@ -65,7 +65,7 @@ PERF = (
         title="images/s",
         direction="higher",
         unit="images/s",
-        meaning="Real images shown to the discriminator for each second of the training clock.",
+        meaning="Real images seen in training for each second of the training clock.",
     ),
     Card(
         key="perf/train_seconds",

@@ -57,7 +57,7 @@ def draw(
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():
         ax.axhline(value, color=FAINT, linewidth=1, dashes=palette[name].dash, zorder=1)
-    ax.set_xlabel("seconds of training" if against == "seconds" else f"real {things} shown to the discriminator")
+    ax.set_xlabel("seconds of training" if against == "seconds" else f"real {things} seen in training")
     ax.set_ylabel(f"{metric.title} {metric.arrow}".strip(), parse_math=False)
     ax.xaxis.set_major_formatter(_seconds if against == "seconds" else thousands)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))

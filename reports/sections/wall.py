@@ -92,9 +92,7 @@ def _through_training(found: Sequence[Frames], cohort: Cohort, view: View, side:
             if pixels is not None:
                 pictures[i] = picture_of(cut(pixels, side), f"{frames.name} after {images:,} {cohort.things}")
         strips.append(Strip(title=frames.name, colour=view.palette[frames.name].colour, pictures=tuple(pictures)))
-    caption = (
-        f"The same noise at each mark, in real {cohort.things} shown to the discriminator; of the same runs as above, which show the end."
-    )
+    caption = f"The same noise at each mark, in real {cohort.things} seen in training; of the same runs as above, which show the end."
     return [
         Heading(text="Through training"),
         Filmstrip(id=_film_id(cohort), caption=caption, columns=tuple(map(_range, reached)), strips=tuple(strips), tile_width=130),
