@@ -1,4 +1,4 @@
-"""D's and G's side of a training curve, one entry a panel: losses, beliefs, logits, gradients. Every seed thin, the mean over seeds thick."""
+"""Curves of training, one entry a panel: D's and G's side of losses, beliefs, logits and gradients, and what else is logged. Seeds thin, their mean thick."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.results import curve
 from reports.budget import Budget
 from reports.palette import FAINT, INK, Style
-from reports.plots.base import drawable, thousands
+from reports.plots.base import drawable, plain, thousands
 from reports.plots.means import MEAN, SEED, with_means
 from reports.plots.trials import between
 from reports.stats import LARGEST
@@ -21,28 +21,37 @@ PANEL_MARKS = 50  # points of a line: a panel is small, and there are many on a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two curves of one panel: their keys, the words at the panel's top and an optional level of balance."""
+class Panel:
+    """The curves of one panel, one or two: their keys, the words at the panel's top and an optional level of balance."""
 
-    keys: tuple[str, str]
-    words: tuple[str, str]
+    keys: tuple[str, ...]
+    words: tuple[str, ...]
     level: float | None = None
     limits: tuple[float, float] | None = None
     log: bool = False  # a log scale, where all values are positive
 
 
-LOSSES = Pair(keys=("train/loss_d", "train/loss_g"), words=("D", "G"))
-PROBABILITIES = Pair(keys=("train/p_real", "train/p_fake"), words=("p(real)", "p(fake)"), level=0.5, limits=(0.0, 1.0))
-LOGITS = Pair(keys=("train/logit_real", "train/logit_fake"), words=("real", "generated"))
-GRADIENTS = Pair(keys=("train/grad_norm_d", "train/grad_norm_g"), words=("D", "G"), log=True)
+LOSSES = Panel(keys=("train/loss_d", "train/loss_g"), words=("D", "G"))
+PROBABILITIES = Panel(keys=("train/p_real", "train/p_fake"), words=("p(real)", "p(fake)"), level=0.5, limits=(0.0, 1.0))
+LOGITS = Panel(keys=("train/logit_real", "train/logit_fake"), words=("real", "generated"))
+GRADIENTS = Panel(keys=("train/grad_norm_d", "train/grad_norm_g"), words=("D", "G"), log=True)
+GROUP = "train/"
+ELSEWHERE = {f"{GROUP}generator_updates", *(key for panel in (LOSSES, PROBABILITIES, LOGITS, GRADIENTS) for key in panel.keys)}
 
 
-def training_data(curves: pd.DataFrame, runs: pd.DataFrame, pair: Pair, length: Budget) -> pd.DataFrame:
-    """entry, key, line ("seed" | "mean"), seed, images, value of both curves, in that order. `length` is the budget of the runs.
+def own_panels(curves: pd.DataFrame) -> list[Panel]:
+    """A panel for each number of training that has no place in the others and is no learning rate: what objectives log of their own."""
+    logged = (str(key) for key in curves["key"].unique())
+    own = sorted(key for key in logged if key.startswith(GROUP) and key not in ELSEWHERE and not key.startswith(f"{GROUP}lr_"))
+    return [Panel(keys=(key,), words=(plain(key.removeprefix(GROUP)),)) for key in own]
+
+
+def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: Budget) -> pd.DataFrame:
+    """entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in that order. `length` is the budget of the runs.
 
     Values that are missing or infinite are left out, and so are some of many seeds (`drawable`) or marks (`PANEL_MARKS`); means are of all seeds (`with_means`).
     """
-    points = curve(curves, pair.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
+    points = curve(curves, panel.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = points[points["value"].abs() < LARGEST]
     every = with_means(finite, runs, length, by=("entry", "key"))
     shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
@@ -58,35 +67,39 @@ def _is_drawn(line: pd.Series) -> pd.Series:
     return pd.Series(drawn, index=line.index)
 
 
-def draw(ax: Axes, data: pd.DataFrame, style: Style, pair: Pair) -> None:
+def draw(ax: Axes, data: pd.DataFrame, style: Style, panel: Panel) -> None:
     """Draw one entry's panel: the first curve in its colour, the second in ink."""
-    if pair.log and (data["value"] > 0).all():
+    if panel.log and (data["value"] > 0).all():
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(thousands)
         ax.yaxis.set_minor_formatter(between(float(data["value"].min()), float(data["value"].max())))
-    colours = (style.colour, INK)
-    for key, word, colour in zip(pair.keys, pair.words, colours, strict=True):
+    handles = []
+    for key, colour in zip(panel.keys, (style.colour, INK), strict=False):
         for (line, _), points in data[data["key"] == key].groupby(["line", "seed"], sort=True):
             thick = line == MEAN
             ax.plot(
                 points["images"], points["value"], color=colour, linewidth=1.8 if thick else 0.7, alpha=1.0 if thick else 0.4,
                 zorder=3 if thick else 2, label="_",
             )  # fmt: skip
-        ax.plot([], [], color=colour, linewidth=2, label=word)
-    if pair.level is not None:
-        ax.axhline(pair.level, color=FAINT, linewidth=0.9, dashes=(2, 2), zorder=1)
-    if pair.limits is not None:
-        ax.set_ylim(*pair.limits)
+        handles += ax.plot([], [], color=colour, linewidth=2)
+    if panel.level is not None:
+        ax.axhline(panel.level, color=FAINT, linewidth=0.9, dashes=(2, 2), zorder=1)
+    if panel.limits is not None:
+        ax.set_ylim(*panel.limits)
     ax.xaxis.set_major_formatter(thousands)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
     ax.margins(x=0.01)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0, handlelength=2.4, columnspacing=1.4)
+    legend = ax.legend(
+        handles, panel.words, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0, handlelength=2.4, columnspacing=1.4
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
-def alt(entry: str, data: pd.DataFrame, pair: Pair) -> str:
+def alt(entry: str, data: pd.DataFrame, panel: Panel) -> str:
     """The panel in words: the last values, over seeds."""
     ends = []
-    for key, word in zip(pair.keys, pair.words, strict=True):
+    for key, word in zip(panel.keys, panel.words, strict=True):
         last = data[(data["key"] == key) & (data["line"] == SEED)].groupby("seed", sort=True)["value"].last()
         if len(last):
             ends.append(f"{word} ends at {last.mean():.3g}")

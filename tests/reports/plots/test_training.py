@@ -8,25 +8,26 @@ import pytest
 from matplotlib.axes import Axes
 from synthetic_results import Made, results
 
-from bench.results import Results
+from bench.results import CURVE_COLUMNS, Results
+from reports.budget import Budget
 from reports.palette import INK, Style
 from reports.plots import base
-from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PANEL_MARKS, PROBABILITIES, Pair, alt, draw, training_data
+from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PANEL_MARKS, PROBABILITIES, Panel, alt, draw, own_panels, training_data
 from reports.view import view
 
 STYLE = Style(colour="#112233")
 
 
-def data_of(found: Results, pair: Pair) -> pd.DataFrame:
+def data_of(found: Results, panel: Panel) -> pd.DataFrame:
     cohort = view(found).cohorts[0]
-    return training_data(found.curves, cohort.runs, pair, cohort.length)
+    return training_data(found.curves, cohort.runs, panel, cohort.length)
 
 
-@pytest.mark.parametrize("pair", [LOSSES, PROBABILITIES, LOGITS, GRADIENTS])
-def test_data_is_some_points_of_the_curves_in_order(pair: Pair) -> None:
+@pytest.mark.parametrize("panel", [LOSSES, PROBABILITIES, LOGITS, GRADIENTS])
+def test_data_is_some_points_of_the_curves_in_order(panel: Panel) -> None:
     found = results([Made(variant="a", seed=seed, fid=1.0) for seed in (1, 0)])
-    data = data_of(found, pair)
-    assert set(data["key"]) == set(pair.keys)
+    data = data_of(found, panel)
+    assert set(data["key"]) == set(panel.keys)
     assert len(data) == 2 * (2 + 1) * PANEL_MARKS
     for (seed, key), points in data[data["line"] == "seed"].groupby(["seed", "key"]):
         source = found.curves[(found.curves["run_id"] == f"a-{seed}") & (found.curves["key"] == key)].set_index("images")["value"]
@@ -86,12 +87,12 @@ def test_what_is_drawn_is_the_data() -> None:
     assert limits == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("pair", "lowest", "scale"), [(GRADIENTS, 0.1, "log"), (GRADIENTS, 0.0, "linear"), (LOGITS, 0.1, "linear")])
-def test_gradients_have_a_log_scale_where_all_are_positive(pair: Pair, lowest: float, scale: str) -> None:
+@pytest.mark.parametrize(("panel", "lowest", "scale"), [(GRADIENTS, 0.1, "log"), (GRADIENTS, 0.0, "linear"), (LOGITS, 0.1, "linear")])
+def test_gradients_have_a_log_scale_where_all_are_positive(panel: Panel, lowest: float, scale: str) -> None:
     found = results([Made(variant="a", fid=1.0)])
-    found.curves.loc[(found.curves["key"] == pair.keys[1]) & (found.curves["images"] == 150_000), "value"] = lowest
+    found.curves.loc[(found.curves["key"] == panel.keys[1]) & (found.curves["images"] == 150_000), "value"] = lowest
     with base.axes(3, 2) as ax:
-        draw(ax, data_of(found, pair), STYLE, pair)
+        draw(ax, data_of(found, panel), STYLE, panel)
         assert ax.get_yscale() == scale
 
 
@@ -101,3 +102,29 @@ def test_the_words_name_the_ends() -> None:
         columns=["entry", "key", "line", "seed", "images", "value"],
     )
     assert alt("a", frame, LOSSES) == "a: D ends at 1.5, G ends at 3"
+
+
+def test_every_other_number_of_training_has_a_panel_of_its_own() -> None:
+    keys = [
+        "train/k_t",
+        "train/loss_d",
+        "train/loss_of_a_third",
+        "train/lr_g",
+        "train/generator_updates",
+        "quality/fid",
+        "train/$x^2$",
+        "train/_x",
+    ]
+    curves = pd.DataFrame([("run", 10 * step, 1.0, key, float(step)) for key in keys for step in range(3)], columns=list(CURVE_COLUMNS))
+    panels = own_panels(curves)
+    assert [panel.keys for panel in panels] == [("train/$x^2$",), ("train/_x",), ("train/k_t",), ("train/loss_of_a_third",)]
+    runs = pd.DataFrame({"run_id": ["run"], "entry": ["a"], "seed": [0]})
+    for panel in panels:
+        data = training_data(curves, runs, panel, Budget(unit="images", amount=20))
+        assert set(data["key"]) == set(panel.keys)
+        with base.axes(3, 2) as ax:
+            draw(ax, data, STYLE, panel)
+            legend = ax.get_legend()
+            assert legend is not None
+            assert [text.get_text() for text in legend.get_texts()] == [panel.keys[0].removeprefix("train/")]
+            base.picture(ax, alt("a", data, panel))  # drawn, so text that looks like a formula is taken as it is
