@@ -1,0 +1,54 @@
+"""The galleries of training curves, and which of them there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+from synthetic_results import Made, results
+
+from bench.results import CURVE_COLUMNS, Results
+from reports.document import Gallery, Heading
+from reports.sections import training
+from reports.view import view
+
+
+def with_curves(found: Results, *curves: tuple[str, str]) -> Results:
+    """The results with three points more of each (run id, key)."""
+    rows = [(run, 50_000 * mark, float(mark), key, float(mark)) for run, key in curves for mark in (1, 2, 3)]
+    frame = pd.concat(
+        [found.curves.astype({"run_id": object, "key": object}), pd.DataFrame(rows, columns=list(CURVE_COLUMNS))], ignore_index=True
+    )
+    return replace(found, curves=frame.astype({"run_id": "category", "key": "category"}))
+
+
+def galleries(found: Results) -> dict[str, Gallery]:
+    section = training.build(view(found))
+    assert section is not None
+    titles = [block.text for block in section.blocks if isinstance(block, Heading)]
+    return dict(zip(titles, (block for block in section.blocks if isinstance(block, Gallery)), strict=True))
+
+
+def made() -> Results:
+    return results([Made(variant="a", fid=1.0), Made(variant="b", fid=2.0)])
+
+
+def test_without_numbers_of_their_own_there_is_no_gallery_of_them() -> None:
+    found = galleries(made())
+    assert list(found) == ["Losses", "What the discriminator believes", "Logits", "Size of the gradients"]
+    assert [tile.title for tile in found["Losses"].tiles] == ["a", "b"]
+
+
+def test_numbers_of_their_own_stand_together_in_the_order_of_the_entries() -> None:
+    own = galleries(with_curves(made(), ("b-0", "train/k_t"), ("b-0", "train/convergence"), ("a-0", "train/r1")))["Objectives' own numbers"]
+    assert [(tile.title, tile.picture.alt) for tile in own.tiles] == [
+        ("a", "a: r1 ends at 3"), ("b", "b: convergence ends at 3"), ("b", "b: k_t ends at 3"),
+    ]  # fmt: skip
+    assert "The first" not in own.caption
+
+
+def test_no_more_of_them_than_a_page_bears() -> None:
+    many = [("a-0", f"train/number_{index:02}") for index in range(training.MOST_OWN + 3)]
+    own = galleries(with_curves(made(), *many))["Objectives' own numbers"]
+    assert len(own.tiles) == training.MOST_OWN
+    assert f"The first {training.MOST_OWN} by name, of {len(many)}." in own.caption
