@@ -51,7 +51,8 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
             if done.total() >= kills:
                 process.wait(timeout=600)
                 continue
-            targets = soon(folder, process) if workers > 1 and chance.random() < 0.5 else []
+            found = soon(folder, process) if workers > 1 and chance.random() < 0.5 else []
+            targets = [pid for pid in found if pid != process.pid]  # a run that is left alone is trained by the suite's own process
             if targets:
                 os.kill(chance.choice(targets), signal.SIGKILL)
                 done["worker"] += 1
