@@ -118,10 +118,11 @@ def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher, gone: 
         log.error("%s failed: %s", _name(work.config), one_line(error, most=500), exc_info=not isinstance(error, UserError))
         log_.artifact("failure.txt", traceback.format_exc().encode())
         ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+    if ending.status == "finished":  # before its end is recorded: a process that is killed right behind it comes to no tidying up
+        with suppress(OSError):
+            kept.before.unlink(missing_ok=True)
     log_.finish(ending.status, ending.reason)
-    if ending.status == "finished":
-        kept.before.unlink(missing_ok=True)
-    elif ending.status != "interrupted":
+    if ending.status not in ("finished", "interrupted"):
         kept.remove()
     return _result(work.config, log_.run_id, ending)
 

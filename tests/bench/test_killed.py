@@ -140,6 +140,7 @@ def test_a_death_at_the_end_sends_the_rest_once(uri: str, tmp_path: Path, monkey
     gc.collect()
     (dead,) = store.connect(uri).search_runs(["1"])
     assert dead.data.tags["status"] == "running"
+    assert [path.name for path in (tmp_path / "runs").rglob("state*")] == ["state.safetensors"]
     wanted = whole(uri, tmp_path)
     assert 0 < len(history(uri, dead.info.run_id)) < len(wanted[1])
     catch_up(tmp_path / "runs", uri)
