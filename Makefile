@@ -56,10 +56,10 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# A run that failed (status 1) stands in the report; a mistake or Ctrl-C ends here.
+# A run that failed (status 1), or was left to another process (3), does not stop the report; a mistake or Ctrl-C does.
 bench: $(STAMP)
 	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
-	if [ $$status -le 1 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
+	if [ $$status -le 1 ] || [ $$status -eq 3 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
 	exit $$status
 
 study: $(STAMP)

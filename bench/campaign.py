@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Outcome:
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
-    busy: int = 0
+    left: tuple[RunResult, ...] = ()  # to another process, which the reason names
     interrupted: bool = False
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
 
@@ -96,10 +96,11 @@ def foresee(
 
 
 def run_suite(
-    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = ""
-) -> Outcome:
+    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
+) -> Outcome:  # fmt: skip
     """Do what is missing of a suite, references first, and return how every run ended.
 
+    Runs that other processes train come last: this one waits for them, and takes over what they leave; without `wait` it leaves them be.
     The runs go under a parent of this execution, unless there is a `parent` for them, which stays open.
     """
     folder = folder / suite.name
@@ -109,18 +110,13 @@ def run_suite(
     for decision in decisions:
         if decision.warning:
             log.warning("%s", decision.warning)
-        if decision.orphan:
-            tracker.close(decision.run_id, "interrupted", decision.why)
     references = reference_jobs({(decision.config.dataset, decision.config.evaluation.how()) for decision in decisions}, uri, folder)
     skipped = sum(decision.need == "skip" for decision in decisions)
-    busy = [decision for decision in decisions if decision.need == "busy"]
-    for decision in busy:
-        log.warning("%s seed %d is %s: left to it", decision.config.variant, decision.config.seed, decision.why)
     if not outlook.todo and not references:
-        return Outcome(skipped=skipped, busy=len(busy), decisions=decisions)
+        return Outcome(skipped=skipped, decisions=decisions)
     make_folder(folder)
     own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
-    jobs = references + [_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo]
+    jobs = Queue(references + [_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo], wait=wait)
     status = "failed"
     try:
         results = _execute(jobs, outlook, stop, display)
@@ -133,10 +129,9 @@ def run_suite(
         if own:
             tracker.end_parent(own, status)
     ended = tuple(result for result in results if result.status not in ("busy", "there"))
-    taken = Counter(result.status for result in results)
-    return Outcome(
-        results=ended, skipped=skipped + taken["there"], busy=len(busy) + taken["busy"], interrupted=interrupted, decisions=decisions
-    )
+    left = tuple(result for result in results if result.status == "busy")
+    there = sum(result.status == "there" for result in results)
+    return Outcome(results=ended, skipped=skipped + there, left=left, interrupted=interrupted, decisions=decisions)
 
 
 class Display:
@@ -152,13 +147,42 @@ class Display:
         """A job has ended."""
 
 
-def _execute(jobs: Sequence[Job], outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+class Queue:
+    """Jobs in their order. A run that another process trains comes again at the end, to wait for that process."""
+
+    def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
+        self.jobs = jobs
+        self._wait, self._again, self._under_way = wait, deque[Job](), 0
+
+    def __iter__(self) -> Iterator[Job | None]:
+        """Each job; None while there is only to wait for those under way."""
+        for job in self.jobs:
+            self._under_way += 1
+            yield job
+        while self._under_way or self._again:
+            if self._again:
+                self._under_way += 1
+            yield self._again.popleft() if self._again else None
+
+    def ended(self, job: Job, result: RunResult) -> bool:
+        """Take note of a job that has ended; whether it has for good."""
+        self._under_way -= 1
+        waiting = job.waiting() if self._wait and result.status == "busy" else None
+        if waiting is not None:
+            self._again.append(waiting)
+        return waiting is None
+
+
+def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+    jobs = queue.jobs
     display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
     update: Update = display.update
     results = []
-    for job, result in execute(jobs, workers=min(outlook.workers, len(jobs)), stop=stop, update=update, cluster=outlook.cluster):
+    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=update, cluster=outlook.cluster):
+        if not queue.ended(job, result):
+            continue
         display.end(job, result)
-        if job.kind != "reference":
+        if job.kind != "reference" or result.status == "failed":
             results.append(result)
     return results
 

@@ -1,149 +1,147 @@
-"""Who trains a run: one process at a time among all that share its folder, on one machine or several.
+"""The run lock: one process at a time trains a run, on one machine or several.
 
-A claim is a file that its holder keeps counting up. One that has not moved for `STALE_SECONDS` of the observer's own clock, or whose process
-is gone from this machine, is taken over. Clocks of two machines are never compared.
+The lock is a lease of filelock: a marker file that its holder touches every `HEARTBEAT_SECONDS`. A contender takes the lock over once the
+marker has stood still for `LEASE_SECONDS` of the contender's own clock, or at once where the holder is provably dead. A holder that was
+taken over, because it was stopped or cut off from its disk, learns of it before its next write.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-import secrets
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
-from filelock import FileLock
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
+from bench import store
+from bench.config import short_hash
+from bench.data.cache import cache_root
 from bench.errors import one_line
-from bench.files import write_atomic
 from bench.words import printable
 
-FILE = "claim.json"  # in a run's folder
-LOCK = ".claims.lock"  # beside the folders: who looks at a claim to take it
-BEAT_SECONDS = 5.0
-STALE_SECONDS = 30.0
-POLL_SECONDS = 0.5
-_REMEMBERED = 20  # owners whose claims were taken over
+log = logging.getLogger(__name__)
+FILE = "claim.json"  # the marker in a run's folder
+LEASE_SECONDS = 30.0  # without a heartbeat, after which the lock may be taken over
+HEARTBEAT_SECONDS = 2.0
+WAIT_SECONDS = 35.0  # for a marker that stands still: longer than the lease
+POLL_SECONDS = 0.2
 
 
-class Taken(Exception):
-    """Another process has the run. The message says which."""
+class RunLocked(Exception):
+    """Another process holds the run lock. The message says which."""
 
 
-@dataclass(frozen=True)
-class _Claim:
-    host: str
-    pid: int
-    token: str  # of one holding
-    beat: int = 0
-    gone: tuple[str, ...] = ()  # whose claims were taken over one after another, the last of them by this one
+class LockLost(Exception):
+    """Another process has taken the run lock over: this one must not write any more. The message says which."""
+
+
+class RunLock:
+    """The leases that the process of a run holds."""
+
+    def __init__(self, leases: Sequence[SoftFileLease], lost: threading.Event) -> None:
+        self._leases, self._lost = leases, lost
 
     @property
-    def owner(self) -> str:
-        """As the tag `owner` of a run has it."""
-        return f"{self.host}:{self.pid}"
+    def lost(self) -> bool:
+        """Whether a heartbeat has found the lock in other hands. Cheap enough for every round of training."""
+        return self._lost.is_set()
 
-    def is_dead(self) -> bool:
-        """Whether its process was on this machine and is gone."""
-        return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists() and Path("/proc/self").exists()
+    def check(self) -> None:
+        """Raise LockLost unless the lock is still held. To be called right before anything is written; reads the marker."""
+        for lease in self._leases:
+            owner = lease.owner  # None: missing or unreadable for now, which the heartbeat judges
+            if self.lost or (owner is not None and owner.token != lease.token):
+                self._lost.set()
+                raise LockLost(f"lost the run lock to another process: {_holder(lease)}")
+
+
+def free() -> None:
+    """The check of what needs no lock."""
+
+
+def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:
+    """The markers of a run whose checkpoints lie in `folder`: one there, and one for the store that processes with other folders share.
+
+    The second lies beside a sqlite file. For a server it lies in the cache folder, so it is seen by the processes of this machine alone.
+    """
+    path = store.sqlite_path(uri)
+    locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / short_hash(store.redacted(uri))
+    return [locks / f"{folder.name}-{quote(suite, safe='')[:80]}-{short_hash(suite)[:8]}", folder / FILE]
 
 
 @contextmanager
-def claimed(folder: Path, *, give_up: Callable[[], bool]) -> Iterator[tuple[str, ...]]:
-    """Have a run's folder to oneself inside; wait for it until `give_up()`. Raises Taken, or OSError where nothing can be written.
+def run_lock(files: Sequence[Path], *, give_up: Callable[[], bool], wait_seconds: float = WAIT_SECONDS) -> Iterator[RunLock]:
+    """Context manager that holds all these markers, taken in order; waits for a living holder until `give_up()`.
 
-    Yields the owners, as in a run's tag, whose claims were taken over: their processes are gone, whatever machine they were on.
+    A marker that stands still is watched for `wait_seconds`, after which its holder counts as alive: less than the lease takes over nothing
+    but what a provably dead process has left.
+
+    Raises RunLocked, or OSError where a marker cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mine = _Claim(host=socket.gethostname(), pid=os.getpid(), token=secrets.token_hex(8))
+    lost = threading.Event()
+    with ExitStack() as held:
+        leases = []
+        for file in files:
+            lease = _acquired(file, lost, give_up, wait_seconds)
+            held.callback(_release, lease, file)
+            leases.append(lease)
+        yield RunLock(leases, lost)
+
+
+def _acquired(file: Path, lost: threading.Event, give_up: Callable[[], bool], wait_seconds: float) -> SoftFileLease:
+    lease = SoftFileLease(
+        file, lease_duration=LEASE_SECONDS, heartbeat_interval=HEARTBEAT_SECONDS, on_compromise=lambda _: lost.set(), thread_local=False
+    )
+    told = False
     while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            mine = _take(folder, mine)
-            break
-        except Taken:
+            lease.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS, cancel_check=_Moves(file))
+            return lease
+        except FileNotFoundError:
+            continue  # its last user has just removed the folder
+        except (Timeout, LeaseSettingsMismatch) as error:
             if give_up():
-                raise
-            time.sleep(POLL_SECONDS)
-    done = threading.Event()
-    beating = threading.Thread(target=_beat, args=(folder / FILE, mine, done), daemon=True)
-    beating.start()
-    try:
-        yield mine.gone
-    finally:
-        done.set()
-        beating.join()
-        with FileLock(folder.parent / LOCK):
-            found = _read(folder / FILE)
-            if found is not None and found.token == mine.token:
-                (folder / FILE).unlink(missing_ok=True)
-            with suppress(OSError):  # there is something in it
-                folder.rmdir()
+                raise RunLocked(f"being trained by {_holder(lease)}") from error
+            if not told:
+                log.warning("waiting for the run lock %s, held by %s", file, _holder(lease))
+            told = True
 
 
-def holder(folder: Path) -> str:
-    """The owner of the claim on a run's folder, alive or not; empty where there is none."""
-    found = _read(folder / FILE)
-    return found.owner if found else ""
+class _Moves:
+    """Whether a marker has been touched, or replaced, since it was first seen: its holder is alive."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._first = self._seen()
+
+    def __call__(self) -> bool:
+        now = self._seen()
+        self._first = self._first or now
+        return now is not None and now != self._first
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            found = os.lstat(self._file)
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
 
-def _take(folder: Path, mine: _Claim) -> _Claim:
-    """Take a folder, and return the claim as it is then."""
-    file = folder / FILE
-    seen = _read(file)
-    if seen is not None and not seen.is_dead():
-        _wait_until_stale(file, seen)
-    with FileLock(folder.parent / LOCK):
-        now = _read(file)
-        if now is not None and not now.is_dead() and now != seen:
-            raise Taken(_words(now))
-        folder.mkdir(exist_ok=True)
-        mine = replace(mine, gone=(*now.gone, now.owner)[-_REMEMBERED:] if now else ())
-        _write(file, mine)
-        return mine
+def _holder(lease: SoftFileLease) -> str:
+    """The process that a marker names, in words."""
+    owner = lease.owner
+    if owner is None:
+        return "another process"
+    host = owner.hostname.partition("?")[0]  # filelock appends the namespace of process ids
+    return f"process {owner.pid} on {printable(one_line(host, most=80))}"
 
 
-def _wait_until_stale(file: Path, seen: _Claim) -> None:
-    """Return once a claim has not moved for long enough, or is gone; Taken as soon as it moves."""
-    started = time.monotonic()
-    while time.monotonic() - started < STALE_SECONDS:
-        now = _read(file)
-        if now is None or now.is_dead():
-            return
-        if now != seen:
-            raise Taken(_words(now))
-        time.sleep(POLL_SECONDS)
-
-
-def _words(claim: _Claim) -> str:
-    return f"being trained by process {claim.pid} on {printable(one_line(claim.host, most=80))}"
-
-
-def _beat(file: Path, mine: _Claim, done: threading.Event) -> None:
-    """Count up until done, or until the claim is another's."""
-    beat = 0
-    while not done.wait(BEAT_SECONDS):
-        found = _read(file)
-        if found is None or found.token != mine.token:
-            return
-        beat += 1
-        with suppress(OSError):  # a full disk stops no run; the claim may be taken over
-            _write(file, replace(mine, beat=beat))
-
-
-def _write(file: Path, claim: _Claim) -> None:
-    write_atomic(file, json.dumps(vars(claim)).encode(), settled=False)
-
-
-def _read(file: Path) -> _Claim | None:
-    """The claim in a file; None where there is none, or one that nobody can have written."""
-    try:
-        found = json.loads(file.read_bytes())
-        gone = tuple(str(owner) for owner in found.get("gone", ()))
-        return _Claim(host=str(found["host"]), pid=int(found["pid"]), token=str(found["token"]), beat=int(found["beat"]), gone=gone)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return None
+def _release(lease: SoftFileLease, file: Path) -> None:
+    lease.release()
+    with suppress(OSError):  # not empty, or not there any more
+        file.parent.rmdir()

@@ -1,4 +1,7 @@
-"""What an execution of a suite has to do: for each planned run, by its fingerprint in the suite's own experiment. Writes nothing."""
+"""What an execution of a suite will probably do: for each planned run, by its fingerprint in the suite's own experiment. Writes nothing.
+
+Another process may train the same run meanwhile, so each run is decided for good by the process that holds its lock (`bench.run`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import checkpoint
 from bench.assemble import check, curve_protocol
-from bench.claim import holder
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.environment import resolve
 from bench.errors import UserError, one_line
@@ -18,13 +20,13 @@ from bench.evaluate import evaluator_for
 from bench.run import kept_of
 from bench.suite import PlannedRun
 from bench.tags import FINGERPRINT
-from bench.tracking import DONE, Lookup, owner_is_alive, owner_is_here
+from bench.tracking import DONE, Lookup
 from bench.words import counted, printable
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Need = Literal["skip", "train", "resume", "extend", "score", "busy"]
+Need = Literal["skip", "train", "resume", "extend", "score"]
 IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
 TO_DO: tuple[Need, ...] = ("train", "resume", "extend", "score")
 
@@ -39,7 +41,6 @@ class Decision:
     need: Need
     why: str
     run_id: str = ""  # of the run that is there already: to skip, resume or score
-    orphan: bool = False  # whether that run says that it is running, and its process is gone
     warning: str = ""  # what whoever asked for this run may not expect
     changed: str = ""  # which version has changed since a run of this configuration that is there
     base: Base | None = None  # what an extension goes on from
@@ -80,7 +81,7 @@ def decide(
         fingerprint = config.fingerprint(data_digest=dataset.digest())
         protocol, marks = protocols[key]
         found = there.find(fingerprint)
-        decision = _perhaps_gone(_decision(run, config, fingerprint, protocol, found), folder, there)
+        decision = _decision(run, config, fingerprint, protocol, found)
         decision = decision if found else _of_another_version(decision, there)
         decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
     return decisions
@@ -125,57 +126,39 @@ def _blamed(decision: Decision) -> str:
 
 
 def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:
-    need, why, run, orphan = _need(found, protocol)
+    need, why, run = _need(found, protocol)
     warning = ""
     if run is not None and need in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
         warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
     run_id = run.info.run_id if run else ""
-    return Decision(
-        planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, orphan=orphan, warning=warning
-    )
-
-
-def _perhaps_gone(decision: Decision, folder: Path, there: Lookup) -> Decision:
-    """A run of a process on another machine is gone on with if that process has a claim here and is gone; whoever does it sees whether it moves."""
-    if decision.need != "busy":
-        return decision
-    owner = there.find(decision.fingerprint)[0].data.tags["owner"]
-    if owner_is_here(owner) or holder(folder / decision.fingerprint) != owner:
-        return decision
-    return replace(decision, need="resume", why=f"unless {owner} still trains it")
+    return Decision(planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, warning=warning)
 
 
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
-    """The decision to go on, or to train anew where there is nothing to go on from."""
+    """The decision to resume a run, or to train it from the start where there is nothing to resume from."""
     stopped = there.find(decision.fingerprint)[0].data
     reason = "left no checkpoint" if not kept_of(folder, decision.fingerprint).any else ""
     if reason and not stopped.metrics:
         return replace(decision, need="train", why="stopped before its first checkpoint")
     if stopped.tags.get("curve_protocol", "") != marks:
         reason = "was measured by another protocol"
-    if not reason:
-        return decision
-    why = f"stopped, and {reason}"
-    return replace(decision, need="train", why=why, warning=f"{_name(decision.config)} was stopped and {reason}: it is trained anew")
+    return replace(decision, need="train", why=f"{decision.why}, and {reason}") if reason else decision
 
 
-def _need(found: Sequence[Run], protocol: str) -> tuple[Need, str, Run | None, bool]:
-    """(need, why, the run it is about, whether that run is an orphan); `found` is the newest first."""
+def _need(found: Sequence[Run], protocol: str) -> tuple[Need, str, Run | None]:
+    """(need, why, the run it is about); `found` is the newest first."""
     if not found:
-        return "train", "new", None, False
+        return "train", "new", None
     done = next((run for run in found if run.data.tags.get("status") in DONE), None)
     if done:
         tags = done.data.tags
         if tags["status"] == "finished" and tags.get("protocol", "") != protocol:
-            return "score", "finished under another protocol", done, False
-        return "skip", tags["status"], done, False
-    newest, tags = found[0], found[0].data.tags
-    if tags.get("status") != "running":
-        need: Need = "resume" if tags.get("status") == "interrupted" else "train"
-        return need, tags.get("status", ""), newest, False
-    if owner_is_alive(tags.get("owner", "")):
-        return "busy", f"being trained by {tags['owner']}", newest, False
-    return "resume", "its process is gone", newest, True
+            return "score", "finished under another protocol", done
+        return "skip", tags["status"], done
+    status, owner = found[0].data.tags.get("status", ""), found[0].data.tags.get("owner", "")
+    if status == "running":
+        return "resume", f"unless {printable(one_line(owner, most=80))} still trains it", found[0]
+    return "resume" if status in ("interrupted", "failed") else "train", status, found[0]
 
 
 def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import store
-from bench.entry import Damaged, Entry, Kind
+from bench.claim import LockLost, free
+from bench.entry import Damaged, Entry, Kind, Refused
 from bench.errors import UserError
-from bench.outbox import Busy, Outbox, as_file
+from bench.outbox import REFUSED, Outbox, as_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,6 +59,24 @@ def send(client: MlflowClient, entry: Entry, file: Path | None) -> None:
             client.log_artifact(entry.run_id, str(file), None if parent == "." else parent)
         case "end":
             client.set_terminated(entry.run_id, body["status"], body["ms"])
+
+
+def deliver(client: MlflowClient, outbox: Outbox, *, check: Callable[[], None] = free, most_seconds: float = math.inf) -> None:
+    """Send what is due of an outbox, in order, calling `check` before each write. What the store refuses for good is set aside.
+
+    Raises Damaged, what `check` raises, and whatever a store raises that does not answer; the rest stays in the outbox.
+    """
+
+    def attempt(entry: Entry, file: Path | None) -> None:
+        check()
+        try:
+            send(client, entry, file)
+        except Exception as error:  # every kind of store has errors of its own
+            if store.refuses(error):
+                raise Refused(store.plain_error(error, client.tracking_uri)) from error
+            raise
+
+    outbox.deliver(attempt, most_seconds=most_seconds)
 
 
 class Delivery(Protocol):
@@ -122,18 +141,20 @@ class Direct:
 
 
 class Posted:
-    """Through an outbox: a store that goes away stops nothing, and what cannot be sent waits on disk."""
+    """Through an outbox: a store that goes away stops nothing, and what cannot be sent waits on disk.
 
-    def __init__(self, client: MlflowClient, run_id: str, *, name: str, folder: Path) -> None:
+    Every method calls `check` before it writes, which raises LockLost where another process has the run by now.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, *, name: str, folder: Path, check: Callable[[], None] = free) -> None:
         """`folder` holds the outboxes of a run's attempts. Raises UserError where it cannot be used."""
         self._client = client
+        self._check = check
         self._address = Entry(kind="tags", run_id=run_id, name=name, uri=public_uri(client.tracking_uri), body={})
         self._due = -math.inf
         self._away = False
         try:
             self._outbox = Outbox(folder / run_id)
-        except Busy as error:
-            raise UserError(f"what {name} wrote is being delivered by another process from {folder / run_id}: try again then") from error
         except OSError as error:
             raise UserError(f"{folder / run_id} cannot be written: {error.strerror or error}") from error
 
@@ -149,6 +170,7 @@ class Posted:
 
     def settle(self) -> None:
         """Have everything on the disk. Raises OSError where some is in memory alone."""
+        self._check()
         self._outbox.keep()
         if self._outbox.homeless:
             raise OSError(f"{self._outbox.homeless} writes are in memory alone")
@@ -156,19 +178,23 @@ class Posted:
 
     def hold(self, position: int) -> None:
         """Send nothing from that position on."""
+        self._check()
         self._outbox.hold(position)
 
     def go_back(self, position: int) -> None:
         """Forget the writes from that position on."""
+        self._check()
         self._outbox.go_back(position)
 
     def put(self, kind: Kind, body: dict[str, Any], content: bytes | None = None) -> None:
         """Write it down, and send what waits if it is time."""
+        self._check()
         self._outbox.put(replace(self._address, kind=kind, body=body), content)
         self.nudge()
 
     def nudge(self) -> None:
         """Try again what could not be sent, if it is time."""
+        self._check()
         if self._outbox.homeless:
             self._outbox.keep()
         if time.monotonic() >= self._due:
@@ -183,19 +209,25 @@ class Posted:
         self.flush()
         self._outbox.keep()
         waiting, homeless, name = self._outbox.waiting, self._outbox.homeless, self._address.name
+        where, sync = _shown(self._outbox.folder)
         if waiting > homeless:
-            where, sync = _shown(self._outbox.folder)
             log.warning("%d writes of %s wait in %s: `%s` when the store answers again", waiting - homeless, name, where, sync)
-        if homeless:
-            log.error("%d writes of %s are lost: neither %s nor the disk took them", homeless, name, self._address.uri)
+        if refused := self._outbox.refused:
+            log.warning(
+                "%d writes of %s are refused by the store and kept in %s/%s: `%s` tries them again", refused, name, where, REFUSED, sync
+            )
+        if lost := homeless + self._outbox.lost:
+            log.error("%d writes of %s are lost: neither %s nor the disk took them", lost, name, self._address.uri)
         self._outbox.close()
 
     def _try(self, request_seconds: int, most_seconds: float) -> None:
         started = time.monotonic()
         try:
             with store.impatient(request_seconds):
-                self._outbox.deliver(lambda entry, file: send(self._client, entry, file), most_seconds=most_seconds)
+                deliver(self._client, self._outbox, check=self._check, most_seconds=most_seconds)
             self._away = False
+        except LockLost:
+            raise
         except Exception as error:  # every kind of store has errors of its own, and none may stop a run
             took = time.monotonic() - started
             self._due = time.monotonic() + max(RETRY_SECONDS, PAUSE_RATIO * took)

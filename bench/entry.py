@@ -26,6 +26,15 @@ class Entry:
     body: dict[str, Any]  # points: [[key, value, ms, step], ...]; tags: {...}; path: of the artifact; status and ms: of the end
     artifact_sha256: str = ""
 
+    @property
+    def label(self) -> str:
+        """What it writes, for messages."""
+        return f"the artifact {self.body['path']}" if self.kind == "artifact" else {"end": "the end"}.get(self.kind, self.kind)
+
+
+class Refused(Exception):
+    """A write that its store refuses for good. The message says why."""
+
 
 class Damaged(Exception):
     """An entry that is not as it was written. The message names it and says what is wrong."""

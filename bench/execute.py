@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from bench.cluster import HERE, Cluster, connect, start
-from bench.job import Job, Update, do
+from bench.job import Job, Update, attempt
 from bench.parallel import POLL_SECONDS, SideBySide
 from bench.run import RunResult
 
@@ -36,4 +36,4 @@ def execute(
         if job is None:
             time.sleep(POLL_SECONDS)
             continue
-        yield job, do(job, stop, lambda progress, job=job: update(job, progress))  # type: ignore[misc]
+        yield job, attempt(job, stop, lambda progress, job=job: update(job, progress))  # type: ignore[misc]

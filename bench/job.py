@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.claim import RunLocked
 from bench.config import RunConfig, load_config
 from bench.delivery import answering
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.kept import interval
 from bench.record import RunProgress, Watch
 from bench.references import measure_reference
-from bench.run import Place, RunResult, kept_of, run
+from bench.run import Place, RunResult, run
 from bench.score import score
 from bench.tracking import Tracker
 from bench.waiting import end_all
@@ -47,8 +48,25 @@ class Job:
             name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder
         )
 
+    def waiting(self) -> Job | None:
+        """The same run once more, to wait for the process that trains it; None of a job that has waited, or that is no run."""
+        if self.kind != "run" or self.arguments["place"]["wait"]:
+            return None
+        return replace(self, arguments={**self.arguments, "place": {**self.arguments["place"], "wait": True}})
+
 
 Update = Callable[[Job, RunProgress], None]
+
+
+def attempt(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
+    """Do one job in this process. What it raises becomes a result that has failed, but for mistakes of the user."""
+    try:
+        return do(job, stop, watch)
+    except UserError:
+        raise
+    except Exception as error:
+        log.debug("%s", job.name, exc_info=True)
+        return failed(job, f"{type(error).__name__}: {one_line(error, most=500)}")
 
 
 def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
@@ -65,10 +83,8 @@ def do(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
 
 
 def failed(job: Job, reason: str) -> RunResult:
-    """Record a job whose process could not; what does no run of its own is left to whoever gave it out."""
+    """Record a job whose process could not. One that trains no run itself only has a result."""
     log.error("%s failed: %s", job.name, reason)
-    if job.kind in ("score", "reference"):
-        raise UserError(f"{job.name} failed: {reason}")
     if job.kind != "run":
         return RunResult(run_id="", variant=job.name, dataset="", seed=-1, status="failed", reason=reason)
     config, place = load_config(job.arguments["config"]), Place(**job.arguments["place"])
@@ -77,8 +93,7 @@ def failed(job: Job, reason: str) -> RunResult:
         with answering(place.uri):
             end_all(Path(place.folder) / job.key, place.uri)
             run_id = _close(job, place, "failed", reason)
-        kept_of(Path(place.folder), job.key).remove()
-    except UserError as error:  # the next execution finds the run without its process
+    except (UserError, RunLocked) as error:  # the next execution finds the run without its process, or another process has it
         log.warning("%s: it is not told that %s failed", error, job.name)
     return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
 

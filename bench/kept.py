@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import checkpoint
+from bench.claim import free
 from bench.errors import UserError, one_line
 from bench.run_log import RunLog
 
@@ -47,20 +48,21 @@ class Kept:
         """Whether there is one."""
         return self.newest.exists() or self.before.exists()
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Keep a state beside the newest before it, or leave both as they are. Raises OSError."""
+    def save(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
+        """Keep a state beside the newest before it, or leave both as they are. Raises OSError, and what `check` raises right before."""
         beside = self.newest.with_suffix(".new")
         try:
             checkpoint.save(state, beside)
+            check()
             if self.newest.exists():
                 os.replace(self.newest, self.before)
             os.replace(beside, self.newest)
         finally:
             beside.unlink(missing_ok=True)
 
-    def save_alone(self, state: Mapping[str, Any]) -> None:
-        """Keep a state and none before it. Raises OSError."""
-        self.save(state)
+    def save_alone(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
+        """Keep a state and none before it. Raises OSError, and what `check` raises."""
+        self.save(state, check=check)
         self.before.unlink(missing_ok=True)
 
     def double(self) -> None:
@@ -108,13 +110,23 @@ def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
 class Keeper:
     """Makes the checkpoints of a run under way, and lets out what it wrote before the older of the two."""
 
-    def __init__(self, kept: Kept, log_: RunLog, *, seconds: float = SECONDS, resumed_at: int | None = None) -> None:
-        """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from."""
-        self._kept, self._log, self._least = kept, log_, seconds
+    def __init__(
+        self, kept: Kept, log_: RunLog, *, seconds: float = SECONDS, resumed_at: int | None = None, check: Callable[[], None] = free
+    ) -> None:
+        """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from.
+
+        `check` raises where another process has taken the run over: nothing is written then.
+        """
+        self._kept, self._log, self._least, self._check = kept, log_, seconds, check
         self._newest = resumed_at  # position of the run's writes in the newest checkpoint
         self._begun = log_.position
         self._next = time.monotonic() + seconds
         self._failing = False
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is a checkpoint of this run."""
+        return self._newest is not None
 
     def due(self) -> bool:
         """Whether it is time."""
@@ -127,9 +139,9 @@ class Keeper:
             taken = state()
             self._log.settle()
             if self._newest is None:  # what lies there is of an earlier run of the same configuration
-                self._kept.save_alone(taken)
+                self._kept.save_alone(taken, check=self._check)
             else:
-                self._kept.save(taken)
+                self._kept.save(taken, check=self._check)
                 self._log.hold(self._newest)
             self._newest, self._failing = int(taken["log"]["position"]), False
         except OSError as error:
@@ -145,6 +157,7 @@ class Keeper:
         if self._failing:
             self.fall_back()
             return
+        self._check()
         try:
             self._kept.double()
         except OSError:
@@ -152,6 +165,7 @@ class Keeper:
 
     def fall_back(self) -> None:
         """Forget what was written after the newest checkpoint: whoever goes on from it writes it again, and nobody goes on from the one before."""
+        self._check()
         if self._newest is not None:
             self._kept.before.unlink(missing_ok=True)
         with suppress(OSError):  # this process holds it back all the same, and its end is the next that it writes

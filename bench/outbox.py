@@ -1,7 +1,9 @@
 """What a run writes to its tracker, kept on disk in order until it has arrived. Knows nothing of MLflow.
 
 An outbox is a folder: `00000012.json` is one write, and `00000012/` holds the artifact that goes with it. Both are hashed,
-and the JSON comes last and goes first, so that a write is there as a whole or not at all. One process at a time has an outbox.
+and the JSON comes last and goes first, so that a write is there as a whole or not at all. Only the holder of the run lock may open an outbox.
+
+A write that the store refuses for good moves to the folder `refused`, so that those behind it arrive. Whoever opens the outbox later tries it once more.
 
 A run that can go on from a checkpoint must not send what it would write again. So it may hold its writes back from a number on (`held`
 is that number on disk), and, going on, forget those that came after its checkpoint. The write that ends a run frees all before it.
@@ -23,40 +25,33 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bench.entry import Damaged, Entry, artifact_of, digest_of, read_entry
+from bench.entry import Damaged, Entry, Refused, artifact_of, digest_of, read_entry
 from bench.files import settle, write_atomic
 
 log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?!0+$)[0-9]{8,15}")  # of a file: 00000001 and up
+REFUSED = "refused"  # the folder of what the store refuses for good
 HELD = "held"  # a file: the number of the first write that is not to be sent yet, with a hash, so that damage is no other number
 
 
 Send = Callable[[Entry, Path | None], None]  # the entry and the file of its artifact; raises where it does not arrive
 
 
-class Busy(Exception):
-    """Another process has this outbox: the run itself, or somebody who delivers."""
-
-
 class Outbox:
-    """The writes of one run that have not arrived yet. Whoever holds the object holds the folder, until `close`."""
+    """The writes of one run that have not arrived yet."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises Busy, or OSError where the folder cannot be made."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        """Raises OSError where the folder cannot be made."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._lock = FileLock(f"{folder}.lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise Busy(str(folder)) from error
+        for number in numbers(folder / REFUSED):
+            self._move(number, folder / REFUSED, folder)
         self._written = deque(numbers(folder))
         self._next = self._written[-1] + 1 if self._written else 1
         self._held = self._held_on_disk()
         self._unsettled: list[Path] = []
         self._unwritten: deque[tuple[Entry, bytes | None]] = deque()  # the disk would not take them
+        self._lost = 0  # refused by the store and by the disk
         self._warned = False
 
     @property
@@ -78,6 +73,16 @@ class Outbox:
     def homeless(self) -> int:
         """How many of them are in memory alone, because the disk would not take them."""
         return len(self._unwritten)
+
+    @property
+    def lost(self) -> int:
+        """How many were refused by the store while the disk took nothing."""
+        return self._lost
+
+    @property
+    def refused(self) -> int:
+        """How many the store refuses for good."""
+        return len(numbers(self.folder / REFUSED))
 
     def put(self, entry: Entry, content: bytes | None = None) -> None:
         """Keep a write, with the bytes of its artifact; in memory as long as the disk takes nothing. The end of a run holds nothing back."""
@@ -114,26 +119,32 @@ class Outbox:
     def go_back(self, position: int) -> None:
         """Forget the writes from that number on, which are going to be made again, and hold back those that are. Raises OSError."""
         self._unwritten.clear()
-        while self._written and self._written[-1] >= position:
-            self._forget(self._written.pop())
+        self._forget_from(position)
         self._next = position
         self.hold(min(int(self._held) if self._held < math.inf else position, position))
 
     def forget_held(self) -> None:
         """Forget the writes that are held back."""
-        while self._written and self._written[-1] >= self._held:
-            self._forget(self._written.pop())
+        self._forget_from(self._held)
 
     def first(self) -> Entry:
         """The write that is next. Raises Damaged."""
         return read_entry(self._file(self._written[0])) if self._written else self._unwritten[0][0]
 
     def deliver(self, send: Send, *, most_seconds: float = math.inf) -> None:
-        """Send in order what is due, forgetting each write once it has arrived. Raises Damaged, and whatever `send` raises; the rest stays."""
+        """Send in order what is due, forgetting each write once it has arrived. What raises Refused is set aside.
+
+        Raises Damaged, and whatever else `send` raises; the rest stays.
+        """
         started = time.monotonic()
         while self._first_is_due() and time.monotonic() - started < most_seconds:
-            with self._first_file() as (entry, file):
-                send(entry, file)
+            try:
+                with self._first_file() as (entry, file):
+                    send(entry, file)
+            except Refused as error:
+                log.warning("%s of %s: the store refuses it for good (%s)", entry.label, entry.name, error)
+                self._set_aside()
+                continue
             if self._written:
                 self._forget(self._written.popleft())
             else:
@@ -144,6 +155,30 @@ class Outbox:
 
     def _first_is_due(self) -> bool:
         return bool(self.waiting) and (self._written[0] if self._written else self._next) < self._held
+
+    def _set_aside(self) -> None:
+        """Move the write that is next out of the way of those behind it."""
+        if self._written:
+            self._move(self._written.popleft(), self.folder, self.folder / REFUSED)
+        else:
+            self._unwritten.popleft()
+            self._next += 1
+            self._lost += 1
+
+    def _move(self, number: int, source: Path, target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        artifact_last = [f"{number:08d}.json", f"{number:08d}"]  # on the way back first: whatever a crash leaves can be moved back
+        for name in artifact_last if target.name == REFUSED else reversed(artifact_last):
+            if (source / name).exists():
+                (source / name).replace(target / name)
+
+    def _forget_from(self, position: float) -> None:
+        while self._written and self._written[-1] >= position:
+            self._forget(self._written.pop())
+        for number in numbers(self.folder / REFUSED):
+            if number >= position:
+                (self.folder / REFUSED / f"{number:08d}.json").unlink(missing_ok=True)
+                shutil.rmtree(self.folder / REFUSED / f"{number:08d}", ignore_errors=True)
 
     def _forget(self, number: int) -> None:
         self._file(number).unlink(missing_ok=True)
@@ -159,10 +194,8 @@ class Outbox:
     def close(self) -> None:
         """Give the outbox back. An empty one leaves nothing behind, nor the folders above it if it was all they held."""
         self.settle()
-        if not self._written:
+        if not self._written and not self.refused:
             shutil.rmtree(self.folder, ignore_errors=True)  # halves that a crash left
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-        self._lock.release()
         for folder in (self.folder.parent, self.folder.parent.parent):
             try:
                 folder.rmdir()

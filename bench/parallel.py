@@ -14,14 +14,14 @@ from typing import Any
 
 from bench.cluster import Cluster, alive
 from bench.errors import UserError, one_line
-from bench.job import Job, Update, do, failed, stopped
+from bench.job import Job, Update, attempt, failed, stopped
 from bench.news import Board, Messenger, relay
 from bench.record import RunProgress
 from bench.run import RunResult
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
-AGAIN = ("run", "reference")  # kinds of jobs that are begun again where their worker died
+AGAIN = ("run", "reference", "score")  # kinds of jobs that are begun again where their worker died
 RETRIES = 2  # of one whose worker died: what needs more memory than there is dies again
 ANSWER_SECONDS = 60.0  # for the board to answer a worker; without an answer it takes the driver to be gone, and stops
 MOST_LOST_NODES = 10  # of a run; more, and something else is wrong
@@ -189,5 +189,5 @@ def _work(job_json: str, environment_json: str, board: Any) -> str:
 def work(job: Job, exchange: Callable[[str, str], bool]) -> str:
     """Do a job, telling of it; its result as JSON."""
     with Messenger(job.key, exchange) as messenger:
-        result = do(job, messenger.stop, lambda progress: messenger.progress(asdict(progress)))
+        result = attempt(job, messenger.stop, lambda progress: messenger.progress(asdict(progress)))
     return json.dumps(asdict(result))

@@ -75,21 +75,35 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
     return found
 
 
-def rescore(
-    runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display
-) -> list[tuple[Finished, RunResult]]:
-    """Measure them, the rows for scale first, and return what came of each; a run that cannot be measured is `failed`."""
+@dataclass(frozen=True, kw_only=True)
+class Rescored:
+    """How measuring again ended."""
+
+    runs: tuple[tuple[Finished, RunResult], ...]  # a run that cannot be measured is `failed`
+    rows: tuple[RunResult, ...]  # the reference rows that were missing
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be measured."""
+        return any(result.status != "finished" for result in (*self.rows, *(result for _, result in self.runs)))
+
+
+def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display) -> Rescored:
+    """Measure them, the reference rows first."""
     chosen = HERE.settled(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
         jobs = reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))
         jobs += [_job(run, uri, folder) for run in runs]
         display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
+        rows: list[RunResult] = []
         for job, result in execute(jobs, workers=min(chosen, len(jobs)), stop=stop, update=display.update):
             display.end(job, result)
             if job.kind == "score":
                 ended[job.key] = result
-    return [(run, ended[run.run_id]) for run in runs if run.run_id in ended]
+            else:
+                rows.append(result)
+    return Rescored(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
 
 
 def _job(run: Finished, uri: str, folder: str) -> Job:

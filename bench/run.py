@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from bench import carried, checkpoint, environment, results, store
+from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
-from bench.claim import Taken, claimed
-from bench.config import RESULTS_VERSION, VARIANTS, RunConfig, paths
+from bench.claim import LockLost, RunLock, RunLocked, run_lock, run_lock_files
+from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, paths
 from bench.delivery import answering
 from bench.errors import UserError, one_line
 from bench.files import refusal
@@ -25,9 +25,14 @@ from bench.kept import SECONDS, Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
-from bench.tracking import DONE, Lookup, Tracker, owner, owner_is_alive
+from bench.spec import Dataset
+from bench.tracking import DONE, Lookup, Tracker, is_trained_elsewhere
 from bench.train import never, train
 from bench.waiting import catch_up, forget_held
+from bench.words import printable
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,8 @@ class Place:
     tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
     extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
     extends_fingerprint: str = ""
-    once: bool = False  # whether it is left alone where another process is at it, or was first
+    once: bool = False  # whether it is left alone where another process trains it, or has finished it
+    wait: bool = False  # with `once`: whether to wait for the process that trains it
     checkpoint_seconds: float | None = None  # between two checkpoints, at least; `bench.kept.interval()` unless given
 
 
@@ -85,62 +91,107 @@ def run(
     `judge` sees every mark, and ends the run as `pruned` by giving a reason.
 
     A crash is recorded as `failed` with its reason and returned, not raised; a mistake of the user is a UserError before
-    anything is written. One process at a time has a run: others wait for it or, with `place.once`, return `busy` or `there`.
+    anything is written. One process at a time trains a run: others wait for it or, with `place.once`, return `busy` or `there`.
     """
     keep_freed_memory()
     forget_peak_memory(torch.device(config.device))
     seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
     with limited_threads(config.threads), ExitStack() as held:
-        work = prepare(config)
-        kept = kept_of(Path(place.folder), work.fingerprint)
+        work = _prepared(config)
+        kept = kept_of(Path(place.folder), config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()))
+        give_up = stop if place.wait or not place.once else lambda: True
         try:
-            gone = held.enter_context(claimed(kept.newest.parent, give_up=(lambda: True) if place.once else stop))
-        except Taken as taken:
-            return _result(config, "", Ending("busy", str(taken)))
+            lock = held.enter_context(run_lock(run_lock_files(kept.newest.parent, place.uri, place.suite), give_up=give_up))
+        except RunLocked as error:
+            return _result(config, "", Ending("busy", str(error)))
         except OSError as error:
             raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
-        catch_up(kept.newest.parent, place.uri)  # a run may have ended without all of it having arrived
-        return _claimed_run(work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge), gone)
+        try:
+            return _locked_run(config, work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge, lock))
+        except LockLost as error:
+            log.warning("%s: %s; it writes nothing more", _name(config), error)
+            return _result(config, "", Ending("interrupted", str(error)))
 
 
-def _claimed_run(work: Work, place: Place, kept: Kept, watcher: _Watcher, gone: Collection[str]) -> RunResult:
-    """The run, whose folder is this process's alone, taken over from owners who are gone."""
-    state = kept.load()
-    with store.alone(place.uri):  # nobody else begins a run meanwhile, be it from another folder
-        if place.once and (left := _left_to_another(work, place, gone)):
-            return left
-        log_ = _open_log(work, place, kept, state, gone)
+def _prepared(config: RunConfig) -> Work | Exception:
+    """What the run needs, or why it cannot be built: out of a device's memory, say. A mistake of the user is raised."""
     try:
-        ending = _train_and_measure(work, log_, place, watcher, kept, state if log_.resumed else None)
+        return prepare(config)
+    except UserError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _locked_run(config: RunConfig, work: Work | Exception, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
+    """The run, which no other process trains meanwhile. Raises LockLost as soon as one does."""
+    folder, check = kept.newest.parent, watcher.lock.check
+    state = kept.load()
+    ours = {path.name for path in (folder / "outbox").glob("*")} | ({str(state["log"]["run_id"])} if state else set())
+    catch_up(folder, place.uri, locked=True)  # a run may have ended without all of it having arrived
+    with answering(place.uri):
+        found = Lookup.of(place.uri, place.suite).find(folder.name)
+        if place.once and (left := _left_to_another(config, place, found, ours)):
+            return left
+    if isinstance(work, Exception):
+        return _failed(config, _open_failed_log(config, place, folder.name), work)
+    usable = _usable(work, place, state, found)
+    log_ = _open_log(work, place, kept, usable, ours, check)
+    _close_abandoned(place, [run for run in found if run.info.run_id != log_.run_id], ours)
+    try:
+        ending = _train_and_measure(work, log_, place, watcher, kept, usable)
+    except LockLost:
+        raise
     except (Interrupted, KeyboardInterrupt):
         ending = Ending("interrupted", "stopped by the user")
     except Exception as error:
-        log.error("%s failed: %s", _name(work.config), one_line(error, most=500), exc_info=not isinstance(error, UserError))
-        log_.artifact("failure.txt", traceback.format_exc().encode())
-        ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+        return _failed(config, log_, error)
     if ending.status == "finished":  # before its end is recorded: a process that is killed right behind it comes to no tidying up
+        check()
         with suppress(OSError):
             kept.before.unlink(missing_ok=True)
     log_.finish(ending.status, ending.reason)
-    if ending.status not in ("finished", "interrupted"):
+    if ending.status in ("diverged", "pruned"):
+        check()
         kept.remove()
-    return _result(work.config, log_.run_id, ending)
+    return _result(config, log_.run_id, ending)
 
 
-def _left_to_another(work: Work, place: Place, gone: Collection[str]) -> RunResult | None:
-    """What to say of a run of this fingerprint that is done already, or that another process is at; None where there is none.
+def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
+    """Record a crash. Its checkpoint stays, so that the run resumes from there."""
+    log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=not isinstance(error, UserError))
+    log_.artifact("failure.txt", "".join(traceback.format_exception(error)).encode())
+    ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+    log_.finish(ending.status, ending.reason)
+    return _result(config, log_.run_id, ending)
 
-    Owners that are `gone` are at nothing.
-    """
-    with answering(place.uri):
-        found = Lookup.of(place.uri, place.suite).find(work.fingerprint)
+
+def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours: Collection[str]) -> RunResult | None:
+    """The result of a run that is done already, or that a process trains which shares no lock with this one; None where there is none."""
     done = next((run for run in found if run.data.tags.get("status") in DONE), None)
     if done is not None:
-        return _result(work.config, str(done.info.run_id), Ending("there", "another process was first"))
-    tags = found[0].data.tags if found else {}
-    other = tags.get("owner", "") if tags.get("status") == "running" else ""
-    alive = other not in (owner(), *gone) and owner_is_alive(other)
-    return _result(work.config, "", Ending("busy", f"being trained by {other}")) if alive else None
+        return _result(config, str(done.info.run_id), Ending("there", "another process was first"))
+    if not found or not is_trained_elsewhere(found[0], place.uri, ours):
+        return None
+    owner = printable(one_line(found[0].data.tags["owner"], most=80))
+    advice = "if that process is gone, set the tag `status` of its MLflow run to `interrupted`"
+    return _result(config, "", Ending("busy", f"being trained by {owner} with another runs folder; {advice}"))
+
+
+def _usable(work: Work, place: Place, state: Mapping[str, Any] | None, found: Sequence[Run]) -> Mapping[str, Any] | None:
+    """The state of a checkpoint, if the run resumes from it; else None, and a warning where that loses training."""
+    stopped = bool(found) and found[0].data.tags.get("status") in ("interrupted", "running") and bool(found[0].data.metrics)
+    if state is None:
+        if stopped:
+            log.warning("%s was stopped and left no checkpoint: it restarts", _name(work.config))
+        return None
+    with answering(place.uri):
+        if Lookup.of(place.uri, place.suite).is_over(str(state["log"]["run_id"])):
+            return None
+    if state.get("curve_protocol") != work.curve_protocol:
+        log.warning("%s was stopped and was measured by another protocol: it restarts", _name(work.config))
+        return None
+    return state
 
 
 def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
@@ -159,26 +210,25 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None, gone: Collection[str]) -> RunLog:
-    """The run in the store: one that was stopped, if this can go on with it, else a new one."""
-    config, variant = work.config, VARIANTS.get(work.config.variant)
+def _open_log(
+    work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None, ours: Collection[str], check: Callable[[], None]
+) -> RunLog:
+    """The run in the store: one that was stopped, if this can resume it, else a new one."""
+    config, evaluator = work.config, work.evaluator
     tracker = Tracker(place.uri, place.suite)
-    digest = work.dataset.digest()
-    tags = {
-        "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
-        "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
-        "protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
-        "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
-        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends, **place.tags,
+    measured = {
+        "protocol": work.protocol, "headline": evaluator.headline if evaluator else "", "curve_protocol": work.curve_protocol,
     }  # fmt: skip
+    tags = {**_tags(config, place, work.dataset, work.fingerprint), **measured, **place.tags}
     posts = kept.newest.parent / "outbox"  # its store may go away while it trains
-    again = ("protocol", "headline", "curve_protocol", *place.tags)
-    log_ = tracker.resume_run(tags, paths(config), again=again, state=state and state["log"], parent=place.parent, outbox=posts, gone=gone)
+    log_ = tracker.resume_run(
+        tags, paths(config), again=(*measured, *place.tags), state=state and state["log"], parent=place.parent, outbox=posts, ours=ours, check=check
+    )  # fmt: skip
     if log_ is None:
         forget_held(posts)
-        log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts)
+        log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts, check=check)
     log_.artifact(results.CONFIG, config.canonical().encode())
-    metrics = work.evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if work.evaluator else {}
+    metrics = evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
@@ -186,6 +236,33 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
         with suppress(OSError):  # this process holds it all the same, and a full disk keeps nothing that another could send
             log_.hold()
     return log_
+
+
+def _open_failed_log(config: RunConfig, place: Place, fingerprint: str) -> RunLog:
+    """A new run in the store, of a configuration whose networks could not be built."""
+    tags = {**_tags(config, place, DATASETS.get(config.dataset), fingerprint), **place.tags}
+    log_ = Tracker(place.uri, place.suite).start_run(place.name or _name(config), tags, paths(config), parent=place.parent)
+    log_.artifact(results.CONFIG, config.canonical().encode())
+    return log_
+
+
+def _close_abandoned(place: Place, others: Sequence[Run], ours: Collection[str]) -> None:
+    """End earlier runs of the same training that have lost their processes, and that this one does not resume."""
+    for run in others:
+        if run.data.tags.get("status") == "running" and not is_trained_elsewhere(run, place.uri, ours):
+            Tracker(place.uri, place.suite).close(str(run.info.run_id), "interrupted", "its process is gone")
+
+
+def _tags(config: RunConfig, place: Place, dataset: Dataset, fingerprint: str) -> dict[str, str]:
+    """What the store knows of a run from its start."""
+    variant = VARIANTS.get(config.variant)
+    return {
+        "kind": "run", "variant": config.variant, "idea": variant.idea, "paper": variant.paper, "dataset": config.dataset,
+        "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": fingerprint,
+        "claims": str(dataset.claims).lower(), "device": config.device,
+        "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=dataset.digest()),
+        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -199,10 +276,10 @@ class Ending:
 
 
 class _Watcher:
-    """Those who look on: one who may ask to stop, one who is shown every mark, one who judges it."""
+    """Those who look on: one who may ask to stop, one who is shown every mark, one who judges it; and the run lock."""
 
-    def __init__(self, stop: Callable[[], bool], watch: Watch, judge: Judge) -> None:
-        self.stop, self._watch, self._judge = stop, watch, judge
+    def __init__(self, stop: Callable[[], bool], watch: Watch, judge: Judge, lock: RunLock) -> None:
+        self.stop, self._watch, self._judge, self.lock = stop, watch, judge, lock
         self.verdict = ""  # why the run is not worth going on with
 
     def see(self, progress: RunProgress) -> None:
@@ -216,15 +293,22 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
     recorder = Recorder(work, log_, watcher.see)
     if state is not None:
         _restore(recorder, state, kept)
-        log.info("%s goes on at %s images", _name(work.config), f"{work.trainer.images:,}")
+        log.info("%s resumes at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
     seconds = SECONDS if place.checkpoint_seconds is None else place.checkpoint_seconds
-    keeper = Keeper(kept, log_, seconds=seconds, resumed_at=None if state is None else int(state["log"]["position"]))
+    resumed_at = int(state["log"]["position"]) if state is not None and log_.resumed else None
+    keeper = Keeper(kept, log_, seconds=seconds, resumed_at=resumed_at, check=watcher.lock.check)
     try:
         return _trained(work, recorder, watcher, keeper)
+    except (LockLost, Interrupted):
+        raise
     except KeyboardInterrupt:
         keeper.fall_back()
+        raise
+    except Exception:
+        if keeper.has_kept:  # the run resumes from there, and writes what came after it again
+            keeper.fall_back()
         raise
 
 
@@ -240,8 +324,9 @@ def _restore(recorder: Recorder, state: Mapping[str, Any], kept: Kept) -> None:
 
 def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) -> Ending:
     """Train to the budget, and measure."""
-    stop = watcher.stop
-    for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due()):
+    stop, lock = watcher.stop, watcher.lock
+    for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due() or lock.lost):
+        lock.check()
         if progress.mark:
             recorder.record(progress)
         if progress.diverged:

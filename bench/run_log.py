@@ -96,8 +96,11 @@ class RunLog:
         self._delivery.hold(self._delivery.position if position is None else position)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on after these points."""
+        """Go on after these points, which a new run in the store is sent, too."""
         self._points = [(int(images), float(seconds), str(key), float(value)) for images, seconds, key, value in state["points"]]
+        if not self.resumed:
+            now = int(time.time() * 1000)
+            self._unsent = [[key, value, now, images] for images, _, key, value in self._points if math.isfinite(value)]
         self.seconds = float(state["seconds"])
 
     def finish(self, status: str, reason: str = "") -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow's own variables
-ALONE_SECONDS = 60.0  # longer than a run takes to begin
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = b"SQLite format 3\0"  # how every such file starts
+_HTTP_STATUS = re.compile(r"failed with error code ([0-9]{3})")
+_PASSING = (401, 408, 429)
 _OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
 
 
@@ -90,25 +91,6 @@ def create(uri: str) -> MlflowClient:
         if not is_written(path):
             _make(path)
         return _answering_client(uri)
-
-
-@contextmanager
-def alone(uri: str) -> Iterator[None]:
-    """Inside, no other process is inside for the same sqlite file; of other stores nothing is known. Where nothing can be written, nobody waits."""
-    from filelock import FileLock, Timeout
-
-    path = sqlite_path(uri)
-    lock = FileLock(f"{path}.runs.lock") if path and path.parent.is_dir() else None  # it would make the folder
-    try:
-        if lock is not None:
-            lock.acquire(timeout=ALONE_SECONDS)
-    except (OSError, Timeout):  # it keeps two from doing the same, no more
-        lock = None
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.release()
 
 
 def _make(path: Path) -> None:
@@ -207,6 +189,17 @@ def plain_error(error: Exception, uri: str) -> str:
         return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
     text = _root(error) or _OF_SQLALCHEMY.sub("", str(error))
     return one_line(without_secrets(text, uri), most=160)
+
+
+def refuses(error: Exception) -> bool:
+    """Whether a store refuses a write for good: a status 4xx other than 401, 408 and 429, which may pass."""
+    from mlflow.exceptions import MlflowException
+
+    status: object = getattr(getattr(error, "response", None), "status_code", None)  # requests' own errors, of artifacts
+    if isinstance(error, MlflowException):
+        told = _HTTP_STATUS.search(str(error))  # MLflow has error codes for some of them only
+        status = int(told[1]) if told else error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return isinstance(status, int) and 400 <= status < 500 and status not in _PASSING
 
 
 def unanswered(error: Exception, uri: str) -> str:

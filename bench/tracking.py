@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
 from bench.artifacts import Artifacts
+from bench.claim import free
 from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
 from bench.names import checked
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-_PID = re.compile(r"[1-9][0-9]{0,8}")
 DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
 
 
@@ -34,23 +33,16 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def owner_is_here(tag: str) -> bool:
-    """Whether the process behind an owner tag is, or was, on this machine."""
-    return tag.rpartition(":")[0] == socket.gethostname()
+def is_trained_elsewhere(run: Run, uri: str, ours: Collection[str]) -> bool:
+    """Whether a run is recorded as running by a process that shares no run lock with the caller, who holds it: nobody knows if it lives.
 
-
-def owner_is_alive(tag: str) -> bool:
-    """Whether the process behind an owner tag still runs; one on another machine is taken to."""
-    host, _, pid = tag.rpartition(":")
-    if not owner_is_here(tag) or not _PID.fullmatch(pid):
-        return bool(host) and not owner_is_here(tag)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+    That is one on another machine, on a tracking server, with a runs folder of its own. `ours` are the MLflow runs trained with this folder.
+    """
+    tags = run.data.tags
+    host = tags.get("owner", "").rpartition(":")[0]
+    if tags.get("status") != "running" or store.sqlite_path(uri) is not None or host in ("", socket.gethostname()):
         return False
-    except PermissionError:
-        return True
-    return True
+    return str(run.info.run_id) not in ours
 
 
 class Lookup:
@@ -86,6 +78,20 @@ class Lookup:
         query = f"tags.kind = 'reference' and tags.variant = '{variant}' and tags.protocol = '{protocol}'"
         found = self._search(query)
         return [run for run in found if run.data.tags.get("status") == "finished" and run.data.tags.get("dataset") == dataset]
+
+    def is_over(self, run_id: str) -> bool:
+        """Whether a run has ended for good, or was deleted. One that the store does not know has not."""
+        from mlflow.exceptions import MlflowException
+
+        if self._client_or_none is None:
+            return False
+        try:
+            run = self._client_or_none.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        return run.info.lifecycle_stage != "active" or run.data.tags.get("status") in DONE
 
     def find_phase(self, phase: str) -> list[Run]:
         """The runs of a phase of a study, newest first."""
@@ -190,9 +196,13 @@ class Tracker(Lookup):
             log.warning("%s: it is not told that this execution is %s", error, status)
 
     def start_run(
-        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, outbox: Path | None = None
-    ) -> RunLog:
-        """A run under way, owned by this process. With a folder for outboxes it outlives its store; the start alone needs it."""
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, outbox: Path | None = None,
+        check: Callable[[], None] = free,
+    ) -> RunLog:  # fmt: skip
+        """A run under way, owned by this process. With a folder for outboxes it outlives its store; the start alone needs it.
+
+        `check` is called before every write, and raises where another process has taken the run over.
+        """
         from mlflow.entities import Param
 
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
@@ -200,7 +210,7 @@ class Tracker(Lookup):
             run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
             self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
         run_id = str(run.info.run_id)
-        return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))
+        return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox, check))
 
     def resume_run(
         self,
@@ -211,11 +221,12 @@ class Tracker(Lookup):
         state: Mapping[str, Any] | None = None,
         parent: str | None = None,
         outbox: Path | None = None,
-        gone: Collection[str] = (),
+        ours: Collection[str] = (),
+        check: Callable[[], None] = free,
     ) -> RunLog | None:
-        """The newest run of the fingerprint in `tags`, opened again, if it was interrupted or its process has died; else None.
+        """The newest run of the fingerprint in `tags`, opened again, if it was interrupted, has failed or its process has died; else None.
 
-        Owners that are known to be `gone` have died, whatever machine they were on.
+        The caller holds the run lock, so a run that is recorded as running has lost its process, unless `is_trained_elsewhere`. `check` as in `start_run`.
 
         It goes on from `state`, what its log had in its checkpoint, with the tags `again` as they are now; or it begins again, with all tags
         and parameters, where it has no checkpoint and nothing of it was sent. A run whose marks were measured by another `curve_protocol`
@@ -223,14 +234,14 @@ class Tracker(Lookup):
         """
         with answering(self.uri):
             found = self.find(tags["fingerprint"])
-        if not found or not _can_go_on(found[0], tags["curve_protocol"], gone):
+        if not found or not self._can_resume(found[0], tags["curve_protocol"], ours):
             return None
         run_id = str(found[0].info.run_id)
         own = state is not None and state.get("run_id") == run_id
-        if not own and found[0].data.metrics:
+        if not own and (found[0].data.metrics or found[0].data.tags.get("status") == "failed"):
             return None
-        posted = self._posted(run_id, found[0].data.tags, outbox)
-        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"], gone):
+        posted = self._posted(run_id, found[0].data.tags, outbox, check)
+        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"], ours):
             return None
         self._reopen(run_id, {key: tags[key] for key in (again if own else tags)}, {} if own else params, parent)
         if posted is not None:
@@ -238,13 +249,13 @@ class Tracker(Lookup):
                 posted.go_back(int(state["position"]) if own and state is not None else 1)
         return RunLog(self.client, run_id, resumed=own, delivery=posted)
 
-    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str, gone: Collection[str]) -> bool:
+    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str, ours: Collection[str]) -> bool:
         """Whether all that a run may have sent has arrived, and it can go on still; else its outbox is given back."""
         if not posted.due:
             return True
         posted.flush()
         with answering(self.uri):
-            if not posted.due and _can_go_on(self.client.get_run(run_id), curve_protocol, gone):
+            if not posted.due and self._can_resume(self.client.get_run(run_id), curve_protocol, ours):
                 return True
         posted.close()  # says what stays
         return False
@@ -259,9 +270,16 @@ class Tracker(Lookup):
             self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()])
             self.client.update_run(run_id, status="RUNNING")
 
-    def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None) -> Posted | None:
+    def _can_resume(self, run: Run, curve_protocol: str, ours: Collection[str]) -> bool:
+        """Whether a run was stopped or has lost its process, and its marks were measured by this protocol."""
+        tags = run.data.tags
+        if tags.get("status") not in ("interrupted", "failed", "running") or is_trained_elsewhere(run, self.uri, ours):
+            return False
+        return tags.get("curve_protocol") == curve_protocol
+
+    def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None, check: Callable[[], None]) -> Posted | None:
         name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"
-        return Posted(self.client, run_id, name=name, folder=outbox) if outbox else None
+        return Posted(self.client, run_id, name=name, folder=outbox, check=check) if outbox else None
 
     def close(self, run_id: str, status: str, reason: str) -> None:
         """End a run on behalf of a process that cannot: one that died."""
@@ -269,15 +287,6 @@ class Tracker(Lookup):
             for key, value in {"status": status, "reason": reason}.items():
                 self.client.set_tag(run_id, key, value)
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
-
-
-def _can_go_on(run: Run, curve_protocol: str, gone: Collection[str]) -> bool:
-    """Whether a run was stopped, or says that it runs while its process is gone, and its marks were measured by this protocol."""
-    tags = run.data.tags
-    status = tags.get("status")
-    owner = tags.get("owner", "")
-    stopped = status == "interrupted" or (status == "running" and (owner in gone or not owner_is_alive(owner)))
-    return stopped and tags.get("curve_protocol") == curve_protocol
 
 
 @contextmanager

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import delivery, store
-from bench.delivery import PATIENT_SECONDS, public_uri
+from bench import store
+from bench.claim import FILE, WAIT_SECONDS, RunLocked, run_lock
+from bench.delivery import PATIENT_SECONDS, deliver, public_uri
 from bench.entry import Damaged
-from bench.outbox import HELD, Busy, Outbox, numbers
+from bench.outbox import HELD, REFUSED, Outbox, numbers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,56 +33,73 @@ class Delivered:
     held: int = 0  # of writes that wait for the run to go on, which would write them again
     problem: str = ""  # why writes are left
     meant_for: str = ""  # the other store, where that is why
-    busy: bool = False  # another process has it, which will deliver
+    busy: bool = False  # another process has the run, which will deliver
 
 
-def deliver_waiting(runs: Path, uri: str) -> Iterator[Delivered]:
-    """Send what waits anywhere under a folder of runs, one outbox after another. A store that does not answer is a UserError."""
-    folders = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir()]
+def deliver_waiting(runs: Path, uri: str, *, locked: bool = False, wait_seconds: float = WAIT_SECONDS) -> Iterator[Delivered]:
+    """Send what waits anywhere under a folder of runs, one outbox after another. A store that does not answer is a UserError.
+
+    Each run is locked meanwhile, unless the caller has `locked` the only one; a run of another process is left to it, which takes
+    `wait_seconds` at most to find out.
+    """
     client: MlflowClient | None = None
-    for folder in folders:
+    outboxes = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir()]
+    for run_folder, folders in groupby(outboxes, key=lambda folder: folder.parent.parent):
+        found = list(folders)
         try:
-            outbox = Outbox(folder)
-        except Busy:
-            if numbers(folder):
-                yield Delivered(name=str(folder), folder=folder, sent=0, left=len(numbers(folder)), busy=True)
-            continue
-        try:
-            if outbox.waiting:
-                there = _first(outbox)
-                if there.meant_for == public_uri(uri):
-                    client = client or store.connect(uri)
-                    yield _delivered(outbox, client, uri, there.name)
-                else:
-                    yield there
-        finally:
-            outbox.close()
+            with nullcontext() if locked else _alone(run_folder, wait_seconds):
+                for folder in found:
+                    outbox = Outbox(folder)
+                    try:
+                        if outbox.waiting:
+                            there = _first(outbox)
+                            if there.meant_for == public_uri(uri):
+                                client = client or store.connect(uri)
+                                yield _delivered(outbox, client, uri, there.name)
+                            else:
+                                yield there
+                    finally:
+                        outbox.close()
+        except RunLocked:
+            for folder in found:
+                if waiting := len(numbers(folder)) + len(numbers(folder / REFUSED)):
+                    yield Delivered(name=str(folder), folder=folder, sent=0, left=waiting, busy=True)
+
+
+def _alone(run_folder: Path, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[object]:
+    """The run's folder locked; a living process that has it keeps it. Raises RunLocked."""
+    return run_lock([run_folder / FILE], give_up=lambda: True, wait_seconds=wait_seconds)
 
 
 def forget_held(outboxes: Path) -> None:
     """Forget what earlier attempts of a run held back, which a new one writes again, and send the rest another time."""
     for folder in outboxes.glob("*"):
         if (folder / HELD).exists():
-            with suppress(Busy):
-                outbox = Outbox(folder)
-                outbox.forget_held()
-                outbox.close()
+            outbox = Outbox(folder)
+            outbox.forget_held()
+            outbox.close()
 
 
 def end_all(folder: Path, uri: str) -> None:
-    """Send all that the runs under a folder wrote, what they held back, too: none of them goes on."""
-    for outbox_folder in folder.glob("outbox/*"):
-        if outbox_folder.is_dir():
-            with suppress(Busy):
+    """Send all that the runs in a folder wrote, what they held back, too: their process has ended, and none of them goes on.
+
+    Raises RunLocked where another process has the folder by now.
+    """
+    with _alone(folder):
+        for outbox_folder in folder.glob("outbox/*"):
+            if outbox_folder.is_dir():
                 outbox = Outbox(outbox_folder)
                 outbox.release()
                 outbox.close()
-    catch_up(folder, uri)
+        catch_up(folder, uri, locked=True)
 
 
-def catch_up(runs: Path, uri: str) -> None:
-    """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left."""
-    for told in deliver_waiting(runs, uri):
+def catch_up(runs: Path, uri: str, *, locked: bool = False) -> None:
+    """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left.
+
+    What may belong to a living process is left without waiting: who trains that run next delivers it.
+    """
+    for told in deliver_waiting(runs, uri, locked=locked, wait_seconds=0):
         if told.problem:
             log.warning("%d writes of %s wait: %s", told.left, told.name, told.problem)
         elif told.sent:
@@ -102,11 +121,21 @@ def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Del
     before, problem = outbox.waiting, ""
     try:
         with store.impatient(PATIENT_SECONDS):
-            outbox.deliver(lambda entry, file: delivery.send(client, entry, file))
+            deliver(client, outbox)
     except Damaged as error:
         problem = str(error)
     except Exception as error:  # the store's own: is it away, or does it refuse this run?
         problem = f"the store refuses: {store.plain_error(error, uri)}"
         store.connect(uri)
-    left = outbox.due
-    return Delivered(name=name, folder=outbox.folder, sent=before - outbox.waiting, left=left, held=outbox.waiting - left, problem=problem)
+    refused = outbox.refused
+    if refused and not problem:
+        problem = f"the store refuses them for good; they stay in {outbox.folder / REFUSED}"
+    left = outbox.due + refused
+    return Delivered(
+        name=name,
+        folder=outbox.folder,
+        sent=before - outbox.waiting - refused,
+        left=left,
+        held=outbox.waiting - outbox.due,
+        problem=problem,
+    )

@@ -23,7 +23,7 @@ from bench.evaluate import evaluator_for
 from bench.record import RunProgress, Watch
 from bench.run import Judge, Place, RunResult, run, worthwhile
 from bench.suite import TUNED
-from bench.tracking import Lookup, Tracker, owner_is_alive
+from bench.tracking import Lookup, Tracker
 from studies.kinds import open_storage
 from studies.opening import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler
@@ -200,14 +200,10 @@ class _Trial:
         return _Judge(trial, config) if self.plan.judged_at_marks and not index else worthwhile
 
     def _known(self, fingerprint: str, config: RunConfig) -> Any | None:
-        """The run of that fingerprint in this study that has ended and was measured as this trial is. One whose process is gone is closed."""
+        """The run of that fingerprint in this study that has ended and was measured as this trial is."""
         evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
         protocol = evaluator.protocol_hash if evaluator else ""
         found = Lookup.of(self.plan.uri, self.plan.study).find(fingerprint)
-        for there in found:
-            tags = there.data.tags
-            if tags.get("status") == "running" and not owner_is_alive(tags.get("owner", "")):
-                Tracker(self.plan.uri, self.plan.study).close(there.info.run_id, "interrupted", "its process is gone")
         return next((there for there in found if _has_ended(there.data.tags, protocol)), None)
 
 

@@ -20,7 +20,9 @@ STOPPED = 130  # exit status after Ctrl-C
 
 
 def main() -> None:
-    """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 130 for Ctrl-C."""
+    """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 3 for a run left to another
+    process, 130 for Ctrl-C.
+    """
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)]
     )

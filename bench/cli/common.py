@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+LEFT = 3  # exit status where another process has a run, so that this one did not finish it
 PIPE_WIDTH = 160  # columns where there is no terminal to ask
 console = Console() if sys.__stdout__ is not None and sys.__stdout__.isatty() else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,10 +110,10 @@ def score(
             interrupted = stop()
     finally:
         display.stop()
-    _print_scores(ended)
+    _print_scores(ended.runs)
     if interrupted:
         raise typer.Exit(130)
-    if any(result.status != "finished" for _, result in ended):
+    if ended.failed:
         raise typer.Exit(1)
 
 
@@ -134,7 +135,7 @@ def _print_measured(measured: Measured) -> None:
     say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
 
 
-def _print_scores(ended: list[tuple[Finished, RunResult]]) -> None:
+def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
     from bench.cards import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
+    LEFT,
     CpusPerRun,
     DryRun,
     Folder,
@@ -169,3 +170,5 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
         raise typer.Exit(130)
     if found.given_up or (found.final is not None and found.final.count("failed")):
         raise typer.Exit(1)
+    if found.final is not None and found.final.left:
+        raise typer.Exit(LEFT)

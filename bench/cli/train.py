@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
+    LEFT,
     CpusPerRun,
     DryRun,
     Folder,
@@ -53,7 +54,10 @@ def run(
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
-    """Train and measure one variant, and record it in MLflow (experiment `runs`)."""
+    """Train and measure one variant, and record it in MLflow (experiment `runs`).
+
+    Exit status 1 if the run fails, 3 if another process is training it.
+    """
     from bench.suite import Entry, Suite, plan
 
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
@@ -64,7 +68,7 @@ def run(
         resolve_and_check(planned)
         console.print_json(planned[0].config.canonical())
         return
-    outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder)
+    outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
     elif outcome.skipped:
@@ -91,7 +95,10 @@ def suite(
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
-    """Do what is missing of a suite: finished runs are skipped, stopped ones go on."""
+    """Do what is missing of a suite: finished runs are skipped, stopped ones go on.
+
+    Runs that another process trains come last, and are waited for. Exit status 1 if a run fails, 3 if one is left to another process.
+    """
     from bench.suite import SUITES, plan
 
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
@@ -106,7 +113,7 @@ def suite(
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    left = f", {outcome.busy} left to another process" if outcome.busy else ""
+    left = f", {len(outcome.left)} left to another process" if outcome.left else ""
     anew = sum(bool(decision.changed) for decision in outcome.decisions)
     earlier = f"; {counted(anew, 'run')} there under another version, too" if anew else ""
     say(
@@ -139,7 +146,7 @@ def _foreseen(
     )  # fmt: skip
 
 
-def _executed(suite: Suite, outlook: Outlook, folder: Path) -> Outcome:
+def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
     from bench.campaign import run_suite
     from bench.display import display_for
     from bench.stopping import stop_on_signal
@@ -148,17 +155,21 @@ def _executed(suite: Suite, outlook: Outlook, folder: Path) -> Outcome:
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(suite, outlook, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display)
+            return run_suite(suite, outlook, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
     finally:
         display.stop()
 
 
 def _exit_by(outcome: Outcome) -> None:
-    """130 after Ctrl-C, 1 where a run failed."""
+    """130 after Ctrl-C, 1 where a run failed, 3 where another process has one or took it over."""
+    for result in outcome.left:
+        say(f"{result.variant} seed {result.seed} is left to another process: {result.reason}")
     if outcome.interrupted:
         raise typer.Exit(130)
     if outcome.count("failed"):
         raise typer.Exit(1)
+    if outcome.left or outcome.count("interrupted"):
+        raise typer.Exit(LEFT)
 
 
 def _print_outlook(outlook: Outlook) -> None:

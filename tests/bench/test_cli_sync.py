@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.claim import FILE, run_lock
 from bench.delivery import Posted
 from bench.tracking import Tracker
 
@@ -71,11 +72,10 @@ def test_a_damaged_entry_is_named_and_the_others_arrive(ganbench: Call, uri: str
 
 def test_an_outbox_in_use_is_left(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = waiting(uri, 0, monkeypatch)
-    alive = Posted(Tracker(uri, "small").client, outbox.name, name="dcgan seed 0", folder=outbox.parent)
-    status, out, _ = ganbench("sync")
+    with run_lock([outbox.parent.parent / FILE], give_up=lambda: True):
+        status, out, _ = ganbench("sync")
     assert status == 0
     assert out.splitlines()[0] == f"{outbox}: in use by another process, its run or another sync: left to it"
-    alive.close()
 
 
 def test_mistakes_are_one_line_and_lose_nothing(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

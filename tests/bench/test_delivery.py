@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 import small
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from requests import HTTPError, Response
 from serving import end, free_port, serving
 
 from bench import delivery, results, store
+from bench.claim import FILE, run_lock
 from bench.delivery import RETRY_SECONDS, Direct, public_uri
+from bench.entry import Entry
 from bench.errors import UserError
 from bench.record import RunProgress
 from bench.run import run
@@ -22,6 +27,13 @@ from bench.tracking import Tracker
 from bench.waiting import catch_up, deliver_waiting
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
+
+
+def answer(status: int) -> Response:
+    """What a server says."""
+    found = Response()
+    found.status_code = status
+    return found
 
 
 class Flaky:
@@ -226,8 +238,48 @@ def test_a_run_that_the_store_refuses_is_said_and_the_others_arrive(uri: str, tm
     first, second = two_waiting(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
     catch_up(tmp_path / "runs", uri)
-    assert "6 writes of dcgan seed 3 wait: the store refuses: " in caplog.text
+    assert "4 writes of dcgan seed 3 wait: " in caplog.text  # its artifacts are files, which no store refuses
     assert_complete(uri, second.run_id)
+
+
+REFUSALS = (
+    MlflowException("API request to endpoint /api/2.0/mlflow/runs/log-batch failed with error code 413 != 200. Response body: ''"),
+    MlflowException("too long", error_code=INVALID_PARAMETER_VALUE),
+    HTTPError("413 Client Error", response=answer(413)),
+)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["rest", "store", "artifact"])
+def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
+) -> None:
+    send = delivery.send
+
+    def refusing(client: Any, entry: Entry, file: Path | None) -> None:
+        if entry.kind == "artifact" and entry.body["path"].startswith("grids/"):
+            raise refusal
+        send(client, entry, file)
+
+    log, _ = started(uri, tmp_path / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "send", refusing)
+        written(log)
+        assert store.connect(uri).get_run(log.run_id).data.tags["status"] == "finished"
+        assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
+        assert "grids/final.png" in caplog.text
+        (told,) = deliver_waiting(tmp_path / "runs", uri)
+        assert (told.sent, told.left, bool(told.problem)) == (0, 1, True)
+    (told,) = deliver_waiting(tmp_path / "runs", uri)
+    assert (told.sent, told.left, told.problem) == (1, 0, "")
+    assert_complete(uri, log.run_id)
+    assert list((tmp_path / "runs").glob("**/*.json")) == []
+
+
+@pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])
+def test_a_refusal_that_may_pass_is_tried_again(passing: int) -> None:
+    assert not store.refuses(HTTPError("no", response=answer(passing)))
+    assert not store.refuses(MlflowException(f"API request to endpoint x failed with error code {passing} != 200"))
+    assert not store.refuses(ConnectionError("away"))
 
 
 def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
@@ -254,10 +306,10 @@ def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monk
 
 def test_an_outbox_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
-    assert list(deliver_waiting(tmp_path / "runs", uri)) == []  # a run under way of which nothing waits
     flaky.error = ConnectionError("away")
     log.tag(a="b")
-    (told,) = deliver_waiting(tmp_path / "runs", uri)
+    with run_lock([tmp_path / "runs" / "small" / "abc" / FILE], give_up=lambda: True):
+        (told,) = deliver_waiting(tmp_path / "runs", uri, wait_seconds=0)
     assert (told.busy, told.sent, told.left) == (True, 0, 1)
     flaky.error = None
     log.finish("finished")

@@ -128,30 +128,42 @@ def test_a_mark_of_what_is_held_is_right_or_holds_all(examples: int, tmp_path: P
     check()
 
 
-# Claims
+# Markers of run locks
 
 
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "STALE_SECONDS", 0.0)
-    monkeypatch.setattr(claim, "POLL_SECONDS", 0.0)
+    for name, seconds in {"LEASE_SECONDS": 0.05, "HEARTBEAT_SECONDS": 0.01, "POLL_SECONDS": 0.001}.items():
+        monkeypatch.setattr(claim, name, seconds)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.0)
 
 
-CLAIM = b'{"host": "elsewhere", "pid": 4711, "token": "0123456789abcdef", "beat": 3}'
-NUMBERS = st.sampled_from(["Infinity", "-Infinity", "NaN", "1e400", "9" * 5000, "null", '"1"', "[1]", "-1", "0", "true", "1.5"])
-CLAIMS = st.builds('{{"host": {}, "pid": {}, "token": "t", "beat": {}}}'.format, st.sampled_from(['"h"', "1", "null", '"a\\nb"', '"\\u0000"']), NUMBERS, NUMBERS)  # fmt: skip
+MARKER = b"filelock/2\npid=4711\nhost=elsewhere\nmode=lease\ntoken=0123456789abcdef\nduration=0.05\nstart=3\n"
+NUMBERS = st.sampled_from(["inf", "nan", "1e400", "9" * 5000, "", "-1", "0", "true", "1.5", "0.05"])
+MARKERS = st.builds(
+    "filelock/2\npid={}\nhost={}\nmode={}\ntoken=t\nduration={}\n".format,
+    NUMBERS, st.sampled_from(["h", "a\x1b", "\\u202e"]), st.sampled_from(["lease", "exclusive", "other"]), NUMBERS,
+)  # fmt: skip
 
 
 @at_every_size
 @pytest.mark.usefixtures("_no_waiting")
-def test_any_claim_is_taken_over_when_it_does_not_move(examples: int, tmp_path: Path) -> None:
+def test_any_marker_is_taken_over_or_left_in_one_line(examples: int, tmp_path: Path) -> None:
     @fuzz(examples)
-    @given(content=damaged(CLAIM) | CLAIMS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
+    @given(content=damaged(MARKER) | MARKERS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
     def check(content: bytes) -> None:
-        (tmp_path / "run").mkdir(exist_ok=True)
-        (tmp_path / "run" / claim.FILE).write_bytes(content)
-        with claim.claimed(tmp_path / "run", give_up=lambda: True):
-            assert len(claim._words(claim._read(tmp_path / "run" / claim.FILE) or pytest.fail("no claim")).splitlines()) == 1
-        assert not (tmp_path / "run").exists()
+        file = tmp_path / "run" / claim.FILE
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        try:
+            with claim.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as lock:
+                lock.check()
+            assert not file.parent.exists()
+        except claim.RunLocked as error:
+            told = str(error)
+            file.unlink()
+        else:
+            told = ""
+        assert told.isprintable()
 
     check()

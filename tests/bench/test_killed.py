@@ -20,11 +20,6 @@ class Death(BaseException):
     """The process is gone: nothing catches it, nothing is tidied up."""
 
 
-@pytest.fixture(autouse=True)
-def _dead_owners(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tracking.owner_is_alive", lambda tag: False)
-
-
 def often(uri: str, folder: Path, suite: str = "small", **more: object) -> Place:
     """A run there with a checkpoint at every round."""
     return replace(small.place(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]

@@ -1,16 +1,17 @@
-"""The outbox: in order, whole or not at all, by one process at a time."""
+"""The outbox: in order, whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from bench.entry import Damaged, Entry, digest_of
-from bench.outbox import Busy, Outbox, numbers
+from bench.entry import Damaged, Entry, Refused, digest_of
+from bench.outbox import REFUSED, Outbox, numbers
 
 POINTS = Entry(kind="points", run_id="r", name="dcgan seed 0", uri="http://host", body={"points": [["train/loss_d", 0.1, 1700, 10]]})
 PICTURE = Entry(kind="artifact", run_id="r", name="dcgan seed 0", uri="http://host", body={"path": "grids/final.png"})
@@ -136,13 +137,66 @@ def test_a_damaged_entry_is_named_and_the_rest_stays(folder: Path, how: str) -> 
     assert numbers(folder) == [2, 3]
 
 
-def test_one_process_at_a_time(folder: Path) -> None:
-    box = filled(folder)
-    with pytest.raises(Busy):
-        Outbox(folder)
-    assert numbers(folder) == [1, 2, 3]  # looking needs no lock
+def refusing(sent: Sent, kind: str) -> Callable[[Entry, Path | None], None]:
+    """A store that refuses one kind of writes for good."""
+
+    def send(entry: Entry, file: Path | None) -> None:
+        if entry.kind == kind:
+            raise Refused("413")
+        sent(entry, file)
+
+    return send
+
+
+def test_what_is_refused_for_good_holds_nothing_up_and_is_tried_once_more_later(folder: Path) -> None:
+    box, sent = filled(folder), Sent()
+    box.deliver(refusing(sent, "artifact"))
+    assert (sent.entries, box.waiting, box.refused) == ([EXPECTED[0], EXPECTED[2]], 0, 1)
     box.close()
-    Outbox(folder).close()
+    assert numbers(folder / REFUSED) == [2]
+    later = Outbox(folder)
+    assert (later.waiting, later.refused, later.position) == (1, 0, 3)
+    later.deliver(sent)
+    later.close()
+    assert sent.entries[2:] == [EXPECTED[1]]
+    assert not folder.exists()
+
+
+def test_a_number_that_was_refused_is_not_given_again(folder: Path) -> None:
+    box = filled(folder)
+    box.deliver(refusing(Sent(), "tags"))
+    box.close()
+    later = Outbox(folder)
+    later.put(POINTS)
+    assert [later.waiting, later.position] == [2, 5]
+
+
+def test_a_run_that_goes_back_forgets_what_was_refused_since(folder: Path) -> None:
+    box = filled(folder)
+    box.deliver(refusing(Sent(), "tags"))
+    box.go_back(3)
+    assert (box.refused, box.position) == (0, 3)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_crash_between_the_two_moves_of_a_refused_artifact_loses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    box, sent, moved = filled(folder), Sent(), Path.replace
+    if back:
+        box.deliver(refusing(Sent(), "artifact"))
+        box.put(PICTURE, b"picture")
+
+    def crashing(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        return moved(self, target)
+
+    monkeypatch.setattr(Path, "replace", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        Outbox(folder) if back else box.deliver(refusing(Sent(), "artifact"))
+    monkeypatch.setattr(Path, "replace", moved)
+    Outbox(folder).deliver(sent)
+    assert [entry for entry in sent.entries if entry[0] == "artifact"] == [EXPECTED[1]] * (2 if back else 1)
 
 
 def test_a_full_disk_keeps_writes_in_memory_and_their_order(

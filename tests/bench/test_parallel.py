@@ -166,7 +166,7 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
             raise UserError("the tracking store does not answer")
         return finished(one)
 
-    monkeypatch.setattr(parallel, "do", do)
+    monkeypatch.setattr("bench.job.do", do)
     ended: list[str] = []
     results = SideBySide(NoRay(), HERE, 2, never, lambda *_: None).results(
         iter([a_job(uri, tmp_path, key) for key in ("one", "two", "three")])
@@ -189,6 +189,18 @@ def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytes
 def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
     (result,) = executed(NoRay(*[DIED] * (RETRIES + 1)), [a_job(uri, tmp_path)])
     assert (result.status, result.reason) == ("failed", IN_WORDS)
+
+
+@pytest.mark.parametrize("kind", ["score", "reference"])
+def test_a_worker_that_dies_while_it_measures_ends_no_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr("bench.job.do", lambda one, *_: finished(one))
+    measuring = Job(name="measured again", kind=kind, key="m", arguments={}, folder=str(tmp_path))
+    jobs = [measuring, *(a_job(uri, tmp_path, key) for key in ("one", "two"))]
+    ray = NoRay(*[DIED] * (RETRIES + 1))
+    ended = {job.key: result for job, result in SideBySide(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
+    assert {key: result.status for key, result in ended.items()} == {"m": "failed", "one": "finished", "two": "finished"}
+    assert ended["m"].reason == IN_WORDS
+    assert not ray.cancelled
 
 
 def test_lost_nodes_are_not_held_against_a_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -215,7 +227,7 @@ def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_pat
 
 
 def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "do", lambda one, *_: finished(one))
+    monkeypatch.setattr("bench.job.do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
     side = SideBySide(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
     side._begun.add("one")
@@ -248,7 +260,7 @@ def test_what_a_worker_warns_of_reaches_the_driver(
         logging.getLogger("bench.run").warning("mind this")
         return finished(one)
 
-    monkeypatch.setattr(parallel, "do", do)
+    monkeypatch.setattr("bench.job.do", do)
     side = SideBySide(NoRay(), HERE, 1, never, lambda *_: None)
     list(side.results(iter([a_job(uri, tmp_path)])))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]

@@ -45,20 +45,20 @@ def test_runs_of_a_suite_and_by_their_ids(found: Results) -> None:
 
 def test_they_are_measured_with_rows_of_the_same_protocol(found: Results) -> None:
     runs = finished_runs(found.uri, (), "small", {"evaluation.samples": 60})
-    ended = rescore(runs, uri=found.uri, workers=1, stop=never, display=Display())
+    ended = rescore(runs, uri=found.uri, workers=1, stop=never, display=Display()).runs
     assert [(run.run_id, result.status) for run, result in ended] == [(run.run_id, "finished") for run in runs]
     assert all(run.before != result.values["quality/fid_classifier"] for run, result in ended)
     after = load(found.uri, ("small",))
     assert set(after.runs.query("kind == 'run'")["protocol"]) == set(after.runs.query("kind == 'reference'")["protocol"])
     assert len(ids(after, "reference")) == 2
-    assert not rescore(runs, uri=found.uri, workers=1, stop=lambda: True, display=Display())
+    assert not rescore(runs, uri=found.uri, workers=1, stop=lambda: True, display=Display()).runs
 
 
 def test_a_run_that_cannot_be_measured_is_failed_and_the_others_go_on(found: Results, caplog: pytest.LogCaptureFixture) -> None:
     path = found.artifact(ids(found)[0], "config.json")
     assert path is not None
     path.unlink()
-    ended = rescore(finished_runs(found.uri, ids(found), None, {}), uri=found.uri, workers=1, stop=never, display=Display())
+    ended = rescore(finished_runs(found.uri, ids(found), None, {}), uri=found.uri, workers=1, stop=never, display=Display()).runs
     assert [result.status for _, result in ended] == ["failed", "finished"]
     assert "has no config.json" in ended[0][1].reason
     assert "has no config.json" in caplog.text

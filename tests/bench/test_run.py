@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bench import checkpoint, results
+from bench import checkpoint, results, store
 from bench.cards import BEST, HEADLINE, SE, measured
 from bench.config import DATASETS, RESULTS_VERSION, RunConfig, load_config
 from bench.errors import UserError
@@ -24,6 +25,7 @@ from bench.evaluate import Evaluator
 from bench.record import RunProgress
 from bench.run import RunResult, run
 from bench.spec import Networks
+from bench.train import Trainer
 
 
 def loaded(uri: str) -> results.Results:
@@ -70,7 +72,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert seen[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert files == {"state.safetensors", ".claims.lock"}  # a longer run can go on from it
+    assert files == {"state.safetensors"}  # a longer run can go on from it
 
 
 def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:
@@ -154,6 +156,112 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
     row = loaded(uri).runs.iloc[0]
     assert (row["status"], row["reason"]) == ("failed", "RuntimeError: the generator exploded")
     assert "Traceback" in loaded(uri).artifact(result.run_id, "failure.txt").read_text()
+
+
+def rounds_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rounds were trained since, in a list of one."""
+    counted, round_ = [0], Trainer.round
+
+    def counting(self: Trainer, **named: bool) -> None:
+        counted[0] += 1
+        round_(self, **named)
+
+    monkeypatch.setattr(Trainer, "round", counting)
+    return counted
+
+
+def broken(*_: object, **__: object) -> None:
+    raise MemoryError("no memory")
+
+
+TIMELESS = ["images", "key", "value"]
+
+
+def untimed(uri: str, suite: str = "small") -> pd.DataFrame:
+    curve = results.load(uri, (suite,)).curves
+    return curve[~curve["key"].str.startswith("perf/")][TIMELESS].reset_index(drop=True)
+
+
+def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.record.Recorder.finish", broken)
+        failed = run(small.config(), small.place(uri, tmp_path))
+    assert failed.status == "failed"
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert (again.status, again.run_id, rounds) == ("finished", failed.run_id, [0])
+    assert {key: again.values[key] for key in measured() if key in again.values} == {
+        key: whole.values[key] for key in measured() if key in whole.values
+    }
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    row = loaded(uri).runs.iloc[0]
+    assert (row["status"], row["reason"]) == ("finished", "")
+
+
+def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    place = replace(small.place(uri, tmp_path), checkpoint_seconds=0.0)
+    monkeypatch.setattr("bench.kept.SHARE", 1e9)
+
+    def fail(progress: RunProgress) -> None:
+        if progress.images >= 400:
+            broken()
+
+    failed = run(small.config(), place, watch=fail)
+    assert failed.status == "failed"
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), place)
+    assert (again.status, again.run_id) == ("finished", failed.run_id)
+    assert 0 < rounds[0] < 10
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    client = store.connect(uri)
+    history = [point.step for point in client.get_metric_history(again.run_id, "train/loss_d")]
+    assert len(history) == len(set(history)) == 10
+
+
+def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of a device's memory, say: recorded, and no end of the others, with one worker as with several."""
+    left, init = [True], Trainer.__init__
+
+    def out_of_memory(self: Trainer, **named: Any) -> None:
+        if left and left.pop():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        init(self, **named)
+
+    monkeypatch.setattr(Trainer, "__init__", out_of_memory)
+    outcome = small.execute(uri, tmp_path, only="label-smoothed")
+    assert [result.status for result in outcome.results] == ["failed", "finished"]
+    assert "out of memory" in outcome.results[0].reason
+    rows = loaded(uri).runs.query("kind == 'run'").set_index("seed")
+    assert rows["status"].to_dict() == {0: "failed", 1: "finished"}
+    assert small.execute(uri, tmp_path, only="label-smoothed").count("finished") == 1
+
+
+def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
+    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 9)
+    lost = store.connect(uri)
+    with sqlite3.connect(str(store.sqlite_path(uri))) as database:
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (stopped.run_id,))
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert again.status == "finished"
+    assert again.run_id != stopped.run_id
+    assert 0 < rounds[0] < 10
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    assert len(lost.get_metric_history(again.run_id, "train/loss_d")) == 10
+
+
+def test_a_finished_run_that_was_deleted_is_trained_from_the_start(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(small.config(), small.place(uri, tmp_path))
+    store.connect(uri).delete_run(first.run_id)
+    rounds = rounds_of(monkeypatch)
+    assert run(small.config(), small.place(uri, tmp_path)).status == "finished"
+    assert rounds == [10]
 
 
 def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -196,32 +195,3 @@ def test_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(store.USER, "anna")
     assert store.unanswered(error, "http://h") == refused
     assert store.plain_error(error, "http://h") == "it refuses the user or the password"
-
-
-def test_one_at_a_time_begins_a_run(tmp_path: Path) -> None:
-    uri, order = f"sqlite:///{tmp_path}/mlflow.db", []
-
-    def second() -> None:
-        with store.alone(uri):
-            order.append("second")
-
-    with store.alone(uri):
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        waiting.join(timeout=0.3)
-        order.append("first")
-    waiting.join(timeout=30)
-    assert order == ["first", "second"]
-
-
-@pytest.mark.parametrize("uri", ["sqlite:////proc/nowhere/mlflow.db", "http://127.0.0.1:9", "sqlite:///{}/nowhere/mlflow.db"])
-def test_where_no_lock_can_be_nobody_waits(uri: str, tmp_path: Path) -> None:
-    with store.alone(uri.format(tmp_path)), store.alone(uri.format(tmp_path)):
-        pass
-
-
-def test_a_lock_that_does_not_come_free_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ALONE_SECONDS", 0.1)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with store.alone(uri), store.alone(uri):
-        pass

@@ -97,10 +97,11 @@ def test_an_outbox(content: bytes, tmp_path: Path) -> None:
     box.close()
 
 
-def test_claims(content: bytes, tmp_path: Path) -> None:
+def test_markers_of_run_locks(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / claim.FILE).write_bytes(content)
-    with claim.claimed(tmp_path / "run", give_up=lambda: True):
+    with claim.run_lock([tmp_path / "run" / claim.FILE], give_up=lambda: True, wait_seconds=10):
         pass
 
 

@@ -1,0 +1,78 @@
+"""The run lock and real processes: a holder that stands still for longer than its lease, and a container that starts again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from real_runs import RUN, call, recorded, said, start, until
+
+STOPPED_SECONDS = 40  # longer than the lease
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")  # process ids begin at 1, the host name stays
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return list(folder.glob("runs/runs/*/state-before.safetensors"))
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """The command and all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.faults
+def test_a_holder_that_stood_still_is_taken_over_and_writes_nothing_more(tmp_path: Path) -> None:
+    """It is stopped, its run is taken over by another process, and it goes on: one history, equal to an undisturbed one bit for bit."""
+    words = (*RUN, "--set", "budget.images=100000")
+    folder, other, whole = (tmp_path / name for name in ("one", "other", "whole"))
+    for path in (folder, other, whole):
+        path.mkdir()
+    first = start(folder, *words)
+    second = None
+    try:
+        until(lambda: checkpoints(folder), first, folder)
+        os.killpg(first.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        shared = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        second = start(other, *words, "--runs-dir", str(folder / "runs"), **shared)
+        time.sleep(max(0.0, STOPPED_SECONDS - (time.monotonic() - stopped)))
+        os.killpg(first.pid, signal.SIGCONT)
+        assert first.wait(timeout=300) == 3, said(folder)
+        assert "lost the run lock" in said(folder)
+        assert "Traceback" not in said(folder)
+        assert second.wait(timeout=600) == 0, said(other)
+    finally:
+        for process in (first, second):
+            if process is not None:
+                kill(process)
+    assert call(whole, *words)[0] == 0
+    found = recorded(f"sqlite:///{folder}/mlflow.db")
+    assert {status for status, _ in found.values()} == {"finished"}
+    assert found == recorded(f"sqlite:///{whole}/mlflow.db")
+    assert not list(folder.glob("**/outbox"))
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="namespaces of process ids take root and unshare")
+def test_a_killed_run_of_a_container_resumes_in_the_next_one(tmp_path: Path) -> None:
+    """The container's host name and the command's process id are the same again."""
+    words = (*RUN, "--set", "budget.images=60000")
+    folder, whole = tmp_path / "killed", tmp_path / "whole"
+    folder.mkdir()
+    whole.mkdir()
+    for _ in range(2):
+        process = start(folder, *words, prefix=NAMESPACE)
+        try:
+            until(lambda: checkpoints(folder), process, folder)
+        finally:
+            kill(process)
+    status, text = call(folder, *words, prefix=NAMESPACE)
+    assert status == 0, text
+    assert call(whole, *words)[0] == 0
+    assert recorded(f"sqlite:///{folder}/mlflow.db") == recorded(f"sqlite:///{whole}/mlflow.db")
