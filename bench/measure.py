@@ -13,7 +13,8 @@ from bench.config import DATASETS
 from bench.data.catalog import resolve_auto
 from bench.errors import UserError, one_line
 from bench.evaluate import FEWEST, Evaluator, Measurement, Samples
-from bench.images import Range, Wanted, check_range, read_folder, read_npz
+from bench.image_folder import read_folder
+from bench.images import Range, Wanted, check_range, read_npz
 from bench.points import read_points
 from bench.references import KINDS, reference_row
 from bench.run import limited_threads
@@ -51,7 +52,7 @@ def measure(
     source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None,
     inception: bool = False,
 ) -> Measured:  # fmt: skip
-    """Measure an .npz file, a folder of PNG files or a generator `module:OBJECT` as images of a dataset; `inception`: by the published FID too."""
+    """Measure an .npz file, a folder of images or a generator `module:OBJECT` as images of a dataset; `inception`: by the published FID too."""
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
     if inception and dataset.spec.kind != "image":
@@ -97,7 +98,7 @@ def read(source: str, dataset: Dataset, *, value_range: Range | None, latent: in
     for option, value in given.items():
         if value is not None:
             raise UserError(
-                f"{option} is not for {'a folder of PNG files' if is_folder else 'an .npz file'}{' of points' if points else ''}: all of it is measured, as it is"
+                f"{option} is not for {'a folder of images' if is_folder else 'an .npz file'}{' of points' if points else ''}: all of it is measured, as it is"
             )
     if points:
         return Samples(data=read_points(path, dataset))

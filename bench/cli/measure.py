@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @app.command()
 def evaluate(
     source: Annotated[
-        str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of PNG files, or module:OBJECT.")
+        str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of images, or module:OBJECT.")
     ],
     dataset: Annotated[str, typer.Option(help="The registered dataset that the images are to be like; auto as in `run`.")] = "auto",
     range_: Annotated[

@@ -88,7 +88,7 @@ def test_evaluate_takes_a_range_a_folder_and_a_module(ganbench: Ganbench) -> Non
         ("evaluate math:pi --dataset digits", "'math:pi' is no torch nn.Module"),
         ("evaluate math:pi --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
         ("evaluate nobody:here --dataset digits", "the generator 'nobody:here' cannot be loaded: ModuleNotFoundError"),
-        ("evaluate . --dataset digits", "there is no .png file"),
+        ("evaluate . --dataset digits", "there are no images in the folder"),
         ("evaluate . --dataset digits --range 2 1", "--range takes LO and HI with LO < HI, not 2 1"),
         ("evaluate . --dataset digits --n 10", "--n is not for a folder"),
         ("sample abcdef --out x.gif", "has the ending '.gif'"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.images import Wanted, as_bytes, check_range, read_folder, read_npz
+from bench.images import Wanted, as_bytes, check_range, read_npz
 from bench.spec import to_bytes, to_unit_range
 
 GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=100)
@@ -168,79 +166,6 @@ def header_only(shape: tuple[int, ...]) -> bytes:
 def test_a_promise_is_not_believed(tmp_path: Path, n: int) -> None:
     (tmp_path / "x.npz").write_bytes(header_only((n, 1, 8, 8)))
     refused(tmp_path / "x.npz")
-
-
-def pictures(folder: Path, images: Tensor, mode: str = "") -> Path:
-    for index, image in enumerate(images):
-        array = image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
-        picture = Image.fromarray(array)
-        (picture.convert(mode) if mode else picture).save(folder / f"{index:03d}.png")
-    return folder
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
-def test_pictures_are_read_in_order_as_the_data_wants(tmp_path: Path, mode: str) -> None:
-    pictures(tmp_path, some(), mode)
-    (tmp_path / "notes.txt").write_text("no picture")
-    assert torch.equal(read_folder(tmp_path, GREY), some())
-    wide = Wanted(dataset="colours", shape=(3, 8, 8), fewest=10, most=100)
-    assert torch.equal(read_folder(tmp_path, wide), some().expand(-1, 3, -1, -1))
-
-
-def test_coloured_pictures_stay_coloured(tmp_path: Path) -> None:
-    images = some(shape=(3, 8, 6))
-    assert torch.equal(read_folder(pictures(tmp_path, images), RGB), images)
-
-
-def test_wrong_pictures_are_named(tmp_path: Path) -> None:
-    def refusal() -> str:
-        with pytest.raises(UserError) as error:
-            read_folder(tmp_path, GREY)
-        assert len(str(error.value).splitlines()) == 1
-        return str(error.value)
-
-    assert "there is no .png file in the folder" in refusal()
-    pictures(tmp_path, some(9))
-    assert "9 images are too few" in refusal()
-    pictures(tmp_path, some(12))
-    odd = tmp_path / "005.png"
-    Image.new("L", (9, 8)).save(odd)
-    assert "005.png is 9x8, and digits has 8x8" in refusal()
-    for mode in ("RGBA", "LA", "I;16"):
-        Image.new(mode, (8, 8)).save(odd)
-        assert "005.png " in refusal()
-        assert "give 8-bit grey or RGB without transparency" in refusal()
-    Image.new("L", (8, 8)).save(odd, transparency=3)
-    assert "with transparency" in refusal()
-    Image.new("L", (8, 8)).save(odd, format="JPEG")
-    assert "005.png is no PNG file" in refusal()
-    Image.new("L", (8, 8)).save(odd)
-    whole = odd.read_bytes()
-    for end in range(0, len(whole) - 4, 3):  # the last four are the hash of nothing
-        odd.write_bytes(whole[:end])
-        assert "005.png" in refusal()
-    deep = whole[:24] + bytes([16, 2]) + whole[26:]  # 16 bits, RGB
-    odd.write_bytes(deep)
-    assert "005.png has 16 bits a channel" in refusal()
-    frames = [Image.new("L", (8, 8), level) for level in (0, 255)]
-    frames[0].save(odd, save_all=True, append_images=frames[1:])
-    assert "005.png is an animation" in refusal()
-    odd.unlink()
-    odd.mkdir()
-    assert "005.png is no plain file" in refusal()
-    odd.rmdir()
-    os.mkfifo(odd)
-    assert "005.png is no plain file" in refusal()
-
-
-def test_what_is_no_png_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    pictures(tmp_path, some(12))
-    (tmp_path / "._000.png").write_bytes(b"not a picture")
-    assert len(read_folder(tmp_path, GREY)) == 12
-    assert not caplog.text
-    (tmp_path / "notes.txt").write_text("hello")
-    assert len(read_folder(tmp_path, GREY)) == 12
-    assert "1 of 13 things in the folder" in caplog.text
 
 
 SMALL = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 9)) | st.sampled_from(

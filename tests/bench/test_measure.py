@@ -110,9 +110,9 @@ def test_sources_and_options_that_cannot_be(tmp_path: Path, monkeypatch: pytest.
         (("x.npz", "digit"), {}, "unknown dataset 'digit'; did you mean 'digits'"),
         (("x.npz", "digits"), {"n": 5}, "--n is not for an .npz file"),
         (("x.npz", "digits"), {"latent": 5}, "--latent is not for an .npz file"),
-        (("folder", "digits"), {"value_range": (0.0, 1.0)}, "--range is not for a folder of PNG files"),
+        (("folder", "digits"), {"value_range": (0.0, 1.0)}, "--range is not for a folder of images"),
         (("x.npz", "digits"), {"value_range": (1.0, 0.0)}, "--range takes LO and HI"),
-        (("folder", "digits"), {}, "there is no .png file in the folder folder"),
+        (("folder", "digits"), {}, "there are no images in the folder"),
         (("math:pi", "digits"), {}, "is no torch nn.Module"),
         (("x.npz", "ring8"), {}, "has no array 'points'"),
     ]
