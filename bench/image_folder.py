@@ -29,17 +29,15 @@ def read_folder(path: Path, wanted: Wanted) -> Tensor:
     """The images of a folder, in the order of their names, as grey or RGB as the data is."""
     files = _image_files(path)
     wanted.check_count(len(files))
-    images, lossy_count = [], 0
-    for file in files:
-        image, is_lossy = _read(file, wanted)
-        images.append(image)
-        lossy_count += is_lossy
+    read = [_read(file, wanted) for file in files]
+    images, lossy_count = torch.stack([image for image, _ in read]), sum(is_lossy for _, is_lossy in read)
+    wanted.check_values(images, is_float=False)
     if lossy_count:
         log.warning(
             "%d of the %d images in the folder %s are JPEG or lossy WebP, whose compression changes FID and most other numbers: measure PNG files "
             "if you can", lossy_count, len(files), shown(path),
         )  # fmt: skip
-    return torch.stack(images)
+    return images
 
 
 def _image_files(path: Path) -> list[Path]:

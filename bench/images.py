@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.errors import UserError, one_line
 from bench.evaluate import check_enough
 from bench.npz import npz_array, npz_header
+from bench.plausible import Levels, check_values
 from bench.spec import to_bytes
 
 log = logging.getLogger(__name__)
@@ -42,12 +43,18 @@ class Wanted:
     shape: tuple[int, int, int]  # (channels, height, width)
     fewest: int
     most: int  # training images
+    levels: Levels  # of the data's own images
+    as_is: bool = False  # whether images are measured even where their values show a slip
 
     def check_count(self, n: int) -> None:
         """A UserError unless there are enough images to measure, and as many real ones to compare with."""
         if n < self.fewest:
             raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
         check_enough(n, train=self.most, dataset=self.dataset, what="images")
+
+    def check_values(self, images: Tensor, *, is_float: bool, value_range: Range | None = None) -> None:
+        """A UserError where these uint8 images, as they were read, show a slip such as a wrong range."""
+        check_values(images, self.levels, dataset=self.dataset, is_float=is_float, value_range=value_range, as_is=self.as_is)
 
 
 def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
@@ -56,7 +63,9 @@ def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Te
     layout = _layout(shape, wanted)
     _check_dtype(dtype, value_range)
     wanted.check_count(shape[0])
-    return as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
+    images = as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
+    wanted.check_values(images, is_float=dtype.kind == "f", value_range=value_range)
+    return images
 
 
 def as_bytes(images: Tensor, value_range: Range | None) -> Tensor:

@@ -42,6 +42,9 @@ def evaluate(
     n: Annotated[
         int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as the test split unless given.")
     ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Measure the images even if their values show a slip, e.g. if they are nearly black.")
+    ] = False,
     inception_weights: InceptionWeights = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -52,7 +55,8 @@ def evaluate(
     """
     from bench.measure import measure
 
-    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=bool(with_inception({}, inception_weights)))
+    inception = bool(with_inception({}, inception_weights))
+    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
     if json:
         console.print_json(data=measured.as_json(), sort_keys=False)
     else:

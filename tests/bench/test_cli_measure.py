@@ -81,6 +81,15 @@ def test_evaluate_takes_a_range_a_folder_and_a_module(ganbench: Ganbench) -> Non
     assert (status, json.loads(out)["n"], err) == (0, 30, "hi\n")
 
 
+def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_they_are(ganbench: Ganbench) -> None:
+    np.savez("x.npz", images=DATASETS.get("digits").split("train").data[:40].numpy() // 255)
+    status, out, err = ganbench("evaluate", "x.npz", "--dataset", "digits")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "--as-is" in err
+    status, out, err = ganbench("evaluate", "x.npz", "--dataset", "digits", "--as-is", "--json")
+    assert (status, json.loads(out)["n"]) == (0, 40)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from bench.errors import UserError
 from bench.images import Wanted, as_bytes, check_range, read_npz
+from bench.plausible import Levels
 from bench.spec import to_bytes, to_unit_range
 
-GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=100)
-RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, most=100)
+DATA = Levels(upper_share=0.3, highest=255)
+GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=100, levels=DATA)
+RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, most=100, levels=DATA)
 
 
 def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
@@ -72,7 +74,7 @@ def test_orders_of_the_axes(tmp_path: Path) -> None:
 
 
 def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cube = Wanted(dataset="cubes", shape=(3, 3, 3), fewest=10, most=100)
+    cube = Wanted(dataset="cubes", shape=(3, 3, 3), fewest=10, most=100, levels=DATA)
     images = some(shape=(3, 3, 3))
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_npz(saved(tmp_path, images=images.numpy()), cube), images)

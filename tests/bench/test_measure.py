@@ -114,6 +114,7 @@ def test_sources_and_options_that_cannot_be(tmp_path: Path, monkeypatch: pytest.
         (("x.npz", "digits"), {"value_range": (1.0, 0.0)}, "--range takes LO and HI"),
         (("folder", "digits"), {}, "there are no images in the folder"),
         (("math:pi", "digits"), {}, "is no torch nn.Module"),
+        (("x.npz", "ring8"), {"as_is": True}, "--as-is is not for an .npz file of points"),
         (("x.npz", "ring8"), {}, "has no array 'points'"),
     ]
     for (source, dataset), options, message in wrong:
