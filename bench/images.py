@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.errors import UserError, one_line
-from bench.evaluate import check_enough
 from bench.npz import npz_array, npz_header
 from bench.plausible import Levels, check_values
 from bench.spec import to_bytes
@@ -42,15 +41,13 @@ class Wanted:
     dataset: str
     shape: tuple[int, int, int]  # (channels, height, width)
     fewest: int
-    most: int  # training images
     levels: Levels  # of the data's own images
     as_is: bool = False  # whether images are measured even where their values show a slip
 
     def check_count(self, n: int) -> None:
-        """A UserError unless there are enough images to measure, and as many real ones to compare with."""
+        """A UserError unless there are enough images to measure."""
         if n < self.fewest:
             raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
-        check_enough(n, train=self.most, dataset=self.dataset, what="images")
 
     def check_values(self, images: Tensor, *, is_float: bool, value_range: Range | None = None) -> None:
         """A UserError where these uint8 images, as they were read, show a slip such as a wrong range."""

@@ -12,7 +12,7 @@ from bench import foreign
 from bench.config import DATASETS
 from bench.data.catalog import resolve_auto
 from bench.errors import UserError, one_line
-from bench.evaluate import FEWEST, Evaluator, Measurement, Samples
+from bench.evaluate import FEWEST, Evaluator, Measurement, Samples, lacks_real
 from bench.image_folder import read_folder
 from bench.images import Range, Wanted, check_range, read_npz
 from bench.plausible import levels_of
@@ -32,15 +32,17 @@ class Measured:
     n: int
     measurement: Measurement
     rows: Mapping[str, Measurement]  # real, untrained
+    left_out: Mapping[str, str]  # rows that there cannot be, and why
     protocol: Mapping[str, Any]  # all, metrics
 
     def as_json(self) -> dict[str, Any]:
         """As `ganbench evaluate --json` gives it: what is no finite number is null and has its reason."""
-        rows = {kind: finite(row.values) for kind, row in self.rows.items()}
-        why = {f"{kind}_reasons": dict(row.reasons) for kind, row in self.rows.items()}
+        rows = {kind: finite(self.rows[kind].values) if kind in self.rows else None for kind in KINDS}
+        why = {f"{kind}_reasons": dict(self.rows[kind].reasons) if kind in self.rows else {} for kind in KINDS}
         return {
             "source": self.source, "dataset": self.dataset, "n": self.n, "metrics": finite(self.measurement.values),
             "reasons": dict(self.measurement.reasons), "protocol": dict(self.protocol), **rows, **why,
+            "left_out": dict(self.left_out),
         }  # fmt: skip
 
 
@@ -66,13 +68,16 @@ def measure(
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)
         evaluator = standard if len(samples.data) == standard.n else Evaluator(dataset, samples=len(samples.data), inception=inception)
         measurement = evaluator.full(samples.data, walks=samples.walks)
+    why = lacks_real(dataset, evaluator.n)
+    left_out = {"real": why} if why else {}
     return Measured(
         source=source,
         dataset=dataset.name,
         what="points" if dataset.spec.kind == "points" else "images",
         n=evaluator.n,
         measurement=measurement,
-        rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS},
+        rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS if kind not in left_out},
+        left_out=left_out,
         protocol={"all": evaluator.protocol_hash, "metrics": evaluator.protocol()},
     )
 
@@ -118,6 +123,6 @@ def wanted_of(dataset: Dataset, *, as_is: bool = False) -> Wanted:
     """What images of a dataset must be."""
     channels, height, width = dataset.spec.shape
     return Wanted(
-        dataset=dataset.name, shape=(channels, height, width), fewest=FEWEST, most=len(dataset.split("train")),
+        dataset=dataset.name, shape=(channels, height, width), fewest=FEWEST,
         levels=levels_of(dataset.split("test").data), as_is=as_is,
     )  # fmt: skip

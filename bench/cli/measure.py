@@ -39,9 +39,7 @@ def evaluate(
         tuple[float, float] | None, typer.Option("--range", metavar="LO HI", help="Black and white of float images; 0 1 unless given.")
     ] = None,
     latent: Annotated[int | None, typer.Option(help="Width of the latents of a module:OBJECT that does not say it.")] = None,
-    n: Annotated[
-        int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as the test split unless given.")
-    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as a run's unless given.")] = None,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Measure the images even if their values show a slip, e.g. if they are nearly black.")
     ] = False,
@@ -135,6 +133,8 @@ def _print_measured(measured: Measured) -> None:
     print_table(f"{measured.n:,} {measured.what} of {measured.source}, measured as {measured.dataset}", columns, rows)
     for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
+    for kind, reason in measured.left_out.items():
+        say(f"no row {kind}: {reason}")
     say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
 
 

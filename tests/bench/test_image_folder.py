@@ -17,8 +17,8 @@ from bench.images import Wanted
 from bench.plausible import Levels
 
 DATA = Levels(upper_share=0.3, highest=255)
-GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=100, levels=DATA)
-RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, most=100, levels=DATA)
+GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)
+RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
 
 
 def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
@@ -40,7 +40,7 @@ def test_pictures_are_read_in_order_as_the_data_wants(tmp_path: Path, mode: str)
     pictures(tmp_path, some(), mode)
     (tmp_path / "notes.txt").write_text("no picture")
     assert torch.equal(read_folder(tmp_path, GREY), some())
-    wide = Wanted(dataset="colours", shape=(3, 8, 8), fewest=10, most=100, levels=DATA)
+    wide = Wanted(dataset="colours", shape=(3, 8, 8), fewest=10, levels=DATA)
     assert torch.equal(read_folder(tmp_path, wide), some().expand(-1, 3, -1, -1))
 
 

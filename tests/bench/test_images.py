@@ -22,8 +22,8 @@ from bench.plausible import Levels
 from bench.spec import to_bytes, to_unit_range
 
 DATA = Levels(upper_share=0.3, highest=255)
-GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, most=100, levels=DATA)
-RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, most=100, levels=DATA)
+GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)
+RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
 
 
 def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
@@ -74,7 +74,7 @@ def test_orders_of_the_axes(tmp_path: Path) -> None:
 
 
 def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cube = Wanted(dataset="cubes", shape=(3, 3, 3), fewest=10, most=100, levels=DATA)
+    cube = Wanted(dataset="cubes", shape=(3, 3, 3), fewest=10, levels=DATA)
     images = some(shape=(3, 3, 3))
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_npz(saved(tmp_path, images=images.numpy()), cube), images)
@@ -105,7 +105,6 @@ def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureF
         (np.zeros((2,) * 30, np.uint8)[..., :0], "not [2, 2, 2"),
         (np.zeros((9, 1, 8, 8), np.uint8), "9 images are too few to measure: at least 10"),
         (np.zeros((0, 1, 8, 8), np.uint8), "0 images are too few"),
-        (np.zeros((101, 1, 8, 8), np.uint8), "images: 101 is more than the 100 training images of digits, which the row `real`"),
     ],
 )
 def test_wrong_arrays(tmp_path: Path, array: np.ndarray[Any, Any], message: str) -> None:
@@ -167,7 +166,9 @@ def header_only(shape: tuple[int, ...]) -> bytes:
 @pytest.mark.parametrize("n", [10**18, 10**9, 50, -5])
 def test_a_promise_is_not_believed(tmp_path: Path, n: int) -> None:
     (tmp_path / "x.npz").write_bytes(header_only((n, 1, 8, 8)))
-    refused(tmp_path / "x.npz")
+    assert "Unable to allocate" not in refused(tmp_path / "x.npz")  # memory is taken for what is there
+    if n > 0:
+        assert "the array has 128 bytes, and its header says" in refused(tmp_path / "x.npz")
 
 
 SMALL = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 9)) | st.sampled_from(

@@ -55,7 +55,8 @@ def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
     shown = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
     assert [*shown][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
-    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons"]
+    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
+    assert shown["left_out"] == {}
     assert (
         {key for key, value in shown["metrics"].items() if value is None}
         == set(shown["reasons"])
