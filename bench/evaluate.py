@@ -83,7 +83,7 @@ class Evaluator:
         if metrics:
             self._keep(metrics)
         self.reference_n = len(dataset.split("test"))
-        self.n = samples or self.reference_n
+        self.n = samples or usual_samples(dataset)
         self.errors = errors
         if INCEPTION in self.provides:
             self._real.extractor(INCEPTION)  # no weights: refused now, before anything is trained
@@ -193,8 +193,20 @@ def unmeasurable(dataset: Dataset) -> str | None:
     """Why nothing can measure a dataset; None where something can."""
     if dataset.spec.kind != "image" and not isinstance(dataset, Mixture):
         return "it holds points of no known modes"
-    test = len(dataset.split("test"))
-    return f"its test split holds {test} examples, and at least {FEWEST} are needed" if test < FEWEST else None
+    test, train = len(dataset.split("test")), len(dataset.split("train"))
+    if min(test, train) >= FEWEST:
+        return None
+    which = f"test split holds {test}" if test < FEWEST else f"training split holds {train}"
+    return f"its {which} examples, and at least {FEWEST} are needed"
+
+
+def usual_samples(dataset: Dataset) -> int:
+    """How many generated examples are measured unless a number is set: as many as the test split holds.
+
+    Fewer where the training split is smaller: the row `real` is made of as many training examples, because a Fréchet distance
+    depends on their number.
+    """
+    return min(len(dataset.split("test")), len(dataset.split("train")))
 
 
 def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
@@ -223,19 +235,24 @@ def draw(
 
 def check_samples(evaluator: Evaluator) -> None:
     """A UserError unless there are as many training examples as the evaluator measures: the row `real` is made of them."""
-    check_enough(evaluator.n, train=len(evaluator.dataset.split("train")), dataset=evaluator.dataset.name)
+    if why := lacks_real(evaluator.dataset, evaluator.n):
+        raise UserError(f"evaluation.samples: {why}; set fewer, or 0 for {usual_samples(evaluator.dataset):,}")
 
 
-def check_enough(n: int, *, train: int, dataset: str, what: str = "evaluation.samples") -> None:
-    """The same where there are but numbers: n examples to measure, and so many training examples."""
-    if n > train:
-        raise UserError(f"{what}: {n:,} is more than the {train:,} training images of {dataset}, which the row `real` takes as many from")
+def lacks_real(dataset: Dataset, n: int) -> str | None:
+    """Why there is no row `real` beside n examples; None where there is one."""
+    train = len(dataset.split("train"))
+    if n <= train:
+        return None
+    things = "points" if dataset.spec.kind == "points" else "images"
+    return f"{n:,} is more than the {train:,} training {things} of {dataset.name}, which the row `real` takes as many from"
 
 
 def reference_images(dataset: Dataset, n: int = 0) -> Tensor:
-    """The examples of the `real` row: n training examples (0: as many as the test split holds), the first of a fixed permutation."""
+    """The examples of the `real` row: n training examples (0: the usual number), the first of a fixed permutation."""
+    n = n or usual_samples(dataset)
+    if why := lacks_real(dataset, n):
+        raise UserError(why)
     train = dataset.split("train").data
-    n = n or len(dataset.split("test"))
-    check_enough(n, train=len(train), dataset=dataset.name)
     order = torch.randperm(len(train), generator=seeding.stream(0, "reference"))
     return train[order[:n]]

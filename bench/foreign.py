@@ -39,6 +39,7 @@ def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = N
                 return torch.cat([_made(network, part, source, wanted, value_range) for part in shaped.split(BATCH)])
 
         data = images(_drawn(n, width, seeding.stream(SEED, seeding.EVALUATION), source))
+        wanted.check_values(data, is_float=True, value_range=value_range)
         ends = _drawn(2 * WALK_PAIRS, width, seeding.stream(SEED, WALKS), source)
         walks = images(paths_between(ends[:WALK_PAIRS], ends[WALK_PAIRS:]))
     return Samples(data=data, walks=walks.reshape(WALK_PAIRS, -1, *walks.shape[1:]))

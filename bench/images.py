@@ -1,4 +1,4 @@
-"""Anybody's images, read as every metric sees them: uint8 [n, C, H, W]. From an .npz file or a folder of PNG files.
+"""External samples, read as every metric sees them: uint8 [n, C, H, W]. From an .npz file; `image_folder` reads image files.
 
 Whatever is wrong with them is a UserError of one line: measuring images in a wrong range, order or size gives a number too, and
 nobody would notice.
@@ -6,10 +6,8 @@ nobody would notice.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,22 +15,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from bench.errors import UserError, one_line
-from bench.evaluate import check_enough
 from bench.npz import npz_array, npz_header
+from bench.plausible import Levels, check_values
 from bench.spec import to_bytes
-from bench.words import printable
 
 log = logging.getLogger(__name__)
 
 ARRAY = "images"
 SLACK = 1e-5  # of the range: what float arithmetic may add at its ends
 CHUNK = 1000  # images converted at once
-IHDR_DEPTH = 24  # where a PNG file says how many bits a channel has: Pillow reads 16-bit colour as 8-bit without a word
-PNG_MODES = ("1", "L", "P", "RGB")
 
 Range = tuple[float, float]  # the values of black and of white
 UNIT: Range = (0.0, 1.0)
@@ -47,13 +41,17 @@ class Wanted:
     dataset: str
     shape: tuple[int, int, int]  # (channels, height, width)
     fewest: int
-    most: int  # training images
+    levels: Levels  # of the data's own images
+    as_is: bool = False  # whether images are measured even where their values show a slip
 
     def check_count(self, n: int) -> None:
-        """A UserError unless there are enough images to measure, and as many real ones to compare with."""
+        """A UserError unless there are enough images to measure."""
         if n < self.fewest:
             raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
-        check_enough(n, train=self.most, dataset=self.dataset, what="images")
+
+    def check_values(self, images: Tensor, *, is_float: bool, value_range: Range | None = None) -> None:
+        """A UserError where these uint8 images, as they were read, show a slip such as a wrong range."""
+        check_values(images, self.levels, dataset=self.dataset, is_float=is_float, value_range=value_range, as_is=self.as_is)
 
 
 def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
@@ -62,25 +60,9 @@ def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Te
     layout = _layout(shape, wanted)
     _check_dtype(dtype, value_range)
     wanted.check_count(shape[0])
-    return as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
-
-
-def read_folder(path: Path, wanted: Wanted) -> Tensor:
-    """The PNG files of a folder, in the order of their names, as grey or RGB as the data is."""
-    try:
-        listed = sorted(file for file in path.iterdir() if not file.name.startswith("."))
-    except OSError as error:
-        raise UserError(f"the folder {_shown(path)} cannot be read: {error.strerror or error}") from error
-    files = [file for file in listed if file.suffix.lower() == ".png"]
-    odd = next((file for file in files if not file.is_file()), None)
-    if odd is not None:
-        raise UserError(f"{_shown(odd)} is no plain file")
-    if len(listed) > len(files):
-        log.warning("%d of %d things in the folder %s are no .png files: left out", len(listed) - len(files), len(listed), _shown(path))
-    if not files:
-        raise UserError(f"there is no .png file in the folder {_shown(path)}")
-    wanted.check_count(len(files))
-    return torch.stack([_read_png(file, wanted) for file in files])
+    images = as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
+    wanted.check_values(images, is_float=dtype.kind == "f", value_range=value_range)
+    return images
 
 
 def as_bytes(images: Tensor, value_range: Range | None) -> Tensor:
@@ -143,43 +125,3 @@ def _tensor(array: NDArray[Any], layout: Layout) -> Tensor:
     if layout == "NHW":
         return images.unsqueeze(1)
     return images.permute(0, 3, 1, 2) if layout == "NHWC" else images
-
-
-def _read_png(file: Path, wanted: Wanted) -> Tensor:
-    channels, height, width = wanted.shape
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            content = io.BytesIO(file.read_bytes())
-            if content.getvalue()[IHDR_DEPTH : IHDR_DEPTH + 1] == bytes([16]):
-                raise UserError(f"the image {_shown(file)} has 16 bits a channel: give 8-bit grey or RGB without transparency")
-            with Image.open(content, formats=("PNG",)) as image:
-                _check_png(image, file, wanted)
-                image.verify()  # the hashes of its parts: a truncated picture may decode without a word
-            with Image.open(content, formats=("PNG",)) as image:
-                pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except UserError:
-        raise
-    except UnidentifiedImageError as error:
-        raise UserError(f"the image {_shown(file)} is no PNG file, or a damaged one") from error
-    except Exception as error:  # damaged files raise many kinds
-        raise UserError(f"the image {_shown(file)} cannot be read: {one_line(error)}") from error
-    tensor = torch.from_numpy(pixels.copy())
-    return tensor.view(1, height, width) if channels == 1 else tensor.permute(2, 0, 1).contiguous()
-
-
-def _check_png(image: Image.Image, file: Path, wanted: Wanted) -> None:
-    channels, height, width = wanted.shape
-    if channels not in (1, 3):
-        raise UserError(f"{wanted.dataset} has {channels} channels, which a PNG cannot have: give an .npz file")
-    if image.size != (width, height):
-        raise UserError(f"the image {_shown(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
-    if getattr(image, "is_animated", False):
-        raise UserError(f"the image {_shown(file)} is an animation: give one picture a file")
-    if image.mode not in PNG_MODES or "transparency" in image.info:
-        kind = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
-        raise UserError(f"the image {_shown(file)} is {kind}: give 8-bit grey or RGB without transparency")
-
-
-def _shown(path: Path) -> str:
-    return printable(one_line(path, most=160))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 import zipfile
 from pathlib import Path
@@ -36,6 +37,8 @@ def npz_array(path: Path, name: str) -> NDArray[Any]:
             warnings.simplefilter("ignore")
             found: NDArray[Any] = arrays[f"{name}.npy"]  # as judged: there may be a member without the ending too
             return found
+    except MemoryError as error:
+        raise UserError(f"the array {name!r} of {_shown(path)} does not fit into memory") from error
     except Exception as error:  # as above
         raise UserError(f"{_shown(path)} is damaged: {one_line(error)}") from error
 
@@ -50,7 +53,15 @@ def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(file)
+            if not dtype.hasobject:
+                _check_size(file.tell() + math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size)
     return shape, dtype
+
+
+def _check_size(needed: int, there: int) -> None:
+    """Judged before memory is taken for what a header promises."""
+    if needed > there:
+        raise ValueError(f"the array has {there:,} bytes, and its header says {needed:,}")
 
 
 def _shown(path: Path) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError, one_line
-from bench.evaluate import FEWEST, check_enough
+from bench.evaluate import FEWEST
 from bench.npz import npz_array, npz_header
 from bench.spec import Dataset
 
@@ -26,7 +26,6 @@ def read_points(path: Path, dataset: Dataset) -> Tensor:
         raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: give floats")
     if shape[0] < FEWEST:
         raise UserError(f"{shape[0]} points are too few to measure: at least {FEWEST}")
-    check_enough(shape[0], train=len(dataset.split("train")), dataset=dataset.name, what="points")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and that is said below
         points = torch.from_numpy(npz_array(path, ARRAY).astype(np.float32))
     if not points.isfinite().all():

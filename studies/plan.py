@@ -11,7 +11,7 @@ from bench.cards import card
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
 from bench.environment import resolve
 from bench.errors import UserError, nearest, one_line
-from bench.evaluate import Evaluator, evaluator_for
+from bench.evaluate import Evaluator, evaluator_for, usual_samples
 from bench.results import REFERENCES
 from bench.suite import MOST_SEEDS, SUITES, Entry
 from studies.kinds import check_kind
@@ -110,7 +110,7 @@ def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int
     """The configuration as its trials are measured: by what judges them alone."""
     metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/")) or (headline,)
     evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
-    most = config.evaluation.samples or len(DATASETS.get(config.dataset).split("test"))
+    most = config.evaluation.samples or usual_samples(DATASETS.get(config.dataset))
     fewer = samples and samples < most
     return override(config, evaluation | ({"evaluation.samples": samples} if fewer else {}))
 

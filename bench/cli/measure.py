@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 @app.command()
 def evaluate(
     source: Annotated[
-        str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of PNG files, or module:OBJECT.")
+        str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of images, or module:OBJECT.")
     ],
     dataset: Annotated[str, typer.Option(help="The registered dataset that the images are to be like; auto as in `run`.")] = "auto",
     range_: Annotated[
         tuple[float, float] | None, typer.Option("--range", metavar="LO HI", help="Black and white of float images; 0 1 unless given.")
     ] = None,
     latent: Annotated[int | None, typer.Option(help="Width of the latents of a module:OBJECT that does not say it.")] = None,
-    n: Annotated[
-        int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as the test split unless given.")
-    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as a run's unless given.")] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Measure the images even if their values show a slip, e.g. if they are nearly black.")
+    ] = False,
     inception_weights: InceptionWeights = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -53,7 +54,8 @@ def evaluate(
     """
     from bench.measure import measure
 
-    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=bool(with_inception({}, inception_weights)))
+    inception = bool(with_inception({}, inception_weights))
+    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
     if json:
         console.print_json(data=measured.as_json(), sort_keys=False)
     else:
@@ -132,6 +134,8 @@ def _print_measured(measured: Measured) -> None:
     print_table(f"{measured.n:,} {measured.what} of {measured.source}, measured as {measured.dataset}", columns, rows)
     for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
+    for kind, reason in measured.left_out.items():
+        say(f"no row {kind}: {reason}")
     say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
 
 

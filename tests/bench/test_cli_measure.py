@@ -81,6 +81,15 @@ def test_evaluate_takes_a_range_a_folder_and_a_module(ganbench: Ganbench) -> Non
     assert (status, json.loads(out)["n"], err) == (0, 30, "hi\n")
 
 
+def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_they_are(ganbench: Ganbench) -> None:
+    np.savez("x.npz", images=DATASETS.get("digits").split("train").data[:40].numpy() // 255)
+    status, out, err = ganbench("evaluate", "x.npz", "--dataset", "digits")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "--as-is" in err
+    status, out, err = ganbench("evaluate", "x.npz", "--dataset", "digits", "--as-is", "--json")
+    assert (status, json.loads(out)["n"]) == (0, 40)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -88,7 +97,7 @@ def test_evaluate_takes_a_range_a_folder_and_a_module(ganbench: Ganbench) -> Non
         ("evaluate math:pi --dataset digits", "'math:pi' is no torch nn.Module"),
         ("evaluate math:pi --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
         ("evaluate nobody:here --dataset digits", "the generator 'nobody:here' cannot be loaded: ModuleNotFoundError"),
-        ("evaluate . --dataset digits", "there is no .png file"),
+        ("evaluate . --dataset digits", "there are no images in the folder"),
         ("evaluate . --dataset digits --range 2 1", "--range takes LO and HI with LO < HI, not 2 1"),
         ("evaluate . --dataset digits --n 10", "--n is not for a folder"),
         ("sample abcdef --out x.gif", "has the ending '.gif'"),

@@ -55,7 +55,8 @@ def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
     shown = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
     assert [*shown][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
-    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons"]
+    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
+    assert shown["left_out"] == {}
     assert (
         {key for key, value in shown["metrics"].items() if value is None}
         == set(shown["reasons"])
@@ -110,10 +111,11 @@ def test_sources_and_options_that_cannot_be(tmp_path: Path, monkeypatch: pytest.
         (("x.npz", "digit"), {}, "unknown dataset 'digit'; did you mean 'digits'"),
         (("x.npz", "digits"), {"n": 5}, "--n is not for an .npz file"),
         (("x.npz", "digits"), {"latent": 5}, "--latent is not for an .npz file"),
-        (("folder", "digits"), {"value_range": (0.0, 1.0)}, "--range is not for a folder of PNG files"),
+        (("folder", "digits"), {"value_range": (0.0, 1.0)}, "--range is not for a folder of images"),
         (("x.npz", "digits"), {"value_range": (1.0, 0.0)}, "--range takes LO and HI"),
-        (("folder", "digits"), {}, "there is no .png file in the folder folder"),
+        (("folder", "digits"), {}, "there are no images in the folder"),
         (("math:pi", "digits"), {}, "is no torch nn.Module"),
+        (("x.npz", "ring8"), {"as_is": True}, "--as-is is not for an .npz file of points"),
         (("x.npz", "ring8"), {}, "has no array 'points'"),
     ]
     for (source, dataset), options, message in wrong:

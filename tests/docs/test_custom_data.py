@@ -12,9 +12,9 @@ import pytest
 
 from bench.cli import main
 from bench.config import DATASETS
-from bench.data.folder.checks import SPLITS
 from bench.data.folder.layout import SUFFIXES
 from bench.data.folder.name import OPTIONS
+from bench.data.folder.splits import Splits, find_splits, split_name, split_names
 from bench.evaluate import FEWEST
 from bench.metrics.extractors import plan
 from bench.results import load
@@ -90,12 +90,23 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
 def test_what_it_is_measured_by_is_as_in_the_code() -> None:
     section = " ".join(PAGE.partition("## What it is measured by")[2].partition("\n## ")[0].split())
     assert f"fewer than {plan.FEWEST_IMAGES} training images" in section
-    assert f"fewer than {FEWEST} test images" in section
+    assert f"fewer than {FEWEST} test images, or {FEWEST} training images" in section
+
+
+def test_names_of_splits_are_as_in_the_code() -> None:
+    pairs = re.findall(r"`([\w-]+)` and `([\w-]+)`", PAGE.partition("other usual names:")[2].partition("\n")[0])
+    assert len(pairs) == 4
+    for train, test in pairs:
+        assert find_splits(Path(), [test, train]) == Splits(train=train, test=test)
+    words, _, short = PAGE.partition("are the words ")[2].partition(" where all folders")[0].partition(", alone")
+    assert len(names := re.findall("[a-z]+", words.replace(" and ", " "))) == 11
+    assert all(split_name(name) for name in names)
+    assert len(split_names(re.findall(r"\bt[a-z]\b", short))) == 3
 
 
 def test_options_layouts_and_the_cache_are_as_in_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(OPTIONS)
-    assert all(f"`PATH/{name}/...`" in PAGE for name in SPLITS)
+    assert all(f"`PATH/{name}/...`" in PAGE for name in ("train", "test"))
     assert ", ".join(suffix[1:] for suffix in SUFFIXES[:-1]) + f" and {SUFFIXES[-1][1:]}" in PAGE
     if sys.platform == "linux":
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

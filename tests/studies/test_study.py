@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import photos
 import pytest
 import small_study
 
@@ -60,6 +61,19 @@ def test_what_cannot_be_is_one_line(change: Mapping[str, Any], words: str, uri: 
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_search_never_measures_more_samples_than_a_run_of_small_training_data(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    for split, n in (("train", 20), ("test", 30)):
+        photos.fill(tmp_path / "p" / split, n, size=(8, 8), mode="L")
+    settings = {**small_study.ONE.settings, "recipe.batch_size": 4}
+    small = replace(small_study.ONE, dataset=f"folder:{tmp_path}/p", settings=settings)
+    for search_samples, samples in ((25, 0), (15, 15)):
+        (arm,) = small_study.planned(uri, tmp_path, replace(small, search_samples=search_samples)).arms
+        assert json.loads(arm.config)["evaluation"]["samples"] == samples
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.data.folder.name import shown
+from bench.data.folder.splits import Splits
 from bench.errors import UserError, nearest
-
-SPLITS = ("train", "test")
-_LIKE_SPLITS = ("train", "test", "val", "valid", "validation", "eval", "dev")
 
 
 def check_folder(root: Path) -> None:
@@ -59,25 +57,13 @@ def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> 
         )
 
 
-def are_splits(root: Path, folders: list[str]) -> bool:
-    """Whether these are `train` and `test`. Folders that only look like splits are refused: as classes they would mislead."""
-    if folders == sorted(SPLITS):
-        return True
-    alike = [name for name in folders if name.lower() in _LIKE_SPLITS]
-    if len(alike) > 1 and any(name.lower() == "train" for name in alike):
-        raise UserError(
-            f"{shown(root)} holds {', '.join(map(repr, folders[:6]))}: splits are exactly the two folders 'train' and 'test', and classes have other names"
-        )
-    return False
-
-
-def check_classes(root: Path, train: tuple[str, ...], test: tuple[str, ...]) -> None:
+def check_classes(root: Path, splits: Splits, train: tuple[str, ...], test: tuple[str, ...]) -> None:
     """Both splits have the same classes, or none."""
     if train == test:
         return
     if not train or not test:
-        which = ("train", "test") if train else ("test", "train")
-        raise UserError(f"{shown(root)} has class folders in {which[0]!r} but none in {which[1]!r}: both or neither")
+        has, lacks = (splits.train, splits.test) if train else (splits.test, splits.train)
+        raise UserError(f"{shown(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
     odd = sorted(set(train) ^ set(test))[0]
-    has, lacks = ("train", "test") if odd in train else ("test", "train")
+    has, lacks = (splits.train, splits.test) if odd in train else (splits.test, splits.train)
     raise UserError(f"{shown(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")

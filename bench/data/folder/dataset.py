@@ -1,4 +1,4 @@
-"""Any folder of images as a dataset: `folder:PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE]`."""
+"""Any folder of images as a dataset: `folder:PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class FolderDataset:
     @property
     def name(self) -> str:
         """The canonical name, which holds every choice."""
-        return f"{SCHEME}:" + spell(self.listing.root, size=self.size, crop=self.crop, channels=self.channels, test=self.test)
+        return f"{SCHEME}:" + spell(
+            self.listing.root, size=self.size, crop=self.crop, channels=self.channels, test=self.test,
+            all_classes=self.listing.all_classes,
+        )  # fmt: skip
 
     @property
     def title(self) -> str:
@@ -87,7 +90,7 @@ class FolderDataset:
 def make(text: str) -> FolderDataset:
     """The dataset of what follows `folder:`. Reads names, sizes and times; opens images only to decide what was left to us."""
     path, options = parse(text)
-    found = listing(path)
+    found = listing(path, all_classes=options.all_classes, given_splits=options.test == GIVEN)
     size, channels = options.size, options.channels
     test = _test_share(found, options.test)
     if size is None or channels is None:
@@ -97,11 +100,14 @@ def make(text: str) -> FolderDataset:
 
 
 def _test_share(found: Listing, asked: Fraction | None) -> Fraction:
-    if found.has_splits and asked:
-        raise UserError(f"{USAGE}: test={asked} does not go with the folders 'train' and 'test' in {str(found.root)!r}: leave it out")
-    if not found.has_splits and asked == GIVEN:
+    if found.splits and asked:
+        names = f"{found.splits.train!r} and {found.splits.test!r}"
+        raise UserError(
+            f"{USAGE}: test={asked} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
+        )
+    if not found.splits and asked == GIVEN:
         raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
-    return GIVEN if found.has_splits else asked or TEST_SHARE
+    return GIVEN if found.splits else asked or TEST_SHARE
 
 
 class Look(BaseModel):

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.folder.checks import SPLITS, are_splits, check_class_folder, check_classes, check_folder, check_mixed
+from bench.data.folder.checks import check_class_folder, check_classes, check_folder, check_mixed
 from bench.data.folder.name import shown
+from bench.data.folder.splits import Splits, check_class_names, find_splits
 from bench.errors import UserError
 from bench.spec import Split
 
@@ -45,7 +46,8 @@ class Listing:
     root: Path
     pictures: tuple[Picture, ...]
     class_names: tuple[str, ...]  # none: unlabelled
-    has_splits: bool  # whether the folders `train` and `test` are the splits
+    splits: Splits | None  # the folders that are the splits, if any are
+    all_classes: bool  # whether folders are classes whatever their names
     folders: tuple[tuple[Path, int], ...]  # every folder read, with its time of change
     read_ns: int  # when
     others: str = ""  # files that are no images, in words
@@ -59,8 +61,12 @@ class Listing:
         return content.hexdigest()
 
     def split(self, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
-        """The training and test images: those of the folders of that name, or else a fixed pseudo-random share as the test split."""
+        """The training and test images: those of the folders that are the splits, or else a fixed pseudo-random share as the test split."""
         return _split(self, share)
+
+    def read_again(self) -> Listing:
+        """What the folder holds now, read in the same way."""
+        return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:
         """Whether no folder has had a file added, removed or replaced since it was read."""
@@ -75,8 +81,8 @@ class Listing:
 @lru_cache(maxsize=4)
 def _split(found: Listing, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
     """RandomState's stream is frozen for ever (NEP 19): the same names are split alike in every version of NumPy."""
-    if found.has_splits:
-        test = np.array([picture.name.startswith("test/") for picture in found.pictures])
+    if found.splits:
+        test = np.array([picture.name.startswith(f"{found.splits.test}/") for picture in found.pictures])
     else:
         n = len(found.pictures)
         test = np.zeros(n, dtype=np.bool_)
@@ -85,41 +91,43 @@ def _split(found: Listing, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
     return {"train": tuple(p for p, is_test in pairs if not is_test), "test": tuple(p for p, is_test in pairs if is_test)}
 
 
-_last: dict[Path, Listing] = {}
+_last: dict[tuple[Path, bool, bool], Listing] = {}
 
 
-def listing(root: Path) -> Listing:
+def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
     """What a folder holds. Read once a process unless it changes: a run asks for its dataset many times, of perhaps a million files."""
-    known = _last.get(root)
+    key = (root, all_classes, all_classes and given_splits)
+    known = _last.get(key)
     if known is not None and known.is_current():
         return known
-    found = _last[root] = scan(root)
+    found = _last[key] = scan(root, all_classes=all_classes, given_splits=given_splits)
     if found.others and known is None:  # once: a user may take a kind for an image that is not read here
         log.warning("%s: left out %s", root, found.others)
     return found
 
 
-def scan(root: Path) -> Listing:
-    """Read a folder: images, class folders of images, or `train` and `test` of either. Anything else is a UserError."""
+def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
+    """Read a folder: images, class folders of images, or a training and a test folder of either. Anything else is a UserError.
+
+    `all_classes`: folders are classes whatever their names, those inside the splits where `given_splits`, else those at the top.
+    """
     check_folder(root)
-    reader = _Reader(root)
+    reader = _Reader(root, all_classes=all_classes)
     top = reader.read(root)
-    folders = sorted(top.folders)
     check_mixed(root, [name for name, _ in top.images], top.folders)
-    has_splits = are_splits(root, folders)
-    if has_splits:
-        parts = {name: reader.part(f"{name}/") for name in SPLITS}
-        check_classes(root, parts["train"].class_names, parts["test"].class_names)
-        class_names = parts["train"].class_names
-        pictures = [picture for part in parts.values() for picture in part.pictures]
+    splits = find_splits(root, sorted(top.folders)) if given_splits or not all_classes else None
+    if splits:
+        train, test = (reader.part(f"{name}/") for name in (splits.train, splits.test))
+        check_classes(root, splits, train.class_names, test.class_names)
+        class_names, pictures = train.class_names, [*train.pictures, *test.pictures]
     else:
         part = reader.part("", top)
         class_names, pictures = part.class_names, part.pictures
     if len(pictures) < 2:
         raise UserError(f"there is one image in {shown(root)}: at least two are needed, one of them for the test split")
     return Listing(
-        root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, has_splits=has_splits,
-        folders=tuple(reader.folders), read_ns=reader.start_ns, others=_counted(reader.others) if reader.others else "",
+        root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
+        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_counted(reader.others) if reader.others else "",
     )  # fmt: skip
 
 
@@ -143,8 +151,9 @@ class _Part:
 class _Reader:
     """Reads the folders of one root and keeps what it met."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, all_classes: bool) -> None:
         self.root = root
+        self.all_classes = all_classes
         self.start_ns = time.time_ns()
         self.folders: list[tuple[Path, int]] = []
         self.others: Counter[str] = Counter()
@@ -155,6 +164,8 @@ class _Reader:
         top = contents or self.read(folder)
         if contents is None:
             check_mixed(folder, [name for name, _ in top.images], top.folders)
+            if not self.all_classes:
+                check_class_names(folder, sorted(top.folders))
         if not top.folders:
             _check_some(folder, top)
             return _Part(pictures=[_picture(prefix, name, -1, found) for name, found in top.images], class_names=())
@@ -170,8 +181,10 @@ class _Reader:
         check_class_folder(self.root, folder)
         contents = self.read(folder)
         if contents.folders:
+            advice = "; add ,test=given to the name if the two folders at the top are the splits" if self.all_classes else ""
             raise UserError(
-                f"{shown(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, no deeper"
+                f"{shown(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
+                f"and only a training and a test folder at the top, as 'train' and 'test', hold class folders{advice}"
             )
         _check_some(folder, contents)
         return contents

@@ -1,4 +1,4 @@
-"""The name of a folder of images, `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE]`, read into a path and options."""
+"""The name of a folder of images, `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`, read into a path and options."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bench.errors import UserError, nearest
 
 USAGE = "folder:PATH"
 LEAST_SIZE, MOST_SIZE = 8, 1024
-GIVEN = Fraction(0)  # test=given: the folders `train` and `test`
-_EXAMPLES = {"size": "32", "crop": "center", "channels": "3", "test": "0.1"}
+GIVEN = Fraction(0)  # test=given: the folders of the splits
+_EXAMPLES = {"size": "32", "crop": "center", "channels": "3", "test": "0.1", "classes": "all"}
 OPTIONS = tuple(_EXAMPLES)  # in the order of the canonical name
 
 
@@ -27,6 +27,7 @@ class Options:
     crop: Crop = "center"
     channels: int | None = None
     test: Fraction | None = None
+    all_classes: bool = False
 
 
 def parse(text: str) -> tuple[Path, Options]:
@@ -50,12 +51,14 @@ def parse(text: str) -> tuple[Path, Options]:
         crop=cast("Crop", values.get("crop", "center")),
         channels=cast("int | None", values.get("channels")),
         test=cast("Fraction | None", values.get("test")),
+        all_classes="classes" in values,
     )
 
 
-def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction) -> str:
+def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction, all_classes: bool) -> str:
     """The canonical name after `folder:`: the absolute path and every option, in one order."""
-    return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}"
+    classes = ",classes=all" if all_classes else ""  # not spelt out otherwise: there was no such option in older names
+    return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}{classes}"
 
 
 def _is_option(part: str) -> bool:
@@ -120,8 +123,14 @@ def _channels(text: str) -> int:
     return int(text)
 
 
+def _classes(text: str) -> str:
+    if text != "all":
+        raise UserError(f"{USAGE}: classes takes all, not {text!r}")
+    return text
+
+
 def _test(text: str) -> Fraction:
-    """A share, as 0.1 or 1/10; `given` where the folders say it."""
+    """A share, as 0.1 or 1/10; `given` where the folders are the splits."""
     if text == "given":
         return GIVEN
     try:
@@ -133,4 +142,6 @@ def _test(text: str) -> Fraction:
     return share
 
 
-_READERS: Mapping[str, Callable[[str], int | str | Fraction]] = {"size": _size, "crop": _crop, "channels": _channels, "test": _test}
+_READERS: Mapping[str, Callable[[str], int | str | Fraction]] = {
+    "size": _size, "crop": _crop, "channels": _channels, "test": _test, "classes": _classes,
+}  # fmt: skip

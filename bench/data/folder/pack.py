@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from bench.data import cache
 from bench.data.folder.card import Card, FileCard, check_array, file_card
-from bench.data.folder.layout import Listing, Picture, scan
+from bench.data.folder.layout import Listing, Picture
 from bench.data.folder.name import shown
 from bench.data.folder.pixels import Crop, pixels
 from bench.data.progress import progress
@@ -142,7 +142,7 @@ def _build(packing: Packing) -> Packed:
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder))
         try:
             card = _write(packing, work)
-            if scan(root).stamp != packing.listing.stamp:
+            if packing.listing.read_again().stamp != packing.listing.stamp:
                 raise UserError(f"{shown(root)} changed while its images were read: run again when nothing writes there")
             work.chmod(0o755)  # a temporary folder is private, what it becomes may be shared
             shutil.rmtree(packing.entry, ignore_errors=True)  # damaged, or it would have been found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from PIL import Image, ImageOps
 from bench.errors import UserError, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: 1 GB while it is decoded, up to 4 GB if it is transparent
+_LARGE_PIXELS = 2**26  # images above this are decoded one at a time, so that threads do not multiply their memory
 Crop = Literal["center", "none"]
 _GREY_MODES = ("1", "L", "LA", "La", "I")
 
@@ -28,19 +31,64 @@ class Header:
     grey: bool
 
 
+class _PillowLimitLifted:
+    """Context manager that lifts Pillow's own limit on pixels, which is one number for the process, while any thread is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_pillow_limit_lifted = _PillowLimitLifted()
+_large_image_lock = threading.Lock()
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """An image file, open while the block runs; whatever goes wrong in it is a UserError that names the file."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _pillow_limit_lifted, Image.open(path, formats=FORMATS) as image:
+            _check_pixels(image, path)
             yield image
     except PermissionError as error:
         raise UserError(f"cannot read the image {str(path)!r} ({error.strerror or error})") from error
-    except MemoryError:
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, ...
         reason = one_line(error).replace(" " + repr(str(path)), "")
         raise UserError(f"the image {str(path)!r} is broken ({reason or type(error).__name__}): mend or remove it") from error
+
+
+def _check_pixels(image: Image.Image, path: Path) -> None:
+    pixels_ = image.width * image.height
+    if pixels_ > MOST_PIXELS:
+        raise UserError(
+            f"the image {str(path)!r} has {pixels_:,} pixels ({image.width}x{image.height}), and at most {MOST_PIXELS:,} are read: "
+            "scale it down or cut it into pieces first"
+        )
+
+
+@contextmanager
+def _bounded_memory(image: Image.Image) -> Iterator[None]:
+    """Context manager that lets one thread at a time decode a large image."""
+    if image.width * image.height <= _LARGE_PIXELS:
+        yield
+    else:
+        with _large_image_lock:
+            yield
 
 
 def header(path: Path) -> Header:
@@ -57,16 +105,21 @@ def pixels(path: Path, *, size: int, crop: Crop, channels: int) -> NDArray[np.ui
     arXiv 2104.11222); it is also what StyleGAN's and EDM's dataset tools use, and unlike BOX it makes no blocks of a small
     image. An image that has the size already is not touched.
     """
-    with opened(path) as image:
-        upright = _eight_bits(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
-    if crop == "center":
-        side = min(upright.size)
-        left, top = (upright.width - side) // 2, (upright.height - side) // 2
-        upright = upright.crop((left, top, left + side, top + side))
-    if upright.size != (size, size):
-        upright = upright.resize((size, size), Image.Resampling.LANCZOS)
-    array = np.asarray(upright, dtype=np.uint8)
+    with opened(path) as image, _bounded_memory(image):
+        ImageOps.exif_transpose(image, in_place=True)
+        scaled = _eight_bits(_middle_square(image) if crop == "center" else image, "L" if channels == 1 else "RGB")
+        if scaled.size != (size, size):
+            scaled = scaled.resize((size, size), Image.Resampling.LANCZOS)
+        array = np.asarray(scaled, dtype=np.uint8)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _middle_square(image: Image.Image) -> Image.Image:
+    if image.width == image.height:
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 def _eight_bits(image: Image.Image, mode: str) -> Image.Image:
@@ -77,4 +130,4 @@ def _eight_bits(image: Image.Image, mode: str) -> Image.Image:
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)

@@ -117,6 +117,16 @@ def test_the_test_share_goes_with_the_layout(tmp_path: Path, coloured: Path) -> 
         make("split,test=0.1")
 
 
+def test_a_class_with_the_name_of_a_split_is_part_of_the_canonical_name_and_packed(tmp_path: Path) -> None:
+    photos.fill(tmp_path / "vehicles", 3, classes=("bus", "train"))
+    with pytest.raises(UserError, match="'train' is a name of a split"):
+        make(f"{tmp_path}/vehicles")
+    found = make(f"{tmp_path}/vehicles,classes=all")
+    assert found.name == f"folder:{tmp_path}/vehicles,size=16,crop=center,channels=3,test=1/7,classes=all"
+    assert make(found.name.removeprefix("folder:")).name == found.name
+    assert (found.class_names, len(found.split("train"))) == (("bus", "train"), 5)
+
+
 def test_an_unlabelled_folder_has_no_labels(tmp_path: Path) -> None:
     dataset = make(f"{photos.fill(tmp_path / 'flat', 5)}")
     assert dataset.spec.classes == 0

@@ -13,6 +13,7 @@ import photos
 import pytest
 
 from bench.data.folder.layout import Picture, listing, scan
+from bench.data.folder.splits import Splits
 from bench.errors import UserError
 
 SEVENTH = Fraction(1, 7)
@@ -61,10 +62,58 @@ def test_the_folders_train_and_test_are_the_splits(tmp_path: Path, classes: tupl
     photos.fill(tmp_path / "test", 1, classes=classes)
     found = scan(tmp_path)
     split = found.split(SEVENTH)
-    assert found.has_splits
+    assert found.splits == Splits(train="train", test="test")
     assert found.class_names == classes
     assert all(name.startswith("test/") for name in names(split["test"]))
     assert (len(split["train"]), len(split["test"])) == (3 * max(1, len(classes)), max(1, len(classes)))
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "TEST"), ("training", "testing"), ("trainset", "testset"), ("train-images", "test"), ("tr", "ts"),
+    ("train2017", "test2017"), ("trainA", "testA"), ("imagesTr", "imagesTs")])  # fmt: skip
+def test_one_training_and_one_test_folder_of_other_names_are_the_splits(tmp_path: Path, train: str, test: str) -> None:
+    photos.fill(tmp_path / train, 3, classes=("cats", "dogs"))
+    photos.fill(tmp_path / test, 1, classes=("cats", "dogs"))
+    found = scan(tmp_path)
+    split = found.split(SEVENTH)
+    assert (found.splits, found.class_names) == (Splits(train=train, test=test), ("cats", "dogs"))
+    assert names(split["test"]) == [f"{test}/cats/000.png", f"{test}/dogs/000.png"]
+    assert len(split["train"]) == 6
+
+
+@pytest.mark.parametrize("folders", [("trainA", "trainB", "testA", "testB"), ("trainA", "trainB"), ("trainA", "testB"), ("train",), ("test_data",), ("val",),
+    ("train", "val"), ("train", "train2"), ("cats", "dogs", "val"), ("car", "bus", "train"), ("car", "Test-Images"), ("train", "test", "dev"), ("tr", "ts", "val"),
+    ("train2017", "test2019"), ("hold-out", "training set"), ("validation", "test")])  # fmt: skip
+@pytest.mark.parametrize("classes", [(), ("cats", "dogs")])
+def test_folders_with_names_of_splits_are_never_classes_unless_all_are(
+    tmp_path: Path, folders: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    for folder in folders:
+        photos.fill(tmp_path / folder, 1, classes=classes)
+    with pytest.raises(UserError, match="classes=all") as caught:
+        scan(tmp_path)
+    assert "\n" not in str(caught.value)
+    if len(folders) > 1 and not classes:
+        assert scan(tmp_path, all_classes=True).class_names == tuple(sorted(folders))
+
+
+@pytest.mark.parametrize("folders", [("trains", "cars"), ("steam train", "car"), ("tr", "de", "te"), ("trainer", "tester"), ("values", "devices"), ("1", "2"),
+    ("a", "b"), ("tr", "trn"), ("images", "data")])  # fmt: skip
+def test_other_names_are_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        photos.fill(tmp_path / folder, 1)
+    assert scan(tmp_path).class_names == tuple(sorted(folders))
+
+
+def test_a_class_may_have_the_name_of_a_split_where_that_is_asked_for(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        photos.fill(tmp_path / split, 1, classes=("bus", "train"))
+    with pytest.raises(UserError, match="test=given,classes=all"):
+        scan(tmp_path)
+    found = listing(tmp_path, all_classes=True, given_splits=True)
+    assert (found.class_names, found.splits) == (("bus", "train"), Splits(train="train", test="test"))
+    assert found.read_again().pictures == found.pictures
+    with pytest.raises(UserError, match="add ,test=given"):
+        scan(tmp_path, all_classes=True)
 
 
 def test_the_stamp_tells_a_new_name_size_or_time(tmp_path: Path) -> None:
@@ -152,6 +201,16 @@ def _three_splits(root: Path) -> None:
         photos.fill(root / name, 1)
 
 
+def _split_in_split(root: Path) -> None:
+    photos.fill(root / "train", 1, classes=("cats", "val"))
+    photos.fill(root / "test", 1, classes=("cats",))
+
+
+def _splits_in_classes(root: Path) -> None:
+    for name in ("train", "test"):
+        photos.fill(root / "cats" / name, 1)
+
+
 def _one_class_more(root: Path) -> None:
     photos.fill(root / "train", 1, classes=("cats", "dogs"))
     photos.fill(root / "test", 1, classes=("cats",))
@@ -180,7 +239,9 @@ def _odd_class(root: Path) -> None:
         (_itself, r"cannot read '.*loop.png' \(.*symbolic links\)"),
         (_dangling, r"cannot read '.*gone.png' \(No such file"),
         (_pipe, r"cannot read '.*pipe.png' \(it is no regular file\)"),
-        (_three_splits, "'Train', 'test', 'val': splits are exactly the two folders 'train' and 'test'"),
+        (_three_splits, "'Train', 'test', 'val' are names of splits: leave one training and one test folder there and nothing else"),
+        (_split_in_split, r"train' holds 'val', a name of a split, .*add ,test=given,classes=all to the name if it is a class"),
+        (_splits_in_classes, "cats' holds the folder 'test': .*only a training and a test folder at the top"),
         (_one_class_more, "has the class 'dogs' in 'train' but not in 'test'"),
         (_half_labelled, "class folders in 'train' but none in 'test'"),
         (_odd_class, "is no UTF-8: rename it"),

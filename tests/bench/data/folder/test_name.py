@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,7 @@ def test_a_path_that_reads_as_options_is_refused(here: Path, name: str) -> None:
         ("photos,size=32.5", "8 to 1024 pixels, not '32.5'"),
         ("photos,size=" + "9" * 5000, "8 to 1024 pixels"),
         ("photos,crop=left", "center or none, not 'left'"),
+        ("photos,classes=none", "classes takes all, not 'none'"),
         ("photos,channels=2", "1 .grey. or 3 .RGB., not '2'"),
         ("photos,test=0", "between 0 and 1, as 0.1 or 1/7, not '0'"),
         ("photos,test=1", "between 0 and 1"),
@@ -86,12 +89,14 @@ def test_a_wrong_name_is_one_line_with_the_value(name: str, message: str) -> Non
 
 
 def test_a_spelt_out_name_reads_back_as_itself(here: Path) -> None:
-    for test in (Fraction(1, 7), Fraction("0.25"), GIVEN):
-        name = spell(here / "photos", size=32, crop="none", channels=3, test=test)
+    for test, all_classes in product((Fraction(1, 7), Fraction("0.25"), GIVEN), (False, True)):
+        name = spell(here / "photos", size=32, crop="none", channels=3, test=test, all_classes=all_classes)
         path, options = parse(name)
-        assert options == Options(size=32, crop="none", channels=3, test=test)
-        assert spell(path, size=32, crop="none", channels=3, test=test) == name
-    assert spell(Path("/p"), size=8, crop="center", channels=1, test=Fraction("0.1")) == "/p,size=8,crop=center,channels=1,test=1/10"
+        assert options == Options(size=32, crop="none", channels=3, test=test, all_classes=all_classes)
+        assert spell(path, size=32, crop="none", channels=3, test=test, all_classes=all_classes) == name
+    spelt = partial(spell, Path("/p"), size=8, crop="center", channels=1, test=Fraction("0.1"))
+    assert spelt(all_classes=False) == "/p,size=8,crop=center,channels=1,test=1/10"
+    assert spelt(all_classes=True) == "/p,size=8,crop=center,channels=1,test=1/10,classes=all"
 
 
 def test_a_path_in_an_error_is_one_short_line() -> None:

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.data.folder.pixels import header, pixels
+from bench.data.folder import pixels as module
+from bench.data.folder.pixels import header, opened, pixels
 from bench.errors import UserError
 
 
@@ -99,6 +100,30 @@ def test_every_mode_is_read_in_grey_and_colour(tmp_path: Path, mode: str, suffix
         image = read(path, channels=channels)
         assert image.shape == (channels, 16, 16)
         assert image.std() > 10
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("limit", [100, 200])  # Pillow warns above its limit and refuses above twice its limit
+def test_an_image_above_pillows_own_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    wide = photos.save(tmp_path / "a.png", size=(20, 18))
+    before = [read(wide, crop=crop) for crop in ("center", "none")]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr(module, "_LARGE_PIXELS", limit)
+    assert header(wide).width == 20
+    with opened(wide):  # another reader is inside meanwhile
+        np.testing.assert_array_equal([read(wide, crop=crop) for crop in ("center", "none")], before)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_an_image_above_our_limit_is_refused_with_the_limit_and_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = photos.save(tmp_path / "a.png", size=(20, 18))
+    monkeypatch.setattr(module, "MOST_PIXELS", 359)
+    for use in (header, read):
+        with pytest.raises(UserError, match=r"a.png' has 360 pixels \(20x18\), and at most 359 are read: scale it down") as caught:
+            use(path)
+        assert "broken" not in str(caught.value)
+    monkeypatch.setattr(module, "MOST_PIXELS", 360)
+    assert read(path).shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"<html>404</html>"])

@@ -1,0 +1,101 @@
+"""Folders that are splits: recognised by their names, and refused where a name does not settle it. Never classes unless asked for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.data.folder.name import shown
+from bench.errors import UserError
+
+Role = Literal["train", "test", "validation"]
+_WORDS: Mapping[Role, str] = {
+    "train": "training|train",
+    "test": "testing|test",
+    "validation": "validation|validate|valid|val|evaluation|eval|development|dev|heldout|holdout",
+}
+_SHORT: Mapping[Role, str] = {"train": "trn|tr", "test": "tst|ts|te", "validation": "vl|va"}  # also languages, chemical elements, ...
+_NEUTRAL = "(?:split|subset|set|folder|data|images?|imgs?|pictures?|photos?|samples?|examples?)*"  # says nothing beside a split's word
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TOKENS = re.compile(r"[^\W\d_]+|\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitName:
+    """What the name of a folder says of a split, e.g. trainA: the training images of domain a."""
+
+    folder: str
+    role: Role
+    domain: str  # "a", "b", a number such as a year, or nothing
+    is_short: bool  # too short to mean a split unless all folders beside it do
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The two folders that are the splits."""
+
+    train: str
+    test: str
+
+
+def split_name(folder: str) -> SplitName | None:
+    """What a folder's name says: train, Training, train-images, TRAIN_SET, trainA, val2017, ...; None for names of other things."""
+    tokens = [token.casefold() for token in _TOKENS.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", folder)))]
+    domain = tokens.pop() if len(tokens) > 1 and (tokens[-1] in ("a", "b") or tokens[-1].isdigit()) else ""
+    for words, is_short in ((_WORDS, False), (_SHORT, True)):
+        for role, alternatives in words.items():
+            if re.fullmatch(f"{_NEUTRAL}(?:{alternatives}){_NEUTRAL}", "".join(tokens)):
+                return SplitName(folder=folder, role=role, domain=domain, is_short=is_short)
+    return None
+
+
+def split_names(folders: Sequence[str]) -> list[SplitName]:
+    """Those of the folders that have names of splits."""
+    found = [name for name in map(split_name, folders) if name is not None]
+    short_count = len(found) == len(folders) and len({name.role for name in found}) > 1
+    return [name for name in found if short_count or not name.is_short]
+
+
+def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
+    """The splits among the folders of a root: one training and one test folder and nothing else. None: all folders are classes.
+
+    Any other names of splits are a UserError: as classes they would put test images among the training images.
+    """
+    found = split_names(folders)
+    if not found:
+        return None
+    by_role = {name.role: name for name in found}
+    if len(folders) == 2 and set(by_role) == {"train", "test"} and len({name.domain for name in found}) == 1:
+        return Splits(train=by_role["train"].folder, test=by_role["test"].folder)
+    raise UserError(f"{shown(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
+
+
+def check_class_names(folder: Path, names: Sequence[str]) -> None:
+    """A UserError where a folder of a split holds the name of a split."""
+    if found := split_names(names):
+        raise UserError(
+            f"{shown(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
+            "or add ,test=given,classes=all to the name if it is a class"
+        )
+
+
+def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> str:
+    """What lies there and what to do."""
+    listed, names = _listed(folders), _listed([name.folder for name in found])
+    if {"a", "b"} <= {name.domain for name in found}:
+        return f"{listed}, the layout of unpaired image translation: name one of its folders, e.g. folder:{root}/{folders[-1]}"
+    if len(folders) == 1:
+        return f"only {listed}, a name of a split: name that folder itself, folder:{root}/{folders[0]}, put the other split beside it"
+    if len(folders) == 2 and sorted(name.role for name in found) == ["train", "validation"]:
+        validation = next(name.folder for name in found if name.role == "validation")
+        return f"{listed}: rename {validation!r} to 'test' if it is to be the test split"
+    what = f"{names} is a name of a split" if len(found) == 1 else f"{names} are names of splits"
+    return f"{listed}, where {what}: leave one training and one test folder there and nothing else, e.g. 'train' and 'test'"
+
+
+def _listed(folders: Sequence[str]) -> str:
+    return ", ".join(map(repr, folders[:6])) + (", ..." if len(folders) > 6 else "")
