@@ -133,8 +133,15 @@ class RunConfig(_Section):
         unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before taking a fingerprint")
-        versions = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
-        return dump | {"data_digest": data_digest} | versions
+        versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
+        source = self.source()
+        return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
+
+    def source(self) -> str:
+        """Hash of the source of all that is named as `module:OBJECT`: variant, networks and parts of the recipe; empty where nothing is."""
+        sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
+        found = {field: source for field, source in sources.items() if source}
+        return short_hash(found) if found else ""
 
 
 def short_hash(value: Any) -> str:

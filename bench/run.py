@@ -169,7 +169,7 @@ def _open_log(work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | N
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": work.fingerprint,
         "protocol": work.protocol, "headline": work.evaluator.headline if work.evaluator else "", "curve_protocol": work.curve_protocol, "claims": str(work.dataset.claims).lower(), "device": config.device,
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=digest),
-        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends, **place.tags,
+        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "variant_source": config.source(), "extends": place.extends, **place.tags,
     }  # fmt: skip
     posts = kept.newest.parent / "outbox"  # its store may go away while it trains
     again = ("protocol", "headline", "curve_protocol", *place.tags)

@@ -136,11 +136,13 @@ def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
 def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
     """In words, so that a difference can be told: budget, data, and every number that is not searched."""
     searched = {path for dimension in dimensions for path in dimension.targets}
-    identity = {
+    identity: dict[str, object] = {
         "results_version": RESULTS_VERSION,
         "variant_version": VARIANTS.get(config.variant).version,
         "data": f"{config.dataset} {DATASETS.get(config.dataset).digest()[:16]}",
     }
+    if source := config.source():
+        identity["variant_source"] = source
     identity |= {
         path: value
         for path, value in paths(config).items()
