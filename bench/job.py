@@ -35,6 +35,7 @@ class Job:
     key: str  # unique in an execution: the fingerprint, the run id, the reference's name
     arguments: dict[str, Any]
     folder: str
+    dataset: str = ""  # that it measures on: a worker gets the classifier of this data, and trains none itself
 
     @staticmethod
     def of_run(config: RunConfig, place: Place, fingerprint: str) -> Job:
@@ -44,8 +45,9 @@ class Job:
         arguments = {"config": config.canonical(), "place": asdict(place)}
         recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
         return Job(
-            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder
-        )
+            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder,
+            dataset=config.dataset,
+        )  # fmt: skip
 
 
 Update = Callable[[Job, RunProgress], None]
