@@ -19,8 +19,8 @@ from typing import Any
 
 from bench.errors import UserError, one_line
 
-OURS = ("bench", "variants", "studies", "reports")
-INSTALLED = {"site-packages", "dist-packages"}  # a folder of packages that have nothing to do with each other
+PACKAGES = ("bench", "variants", "studies", "reports")
+INSTALLED = ("site-packages", "dist-packages")  # a folder of packages that have nothing to do with each other
 _CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module; the spec tells a reloaded module from the one before
 
 
@@ -73,7 +73,7 @@ class _Folder:
     def _search(self, name: str) -> ModuleSpec | None:
         parent = name.rpartition(".")[0]
         if not parent:
-            return None if name in OURS else PathFinder.find_spec(name, self._roots)
+            return None if name in PACKAGES else PathFinder.find_spec(name, self._roots)
         package = self.find(parent)
         locations = package and package.submodule_search_locations
         return PathFinder.find_spec(name, list(locations)) if locations else None
@@ -86,6 +86,7 @@ def _root(place: str) -> Path:
 
 
 def _is_library(root: Path) -> bool:
+    """Whether a folder holds packages that have nothing to do with each other."""
     return root.name in INSTALLED or str(root) in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
