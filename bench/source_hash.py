@@ -92,9 +92,9 @@ def _is_library(root: Path) -> bool:
 
 def _source(spec: ModuleSpec) -> str | None:
     """The source of a module; None for compiled ones."""
-    if hasattr(spec.loader, "get_source"):
+    if get_source := getattr(spec.loader, "get_source", None):
         try:
-            found: str | None = spec.loader.get_source(spec.name)
+            found: str | None = get_source(spec.name)
         except (ImportError, SyntaxError, UnicodeError):  # bytes that are no text; the import would have failed
             return None
         return found

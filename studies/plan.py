@@ -153,7 +153,9 @@ def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
 
 def _check_numbers(study: Study) -> None:
     if not NAME.fullmatch(study.name):
-        raise UserError(f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', not {one_line(repr(study.name), most=100)}")
+        raise UserError(
+            f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', the first a letter or digit, not {one_line(repr(study.name), most=100)}"
+        )
     if study.name in (*SUITES.names(), REFERENCES, "runs", "Default"):
         raise UserError(f"the name {study.name!r} is taken by an experiment that is no study: give it another --name")
     for name, value, least, most in (
