@@ -207,6 +207,7 @@ def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: P
                         key=f"{REFERENCES}-{kind}-{dataset}-{short_hash(evaluation.model_dump())}",
                         arguments=arguments,
                         folder=str(folder),
+                        dataset=dataset,
                     )
                 )
     return jobs
@@ -216,7 +217,7 @@ def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) 
     if decision.need == "score":
         name = f"{decision.config.variant} seed {decision.config.seed} measured again"
         arguments = {"run_id": decision.run_id, "uri": uri, "evaluation": decision.config.evaluation.model_dump()}
-        return Job(name=name, kind="score", key=decision.run_id, arguments=arguments, folder=str(folder))
+        return Job(name=name, kind="score", key=decision.run_id, arguments=arguments, folder=str(folder), dataset=decision.config.dataset)
     place = Place(
         uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
         note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,

@@ -65,7 +65,9 @@ class Evaluation(_Section):
         3, description="evaluations between the start and the end: the headline metric alone"
     )
     best: bool = Field(False, description="also keep the weights of the best mark, and score them at the end on other noise")
-    samples: Annotated[int, Field(ge=0)] = Field(0, description="generated images; 0: as many as the test split holds")
+    samples: Annotated[int, Field(ge=0)] = Field(
+        0, description="generated images; 0: as many as the test split holds, or the training split where that is smaller"
+    )
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a standard error beside every metric of the end, from half-samples")
     inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
@@ -133,8 +135,15 @@ class RunConfig(_Section):
         unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before taking a fingerprint")
-        versions = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
-        return dump | {"data_digest": data_digest} | versions
+        versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
+        source = self.source()
+        return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
+
+    def source(self) -> str:
+        """Hash of the source of all that is named as `module:OBJECT`: variant, networks and parts of the recipe; empty where nothing is."""
+        sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
+        found = {field: source for field, source in sources.items() if source}
+        return short_hash(found) if found else ""
 
 
 def short_hash(value: Any) -> str:

@@ -99,7 +99,9 @@ def _of_another_version(decision: Decision, there: Lookup) -> Decision:
 
 def _changed(run: Run, config: RunConfig) -> str:
     """The versions that differ between a recorded run and now, as "variant version 1 -> 2"; empty where none does."""
-    now = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
+    now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
+    if source := config.source():
+        now["variant_source"] = source
     before = {tag: printable(one_line(run.data.tags.get(tag) or "unrecorded", most=20)) for tag in now}
     return ", ".join(f"{tag.replace('_', ' ')} {before[tag]} -> {new}" for tag, new in now.items() if before[tag] != str(new))
 
@@ -121,8 +123,8 @@ def changed_versions(decisions: Sequence[Decision]) -> list[str]:
 
 
 def _blamed(decision: Decision) -> str:
-    """The variant, where it is its version that has changed."""
-    return f"{decision.config.variant}: " if "variant version" in decision.changed else ""
+    """The variant, where it is its version or its source that has changed."""
+    return f"{decision.config.variant}: " if "variant " in decision.changed else ""
 
 
 def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:

@@ -36,6 +36,7 @@ class Job:
     key: str  # unique in an execution: the fingerprint, the run id, the reference's name
     arguments: dict[str, Any]
     folder: str
+    dataset: str = ""  # that it measures on: a worker gets the classifier of this data, and trains none itself
 
     @staticmethod
     def of_run(config: RunConfig, place: Place, fingerprint: str) -> Job:
@@ -45,8 +46,9 @@ class Job:
         arguments = {"config": config.canonical(), "place": asdict(place)}
         recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
         return Job(
-            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder
-        )
+            name=f"{config.variant}{recipe} seed {config.seed}", kind="run", key=fingerprint, arguments=arguments, folder=place.folder,
+            dataset=config.dataset,
+        )  # fmt: skip
 
     def waiting(self) -> Job | None:
         """The same run once more, to wait for the process that trains it; None of a job that has waited, or that is no run."""
@@ -65,7 +67,7 @@ def attempt(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
     except UserError:
         raise
     except Exception as error:
-        log.debug("%s", job.name, exc_info=True)
+        log.error("%s", job.name, exc_info=True)
         return failed(job, f"{type(error).__name__}: {one_line(error, most=500)}")
 
 

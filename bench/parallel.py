@@ -13,8 +13,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.cluster import Cluster, alive
+from bench.config import DATASETS
 from bench.errors import UserError, one_line
+from bench.evaluate import unmeasurable
 from bench.job import Job, Update, attempt, failed, stopped
+from bench.metrics.extractors import packed_classifier
+from bench.metrics.extractors.trained import sent
 from bench.news import Board, Messenger, relay
 from bench.record import RunProgress
 from bench.run import RunResult
@@ -48,6 +52,7 @@ class SideBySide:
         self._board = ray.remote(num_cpus=0)(Board).options(**_beside_the_driver(ray, cluster)).remote()
         self._task = ray.remote(**cluster.options(), max_retries=0)(_work)
         self._running: dict[Any, Job] = {}
+        self._classifiers: dict[str, str] = {}  # as they are sent, by dataset
         self._begun: set[str] = set()  # the keys of jobs whose workers have told something
         self._deaths: Counter[tuple[str, type[WorkerDied]]] = Counter()
         self._mistake: UserError | None = None
@@ -88,7 +93,15 @@ class SideBySide:
     def _begin(self, job: Job) -> None:
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
         self._begun.discard(job.key)
-        self._running[self._task.remote(json.dumps(asdict(job)), json.dumps(passed_on), self._board)] = job
+        given = json.dumps({"environment": passed_on, "classifier": self._classifier(job.dataset)})
+        self._running[self._task.remote(json.dumps(asdict(job)), given, self._board)] = job
+
+    def _classifier(self, dataset: str) -> str:
+        """The classifier that workers measure this data with, trained here if need be; empty where it needs none."""
+        if dataset not in self._classifiers:
+            data = DATASETS.get(dataset) if dataset else None
+            self._classifiers[dataset] = "" if data is None or unmeasurable(data) else packed_classifier(data)
+        return self._classifiers[dataset]
 
     def _stop_all(self) -> None:
         """No more jobs; those under way are told, those that wait for room are not begun."""
@@ -178,12 +191,14 @@ def _outcome(ray: Any, reference: Any, job: Job) -> RunResult:
     return failed(job, reason)
 
 
-def _work(job_json: str, environment_json: str, board: Any) -> str:
+def _work(job_json: str, given_json: str, board: Any) -> str:
     """A task: one job, of which the board is told."""
-    for name, value in json.loads(environment_json).items():
+    given = json.loads(given_json)
+    for name, value in given["environment"].items():
         os.environ.setdefault(name, value)
-    # Not ray.get: Ray takes a task that waits in it to need no core, and begins another.
-    return work(Job(**json.loads(job_json)), lambda key, told: bool(board.tell.remote(key, told).future().result(ANSWER_SECONDS)))
+    with sent(given["classifier"]):
+        # Not ray.get: Ray takes a task that waits in it to need no core, and begins another.
+        return work(Job(**json.loads(job_json)), lambda key, told: bool(board.tell.remote(key, told).future().result(ANSWER_SECONDS)))
 
 
 def work(job: Job, exchange: Callable[[str, str], bool]) -> str:

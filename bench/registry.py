@@ -23,6 +23,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from bench.errors import UserError, nearest, one_line
+from bench.source_hash import source_hash
 
 T = TypeVar("T")
 GROUP = "ganbench.catalogs"
@@ -112,6 +113,21 @@ class Registry(Generic[T]):
         if colon and prefix in self._schemes:
             return self._schemes[prefix].name(item)
         return self._aliases.get(name, name)
+
+    def source(self, name: str) -> str:
+        """Hash of the source behind `module:OBJECT`; empty for other names, and for what cannot be read and has a version set by hand."""
+        prefix, colon, _ = name.partition(":")
+        if not colon or name in self._items or prefix in self._schemes:
+            return ""
+        version = getattr(self.get(name), "version", None)
+        found = source_hash(name)
+        if found is None and version in (None, 1):
+            advice = "" if version is None else ", or set its `version` to 2 or more and raise it whenever results change"
+            raise UserError(
+                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so no change of it would be noticed; "
+                f"keep it in .py files{advice}"
+            )
+        return found or ""
 
     def names(self, pattern: str = "*") -> list[str]:
         """Registered names that match a glob, in the order of registration."""

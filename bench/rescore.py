@@ -108,7 +108,8 @@ def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Ca
 
 def _job(run: Finished, uri: str, folder: str) -> Job:
     arguments = {"run_id": run.run_id, "uri": uri, "evaluation": run.evaluation.model_dump()}
-    return Job(name=f"{run.variant} seed {run.seed} measured again", kind="score", key=run.run_id, arguments=arguments, folder=folder)
+    name = f"{run.variant} seed {run.seed} measured again"
+    return Job(name=name, kind="score", key=run.run_id, arguments=arguments, folder=folder, dataset=run.dataset)
 
 
 def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:

@@ -54,6 +54,7 @@ RUN_COLUMNS: dict[str, str] = {
     "device": "str",
     "results_version": "str",  # of the harness and of the variant, as text; empty in runs older than their recording
     "variant_version": "str",
+    "variant_source": "str",  # hash of the code of variants, networks and losses given as module:OBJECT; empty where all are registered
     "extends": "str",  # id of the run that this one went on from
     "lineage": "str",  # hash of everything but the length: what runs that can extend each other share
     "headline": "str",  # key of the metric that runs on this data are ranked by; empty in older runs: quality/fid_classifier

@@ -261,7 +261,7 @@ def _tags(config: RunConfig, place: Place, dataset: Dataset, fingerprint: str) -
         "seed": str(config.seed), "suite": place.suite, "track": place.track, "note": place.note, "fingerprint": fingerprint,
         "claims": str(dataset.claims).lower(), "device": config.device,
         "overrides": json.dumps(place.overrides, sort_keys=True), "lineage": config.lineage(data_digest=dataset.digest()),
-        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "extends": place.extends,
+        "results_version": str(RESULTS_VERSION), "variant_version": str(variant.version), "variant_source": config.source(), "extends": place.extends,
     }  # fmt: skip
 
 

@@ -203,6 +203,10 @@ class Recipe(BaseModel):
         """
         return None
 
+    def sources(self) -> Mapping[str, str]:
+        """Hashes of the source behind fields that may be `module:OBJECT`, by field (`Registry.source`)."""
+        return {}
+
     def learning_rate(self, base: float, epoch: int) -> float:
         """The learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
         if self.schedule == "constant":

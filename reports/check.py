@@ -52,6 +52,11 @@ class Place:
         """The version of the variant."""
         return version(self.entry.runs.iloc[0]["variant_version"])
 
+    @property
+    def source(self) -> str:
+        """Hash of the source of a variant that is not registered."""
+        return text(self.entry.runs.iloc[0]["variant_source"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -164,6 +169,7 @@ def _differing(one: Place, two: Place) -> list[str]:
         f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, "")),
         "results version": (a.results_version, b.results_version),
         "variant version": (one.version, two.version),
+        "variant source": (one.source, two.source),
     }
     return [*(name for name, (x, y) in facts.items() if x != y), *(path.removeprefix("param:") for path in _other_settings(one, two))]
 

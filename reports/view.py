@@ -163,7 +163,8 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
     Of the configurations that a role had, the one that the study holds for it now, else the newest, has its name alone.
     """
     shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
-    paths = [*(name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared)), "variant_version"]
+    settings = (name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared))
+    paths = [*settings, "variant_version", "variant_source"]
     runs = runs.assign(variant_version=runs["variant_version"].map(version))
     names = runs["variant"].map(text).map(printable)
     claimed = runs["role"].replace("both", "tuned")  # a best recipe is a best recipe, be it the default or not

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
@@ -18,6 +19,10 @@ from bench.errors import UserError, one_line
 from bench.files import refusal
 from studies.storage import WORKER, Storage, worker_name
 
+log = logging.getLogger(__name__)
+
+UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, RecursionError)  # what Optuna raises of lines that are no records
+BLOCK = 4096  # bytes of the end of a journal that are read at first
 LONGEST_LINE = 1_000_000  # bytes of a journal's first line that are looked at
 
 
@@ -27,7 +32,11 @@ class Journal(Storage):
     def __init__(self, path: Path) -> None:
         self._path, self._locks = path, path.with_name(f"{path.name}.locks")
         self._locks.mkdir(parents=True, exist_ok=True)
-        super().__init__(str(path), JournalStorage(JournalFileBackend(str(path), lock_obj=_AppendLock(path, self._locks / "append.lock"))))  # type: ignore[arg-type]
+        lock = _AppendLock(path, self._locks / "append.lock")
+        backend = JournalFileBackend(str(path), lock_obj=lock)  # type: ignore[arg-type]
+        lock.acquire()  # which repairs the end before anything is read
+        lock.release()
+        super().__init__(str(path), JournalStorage(backend))
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
@@ -57,11 +66,13 @@ class Journal(Storage):
         Path(lock.lock_file).unlink(missing_ok=True)
 
     def trouble(self, error: Exception) -> str:
-        """What the system said of the file."""
+        """What the system said of the file, or which of its lines cannot be read."""
         chain: BaseException | None = error
         while chain is not None:  # Optuna's own errors may hide it
             if isinstance(chain, OSError) and str(self._path) in str(chain.filename):
                 return chain.strerror or str(chain)
+            if isinstance(chain, UNREADABLE) and (number := _damaged_line(self._path)):
+                return f"its line {number} is damaged"
             chain = chain.__cause__ or chain.__context__
         return ""
 
@@ -86,21 +97,21 @@ class Journal(Storage):
 
 
 class _AppendLock:
-    """The journal's own lock, which Optuna takes to append: one of the OS, so that the dead hold up nobody. Takes half a line away."""
+    """The journal's own lock, which Optuna takes to append: one of the OS, so that the dead hold up nobody. Removes a damaged end."""
 
     def __init__(self, path: Path, lock: Path) -> None:
         self._path, self._lock = path, FileLock(lock)
 
     def acquire(self) -> bool:
-        """Wait for the lock, then take away what a writer left half done."""
+        """Wait for the lock, then remove the lines at the end that are no records: what a writer, a full disk or a power cut left."""
         self._lock.acquire()
-        with self._path.open("rb+") as file:  # a writer that died, or a full disk, may have left half a line
-            end = file.seek(0, os.SEEK_END)
-            keep = end
-            while keep and _byte_before(file, keep) != b"\n":
-                keep -= 1
-            if keep < end:
-                file.truncate(keep)
+        try:
+            removed = _repair(self._path)
+        except BaseException:
+            self._lock.release()
+            raise
+        if removed:
+            log.warning("%s: its end was damaged, %d bytes were removed; the study goes on with what is before them", self._path, removed)
         return True
 
     def release(self) -> None:
@@ -125,21 +136,58 @@ def open_journal(path: Path) -> Storage:
         return Journal(path)
     except OSError as error:
         raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, AssertionError) as error:
-        raise UserError(f"--storage {str(path)!r} cannot be read as a journal: {one_line(error, most=120)}") from error
+    except UNREADABLE as error:
+        number = _damaged_line(path)
+        why = f"line {number} is damaged" if number else one_line(error, most=120)
+        raise UserError(f"--storage {str(path)!r} cannot be read as a journal: {why}") from error
 
 
 def _is_journal(line: bytes) -> bool:
-    """Whether a file with this first line is a journal, or empty: nothing else is written to, or taken half a line from."""
-    if not line:
-        return True
+    """Whether a file with this first line is a journal, or empty: nothing else is written to, or has its end removed."""
+    return not line or _is_record(line)
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a record of Optuna's."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and isinstance(found.get("op_code"), int) and "worker_id" in found
 
 
-def _byte_before(file: Any, position: int) -> bytes:
-    file.seek(position - 1)
-    return bytes(file.read(1))
+def _repair(path: Path) -> int:
+    """Remove what follows the last whole record of a journal; the number of bytes."""
+    with path.open("rb+") as file:
+        end = keep = file.seek(0, os.SEEK_END)
+        while keep:
+            start, line = _last_line(file, keep)
+            if line.endswith(b"\n") and _is_record(line):
+                break
+            keep = start
+        file.seek(0)
+        first = file.readline(LONGEST_LINE)
+        torn = not keep and not first.endswith(b"\n")  # the first write of all
+        if keep == end or not (torn or _is_record(first)):
+            return 0
+        file.truncate(keep)
+        return end - keep
+
+
+def _last_line(file: BinaryIO, end: int) -> tuple[int, bytes]:
+    """Where the last line before `end` begins, and the line with its line end, if it has one."""
+    reach = BLOCK
+    while True:
+        begin = max(0, end - reach)
+        file.seek(begin)
+        read = file.read(end - begin)
+        start = read.rfind(b"\n", 0, -1) + 1
+        if start or not begin:
+            return begin + start, read[start:]
+        reach *= 4
+
+
+def _damaged_line(path: Path) -> int:
+    """The number of the first line that is no record; 0 where there is none."""
+    with path.open("rb") as file:
+        return next((number for number, line in enumerate(file, start=1) if not _is_record(line)), 0)

@@ -136,11 +136,13 @@ def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
 def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
     """In words, so that a difference can be told: budget, data, and every number that is not searched."""
     searched = {path for dimension in dimensions for path in dimension.targets}
-    identity = {
+    identity: dict[str, object] = {
         "results_version": RESULTS_VERSION,
         "variant_version": VARIANTS.get(config.variant).version,
         "data": f"{config.dataset} {DATASETS.get(config.dataset).digest()[:16]}",
     }
+    if source := config.source():
+        identity["variant_source"] = source
     identity |= {
         path: value
         for path, value in paths(config).items()
@@ -151,7 +153,9 @@ def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
 
 def _check_numbers(study: Study) -> None:
     if not NAME.fullmatch(study.name):
-        raise UserError(f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', not {one_line(repr(study.name), most=100)}")
+        raise UserError(
+            f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', the first a letter or digit, not {one_line(repr(study.name), most=100)}"
+        )
     if study.name in (*SUITES.names(), REFERENCES, "runs", "Default"):
         raise UserError(f"the name {study.name!r} is taken by an experiment that is no study: give it another --name")
     for name, value, least, most in (

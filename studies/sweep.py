@@ -154,7 +154,10 @@ class _Search:
         arm = self.plan.arms[index]
         arguments = {"plan": self.plan.model_dump_json(), "arm": index, "driver": self.driver}
         folder = str(Path(self.plan.folder) / self.plan.study)
-        return Job(name=f"{arm.variant} trial", kind=KIND, key=f"trial-{self.driver}-{self.number}", arguments=arguments, folder=folder)
+        return Job(
+            name=f"{arm.variant} trial", kind=KIND, key=f"trial-{self.driver}-{self.number}", arguments=arguments, folder=folder,
+            dataset=arm.base.dataset,
+        )  # fmt: skip
 
 
 def sweep(

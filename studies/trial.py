@@ -50,10 +50,15 @@ def one(arguments: Mapping[str, Any], stop: Callable[[], bool], watch: Watch) ->
     plan = Plan.model_validate_json(arguments["plan"])
     arm = plan.arms[arguments["arm"]]
     storage = open_storage(plan.storage)
+    with storage.answering():
+        return _one(plan, arm, storage, arguments["driver"], stop, watch)
+
+
+def _one(plan: Plan, arm: Arm, storage: Storage, driver: str, stop: Callable[[], bool], watch: Watch) -> RunResult:
     study = open_study(plan, arm, storage)
     status, reason = NOTHING, ""
     told: dict[str, float] = {}
-    with storage.worker(arguments["driver"]) as worker, ExitStack() as claim:
+    with storage.worker(driver) as worker, ExitStack() as claim:
         claim.enter_context(storage.claim(name_of(plan, arm)))
         storage.give_back(study)
         trials = study.get_trials(deepcopy=False)

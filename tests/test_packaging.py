@@ -18,6 +18,7 @@ from bench.config import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LAUNCH = "ganbench_launch.py"  # in bench/ here, at the top level where it is installed
 HARMLESS = {"__pycache__/", "*.egg-info/"}  # the only rules that may match anywhere: no source has such a name
 
 
@@ -112,7 +113,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path):
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert shipped == sources
+    assert shipped == (sources - {f"bench/{LAUNCH}"}) | {LAUNCH}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -159,3 +160,25 @@ def test_the_installed_wheel_lists_its_variants(wheel: Path, tmp_path: Path):
     variants, datasets = listed.stdout.splitlines()
     assert variants.split() == VARIANTS.names()
     assert {"fashion-mnist", "digits"} <= set(datasets.split())
+    assert command_beside_a_file_named_bench(tmp_path, site) == (2, f"ganbench: {tmp_path / 'bench.py'} hides the package 'bench'")
+
+
+def command_beside_a_file_named_bench(folder: Path, site: Path) -> tuple[int, str]:
+    """Exit status of the installed command, and the start of what it says."""
+    (folder / "bench.py").touch()
+    path = os.pathsep.join([str(folder), str(site)])
+    command = [sys.executable, str(site / "bin" / "ganbench"), "list", "variants"]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stderr.partition(" of ganbench")[0]
+
+
+@pytest.mark.slow
+def test_an_editable_install_has_the_module_of_the_command(tmp_path: Path):
+    code = "import sys; from hatchling.build import build_editable; print(build_editable(sys.argv[1]))"
+    built = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr
+    files = zipfile.ZipFile(tmp_path / built.stdout.split()[-1])
+    assert files.read(LAUNCH) == (ROOT / "bench" / LAUNCH).read_bytes()
+    assert files.read("_ganbench.pth").decode().strip() == str(ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -59,6 +60,10 @@ class GanRecipe(Recipe):
             if parts.count(part) > 1:
                 raise ValueError(f"{part!r} is there more than once")
         return text
+
+    def sources(self) -> Mapping[str, str]:
+        """The loss may be the user's own."""
+        return {"loss": LOSSES.source(self.loss)}
 
     def bound_to_budget(self) -> str | None:
         """Growth is a share of the budget."""

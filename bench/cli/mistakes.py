@@ -15,10 +15,10 @@ import typer
 from typer.core import TyperGroup
 
 from bench.errors import UserError, nearest, one_line
+from bench.source_hash import PACKAGES
 
 # click's UsageError, through the only one of its kind that typer exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-OURS = ("bench", "variants", "studies", "reports")
 LONGEST = 1000  # characters of a line; of a longer one the start and the end are shown
 # What a system refuses: nothing in the program is wrong.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENOTDIR}
@@ -54,7 +54,7 @@ def mistake(error: Exception) -> str | None:
         return _usage(error)
     if isinstance(error, UserError):
         return flat(str(error))
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in OURS:
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in PACKAGES:
         return f"the Python package {error.name!r} is missing: make setup"
     if isinstance(error, FileNotFoundError) and not error.filename:  # what os.getcwd() raises
         return "the working folder is not there any more: cd to another"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,9 @@ import small
 from bench import config
 from bench.campaign import Outlook, foresee
 from bench.config import VARIANTS
+from bench.decide import Decision, changed_versions
 from bench.results import load
-from bench.suite import plan
+from bench.suite import Entry, plan
 from bench.tracking import Lookup
 
 LEFT = "what is recorded stays, and is trained anew"
@@ -88,6 +91,34 @@ def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, 
     versions(results=12)
     (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
     assert decision.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
+
+
+def test_changed_source_of_a_variant_of_the_users_trains_again_and_says_so(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from dataclasses import replace\nfrom bench.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is forgotten after this test
+    suite = replace(small.SUITE, entries=(Entry(variant="edited_variant:VARIANT"),), seeds=(0,))
+
+    def edit(text: str) -> None:
+        (tmp_path / "edited_variant.py").write_text(text)
+        del sys.modules["edited_variant"]
+        importlib.invalidate_caches()
+
+    def decision() -> Decision:
+        (found,) = foresee(suite, plan(suite), uri=uri, folder=tmp_path / "runs", workers=1, probe=False).decisions
+        return found
+
+    edit(code)
+    small.execute(uri, tmp_path / "runs", suite=suite)
+    assert (decision().need, decision().why) == ("skip", "finished")
+    before = decision().config.source()
+    edit(f"# nothing but a comment\n{code}")
+    assert decision().need == "skip"
+    edit(f"{code}FACTOR = -1.0\n")
+    assert (decision().need, decision().why) == ("train", f"variant source {before} -> {decision().config.source()}")
+    assert changed_versions([decision()])[0].startswith("edited_variant:VARIANT: variant source")
 
 
 def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:

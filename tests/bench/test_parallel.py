@@ -6,20 +6,28 @@ import json
 import logging
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import small
+from small_study import planned, swept
 
 from bench import parallel
+from bench.campaign import Display
 from bench.cluster import HERE, Cluster
+from bench.config import DATASETS
 from bench.errors import UserError
 from bench.job import Job
+from bench.metrics import train_extractor
+from bench.metrics.extractors import extractor_for, plan
+from bench.metrics.extractors.trained import trained
 from bench.news import Board
 from bench.parallel import RETRIES, SideBySide
 from bench.record import RunProgress
+from bench.rescore import finished_runs, rescore
 from bench.results import load
 from bench.run import RunResult
 from bench.tracking import Tracker
@@ -300,3 +308,58 @@ def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch:
     here, there = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
     assert asked(here) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
     assert asked(there) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
+
+
+class Node(NoRay):
+    """Does tasks with a cache folder of its own, as another machine has one."""
+
+    def __init__(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._cache, self._monkeypatch = cache, monkeypatch
+
+    def _begin(self, work: Any, job: str, given: str, board: Any) -> Task:
+        def tell(key: str, told: str) -> Any:
+            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.tell(key, told)))
+
+        def there() -> str:
+            with self._monkeypatch.context() as node:
+                node.setenv("GANBENCH_CACHE", str(self._cache))
+                return work(job, given, SimpleNamespace(tell=SimpleNamespace(remote=tell)))
+
+        return Task(there)
+
+
+def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "MOST_EPOCHS", 15)
+    monkeypatch.setattr(plan, "FEWEST_STEPS", 40)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
+    monkeypatch.setattr(train_extractor, "SEED", 1)
+
+    def do(one: Job, *_: object) -> RunResult:
+        monkeypatch.setattr(train_extractor, "SEED", 2)  # here another one would come out
+        return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
+
+    monkeypatch.setattr(parallel, "do", do)
+    jobs = [replace(a_job(uri, tmp_path, key), dataset="labelled:PATTERNS") for key in ("one", "two")]
+    results = executed(Node(tmp_path / "node", monkeypatch), list(jobs))
+    assert {result.run_id for result in results} == {trained(DATASETS.get("labelled:PATTERNS")).weights_hash}
+    assert not (tmp_path / "node").exists()
+    with pytest.raises(UserError, match="the same data"):
+        executed(Node(tmp_path / "node", monkeypatch), [replace(jobs[0], dataset="labelled:FEW")])
+
+
+def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    jobs: list[Job] = []
+
+    def noted(given: Any, **_: object) -> Any:
+        jobs.extend(job for job in islice(given, 10) if job is not None)
+        return iter(())
+
+    for module in ("bench.campaign", "bench.rescore", "studies.sweep"):
+        monkeypatch.setattr(f"{module}.execute", noted)
+    small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
+    rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())
+    swept(planned(uri, tmp_path))
+    assert {job.kind for job in jobs} == {"run", "score", "reference", "studies.trial:one"}
+    assert {job.dataset for job in jobs} == {"digits"}

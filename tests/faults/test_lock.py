@@ -43,6 +43,7 @@ def test_a_holder_that_stood_still_is_taken_over_and_writes_nothing_more(tmp_pat
         stopped = time.monotonic()
         shared = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         second = start(other, *words, "--runs-dir", str(folder / "runs"), **shared)
+        until(lambda: any(f"pid={second.pid}\n" in marker.read_text() for marker in folder.glob("runs/runs/*/claim.json")), second, other)
         time.sleep(max(0.0, STOPPED_SECONDS - (time.monotonic() - stopped)))
         os.killpg(first.pid, signal.SIGCONT)
         assert first.wait(timeout=300) == 3, said(folder)

@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import photos
 import pytest
 from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
+
+from bench.config import DATASETS
+from bench.metrics import train_extractor
+from bench.metrics.extractors.trained import trained
 
 DCGANS = {"variants": "dcgan", "images": 80_000}
 TWO = ("--seeds", "2")
@@ -72,6 +77,34 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -
     assert words.count("its node was lost; it goes on from its last checkpoint") == 1
     assert "no node that is left has room" not in words
     assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
+
+
+@pytest.mark.faults
+def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = f"folder:{photos.fill(tmp_path / 'photos', 60, classes=('bird', 'cat'))}"
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
+    own = cluster.add_node(**NODE)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
+    monkeypatch.setattr(train_extractor, "SEED", 1)  # what this node would train itself has other bits
+    trained(DATASETS.get(data))
+    folder = tmp_path / "suite"
+    small = ("--dataset", data, "--set", "evaluation.samples=20", "--set", "recipe.batch_size=8", "--seeds", "3")
+    process = start(folder, "--ray", cluster.address, *small, variants="dcgan", workers=3, images=3_000)
+    workers: set[int] = set()
+    try:
+        while process.poll() is None:
+            workers.update(descendants(raylet(own)))
+            time.sleep(0.1)
+    finally:
+        end_all(process)
+    assert process.returncode == 0, said(folder)
+    tags = [run.data.tags for run in runs_of(folder)]
+    assert [tag["status"] for tag in tags] == ["finished"] * 3
+    assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, "none was measured on that node"
+    assert len({tag["protocol"] for tag in tags}) == 1
+    assert not (tmp_path / "node" / "extractors").exists()
 
 
 @pytest.mark.faults

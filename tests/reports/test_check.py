@@ -89,6 +89,7 @@ def test_holm_counts_every_variant_that_is_tested() -> None:
         ({"param:recipe.lr_g": "0.001"}, "recipe.lr_g"),
         ({"results_version": "2"}, "results version"),
         ({"variant_version": "2"}, "variant version"),
+        ({"variant_source": "0123456789abcdef"}, "variant source"),
         ({"dataset": "mnist", "variant_version": "2"}, "dataset, variant version"),
     ],
 )

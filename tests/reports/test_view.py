@@ -94,6 +94,15 @@ def test_two_versions_of_a_variant_are_two_entries() -> None:
     assert [entry.name for entry in view(results(mixed)).cohorts[0].entries] == ["a", "b"]
 
 
+def test_two_sources_of_a_variant_are_two_entries() -> None:
+    older, newer = (
+        [replace(run, columns={"run_id": f"{source}-{run.run_id}", "variant_source": source}) for run in made({"m:V": values})]
+        for source, values in (("0a", (5.0, 6.0, 7.0)), ("0b", (1.0, 2.0, 3.0)))
+    )
+    (cohort,) = view(results([*older, *newer])).cohorts
+    assert [entry.name for entry in cohort.entries] == ["m:V (variant_source=0b)", "m:V (variant_source=0a)"]
+
+
 def test_two_protocols_never_share_a_cohort() -> None:
     old, new = made({"a": TWO["a"]}), [replace(run, protocol="p1") for run in made({"b": TWO["b"]})]
     prepared = view(results([*old, *new, *references()]))

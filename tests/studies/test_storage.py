@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -89,6 +90,60 @@ def test_half_a_line_is_taken_away(storage: Storage, study: optuna.Study, tmp_pa
     found = optuna.load_study(storage=again.optuna, study_name="s")
     found.tell(found.ask(), 2.0)
     assert [trial.value for trial in optuna.load_study(storage=storage.optuna, study_name="s").get_trials()] == [1.0, 2.0]
+
+
+DAMAGES = [
+    b'{"op_code": 4, "garb\n', b"\x00" * 5000, b"\x00" * 100 + b"\n", b"\xff\xfe\n", b"123\n", b"null\n", b'{"a": 1}\n', b"\n", b"[" * 100_000 + b"\n",
+    b'{"op_code": 4, "half\n\x00\x00', b"x" * 9000 + b"\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: repr(damage[:12]))
+def test_a_damaged_end_is_removed_with_a_warning(
+    study: optuna.Study, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "studies.journal"
+    study.tell(study.ask(), 1.0)
+    before = path.read_bytes()
+    path.write_bytes(before + damage)
+    again = optuna.load_study(storage=open_storage(str(path)).optuna, study_name="s")
+    assert path.read_bytes() == before
+    again.tell(again.ask(), 2.0)
+    assert [trial.value for trial in study.get_trials()] == [1.0, 2.0]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f" {len(damage)} bytes" in warning
+    assert str(path) in warning
+
+
+@pytest.mark.parametrize("damage", DAMAGES[:2], ids=lambda damage: repr(damage[:12]))
+def test_who_appends_removes_it_too(study: optuna.Study, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    trial = study.ask()
+    with (tmp_path / "studies.journal").open("ab") as journal:
+        journal.write(damage)
+    study.tell(trial, 1.0)
+    assert [trial.value for trial in study.get_trials()] == [1.0]
+    assert f" {len(damage)} bytes" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b'{"op_code": 4, "garb\n', b"\x00\n", b"\xff\n", b"123\n", b"{}\n"])
+def test_a_damaged_line_before_others_is_refused_and_stays(storage: Storage, study: optuna.Study, tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "studies.journal"
+    study.tell(study.ask(), 1.0)
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = b"".join([lines[0], damage, *lines[1:]])
+    assert len(lines) > 1
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match="line 2 is damaged"):
+        open_storage(str(path))
+    assert path.read_bytes() == damaged
+
+
+def test_a_file_that_takes_the_place_of_a_journal_is_left_alone(study: optuna.Study, tmp_path: Path) -> None:
+    path = tmp_path / "studies.journal"
+    path.write_bytes(b"notes\nof mine\n" * 100)
+    with suppress(Exception):  # Optuna's many kinds
+        study.ask()
+    assert path.read_bytes().startswith(b"notes\nof mine\n" * 100)
 
 
 def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path) -> None:

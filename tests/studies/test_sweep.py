@@ -315,6 +315,35 @@ def test_a_journal_that_is_deleted_meanwhile_is_one_line(uri: str, tmp_path: Pat
         swept(plan)
 
 
+@pytest.mark.parametrize("damage", [b'{"op_code": 4, "garb\n', b"\xff\n", b"7\n"])
+def test_a_line_that_is_damaged_meanwhile_is_one_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes) -> None:
+    path = tmp_path / "studies.journal"
+
+    def damaged(config: RunConfig) -> float:
+        end = path.read_bytes().splitlines(keepends=True)[-1]
+        path.write_bytes(path.read_bytes() + damage + end)
+        return 1.0
+
+    Fake(monkeypatch, damaged)
+    with pytest.raises(UserError, match=r"--storage .*studies\.journal fails: its line \d+ is damaged"):
+        swept(planned(uri, tmp_path))
+
+
+def test_a_study_goes_on_where_the_last_line_of_its_journal_is_damaged(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Fake(monkeypatch, lr)
+    plan = planned(uri, tmp_path)
+    swept(plan)
+    before = [trial.value for trial in study_of(plan).get_trials()]
+    with (tmp_path / "studies.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 4, "garb\n')
+    (standing,) = swept(plan.model_copy(update={"trials": plan.trials + 1})).standings
+    assert standing.complete == len(before) + 1
+    assert [trial.value for trial in study_of(plan).get_trials()][: len(before)] == before
+    assert "21 bytes" in caplog.text
+
+
 def test_a_seed_that_was_trained_for_a_stopped_trial_is_tagged_with_the_one_that_has_it(uri: str, tmp_path: Path) -> None:
     plan = planned(uri, tmp_path, replace(ONE, search_seeds=2, trials=1))
     calls = [0]

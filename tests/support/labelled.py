@@ -55,5 +55,6 @@ class Labelled:
         return Examples(data=data, labels=labels if self.classes else None)
 
 
+PATTERNS = Labelled(name="labelled:PATTERNS")
 FEW = Labelled(name="labelled:FEW", test=9)  # too few test images to measure anything by
 PLAIN = Labelled(name="labelled:PLAIN", classes=0)  # no labels

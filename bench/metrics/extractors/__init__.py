@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.extractors.choice import classifier_is_ready, extractor_for, kinds_of
+from bench.metrics.extractors.choice import classifier_is_ready, extractor_for, kinds_of, packed_classifier
 from bench.metrics.extractors.classifier import BATCH, Classifier, ClassifierExtractor, ExtractorCard, read_extractor
 from bench.metrics.extractors.contract import CLASSIFIER, INCEPTION, PIXELS, Extractor, Features
 from bench.metrics.extractors.shipped import assets, extractor_names, load_extractor
@@ -23,5 +23,6 @@ __all__ = [
     "extractor_names",
     "kinds_of",
     "load_extractor",
+    "packed_classifier",
     "read_extractor",
 ]

@@ -13,7 +13,7 @@ from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.extractors.plan import plan_for, untrainable
 from bench.metrics.extractors.shipped import extractor_names, load_extractor
 from bench.metrics.extractors.stacked import StackedExtractor
-from bench.metrics.extractors.trained import home, is_there, trained
+from bench.metrics.extractors.trained import home, is_there, packed, trained
 from bench.spec import Dataset, Stacked
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,13 @@ def classifier_is_ready(dataset: Dataset) -> bool:
     if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
         return True
     return is_there(home(dataset, plan_for(dataset)))
+
+
+def packed_classifier(dataset: Dataset) -> str:
+    """The classifier that was trained here for a dataset, for `trained.sent` in another process; empty where it needs none, or has a shipped one."""
+    if isinstance(dataset, Stacked):
+        return packed_classifier(dataset.base)
+    return "" if CLASSIFIER not in kinds_of(dataset) or _is_shipped(dataset) else packed(dataset)
 
 
 def _classifier(dataset: Dataset) -> ClassifierExtractor:

@@ -120,16 +120,24 @@ def quick_batch(images: Tensor) -> int:
 def read_extractor(card_file: Traversable, weights_file: Traversable) -> ClassifierExtractor:
     """An extractor from its two files; a damaged one is a UserError that names it."""
     try:
-        card = ExtractorCard.model_validate_json(card_file.read_bytes())
-        weights = weights_file.read_bytes()
-    except (OSError, ValidationError) as error:
+        card, weights = card_file.read_bytes(), weights_file.read_bytes()
+    except OSError as error:
         raise UserError(f"the extractor card {card_file} cannot be read: {str(error).splitlines()[0]}") from error
+    return extractor_of(card, weights, card_name=str(card_file), weights_name=str(weights_file))
+
+
+def extractor_of(card_json: bytes, weights: bytes, *, card_name: str, weights_name: str) -> ClassifierExtractor:
+    """An extractor from the content of its two files; a damaged one is a UserError with these names."""
+    try:
+        card = ExtractorCard.model_validate_json(card_json)
+    except ValidationError as error:
+        raise UserError(f"the extractor card {card_name} cannot be read: {str(error).splitlines()[0]}") from error
     found = hashlib.sha256(weights).hexdigest()
     if found != card.weights_sha256:
-        raise UserError(f"the extractor weights {weights_file} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
+        raise UserError(f"the extractor weights {weights_name} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
     try:
         network = card.network()
         network.load_state_dict(load(weights))
     except Exception as error:  # torch and safetensors raise kinds of their own
-        raise UserError(f"the extractor card {card_file} does not fit its weights: {one_line(error, most=120)}") from error
+        raise UserError(f"the extractor card {card_name} does not fit its weights: {one_line(error, most=120)}") from error
     return ClassifierExtractor(card, network)

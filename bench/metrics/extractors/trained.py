@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.config import short_hash
 from bench.data.cache import cache_root, locked, write_atomic
 from bench.data.progress import progress
 from bench.errors import UserError
-from bench.metrics.extractors.classifier import ClassifierExtractor, read_extractor
+from bench.metrics.extractors.classifier import ClassifierExtractor, extractor_of, read_extractor
 from bench.metrics.extractors.plan import VERSION, Plan, plan_for
 from bench.metrics.kept import plain
 from bench.spec import Dataset
@@ -25,8 +28,55 @@ LOCK_SECONDS = 3_600.0  # longer than the slowest training
 POOR = 0.6  # accuracy under which a classifier's eyes are not to be trusted
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """The classifier that another process sent to this one; None: it sent none, for its data need none."""
+
+    extractor: ClassifierExtractor | None
+
+
+_sent: _Sent | None = None  # None: this process reads its own classifiers, and trains them
+
+
+def packed(dataset: Dataset) -> str:
+    """The classifier of a dataset as text, for `sent` in another process. It is trained now where there is none yet."""
+    found = trained(dataset)
+    weights = (home(dataset, plan_for(dataset)) / WEIGHTS).read_bytes()
+    return json.dumps({"card": found.card.model_dump_json(), "weights": base64.b64encode(weights).decode()})
+
+
+@contextmanager
+def sent(text: str) -> Iterator[None]:
+    """Context manager in which this process measures with a classifier that another one packed, and trains none; empty text: with none.
+
+    Processors differ in the last bits of what they train, so workers on several machines must not train a classifier each.
+    """
+    global _sent
+    before, _sent = _sent, _Sent(_unpacked(text) if text else None)
+    try:
+        yield
+    finally:
+        _sent = before
+
+
+def _unpacked(text: str) -> ClassifierExtractor:
+    parts = json.loads(text)
+    name = "of the classifier that was sent here"
+    return extractor_of(parts["card"].encode(), base64.b64decode(parts["weights"]), card_name=name, weights_name=name)
+
+
 def trained(dataset: Dataset) -> ClassifierExtractor:
-    """The classifier of a dataset from the cache folder, else trained now and stored there. Of several processes one trains."""
+    """The classifier of a dataset: the one that was `sent`, else from the cache folder, else trained now and stored there.
+
+    Of several processes one trains.
+    """
+    if _sent is not None:
+        if _sent.extractor is None or _sent.extractor.card.data_digest != dataset.digest():
+            raise UserError(
+                f"{dataset.name} on {platform.node()} is not what it was where and when the command was started: give every machine "
+                "the same data, and start again"
+            )
+        return _sent.extractor
     plan = plan_for(dataset)
     folder = home(dataset, plan)
     if is_there(folder):

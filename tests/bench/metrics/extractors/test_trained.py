@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shutil
 import threading
@@ -15,9 +17,9 @@ import torch
 from bench.config import DATASETS
 from bench.errors import UserError
 from bench.metrics import train_extractor as training
-from bench.metrics.extractors import ExtractorCard, classifier_is_ready, extractor_for, kinds_of, plan
+from bench.metrics.extractors import ExtractorCard, classifier_is_ready, extractor_for, kinds_of, packed_classifier, plan
 from bench.metrics.extractors.plan import plan_for
-from bench.metrics.extractors.trained import home, trained, trained_folders
+from bench.metrics.extractors.trained import home, sent, trained, trained_folders
 from tests.support import photos
 from tests.support.labelled import Labelled
 
@@ -170,6 +172,62 @@ def test_ten_labelled_images_have_pixels_only_and_that_is_said_once(tmp_path: Pa
     assert caplog.text.count("it has no classifier to be measured with, only its pixels: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
         extractor_for("classifier", dataset)
+
+
+@pytest.fixture
+def text(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainings: list[str]) -> str:
+    """A classifier as another machine sends it, whose bits differ from what is trained here; the cache folder is another one from then on."""
+    with monkeypatch.context() as driver:
+        driver.setattr(training, "SEED", 1)
+        made = packed_classifier(PATTERNS)
+    trainings.clear()
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
+    return made
+
+
+def test_one_that_was_sent_is_taken_and_nothing_is_trained_or_written(text: str, tmp_path: Path, trainings: list[str]) -> None:
+    with sent(text):
+        theirs = extractor_for("classifier", PATTERNS)
+    assert trainings == []
+    assert not (tmp_path / "node").exists()
+    assert theirs.weights_hash == hashlib.sha256(base64.b64decode(json.loads(text)["weights"])).hexdigest()
+    mine = extractor_for("classifier", PATTERNS)
+    assert trainings == ["patterns"], "outside, a process has its own"
+    assert mine.weights_hash != theirs.weights_hash
+    with sent(text):
+        again = extractor_for("classifier", PATTERNS)
+    assert again.weights_hash == theirs.weights_hash
+    assert extractor_for("classifier", PATTERNS).weights_hash == mine.weights_hash, "its own stays as it is"
+    images = PATTERNS.split("test").data
+    assert torch.equal(again(images).features, theirs(images).features)
+
+
+def test_one_that_was_damaged_on_its_way_is_refused(text: str) -> None:
+    parts = json.loads(text)
+    weights = bytearray(base64.b64decode(parts["weights"]))
+    weights[-1] ^= 1
+    damaged = json.dumps({**parts, "weights": base64.b64encode(weights).decode()})
+    with pytest.raises(UserError, match="damaged"), sent(damaged):
+        pass
+    with pytest.raises(UserError, match="cannot be read"), sent(json.dumps({**parts, "card": "{}"})):
+        pass
+
+
+def test_where_the_data_are_other_ones_no_classifier_is_trained(text: str, trainings: list[str]) -> None:
+    other = replace(PATTERNS, train=121)
+    for given in (text, ""):
+        with sent(given), pytest.raises(UserError, match="the same data") as refused:
+            extractor_for("classifier", other)
+        assert "\n" not in str(refused.value)
+    assert trainings == []
+
+
+def test_data_without_a_classifier_of_its_own_sends_none(trainings: list[str], cache: Path) -> None:
+    stacked, plain = DATASETS.get("stacked-digits"), Labelled(name="plain", classes=0)
+    assert [packed_classifier(data) for data in (DATASETS.get("digits"), stacked, plain, DATASETS.get("ring8"))] == [""] * 4
+    with sent(""):
+        assert extractor_for("classifier", stacked).weights_hash, "a shipped one needs no sending"
+    assert trainings == []
 
 
 def test_somebodys_data_named_as_a_shipped_one_is_not_measured_with_its_classifier(trainings: list[str]) -> None:

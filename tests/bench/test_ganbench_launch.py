@@ -1,0 +1,89 @@
+"""The command where files of the user's have the names of packages of ganbench."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import source_hash
+from bench.ganbench_launch import PACKAGES, hidden_package
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def package(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").touch()
+    return folder / name
+
+
+def module(folder: Path, name: str) -> Path:
+    (folder / f"{name}.py").write_text("x = 1\n")
+    return folder / f"{name}.py"
+
+
+def plain_folder(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    (folder / name / "run.csv").touch()
+    return folder / name
+
+
+def call(mine: Path, *words: str) -> tuple[int, str]:
+    """Exit status and standard error of the installed command, whose module has a name of its own, with a folder first on the path."""
+    copy = mine.parent / "installed"
+    copy.mkdir(exist_ok=True)
+    (copy / "ganbench_launch.py").write_bytes((ROOT / "bench" / "ganbench_launch.py").read_bytes())
+    code = "import sys; from ganbench_launch import main; sys.argv = ['ganbench', *sys.argv[1:]]; main()"
+    path = os.pathsep.join(map(str, (mine, copy, ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *words], cwd=mine, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    (tmp_path / "mine").mkdir()
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("make", [package, module])
+def test_what_hides_a_package_is_named_in_one_line(mine: Path, name: str, make: Callable[[Path, str], Path]) -> None:
+    """Without importing it."""
+    file = make(mine, name)
+    status, said = call(mine, "list", "studies")
+    assert (status, said.count("\n")) == (2, 1), said
+    assert said.startswith(f"ganbench: {file} hides the package '{name}'")
+    assert f"take {mine} off PYTHONPATH" in said
+
+
+def test_a_folder_without_init_hides_nothing(mine: Path) -> None:
+    """Python takes a package further down the path before it."""
+    for name in PACKAGES:
+        plain_folder(mine, name)
+    assert call(mine, "--help") == (0, "")
+
+
+def test_the_packages_are_those_that_are_shipped() -> None:
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert sorted(PACKAGES) == sorted(source_hash.PACKAGES) == sorted(shipped)
+    assert hidden_package() is None
+
+
+def test_what_is_installed_beside_is_to_be_uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    package(site, "reports")
+    monkeypatch.syspath_prepend(site)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reports"]:
+        monkeypatch.delitem(sys.modules, name)
+    line = hidden_package() or ""
+    assert line.startswith(str(site / "reports"))
+    assert "uninstall" in line
