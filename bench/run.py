@@ -28,7 +28,7 @@ from bench.run_log import RunLog
 from bench.spec import Dataset
 from bench.tracking import DONE, Lookup, Tracker, is_trained_elsewhere
 from bench.train import never, train
-from bench.waiting import catch_up, forget_held
+from bench.waiting import catch_up, forget_held, undelivered_status
 from bench.words import printable
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _locked_run(config: RunConfig, work: Work | Exception, place: Place, kept: K
     catch_up(folder, place.uri, locked=True)  # a run may have ended without all of it having arrived
     with answering(place.uri):
         found = Lookup.of(place.uri, place.suite).find(folder.name)
-        if place.once and (left := _left_to_another(config, place, found, ours)):
+        if place.once and (left := _left_to_another(config, place, found, ours, folder / "outbox")):
             return left
     if isinstance(work, Exception):
         return _failed(config, _open_failed_log(config, place, folder.name), work)
@@ -166,8 +166,11 @@ def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
     return _result(config, log_.run_id, ending)
 
 
-def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours: Collection[str]) -> RunResult | None:
+def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours: Collection[str], outboxes: Path) -> RunResult | None:
     """The result of a run that is done already, or that a process trains which shares no lock with this one; None where there is none."""
+    for run in found:
+        if (status := undelivered_status(outboxes / str(run.info.run_id))) in DONE:
+            return _result(config, str(run.info.run_id), Ending("there", f"{status}, which the store has not taken yet"))
     done = next((run for run in found if run.data.tags.get("status") in DONE), None)
     if done is not None:
         return _result(config, str(done.info.run_id), Ending("there", "another process was first"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench import store
 from bench.claim import FILE, WAIT_SECONDS, RunLocked, run_lock
 from bench.delivery import PATIENT_SECONDS, deliver, public_uri
-from bench.entry import Damaged
+from bench.entry import Damaged, read_entry
 from bench.outbox import HELD, REFUSED, Outbox, numbers
 
 if TYPE_CHECKING:
@@ -104,6 +104,20 @@ def catch_up(runs: Path, uri: str, *, locked: bool = False) -> None:
             log.warning("%d writes of %s wait: %s", told.left, told.name, told.problem)
         elif told.sent:
             log.info("%d writes of %s delivered", told.sent, told.name)
+
+
+def undelivered_status(outbox: Path) -> str:
+    """The final status that a run has written and its store has not taken yet; empty where it has not ended."""
+    files = [folder / f"{number:08d}.json" for folder in (outbox, outbox / REFUSED) for number in numbers(folder)]
+    try:
+        entries = [read_entry(file) for file in sorted(files, key=lambda file: file.name)]
+    except Damaged:
+        return ""
+    if not entries or entries[-1].kind != "end":
+        return ""
+    return next(
+        (str(entry.body["tags"]["status"]) for entry in reversed(entries) if entry.kind == "tags" and "status" in entry.body["tags"]), ""
+    )
 
 
 def _first(outbox: Outbox) -> Delivered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,28 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
     assert (told.sent, told.left, told.problem) == (1, 0, "")
     assert_complete(uri, log.run_id)
     assert list((tmp_path / "runs").glob("**/*.json")) == []
+
+
+def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An artifact store that fails each time: the run has ended all the same."""
+    send = delivery.send
+
+    def failing(client: Any, entry: Entry, file: Path | None) -> None:
+        if entry.kind == "artifact" and entry.body["path"].startswith("weights/"):
+            raise MlflowException("500 Internal Server Error")
+        send(client, entry, file)
+
+    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "send", failing)
+        first = run(small.config(), place)
+        second = run(small.config(), place)
+        assert (first.status, second.status, second.run_id) == ("finished", "there", first.run_id)
+        assert len(results.load(uri, ("small",)).runs) == 1
+    third = run(small.config(), place)  # delivers the rest
+    assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("there", ["finished"])
 
 
 @pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])
