@@ -84,7 +84,7 @@ class Evaluation(_Section):
 
 
 class RunConfig(_Section):
-    """One run, whole. `auto` is resolved before anything is hashed (`bench.environment.resolve`)."""
+    """One run, whole. `auto` is resolved before anything is hashed (`bench.auto.resolve`)."""
 
     variant: str
     networks: str
