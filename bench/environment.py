@@ -70,6 +70,14 @@ def _cpu_has_bf16() -> bool:
         return False
 
 
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was given to it; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

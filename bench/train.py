@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench import seeding
 from bench.ema import Ema
+from bench.environment import synchronise
 from bench.feed import Feed
 from bench.optimisers import make_optimiser
 from bench.precision import Precision, float32_products, forward_precision
@@ -184,6 +185,7 @@ class Trainer:
         try:
             with self._global.active(), float32_products("high" if self._tf32 else "highest"):
                 yield
+            synchronise(self.device)  # what is still queued there belongs on this clock
         finally:
             self._unfreeze()
             self._started = None

@@ -34,6 +34,15 @@ def test_a_gpu_is_preferred(two_gpus):
     assert environment.device_of("cuda:1") == torch.device("cuda", 1)
 
 
+@pytest.mark.parametrize(("device", "waited"), [("cpu", []), ("cuda", ["cuda"]), ("cuda:1", ["cuda:1"]), ("mps", ["mps"])])
+def test_a_device_with_a_queue_is_waited_for(monkeypatch, device, waited):
+    found = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda which: found.append(str(which)))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: found.append("mps"))
+    environment.synchronise(torch.device(device))
+    assert found == waited
+
+
 @pytest.mark.parametrize("emulated", [True, False])
 def test_emulated_bf16_is_not_native(two_gpus, monkeypatch, emulated):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or not emulated)
