@@ -21,6 +21,7 @@ from bench.cards import BEST, HEADLINE, SE, measured
 from bench.config import DATASETS, RESULTS_VERSION, RunConfig, load_config
 from bench.errors import UserError
 from bench.evaluate import Evaluator
+from bench.load import load_generator
 from bench.record import RunProgress
 from bench.run import RunResult, run
 from bench.spec import Networks
@@ -142,6 +143,30 @@ def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Pa
     found = loaded(uri)
     row = found.runs.set_index("run_id").loc[anew.run_id]
     assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_whatever_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
+    """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
+    seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
+
+    def look(module: torch.nn.Module, inputs: object) -> None:
+        if type(module).__module__.startswith("variants."):  # extractors compute on the CPU
+            seen[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        config = small.config("dcgan", tf32=tf32, **{"recipe.ema_half_life_images": 100, "evaluation.best": True})
+        result = run(config, small.place(uri, tmp_path))
+        generator = load_generator(result.run_id, uri)
+        generator.sample(10)
+    finally:
+        hook.remove()
+    assert result.status == "finished"
+    expected = {("high", True) if tf32 else ("highest", False)}
+    assert seen == {True: expected, False: expected}
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
 def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
