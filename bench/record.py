@@ -218,6 +218,7 @@ class Recorder:
         self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = seeding.EVALUATION, whole: bool = True
     ) -> Measurement:
         """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
+        evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
         started = time.perf_counter()
         samples = drawn(self._work, evaluator, networks or self._work.trainer.scored, stream=stream, whole=whole)
         measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)
