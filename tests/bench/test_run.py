@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from bench.load import load_generator
 from bench.record import RunProgress
 from bench.run import RunResult, run
 from bench.spec import Networks
+from bench.train import never
 
 
 def loaded(uri: str) -> results.Results:
@@ -132,6 +134,34 @@ def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, varian
     columns = ["images", "key", "value"]
     kept = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
     pd.testing.assert_frame_equal(kept[0], kept[1])
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
+    """Whoever watches it, or judges it, is told the same as of a run that was not stopped."""
+    told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+
+    def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
+        def watch(progress: RunProgress) -> None:
+            told[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
+
+        return run(small.config(), small.place(uri, tmp_path / name, name), stop=stop, watch=watch)
+
+    watched("whole")
+    assert watched("stopped", stop=lambda: bool(told["stopped"] and told["stopped"][-1][2])).status == "interrupted"
+    before = len(told["stopped"])
+    if version == "earlier":
+        for path in tmp_path.rglob("stopped/*/state.safetensors"):
+            state = checkpoint.load(path)
+            del state["measured_at"]
+            checkpoint.save(state, path)
+    assert watched("stopped").status == "finished"
+    assert 0 < before < len(told["whole"])
+    if version == "earlier":
+        assert [images for images, *_ in told["stopped"]] == [images for images, *_ in told["whole"]]
+        assert {measured_at for *_, measured_at, _ in told["stopped"][before:]} == {0}
+    else:
+        assert told["stopped"] == told["whole"]
 
 
 def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
