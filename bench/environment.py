@@ -118,7 +118,7 @@ def installed(package: str) -> str | None:
 
 def device_name(device: torch.device) -> str:
     """The model of a device, as its maker calls it."""
-    return torch.cuda.getchosen_device(device) if device.type == "cuda" else cpu_name()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -25,17 +26,17 @@ _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channe
 
 def measure_products(precisions: tuple[Precision, ...]) -> dict[str, float]:
     """The seconds of two linear layers, forward and backward, on one thread, for each precision."""
-    return _measured({precision: lambda precision=precision: _linear(precision) for precision in precisions})
+    return _measured({precision: partial(_linear, precision) for precision in precisions})
 
 
 def measure_convolutions(precisions: tuple[Precision, ...]) -> dict[str, float]:
     """The seconds of a convolution and a transposed one in channels last, forward and backward, on one thread, for each precision."""
-    return _measured({precision: lambda precision=precision: _convolution(precision, "channels_last") for precision in precisions})
+    return _measured({precision: partial(_convolution, precision, "channels_last") for precision in precisions})
 
 
 def measure_formats(precision: Precision) -> dict[str, float]:
     """The seconds of the same convolutions at one precision, for each memory format."""
-    return _measured({name: lambda name=name: _convolution(precision, name) for name in _FORMATS})
+    return _measured({name: partial(_convolution, precision, name) for name in _FORMATS})
 
 
 def _measured(contenders: Mapping[str, Callable[[], Callable[[], None]]]) -> dict[str, float]:
@@ -68,7 +69,7 @@ def _convolution(precision: Precision, memory_format: str) -> Callable[[], None]
     layout = _FORMATS[memory_format]
     down = nn.Conv2d(CHANNELS, 2 * CHANNELS, 4, stride=2, padding=1)
     up = nn.ConvTranspose2d(2 * CHANNELS, CHANNELS, 4, stride=2, padding=1)
-    network = nn.Sequential(down, nn.LeakyReLU(0.2), up).to(memory_format=layout)  # type: ignore[call-overload]
+    network = nn.Sequential(down, nn.LeakyReLU(0.2), up).to(memory_format=layout)
     return _pass(network, torch.randn(BATCH, CHANNELS, SIDE, SIDE).contiguous(memory_format=layout), precision)
 
 

@@ -29,6 +29,12 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
 
 
+def test_a_device_has_the_name_of_its_model(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"model of {device}")
+    assert environment.device_name(torch.device("cuda", 1)) == "model of cuda:1"
+    assert environment.device_name(CPU) == environment.cpu_name()
+
+
 def test_a_gpu_is_preferred(two_gpus):
     assert environment.chosen_device("auto") == "cuda"
     assert environment.device_of("cuda:1") == torch.device("cuda", 1)
