@@ -56,7 +56,6 @@ def prepare(config: RunConfig) -> Work:
     trainer = Trainer(
         networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
-        tf32=config.tf32,
     )  # fmt: skip
     if config.compile:  # now that averages of the weights, which only sample, are made
         for part in networks.children():
@@ -90,6 +89,7 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
         if config.memory_format == "channels_last":
             _put_channels_last(networks)
         objective = variant.objective(config.recipe)
+    networks.tf32 = config.tf32
     objective.check(networks)
     _check_players(networks, objective)
     return networks, objective

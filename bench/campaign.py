@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import store
+from bench.auto import Auto, Choice, record_choices
 from bench.cluster import HERE, Cluster, check_nodes
 from bench.config import DATASETS, Evaluation, short_hash
 from bench.decide import TO_DO, Decision, changed_versions, decide, extended, resolve_and_check
@@ -54,6 +55,7 @@ class Outlook:
     estimate: Estimate
     workers: int
     cluster: Cluster = HERE
+    auto: Mapping[str, Choice] = field(default_factory=dict)  # what `auto` means, by kind of device, as far as a run left it open
 
     @property
     def todo(self) -> list[Decision]:
@@ -74,7 +76,8 @@ def foresee(
     interval()  # a mistake in it is one before anything is written
     folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
-    configs = resolve_and_check(planned)
+    auto = Auto(uri, suite.name)
+    configs = resolve_and_check(planned, auto)
     cluster = cluster.settled(
         threads=max(config.threads for config in configs), cuda=any(config.device.startswith("cuda") for config in configs)
     )
@@ -91,8 +94,9 @@ def foresee(
     if extend:
         decisions = extended(decisions, there, folder)
     return Outlook(
-        decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen, cluster=cluster
-    )
+        decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen, cluster=cluster,
+        auto=auto.used,
+    )  # fmt: skip
 
 
 def run_suite(
@@ -105,6 +109,7 @@ def run_suite(
     """
     folder = folder / suite.name
     tracker, decisions = Tracker(uri, suite.name), outlook.decisions
+    record_choices(tracker, outlook.auto)
     for line in changed_versions(decisions):
         log.warning("%s", line)
     for decision in decisions:

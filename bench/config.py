@@ -86,7 +86,7 @@ class Evaluation(_Section):
 
 
 class RunConfig(_Section):
-    """One run, whole. `auto` is resolved before anything is hashed (`bench.environment.resolve`)."""
+    """One run, whole. `auto` is resolved before anything is hashed (`bench.auto.resolve`)."""
 
     variant: str
     networks: str
@@ -99,7 +99,7 @@ class RunConfig(_Section):
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
         "auto", description="how weights and images of convolutions lie in memory; changes the bits, so it is part of the identity"
     )
-    tf32: bool = Field(False, description="float32 products in TF32 while training, on CUDA alone; no GPU has tried it")
+    tf32: bool = Field(False, description="float32 products in TF32, in training and in sampling, on CUDA alone; no GPU has tried it")
     compile: bool = Field(False, description="networks through torch.compile while training, on CUDA alone; no GPU has tried it")
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = Field(

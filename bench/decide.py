@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import checkpoint
 from bench.assemble import check, curve_protocol
+from bench.auto import Auto, resolve
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
-from bench.environment import resolve
 from bench.errors import UserError, one_line
 from bench.evaluate import evaluator_for
 from bench.run import kept_of
@@ -56,9 +56,9 @@ class Base:
     best: bool  # whether it kept its best mark
 
 
-def resolve_and_check(planned: Sequence[PlannedRun]) -> list[RunConfig]:
-    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing."""
-    configs = [resolve(run.config) for run in planned]
+def resolve_and_check(planned: Sequence[PlannedRun], auto: Auto) -> list[RunConfig]:
+    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing to the store."""
+    configs = [resolve(run.config, auto) for run in planned]
     for config in {config.model_copy(update={"seed": 0}).canonical(): config for config in configs}.values():
         check(config)
     return configs

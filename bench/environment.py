@@ -1,8 +1,7 @@
-"""Where a run happens: device, precision, threads, versions, hardware and the commit of the code."""
+"""Where a run happens: devices, threads, versions, hardware and the commit of the code."""
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import subprocess
@@ -13,35 +12,13 @@ from typing import Literal
 
 import torch
 
-from bench.config import DATASETS, RunConfig
-from bench.data.catalog import resolve_auto
 from bench.errors import UserError, nearest
 
-log = logging.getLogger(__name__)
 Fact = str | int | bool | None
 
 PACKAGES = ("torch", "torchvision", "numpy", "mlflow", "torch-fidelity", "ganbench")
 _CPU_BF16 = ("avx512_bf16", "amx_bf16")  # instructions that multiply bf16, as torch names them
 _GIT_SECONDS = 10.0
-
-
-def resolve(config: RunConfig) -> RunConfig:
-    """The configuration with every `auto` decided for this machine. A device or dataset that is not there is a UserError."""
-    device = _device_name(config.device)
-    if config.threads > cores():
-        log.warning("threads=%d is more than the %d cores here: such a run is slower, not faster", config.threads, cores())
-    dataset = resolve_auto() if config.dataset == "auto" else DATASETS.canonical(config.dataset)
-    precision = config.precision
-    if precision == "auto":
-        # Points are drawn from modes hardly wider than the steps of bf16.
-        precision = "bf16" if native_bf16(device_of(device)) and DATASETS.get(dataset).spec.kind == "image" else "fp32"
-    memory_format = config.memory_format
-    if memory_format == "auto":
-        memory_format = "channels_last" if device == "cpu" and DATASETS.get(dataset).spec.kind == "image" else "contiguous"  # as measured
-    if not device.startswith("cuda") and (chosen := next((name for name in ("tf32", "compile") if getattr(config, name)), None)):
-        raise UserError(f"{chosen}=true is for CUDA devices, and this run's is {device}")
-    resolved = {"device": device, "dataset": dataset, "precision": precision, "memory_format": memory_format}
-    return config.model_copy(update=resolved)
 
 
 def devices() -> list[str]:
@@ -50,8 +27,8 @@ def devices() -> list[str]:
     return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
-def _device_name(name: str) -> str:
-    """The device meant by `name`; `cuda` stays without an index, so that its runs are the same ones on every GPU."""
+def chosen_device(name: str) -> str:
+    """The name of the device that `name` means (`auto` is the best one here); `cuda` stays without an index, so that its runs are the same ones on every GPU."""
     here = devices()
     if name == "auto":
         return here[0].partition(":")[0]
@@ -61,8 +38,8 @@ def _device_name(name: str) -> str:
 
 
 def device_of(name: str) -> torch.device:
-    """The torch device of that name (`auto` is the best one here). One that is not there is a UserError."""
-    return torch.device(_device_name(name))
+    """The torch device of that name, as `chosen_device` decides it."""
+    return torch.device(chosen_device(name))
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -70,6 +47,13 @@ def native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _cpu_has_bf16()
+
+
+@cache
+def instruction_sets() -> tuple[str, ...]:
+    """The instruction sets of this processor by torch's names; empty where this version of torch does not list them."""
+    table = getattr(torch.cpu, "get_capabilities", None)
+    return tuple(sorted(name for name, there in table().items() if there is True)) if table is not None else ()
 
 
 @cache
@@ -84,6 +68,14 @@ def _cpu_has_bf16() -> bool:
         return bool(private()) if private is not None else False
     except (AttributeError, RuntimeError, TypeError):
         return False
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was given to it; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def cores() -> int:

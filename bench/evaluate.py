@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from torch import Tensor
 from bench import seeding
 from bench.cards import SE, card, headline_among
 from bench.config import Evaluation, short_hash
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 from bench.metrics import table  # noqa: F401 (registers the metrics)
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, kinds_of
@@ -24,6 +25,8 @@ from bench.metrics.shown import shown
 from bench.registry import load_catalogs
 from bench.sampling import WALK_PAIRS, WALKS, asked_labels, sample, sample_walks
 from bench.spec import Dataset, Mixture, Networks, Stacked
+
+log = logging.getLogger(__name__)
 
 FEWEST = 10  # examples: the classifier score takes ten parts, precision three neighbours
 ASKED = "asked"
@@ -104,9 +107,16 @@ class Evaluator:
         self.keys, self._conditional = ([key for key in keys if key in wanted] for keys in (self.keys, self._conditional))
         self.provides &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
 
-    def prepare(self) -> None:
-        """Measure the real side now, unless it is kept from before: seconds to minutes, once a machine."""
-        self._real.prepare(neighbours="neighbours" in self.provides, training="training" in self.provides)
+    def prepare(self, *, whole: bool = True) -> None:
+        """Measure what metrics need of the real side, unless it is cached: seconds to minutes, once a machine. `whole`: not for the headline alone.
+
+        An error is logged, not raised: the metrics that need that part fail for the same reason and record it.
+        """
+        needs = self.provides if whole else set(card(self.headline).needs)
+        try:
+            self._real.prepare(self._kinds(needs), neighbours="neighbours" in needs, training="training" in needs)
+        except Exception as error:  # a run must not lose its training to a metric
+            log.warning("the real examples of %s cannot be measured: %s", self.dataset.name, one_line(error) or type(error).__name__)
 
     def curve(self, data: Tensor) -> Measurement:
         """The headline alone, as evaluations in mid-run give it."""
@@ -156,7 +166,7 @@ class Evaluator:
         weights = [self._real.extractor(kind).weights_hash for kind in self._kinds(card(key).needs)]
         return short_hash(identity | ({"extractor": weights[0] if len(weights) == 1 else weights} if weights else {}))
 
-    def _kinds(self, needs: Sequence[str]) -> list[str]:
+    def _kinds(self, needs: Collection[str]) -> list[str]:
         """The extractors whose features a metric uses."""
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]

@@ -14,6 +14,7 @@ from bench import seeding
 from bench.errors import UserError, one_line
 from bench.evaluate import Samples
 from bench.images import Range, Wanted, as_bytes
+from bench.precision import float32_products
 from bench.sampling import WALK_PAIRS, WALKS, paths_between
 
 WIDTHS = ("z_dim", "latent_dim", "nz", "latent_size")  # attributes that tell the width of a latent
@@ -35,7 +36,7 @@ def sample_module(source: str, wanted: Wanted, *, n: int, latent: int | None = N
 
         def images(latents: Tensor) -> Tensor:
             shaped = latents[:, :, None, None] if convolution else latents
-            with torch.no_grad(), torch.autocast("cpu", enabled=False), seeding.seeded(SEED, seeding.NOISE):
+            with torch.no_grad(), torch.autocast("cpu", enabled=False), float32_products(tf32=False), seeding.seeded(SEED, seeding.NOISE):
                 return torch.cat([_made(network, part, source, wanted, value_range) for part in shaped.split(BATCH)])
 
         data = images(_drawn(n, width, seeding.stream(SEED, seeding.EVALUATION), source))

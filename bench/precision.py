@@ -27,11 +27,14 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def float32_products(precision: Literal["highest", "high"]) -> Iterator[None]:
-    """Inside, float32 matrix products and convolutions on CUDA are in full float32 (highest) or in TF32 (high)."""
+def float32_products(*, tf32: bool) -> Iterator[None]:
+    """Context manager in which float32 matrix products and convolutions on CUDA are in TF32, or in full float32.
+
+    torch's own default is mixed: products in full float32 and convolutions in TF32.
+    """
     before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision(precision)
-    torch.backends.cudnn.allow_tf32 = precision == "high"
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
     try:
         yield
     finally:

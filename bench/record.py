@@ -180,6 +180,7 @@ class Recorder:
             "trainer": self._work.trainer.state_dict(),
             "history": self._history,
             "measured": self._measured,
+            "measured_at": self._measured_at,
             "evaluate_seconds": self.evaluate_seconds,
             "curve_protocol": self._work.curve_protocol,
             "best": self._best.state_dict(),
@@ -191,6 +192,7 @@ class Recorder:
         """Go on where `state_dict` was taken."""
         self._work.trainer.load_state_dict(state["trainer"])
         self._history, self._measured = list(state["history"]), dict(state["measured"])
+        self._measured_at = int(state.get("measured_at", 0))  # checkpoints of earlier versions lack it
         self.evaluate_seconds = state["evaluate_seconds"]
         self._evaluations, self._pictures = list(state["pending"]["evaluations"]), list(state["pending"]["pictures"])
         self._best.load_state_dict(state["best"])
@@ -218,6 +220,7 @@ class Recorder:
         self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = seeding.EVALUATION, whole: bool = True
     ) -> Measurement:
         """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
+        evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
         started = time.perf_counter()
         samples = drawn(self._work, evaluator, networks or self._work.trainer.scored, stream=stream, whole=whole)
         measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)

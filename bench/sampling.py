@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench import seeding
+from bench.precision import float32_products
 from bench.spec import Dataset, Latent, Networks, to_bytes
 
 log = logging.getLogger(__name__)
@@ -90,11 +91,12 @@ def made_of(networks: Networks, latent: Latent, batch_size: int, *, points: bool
 
 @contextmanager
 def evaluation_mode(networks: Networks) -> Iterator[None]:
-    """Inside, every module is in evaluation mode; after, each is as it was."""
+    """Context manager in which every module is in evaluation mode, and float32 products follow the run's `tf32`; after, all is as it was."""
     training = [module for module in networks.modules() if module.training]
     networks.eval()
     try:
-        yield
+        with float32_products(tf32=networks.tf32):
+            yield
     finally:
         for module in training:
             module.training = True

@@ -221,6 +221,7 @@ class Networks(nn.Module):
     """All networks of a variant. Metrics, grids and interpolation need nothing but `draw` and `sample`."""
 
     classes: int = 0  # that samples can be asked for by label; 0: the model takes none
+    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         """n latents, of these labels [n] where the model takes labels (drawn alike from all classes if none are given).

@@ -60,6 +60,15 @@ class Lookup:
         found = client.get_experiment_by_name(experiment) if client else None
         return cls(client, str(found.experiment_id)) if found else cls(None, "")
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of the experiment itself."""
+        return dict(self._client_or_none.get_experiment(self._experiment_id).tags) if self._client_or_none else {}
+
+    def runs(self) -> list[Run]:
+        """All training runs, newest first."""
+        return self._search("tags.kind = 'run'")
+
     def find(self, fingerprint: str) -> list[Run]:
         """The runs of this experiment with that fingerprint, newest first."""
         return self._runs("fingerprint", fingerprint)
@@ -157,6 +166,11 @@ class Tracker(Lookup):
         """Let a parent run again."""
         self.client.set_tag(run_id, "status", "running")
         self.client.update_run(run_id, status="RUNNING")
+
+    def tag_experiment(self, key: str, value: str) -> None:
+        """Set a tag of the experiment itself."""
+        with answering(self.uri), store.impatient():
+            self.client.set_experiment_tag(self._experiment_id, key, value)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run that has ended, or of a parent."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench import seeding
 from bench.ema import Ema
+from bench.environment import synchronise
 from bench.feed import Feed
 from bench.optimisers import make_optimiser
 from bench.precision import Precision, float32_products, forward_precision
@@ -64,7 +65,7 @@ class Trainer:
 
     def __init__(
         self, *, networks: Networks, objective: Objective, recipe: Recipe, data: Examples, seed: int, device: torch.device,
-        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None, tf32: bool = False,
+        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None,
     ) -> None:  # fmt: skip
         self.networks = networks.to(device).train()
         self.objective = objective.to(device)
@@ -73,7 +74,6 @@ class Trainer:
         self.budget = _one(budget_images, budget_seconds)
         self.device = device
         self.precision = precision
-        self._tf32 = tf32
         self.images = 0
         self.train_seconds = 0.0
         self.feed = Feed(data, batch_size=recipe.batch_size, seed=seed, device=device)
@@ -182,8 +182,9 @@ class Trainer:
         """The only state in which rounds are done: clock on, own random streams in. Left valid however it ends."""
         self._started = started = time.perf_counter()
         try:
-            with self._global.active(), float32_products("high" if self._tf32 else "highest"):
+            with self._global.active(), float32_products(tf32=self.networks.tf32):
                 yield
+            synchronise(self.device)  # what is still queued there belongs on this clock
         finally:
             self._unfreeze()
             self._started = None

@@ -1,7 +1,7 @@
 """Scores that can be averaged over data sets, and how long a run needed: for entries that were trained on several data sets.
 
-A score is 0 where an entry is as good as an untrained generator and 1 where it is as good as real images, on a log scale where the metric is
-positive. Aggregates are those of Agarwal et al. 2021 (arXiv 2108.13264). Their intervals are nominal: with few seeds a bootstrap covers less than it says.
+A score is 0 where an entry is as good as an untrained generator and 1 where it is as good as real images. The scale is logarithmic where both
+of these values are positive, else linear, for all entries alike. Aggregates are those of Agarwal et al. 2021 (arXiv 2108.13264). Their intervals are nominal: with few seeds a bootstrap covers less than it says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from reports.stats import Interval, Sample
 RESAMPLES = 2_000
 TRIMMED = 0.25  # of the scores at either end: what is left is their interquartile mean
 CONFIDENCE = 0.95
+LOWEST, HIGHEST = -1.0, 2.0  # scores: as far beyond either end of a scale as its ends are apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,18 @@ class Scale:
         return math.isfinite(self.untrained) and math.isfinite(self.real) and self.untrained != self.real
 
     def score(self, value: float) -> float:
-        """0 at `untrained`, 1 at `real`; below and above where a value lies beyond them. What is not finite is as bad as untrained."""
+        """0 at `untrained`, 1 at `real`; from `LOWEST` to `HIGHEST` where a value lies beyond them. What is not finite is as bad as untrained.
+
+        On a log scale a value of 0 or less has the score that small positive values tend to: metrics can be 0, and estimates can be negative.
+        """
         if not math.isfinite(value):
             return 0.0
-        if min(self.untrained, self.real, value) > 0:
-            return (math.log(self.untrained) - math.log(value)) / (math.log(self.untrained) - math.log(self.real))
-        return (self.untrained - value) / (self.untrained - self.real)
+        untrained, real, own = (_log(each) if min(self.untrained, self.real) > 0 else each for each in (self.untrained, self.real, value))
+        return min(max((untrained - own) / (untrained - real), LOWEST), HIGHEST)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.assemble import check
+from bench.auto import Auto, resolve
 from bench.cards import card
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
-from bench.environment import resolve
 from bench.errors import UserError, nearest, one_line
 from bench.evaluate import Evaluator, evaluator_for, usual_samples
 from bench.results import REFERENCES
@@ -38,8 +38,9 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
     clash = next((path for dimension in space.dimensions for path in dimension.targets if path in (settings or {})), None)
     if clash:
         raise UserError(f"{clash} cannot be --set: the space {space.name!r} searches it")
+    auto = Auto(uri, study.name)
     resolved = [
-        resolve(config_for(entry.variant, {**overrides, "dataset": study.dataset, "seed": FIRST_SEARCH_SEED}))
+        resolve(config_for(entry.variant, {**overrides, "dataset": study.dataset, "seed": FIRST_SEARCH_SEED}), auto)
         for entry, overrides in zip(entries, changed, strict=True)
     ]
     objectives = _objectives(study, resolved[0])
@@ -63,6 +64,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
         study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
         pruner=study.pruner, trials=study.trials, search_seeds=tuple(range(FIRST_SEARCH_SEED, FIRST_SEARCH_SEED + study.search_seeds)),
         final_seeds=tuple(range(study.final_seeds)), final_evaluation=_evaluation(resolved[0]), uri=uri, storage=storage, folder=folder,
+        auto=auto.used,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.auto import Choice
 from bench.config import RunConfig, load_config, merged
 from bench.registry import Registry
 from bench.suite import Entry
@@ -112,6 +113,7 @@ class Plan(_Frozen):
     storage: str  # of Optuna
     folder: str  # of checkpoints
     parent: str = ""  # the MLflow run that stands for the study
+    auto: dict[str, Choice] = {}  # what `auto` means, by kind of device, as far as the study left it open
 
     @property
     def judged_at_marks(self) -> bool:

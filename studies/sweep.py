@@ -12,9 +12,9 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from bench.auto import record_choices, resolve
 from bench.campaign import Display, Outcome
 from bench.cluster import HERE, Cluster, check_nodes
-from bench.environment import resolve
 from bench.execute import execute
 from bench.job import Job
 from bench.run import RunResult, check_writable, make_folder
@@ -181,6 +181,7 @@ def sweep(
     with storage.answering():
         check_known(plan, storage)
         tracker = Tracker(plan.uri, plan.study)  # before the studies: its experiment may have been deleted
+        record_choices(tracker, plan.auto)
         studies = [open_study(plan, arm, storage) for arm in plan.arms]
         make_folder(folder)
         with storage.claim(plan.study):

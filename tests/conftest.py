@@ -12,6 +12,15 @@ import pytest
 from bench import store
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test measures the processor, or caches that, to decide what `auto` means: it means float32 and channels last."""
+    from bench import auto, environment
+
+    choice = auto.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: choice)
+
+
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty sqlite store; its migration takes seconds, so it is done once."""

@@ -154,9 +154,9 @@ class RealSide:
         """The distance under which a generated image counts as a duplicate."""
         return duplicate_threshold(self.neighbours.nearest)
 
-    def prepare(self, *, neighbours: bool, training: bool) -> None:
-        """Have every part that metrics ask for, as far as the data gives occasion for it."""
-        for kind in self.kinds:
+    def prepare(self, kinds: Sequence[str], *, neighbours: bool, training: bool) -> None:
+        """Measure or load the parts that metrics ask for: by these extractors, and of neighbours and training images."""
+        for kind in kinds:
             self.gaussian(kind)
         if neighbours:
             _ = self.neighbours

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import environment
 from bench.assemble import check
+from bench.auto import resolve
 from bench.config import RunConfig, config_for, override
 from bench.data.progress import progress
 from bench.environment import cores
@@ -108,7 +109,7 @@ def measure(setting: Setting) -> Speed:
 def config_of(model: str, dataset: str = "auto") -> RunConfig:
     """The model's own numbers, on the CPU: there the contenders are a tutorial's reader's alternatives."""
     settings = {"dataset": dataset, "recipe.batch_size": BATCH, "device": "cpu", "budget.images": 10**9}
-    return environment.resolve(override(config_for(MODELS[model]), settings))
+    return resolve(override(config_for(MODELS[model]), settings))
 
 
 def _machine(config: RunConfig) -> dict[str, Any]:

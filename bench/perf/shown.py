@@ -18,7 +18,7 @@ MEANING = {
     "run_over_train": "training / wall clock of a run",
     "evaluation_share": "evaluation / wall clock of a run",
     "logging_share": "MLflow / wall clock of a run",
-    "flops_over_peak": "operations a second of train() / those of a matrix product, one thread",
+    "flops_over_peak": "operations a second of train() / those of a matrix product at the quicker precision, one thread",
     "time_to_quality": "training seconds to the same classifier-FID, tutorial / train()",
 }
 
@@ -76,7 +76,7 @@ def _meaning(key: str) -> str:
 def notes(speed: Speed) -> list[str]:
     """What a reader of the ratios must know."""
     said = [
-        f"{model}: a matrix product does {rate.median / 1e9:,.0f} GFLOP/s in {speed.machine['precision']} on one thread"
+        f"{model}: a matrix product does {rate.median / 1e9:,.0f} GFLOP/s on one thread, in the quicker of float32 and bf16"
         for model, rate in speed.peaks.items()
     ]
     said += [f"{model}: {flops / 1e6:,.1f} MFLOP an image, forwards and backwards" for model, flops in speed.flops.items()]

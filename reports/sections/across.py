@@ -112,7 +112,7 @@ def _blocks(field: Field, view: View, *, titled: bool) -> list[Block]:
         + "; ".join(f"{cohort.headline.title} on {cohort.dataset}" for cohort in field.cohorts)
         + ".",
         notes=(
-            "score: 0 is an untrained generator, 1 is real data, on a log scale where the metric is positive; a failed run counts as untrained. "
+            "score: 0 is an untrained generator, 1 is real data, on a log scale where both are positive, else on a linear one; scores end at -1 and 2. A failed run counts as untrained. "
             "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap of runs within each data set and "
             "nominal: with few seeds it covers less than 95 %. No test is made over data sets.",
         ),

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from bench import environment
-from bench.config import config_for
 from bench.errors import UserError
 
 CPU = torch.device("cpu")
@@ -30,79 +29,42 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
 
 
-def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
-    monkeypatch.setattr(environment, "resolve_auto", lambda: "digits")
-    config = environment.resolve(config_for("dcgan"))
-    assert (config.dataset, config.device) == ("digits", "cpu")
-    assert config.precision == ("bf16" if environment.native_bf16(CPU) else "fp32")
-    assert len(config.fingerprint(data_digest="any")) == 16, "a resolved configuration has a fingerprint"
-    assert environment.resolve(config) == config
+def test_a_device_has_the_name_of_its_model(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"model of {device}")
+    assert environment.device_name(torch.device("cuda", 1)) == "model of cuda:1"
+    assert environment.device_name(CPU) == environment.cpu_name()
 
 
-def test_resolve_keeps_what_was_asked_for(no_gpu):
-    asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
-    assert environment.resolve(asked) == asked
-
-
-@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
-def test_auto_precision_is_bf16_only_where_it_is_native(no_gpu, monkeypatch, native, expected):
-    monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: native)
-    assert environment.resolve(config_for("dcgan", {"dataset": "digits"})).precision == expected
-
-
-@pytest.mark.parametrize(
-    ("variant", "dataset", "device", "expected"),
-    [
-        ("dcgan", "digits", "cpu", "channels_last"),
-        ("gan-2d", "ring8", "cpu", "contiguous"),
-        ("dcgan", "digits", "mps", "contiguous"),
-        ("dcgan", "digits", "cuda", "contiguous"),
-    ],
-)
-def test_images_of_convolutions_have_their_channels_last(no_gpu, monkeypatch, variant, dataset, device, expected):
-    monkeypatch.setattr(environment, "devices", lambda: ["cuda:0", "mps", "cpu"])
-    config = config_for(variant, {"dataset": dataset, "device": device, "precision": "fp32"})
-    assert environment.resolve(config).memory_format == expected
-
-
-@pytest.mark.parametrize("name", ["tf32", "compile"])
-def test_what_is_for_cuda_is_refused_elsewhere(no_gpu, name):
-    with pytest.raises(UserError, match=f"{name}=true is for CUDA devices, and this run's is cpu"):
-        environment.resolve(config_for("dcgan", {"dataset": "digits", name: True}))
-
-
-def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypatch):
-    monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: True)
-    config = config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})
-    assert environment.resolve(config).precision == "fp32"
-    assert environment.resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu", "precision": "bf16"})).precision == "bf16"
-
-
-def test_a_gpu_is_preferred_and_emulated_bf16_is_not_native(two_gpus):
-    config = environment.resolve(config_for("dcgan", {"dataset": "digits"}))
-    assert (config.device, config.precision) == ("cuda", "fp32")
+def test_a_gpu_is_preferred(two_gpus):
+    assert environment.chosen_device("auto") == "cuda"
     assert environment.device_of("cuda:1") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize(("device", "waited"), [("cpu", []), ("cuda", ["cuda"]), ("cuda:1", ["cuda:1"]), ("mps", ["mps"])])
+def test_a_device_with_a_queue_is_waited_for(monkeypatch, device, waited):
+    found = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda which: found.append(str(which)))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: found.append("mps"))
+    environment.synchronise(torch.device(device))
+    assert found == waited
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_emulated_bf16_is_not_native(two_gpus, monkeypatch, emulated):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or not emulated)
+    assert environment.native_bf16(torch.device("cuda")) is not emulated
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
 def test_a_device_that_is_not_here_is_refused_in_one_line(no_gpu, name):
-    for ask in (
-        lambda: environment.device_of(name),
-        lambda: environment.resolve(config_for("dcgan", {"dataset": "digits", "device": name})),
-    ):
-        with pytest.raises(UserError, match=f"no device '{name}' here.*cpu") as caught:
-            ask()
-        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=f"no device '{name}' here.*cpu") as caught:
+        environment.device_of(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_index_past_the_last_gpu_is_refused_with_the_nearest(two_gpus):
     with pytest.raises(UserError, match="cuda:1"):
         environment.device_of("cuda:2")
-
-
-def test_an_unknown_dataset_is_refused(no_gpu):
-    with pytest.raises(UserError, match="did you mean 'digits'"):
-        environment.resolve(config_for("dcgan", {"dataset": "digit"}))
 
 
 @pytest.mark.parametrize(

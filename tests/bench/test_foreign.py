@@ -25,6 +25,7 @@ from torch import nn
 
 print("what a module prints is no output of ours")
 SEEN = []
+TF32 = []
 
 class Linear(nn.Module):
     nz = 6
@@ -34,6 +35,7 @@ class Linear(nn.Module):
         self.dropout = nn.Dropout(0.5)
     def forward(self, z):
         SEEN.append(z)
+        TF32.append(torch.backends.cudnn.allow_tf32)
         return self.dropout(self.layer(z).sigmoid()).view(-1, 1, 8, 8)
 
 class Deconvolution(nn.Sequential):
@@ -110,6 +112,7 @@ def test_latents_are_drawn_at_once_from_the_evaluation_stream(capsys: pytest.Cap
     module = sys.modules["zoo_of_others"]
     seen = torch.cat(module.SEEN)
     assert [len(z) for z in module.SEEN[:3]] == [BATCH, BATCH, 10]
+    assert set(module.TF32) == {False}
     z = torch.randn(2 * BATCH + 10, 6, generator=seeding.stream(0, seeding.EVALUATION))
     assert torch.equal(seen[: len(z)], z)
     assert len(seen) == len(z) + WALK_PAIRS * (WALK_STEPS + 1)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import machine
+from bench.auto import Choice
 
 
 def test_without_ray_runs_go_one_after_another(monkeypatch):
@@ -84,3 +85,14 @@ def test_small_shared_memory_is_told_with_a_command(tmp_path: Path, monkeypatch)
 def test_ray_really_starts():
     pytest.importorskip("ray")
     assert subprocess.run([sys.executable, "-c", machine._TRY_RAY], timeout=120, check=False).returncode == 0
+
+
+def test_the_precision_comes_with_the_figures_that_decide_it(monkeypatch):
+    seconds = {"products": {"fp32": 2.0, "bf16": 1.0}, "convolutions": {"fp32": 1.1, "bf16": 1.0}}
+    choice = Choice(precision="fp32", memory_format="channels_last", seconds=seconds)
+    monkeypatch.setattr(machine, "choice_here", lambda kind, *, keep: choice if not keep else pytest.fail("written"))
+    found = machine.check_precision().found
+    for part in ("`auto` means fp32 and channels_last", "2.00 times as fast in products", "1.10 times as fast in convolutions"):
+        assert part in found
+    monkeypatch.setattr(machine, "choice_here", lambda kind, *, keep: Choice(precision="fp32", memory_format="contiguous"))
+    assert "times as fast" not in machine.check_precision().found, "nothing was measured on this device"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bench.config import DATASETS
 from bench.data import sources
 from bench.evaluate import Evaluator
 from bench.load import load_generator
+from bench.metrics import reference
 from bench.metrics.extractors import INCEPTION, Features, choice, inception
 from bench.run import RunResult, limited_threads, run
 
@@ -162,3 +164,40 @@ def test_inception_without_its_weights_is_refused_before_anything(
     assert not list(here.iterdir())
     if run_id:
         assert len(results.load(uri, ("small",)).runs) == before
+
+
+HOUR = 3600.0  # longer than any evaluation of a test
+
+
+def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, clock = [0.0], time.perf_counter
+    parts: list[str] = []
+
+    def measured(name: str, identity: object, names: object, measure: Callable[[], Any]) -> Any:
+        parts.append(name)
+        passed[0] += HOUR
+        return measure()
+
+    monkeypatch.setattr(reference, "kept", measured)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
+    at_marks: list[list[str]] = []
+    result = run(small.config(), small.place(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
+    assert result.status == "finished"
+    assert at_marks[-1] == ["digits-test-classifier"], "at a mark there is the headline alone"
+    assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
+    assert result.values["perf/evaluate_seconds"] < HOUR
+    assert result.values["perf/train_seconds"] < HOUR
+
+
+def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("no neighbours")
+
+    monkeypatch.setattr(reference, "find_neighbours", fail)
+    monkeypatch.setattr(reference, "kept", lambda name, identity, names, measure: measure())
+    result = run(small.config(), small.place(uri, tmp_path))
+    assert result.status == "finished"
+    assert math.isfinite(result.values[HEADLINE])
+    assert result.reasons["quality/precision_classifier"] == "no neighbours"

@@ -23,9 +23,9 @@ def test_forward_precision(precision: str, expected: torch.dtype) -> None:
 
 def test_products_are_in_tf32_only_inside() -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    with float32_products("high"):
+    with float32_products(tf32=True):
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("high", True)
-        with float32_products("highest"):
+        with float32_products(tf32=False):
             assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("highest", False)
         assert torch.get_float32_matmul_precision() == "high"
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before

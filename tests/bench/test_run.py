@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from bench.cards import BEST, HEADLINE, SE, measured
 from bench.config import DATASETS, RESULTS_VERSION, RunConfig, load_config
 from bench.errors import UserError
 from bench.evaluate import Evaluator
+from bench.load import load_generator
 from bench.record import RunProgress
 from bench.run import RunResult, run
 from bench.spec import Networks
-from bench.train import Trainer
+from bench.train import Trainer, never
 
 
 def loaded(uri: str) -> results.Results:
@@ -135,6 +137,34 @@ def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, varian
     pd.testing.assert_frame_equal(kept[0], kept[1])
 
 
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
+    """Whoever watches it, or judges it, is told the same as of a run that was not stopped."""
+    told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+
+    def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
+        def watch(progress: RunProgress) -> None:
+            told[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
+
+        return run(small.config(), small.place(uri, tmp_path / name, name), stop=stop, watch=watch)
+
+    watched("whole")
+    assert watched("stopped", stop=lambda: bool(told["stopped"] and told["stopped"][-1][2])).status == "interrupted"
+    before = len(told["stopped"])
+    if version == "earlier":
+        for path in tmp_path.rglob("stopped/*/state.safetensors"):
+            state = checkpoint.load(path)
+            del state["measured_at"]
+            checkpoint.save(state, path)
+    assert watched("stopped").status == "finished"
+    assert 0 < before < len(told["whole"])
+    if version == "earlier":
+        assert [images for images, *_ in told["stopped"]] == [images for images, *_ in told["whole"]]
+        assert {measured_at for *_, measured_at, _ in told["stopped"][before:]} == {0}
+    else:
+        assert told["stopped"] == told["whole"]
+
+
 def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
     calls = iter(range(10**6))
     stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 7)
@@ -144,6 +174,30 @@ def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Pa
     found = loaded(uri)
     row = found.runs.set_index("run_id").loc[anew.run_id]
     assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_whatever_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
+    """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
+    seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
+
+    def look(module: torch.nn.Module, inputs: object) -> None:
+        if type(module).__module__.startswith("variants."):  # extractors compute on the CPU
+            seen[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        config = small.config("dcgan", tf32=tf32, **{"recipe.ema_half_life_images": 100, "evaluation.best": True})
+        result = run(config, small.place(uri, tmp_path))
+        generator = load_generator(result.run_id, uri)
+        generator.sample(10)
+    finally:
+        hook.remove()
+    assert result.status == "finished"
+    expected = {("high", True) if tf32 else ("highest", False)}
+    assert seen == {True: expected, False: expected}
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
 def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

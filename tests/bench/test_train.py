@@ -235,6 +235,23 @@ def test_the_clock_stands_still_at_a_yield(monkeypatch: pytest.MonkeyPatch) -> N
         assert progress.train_seconds == 0.0
 
 
+def test_the_clock_runs_until_the_device_has_done_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a pause as at a mark: kernels are queued, and a device that is not waited for would run them off the clock."""
+    clock, waited = [0.0], []
+
+    def synchronise(device: torch.device) -> None:
+        waited.append(device)
+        clock[0] += 5.0  # what was queued takes as long
+
+    monkeypatch.setattr("bench.train.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("bench.train.synchronise", synchronise)
+    small = tiny.trainer("vae", budget_images=4 * 8)
+    items = list(train(small, [], pause=lambda: True))
+    assert [item.mark for item in items] == [False, False, False, True]
+    assert [item.train_seconds for item in items] == [5.0, 10.0, 15.0, 20.0]
+    assert waited == [small.device] * 4
+
+
 def test_too_few_examples_for_a_batch_is_a_user_error() -> None:
     with pytest.raises(UserError, match=r"recipe\.batch_size: 500 is more than the 96"):
         tiny.trainer("vae", batch_size=500)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from reports.scores import RESAMPLES, Scale, aggregate, first_at, interquartile_mean, profile, scores
+from reports.scores import HIGHEST, LOWEST, RESAMPLES, Scale, aggregate, first_at, interquartile_mean, profile, scores
 from reports.stats import Sample
 
 
@@ -23,6 +23,40 @@ def test_a_score_is_0_untrained_and_1_real_on_a_log_scale() -> None:
 def test_more_may_be_better_and_values_may_be_zero() -> None:
     assert Scale(untrained=0.0, real=0.8).score(0.2) == pytest.approx(0.25)
     assert Scale(untrained=0.1, real=0.9).score(0.3) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("scale", "at_zero"),
+    [
+        (Scale(untrained=115.0, real=0.24), HIGHEST),  # a Fréchet distance: smaller is better
+        (Scale(untrained=0.05, real=0.85), LOWEST),  # a share: greater is better
+        (Scale(untrained=0.1, real=-1e-3), 0.1 / 0.101),  # an unbiased estimate, which is negative for real images
+        (Scale(untrained=0.0, real=0.8), 0.0),
+    ],
+)
+def test_scores_do_not_jump_at_zero(scale: Scale, at_zero: float) -> None:
+    small = [10.0**-power for power in range(2, 301)]
+    values = [*(-value for value in small), 0.0, *reversed(small)]
+    found = [scale.score(value) for value in values]
+    better = 1 if scale.real > scale.untrained else -1
+    assert found == sorted(found, reverse=better < 0), "a better value has no lower score"
+    at = values.index(0.0)
+    assert found[at - 1 : at + 2] == pytest.approx([at_zero] * 3)
+
+
+@pytest.mark.parametrize(("untrained", "real"), [(100.0, 1.0), (1.0, 100.0), (0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
+def test_scores_are_bounded(untrained: float, real: float) -> None:
+    scale = Scale(untrained=untrained, real=real)
+    for value in (-1e300, -1.0, 0.0, 1e-300, 1.0, 1e300):
+        assert LOWEST <= scale.score(value) <= HIGHEST
+    assert (scale.score(untrained), scale.score(real)) == (0.0, 1.0)
+
+
+def test_the_scale_is_the_same_for_all_values() -> None:
+    scale = Scale(untrained=100.0, real=1.0)
+    assert scale.score(0.1) == pytest.approx(1.5)
+    assert scale.score(0.01) == HIGHEST
+    assert scale.score(0.0) == scale.score(-0.5) == HIGHEST, "not what a linear scale would say, which is about 1"
 
 
 @pytest.mark.parametrize("real", [200.0, math.nan, math.inf])

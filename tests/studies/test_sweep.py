@@ -13,9 +13,12 @@ import optuna
 import pytest
 from small_study import ONE, STUDY, Fake, planned, swept
 
+from bench import auto
+from bench.auto import Choice
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.results import load
+from bench.tracking import Lookup
 from studies.kinds import open_storage
 from studies.opening import open_study
 from studies.study import Plan
@@ -106,6 +109,19 @@ def test_more_trials_are_added_to_those_that_are_there(uri: str, tmp_path: Path,
     swept(planned(uri, tmp_path, replace(ONE, trials=5)))
     assert len(fake.configs) == 5
     assert len({config.canonical() for config in fake.configs}) == 5
+
+
+def test_what_auto_means_is_recorded_and_stays(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, lambda config: 50.0)
+    choices = [Choice(precision=precision, memory_format="contiguous") for precision in ("bf16", "fp32")]
+    study = replace(ONE, trials=1, settings={path: value for path, value in ONE.settings.items() if path != "precision"})
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: choices[0])
+    dry = planned(uri, tmp_path, study)
+    assert Lookup.of(uri, "tiny").tags == {}
+    swept(dry)
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: choices[1])
+    swept(planned(uri, tmp_path, replace(study, trials=2)))
+    assert [(config.precision, config.memory_format) for config in fake.configs] == [("bf16", "contiguous")] * 2
 
 
 def test_variants_take_turns(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def digits() -> RealSide:
 
 
 def everything(real: RealSide) -> dict[str, torch.Tensor]:
-    real.prepare(neighbours=True, training=True)
+    real.prepare(real.kinds, neighbours=True, training=True)
     parts = {
         "features": real.seen(CLASSIFIER).features, "classes": real.seen(CLASSIFIER).predictions, "pixels": real.seen(PIXELS).features,
         "index": real.neighbours.index, "distance": real.neighbours.distance, "train": real.training.features,

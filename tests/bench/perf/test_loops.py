@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench import environment
 from bench.assemble import assemble, prepare
+from bench.auto import resolve
 from bench.config import DATASETS, RunConfig, config_for, override
 from bench.errors import UserError
 from bench.perf import loops
@@ -21,7 +21,7 @@ SMALL = {"dataset": "digits", "recipe.batch_size": 16, "device": "cpu", "budget.
 
 
 def config(variant: str = "mlp-dropout", **settings: Any) -> RunConfig:
-    return environment.resolve(override(config_for(variant), {**SMALL, **settings}))
+    return resolve(override(config_for(variant), {**SMALL, **settings}))
 
 
 def small(variant: str) -> RunConfig:
@@ -44,6 +44,22 @@ def test_a_matrix_product_counts_its_operations(monkeypatch: pytest.MonkeyPatch)
     lap = loop(GEMM, config())(0.01)
     assert lap.done % (2 * 8**3) == 0
     assert lap.done > 0
+
+
+@pytest.mark.parametrize(("native", "slower", "seconds"), [(True, "bf16", 1.0), (True, "fp32", 1.0), (False, "fp32", 3.0)])
+def test_the_peak_is_that_of_the_quicker_precision(monkeypatch: pytest.MonkeyPatch, native: bool, slower: str, seconds: float) -> None:
+    clock = [0.0]
+    slow = torch.bfloat16 if slower == "bf16" else torch.float32
+
+    def mm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
+        clock[0] += 3.0 if a.dtype == slow else 1.0
+
+    monkeypatch.setattr(loops, "SIDES", (8,))
+    monkeypatch.setattr(loops, "native_bf16", lambda device: native)
+    monkeypatch.setattr(loops.torch, "mm", mm)
+    monkeypatch.setattr(loops.time, "perf_counter", lambda: clock[0])
+    lap = loop(GEMM, config())(9.0)
+    assert lap.done / lap.seconds == pytest.approx(2 * 8**3 / seconds)
 
 
 def test_an_unknown_loop() -> None:

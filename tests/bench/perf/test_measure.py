@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment
+from bench.auto import resolve
 from bench.config import config_for
 from bench.errors import UserError
 from bench.perf import measure as measuring
@@ -59,7 +59,7 @@ def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     values = [Reached(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
     assert first_as_good(values, 5.0) is values[1]
     with pytest.raises(UserError, match="classifier-FID, which ring8 has not"):
-        tutorial_quality(environment.resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)
+        tutorial_quality(resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)
 
 
 def test_data_that_the_networks_do_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,11 @@ import pytest
 import small
 import torch
 
+from bench.auto import resolve
 from bench.config import DATASETS, config_for
 from bench.data import catalog
 from bench.data.folder import dataset as folder
 from bench.data.folder.dataset import FolderDataset, make
-from bench.environment import resolve
 from bench.errors import UserError
 from bench.feed import Feed
 from bench.results import load
