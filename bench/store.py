@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -117,7 +118,10 @@ def is_writable(path: Path) -> bool:
 
 @contextmanager
 def alone(uri: str) -> Iterator[None]:
-    """Inside, no other process is inside for the same sqlite file; of other stores nothing is known. Where nothing can be written, nobody waits."""
+    """Inside, no other process is inside for the same sqlite file; of other stores nothing is known.
+
+    Where the lock cannot be had, work goes on without it, with a warning. A store on a read-only disk needs no lock.
+    """
     from filelock import FileLock, Timeout
 
     path = sqlite_path(uri)
@@ -125,7 +129,10 @@ def alone(uri: str) -> Iterator[None]:
     try:
         if lock is not None:
             lock.acquire(timeout=ALONE_SECONDS)
-    except (OSError, Timeout):  # it keeps two from doing the same, no more
+    except (OSError, Timeout) as error:  # it keeps two from doing the same, no more
+        if getattr(error, "errno", None) != errno.EROFS:
+            reason = f"another process holds it for {ALONE_SECONDS:.0f} s" if isinstance(error, Timeout) else one_line(error)
+            log.warning("no lock %s.runs.lock (%s): another process may start the same run at the same time", path, reason)
         lock = None
     try:
         yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
@@ -225,3 +228,28 @@ def test_a_lock_that_does_not_come_free_stops_nobody(tmp_path: Path, monkeypatch
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with store.alone(uri), store.alone(uri):
         pass
+
+
+def test_work_without_the_lock_is_said(uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(store, "ALONE_SECONDS", 0.0)
+    with FileLock(f"{store.sqlite_path(uri)}.runs.lock"), store.alone(uri):
+        pass
+    (line,) = caplog.messages
+    assert "mlflow.db.runs.lock" in line
+    caplog.clear()
+    with store.alone(uri):
+        pass
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(("number", "is_said"), [(errno.ENOSPC, True), (errno.EIO, True), (errno.EROFS, False)])
+def test_a_lock_that_cannot_be_made_is_said_unless_the_disk_is_read_only(
+    uri: str, number: int, is_said: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with store.alone(uri):
+        pass
+    assert [os.strerror(number) in line for line in caplog.messages] == [True] * is_said
