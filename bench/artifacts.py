@@ -7,7 +7,7 @@ import logging
 import re
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from bench.names import stays_inside
+from bench.words import counted
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 log = logging.getLogger(__name__)
@@ -53,6 +54,19 @@ class Artifacts:
         except Exception as error:  # every artifact store has errors of its own
             log.debug("no artifacts %s of run %s: %s", folder, run_id, error)
             return []
+
+    def missing(self, run_ids: Iterable[str]) -> list[Path]:
+        """Return the local folders that should hold the artifacts of these runs and do not exist."""
+        roots = [root for run_id in run_ids if (root := self._roots.get(run_id, "")) and _is_local(root)]
+        return [folder for root in roots if not (folder := Path(_file_uri_path(root))).is_dir()]
+
+    def warn_of_missing(self, run_ids: Iterable[str]) -> None:
+        """Say how many of these runs have lost their artifacts, and where those are expected."""
+        folders = self.missing(run_ids)
+        experiments = sorted({str(folder.parent.parent) for folder in folders})
+        if experiments:
+            where = " and ".join(experiments[:3]) + (" and elsewhere" if len(experiments) > 3 else "")
+            log.warning("artifacts of %s are missing: expected in %s", counted(len(folders), "run"), where)
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON object, or None."""

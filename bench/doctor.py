@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from bench.checks import Check
@@ -16,7 +14,7 @@ from bench.data.sources import Source, Unavailable
 from bench.environment import PACKAGES, installed
 from bench.errors import UserError, one_line
 from bench.machine import check_commit, check_cores, check_devices, check_disks, check_precision, check_ray, check_shared_memory
-from bench.store import connect, redacted, sqlite_path, tracking_uri
+from bench.store import connect, is_writable, redacted, sqlite_path, tracking_uri
 
 OLDEST_PYTHON = (3, 11)
 
@@ -152,15 +150,10 @@ def check_store(uri: str | None = None) -> Check:
 def _store(uri: str) -> str:
     """What can be said of a store that is well; a UserError for one that is not."""
     path, shown = sqlite_path(uri), redacted(uri)
-    if path is not None and not _writable(path):
+    if path is not None and not is_writable(path):
         raise UserError(f"{shown} cannot be written")
     if path is not None and (not path.exists() or (path.is_file() and not path.stat().st_size)):
         return f"{shown} (made by the first run)"
     many = len(connect(uri).search_experiments())
     size = f", {path.stat().st_size / 1e6:.1f} MB" if path is not None else ""
     return f"{shown}: answers, {many} experiments{size}"
-
-
-def _writable(path: Path) -> bool:
-    """Whether a file can be written, or made: sqlite also writes beside it."""
-    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))

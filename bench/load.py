@@ -154,7 +154,10 @@ def config_of(run_id: str, artifacts: Artifacts) -> RunConfig:
 def _needed(artifacts: Artifacts, run_id: str, path: str) -> bytes:
     found = artifacts.get(run_id, path)
     if found is None:
-        raise UserError(f"the run {run_id} has no {path}")
+        lost = artifacts.missing([run_id])
+        raise UserError(
+            f"the artifacts of the run {run_id} are missing: expected in {lost[0]}" if lost else f"the run {run_id} has no {path}"
+        )
     try:
         return found.read_bytes()
     except OSError as error:

@@ -64,6 +64,7 @@ RUN_COLUMNS: dict[str, str] = {
     "recipe": "str",  # of a final run: tuned (the best trial's) | default (the author's) | both (they are the same) | superseded
     "started": "datetime",
 }
+COMPLETE = ("finished", "diverged", "pruned")  # the statuses of runs that have recorded everything
 REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
 CURVE_TYPES = {"images": "int64", "seconds": "float64", "key": "category", "value": "float64"}
@@ -132,6 +133,7 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     parents = [] if run_ids else [run for run in found if run.data.tags.get("kind") == "parent" and run.data.tags.get("study")]
     artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in (*kept, *parents)})
     ids = [run.info.run_id for run in kept]
+    artifacts.warn_of_missing(run.info.run_id for run in kept if run.data.tags.get("status") in COMPLETE)
     protocols = {run_id: artifacts.read_json(run_id, PROTOCOL) or {} for run_id in ids}
     newest = sorted(kept, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True)
     carried.adopt([(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest])  # before metrics are read

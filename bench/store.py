@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from bench import relocation
 from bench.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
 DEFAULT_URI = "sqlite:///mlflow.db"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow's own variables
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -38,9 +41,9 @@ def tracking_uri(uri: str | None = None) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file behind a sqlite URI, absolute; None for any other store."""
+    """The file behind a sqlite URI, absolute and without symbolic links; None for any other store."""
     scheme, separator, rest = uri.partition(":///")
-    return Path(rest).absolute() if separator and scheme == "sqlite" and rest else None
+    return Path(os.path.realpath(rest)) if separator and scheme == "sqlite" and rest else None
 
 
 def redacted(uri: str) -> str:
@@ -62,7 +65,10 @@ def connect(uri: str) -> MlflowClient:
     if path and not is_written(path):
         raise UserError(f"no results at {redacted(uri)}: run `make bench` first, or set MLFLOW_TRACKING_URI")
     with _while_made(path):
-        return _answering_client(uri)
+        client = _answering_client(uri)
+    if path is not None:
+        _relocate(path)
+    return client
 
 
 @contextmanager
@@ -84,13 +90,30 @@ def create(uri: str) -> MlflowClient:
         return _answering_client(uri)
     from filelock import FileLock
 
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+    if not is_writable(path):
         raise UserError(f"the tracking store {path} cannot be written: choose another folder, or set MLFLOW_TRACKING_URI")
     # Two processes that open a new store at once would both migrate it and leave it unusable.
     with FileLock(f"{path}.lock"):
         if not is_written(path):
             _make(path)
-        return _answering_client(uri)
+        client = _answering_client(uri)
+    _relocate(path)
+    return client
+
+
+def _relocate(path: Path) -> None:
+    """Update artifact locations after the folder of a store was moved. Without that, ganbench still finds them; MLflow's own pages do not."""
+    if not is_writable(path):
+        return
+    try:
+        relocation.relocate(path)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("the folder of %s was moved, and its artifact locations cannot be updated: %s", path, one_line(error))
+
+
+def is_writable(path: Path) -> bool:
+    """Whether a file can be written, or made: sqlite also writes beside it."""
+    return path.parent.is_dir() and os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def _make(path: Path) -> None:
@@ -168,11 +191,14 @@ def _answering_client(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints the traceback of every error that it raises
 
+    from bench.file_client import FileClient
+
     _check_kind(uri)
+    path = sqlite_path(uri)
     try:
         with impatient():
             _ask_once(uri)
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client = FileClient(uri, path) if path else MlflowClient(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except UserError:
         raise

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import store
+from bench import results, store
 from bench.artifacts import Artifacts
 from bench.claim import free
 from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
 from bench.names import checked
+from bench.relocation import ARTIFACTS
 from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-DONE = ("finished", "diverged", "pruned")  # statuses that are not trained again
+DONE = results.COMPLETE  # statuses that are not trained again
 
 
 def owner() -> str:
@@ -143,9 +144,12 @@ class Tracker(Lookup):
         if found is not None:
             return str(found.experiment_id)
         path = store.sqlite_path(self.uri)
-        location = (path.parent / "mlruns" / name).as_uri() if path else None
+        folder = path.parent / ARTIFACTS / name if path else None
+        with _written(folder):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)  # it shows in a moved or copied folder that the artifacts came along
         try:
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
         except Exception:  # another process was first
             found = self.client.get_experiment_by_name(name)
             if found is None:

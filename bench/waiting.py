@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from bench import store
 from bench.claim import FILE, WAIT_SECONDS, RunLocked, run_lock
 from bench.delivery import PATIENT_SECONDS, deliver, public_uri
-from bench.entry import Damaged, read_entry
+from bench.entry import Damaged, Entry, read_entry
 from bench.outbox import HELD, REFUSED, Outbox, numbers
+from bench.relocation import is_same_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,12 +53,12 @@ def deliver_waiting(runs: Path, uri: str, *, locked: bool = False, wait_seconds:
                     outbox = Outbox(folder)
                     try:
                         if outbox.waiting:
-                            there = _first(outbox)
-                            if there.meant_for == public_uri(uri):
+                            there = _first(outbox, uri)
+                            if there.problem:
+                                yield there
+                            else:
                                 client = client or store.connect(uri)
                                 yield _delivered(outbox, client, uri, there.name)
-                            else:
-                                yield there
                     finally:
                         outbox.close()
         except RunLocked:
@@ -120,15 +121,25 @@ def undelivered_status(outbox: Path) -> str:
     )
 
 
-def _first(outbox: Outbox) -> Delivered:
-    """What an outbox says of itself: whose it is and which store it is meant for."""
+def _first(outbox: Outbox, uri: str) -> Delivered:
+    """What an outbox says of itself: whose it is, and why it cannot be delivered to this store, if so."""
     name, meant_for, problem = str(outbox.folder), "", ""
     try:
         first = outbox.first()
-        name, meant_for, problem = first.name, first.uri, f"meant for {first.uri}: set MLFLOW_TRACKING_URI"
+        name = first.name
+        if not _is_meant_for(first, outbox.folder, uri):
+            meant_for, problem = first.uri, f"meant for {first.uri}: set MLFLOW_TRACKING_URI"
     except Damaged as error:
         problem = str(error)
     return Delivered(name=name, folder=outbox.folder, sent=0, left=outbox.waiting, problem=problem, meant_for=meant_for)
+
+
+def _is_meant_for(entry: Entry, outbox: Path, uri: str) -> bool:
+    """Return whether a write is meant for this store, which may be a file that was moved or copied since."""
+    before, now = store.sqlite_path(entry.uri), store.sqlite_path(uri)
+    if before is None or now is None:
+        return entry.uri == public_uri(uri)
+    return before == now or is_same_store(before, now, entry.run_id, outbox)
 
 
 def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Delivered:

@@ -7,13 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import postgres
 import pytest
 from deployed import LOOPBACK, SCRIPT, Servers, addresses, call, deployed, files_with, ganbench, reachable
 from serving import free_port
+
+from bench.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "anna's pass-phrase: 1/2@%x"
@@ -270,19 +274,40 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
     assert "for all to see" not in done.stderr
 
 
-@pytest.mark.faults
-def test_make_ui_is_for_this_machine_alone(migrated_store: Path, tmp_path: Path) -> None:
-    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+@contextmanager
+def make_ui(folder: Path) -> Iterator[int]:
+    """`make ui` in a folder; its port."""
     port, there = free_port(), sys.prefix
     command = ["make", "-f", str(ROOT / "Makefile"), "-o", f"{there}/.complete", f"VENV={there}", f"PORT={port}", "ui"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    with (tmp_path / "log").open("wb") as log:
-        ui = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "log").open("wb") as log:
+        ui = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
         while not addresses(port) and ui.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert addresses(port) == LOOPBACK, (tmp_path / "log").read_text()
+        assert addresses(port), (folder / "log").read_text()
+        yield port
     finally:
         os.killpg(ui.pid, 9)
         ui.wait()
+
+
+@pytest.mark.faults
+def test_make_ui_is_for_this_machine_alone(migrated_store: Path, tmp_path: Path) -> None:
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    with make_ui(tmp_path) as port:
+        assert addresses(port) == LOOPBACK
+
+
+@pytest.mark.faults
+def test_make_ui_shows_the_artifacts_of_a_moved_folder(migrated_store: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    shutil.copy(migrated_store, before / "mlflow.db")
+    log = Tracker(f"sqlite:///{before}/mlflow.db", "small").start_run("r", {"kind": "run"}, {})
+    log.artifact("note.txt", b"here")
+    with make_ui(before.rename(tmp_path / "after")) as port:
+        url = f"http://127.0.0.1:{port}/get-artifact?path=note.txt&run_uuid={log.run_id}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            assert answer.read() == b"here"

@@ -1,0 +1,32 @@
+"""The hidden verb that `make ui` calls before it starts MLflow's server: relocate."""
+
+from __future__ import annotations
+
+from bench.cli.common import app, say
+
+
+@app.command(hidden=True)
+def relocate() -> None:
+    """Print the URI of a store that MLflow's own server can show: the tracking store, after the artifact locations of a moved folder are updated.
+
+    A moved store that is read-only is copied into the cache.
+    """
+    import sqlite3
+
+    from bench import relocation, store
+    from bench.config import short_hash
+    from bench.data.cache import cache_root
+    from bench.errors import UserError
+
+    uri = store.tracking_uri()
+    store.connect(uri)
+    path = store.sqlite_path(uri)
+    if path is not None and not store.is_writable(path) and relocation.moves_of(path).folders:
+        copy = cache_root() / "stores" / short_hash(str(path)) / path.name
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            relocation.relocated_copy(path, copy)
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"{path} is read-only and was moved, and cannot be copied to {copy}: {error}") from error
+        uri = f"sqlite:///{copy}"
+    say(uri)
