@@ -168,7 +168,7 @@ def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> N
     lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in had and f"{key}{SE}" not in now]
     if lost:
         end = max(metric.step for key in lost for metric in client.get_metric_history(run_id, key))
-        client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost])
+        client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost], synchronous=True)
 
 
 def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measurement: Measurement) -> dict[str, Any]:

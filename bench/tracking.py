@@ -149,13 +149,13 @@ class Tracker(Lookup):
 
     def reopen(self, run_id: str) -> None:
         """Let a parent run again."""
-        self.client.set_tag(run_id, "status", "running")
+        self.client.set_tag(run_id, "status", "running", synchronous=True)
         self.client.update_run(run_id, status="RUNNING")
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run that has ended, or of a parent."""
         for key, value in tags.items():
-            self.client.set_tag(run_id, key, value)
+            self.client.set_tag(run_id, key, value, synchronous=True)
 
     def artifact(self, run_id: str, path: str, content: bytes) -> None:
         """Write an artifact of a parent, over what was there."""
@@ -178,13 +178,15 @@ class Tracker(Lookup):
 
         now = int(time.time() * 1000)
         for start in range(0, len(points), BATCH):
-            self.client.log_batch(run_id, metrics=[Metric(key, value, now, step) for key, value, step in points[start : start + BATCH]])
+            self.client.log_batch(
+                run_id, metrics=[Metric(key, value, now, step) for key, value, step in points[start : start + BATCH]], synchronous=True
+            )
 
     def end_parent(self, run_id: str, status: str) -> None:
         """Close an execution; where the store does not answer it stays open, and that is said."""
         try:
             with answering(self.uri), store.impatient():
-                self.client.set_tag(run_id, "status", status)
+                self.client.set_tag(run_id, "status", status, synchronous=True)
                 self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
         except UserError as error:
             log.warning("%s: it is not told that this execution is %s", error, status)
@@ -198,7 +200,7 @@ class Tracker(Lookup):
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
-            self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
+            self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
         run_id = str(run.info.run_id)
         return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox))
 
@@ -255,8 +257,8 @@ class Tracker(Lookup):
         given = {**tags, "status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             for key, value in given.items():
-                self.client.set_tag(run_id, key, value)
-            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()])
+                self.client.set_tag(run_id, key, value, synchronous=True)
+            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
             self.client.update_run(run_id, status="RUNNING")
 
     def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None) -> Posted | None:
@@ -267,7 +269,7 @@ class Tracker(Lookup):
         """End a run on behalf of a process that cannot: one that died."""
         with answering(self.uri), store.impatient():
             for key, value in {"status": status, "reason": reason}.items():
-                self.client.set_tag(run_id, key, value)
+                self.client.set_tag(run_id, key, value, synchronous=True)
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 
