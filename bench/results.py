@@ -29,6 +29,7 @@ from bench.artifacts import Artifacts
 from bench.cards import is_metric
 from bench.errors import UserError, nearest, one_line
 from bench.names import checked
+from bench.pages import every_experiment, every_run, first_run
 from bench.tags import moment_of, seed_of
 
 log = logging.getLogger(__name__)
@@ -124,9 +125,9 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     from bench.store import connect, redacted
 
     client = connect(uri)
-    found = _named(client, run_ids, experiments) if run_ids else _runs_of(client, _experiments(client, experiments))
+    found = _named(client, run_ids, experiments) if run_ids else every_run(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
-    references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
+    references = [run for run in every_run(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
     parents = [] if run_ids else [run for run in found if run.data.tags.get("kind") == "parent" and run.data.tags.get("study")]
     artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in (*kept, *parents)})
@@ -165,7 +166,7 @@ def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str,
 
 
 def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:
-    known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
     suites = sorted(set(known) - {REFERENCES, "Default"})
     if not names:
         return [known[name] for name in suites]
@@ -182,7 +183,7 @@ def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False)
 def _matching(client: Any, known: Mapping[str, str], suites: Sequence[str], pattern: str) -> list[str]:
     """The suites whose names match a glob and that hold runs of ganbench; none for a plain name."""
     matching = [name for name in suites if GLOB.search(pattern) and fnmatch.fnmatchcase(name, pattern)]
-    return [name for name in matching if client.search_runs([known[name]], "tags.kind = 'run'", max_results=1)]
+    return [name for name in matching if first_run(client, known[name], "tags.kind = 'run'")]
 
 
 def find_run(client: Any, run_id: str) -> Any:
@@ -196,8 +197,8 @@ def find_run(client: Any, run_id: str) -> Any:
             raise UserError(f"there is no run {run_id!r} in the store") from error
         found = [checked(run)] if run.info.lifecycle_stage == "active" else []
     else:
-        everything = [experiment.experiment_id for experiment in client.search_experiments()] if PREFIX.fullmatch(run_id) else []
-        found = [run for run in _runs_of(client, everything) if run.info.run_id.startswith(run_id)]
+        everything = [experiment.experiment_id for experiment in every_experiment(client)] if PREFIX.fullmatch(run_id) else []
+        found = [run for run in every_run(client, everything) if run.info.run_id.startswith(run_id)]
     if not found:
         short = "" if PREFIX.fullmatch(run_id) else ": give its id, or at least the first 6 of its digits (0-9, a-f)"
         raise UserError(f"there is no run {one_line(run_id, most=80)!r} in the store{short}")
@@ -221,18 +222,6 @@ def _named(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> l
                 f"the run {run_id} is of the suite {run.data.tags.get('suite', '')!r}, not of {' or '.join(map(repr, experiments))}"
             )
     return list(runs.values())
-
-
-def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:
-    runs: list[Any] = []
-    token: str | None = None
-    while experiment_ids:
-        page = client.search_runs(list(experiment_ids), max_results=1000, order_by=["attributes.start_time ASC"], page_token=token)
-        runs += map(checked, page)
-        token = page.token
-        if not token:
-            break
-    return runs
 
 
 def _serves(reference: Any, children: Iterable[Any]) -> bool:

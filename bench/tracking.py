@@ -18,6 +18,7 @@ from bench.artifacts import Artifacts
 from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
 from bench.names import checked
+from bench.pages import NEWEST, every_run, first_run
 from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
@@ -91,14 +92,12 @@ class Lookup:
         """The runs of a phase of a study, newest first."""
         return self._runs("phase", phase)
 
-    def newest_parent(self) -> str:
-        """The id of the run that stands for the newest execution; empty where there is none."""
-        found = self._search("tags.kind = 'parent'")
-        return str(found[0].info.run_id) if found else ""
-
-    def find_parents(self, study: str) -> list[str]:
-        """The ids of the runs that stand for a study, newest first."""
-        return [str(run.info.run_id) for run in self._search(f"tags.kind = 'parent' and tags.study = '{study}'")]
+    def newest_parent(self, study: str = "") -> str:
+        """The id of the run that stands for the newest execution, or for a study; empty where there is none."""
+        query = "tags.kind = 'parent'" + (f" and tags.study = '{study}'" if study else "")
+        client = self._client_or_none
+        found = first_run(client, self._experiment_id, query, order=NEWEST) if client else None
+        return str(found.info.run_id) if found else ""
 
     def _runs(self, tag: str, value: str) -> list[Run]:
         return self._search(f"tags.{tag} = '{value}' and tags.kind = 'run'")
@@ -106,8 +105,7 @@ class Lookup:
     def _search(self, query: str) -> list[Run]:
         if self._client_or_none is None:
             return []
-        order = ["attributes.start_time DESC"]
-        return [checked(run) for run in self._client_or_none.search_runs([self._experiment_id], filter_string=query, order_by=order)]
+        return every_run(self._client_or_none, [self._experiment_id], query, order=NEWEST)
 
 
 class Tracker(Lookup):

@@ -41,10 +41,10 @@ def open_parent(plan: Plan, tracker: Tracker) -> str:
     """The run that stands for the study: the one that is there, opened again, or a new one. Its id, or "" where the store does not answer."""
     try:
         with answering(plan.uri), store.impatient():
-            found = tracker.find_parents(plan.study)
+            found = tracker.newest_parent(plan.study)
             if found:
-                tracker.reopen(found[0])
-                return found[0]
+                tracker.reopen(found)
+                return found
     except UserError as error:
         log.warning("%s: this study has no parent", error)
         return ""

@@ -158,7 +158,7 @@ def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
-    assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").find_parents("study")
+    assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").newest_parent("study")
     assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
 
 
