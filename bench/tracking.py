@@ -19,6 +19,7 @@ from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
 from bench.names import checked
 from bench.pages import NEWEST, every_run, first_run
+from bench.results import REFERENCES
 from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
@@ -119,8 +120,12 @@ class Tracker(Lookup):
             super().__init__(self.client, self._ensure_experiment(experiment))
 
     def _ensure_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage == "deleted":
+        if found is not None and found.lifecycle_stage == "deleted" and name == REFERENCES:
+            self._restore_references(str(found.experiment_id))
+        elif found is not None and found.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
             raise UserError(f"the experiment {name!r} was deleted in MLflow: `{restore}`, or `mlflow gc` to lose it for good")
         if found is not None:
@@ -129,11 +134,18 @@ class Tracker(Lookup):
         location = (path.parent / "mlruns" / name).as_uri() if path else None
         try:
             return str(self.client.create_experiment(name, artifact_location=location))
-        except Exception:  # another process was first
-            found = self.client.get_experiment_by_name(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = self.client.get_experiment_by_name(name)  # another process was first
             if found is None:
                 raise
             return str(found.experiment_id)
+
+    def _restore_references(self, experiment_id: str) -> None:
+        """Restore the experiment of the reference rows: every suite records them there, and no other may have its name."""
+        self.client.restore_experiment(experiment_id)
+        log.warning("the experiment %r was deleted in MLflow and is restored: it holds the reference rows of all suites", REFERENCES)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
         """The run that stands for one execution of a suite; returns its id, or "" where the store does not answer."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -157,6 +159,29 @@ def test_an_execution_goes_on_where_its_own_record_cannot(
         "it is not told that this execution is finished",
         "this execution is not recorded",
     ]
+
+
+def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def refused(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        raise MlflowException("the folder of artifacts is refused")
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", refused)
+    with pytest.raises(UserError, match="the folder of artifacts is refused"):
+        Tracker(uri, "new")
+
+
+def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def second(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        return create(client, name, **more)
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", second)
+    assert Tracker(uri, "new").find("0" * 16) == []
 
 
 WRITES: dict[str, Callable[[Tracker, str], object]] = {
