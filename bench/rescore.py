@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
-from bench.artifacts import Artifacts
+from bench.artifacts import Artifacts, ArtifactStoreError
 from bench.campaign import Display, reference_jobs
 from bench.cards import headline_value
 from bench.cluster import HERE
@@ -128,6 +128,8 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
     config: RunConfig | None = None
     try:
         config = config_of(run_id, Artifacts(client, {run_id: run.info.artifact_uri}))
+    except ArtifactStoreError:
+        raise
     except UserError as error:
         log.warning("run %s: %s", run_id, one_line(error))
     return Finished(

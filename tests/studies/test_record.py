@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.config import RunConfig
+from bench.errors import UserError
 from bench.pages import every_run
 from bench.tracking import Tracker
 from studies.importance import FEWEST, importance
@@ -150,3 +151,22 @@ def test_importance_that_cannot_be(trials: int, score: Any, words: str, uri: str
     found = importance(plan, plan.arms[0], study.get_trials())
     assert (found.values, found.note) == (None, words)
     assert json.loads(as_json(plan, [study], {"label-smoothed": found}))["variants"]["label-smoothed"]["importance_note"] == words
+
+
+@pytest.mark.parametrize("failures", [1, 1000])  # of reading what was recorded before
+def test_what_could_not_be_read_is_not_written_over(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
+    before = told(planned(uri, tmp_path, STUDY))["variants"]
+    read, left = Tracker.read_json, iter(range(failures))
+
+    def broken(tracker: Tracker, run_id: str, path: str) -> dict[str, Any] | None:
+        if next(left, None) is not None:
+            raise UserError("502 Bad Gateway")
+        return read(tracker, run_id, path)
+
+    monkeypatch.setattr(Tracker, "read_json", broken)
+    swept(planned(uri, tmp_path, STUDY, only=("label-smoothed",)))
+    after = told(planned(uri, tmp_path, STUDY))["variants"]
+    assert after["dcgan"] == before["dcgan"]
+    assert ("label-smoothed" in after) is (failures == 1)
