@@ -57,7 +57,10 @@ def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> lis
     if not groups and (bare or not lone):
         groups = [(set(), {})]
     parts = [Part(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
-    parts += [Part(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40))) for name, members in sorted(lone.items())]
+    parts += [
+        Part(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
+        for name, members in sorted(lone.items())
+    ]
     return sorted(parts, key=lambda part: (bool(part.unknown), -len(part.runs)))
 
 
