@@ -202,8 +202,9 @@ def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: P
                 "nothing is measured on %s, so there are curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
             )
             continue
+        rows = Tracker(uri, REFERENCES)  # restores it where it was deleted, with its rows
         for kind in KINDS:
-            if not reference_is_there(uri, kind, evaluator):
+            if not reference_is_there(rows, kind, evaluator):
                 arguments = {"kind": kind, "dataset_name": dataset, "evaluation": evaluation.model_dump(), "uri": uri}
                 jobs.append(
                     Job(

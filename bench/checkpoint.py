@@ -22,11 +22,6 @@ def weights_bytes(networks: torch.nn.Module) -> bytes:
     return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in networks.state_dict().items()})
 
 
-def load_weights(networks: torch.nn.Module, content: bytes) -> None:
-    """Put weights back into networks of the same shape."""
-    networks.load_state_dict(load_tensors(content))
-
-
 def save(state: Mapping[str, Any], path: Path) -> None:
     """Write a nested state (dicts, lists, tensors, JSON values) to `path` atomically: a reader sees the old file or the new one.
 

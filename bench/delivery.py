@@ -51,9 +51,11 @@ def send(client: MlflowClient, entry: Entry, file: Path | None) -> None:
     body = entry.body
     match entry.kind:
         case "points":
-            client.log_batch(entry.run_id, metrics=[Metric(key, value, ms, step) for key, value, ms, step in body["points"]])
+            client.log_batch(
+                entry.run_id, metrics=[Metric(key, value, ms, step) for key, value, ms, step in body["points"]], synchronous=True
+            )
         case "tags":
-            client.log_batch(entry.run_id, tags=[RunTag(key, value) for key, value in body["tags"].items()])
+            client.log_batch(entry.run_id, tags=[RunTag(key, value) for key, value in body["tags"].items()], synchronous=True)
         case "artifact":
             parent = str(Path(body["path"]).parent)
             client.log_artifact(entry.run_id, str(file), None if parent == "." else parent)

@@ -14,6 +14,7 @@ from bench.data.sources import Source, Unavailable
 from bench.environment import PACKAGES, installed
 from bench.errors import UserError, one_line
 from bench.machine import check_commit, check_cores, check_devices, check_disks, check_precision, check_ray, check_shared_memory
+from bench.pages import every_experiment
 from bench.store import connect, is_writable, redacted, sqlite_path, tracking_uri
 
 OLDEST_PYTHON = (3, 11)
@@ -154,6 +155,6 @@ def _store(uri: str) -> str:
         raise UserError(f"{shown} cannot be written")
     if path is not None and (not path.exists() or (path.is_file() and not path.stat().st_size)):
         return f"{shown} (made by the first run)"
-    many = len(connect(uri).search_experiments())
+    many = len(every_experiment(connect(uri)))
     size = f", {path.stat().st_size / 1e6:.1f} MB" if path is not None else ""
     return f"{shown}: answers, {many} experiments{size}"

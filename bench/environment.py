@@ -27,13 +27,18 @@ def devices() -> list[str]:
     return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
+def has_device(name: str) -> bool:
+    """Whether this machine has the device of that name."""
+    here = devices()
+    return name in here or (name == "cuda" and "cuda:0" in here)
+
+
 def chosen_device(name: str) -> str:
     """The name of the device that `name` means (`auto` is the best one here); `cuda` stays without an index, so that its runs are the same ones on every GPU."""
-    here = devices()
     if name == "auto":
-        return here[0].partition(":")[0]
-    if name not in here and not (name == "cuda" and "cuda:0" in here):
-        raise UserError(f"there is no device {name!r} here" + nearest(name, here))
+        return devices()[0].partition(":")[0]
+    if not has_device(name):
+        raise UserError(f"there is no device {name!r} here" + nearest(name, devices()))
     return name
 
 

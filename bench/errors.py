@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+GAP = " ... "
+LONG_WORD = 30  # characters: a longer word is cut, too
+
 
 class UserError(Exception):
     """A mistake that its reader can mend. The message is one line: the bad value, then the nearest good ones."""
@@ -23,9 +26,25 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
 
 
 def one_line(error: object, *, most: int = 200) -> str:
-    """An error's text without line breaks, cut to `most` characters: libraries write paragraphs."""
+    """An error's text without line breaks. Libraries write paragraphs: of more than `most` characters, the start and the end are shown.
+
+    A UserError stays whole: it is one line already, and ends with what to do.
+    """
     try:
         text = " ".join(str(error).split())
     except Exception:  # an exception of somebody's may not even be able to say what it is
         text = type(error).__name__
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return text if isinstance(error, UserError) or len(text) <= most else _without_middle(text, most)
+
+
+def _without_middle(text: str, most: int) -> str:
+    """The start and the end of a text in at most so many characters, cut between words where these are short."""
+    end = (most - len(GAP)) // 3
+    start = most - len(GAP) - end
+    head, tail = text[:start], text[-end:]
+    last, first = head.rfind(" "), tail.find(" ")
+    if not text[start].isspace() and last > 0 and start - last < LONG_WORD:
+        head = head[:last]
+    if not text[-end - 1].isspace() and 0 <= first < LONG_WORD:
+        tail = tail[first:]
+    return head.rstrip() + GAP + tail.lstrip()

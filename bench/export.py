@@ -37,13 +37,12 @@ def check_target(path: Path, *, force: bool) -> None:
         raise UserError(f"--out {shown!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
 
 
-def write_samples(data: Tensor, path: Path, dataset: Dataset) -> None:
-    """Examples like the dataset's into FILE.npz (array `images` uint8 [n, C, H, W], or `points` float32 [n, D]) or FILE.png (all of them)."""
-    points = dataset.spec.kind == "points"
+def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) -> None:
+    """Images, or points like those of a dataset, into FILE.npz (array `images` uint8 [n, C, H, W], or `points` float32 [n, D]) or FILE.png."""
     if path.suffix.lower() == ".npz":
-        content = npz_bytes(data, "points" if points else "images")
+        content = npz_bytes(data, "points" if points_of else "images")
     else:
-        content = scatter_png(data, dataset) if points else sheet_of(data)
+        content = scatter_png(data, points_of) if points_of else sheet_of(data)
     try:
         write_atomic(path, content)
     except OSError as error:

@@ -76,9 +76,9 @@ def _source_hash(function: MetricFunction) -> str | None:
         return None
 
 
-def reference_is_there(uri: str, kind: str, evaluator: Evaluator) -> bool:
-    """Whether the store has that row, of this data, by this protocol and from the same images."""
-    found = Lookup.of(uri, results.REFERENCES).find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
+def reference_is_there(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
+    """Whether the experiment has that row, of this data, by this protocol and from the same images."""
+    found = rows.find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
     return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator) for run in found)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
-from bench.artifacts import Artifacts
+from bench.artifacts import Artifacts, ArtifactStoreError
 from bench.campaign import Display, reference_jobs
 from bench.cards import headline_value
 from bench.cluster import HERE
@@ -21,7 +21,7 @@ from bench.evaluate import check_samples, evaluator_for, unmeasurable
 from bench.execute import execute
 from bench.job import Job
 from bench.load import config_of
-from bench.names import checked
+from bench.pages import every_experiment, every_run
 from bench.results import REFERENCES, find_run
 from bench.run import RunResult
 from bench.tags import seed_of
@@ -128,12 +128,11 @@ def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> 
 
 
 def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
-    known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
     if suite not in known:
         there = [name for name in known if name not in (REFERENCES, "Default")]
         raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), there) or ": the store has none at all"))
-    query, order = "tags.kind = 'run' and tags.status = 'finished'", ["attributes.start_time ASC"]
-    runs = [checked(run) for run in client.search_runs([known[suite]], filter_string=query, order_by=order, max_results=10_000)]
+    runs = every_run(client, [known[suite]], "tags.kind = 'run' and tags.status = 'finished'")
     if not runs:
         raise UserError(f"the suite {suite!r} has no finished run to measure again")
     return runs
@@ -144,6 +143,8 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
     config: RunConfig | None = None
     try:
         config = config_of(run_id, Artifacts(client, {run_id: run.info.artifact_uri}))
+    except ArtifactStoreError:
+        raise
     except UserError as error:
         log.warning("run %s: %s", run_id, one_line(error))
     return Finished(

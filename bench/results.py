@@ -14,6 +14,7 @@ categoricals; `curve` gives the rows of some keys with plain ones.
 from __future__ import annotations
 
 import fnmatch
+import io
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ from bench.artifacts import Artifacts
 from bench.cards import is_metric
 from bench.errors import UserError, nearest, one_line
 from bench.names import checked
+from bench.pages import every_experiment, every_run, first_run
 from bench.tags import moment_of, seed_of
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,7 @@ PROTOCOL = "protocol.json"  # metrics {key: hash}, all (a hash of those), cards 
 # modes {count, found, shares}; of mixtures points, centres, sd; latent {directions [{from, to, reached}], arithmetic [{of, to}]}
 EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
+DATA = "data.json"  # kind, shape, classes, class_names (`bench.data_record`)
 CURVES = "curves.parquet"
 HISTORY = "history/curves-{protocol}.parquet"  # mid-run points by an earlier protocol, by its hash (`bench.score`)
 WEIGHTS = "weights/last.safetensors"
@@ -108,6 +111,10 @@ class Results:
         """A run's artifact as a local file; None where the run has none of that name. A downloaded one goes when these results go."""
         return self.artifacts.get(run_id, path)
 
+    def read(self, run_id: str, path: str) -> bytes | None:
+        """The content of a run's artifact; None where the run has none of that name."""
+        return self.artifacts.read(run_id, path)
+
     def names(self, run_id: str, folder: str) -> list[str]:
         """Paths of a run's artifacts directly in a folder, sorted; empty where there are none."""
         return self.artifacts.names(run_id, folder)
@@ -120,15 +127,15 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Everything in the named experiments (suites; a glob names all that it matches), or all that are there, with the reference rows of the same data.
 
-    Runs may be named by the first digits of their ids. Raises UserError for a store that is not there, an experiment or a run
-    that is unknown, and a run that lies in none of the experiments.
+    Runs may be named by the first digits of their ids. Raises UserError for a store that is not there or that
+    answers with an error, an experiment or a run that is unknown, and a run that lies in none of the experiments.
     """
     from bench.store import connect, redacted
 
     client = connect(uri)
-    found = _named(client, run_ids, experiments) if run_ids else _runs_of(client, _experiments(client, experiments))
+    found = _named(client, run_ids, experiments) if run_ids else every_run(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
-    references = [run for run in _runs_of(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
+    references = [run for run in every_run(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _serves(run, children)]
     kept = children + references
     parents = [] if run_ids else [run for run in found if run.data.tags.get("kind") == "parent" and run.data.tags.get("study")]
     artifacts = Artifacts(client, {run.info.run_id: run.info.artifact_uri for run in (*kept, *parents)})
@@ -140,7 +147,7 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     return Results(
         uri=redacted(uri),
         experiments=_suites(children) or tuple(experiments),
-        runs=_run_frame(kept),
+        runs=_run_frame(kept, protocols),
         curves=_curve_frame(artifacts, ids),
         protocols=_protocol_frame(protocols),
         artifacts=artifacts,
@@ -168,7 +175,7 @@ def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str,
 
 
 def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False) -> list[str]:
-    known = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
     suites = sorted(set(known) - {REFERENCES, "Default"})
     if not names:
         return [known[name] for name in suites]
@@ -185,7 +192,7 @@ def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False)
 def _matching(client: Any, known: Mapping[str, str], suites: Sequence[str], pattern: str) -> list[str]:
     """The suites whose names match a glob and that hold runs of ganbench; none for a plain name."""
     matching = [name for name in suites if GLOB.search(pattern) and fnmatch.fnmatchcase(name, pattern)]
-    return [name for name in matching if client.search_runs([known[name]], "tags.kind = 'run'", max_results=1)]
+    return [name for name in matching if first_run(client, known[name], "tags.kind = 'run'")]
 
 
 def find_run(client: Any, run_id: str) -> Any:
@@ -196,11 +203,13 @@ def find_run(client: Any, run_id: str) -> Any:
         try:
             run = client.get_run(run_id)
         except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             raise UserError(f"there is no run {run_id!r} in the store") from error
         found = [checked(run)] if run.info.lifecycle_stage == "active" else []
     else:
-        everything = [experiment.experiment_id for experiment in client.search_experiments()] if PREFIX.fullmatch(run_id) else []
-        found = [run for run in _runs_of(client, everything) if run.info.run_id.startswith(run_id)]
+        everything = [experiment.experiment_id for experiment in every_experiment(client)] if PREFIX.fullmatch(run_id) else []
+        found = [run for run in every_run(client, everything) if run.info.run_id.startswith(run_id)]
     if not found:
         short = "" if PREFIX.fullmatch(run_id) else ": give its id, or at least the first 6 of its digits (0-9, a-f)"
         raise UserError(f"there is no run {one_line(run_id, most=80)!r} in the store{short}")
@@ -226,26 +235,14 @@ def _named(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> l
     return list(runs.values())
 
 
-def _runs_of(client: Any, experiment_ids: Sequence[str]) -> list[Any]:
-    runs: list[Any] = []
-    token: str | None = None
-    while experiment_ids:
-        page = client.search_runs(list(experiment_ids), max_results=1000, order_by=["attributes.start_time ASC"], page_token=token)
-        runs += map(checked, page)
-        token = page.token
-        if not token:
-            break
-    return runs
-
-
 def _serves(reference: Any, children: Iterable[Any]) -> bool:
     """Whether a reference row was measured on the data and by the protocol of some run."""
     mine = (reference.data.tags.get("dataset"), reference.data.tags.get("protocol"))
     return any((run.data.tags.get("dataset"), run.data.tags.get("protocol")) == mine for run in children)
 
 
-def _run_frame(runs: Sequence[Any]) -> pd.DataFrame:
-    rows = [_run_row(run) for run in runs]
+def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    rows = [_run_row(run, protocols[run.info.run_id].get("all")) for run in runs]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     for name, kind in RUN_COLUMNS.items():
         if kind == "str":
@@ -253,10 +250,12 @@ def _run_frame(runs: Sequence[Any]) -> pd.DataFrame:
     return frame.astype({"seed": "int64"})
 
 
-def _run_row(run: Any) -> dict[str, Any]:
+def _run_row(run: Any, protocol: Any) -> dict[str, Any]:
+    """The row of a run. The hash beside its protocols counts before its tag, which a measurement that was killed leaves as it was."""
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
     row |= {"run_id": run.info.run_id, "started": moment_of(run.info.start_time), "seed": seed_of(tags)}
+    row |= {"protocol": protocol} if isinstance(protocol, str) else {}
     row |= {key: value for key, value in run.data.metrics.items() if is_metric(key)}
     return row | {f"param:{path}": value for path, value in run.data.params.items()}
 
@@ -264,11 +263,11 @@ def _run_row(run: Any) -> dict[str, Any]:
 def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
     frames = {}
     for run_id in run_ids:
-        path = artifacts.get(run_id, CURVES)
-        if path is None:
+        content = artifacts.read(run_id, CURVES)
+        if content is None:
             continue
         try:
-            frames[run_id] = pd.read_parquet(path)[list(CURVE_COLUMNS[1:])].astype(CURVE_TYPES)
+            frames[run_id] = pd.read_parquet(io.BytesIO(content))[list(CURVE_COLUMNS[1:])].astype(CURVE_TYPES)
             if not all(isinstance(key, str) for key in frames[run_id]["key"].cat.categories):
                 raise TypeError("its keys are no text")
         except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are ValueErrors or TypeErrors

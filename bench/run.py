@@ -18,6 +18,7 @@ from bench import carried, checkpoint, environment, results
 from bench.assemble import Work, prepare
 from bench.claim import LockLost, RunLock, RunLocked, run_lock, run_lock_files
 from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, paths
+from bench.data_record import record_of
 from bench.delivery import answering
 from bench.errors import UserError, one_line
 from bench.files import refusal
@@ -235,6 +236,7 @@ def _open_log(
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": carried.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
+    log_.json(results.DATA, record_of(work.dataset).model_dump(mode="json"))
     if not log_.resumed:
         with suppress(OSError):  # this process holds it all the same, and a full disk keeps nothing that another could send
             log_.hold()

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import results, store
-from bench.artifacts import Artifacts
+from bench.artifacts import Artifacts, DamagedArtifact
 from bench.assemble import curve_protocol
 from bench.cards import BEST, SE
 from bench.carried import described
 from bench.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.errors import UserError, one_line
 from bench.evaluate import Evaluator, Measurement, draw, evaluator_for
-from bench.load import Generator, config_of, restored
+from bench.load import Generator, config_of, needed, restored
 from bench.pictures import nearest_png
 from bench.run import RunResult, limited_threads
 from bench.run_log import RunLog
@@ -50,10 +50,10 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
     status, reason = "finished", ""
     try:
         values = _score(client, tracked, Evaluation(**evaluation))
-    except Exception as error:  # a lost or damaged artifact raises many kinds, and the other runs go on
+    except Exception as error:  # of whatever kind, the other runs are measured
         why = one_line(error, most=200) or type(error).__name__
         log.error("run %s cannot be measured again: %s", run_id, why)
-        advice = "" if isinstance(error, MemoryError) else ": delete it in MLflow to train it anew"
+        advice = ": delete it in MLflow to train it again" if isinstance(error, DamagedArtifact) else ""
         status, reason = "failed", f"it cannot be measured again ({why}){advice}"
     tags = tracked.data.tags
     return RunResult(
@@ -69,9 +69,10 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None:
         raise UserError(f"nothing is measured on {config.dataset}")
-    measurement = _measured(restored(tracked, artifacts), evaluator, config.evaluation)
+    last = restored(tracked, artifacts)
+    measurement = _measured(last, evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
-        best = _measured(restored(tracked, artifacts, weights="best"), evaluator, config.evaluation)
+        best = _measured(restored(tracked, artifacts, weights="best", device=str(last.device)), evaluator, config.evaluation)
         values = {**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}}
         measurement = replace(measurement, values=values, evidence={**measurement.evidence, "best": {"reasons": dict(best.reasons)}})
     protocol = _protocol(artifacts, run_id, evaluator, measurement)
@@ -108,10 +109,7 @@ def _open_log(
     client: MlflowClient, artifacts: Artifacts, run_id: str, measurement: Measurement, protocol: Mapping[str, Any], headline: str
 ) -> RunLog:
     """The run's log with its old curve, in which each metric has but one protocol, and the new values at its end."""
-    path = artifacts.get(run_id, results.CURVES)
-    if path is None:
-        raise UserError(f"the run {run_id} has no {results.CURVES}")
-    curve = pd.read_parquet(path)
+    curve = _curve(artifacts, run_id)
     end, seconds = int(curve["images"].max()), float(curve["seconds"].max())
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
     old, new = before.get("metrics", {}), protocol["metrics"]
@@ -132,6 +130,15 @@ def _open_log(
     return run_log
 
 
+def _curve(artifacts: Artifacts, run_id: str) -> pd.DataFrame:
+    """The run's whole curve."""
+    content = needed(artifacts, run_id, results.CURVES)
+    try:
+        return pd.read_parquet(io.BytesIO(content))[POINT]
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are among these
+        raise DamagedArtifact(f"{results.CURVES} of the run {run_id} is damaged: {one_line(error, most=120)}") from error
+
+
 def _history(protocols: Mapping[str, Any], headline: str) -> str:
     """The artifact with the mid-run points of these protocols."""
     return results.HISTORY.format(protocol=short_hash({headline: protocols.get(headline)}))
@@ -147,13 +154,14 @@ def _keep(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any], h
 
 def _kept(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], headline: str) -> list[list[Any]]:
     """The mid-run points that were put aside when these protocols went. A damaged artifact is said to be, and gives none."""
-    path = artifacts.get(run_id, _history(protocols, headline))
-    if path is None:
+    path = _history(protocols, headline)
+    content = artifacts.read(run_id, path)
+    if content is None:
         return []
     try:
-        points = pd.read_parquet(path)[POINT]
+        points = pd.read_parquet(io.BytesIO(content))[POINT]
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
-        log.warning("run %s: %s is damaged, so its curve stays without those points: %s", run_id, path.name, one_line(error, most=120))
+        log.warning("run %s: %s is damaged, so its curve stays without those points: %s", run_id, path, one_line(error, most=120))
         return []
     return list(points[points["key"] == headline].to_numpy().tolist())
 
@@ -168,7 +176,7 @@ def _withdraw(client: MlflowClient, tracked: Run, measurement: Measurement) -> N
     lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in had and f"{key}{SE}" not in now]
     if lost:
         end = max(metric.step for key in lost for metric in client.get_metric_history(run_id, key))
-        client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost])
+        client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost], synchronous=True)
 
 
 def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measurement: Measurement) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = b"SQLite format 3\0"  # how every such file starts
 _HTTP_STATUS = re.compile(r"failed with error code ([0-9]{3})")
 _PASSING = (401, 408, 429)
+_SCHEMA = re.compile(r"database schema \(found version (?!None)(\w+), but expected \w+\)")  # what MLflow says of other tables than its own
 _OF_SQLALCHEMY = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)  # no help to a user
 
 
@@ -214,7 +216,7 @@ def plain_error(error: Exception, uri: str) -> str:
     if _is_refusal(error):
         return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
     text = _root(error) or _OF_SQLALCHEMY.sub("", str(error))
-    return one_line(without_secrets(text, uri), most=160)
+    return one_line(without_secrets(text, uri), most=240)
 
 
 def refuses(error: Exception) -> bool:
@@ -230,12 +232,43 @@ def refuses(error: Exception) -> bool:
 
 def unanswered(error: Exception, uri: str) -> str:
     """The line for a store that does not do what it is asked."""
+    if known := _of_another_version(error, uri) or _of_files(error, uri):
+        return known
     if not _is_refusal(error):
         return f"the tracking store {redacted(uri)} does not answer: {plain_error(error, uri)}"
     if _names_user(uri):
         given = "in MLFLOW_TRACKING_URI" if "@" in uri else f"of {USER} and {PASSWORD}"
         return f"the tracking store {redacted(uri)} refuses the user or the password {given}"
     return f"the tracking store {redacted(uri)} asks for a user and a password: set {USER} and {PASSWORD}"
+
+
+def _of_another_version(error: Exception, uri: str) -> str:
+    """The line for a database whose tables are of another version of MLflow; empty for any other error."""
+    found = _SCHEMA.search(str(error))
+    if found is None:
+        return ""
+    import mlflow
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    try:
+        ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations")).get_revision(found[1])
+    except CommandError:
+        here = f"MLflow {mlflow.__version__}, which is installed here, does not know"
+        return f"the tracking store {redacted(uri)} has tables of a version that {here}: install the newer MLflow that made them"
+    upgrade = f"mlflow db upgrade {shlex.quote(redacted(uri))}"
+    return f"the tracking store {redacted(uri)} was made by an older MLflow: make a copy of it, then run `{upgrade}`"
+
+
+def _of_files(error: Exception, uri: str) -> str:
+    """The line for a folder as a tracking store, where MLflow refuses it; empty for any other error."""
+    is_folder = uri.startswith("file:") or ("://" not in uri and not uri.startswith("databricks"))
+    if not is_folder or getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE":
+        return ""
+    return (
+        f"the tracking store {redacted(uri)} is a folder, which MLflow no longer writes to: set MLFLOW_TRACKING_URI=sqlite:///PATH/mlflow.db "
+        "(`mlflow migrate-filestore --help` says how to move recorded runs there)"
+    )
 
 
 def _is_refusal(error: Exception) -> bool:

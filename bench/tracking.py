@@ -18,7 +18,9 @@ from bench.claim import free
 from bench.delivery import PATIENT_SECONDS, Posted, answering
 from bench.errors import UserError
 from bench.names import checked
+from bench.pages import NEWEST, every_run, first_run
 from bench.relocation import ARTIFACTS
+from bench.results import REFERENCES
 from bench.run_log import BATCH, MLFLOW_STATUS, RunLog
 
 if TYPE_CHECKING:
@@ -107,14 +109,12 @@ class Lookup:
         """The runs of a phase of a study, newest first."""
         return self._runs("phase", phase)
 
-    def newest_parent(self) -> str:
-        """The id of the run that stands for the newest execution; empty where there is none."""
-        found = self._search("tags.kind = 'parent'")
-        return str(found[0].info.run_id) if found else ""
-
-    def find_parents(self, study: str) -> list[str]:
-        """The ids of the runs that stand for a study, newest first."""
-        return [str(run.info.run_id) for run in self._search(f"tags.kind = 'parent' and tags.study = '{study}'")]
+    def newest_parent(self, study: str = "") -> str:
+        """The id of the run that stands for the newest execution, or for a study; empty where there is none."""
+        query = "tags.kind = 'parent'" + (f" and tags.study = '{study}'" if study else "")
+        client = self._client_or_none
+        found = first_run(client, self._experiment_id, query, order=NEWEST) if client else None
+        return str(found.info.run_id) if found else ""
 
     def _runs(self, tag: str, value: str) -> list[Run]:
         return self._search(f"tags.{tag} = '{value}' and tags.kind = 'run'")
@@ -122,8 +122,7 @@ class Lookup:
     def _search(self, query: str) -> list[Run]:
         if self._client_or_none is None:
             return []
-        order = ["attributes.start_time DESC"]
-        return [checked(run) for run in self._client_or_none.search_runs([self._experiment_id], filter_string=query, order_by=order)]
+        return every_run(self._client_or_none, [self._experiment_id], query, order=NEWEST)
 
 
 class Tracker(Lookup):
@@ -137,8 +136,12 @@ class Tracker(Lookup):
             super().__init__(self.client, self._ensure_experiment(experiment))
 
     def _ensure_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage == "deleted":
+        if found is not None and found.lifecycle_stage == "deleted" and name == REFERENCES:
+            self._restore_references(str(found.experiment_id))
+        elif found is not None and found.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
             raise UserError(f"the experiment {name!r} was deleted in MLflow: `{restore}`, or `mlflow gc` to lose it for good")
         if found is not None:
@@ -150,11 +153,18 @@ class Tracker(Lookup):
                 folder.mkdir(parents=True, exist_ok=True)  # it shows in a moved or copied folder that the artifacts came along
         try:
             return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
-        except Exception:  # another process was first
-            found = self.client.get_experiment_by_name(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = self.client.get_experiment_by_name(name)  # another process was first
             if found is None:
                 raise
             return str(found.experiment_id)
+
+    def _restore_references(self, experiment_id: str) -> None:
+        """Restore the experiment of the reference rows: every suite records them there, and no other may have its name."""
+        self.client.restore_experiment(experiment_id)
+        log.warning("the experiment %r was deleted in MLflow and is restored: it holds the reference rows of all suites", REFERENCES)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
         """The run that stands for one execution of a suite; returns its id, or "" where the store does not answer."""
@@ -168,7 +178,7 @@ class Tracker(Lookup):
 
     def reopen(self, run_id: str) -> None:
         """Let a parent run again."""
-        self.client.set_tag(run_id, "status", "running")
+        self.client.set_tag(run_id, "status", "running", synchronous=True)
         self.client.update_run(run_id, status="RUNNING")
 
     def tag_experiment(self, key: str, value: str) -> None:
@@ -179,7 +189,7 @@ class Tracker(Lookup):
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run that has ended, or of a parent."""
         for key, value in tags.items():
-            self.client.set_tag(run_id, key, value)
+            self.client.set_tag(run_id, key, value, synchronous=True)
 
     def artifact(self, run_id: str, path: str, content: bytes) -> None:
         """Write an artifact of a parent, over what was there."""
@@ -202,13 +212,15 @@ class Tracker(Lookup):
 
         now = int(time.time() * 1000)
         for start in range(0, len(points), BATCH):
-            self.client.log_batch(run_id, metrics=[Metric(key, value, now, step) for key, value, step in points[start : start + BATCH]])
+            self.client.log_batch(
+                run_id, metrics=[Metric(key, value, now, step) for key, value, step in points[start : start + BATCH]], synchronous=True
+            )
 
     def end_parent(self, run_id: str, status: str) -> None:
         """Close an execution; where the store does not answer it stays open, and that is said."""
         try:
             with answering(self.uri), store.impatient():
-                self.client.set_tag(run_id, "status", status)
+                self.client.set_tag(run_id, "status", status, synchronous=True)
                 self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
         except UserError as error:
             log.warning("%s: it is not told that this execution is %s", error, status)
@@ -226,7 +238,7 @@ class Tracker(Lookup):
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
-            self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()])
+            self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
         run_id = str(run.info.run_id)
         return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox, check))
 
@@ -284,8 +296,8 @@ class Tracker(Lookup):
         given = {**tags, "status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             for key, value in given.items():
-                self.client.set_tag(run_id, key, value)
-            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()])
+                self.client.set_tag(run_id, key, value, synchronous=True)
+            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
             self.client.update_run(run_id, status="RUNNING")
 
     def _can_resume(self, run: Run, curve_protocol: str, ours: Collection[str]) -> bool:
@@ -303,7 +315,7 @@ class Tracker(Lookup):
         """End a run on behalf of a process that cannot: one that died."""
         with answering(self.uri), store.impatient():
             for key, value in {"status": status, "reason": reason}.items():
-                self.client.set_tag(run_id, key, value)
+                self.client.set_tag(run_id, key, value, synchronous=True)
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 

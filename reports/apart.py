@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.cards import CARDS
 from bench.words import printable
-from reports.cohort import Cohort
+from reports.cohort import Cohort, seed_words
 from reports.format import listed, some
 
 SO = "so they stand in separate tables."
@@ -33,6 +33,17 @@ def changed(cohorts: Sequence[Cohort]) -> list[str]:
     if titles:
         were = "was" if len(titles) == 1 else "were"
         found.append(f"{_several(titles)} {were} measured by more than one protocol. Such numbers cannot be compared, {SO}")
+    unknown = _distinct(
+        f"{entry.name} {seed_words(seed)}"
+        for cohort in cohorts
+        if not cohort.recorded
+        for entry in cohort.entries
+        for seed in entry.runs["seed"]
+    )
+    if unknown:
+        found.append(
+            f"How {_several(unknown)} {'was' if len(unknown) == 1 else 'were'} measured is unknown: no protocol can be read. Such numbers cannot be compared, {SO}"
+        )
     return found
 
 

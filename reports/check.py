@@ -163,10 +163,13 @@ def _judged(line: Line) -> Line:
 def _differing(one: Place, two: Place) -> list[str]:
     """What keeps two entries of a variant from being compared, in words; empty where nothing does."""
     a, b, headline = one.cohort, two.cohort, one.cohort.headline
+    known = a.recorded and b.recorded
     facts = {
         "dataset": (a.dataset, b.dataset),
         "budget": (a.budget, b.budget),
-        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, "")),
+        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
+        if known
+        else ("", "unknown"),
         "results version": (a.results_version, b.results_version),
         "variant version": (one.version, two.version),
         "variant source": (one.source, two.source),

@@ -75,6 +75,7 @@ class Cohort:
     protocols: dict[str, str]  # of each metric, as far as recorded
     title: str = ""
     why: str = ""
+    recorded: bool = True  # whether the protocols of its numbers are known
 
     @cached_property
     def runs(self) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from reports import budget
 from reports.budget import budget_of
 from reports.cohort import Cohort, Entry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
+from reports.protocols import Part, agree, by_protocol, protocols_of
 from reports.study import Study, Tuning
 from reports.study_record import read
 
@@ -104,15 +105,12 @@ def _searched(study: Study, runs: pd.DataFrame, compared: pd.DataFrame, results:
 
 def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
     """Runs with their roles, sorted into cohorts."""
-    protocols = {
-        str(run): dict(zip(rows["key"], rows["protocol"], strict=True))
-        for run, rows in results.protocols[results.protocols["key"].isin(measured())].groupby("run_id")
-    }
+    protocols = protocols_of(results)
     references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
     cohorts: list[Cohort] = []
     for group in _grouped(runs):
-        parts = _by_protocol(_latest(_named(group)), protocols)
-        cohorts += [_cohort(part, known, references, protocols, split=len(parts) > 1) for part, known in parts]
+        parts = by_protocol(_latest(_named(group)), protocols)
+        cohorts += [_cohort(part, references, protocols, split=len(parts) > 1) for part in parts]
     titles = zip(cohorts, _titles(cohorts), strict=True)
     return tuple(replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(titles))
 
@@ -187,37 +185,15 @@ def _latest(runs: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(["entry", "seed"], keep="last").drop(columns="_ended").sort_values(["entry", "seed", "run_id"])
 
 
-def _by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[tuple[pd.DataFrame, dict[str, str]]]:
-    """Runs in groups within which no metric has two protocols, the largest first. A run without any, such as a failed one, is in all."""
-    groups: list[tuple[set[str], dict[str, str]]] = []
-    for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
-        own = protocols.get(run, {})
-        if not own:
-            continue
-        for members, known in groups:
-            if _agree(own, known):
-                members.add(run)
-                known.update(own)
-                break
-        else:
-            groups.append(({run}, dict(own)))
-    bare = {run for run in runs["run_id"] if not protocols.get(run)}
-    ordered = sorted(groups or [(set(), {})], key=lambda group: -len(group[0]))
-    return [(runs[runs["run_id"].isin(members | bare)], known) for members, known in ordered]
-
-
-def _agree(one: dict[str, str], two: dict[str, str]) -> bool:
-    return all(two.get(key, value) == value for key, value in one.items())
-
-
-def _cohort(
-    runs: pd.DataFrame, known: dict[str, str], references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool
-) -> Cohort:
+def _cohort(part: Part, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
+    runs, known = part.runs, part.protocols
     first = runs.iloc[0]
     headline = _headline(runs)
     entries = [Entry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
-    agreeing = references["run_id"].map(lambda run: _agree(protocols.get(run, {}), known)).astype(bool)
-    references = references[agreeing & (references["dataset"] == first["dataset"])].sort_values(["started", "run_id"], na_position="first")
+    agreeing = references["run_id"].map(lambda run: agree(protocols.get(run, {}), known)).astype(bool)
+    references = references[agreeing & (not part.unknown) & (references["dataset"] == first["dataset"])].sort_values(
+        ["started", "run_id"], na_position="first"
+    )
     return Cohort(
         index=0,
         dataset=text(first["dataset"]),
@@ -228,8 +204,16 @@ def _cohort(
         references=references.drop_duplicates("variant", keep="last").sort_values("variant"),
         headline=headline,
         protocols=dict(sorted(known.items())),
-        why=f"protocol {known.get(headline.key, 'unrecorded')} of {headline.title}" if split else "",
+        why=_why(part, headline) if split or part.unknown else "",
+        recorded=not part.unknown,
     )
+
+
+def _why(part: Part, headline: Card) -> str:
+    """What sets a part apart from the others."""
+    if part.unknown:
+        return f"unknown protocol {part.unknown}"
+    return f"protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"
 
 
 def _headline(runs: pd.DataFrame) -> Card:

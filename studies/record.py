@@ -41,10 +41,10 @@ def open_parent(plan: Plan, tracker: Tracker) -> str:
     """The run that stands for the study: the one that is there, opened again, or a new one. Its id, or "" where the store does not answer."""
     try:
         with answering(plan.uri), store.impatient():
-            found = tracker.find_parents(plan.study)
+            found = tracker.newest_parent(plan.study)
             if found:
-                tracker.reopen(found[0])
-                return found[0]
+                tracker.reopen(found)
+                return found
     except UserError as error:
         log.warning("%s: this study has no parent", error)
         return ""
@@ -59,33 +59,36 @@ class Record:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
         self._written = -math.inf
         self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: of so many complete trials
-        self._others, self._logged = self._known()
+        self._others: dict[str, Any] = {}  # variants that are not asked for now, as the parent has them
+        self._logged: set[tuple[str, int]] = set()  # (variant, number) of the trials whose scores the parent has as metrics
+        self._is_read = not parent
+        self._read()
 
-    def _known(self) -> tuple[dict[str, Any], set[tuple[str, int]]]:
-        """What the parent has: variants that are not asked for now, and the trials (variant, number) whose scores are metrics."""
+    def _read(self) -> None:
+        """Read what the parent has, unless that was done. Until it succeeds, nothing may be written over it."""
+        if self._is_read:
+            return
         asked = [arm.variant for arm in self._plan.arms]
         try:
             with answering(self._plan.uri), store.impatient():
-                before = (self._tracker.read_json(self._parent, FILE) or {}) if self._parent else {}
-                steps = (
-                    {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
-                    if self._parent
-                    else set()
-                )
+                variants = (self._tracker.read_json(self._parent, FILE) or {}).get("variants")
+                self._logged = {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
         except UserError as error:
             log.warning("%s: what is known of this study is not read", error)
-            return {}, set()
-        variants = before.get("variants")
-        return {name: found for name, found in variants.items() if name not in asked} if isinstance(variants, dict) else {}, steps
+            return
+        if isinstance(variants, dict):
+            self._others = {name: found for name, found in variants.items() if name not in asked}
+        self._is_read = True
 
     def update(self, *, final: bool = False) -> str:
         """Write what is known, and return it; not more often than every few seconds, and without importances, unless it is `final`."""
         if not final and time.monotonic() - self._written < EVERY_SECONDS:
             return ""
+        self._read()
         found = as_json(self._plan, self._studies, self._importance() if final else {}, self._others)
         try:
             with answering(self._plan.uri), store.impatient():
-                if self._parent:
+                if self._parent and self._is_read:
                     self._tracker.artifact(self._parent, FILE, found.encode())
                     self._values()
         except UserError as error:

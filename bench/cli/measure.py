@@ -74,7 +74,9 @@ def sample(
     label: Annotated[
         str | None, typer.Option("--class", help="Of a conditional model: one class, by name or number, instead of the data's mix.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where to compute; the run's own device unless given.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where to compute; the run's own device unless given, or the CPU where it is not here.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
     """Images (or points) of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
@@ -85,8 +87,9 @@ def sample(
     check_target(out, force=force)
     generator = load_generator(run_id, weights=weights, device=device)
     made = generator.sample(n, seed=seed, label=label)
-    write_samples(made, out, generator.dataset)
-    say(f"{len(made):,} {'points' if generator.dataset.spec.kind == 'points' else 'images'}: {out}")
+    points = generator.data.kind == "points"
+    write_samples(made, out, generator.dataset if points else None)
+    say(f"{len(made):,} {'points' if points else 'images'}: {out}")
 
 
 @app.command()

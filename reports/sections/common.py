@@ -64,11 +64,11 @@ def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
 
 def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
     """The pixels [H, W] or [H, W, 3] of a picture artifact, enlarged ones undone; None where it is missing or no picture."""
-    file = results.artifact(run_id, path)
-    if file is None:
+    content = results.read(run_id, path)
+    if content is None:
         return None
     try:
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(content)) as image:
             if max(image.size) > MAX_SIDE:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels are too many")
             pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import shutil
 import warnings
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import pytest
 import small
 import torch
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from requests import HTTPError, Response
+from serving import end, free_port, serving
 
 from bench import results, store
-from bench.artifacts import Artifacts
+from bench.artifacts import Artifacts, ArtifactStoreError
+from bench.errors import UserError
 from bench.load import load_generator
 from bench.results import load
 from bench.score import score
+from bench.tracking import Tracker
 from reports.build import build, write
 
 
 class Remote:
     """A client of a store whose artifacts are no local files: it copies them, and counts."""
 
+    tracking_uri = "http://user:secret@host:5000"
+
     def __init__(self, roots: dict[str, Path]) -> None:
         self.roots = roots
         self.downloads: list[str] = []
+        self.broken: tuple[str, ...] = ()  # of "download" and "list": what the store answers with an error
 
     def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
         self.downloads.append(path)
         target = Path(folder) / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        if "download" in self.broken:
+            target.write_bytes((self.roots[run_id] / path).read_bytes()[:1])  # part of it arrives
+            raise ConnectionError("502 Bad Gateway")
         return str(shutil.copy(self.roots[run_id] / path, target))
 
     def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
-        files = (self.roots[run_id] / folder).iterdir()
-        return [SimpleNamespace(path=f"{folder}/{file.name}", is_dir=file.is_dir()) for file in files]
+        if "list" in self.broken:
+            raise ConnectionError("502 Bad Gateway")
+        files = (self.roots[run_id] / folder).glob("*")  # none where there is no such folder, as MLflow's clients answer
+        return [SimpleNamespace(path=str(PurePosixPath(folder) / file.name), is_dir=file.is_dir()) for file in files]
 
 
 @pytest.fixture
@@ -83,6 +100,102 @@ def test_what_was_downloaded_goes_with_its_owner(root: Path) -> None:
         gc.collect()
     assert not folder.exists()
     assert not [one for one in warned if "ganbench-artifacts-" in str(one.message)]
+
+
+@pytest.mark.parametrize("broken", [("download",), ("list",), ("download", "list")])
+def test_a_store_that_answers_with_an_error_is_an_error_that_names_it(root: Path, broken: tuple[str, ...]) -> None:
+    client, found = remote(root)
+    client.broken = broken
+    calls: dict[str, Callable[[], object]] = {
+        "download": lambda: found.read_json("r", "a.json"),
+        "list": lambda: found.names("r", "grids"),
+    }
+    for what in broken:
+        with pytest.raises(ArtifactStoreError, match="502 Bad Gateway") as error:
+            calls[what]()
+        assert "mlflow-artifacts:/1/r/artifacts at http://host:5000" in str(error.value)
+        assert "secret" not in str(error.value)
+        assert len(str(error.value).splitlines()) == 1
+    client.broken = ()
+    assert found.read("r", "a.json") == b'{"a": 1}'  # not the part that arrived before
+
+
+def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> None:
+    client, found = remote(root)
+    for error in (OSError("404"), MlflowException("gone", RESOURCE_DOES_NOT_EXIST), ValueError("?")):
+
+        def missing(*_: object, error: Exception = error) -> str:
+            raise error
+
+        client.download_artifacts = missing  # type: ignore[method-assign]
+        assert (found.get("r", "no.json"), found.read("r", "grids/no.png"), found.read_json("r", "no/no.json")) == (None, None, None)
+
+
+def test_a_folder_that_the_store_says_is_not_there_has_no_names(root: Path) -> None:
+    client, found = remote(root)
+    for error in (MlflowException("gone", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
+
+        def missing(*_: object, error: Exception = error) -> list[SimpleNamespace]:
+            raise error
+
+        if isinstance(error, HTTPError):
+            error.response.status_code = 404
+        client.list_artifacts = missing  # type: ignore[method-assign]
+        assert found.names("r", "grids") == []
+
+
+def test_a_local_file_that_cannot_be_looked_at_is_no_missing_one(root: Path) -> None:
+    found = Artifacts(None, {"r": str(root)})
+    for name in ("loop.json", "loop"):
+        (root / name).symlink_to(root / name)  # the system follows it and gives up
+    for call in (lambda: found.get("r", "loop.json"), lambda: found.read_json("r", "loop/a.json"), lambda: found.names("r", "loop")):
+        with pytest.raises(ArtifactStoreError, match="loop"):
+            call()
+
+
+def test_a_local_file_that_cannot_be_read_is_no_missing_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_bytes(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(ArtifactStoreError, match=r"a\.json of the run r cannot be read: Permission denied"):
+        Artifacts(None, {"r": str(root)}).read_json("r", "a.json")
+
+
+@pytest.mark.parametrize("path", [results.PROTOCOL, results.CURVES])
+def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Tracker(uri, "one").start_run("r", {"kind": "run", "suite": "one", "dataset": "digits", "variant": "dcgan"}, {})
+    log.json(results.PROTOCOL, {"metrics": {}})
+    log.finish("finished")
+    monkeypatch.setattr("bench.artifacts._is_local", lambda uri: False)
+    assert len(load(uri, ("one",)).runs) == 1
+    download = MlflowClient.download_artifacts
+
+    def broken(client: MlflowClient, run_id: str, asked: str, folder: str) -> str:
+        if asked == path:
+            raise ConnectionError("502 Bad Gateway")
+        return str(download(client, run_id, asked, folder))
+
+    monkeypatch.setattr(MlflowClient, "download_artifacts", broken)
+    with pytest.raises(UserError, match="502 Bad Gateway"):
+        load(uri, ("one",))
+
+
+@pytest.mark.slow  # an MLflow server
+def test_a_server_tells_a_missing_artifact_from_one_that_it_cannot_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    port = free_port()
+    with serving(tmp_path, port) as server:
+        client = store.create(f"http://127.0.0.1:{port}")
+        run = client.create_run(client.create_experiment("one"))
+        client.log_text(run.info.run_id, "b", "grids/b.png")
+        found = Artifacts(client, {run.info.run_id: run.info.artifact_uri})
+        assert (found.get(run.info.run_id, "no.json"), found.get(run.info.run_id, "grids/no.png")) == (None, None)
+        assert (found.names(run.info.run_id, "grids"), found.names(run.info.run_id, "no")) == (["grids/b.png"], [])
+        end(server)
+        for call in (lambda: found.get(run.info.run_id, "grids/b.png"), lambda: found.names(run.info.run_id, "grids")):
+            with pytest.raises(ArtifactStoreError, match=f"mlflow-artifacts:.* at http://127.0.0.1:{port} fails"):
+                call()
 
 
 def test_json_too_deep_to_read_is_none(root: Path, caplog: pytest.LogCaptureFixture) -> None:

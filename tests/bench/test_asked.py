@@ -113,6 +113,13 @@ def test_a_conditional_run_is_measured_shown_and_sampled_by_class(uri: str, tmp_
     assert not torch.equal(threes, generator.sample(20, label=4))
     with pytest.raises(UserError, match=r"digits has no class 'ten': there are 0 to 9$"):
         generator.sample(20, label="ten")
+    path = found.artifact(result.run_id, results.CONFIG)
+    assert path is not None
+    path.write_text(path.read_text().replace('"dataset": "digits"', '"dataset": "folder:/gone,size=8,crop=center,channels=1,test=1/7"'))
+    generator = load_generator(result.run_id, uri)  # its data is not here any more
+    assert torch.equal(threes, generator.sample(20, label="3"))
+    with pytest.raises(UserError, match=r"the mix of classes needs the data.*there is no folder.*--class"):
+        generator.sample(20)
 
 
 def test_an_unconditional_run_has_no_class_to_ask_for(uri: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import small
 import torch
 
+from bench import store
 from bench.campaign import Display, Outcome, Outlook, foresee, run_suite
 from bench.cards import CARDS, Card
 from bench.errors import UserError
@@ -345,3 +346,17 @@ def test_a_folder_that_cannot_be_made_ends_it_before_any_run(uri: str, tmp_path:
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     tracker = Tracker(uri, "small")
     assert not tracker.client.search_runs([tracker._experiment_id])
+
+
+def test_a_deleted_experiment_of_reference_rows_stops_no_suite(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    small.execute(uri, tmp_path, seeds=1, only="dcgan")
+    before = load(uri, ("small",)).runs
+    client = store.connect(uri)
+    rows = client.get_experiment_by_name(REFERENCES)
+    assert rows is not None
+    client.delete_experiment(rows.experiment_id)
+    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # reading goes on without them
+    outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
+    assert (outcome.skipped, len(outcome.results)) == (1, 0)
+    assert caplog.text.count("was deleted in MLflow and is restored") == 1
+    assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # its rows, none measured again

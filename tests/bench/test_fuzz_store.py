@@ -64,8 +64,9 @@ class Told:
         self.runs = runs
         self.written: list[str] = []
 
-    def search_experiments(self, **_: Any) -> list[Experiment]:
-        return [Experiment(str(number), name, "", "active") for number, name in enumerate(("Default", "small", results.REFERENCES))]
+    def search_experiments(self, **_: Any) -> PagedList[Experiment]:
+        names = ("Default", "small", results.REFERENCES)
+        return PagedList([Experiment(str(number), name, "", "active") for number, name in enumerate(names)], None)
 
     def search_runs(self, experiment_ids: list[str], *_: Any, **__: Any) -> PagedList[Run]:
         reference = experiment_ids == ["2"]

@@ -203,6 +203,9 @@ def test_a_configuration_that_names_code(
     path = load(uri, ("small",)).artifact(run_id, results.CONFIG)
     assert path is not None
     before = path.read_bytes()
+    data = path.with_name(results.DATA)
+    recorded_data = data.read_bytes()
+    data.unlink()  # so that the dataset is asked for
     code = f"from pathlib import Path\nPath({str(tmp_path / 'marker')!r}).touch()\nOBJECT = None\n"
     for folder in (work, work / "runs", path.parent):
         (folder / "planted_module.py").write_text(code)
@@ -213,6 +216,7 @@ def test_a_configuration_that_names_code(
         status, _, err = command("sample", run_id, "--out", "x.png")
     finally:
         path.write_bytes(before)
+        data.write_bytes(recorded_data)
         (path.parent / "planted_module.py").unlink()
     assert status == 2
     assert len(err.strip().splitlines()) == 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import small
 import torch
+from safetensors.torch import save
 
 from bench import best, results, seeding
 from bench.config import DATASETS
@@ -88,10 +90,12 @@ def test_the_best_weights_have_noise_of_their_own(uri: str, tmp_path: Path) -> N
     ("artifact", "content", "message"),
     [
         (results.WEIGHTS, None, "has no weights/last.safetensors"),
-        (results.WEIGHTS, b"", "do not fit or are damaged"),
-        (results.WEIGHTS, b"x" * 100, "do not fit or are damaged"),
+        (results.WEIGHTS, b"", "are damaged"),
+        (results.WEIGHTS, b"x" * 100, "are damaged"),
+        (results.WEIGHTS, save({"other": torch.zeros(1)}), "do not fit the networks that dcgan has here"),
         (results.CONFIG, None, "has no config.json"),
-        (results.CONFIG, b"\xff{", "not a run configuration"),
+        (results.CONFIG, b"\xff{", "is damaged"),
+        (results.CONFIG, b"{}", "not a run configuration"),
         (results.CONFIG, b'{"variant": "gone"}', "unknown variant 'gone'"),
     ],
 )
@@ -110,6 +114,71 @@ def test_lost_and_damaged_artifacts(
     finally:
         path.write_bytes(kept)
     assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.fixture
+def changed(trained: tuple[str, Results]) -> Iterator[Callable[..., None]]:
+    """Changes fields of the run's config.json, for the rest of a test."""
+    _, found = trained
+    path = found.artifact(run_id_of(found), results.CONFIG)
+    assert path is not None
+    before = path.read_bytes()
+    yield lambda **fields: path.write_text(json.dumps({**json.loads(before), **fields})) and None
+    path.write_bytes(before)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_a_device_that_is_not_here_is_the_cpu_unless_it_was_asked_for(
+    device: str,
+    trained: tuple[str, Results],
+    changed: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    uri, found = trained
+    run_id = run_id_of(found)
+    images = load_generator(run_id, uri).sample(4)
+    assert caplog.text == ""
+    monkeypatch.setattr("bench.environment.devices", lambda: ["cpu"])
+    changed(device=device)
+    generator = load_generator(run_id, uri)
+    assert generator.device.type == "cpu"
+    assert torch.equal(generator.sample(4), images)
+    assert caplog.text.count(f"was trained on {device}, which is not here") == 1
+    with pytest.raises(UserError, match=f"there is no device '{device}' here"):
+        load_generator(run_id, uri, device=device)
+
+
+GONE = "folder:/gone/photos,size=8,crop=center,channels=1,test=1/7"
+
+
+def test_an_unconditional_model_needs_no_data(trained: tuple[str, Results], changed: Callable[..., None]) -> None:
+    uri, found = trained
+    run_id = run_id_of(found)
+    images = load_generator(run_id, uri).sample(4)
+    changed(dataset=GONE)
+    generator = load_generator(run_id, uri)
+    assert torch.equal(generator.sample(4), images)
+    assert generator.data.shape == (1, 8, 8)
+    with pytest.raises(UserError, match="there is no folder"):
+        _ = generator.dataset
+
+
+def test_a_run_that_recorded_nothing_of_its_data_needs_it(trained: tuple[str, Results], changed: Callable[..., None]) -> None:
+    uri, found = trained
+    run_id = run_id_of(found)
+    images = load_generator(run_id, uri).sample(4)
+    path = found.artifact(run_id, results.DATA)
+    assert path is not None
+    recorded = path.read_bytes()
+    for content in (None, b"{", b'{"kind": "image", "shape": [0], "classes": 10, "class_names": []}'):
+        path.unlink() if content is None else path.write_bytes(content)
+        assert torch.equal(load_generator(run_id, uri).sample(4), images)
+    changed(dataset=GONE)
+    with pytest.raises(UserError, match=r"has no data\.json, so its data is needed: there is no folder") as error:
+        load_generator(run_id, uri)
+    path.write_bytes(recorded)
     assert len(str(error.value).splitlines()) == 1
 
 

@@ -1,4 +1,4 @@
-"""Our own code neither unpickles nor evaluates what somebody has written."""
+"""Our own code neither unpickles nor evaluates what somebody has written, and waits for each write to MLflow."""
 
 from __future__ import annotations
 
@@ -49,3 +49,27 @@ def test_ours_neither_unpickles_nor_evaluates() -> None:
     files = [path for package in ("bench", "variants", "studies", "reports") for path in sorted((ROOT / package).rglob("*.py"))]
     assert len(files) > 100
     assert [line for path in files for line in violations(path.read_text(), str(path.relative_to(ROOT)))] == []
+
+
+WRITES = {"log_batch", "log_metric", "log_param", "set_tag"}  # of MlflowClient: those that may return before they are done
+
+
+def asynchronous(source: str, name: str) -> list[str]:
+    """Calls that return at once where MLFLOW_ENABLE_ASYNC_LOGGING is set."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    writes = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in WRITES]
+    return [
+        f"{name}:{call.lineno}"
+        for call in writes
+        if not any(word.arg == "synchronous" and ast.unparse(word.value) == "True" for word in call.keywords)
+    ]
+
+
+@pytest.mark.parametrize("source", ["client.log_batch(run_id, tags=tags)", "self.client.set_tag(run_id, 'a', 'b', synchronous=None)"])
+def test_a_write_that_may_be_asynchronous_is_found(source: str) -> None:
+    assert asynchronous(source, "x")
+
+
+def test_every_write_to_mlflow_is_waited_for() -> None:
+    files = [path for package in ("bench", "studies") for path in sorted((ROOT / package).rglob("*.py"))]
+    assert [line for path in files for line in asynchronous(path.read_text(), str(path.relative_to(ROOT)))] == []

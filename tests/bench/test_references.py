@@ -25,7 +25,7 @@ from bench.results import REFERENCES
 from bench.run import limited_threads
 from bench.sampling import sample
 from bench.spec import Dataset, DataShape
-from bench.tracking import Tracker
+from bench.tracking import Lookup, Tracker
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.")
 DATA = DATASETS.get("digits")
@@ -92,7 +92,7 @@ def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
         assert evaluator.headline.startswith("modes/")
         assert found["real"].values[evaluator.headline] < found["untrained"].values[evaluator.headline]
         for kind in KINDS:
-            assert reference_is_there(uri, kind, evaluator)
+            assert reference_is_there(Lookup.of(uri, REFERENCES), kind, evaluator)
             (run,) = Tracker(uri, REFERENCES).find_reference(kind, data, evaluator.protocol_hash)
             assert run.data.tags["headline"] == evaluator.headline
             artifacts = Artifacts(store.connect(uri), {run.info.run_id: run.info.artifact_uri})
@@ -118,20 +118,20 @@ def test_not_a_number_and_its_reason_are_kept() -> None:
 def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {kind: made_by(kind, digits()) for kind in KINDS}
     for kind in KINDS:
-        assert not reference_is_there(uri, kind, digits())
+        assert not reference_is_there(Lookup.of(uri, REFERENCES), kind, digits())
         measure_reference(kind, "digits", PLAIN, uri)
-        assert reference_is_there(uri, kind, digits())
+        assert reference_is_there(Lookup.of(uri, REFERENCES), kind, digits())
     newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
     with monkeypatch.context() as patch:
         patch.setitem(VARIANTS._items, "dcgan", newer)
         assert made_by("real", digits()) == before["real"]
         assert made_by("untrained", digits()) != before["untrained"]
-        assert reference_is_there(uri, "real", digits())
-        assert not reference_is_there(uri, "untrained", digits())
+        assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
+        assert not reference_is_there(Lookup.of(uri, REFERENCES), "untrained", digits())
     with monkeypatch.context() as patch:
         patch.setattr(references, "RESULTS_VERSION", references.RESULTS_VERSION + 1)
-        assert not any(reference_is_there(uri, kind, digits()) for kind in KINDS)
-    assert all(reference_is_there(uri, kind, digits()) for kind in KINDS)
+        assert not any(reference_is_there(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
+    assert all(reference_is_there(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
 
 
 def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +143,11 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
     metric(BRIGHTNESS)(brightness)
     assert math.isnan(measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key])
     assert not rows(cache)
-    assert not reference_is_there(uri, "real", digits())
+    assert not reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
     works = True
     assert measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] > 0
     assert len(rows(cache)) == 1
-    assert reference_is_there(uri, "real", digits())
+    assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
 
 
 def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pyte
 
 
 def test_a_store_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
-    assert not reference_is_there(f"sqlite:///{tmp_path}/none.db", "real", digits())
+    assert not reference_is_there(Lookup.of(f"sqlite:///{tmp_path}/none.db", REFERENCES), "real", digits())
     assert not (tmp_path / "none.db").exists()
 
 

@@ -103,7 +103,8 @@ def test_an_id_that_is_none_is_one_line(uri: str, run_id: str) -> None:
 def test_first_digits_of_several_runs_are_one_line() -> None:
     runs = [SimpleNamespace(info=SimpleNamespace(run_id=f"abcdef{digit}" + "0" * 25)) for digit in "12"]
     page = type("Page", (list,), {"token": None})(runs)
-    client = SimpleNamespace(search_experiments=lambda: [SimpleNamespace(experiment_id="1")], search_runs=lambda *_, **__: page)
+    experiments = type(page)([SimpleNamespace(experiment_id="1")])
+    client = SimpleNamespace(search_experiments=lambda **_: experiments, search_runs=lambda *_, **__: page)
     with pytest.raises(UserError, match="'abcdef' are the first digits of 2 runs: abcdef100000, abcdef200000"):
         find_run(client, "abcdef")
     assert find_run(client, "abcdef1") is runs[0]

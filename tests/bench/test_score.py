@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,54 @@ def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch
     monkeypatch.setattr(Evaluator, "full", full)
     result = score(run_id, uri, Evaluation(samples=100).model_dump())
     assert (result.status, result.reason) == ("failed", "it cannot be measured again (MemoryError)")
+
+
+def path_of(run_id: str, uri: str, artifact: str) -> Path:
+    found = load(uri, ("small",)).artifact(run_id, artifact)
+    assert found is not None
+    return found
+
+
+def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reason() -> str:
+        result = score(run_id, uri, Evaluation(samples=100).model_dump())
+        assert (result.status, len(result.reason.splitlines())) == ("failed", 1)
+        return result.reason
+
+    damaged = {results.WEIGHTS: b"half", results.CONFIG: b"{", results.CURVES: b"no parquet"}
+    unknown = {results.CONFIG: b'{"variant": "of another version"}'}
+    for artifact, content, advised in [
+        *((*item, True) for item in damaged.items()),
+        *((*item, False) for item in unknown.items()),
+        *((artifact, None, False) for artifact in damaged),
+    ]:
+        path = path_of(run_id, uri, artifact)
+        whole = path.read_bytes()
+        path.unlink() if content is None else path.write_bytes(content)
+        assert ("delete" in reason()) is advised, (artifact, content)
+        path.write_bytes(whole)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.artifacts._is_local", lambda uri: False)
+
+        def broken(*_: object, **__: object) -> str:
+            raise ConnectionError("502 Bad Gateway")
+
+        patch.setattr("mlflow.MlflowClient.download_artifacts", broken)
+        assert "502 Bad Gateway" in reason()
+        assert "delete" not in reason()
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
+    run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bench.environment.devices", lambda: ["cpu"])
+    path = path_of(run_id, uri, results.CONFIG)
+    path.write_text(path.read_text().replace('"device": "cpu"', f'"device": "{device}"'))
+    shutil.copy(path_of(run_id, uri, results.WEIGHTS), path.parent / results.BEST_WEIGHTS)
+    assert values_of(again(run_id, uri), run_id)
+    assert config_in(load(uri, ("small",)), run_id).device == device
+    assert caplog.text.count(f"was trained on {device}, which is not here") == 1
 
 
 def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

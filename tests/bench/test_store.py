@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,32 @@ def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(tmp_path: Pat
     assert not waited
 
 
+@pytest.mark.parametrize(
+    ("version", "told", "advice"),
+    [
+        ("bd07f7e963c5", "was made by an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
+        ("f" * 12, "does not know", "install the newer MLflow"),
+    ],
+)
+def test_a_database_of_another_mlflow_says_what_to_do(version: str, told: str, advice: str, uri: str, tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    with pytest.raises(UserError, match=told) as error:
+        store.connect(uri)
+    assert advice.format(path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "./runs"])
+def test_a_folder_of_files_says_what_to_set_instead(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (store.connect, store.create):
+        with pytest.raises(UserError, match="is a folder, which MLflow no longer writes to: set MLFLOW_TRACKING_URI=sqlite:///"):
+            call(form.format(tmp_path / "mlruns"))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("uri", ["foo://bar", "://", "sqlalchemy+foo://x"])
 def test_a_kind_of_store_that_nobody_knows(uri: str) -> None:
     with pytest.raises(UserError, match="is of no known kind: MLFLOW_TRACKING_URI takes sqlite:///PATH"):
@@ -157,7 +184,7 @@ def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
-    assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").find_parents("study")
+    assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").newest_parent("study")
     assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
 
 

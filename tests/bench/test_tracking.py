@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from bench import results
+from bench.delivery import Direct
 from bench.errors import UserError
 from bench.run_log import BATCH, RunLog
 from bench.tracking import Tracker
@@ -153,3 +159,71 @@ def test_an_execution_goes_on_where_its_own_record_cannot(
         "it is not told that this execution is finished",
         "this execution is not recorded",
     ]
+
+
+def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def refused(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        raise MlflowException("the folder of artifacts is refused")
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", refused)
+    with pytest.raises(UserError, match="the folder of artifacts is refused"):
+        Tracker(uri, "new")
+
+
+def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def second(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        return create(client, name, **more)
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", second)
+    assert Tracker(uri, "new").find("0" * 16) == []
+
+
+WRITES: dict[str, Callable[[Tracker, str], object]] = {
+    "start": lambda tracker, run_id: tracker.start_run("r", TAGS, {"seed": 3}),
+    "resume": lambda tracker, run_id: tracker.resume_run(TAGS, {"seed": 3}),
+    "close": lambda tracker, run_id: tracker.close(run_id, "failed", "it died"),
+    "tag": lambda tracker, run_id: tracker.tag(run_id, {"note": "n"}),
+    "reopen": lambda tracker, run_id: tracker.reopen(run_id),
+    "metrics": lambda tracker, run_id: tracker.metrics(run_id, [("train/loss_d", 1.0, 1)]),
+    "points": lambda tracker, run_id: Direct(tracker.client, run_id).put("points", {"points": [["train/loss_d", 1.0, 1, 1]]}),
+    "tags": lambda tracker, run_id: Direct(tracker.client, run_id).put("tags", {"tags": {"note": "n"}}),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
+    uri: str, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    log = started(uri)
+    log.finish("interrupted")
+    tracker = Tracker(uri, "small")
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("refused")
+
+    for name in ("log_batch", "set_tag"):
+        monkeypatch.setattr(SqlAlchemyStore, name, refuse)
+    with pytest.raises((UserError, MlflowException), match="refused"):
+        WRITES[write](tracker, log.run_id)
+
+
+def test_an_execution_that_cannot_be_closed_is_said_though_mlflow_is_set_to_log_asynchronously(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker(uri, "small")
+    parent = tracker.start_parent("p", {})
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("refused")
+
+    monkeypatch.setattr(SqlAlchemyStore, "set_tag", refuse)
+    tracker.end_parent(parent, "finished")
+    assert "refused" in caplog.text

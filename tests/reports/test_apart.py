@@ -103,3 +103,11 @@ def test_what_was_not_recorded_is_called_that() -> None:
     assert len(found) == 3
     assert chosen(found)[0].startswith("unrecorded data and fashion-mnist are different data")
     assert "(published recipes; unrecorded)" in chosen(found)[1] or "(unrecorded; published recipes)" in chosen(found)[1]
+
+
+def test_runs_of_unknown_protocols_are_named() -> None:
+    found = results(made(TWO), curves=False)
+    lost = found.protocols["run_id"].isin(["b-0", "b-2"])
+    (said,) = changed(view(replace(found, protocols=found.protocols[~lost])).cohorts)
+    assert "b seed 0 and b seed 2 were measured is unknown" in said
+    assert "separate tables" in said

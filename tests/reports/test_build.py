@@ -112,9 +112,7 @@ def test_two_results_versions_are_said_at_the_top() -> None:
 
 def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     bare = dict.fromkeys(measured(), math.nan)
-    runs = [
-        Made(variant=name, seed=seed, metrics=bare, columns={"dataset": "photos", "protocol": ""}) for name in "ab" for seed in range(3)
-    ]
+    runs = [Made(variant=name, seed=seed, metrics=bare, protocol="", columns={"dataset": "photos"}) for name in "ab" for seed in range(3)]
     found = results(runs, tmp_path)
     document = build(found, title="t")
     assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")

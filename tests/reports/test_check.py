@@ -116,6 +116,14 @@ def test_another_protocol_is_not_comparable(baseline: Results) -> None:
     assert check(baseline, results(runs))[0].why == "protocol of classifier-FID"
 
 
+def test_an_unknown_protocol_is_not_comparable_even_with_another(baseline: Results) -> None:
+    lost = [results(made(BASE)), baseline]
+    lost = [replace(found, protocols=found.protocols.iloc[:0]) for found in lost]
+    for one, two in ((baseline, lost[0]), (lost[1], results(made(BASE))), (lost[1], lost[0])):
+        with pytest.raises(UserError, match="protocol of classifier-FID"):
+            check(one, two)
+
+
 def test_the_unrecorded_version_is_the_first(baseline: Results) -> None:
     runs = made(BASE, results_version="1", variant_version="1")
     assert verdicts(check(baseline, results(runs))) == {"a": "agrees", "b": "agrees"}

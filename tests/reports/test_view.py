@@ -12,6 +12,7 @@ from synthetic_study import final_runs, search_runs, studied, usual
 
 from bench.cards import measured
 from bench.errors import UserError
+from bench.results import Results
 from reports.view import view
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
@@ -120,6 +121,45 @@ def test_a_run_without_any_protocol_counts_under_each() -> None:
     first, second = view(results(runs)).cohorts
     assert [entry.sample(FID).failures for entry in first.entries] == [1]
     assert [(entry.name, entry.sample(FID).failures) for entry in second.entries] == [("b", 0), ("a", 1)]
+
+
+def unrecorded(found: Results, *run_ids: str) -> Results:
+    """The results, as if the protocols of these runs could not be read."""
+    return replace(found, protocols=found.protocols[~found.protocols["run_id"].isin(run_ids)])
+
+
+def members(found: Results) -> list[set[str]]:
+    """The ids of the runs of each cohort."""
+    return [set(cohort.runs["run_id"]) for cohort in view(found).cohorts]
+
+
+def test_measured_runs_of_unknown_protocols_are_compared_with_none() -> None:
+    runs = [*made(TWO), Made(variant="a", seed=3, status="failed"), *references()]
+    found = unrecorded(results(runs), "b-0", "b-1")
+    known, *alone = view(found).cohorts
+    assert set(known.runs["run_id"]) == {"a-0", "a-1", "a-2", "a-3", "b-2"}
+    assert (len(known.references), known.recorded) == (2, True)
+    assert [set(cohort.runs["run_id"]) for cohort in alone] == [{"b-0"}, {"b-1"}]
+    assert [(len(cohort.references), cohort.recorded, cohort.comparisons) for cohort in alone] == [(0, False, [])] * 2
+    assert len({cohort.title for cohort in (known, *alone)}) == 3
+
+
+def test_no_protocol_at_all_compares_nothing() -> None:
+    found = results(made(TWO))
+    assert members(replace(found, protocols=found.protocols.iloc[:0])) == [{run} for run in sorted(found.runs["run_id"])]
+
+
+def test_runs_of_unknown_protocols_are_with_those_of_the_same_hash() -> None:
+    runs = [replace(run, columns={"protocol": "h"}) for run in made(TWO)]
+    assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # the others say what the hash stands for
+    others = [replace(run, columns={"protocol": "g" if run.seed else "h"}) for run in made({"b": TWO["b"]})]
+    found = results([*made({"a": TWO["a"]}, protocol="i"), *others])
+    assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-1", "b-2"}, {"b-0"}]
+
+
+def test_two_protocols_stay_apart_where_those_of_one_cannot_be_read() -> None:
+    found = results([*made({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in made({"b": TWO["b"]}))])
+    assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-0"}, {"b-1"}, {"b-2"}]
 
 
 def test_two_configurations_of_a_variant_are_two_entries() -> None:

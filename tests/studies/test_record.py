@@ -14,6 +14,8 @@ from mlflow import MlflowClient
 from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.config import RunConfig
+from bench.errors import UserError
+from bench.pages import every_run
 from bench.tracking import Tracker
 from studies.importance import FEWEST, importance
 from studies.kinds import open_storage
@@ -30,10 +32,15 @@ def studies(plan: Plan) -> list[optuna.Study]:
     return [open_study(plan, arm, open_storage(plan.storage)) for arm in plan.arms]
 
 
+def parents(tracker: Tracker) -> list[str]:
+    """The ids of the runs that stand for the study."""
+    return [run.info.run_id for run in every_run(tracker.client, [tracker._experiment_id], "tags.kind = 'parent'")]
+
+
 def told(plan: Plan) -> dict[str, Any]:
     """study.json of the parent."""
     client = MlflowClient(tracking_uri=plan.uri)
-    (parent,) = Tracker(plan.uri, plan.study).find_parents(plan.study)
+    (parent,) = parents(Tracker(plan.uri, plan.study))
     return json.loads(Path(client.download_artifacts(parent, FILE)).read_text())
 
 
@@ -85,7 +92,7 @@ def test_the_parent_is_one_and_stays(uri: str, tmp_path: Path, monkeypatch: pyte
     swept(planned(uri, tmp_path))
     swept(planned(uri, tmp_path, replace(ONE, trials=5)))
     client, tracker = MlflowClient(tracking_uri=uri), Tracker(uri, "tiny")
-    (parent,) = tracker.find_parents("tiny")
+    (parent,) = parents(tracker)
     run = client.get_run(parent)
     assert (run.info.status, run.data.tags["status"], run.data.tags["kind"]) == ("FINISHED", "finished", "parent")
     history = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed")}
@@ -144,3 +151,22 @@ def test_importance_that_cannot_be(trials: int, score: Any, words: str, uri: str
     found = importance(plan, plan.arms[0], study.get_trials())
     assert (found.values, found.note) == (None, words)
     assert json.loads(as_json(plan, [study], {"label-smoothed": found}))["variants"]["label-smoothed"]["importance_note"] == words
+
+
+@pytest.mark.parametrize("failures", [1, 1000])  # of reading what was recorded before
+def test_what_could_not_be_read_is_not_written_over(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
+    before = told(planned(uri, tmp_path, STUDY))["variants"]
+    read, left = Tracker.read_json, iter(range(failures))
+
+    def broken(tracker: Tracker, run_id: str, path: str) -> dict[str, Any] | None:
+        if next(left, None) is not None:
+            raise UserError("502 Bad Gateway")
+        return read(tracker, run_id, path)
+
+    monkeypatch.setattr(Tracker, "read_json", broken)
+    swept(planned(uri, tmp_path, STUDY, only=("label-smoothed",)))
+    after = told(planned(uri, tmp_path, STUDY))["variants"]
+    assert after["dcgan"] == before["dcgan"]
+    assert ("label-smoothed" in after) is (failures == 1)

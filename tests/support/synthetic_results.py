@@ -107,7 +107,7 @@ def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = 
     """The frames of these runs; with a folder, also artifacts in it."""
     rows = [_row(run, i) for i, run in enumerate(runs)]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
-    measured = [run for run in runs if run.status == "finished" and not math.isnan(run.fid)]
+    measured = [run for run in runs if run.status == "finished" and run.protocol]
     protocols = [(run.run_id, key, f"{run.protocol}-{key}") for run in measured for key in _measured(run)]
     points = [point for run in runs if curves and run.columns.get("kind") != "reference" for point in _curve(run)]
     roots = {} if folder is None else {run.run_id: str(_artifacts(run, folder / str(i))) for i, run in enumerate(runs)}

@@ -1,0 +1,74 @@
+"""Which runs were measured in the same way: by the protocols of their metrics, as far as these are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.cards import measured
+from bench.errors import one_line
+from bench.results import Results
+from bench.words import printable
+from reports.cohort import text
+
+ID_DIGITS = 8  # of a run's id, in a title
+
+
+def protocols_of(results: Results) -> dict[str, dict[str, str]]:
+    """The protocols of each run's metrics: as it recorded them, else as another run did whose hash of them all is the same."""
+    recorded = results.protocols[results.protocols["key"].isin(measured())]
+    own = {str(run): dict(zip(rows["key"], rows["protocol"], strict=True)) for run, rows in recorded.groupby("run_id")}
+    hashes = {str(run): text(value) for run, value in zip(results.runs["run_id"], results.runs["protocol"], strict=True)}
+    alike = {hashes[run]: known for run, known in own.items() if hashes.get(run)}
+    return {run: alike[value] for run, value in hashes.items() if value in alike} | own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Runs within which no metric has two protocols. `unknown` names what stands for protocols that nobody recorded."""
+
+    runs: pd.DataFrame
+    protocols: dict[str, str]
+    unknown: str = ""
+
+
+def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[Part]:
+    """The largest part first. A run that was not measured, such as a failed one, is in all whose protocols are known.
+
+    A measured run of unknown protocols is with those alone that have the same hash of them, else by itself.
+    """
+    groups: list[tuple[set[str], dict[str, str]]] = []
+    for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
+        own = protocols.get(run, {})
+        if not own:
+            continue
+        for members, known in groups:
+            if agree(own, known):
+                members.add(run)
+                known.update(own)
+                break
+        else:
+            groups.append(({run}, dict(own)))
+    lone: dict[str, set[str]] = {}
+    for run in runs[(runs["status"] == "finished") & _have_values(runs) & ~runs["run_id"].isin(list(protocols))].to_dict("records"):
+        lone.setdefault(text(run["protocol"]) or f"of the run {text(run['run_id'])[:ID_DIGITS]}", set()).add(run["run_id"])
+    bare = {run for run in runs["run_id"] if not protocols.get(run)}.difference(*lone.values())
+    if not groups and (bare or not lone):
+        groups = [(set(), {})]
+    parts = [Part(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
+    parts += [
+        Part(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
+        for name, members in sorted(lone.items())
+    ]
+    return sorted(parts, key=lambda part: (bool(part.unknown), -len(part.runs)))
+
+
+def _have_values(runs: pd.DataFrame) -> pd.Series:
+    """Whether each run has a value of a metric of quality."""
+    return runs[[key for key in measured() if key in runs]].notna().any(axis=1)
+
+
+def agree(one: dict[str, str], two: dict[str, str]) -> bool:
+    """Whether two runs measured what both measured in the same way."""
+    return all(two.get(key, value) == value for key, value in one.items())
