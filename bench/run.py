@@ -318,10 +318,11 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
 
 
 def _restore(recorder: Recorder, state: Mapping[str, Any], kept: Kept) -> None:
-    """Go on from a state; one that is whole and yet no state of this run is a UserError."""
+    """Go on from a state; one that is whole and yet no state of this run is a UserError, and is removed: the next call restarts the run."""
     try:
         recorder.load_state_dict(state)
     except Exception as error:  # it may lack anything, or hold anything in its place
+        kept.remove()
         raise UserError(
             f"the checkpoints in {kept.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}"
         ) from error

@@ -33,7 +33,22 @@ from studies.study import STUDIES
 
 EXAMPLES, MANY = 300, 2_000
 
-FUZZED = {"list", "data", "data fetch", "doctor", "report", "run", "suite", "evaluate", "sample", "score", "study", "sync", "perf"}
+FUZZED = {
+    "list",
+    "data",
+    "data fetch",
+    "doctor",
+    "report",
+    "run",
+    "suite",
+    "evaluate",
+    "sample",
+    "score",
+    "study",
+    "sync",
+    "perf",
+    "relocate",
+}
 ODD = [
     "", " ", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e-999", "-0", "00", "0x10", "1_000", "٣", "1e3", "1.0", "0.5", "1",
     "true", "True", "null", "None", "[]", "{}", "[[1]]", "[0.5,0.9]", "0.5,0.9", ",", "1,", "[1", '"', '"a"', '{"a": 1}', "=", "a=b", "\u2028", "\x85",

@@ -339,7 +339,7 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
         monkeypatch.setattr(train_extractor, "SEED", 2)  # here another one would come out
         return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
 
-    monkeypatch.setattr(parallel, "do", do)
+    monkeypatch.setattr("bench.job.do", do)
     jobs = [replace(a_job(uri, tmp_path, key), dataset="labelled:PATTERNS") for key in ("one", "two")]
     results = executed(Node(tmp_path / "node", monkeypatch), list(jobs))
     assert {result.run_id for result in results} == {trained(DATASETS.get("labelled:PATTERNS")).weights_hash}

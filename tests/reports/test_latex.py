@@ -96,7 +96,7 @@ def test_control_characters_and_breaks() -> None:
 
 
 def test_data_without_metrics() -> None:
-    runs = [Made(variant="a", seed=seed, metrics=BARE) for seed in range(3)]
+    runs = [Made(variant="a", seed=seed, metrics=BARE, protocol="") for seed in range(3)]
     text = latex(view(results(runs)))
     assert "No metric exists for this data, so nothing is ranked." in text
     assert rows(text)[1] == ["a", "--", "--", "3", "3/3"]
