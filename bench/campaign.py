@@ -38,6 +38,7 @@ class Outcome:
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
+    there: tuple[RunResult, ...] = ()  # of those skipped, what another process finished meanwhile
     left: tuple[RunResult, ...] = ()  # to another process, which the reason names
     interrupted: bool = False
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
@@ -135,8 +136,8 @@ def run_suite(
             tracker.end_parent(own, status)
     ended = tuple(result for result in results if result.status not in ("busy", "there"))
     left = tuple(result for result in results if result.status == "busy")
-    there = sum(result.status == "there" for result in results)
-    return Outcome(results=ended, skipped=skipped + there, left=left, interrupted=interrupted, decisions=decisions)
+    there = tuple(result for result in results if result.status == "there")
+    return Outcome(results=ended, skipped=skipped + len(there), there=there, left=left, interrupted=interrupted, decisions=decisions)
 
 
 class Display:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from bench import store
 from bench.config import short_hash
 from bench.data.cache import cache_root
 from bench.errors import one_line
+from bench.files import refusal
 from bench.words import printable
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ class RunLock:
             owner = lease.owner  # None: missing or unreadable for now, which the heartbeat judges
             if self.lost or (owner is not None and owner.token != lease.token):
                 self._lost.set()
-                raise LockLost(f"lost the run lock to another process: {_holder(lease)}")
+                raise LockLost(f"lost the run lock: {f'{lease.lock_file} is missing' if owner is None else f'{_holder(lease)} has it'}")
 
 
 def free() -> None:
@@ -66,16 +68,22 @@ def free() -> None:
 def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:
     """The markers of a run whose checkpoints lie in `folder`: one there, and one for the store that processes with other folders share.
 
-    The second lies beside a sqlite file. For a server it lies in the cache folder, so it is seen by the processes of this machine alone.
+    The second lies beside a sqlite file. For a server it lies in the cache folder, so it is seen by the processes of this machine alone, and
+    is left out with a warning where that folder cannot be written.
     """
     path = store.sqlite_path(uri)
-    locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / short_hash(store.redacted(uri))
+    locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / short_hash(store.redacted(uri).rstrip("/"))
+    if path is None and (why := refusal(locks)):
+        log.warning("%s cannot be written (%s): processes with other --runs-dir folders do not see this one's run lock", locks, why)
+        return [folder / FILE]
     return [locks / f"{folder.name}-{quote(suite, safe='')[:80]}-{short_hash(suite)[:8]}", folder / FILE]
 
 
 @contextmanager
-def run_lock(files: Sequence[Path], *, give_up: Callable[[], bool], wait_seconds: float = WAIT_SECONDS) -> Iterator[RunLock]:
-    """Context manager that holds all these markers, taken in order; waits for a living holder until `give_up()`.
+def run_lock(
+    files: Sequence[Path], *, give_up: Callable[[], bool], stop: Callable[[], bool] = lambda: False, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[RunLock]:
+    """Context manager that holds all these markers, taken in order; waits for a living holder until `give_up()`, and for any until `stop()`.
 
     A marker that stands still is watched for `wait_seconds`, after which its holder counts as alive: less than the lease takes over nothing
     but what a provably dead process has left.
@@ -86,43 +94,46 @@ def run_lock(files: Sequence[Path], *, give_up: Callable[[], bool], wait_seconds
     with ExitStack() as held:
         leases = []
         for file in files:
-            lease = _acquired(file, lost, give_up, wait_seconds)
+            lease = _acquired(file, lost, give_up, stop, wait_seconds)
             held.callback(_release, lease, file)
             leases.append(lease)
         yield RunLock(leases, lost)
 
 
-def _acquired(file: Path, lost: threading.Event, give_up: Callable[[], bool], wait_seconds: float) -> SoftFileLease:
+def _acquired(
+    file: Path, lost: threading.Event, give_up: Callable[[], bool], stop: Callable[[], bool], wait_seconds: float
+) -> SoftFileLease:
     lease = SoftFileLease(
         file, lease_duration=LEASE_SECONDS, heartbeat_interval=HEARTBEAT_SECONDS, on_compromise=lambda _: lost.set(), thread_local=False
     )
-    told = False
+    waiting = False
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lease.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS, cancel_check=_Moves(file))
+            lease.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS, cancel_check=_Moves(file, stop))
             return lease
         except FileNotFoundError:
             continue  # its last user has just removed the folder
         except (Timeout, LeaseSettingsMismatch) as error:
-            if give_up():
-                raise RunLocked(f"being trained by {_holder(lease)}") from error
-            if not told:
+            if give_up() or stop():
+                raise RunLocked(f"in use by {_holder(lease)}") from error
+            if not waiting:
                 log.warning("waiting for the run lock %s, held by %s", file, _holder(lease))
-            told = True
+            waiting = True
+            time.sleep(POLL_SECONDS)
 
 
 class _Moves:
-    """Whether a marker has been touched, or replaced, since it was first seen: its holder is alive."""
+    """Whether a marker has been touched, or replaced, since it was first seen: its holder is alive. Also where `stop()` ends the watch."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, stop: Callable[[], bool]) -> None:
+        self._file, self._stop = file, stop
         self._first = self._seen()
 
     def __call__(self) -> bool:
         now = self._seen()
         self._first = self._first or now
-        return now is not None and now != self._first
+        return self._stop() or (now is not None and now != self._first)
 
     def _seen(self) -> tuple[int, int] | None:
         try:
@@ -143,5 +154,5 @@ def _holder(lease: SoftFileLease) -> str:
 
 def _release(lease: SoftFileLease, file: Path) -> None:
     lease.release()
-    with suppress(OSError):  # not empty, or not there any more
+    with suppress(OSError):  # not empty, or removed by another process
         file.parent.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -50,7 +51,7 @@ class Kept:
 
     def save(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
         """Keep a state beside the newest before it, or leave both as they are. Raises OSError, and what `check` raises right before."""
-        beside = self.newest.with_suffix(".new")
+        beside = self._beside()
         try:
             checkpoint.save(state, beside)
             check()
@@ -67,9 +68,13 @@ class Kept:
 
     def double(self) -> None:
         """Have the newest stand for both, so that nothing goes on from before it. Raises OSError."""
-        beside = self.before.with_suffix(".new")
+        beside = self._beside()
         shutil.copyfile(self.newest, beside)
         os.replace(beside, self.before)
+
+    def _beside(self) -> Path:
+        """A name of its own for a file that is being written: a suspended process may still write one."""
+        return self.newest.with_name(f"state-{secrets.token_hex(4)}.new")
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, and no damaged one left in its place; what is damaged is said. None without any."""

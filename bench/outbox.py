@@ -30,6 +30,7 @@ from bench.files import settle, write_atomic
 
 log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"(?!0+$)[0-9]{8,15}")  # of a file: 00000001 and up
+_OWN = re.compile(r"held|refused|\.held-.*|\.?[0-9]{8,15}(\.json.*)?")  # what an outbox makes in its folder
 REFUSED = "refused"  # the folder of what the store refuses for good
 HELD = "held"  # a file: the number of the first write that is not to be sent yet, with a hash, so that damage is no other number
 
@@ -195,8 +196,9 @@ class Outbox:
         """Give the outbox back. An empty one leaves nothing behind, nor the folders above it if it was all they held."""
         self.settle()
         if not self._written and not self.refused:
-            shutil.rmtree(self.folder, ignore_errors=True)  # halves that a crash left
-        for folder in (self.folder.parent, self.folder.parent.parent):
+            for path in (path for path in self.folder.glob("*") if _OWN.fullmatch(path.name)):  # halves that a crash left, too
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
             try:
                 folder.rmdir()
             except OSError:

@@ -22,7 +22,7 @@ from bench.data_record import record_of
 from bench.delivery import answering
 from bench.errors import UserError, one_line
 from bench.files import refusal
-from bench.kept import SECONDS, Keeper, Kept, interval
+from bench.kept import Keeper, Kept, interval
 from bench.memory import forget_peak_memory, keep_freed_memory
 from bench.record import Recorder, RunProgress, Watch, ignore
 from bench.run_log import RunLog
@@ -98,17 +98,16 @@ def run(
     forget_peak_memory(torch.device(config.device))
     seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
     with limited_threads(config.threads), ExitStack() as held:
-        work = _prepared(config)
         kept = kept_of(Path(place.folder), config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()))
         give_up = stop if place.wait or not place.once else lambda: True
         try:
-            lock = held.enter_context(run_lock(run_lock_files(kept.newest.parent, place.uri, place.suite), give_up=give_up))
+            lock = held.enter_context(run_lock(run_lock_files(kept.newest.parent, place.uri, place.suite), give_up=give_up, stop=stop))
         except RunLocked as error:
             return _result(config, "", Ending("busy", str(error)))
         except OSError as error:
-            raise UserError(f"the folder {kept.newest.parent} cannot be written: {error.strerror or error}") from error
+            raise UserError(f"{error.filename or kept.newest.parent} cannot be written: {error.strerror or error}") from error
         try:
-            return _locked_run(config, work, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge, lock))
+            return _locked_run(config, replace(place, checkpoint_seconds=seconds), kept, _Watcher(stop, watch, judge, lock))
         except LockLost as error:
             log.warning("%s: %s; it writes nothing more", _name(config), error)
             return _result(config, "", Ending("interrupted", str(error)))
@@ -124,21 +123,23 @@ def _prepared(config: RunConfig) -> Work | Exception:
         return error
 
 
-def _locked_run(config: RunConfig, work: Work | Exception, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
+def _locked_run(config: RunConfig, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
     """The run, which no other process trains meanwhile. Raises LockLost as soon as one does."""
     folder, check = kept.newest.parent, watcher.lock.check
     state = kept.load()
     ours = {path.name for path in (folder / "outbox").glob("*")} | ({str(state["log"]["run_id"])} if state else set())
-    catch_up(folder, place.uri, locked=True)  # a run may have ended without all of it having arrived
+    catch_up(folder, place.uri, locked=True, check=check)  # a run may have ended without all of it having arrived
     with answering(place.uri):
         found = Lookup.of(place.uri, place.suite).find(folder.name)
         if place.once and (left := _left_to_another(config, place, found, ours, folder / "outbox")):
             return left
+    work = _prepared(config)
+    check()
     if isinstance(work, Exception):
-        return _failed(config, _open_failed_log(config, place, folder.name), work)
+        return _not_built(config, place, folder.name, state, found, work)
     usable = _usable(work, place, state, found)
     log_ = _open_log(work, place, kept, usable, ours, check)
-    _close_abandoned(place, [run for run in found if run.info.run_id != log_.run_id], ours)
+    _close_abandoned(place, [run for run in found if run.info.run_id != log_.run_id], ours, check)
     try:
         ending = _train_and_measure(work, log_, place, watcher, kept, usable)
     except LockLost:
@@ -160,11 +161,24 @@ def _locked_run(config: RunConfig, work: Work | Exception, place: Place, kept: K
 
 def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
     """Record a crash. Its checkpoint stays, so that the run resumes from there."""
-    log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=not isinstance(error, UserError))
+    log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=None if isinstance(error, UserError) else error)
     log_.artifact("failure.txt", "".join(traceback.format_exception(error)).encode())
     ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
     log_.finish(ending.status, ending.reason)
     return _result(config, log_.run_id, ending)
+
+
+def _not_built(
+    config: RunConfig, place: Place, fingerprint: str, state: Mapping[str, Any] | None, found: Sequence[Run], error: Exception
+) -> RunResult:
+    """Record that networks could not be built: of the run that its checkpoint would resume, if there is one, else of a new run."""
+    run_id = str(state["log"]["run_id"]) if state else ""
+    if any(run.info.run_id == run_id and run.data.tags.get("status") not in DONE for run in found):
+        log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=error)
+        ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
+        Tracker(place.uri, place.suite).close(run_id, ending.status, ending.reason)
+        return _result(config, run_id, ending)
+    return _failed(config, _open_failed_log(config, place, fingerprint), error)
 
 
 def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours: Collection[str], outboxes: Path) -> RunResult | None:
@@ -178,8 +192,8 @@ def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours
     if not found or not is_trained_elsewhere(found[0], place.uri, ours):
         return None
     owner = printable(one_line(found[0].data.tags["owner"], most=80))
-    advice = "if that process is gone, set the tag `status` of its MLflow run to `interrupted`"
-    return _result(config, "", Ending("busy", f"being trained by {owner} with another runs folder; {advice}"))
+    advice = "if that process has died, set the tag `status` of its MLflow run to `interrupted`"
+    return _result(config, "", Ending("busy", f"in use by {owner} with another runs folder; {advice}"))
 
 
 def _usable(work: Work, place: Place, state: Mapping[str, Any] | None, found: Sequence[Run]) -> Mapping[str, Any] | None:
@@ -251,11 +265,12 @@ def _open_failed_log(config: RunConfig, place: Place, fingerprint: str) -> RunLo
     return log_
 
 
-def _close_abandoned(place: Place, others: Sequence[Run], ours: Collection[str]) -> None:
+def _close_abandoned(place: Place, others: Sequence[Run], ours: Collection[str], check: Callable[[], None]) -> None:
     """End earlier runs of the same training that have lost their processes, and that this one does not resume."""
     for run in others:
         if run.data.tags.get("status") == "running" and not is_trained_elsewhere(run, place.uri, ours):
-            Tracker(place.uri, place.suite).close(str(run.info.run_id), "interrupted", "its process is gone")
+            check()
+            Tracker(place.uri, place.suite).close(str(run.info.run_id), "interrupted", "its process has died")
 
 
 def _tags(config: RunConfig, place: Place, dataset: Dataset, fingerprint: str) -> dict[str, str]:
@@ -301,9 +316,8 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
         log.info("%s resumes at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(checkpoint.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
-    seconds = SECONDS if place.checkpoint_seconds is None else place.checkpoint_seconds
     resumed_at = int(state["log"]["position"]) if state is not None and log_.resumed else None
-    keeper = Keeper(kept, log_, seconds=seconds, resumed_at=resumed_at, check=watcher.lock.check)
+    keeper = Keeper(kept, log_, seconds=place.checkpoint_seconds or 0.0, resumed_at=resumed_at, check=watcher.lock.check)
     try:
         return _trained(work, recorder, watcher, keeper)
     except (LockLost, Interrupted):

@@ -131,6 +131,12 @@ def _make(path: Path) -> None:
         raise
 
 
+def exists(uri: str) -> bool:
+    """Whether there may be a store: not where its sqlite file is missing. A server is not asked."""
+    path = sqlite_path(uri)
+    return path is None or is_written(path)
+
+
 def trouble(error: Exception) -> str | None:
     """The line for an error that a tracking store raises in the midst of work; None for any other error."""
     from mlflow.exceptions import MlflowException
@@ -225,7 +231,10 @@ def refuses(error: Exception) -> bool:
 
     status: object = getattr(getattr(error, "response", None), "status_code", None)  # requests' own errors, of artifacts
     if isinstance(error, MlflowException):
-        told = _HTTP_STATUS.search(str(error))  # MLflow has error codes for some of them only
+        text = str(error)
+        if error.error_code == "BAD_REQUEST" and "sqlalche.me" in text:  # MLflow's code for all errors of a database but one
+            return any(kind in text for kind in ("DataError", "IntegrityError"))
+        told = _HTTP_STATUS.search(text)  # MLflow has error codes for some of them only
         status = int(told[1]) if told else error.get_http_status_code()  # type: ignore[no-untyped-call]
     return isinstance(status, int) and 400 <= status < 500 and status not in _PASSING
 

@@ -235,6 +235,7 @@ class Tracker(Lookup):
         """
         from mlflow.entities import Param
 
+        check()
         given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
@@ -273,6 +274,7 @@ class Tracker(Lookup):
         posted = self._posted(run_id, found[0].data.tags, outbox, check)
         if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"], ours):
             return None
+        check()
         self._reopen(run_id, {key: tags[key] for key in (again if own else tags)}, {} if own else params, parent)
         if posted is not None:
             with _written(outbox):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import store
-from bench.claim import FILE, WAIT_SECONDS, RunLocked, run_lock
+from bench.claim import FILE, WAIT_SECONDS, LockLost, RunLocked, free, run_lock
 from bench.delivery import PATIENT_SECONDS, deliver, public_uri
 from bench.entry import Damaged, Entry, read_entry
+from bench.kept import Kept
 from bench.outbox import HELD, REFUSED, Outbox, numbers
 from bench.relocation import is_same_store
+from bench.tags import FINGERPRINT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,14 +39,24 @@ class Delivered:
     busy: bool = False  # another process has the run, which will deliver
 
 
-def deliver_waiting(runs: Path, uri: str, *, locked: bool = False, wait_seconds: float = WAIT_SECONDS) -> Iterator[Delivered]:
-    """Send what waits anywhere under a folder of runs, one outbox after another. A store that does not answer is a UserError.
+def deliver_waiting(
+    runs: Path,
+    uri: str,
+    *,
+    locked: bool = False,
+    wait_seconds: float = WAIT_SECONDS,
+    check: Callable[[], None] = free,
+    missing_ok: bool = False,
+) -> Iterator[Delivered]:
+    """Send what waits anywhere under a folder of runs, one outbox after another.
 
-    Each run is locked meanwhile, unless the caller has `locked` the only one; a run of another process is left to it, which takes
-    `wait_seconds` at most to find out.
+    A store that does not answer is a UserError, and so is a missing sqlite file unless `missing_ok`.
+    Each run is locked meanwhile, unless the caller has `locked` the only one and gives the lock's `check`. A run of another process is left
+    to it, which takes `wait_seconds` at most to find out.
     """
     client: MlflowClient | None = None
-    outboxes = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir()]
+    # A study may be named "outbox": its folders are fingerprints, which are no ids of runs.
+    outboxes = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir() and not FINGERPRINT.fullmatch(folder.name)]
     for run_folder, folders in groupby(outboxes, key=lambda folder: folder.parent.parent):
         found = list(folders)
         try:
@@ -56,9 +68,12 @@ def deliver_waiting(runs: Path, uri: str, *, locked: bool = False, wait_seconds:
                             there = _first(outbox, uri)
                             if there.problem:
                                 yield there
+                            elif missing_ok and not store.exists(uri):
+                                missing = f"there is no store {store.redacted(uri)}: delete {folder} to discard them"
+                                yield replace(there, problem=missing)
                             else:
                                 client = client or store.connect(uri)
-                                yield _delivered(outbox, client, uri, there.name)
+                                yield _delivered(outbox, client, uri, there.name, check)
                     finally:
                         outbox.close()
         except RunLocked:
@@ -84,23 +99,29 @@ def forget_held(outboxes: Path) -> None:
 def end_all(folder: Path, uri: str) -> None:
     """Send all that the runs in a folder wrote, what they held back, too: their process has ended, and none of them goes on.
 
+    What came after a run's checkpoint is forgotten: the run may resume from there, and writes it again.
     Raises RunLocked where another process has the folder by now.
     """
     with _alone(folder):
+        kept = Kept(folder)
+        state = kept.load()
         for outbox_folder in folder.glob("outbox/*"):
             if outbox_folder.is_dir():
                 outbox = Outbox(outbox_folder)
+                if state is not None and state["log"]["run_id"] == outbox_folder.name:
+                    kept.before.unlink(missing_ok=True)
+                    outbox.go_back(int(state["log"]["position"]))
                 outbox.release()
                 outbox.close()
         catch_up(folder, uri, locked=True)
 
 
-def catch_up(runs: Path, uri: str, *, locked: bool = False) -> None:
+def catch_up(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], None] = free) -> None:
     """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left.
 
     What may belong to a living process is left without waiting: who trains that run next delivers it.
     """
-    for told in deliver_waiting(runs, uri, locked=locked, wait_seconds=0):
+    for told in deliver_waiting(runs, uri, locked=locked, wait_seconds=0, check=check, missing_ok=True):
         if told.problem:
             log.warning("%d writes of %s wait: %s", told.left, told.name, told.problem)
         elif told.sent:
@@ -142,11 +163,13 @@ def _is_meant_for(entry: Entry, outbox: Path, uri: str) -> bool:
     return before == now or is_same_store(before, now, entry.run_id, outbox)
 
 
-def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Delivered:
+def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str, check: Callable[[], None]) -> Delivered:
     before, problem = outbox.waiting, ""
     try:
         with store.impatient(PATIENT_SECONDS):
-            deliver(client, outbox)
+            deliver(client, outbox, check=check)
+    except LockLost:
+        raise
     except Damaged as error:
         problem = str(error)
     except Exception as error:  # the store's own: is it away, or does it refuse this run?
@@ -154,7 +177,7 @@ def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str) -> Del
         store.connect(uri)
     refused = outbox.refused
     if refused and not problem:
-        problem = f"the store refuses them for good; they stay in {outbox.folder / REFUSED}"
+        problem = f"the store refuses them; delete {outbox.folder / REFUSED} to discard them"
     left = outbox.due + refused
     return Delivered(
         name=name,

@@ -135,7 +135,7 @@ class _Trial:
             result = self._run(trial, config, index)
             spent.append(result)
             self._tell_cost(trial, spent)
-            if result.status == "interrupted":
+            if result.status in ("interrupted", "busy"):  # busy: the user stopped it while it waited for another process
                 raise Stopped
             if result.status == "failed":
                 raise self._failed(trial, result.reason)

@@ -73,6 +73,8 @@ def run(
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
+    elif outcome.there:
+        say(f"already there: run {outcome.there[0].run_id} ({outcome.there[0].reason})")
     elif outcome.skipped:
         say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
     _exit_by(outcome)

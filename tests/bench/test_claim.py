@@ -20,10 +20,13 @@ import small
 
 from bench import claim, store
 from bench.claim import LockLost, RunLocked, run_lock, run_lock_files
+from bench.config import RunConfig
 from bench.record import RunProgress
 from bench.results import load
 from bench.run import run
 from bench.tracking import is_trained_elsewhere
+
+run_module = sys.modules["bench.run"]
 
 
 def at_once() -> bool:
@@ -254,6 +257,7 @@ def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -
             third = run(small.config(), place)
         assert third.status == "busy"
         assert str(os.getpid()) in third.reason
+    assert not list(tmp_path.rglob(claim.FILE))
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
@@ -316,6 +320,39 @@ def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path)
     (folder,) = (path.parent for path in (tmp_path / "runs").rglob(claim.FILE))
     assert written(folder) == seen
     assert seen["tags"]["status"] == "running"  # type: ignore[index]
+
+
+def test_who_lost_the_lock_before_the_start_leaves_the_store_as_it_is(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process takes the run over while this one builds its networks, and finishes it."""
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    prepare = run_module.prepare
+
+    def slow(config: RunConfig) -> object:
+        (folder,) = (path.parent for path in tmp_path.rglob(claim.FILE))
+        for file in run_lock_files(folder, uri, "small"):
+            file.unlink()
+            marker(file)
+        store.connect(uri).set_tag(stopped.run_id, "status", "finished")
+        return prepare(config)
+
+    monkeypatch.setattr(run_module, "prepare", slow)
+    assert run(small.config(), small.place(uri, tmp_path)).status == "interrupted"
+    assert store.connect(uri).get_run(stopped.run_id).data.tags["status"] == "finished"
+
+
+def test_stop_ends_the_watch_of_a_marker_that_stands_still(tmp_path: Path) -> None:
+    file = marker(tmp_path / "fingerprint" / claim.FILE)
+    with pytest.raises(RunLocked), run_lock([file], give_up=never, stop=at_once):
+        pass
+
+
+def test_a_cache_that_cannot_be_written_costs_a_server_only_the_second_marker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GANBENCH_CACHE", "/proc/nowhere")
+    assert run_lock_files(tmp_path / "f", "http://host", "small") == [tmp_path / "f" / claim.FILE]
+    assert "/proc/nowhere" in caplog.text
 
 
 def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import small
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 from requests import HTTPError, Response
 from serving import end, free_port, serving
 
@@ -21,6 +21,7 @@ from bench.claim import FILE, run_lock
 from bench.delivery import RETRY_SECONDS, Direct, public_uri
 from bench.entry import Entry
 from bench.errors import UserError
+from bench.outbox import Outbox
 from bench.record import RunProgress
 from bench.run import run
 from bench.run_log import RunLog
@@ -296,6 +297,41 @@ def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
         assert len(results.load(uri, ("small",)).runs) == 1
     third = run(small.config(), place)  # delivers the rest
     assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("there", ["finished"])
+
+
+def test_the_checkpoints_of_a_study_named_outbox_are_no_outboxes(uri: str, tmp_path: Path) -> None:
+    state = tmp_path / "runs" / "outbox" / "0123456789abcdef" / "state.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"a checkpoint")
+    assert list(deliver_waiting(tmp_path / "runs", uri)) == []
+    assert state.exists()
+
+
+def test_an_outbox_removes_only_what_is_its_own(tmp_path: Path) -> None:
+    other = tmp_path / "outbox" / "r" / "notes.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    Outbox(other.parent).close()
+    assert other.exists()
+
+
+def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    two_waiting(uri, tmp_path / "runs")
+    path = store.sqlite_path(uri)
+    assert path is not None
+    path.unlink()
+    catch_up(tmp_path / "runs", uri)
+    assert caplog.text.count("there is no store") == 2
+    with pytest.raises(UserError):
+        list(deliver_waiting(tmp_path / "runs", uri))
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [("DataError", True), ("IntegrityError", True), ("TimeoutError", False), ("InternalError", False)]
+)
+def test_a_database_that_is_out_of_order_for_a_while_refuses_nothing_for_good(kind: str, refused: bool) -> None:
+    text = f"(psycopg.errors.{kind}) no (Background on this error at: https://sqlalche.me/e/20/abcd)"
+    assert store.refuses(MlflowException(text, error_code=BAD_REQUEST)) == refused
 
 
 @pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])

@@ -153,7 +153,7 @@ def test_any_marker_is_taken_over_or_left_in_one_line(examples: int, tmp_path: P
     @given(content=damaged(MARKER) | MARKERS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
     def check(content: bytes) -> None:
         file = tmp_path / "run" / claim.FILE
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         try:
             with claim.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as lock:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import small
 
-from bench import delivery, store, waiting
+from bench import delivery, job, store, waiting
 from bench.kept import Kept
 from bench.record import RunProgress
 from bench.run import Place, RunResult, kept_of, run
@@ -260,6 +260,20 @@ def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Pat
     assert len(after) > before
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
     assert not list((tmp_path / "runs").rglob("outbox"))
+
+
+def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, tmp_path: Path) -> None:
+    """What came after its checkpoint is not sent when it is recorded as failed: it is written again."""
+    place = often(uri, tmp_path / "runs")
+    die(uri, place, 700)
+    (dead,) = store.connect(uri).search_runs(["1"])
+    fingerprint = dead.data.tags["fingerprint"]
+    config = small.config("dcgan", **CONFIG)
+    result = job.failed(job.Job.of_run(config, place, fingerprint), "killed (out of memory?)")
+    assert (result.status, result.run_id) == ("failed", dead.info.run_id)
+    again = run(config, place)
+    assert (again.status, again.run_id) == ("finished", dead.info.run_id)
+    assert_equal(again, history(uri, again.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow

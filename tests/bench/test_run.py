@@ -292,6 +292,19 @@ def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Pa
     assert small.execute(uri, tmp_path, only="label-smoothed").count("finished") == 1
 
 
+def test_networks_that_cannot_be_built_are_no_end_of_a_stopped_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record says why, and the next call resumes it."""
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", broken)
+        failed = run(small.config(), small.place(uri, tmp_path))
+    assert (failed.status, failed.run_id) == ("failed", stopped.run_id)
+    assert loaded(uri).runs["reason"].tolist() == ["MemoryError: no memory"]
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert (again.status, again.run_id) == ("finished", stopped.run_id)
+
+
 def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
     run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
@@ -337,7 +350,7 @@ def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
 def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"recipe\.gp"):
         run(small.config("wgan-gp", **{"recipe.norm_d": "batch"}), small.place(uri, tmp_path / "runs"))
-    assert not (tmp_path / "runs").exists()
+    assert not list((tmp_path / "runs").rglob("*"))
     with pytest.raises(UserError, match="no results of a suite 'small'"):
         loaded(uri)
 

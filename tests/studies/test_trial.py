@@ -124,11 +124,12 @@ def test_a_crash_is_a_failed_trial_that_does_not_count(made: Any, monkeypatch: p
     assert trials(plan)[0].user_attrs[REASON] == "it failed"
 
 
-def test_who_is_stopped_goes_on_with_the_same_parameters(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", ["interrupted", "busy"])  # busy: stopped while it waited for a run of another process
+def test_who_is_stopped_goes_on_with_the_same_parameters(made: Any, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     plan = made(trials=2)
     Fake(monkeypatch, lr)
     do(plan)
-    fake = Fake(monkeypatch, lambda _: "interrupted")
+    fake = Fake(monkeypatch, lambda _: status)
     assert [result.status for result in do(plan)] == ["interrupted"]
     again = Fake(monkeypatch, lr)
     do(plan, times=3)
