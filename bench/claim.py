@@ -7,6 +7,7 @@ taken over, because it was stopped or cut off from its disk, learns of it before
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
@@ -19,7 +20,6 @@ from urllib.parse import quote
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from bench import store
-from bench.config import short_hash
 from bench.data.cache import cache_root
 from bench.errors import one_line
 from bench.files import refusal
@@ -72,11 +72,15 @@ def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:
     is left out with a warning where that folder cannot be written.
     """
     path = store.sqlite_path(uri)
-    locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / short_hash(store.redacted(uri).rstrip("/"))
+    locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / _digest(store.redacted(uri).rstrip("/"))
     if path is None and (why := refusal(locks)):
         log.warning("%s cannot be written (%s): processes with other --runs-dir folders do not see this one's run lock", locks, why)
         return [folder / FILE]
-    return [locks / f"{folder.name}-{quote(suite, safe='')[:80]}-{short_hash(suite)[:8]}", folder / FILE]
+    return [locks / f"{folder.name}-{quote(suite, safe='')[:80]}-{_digest(suite)[:8]}", folder / FILE]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def loaded_after(statement: str) -> set[str]:
         "bench.files",
         "bench.results",
         "bench.store",
+        "bench.tracking",
         "bench.cli",
     ],
 )
