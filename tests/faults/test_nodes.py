@@ -41,7 +41,7 @@ def raylet(node: Any) -> int:
     return int(node.all_processes["raylet"][0].process.pid)
 
 
-def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds: float = 120) -> Any:
+def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds: float = 600) -> Any:
     """What `found()` returns, once that is something."""
     deadline = time.monotonic() + seconds
     while not (what := found()):
