@@ -49,7 +49,7 @@ class RunLock:
 
     @property
     def lost(self) -> bool:
-        """Whether a heartbeat has found the lock in other hands. Cheap enough for every round of training."""
+        """Whether the heartbeat has found that the lock is lost. Cheap enough for every round of training."""
         return self._lost.is_set()
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class RunLock:
 
 
 def free() -> None:
-    """The check of what needs no lock."""
+    """A check that always passes, for writers without a run lock."""
 
 
 def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:

@@ -3,7 +3,7 @@
 An outbox is a folder: `00000012.json` is one write, and `00000012/` holds the artifact that goes with it. Both are hashed,
 and the JSON comes last and goes first, so that a write is there as a whole or not at all. Only the holder of the run lock may open an outbox.
 
-A write that the store refuses for good moves to the folder `refused`, so that those behind it arrive. Whoever opens the outbox later tries it once more.
+A write that the store refuses for good moves to the folder `refused`, so that those behind it arrive. The next process that opens the outbox tries it once more.
 
 A run that can go on from a checkpoint must not send what it would write again. So it may hold its writes back from a number on (`held`
 is that number on disk), and, going on, forget those that came after its checkpoint. The write that ends a run frees all before it.

@@ -83,7 +83,7 @@ def deliver_waiting(
 
 
 def _alone(run_folder: Path, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[object]:
-    """The run's folder locked; a living process that has it keeps it. Raises RunLocked."""
+    """Context manager that holds the lock of a run's folder. Raises RunLocked if another process holds it."""
     return run_lock([run_folder / FILE], give_up=lambda: True, wait_seconds=wait_seconds)
 
 
@@ -97,10 +97,10 @@ def forget_held(outboxes: Path) -> None:
 
 
 def end_all(folder: Path, uri: str) -> None:
-    """Send all that the runs in a folder wrote, what they held back, too: their process has ended, and none of them goes on.
+    """Send all pending writes of the runs in a folder, held ones included, because their process has died.
 
-    What came after a run's checkpoint is forgotten: the run may resume from there, and writes it again.
-    Raises RunLocked where another process has the folder by now.
+    Writes after the checkpoint of a run that has not ended are dropped: the run resumes from there and writes them again.
+    Raises RunLocked if another process holds the run lock.
     """
     with _alone(folder):
         kept = Kept(folder)
@@ -108,7 +108,8 @@ def end_all(folder: Path, uri: str) -> None:
         for outbox_folder in folder.glob("outbox/*"):
             if outbox_folder.is_dir():
                 outbox = Outbox(outbox_folder)
-                if state is not None and state["log"]["run_id"] == outbox_folder.name:
+                resumable = state is not None and state["log"]["run_id"] == outbox_folder.name and not undelivered_status(outbox_folder)
+                if state is not None and resumable:
                     kept.before.unlink(missing_ok=True)
                     outbox.go_back(int(state["log"]["position"]))
                 outbox.release()
@@ -117,9 +118,9 @@ def end_all(folder: Path, uri: str) -> None:
 
 
 def catch_up(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], None] = free) -> None:
-    """Deliver what earlier executions could not, before anybody looks at what is there; what still waits is said and left.
+    """Deliver the pending writes of earlier executions; log a warning for those that stay pending.
 
-    What may belong to a living process is left without waiting: who trains that run next delivers it.
+    Writes that may belong to a living process are skipped without waiting: the process that trains the run next delivers them.
     """
     for told in deliver_waiting(runs, uri, locked=locked, wait_seconds=0, check=check, missing_ok=True):
         if told.problem:

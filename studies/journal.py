@@ -111,7 +111,9 @@ class _AppendLock:
             self._lock.release()
             raise
         if removed:
-            log.warning("%s: its end was damaged, %d bytes were removed; the study goes on with what is before them", self._path, removed)
+            log.warning(
+                "%s: its end was damaged, %d bytes were removed; the study continues with the records before them", self._path, removed
+            )
         return True
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Folders of image files as external samples: what is read, what is refused, and what is said about the rest."""
+"""Folders of image files as external samples: which files are read, which are refused, and which are skipped with a warning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from external import DATA, GREY, RGB, some
 from PIL import Image
 from torch import Tensor
 
@@ -14,17 +15,6 @@ from bench.data.folder import pixels
 from bench.errors import UserError
 from bench.image_folder import is_lossless_webp, read_folder
 from bench.images import Wanted
-from bench.plausible import Levels
-
-DATA = Levels(upper_share=0.3, highest=255)
-GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)
-RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
-
-
-def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
-    """Images that hold every grey level."""
-    pixels = torch.arange(n * shape[0] * shape[1] * shape[2]) * 7 % 256
-    return pixels.to(torch.uint8).view(n, *shape)
 
 
 def pictures(folder: Path, images: Tensor, mode: str = "") -> Path:

@@ -11,25 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from external import DATA, GREY, RGB, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from torch import Tensor
 
 from bench.errors import UserError
 from bench.images import Wanted, as_bytes, check_range, read_npz
-from bench.plausible import Levels
 from bench.spec import to_bytes, to_unit_range
-
-DATA = Levels(upper_share=0.3, highest=255)
-GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)
-RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
-
-
-def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
-    """Images that hold every grey level."""
-    pixels = torch.arange(n * shape[0] * shape[1] * shape[2]) * 7 % 256
-    return pixels.to(torch.uint8).view(n, *shape)
 
 
 def saved(folder: Path, **content: Any) -> Path:

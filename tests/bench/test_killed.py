@@ -249,6 +249,21 @@ def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path:
     assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
 
 
+def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = often(uri, tmp_path / "runs")
+
+    def dying(*_: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.delivery.Posted.close", dying)
+        with pytest.raises(Death):
+            run(small.config("dcgan", **CONFIG), place)
+    waiting.end_all(next((tmp_path / "runs").glob("*/")), uri)
+    (found,) = store.connect(uri).search_runs(["1"])
+    assert found.data.tags["status"] == "finished"
+
+
 @pytest.mark.slow
 def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")

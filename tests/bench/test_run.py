@@ -139,7 +139,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, varian
 
 @pytest.mark.parametrize("version", ["this", "earlier"])
 def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
-    """Whoever watches it, or judges it, is told the same as of a run that was not stopped."""
+    """Callbacks get the same progress as in a run that was not stopped."""
     told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
 
     def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:

@@ -137,7 +137,7 @@ def test_a_package_is_followed_through_its_own_imports(write: Write, module: str
 
 
 def test_packages_of_ours_in_the_same_folder_are_not_followed(write: Write) -> None:
-    """Whoever works in a clone of this repository has them beside the own module."""
+    """In a clone of this repository they lie beside the user's module."""
     code = "import variants.gan\nOBJECT = variants.gan\n"
     write(code_of_mine=code)
     before = hash_of("code_of_mine:OBJECT")

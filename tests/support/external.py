@@ -1,0 +1,19 @@
+"""External images for tests: what two kinds of data want them to be, and some that are so."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.images import Wanted
+from bench.plausible import Levels
+
+DATA = Levels(upper_share=0.3, highest=255)
+GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)
+RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
+
+
+def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
+    """Images that hold every grey level."""
+    pixels = torch.arange(n * shape[0] * shape[1] * shape[2]) * 7 % 256
+    return pixels.to(torch.uint8).view(n, *shape)
