@@ -221,7 +221,7 @@ def plain_error(error: Exception, uri: str) -> str:
     """The error's text without line breaks, and without the user's name and password that libraries repeat from the URI."""
     if _is_refusal(error):
         return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
-    text = _root(error) or _OF_SQLALCHEMY.sub("", str(error))
+    text = _root(error) or _OF_SQLALCHEMY.sub("", str(getattr(error, "orig", None) or error))  # SQLAlchemy keeps the driver's own
     return one_line(without_secrets(text, uri), most=240)
 
 

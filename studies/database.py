@@ -17,8 +17,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bench.errors import UserError, one_line
-from bench.store import redacted, without_secrets
+from bench.errors import UserError
+from bench.store import plain_error, redacted
 from studies.storage import Storage, worker_name
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 15, 60
@@ -38,7 +38,7 @@ class Database(Storage):
         """What the database or its driver said."""
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
             return ""
-        return without_secrets(str(getattr(error, "orig", None) or error), self.uri)
+        return plain_error(error, self.uri)
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
@@ -94,8 +94,7 @@ def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int 
             f"--storage {redacted(given)} needs the Python package {error.name!r}: pip install 'ganbench[postgresql]'"
         ) from error
     except Exception as error:  # of the driver, of SQLAlchemy or of Optuna: they have no common base
-        told = one_line(without_secrets(str(error).replace(uri, redacted(uri)), given), most=160)
-        raise UserError(f"--storage {redacted(given)} does not answer: {told}") from error
+        raise UserError(f"--storage {redacted(given)} does not answer: {plain_error(error, uri)}") from error
 
 
 def _with_driver(uri: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socketserver
+import struct
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import optuna
@@ -67,6 +70,37 @@ def test_a_storage_that_cannot_be_is_one_line_without_the_password(given: str, w
     assert words in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_database_answers_is_shown_whole_without_the_password() -> None:
+    said = 'password authentication failed for user "a_person_with_a_name_of_some_length"'
+    with _refusing_database(said) as port, pytest.raises(UserError) as error:
+        open_storage(f"postgresql://me:secret@127.0.0.1:{port}/studies_of_a_group_with_a_long_name")
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "sqlalche.me" not in str(error.value)
+
+
+@contextmanager
+def _refusing_database(said: str) -> Iterator[int]:
+    """The port of a server that answers every start-up message with PostgreSQL's ErrorResponse."""
+    fields = b"".join(letter + value + b"\0" for letter, value in ((b"S", b"FATAL"), (b"C", b"28P01"), (b"M", said.encode()))) + b"\0"
+    answer = b"E" + struct.pack("!I", 4 + len(fields)) + fields
+
+    class Refusal(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while (length := struct.unpack("!I", self.request.recv(4))[0]) and struct.unpack("!I", self.request.recv(length - 4)[:4])[
+                0
+            ] != 3 << 16:
+                self.request.sendall(b"N")  # it asked for TLS or GSSAPI first
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def test_what_is_no_journal(tmp_path: Path) -> None:
