@@ -20,11 +20,11 @@ from statistics import fmean
 import pandas as pd
 from PIL import Image
 
-from bench import results, store
-from bench.cards import HEADLINE, card
-from bench.config import VARIANTS
-from bench.files import write_atomic
-from bench.spec import Variant
+from bench.core.atomic_files import write_atomic
+from bench.core.config import VARIANTS
+from bench.core.spec import Variant
+from bench.metrics.cards import HEADLINE, card
+from bench.tracking import results, store
 from reports.cohort import settings_of
 
 DOCS = Path(__file__).parent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.cards import CARDS
-from bench.words import printable
+from bench.core.text import printable
+from bench.metrics.cards import CARDS
 from reports.cohort import Cohort, seed_words
 from reports.format import listed, some
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.artifacts import Artifacts
-from bench.cards import is_metric
-from bench.errors import UserError, one_line
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
+from bench.core.errors import UserError, one_line
+from bench.metrics.cards import is_metric
+from bench.tracking.artifacts import Artifacts
+from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.results import Results
-from bench.words import counted, printable
+from bench.core.text import counted, printable
+from bench.tracking.results import Results
 from reports import apart, render
 from reports.cohort import text
 from reports.document import Document, Fact, Group, Section, Text

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench.cards import Direction
-from bench.errors import UserError
-from bench.results import Results
-from bench.words import counted
+from bench.core.errors import UserError
+from bench.core.text import counted
+from bench.metrics.cards import Direction
+from bench.tracking.results import Results
 from reports import stats
 from reports.cohort import Cohort, Entry, settings_of, text, version
 from reports.format import NOTHING, interval, listed, number, p_value

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import SE, Card, card, measured
-from bench.words import printable
+from bench.core.text import printable
+from bench.metrics.cards import SE, Card, card, measured
 from reports import stats
 from reports.budget import Budget
 from reports.format import NOTHING

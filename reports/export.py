@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import BEST, CARDS, SE, measured
-from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
+from bench.metrics.cards import BEST, CARDS, SE, measured
+from bench.tracking.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version
 from reports.files import write_all

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.errors import UserError, one_line
-from bench.files import refusal, write_atomic
+from bench.core.atomic_files import refusal, write_atomic
+from bench.core.errors import UserError, one_line
 
 
 def check_folder(path: Path, option: str) -> None:

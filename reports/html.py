@@ -15,7 +15,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.words import harmless
+from bench.core.text import harmless
 from reports.document import Document, Picture
 from reports.plots.svg import part_of_page
 

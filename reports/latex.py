@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from bench.cards import BEST
-from bench.words import printable
+from bench.core.text import printable
+from bench.metrics.cards import BEST
 from reports.cohort import Cohort, Entry, numbers
 from reports.format import NOTHING, number
 from reports.sections.summary import has_best

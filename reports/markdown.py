@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.words import harmless
+from bench.core.text import harmless
 from reports.document import Block, Cell, Document, Figure, Filmstrip, Gallery, Heading, Picture, Table, Text
 
 FOLDER = "report_files"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import measured
-from bench.errors import one_line
-from bench.results import Results
-from bench.words import printable
+from bench.core.errors import one_line
+from bench.core.text import printable
+from bench.metrics.cards import measured
+from bench.tracking.results import Results
 from reports.cohort import text
 
 ID_DIGITS = 8  # of a run's id, in a title

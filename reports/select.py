@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import UserError, nearest
-from bench.names import matches
-from bench.results import Results
+from bench.core.errors import UserError, nearest
+from bench.core.text import matches
+from bench.tracking.results import Results
 
 EVERYTHING = "*"
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from bench.cards import Direction
+from bench.metrics.cards import Direction
 
 Verdict = Literal["no claim", "better", "clearly better"]
 Test = Literal["", "Welch on logs", "Welch", "rank permutation"]

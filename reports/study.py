@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bench.cards import Card
-from bench.names import matches
-from bench.words import printable
+from bench.core.text import matches, printable
+from bench.metrics.cards import Card
 
 Kind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]

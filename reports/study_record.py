@@ -1,4 +1,4 @@
-"""A study read from what it recorded of its search (`bench.results.STUDY`): what is odd there is left out with a warning."""
+"""A study read from what it recorded of its search (`bench.tracking.results.STUDY`): what is odd there is left out with a warning."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from bench.cards import Card, card, is_metric
-from bench.errors import one_line
-from bench.words import printable
+from bench.core.errors import one_line
+from bench.core.text import printable
+from bench.metrics.cards import Card, card, is_metric
 from reports.study import Best, Dimension, Importance, Kind, Setting, State, Study, Trial, Tuning
 
 log = logging.getLogger(__name__)

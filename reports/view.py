@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.cards import HEADLINE, Card, card, is_metric, measured
-from bench.errors import UserError
-from bench.results import Results
-from bench.words import printable
+from bench.core.errors import UserError
+from bench.core.text import printable
+from bench.metrics.cards import HEADLINE, Card, card, is_metric, measured
+from bench.tracking.results import Results
 from reports import budget
 from reports.budget import budget_of
 from reports.cohort import Cohort, Entry, numbers, text, version

@@ -13,12 +13,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bench.cards import card
-from bench.display import figures, left
-from bench.job import Job
-from bench.record import RunProgress
-from bench.run import RunResult
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import card
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling.jobs import Job
+from bench.scheduling.progress import figures, left
 from studies.study import Plan
 from studies.sweep import Standing, StudyDisplay
 

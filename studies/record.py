@@ -15,11 +15,11 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bench import store
-from bench.campaign import commit_tag
-from bench.delivery import answering
-from bench.errors import UserError
-from bench.tracking import Tracker
+from bench.core.errors import UserError
+from bench.scheduling.scheduler import commit_tag
+from bench.tracking import store
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import answering
 from studies.importance import Importance, importance
 from studies.opening import DEFAULT
 from studies.storage import AGAIN, REASON

@@ -12,14 +12,15 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.auto import record_choices, resolve
-from bench.campaign import Display, Outcome
-from bench.cluster import HERE, Cluster, check_nodes
-from bench.execute import execute
-from bench.job import Job
-from bench.run import RunResult, check_writable, make_folder
-from bench.store import sqlite_path
-from bench.tracking import Lookup, Tracker
+from bench.core.atomic_files import check_writable, make_folder
+from bench.runs.resolve import record_choices, resolve
+from bench.runs.types import RunResult
+from bench.scheduling.cluster import HERE, Cluster, check_nodes
+from bench.scheduling.executor import execute
+from bench.scheduling.jobs import Job
+from bench.scheduling.scheduler import Display, Outcome
+from bench.tracking.client import Lookup, Tracker
+from bench.tracking.store import sqlite_path
 from studies import record
 from studies.final import do_final
 from studies.kinds import open_storage

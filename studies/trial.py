@@ -15,15 +15,15 @@ import optuna
 from optuna.exceptions import TrialPruned
 from optuna.trial import TrialState
 
-from bench.assemble import check
-from bench.cards import card
-from bench.config import DATASETS, RunConfig, merged, override
-from bench.errors import UserError, one_line
-from bench.evaluate import evaluator_for
-from bench.record import RunProgress, Watch
-from bench.run import Judge, Place, RunResult, run, worthwhile
-from bench.suite import TUNED
-from bench.tracking import Lookup, Tracker
+from bench.core.config import DATASETS, RunConfig, merged, override
+from bench.core.errors import UserError, one_line
+from bench.evaluation.evaluator import evaluator_for
+from bench.metrics.cards import card
+from bench.runs.prepare import check
+from bench.runs.runner import run
+from bench.runs.types import Judge, Place, RunProgress, RunResult, Watch, worthwhile
+from bench.scheduling.suite import TUNED
+from bench.tracking.client import Lookup, Tracker
 from studies.kinds import open_storage
 from studies.opening import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler

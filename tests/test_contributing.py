@@ -13,14 +13,15 @@ import small
 import torch
 from synthetic_results import QUICK, made, results
 
-from bench.cards import CARDS, measured
 from bench.cli.common import parse_settings
-from bench.config import DATASETS, NETWORKS, VARIANTS
-from bench.evaluate import Evaluator, reference_images
+from bench.core.config import DATASETS, NETWORKS, VARIANTS
+from bench.core.registry import load_catalogs
+from bench.evaluation.evaluator import Evaluator, reference_images
+from bench.metrics.cards import CARDS, measured
 from bench.metrics.evidence import METRICS
-from bench.registry import load_catalogs
-from bench.results import PROTOCOL, load
-from bench.run import RunResult, run
+from bench.runs.runner import run
+from bench.runs.types import RunResult
+from bench.tracking.results import PROTOCOL, load
 from reports import build as report
 from reports.view import view
 from variants.losses import HARD, LOSSES

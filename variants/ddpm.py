@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bench.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 

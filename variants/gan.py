@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
 from variants.formulas import adversarial
 from variants.losses import LOSSES, Labels

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, NonNegative, Recipe
 from variants.gan import AdversarialObjective, GanNetworks
 from variants.networks.backbone import Ports, build_backbone
 from variants.recipe import GanRecipe, recipe_of

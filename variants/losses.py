@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from bench.registry import Registry
+from bench.core.registry import Registry
 
 
 class Labels(NamedTuple):

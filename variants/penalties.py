@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from bench.precision import full_precision
+from bench.training.precision import full_precision
 
 Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outputs]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from bench.errors import UserError, nearest
-from bench.spec import Count, NonNegative, Positive, R, Recipe
+from bench.core.errors import UserError, nearest
+from bench.core.spec import Count, NonNegative, Positive, R, Recipe
 from variants.augment import POLICIES
 from variants.losses import LOSSES, AdversarialLoss
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.errors import UserError
-from bench.precision import full_precision
-from bench.spec import Batch, Networks, Positive, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, Networks, Positive, Recipe, Step, Terms
+from bench.training.precision import full_precision
 from variants.formulas import adversarial
 from variants.gan import AdversarialObjective, GanNetworks, gan
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.networks.autoencoder import Norm, build_pair
 from variants.recipe import recipe_of
 

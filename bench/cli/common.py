@@ -18,7 +18,7 @@ from rich.text import Text
 from bench.cli.mistakes import Verbs
 
 if TYPE_CHECKING:
-    from bench.cluster import Cluster
+    from bench.scheduling.cluster import Cluster
 
 app = typer.Typer(
     cls=Verbs,
@@ -65,14 +65,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 
 def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     """The --set options as paths to values."""
-    from bench.config import parse_setting
+    from bench.core.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
 
 
 def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) -> Cluster:
     """Where the runs go, by the options."""
-    from bench.cluster import Cluster
+    from bench.scheduling.cluster import Cluster
 
     return Cluster(address=ray, cpus=cpus, gpus=gpus, memory_gb=memory)
 
@@ -81,7 +81,7 @@ def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, 
     """The settings with what --inception-weights implies; this process and its workers are told of the file."""
     if weights is None:
         return settings
-    from bench.errors import UserError
+    from bench.core.errors import UserError
     from bench.metrics.extractors.inception import VARIABLE
 
     path = "evaluation.inception"

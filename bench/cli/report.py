@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.common import app, print_table, say
-from bench.errors import UserError, one_line
-from bench.words import counted
+from bench.core.errors import UserError, one_line
+from bench.core.text import counted
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.tracking.results import Results
 
 NAMED = 3  # suites that a title names
 log = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ def report(
     ] = None,
 ) -> None:
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
-    from bench.results import load
-    from bench.store import tracking_uri
+    from bench.tracking.results import load
+    from bench.tracking.store import tracking_uri
     from reports.export import write_csv
     from reports.files import check_folder, write_all
     from reports.latex import latex as as_latex
@@ -100,8 +100,8 @@ def _write(results: Results, target: Path, *, title: str, attach: bool, small: b
 
 def _attach(suite: str, page: bytes, verdict: str) -> None:
     """Keep the report in MLflow, too; that it cannot be is no reason to fail."""
-    from bench.attach import attach_report
-    from bench.store import tracking_uri
+    from bench.tracking.attachments import attach_report
+    from bench.tracking.store import tracking_uri
 
     try:
         attach_report(tracking_uri(), suite, page, verdict)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.common import app, say
-from bench.errors import UserError, nearest
-from bench.words import counted
+from bench.core.errors import UserError, nearest
+from bench.core.text import counted
 
 if TYPE_CHECKING:
-    from bench.waiting import Delivered
+    from bench.runs.pending_writes import Delivered
 
 DEFAULT_RUNS = Path("runs")
 
@@ -22,8 +22,8 @@ def sync(
     folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep what could not be recorded.")] = DEFAULT_RUNS,
 ) -> None:
     """Record what runs could not while the tracking store was away: every write that waits, in order."""
-    from bench.store import tracking_uri
-    from bench.waiting import deliver_waiting
+    from bench.runs.pending_writes import deliver_waiting
+    from bench.tracking.store import tracking_uri
 
     if folder != DEFAULT_RUNS and not folder.is_dir():
         there = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]

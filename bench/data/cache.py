@@ -10,8 +10,8 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from bench import files
-from bench.errors import UserError
+from bench.core import atomic_files
+from bench.core.errors import UserError
 
 ENVIRONMENT_VARIABLE = "GANBENCH_CACHE"
 LOCK_SECONDS = 900.0  # longer than the slowest fetch
@@ -43,7 +43,7 @@ def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[N
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file of the cache, whole or not at all; a UserError where it cannot be."""
     try:
-        files.write_atomic(path, content)
+        atomic_files.write_atomic(path, content)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
 

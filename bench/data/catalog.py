@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
 from bench.data import fetched
 from bench.data.cifar10 import CIFAR10
 from bench.data.digits import Digits
@@ -14,8 +16,6 @@ from bench.data.folder.dataset import SCHEME, make
 from bench.data.mixtures import GRID25, RING8
 from bench.data.mnist import MNIST
 from bench.data.stacked import StackedImages
-from bench.errors import UserError
-from bench.spec import Dataset
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
 from bench.data.archive import kept, online
 from bench.data.fetched import Content, KnownFile, KnownFiles
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 NAME = "cifar10"
 INSIDE = "cifar-10-batches-bin"  # the folder that the archive unpacks to

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 
 TEST_EXAMPLES = 500
 _SEED = 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.core.spec import DataShape
 from bench.data.fetched import KnownFile
 from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import debian_package, folder, mirrors
-from bench.spec import DataShape
 
 PACKAGE = "dataset-fashion-mnist"
 INSIDE = "usr/share/datasets/fashion-mnist"  # where the package keeps its files

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from bench.core.errors import UserError
 from bench.data import cache
 from bench.data.sources import Source, Unavailable
-from bench.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data.fetched import Content, KnownFile, KnownFiles
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 _UNSIGNED_BYTE = 0x08
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 
 EXAMPLES = {"train": 100_000, "test": 2_500}  # as in PacGAN's experiments
 _STREAM = {"train": 0, "test": 1}

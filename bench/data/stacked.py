@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import Dataset, DataShape, Examples, Split
 from bench.data import fetched
 from bench.data.sources import Source
-from bench.errors import UserError
-from bench.spec import Dataset, DataShape, Examples, Split
 
 TRAIN_EXAMPLES = 128_000  # PacGAN's number
 TEST_EXAMPLES = 26_000  # of VEEGAN and PacGAN: 26 for each of 1,000 modes

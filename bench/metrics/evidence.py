@@ -4,9 +4,9 @@
     def brightness(evidence: Evidence) -> float:
         return float(evidence.images.float().mean())
 
-in a module that an installed catalogue imports (`bench.registry`) is all that a metric of one's own takes: every evaluation then
+in a module that an installed catalogue imports (`bench.core.registry`) is all that a metric of one's own takes: every evaluation then
 gives it, after the ones that were there, and it is tracked, hashed into the protocol and reported like them. A run carries the
-cards of such metrics (`bench.carried`), so a report shows them where that catalogue is not installed.
+cards of such metrics (`bench.metrics.cards.recorded`), so a report shows them where that catalogue is not installed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.cards import BUILT_IN, Card, measured, register_card
-from bench.errors import UserError, one_line
-from bench.metrics import diversity, modes, paths, structure
-from bench.metrics.bins import assign
+from bench.core.errors import UserError, one_line
+from bench.core.spec import Mixture
+from bench.metrics import diversity, modes, ms_ssim
+from bench.metrics.cards import BUILT_IN, Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.halves import draw_halves
+from bench.metrics.half_samples import draw_halves
+from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
-from bench.metrics.reference import RealSide
-from bench.spec import Mixture
+from bench.metrics.real_statistics import RealSide
 
 if TYPE_CHECKING:
-    from bench.metrics.half import Half
+    from bench.metrics.half_evidence import Half
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Evidence:
     @cached_property
     def halves(self) -> list[Half]:
         """The half-samples whose spread gives standard errors."""
-        from bench.metrics.half import Half  # which is an Evidence itself
+        from bench.metrics.half_evidence import Half  # which is an Evidence itself
 
         return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
@@ -181,7 +181,7 @@ class Evidence:
     @cached_property
     def pair_similarities(self) -> Tensor:
         """[n / 2]: the structural similarity of the same pairs."""
-        return structure.ms_ssim_2(self.data)
+        return ms_ssim.ms_ssim_2(self.data)
 
     @cached_property
     def path_lengths(self) -> Tensor | None:
@@ -190,7 +190,7 @@ class Evidence:
             return None
         steps = self._walks.shape[1]
         features = self.real.extractor(self.real.main)(self._walks.flatten(0, 1)).features
-        return paths.path_lengths(features.reshape(-1, steps, features.shape[1]))
+        return diversity.path_lengths(features.reshape(-1, steps, features.shape[1]))
 
     @cached_property
     def shares(self) -> modes.Shares:

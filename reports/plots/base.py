@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.words import printable
+from bench.core.text import printable
 from reports import document
 from reports.palette import FAINT, INK, PAPER, RULE
 from reports.plots import svg

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.results import curve
+from bench.metrics.cards import Card
+from bench.tracking.results import curve
 from reports.budget import Budget
 from reports.format import count
 from reports.palette import FAINT, Palette

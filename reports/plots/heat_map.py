@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bench.cards import Card, Direction
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import Card, Direction
 from reports.palette import RULE
 from reports.plots.colour_scale import ColourScale
 from reports.plots.dimension_axis import DimensionAxis, said

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import Card
 from reports.palette import INK, Style
 from reports.plots.base import thousands
 from reports.plots.trials import WIDEST, between, words

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import Card
 from reports.palette import Style
 from reports.plots.trials import draw_trials, trials_data, value_axis, words
 from reports.study import Study, Tuning

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import Card
 from reports.palette import Style
 from reports.plots.dimension_axis import DimensionAxis, said
 from reports.plots.trials import draw_trials, settings, trials_data, value_axis, words

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.results import curve
+from bench.tracking.results import curve
 from reports.budget import Budget
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import drawable, plain, thousands

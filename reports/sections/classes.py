@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.results import EVIDENCE
+from bench.tracking.results import EVIDENCE
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Gallery, Section, Tile
 from reports.plots import base

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from PIL import Image
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.cohort import Cohort, Entry, seed_words
 from reports.document import Block, Cell, Gallery, Heading, Picture, Tile
 from reports.palette import Palette

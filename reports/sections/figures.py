@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.cards import SE, card
+from bench.metrics.cards import SE, card
 from reports.cohort import POINTS, Cohort, Entry, numbers
 from reports.document import Cell, Column, Row, Table
 from reports.format import NOTHING, count, number

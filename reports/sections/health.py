@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import SE, card, is_metric
-from bench.results import EVIDENCE
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import SE, card, is_metric
+from bench.tracking.results import EVIDENCE
 from reports.cohort import seed_text, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING, count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.results import INTERPOLATION
+from bench.tracking.results import INTERPOLATION
 from reports.document import Section
 from reports.sections.common import by_cohort, gallery
 from reports.view import View

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from bench.results import EVIDENCE, LATENT
-from bench.words import printable
+from bench.core.text import printable
+from bench.tracking.results import EVIDENCE, LATENT
 from reports.cohort import Cohort, Entry, seed_words
 from reports.document import Block, Gallery, Section, Tile
 from reports.sections.common import WIDE_TILE, by_cohort, first_seed_with, png

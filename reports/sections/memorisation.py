@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.cards import measured
-from bench.results import NEAREST
+from bench.metrics.cards import measured
+from bench.tracking.results import NEAREST
 from reports.cohort import Cohort
 from reports.document import Block, Heading, Section
 from reports.sections.common import by_cohort, gallery

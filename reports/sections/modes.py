@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.cards import REVERSE_KL, measured
-from bench.results import EVIDENCE
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import REVERSE_KL, measured
+from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
 from reports.format import LONG, count, listed

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from bench.words import printable
+from bench.core.text import printable
 from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
 from reports.format import listed, number

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import CARDS
-from bench.results import ENVIRONMENT
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import CARDS
+from bench.tracking.results import ENVIRONMENT
 from reports.budget import Budget, budget_of
 from reports.cohort import Cohort, seed_text, settings_of, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text

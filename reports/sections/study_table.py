@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import statistics
 
-from bench.words import counted
+from bench.core.text import counted
 from reports import stats
 from reports.cohort import Entry
 from reports.document import Cell, Column, Row, Table, Tone

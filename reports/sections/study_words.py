@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import counted
+from bench.metrics.cards import Card
 from reports import stats
 from reports.cohort import text
 from reports.format import interval, listed, number, percent

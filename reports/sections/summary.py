@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import BEST, PIXELS
+from bench.metrics.cards import BEST, PIXELS
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, interval, listed, number, percent

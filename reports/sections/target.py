@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.cards import Card
-from bench.results import curve
+from bench.metrics.cards import Card
+from bench.tracking.results import curve
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Heading, Row, Table
 from reports.format import count, number

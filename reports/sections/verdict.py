@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.words import counted
+from bench.core.text import counted
 from reports import apart
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.results import FINAL_GRID, GRIDS
+from bench.tracking.results import FINAL_GRID, GRIDS
 from reports.cohort import Cohort, Entry, numbers, seed_words
 from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
 from reports.format import number

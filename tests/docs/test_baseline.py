@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from bench.config import RESULTS_VERSION, VARIANTS, paths
+from bench.core.config import RESULTS_VERSION, VARIANTS, paths
+from bench.core.spec import Examples
 from bench.data.fashion_mnist import FASHION_MNIST
-from bench.evaluate import Evaluator
-from bench.spec import Examples
-from bench.suite import SUITES, PlannedRun, plan
+from bench.evaluation.evaluator import Evaluator
+from bench.scheduling.suite import SUITES, PlannedRun, plan
 from reports.baseline import read
 from reports.export import FORMAT
 

@@ -12,8 +12,8 @@ import typer
 
 from bench.cli import app
 from bench.cli.common import parse_settings
-from bench.config import config_for
-from bench.suite import SUITES, plan
+from bench.core.config import config_for
+from bench.scheduling.suite import SUITES, plan
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "deploy" / "README.md"]

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from bench.config import VARIANTS
+from bench.core.config import VARIANTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "variants.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from synthetic_results import QUICK, Made, complete, references, results
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.build import build
 from reports.document import Document
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_results import made, references, results
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from reports.baseline import read
 from reports.check import check
 from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv

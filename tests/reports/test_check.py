@@ -14,8 +14,8 @@ from typing import Any, get_args
 import pytest
 from synthetic_results import FID, Made, made, points, results
 
-from bench.errors import UserError
-from bench.results import Results
+from bench.core.errors import UserError
+from bench.tracking.results import Results
 from reports import stats
 from reports.baseline import read
 from reports.check import Line, Verdict, check, closing, differs, table

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from synthetic_results import FID, Made, complete, made, references, results
 
-from bench.cards import CARDS, SE, measured
-from bench.errors import UserError
-from bench.results import ENVIRONMENT, RUN_COLUMNS, Results
+from bench.core.errors import UserError
+from bench.metrics.cards import CARDS, SE, measured
+from bench.tracking.results import ENVIRONMENT, RUN_COLUMNS, Results
 from reports.baseline import read
 from reports.export import ABOUT, BUDGET_COLUMNS, CURVES, FORMAT, PROTOCOLS, RUNS, about, curves_frame, runs_frame, write_csv
 

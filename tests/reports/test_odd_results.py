@@ -14,9 +14,9 @@ import pytest
 from synthetic_results import FID, QUICK, Made, complete, made, points, references, results
 from whole_report import Written, whole
 
-from bench.cards import measured
-from bench.errors import UserError
-from bench.results import RUN_COLUMNS, Results
+from bench.core.errors import UserError
+from bench.metrics.cards import measured
+from bench.tracking.results import RUN_COLUMNS, Results
 from reports.build import build
 from reports.document import Table
 from reports.format import number

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from reports.document import Document, Figure, Picture, Section
 from reports.render import write
 

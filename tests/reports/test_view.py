@@ -10,9 +10,9 @@ import pytest
 from synthetic_results import FID, KL, PIXELS, Made, made, points, references, results
 from synthetic_study import final_runs, search_runs, studied, usual
 
-from bench.cards import measured
-from bench.errors import UserError
-from bench.results import Results
+from bench.core.errors import UserError
+from bench.metrics.cards import measured
+from bench.tracking.results import Results
 from reports.view import view
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}

@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 from small_study import STUDY, planned
 
-from bench.job import Job
-from bench.record import RunProgress
-from bench.run import RunResult
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling.jobs import Job
 from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for
 from studies.sweep import Standing
 

@@ -13,10 +13,10 @@ import pytest
 from mlflow import MlflowClient
 from small_study import ONE, STUDY, Fake, planned, swept
 
-from bench.config import RunConfig
-from bench.errors import UserError
-from bench.pages import every_run
-from bench.tracking import Tracker
+from bench.core.config import RunConfig
+from bench.core.errors import UserError
+from bench.tracking.client import Tracker
+from bench.tracking.pages import every_run
 from studies.importance import FEWEST, importance
 from studies.kinds import open_storage
 from studies.opening import open_study

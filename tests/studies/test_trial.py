@@ -12,11 +12,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from small_study import ONE, Fake, planned
 
-from bench.config import RunConfig
-from bench.record import ignore
-from bench.run import RunResult
-from bench.suite import Entry
-from bench.train import never
+from bench.core.config import RunConfig
+from bench.runs.types import RunResult, ignore
+from bench.scheduling.suite import Entry
+from bench.training.loop import never
 from studies.kinds import open_storage
 from studies.opening import DEFAULT, open_study
 from studies.storage import AGAIN, REASON

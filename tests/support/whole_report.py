@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.build import build, spoken, summary_tables, write
 from reports.document import Document, Figure, Picture
 from reports.export import write_csv

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.assemble import assemble
-from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Examples, Objective, Recipe, Step, Terms
-from bench.train import Trainer, train
+from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Examples, Objective, Recipe, Step, Terms
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.autoencoder import (
     AutoencoderGanNetworks,
     BeganObjective,

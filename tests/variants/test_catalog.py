@@ -8,12 +8,12 @@ import re
 import pytest
 import torch
 
-from bench.assemble import assemble
-from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.sampling import sample
-from bench.spec import DataShape, Examples, Kind, Recipe
-from bench.train import Trainer, train
+from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Kind, Recipe
+from bench.evaluation.sampling import sample
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.networks.backbone import Backbone
 from variants.networks.denoiser import Denoiser
 from variants.recipe import GanRecipe

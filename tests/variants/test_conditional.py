@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from bench.assemble import assemble, check
-from bench.config import config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, Step
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, Step
+from bench.runs.prepare import check
+from bench.training.build import assemble
 from variants.conditional import (
     AuxiliaryGanNetworks,
     AuxiliaryObjective,

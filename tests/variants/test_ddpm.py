@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.assemble import assemble
-from bench.config import NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.sampling import sample
-from bench.spec import Batch, DataShape, Latent, Step
+from bench.core.config import NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, Step
+from bench.evaluation.sampling import sample
+from bench.training.build import assemble
 from variants.ddpm import DdpmRecipe, DiffusionNetworks, DiffusionObjective, build_ddpm, noise_schedule, sampling_times
 from variants.networks.denoiser import Denoiser, build_denoiser
 from variants.recipe import GanRecipe

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.assemble import assemble
-from bench.config import config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Step
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Step
+from bench.training.build import assemble
 from variants.gan import AdversarialObjective, GanNetworks, build_gan, check_packs
 from variants.losses import HARD, LOSSES
 from variants.recipe import GanRecipe

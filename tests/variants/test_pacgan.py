@@ -15,8 +15,8 @@ import pytest
 import small
 from scipy.stats import t as student
 
-from bench.results import load
-from bench.suite import Entry, Suite
+from bench.scheduling.suite import Entry, Suite
+from bench.tracking.results import load
 
 SEEDS = (0, 1, 2)
 STEPS = 20_000  # generator updates

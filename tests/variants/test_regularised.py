@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from bench.assemble import assemble
-from bench.config import config_for, parse_setting
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Step
+from bench.core.config import config_for, parse_setting
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Step
+from bench.training.build import assemble
 from variants.gan import LECAM_DECAY, AdversarialObjective, GanNetworks
 from variants.networks.backbone import minibatch_std
 from variants.recipe import GanRecipe

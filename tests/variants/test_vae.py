@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from bench.assemble import assemble
-from bench.config import NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Examples, Recipe, Step
-from bench.train import Trainer, train
+from bench.core.config import NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Examples, Recipe, Step
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.networks.backbone import Backbone
 from variants.recipe import GanRecipe
 from variants.vae import VaeNetworks, VaeObjective, VaeRecipe, bernoulli, build_vae, gaussian, rate_of

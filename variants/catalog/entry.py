@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bench.config import VARIANTS
-from bench.spec import DataShape, Networks, Objective, Recipe, Variant
+from bench.core.config import VARIANTS
+from bench.core.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
 
 NUMBERS = "dcgan's networks and numbers, in batches of 64"

@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape, Recipe
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Recipe
 from variants.networks.backbone import Backbone, Ports, build_backbone
 from variants.recipe import GanRecipe
 

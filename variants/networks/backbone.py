@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape, Latent
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Latent
 from variants.networks.equalised import Equalised
 from variants.networks.growth import Position
 from variants.recipe import GanRecipe

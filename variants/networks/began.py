@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.recipe import GanRecipe
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 
 LONGEST = 10_000.0  # the slowest wave of a time embedding turns once in 2 pi times as many steps
 

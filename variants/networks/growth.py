@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from bench.spec import Step
+from bench.core.spec import Step
 
 WHOLE = 2**16  # a fade-in that is over: positions are whole numbers, which averages of weights copy
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Dropout
 from variants.recipe import GanRecipe

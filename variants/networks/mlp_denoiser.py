@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.spec import DataShape
 from variants.networks.denoiser import Denoiser, TimeEmbedding
 
 DEFAULT_WIDTH = 128

@@ -6,7 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Ports
 from variants.networks.equalised import GAIN, EqualConv2d, EqualLinear, PixelNorm
 from variants.networks.growth import Position, enlarge, shrink

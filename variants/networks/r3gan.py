@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu
 
-from bench.config import NETWORKS
-from bench.spec import Latent
+from bench.core.config import NETWORKS
+from bench.core.spec import Latent
 from variants.networks.backbone import Backbone, Discriminator, Ports, draw_latents
 from variants.networks.equalised import GAIN, EqualConv2d, Equalised, EqualLinear, PixelNorm
 from variants.networks.sizes import channels, doublings

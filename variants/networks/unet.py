@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention, silu
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from variants.networks.denoiser import Denoiser, TimeEmbedding
 
 PUBLISHED_WIDTH = 128

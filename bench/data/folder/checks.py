@@ -7,9 +7,9 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.core.errors import UserError, nearest
 from bench.data.folder.name import shown
 from bench.data.folder.splits import Splits
-from bench.errors import UserError, nearest
 
 
 def check_folder(root: Path) -> None:

@@ -8,14 +8,14 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
 from bench.data.folder.layout import Listing, listing
 from bench.data.folder.name import GIVEN, LEAST_SIZE, USAGE, parse, spell
 from bench.data.folder.pack import Packed, Packing, pack, source_folder
 from bench.data.folder.pixels import Crop, header
 from bench.data.progress import progress
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 SCHEME = "folder"
 MOST_GUESSED = 64  # pixels: larger images are scaled, and to which size must be asked for

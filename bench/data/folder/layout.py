@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import UserError
+from bench.core.spec import Split
 from bench.data.folder.checks import check_class_folder, check_classes, check_folder, check_mixed
 from bench.data.folder.name import shown
 from bench.data.folder.splits import Splits, check_class_names, find_splits
-from bench.errors import UserError
-from bench.spec import Split
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+from bench.core.errors import UserError, nearest
 from bench.data.folder.pixels import Crop
-from bench.errors import UserError, nearest
 
 USAGE = "folder:PATH"
 LEAST_SIZE, MOST_SIZE = 8, 1024

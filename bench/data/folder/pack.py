@@ -25,14 +25,14 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bench.core.errors import UserError
+from bench.core.spec import Examples, Split
 from bench.data import cache
 from bench.data.folder.card import Card, FileCard, check_array, file_card
 from bench.data.folder.layout import Listing, Picture
 from bench.data.folder.name import shown
 from bench.data.folder.pixels import Crop, pixels
 from bench.data.progress import progress
-from bench.errors import UserError
-from bench.spec import Examples, Split
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench.errors import UserError, one_line
+from bench.core.errors import UserError, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: 1 GB while it is decoded, up to 4 GB if it is transparent

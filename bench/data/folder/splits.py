@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.core.errors import UserError
 from bench.data.folder.name import shown
-from bench.errors import UserError
 
 Role = Literal["train", "test", "validation"]
 _WORDS: Mapping[Role, str] = {

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bench.errors import UserError, one_line
-from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images, joined
-from bench.spec import to_unit_range
+from bench.core.errors import UserError, one_line
+from bench.core.spec import to_unit_range
+from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, joined
 
 BATCH, BATCH_VALUES = 100, 2**19  # at most: what is in flight stays in the processor's cache; larger batches are slower
 

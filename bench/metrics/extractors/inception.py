@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.core.errors import UserError, one_line
+from bench.core.spec import Dataset
 from bench.data import sources
 from bench.data.cache import locked, write_atomic
-from bench.errors import UserError, one_line
-from bench.metrics.extractors.contract import INCEPTION, Features, check_images, joined
-from bench.spec import Dataset
+from bench.metrics.extractors.base import INCEPTION, Features, check_images, joined
 
 log = logging.getLogger(__name__)
 

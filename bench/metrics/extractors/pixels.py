@@ -13,11 +13,11 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from bench import seeding
-from bench.config import short_hash
-from bench.metrics.extractors.contract import PIXELS, Features, check_images
-from bench.metrics.kept import kept
-from bench.spec import Dataset
+from bench.core import random_streams
+from bench.core.config import short_hash
+from bench.core.spec import Dataset
+from bench.metrics.cache import kept
+from bench.metrics.extractors.base import PIXELS, Features, check_images
 
 VERSION = 1  # of the definition; bumped when it changes
 DIMS = 64
@@ -88,7 +88,7 @@ def principal_components(images: Tensor, dims: int) -> dict[str, Tensor]:
     n, size = len(images), images[0].numel()
     most = max(dims + 1, min(MOST_IMAGES, MOST_VALUES // size))
     if n > most:
-        order = torch.randperm(n, generator=seeding.stream(0, "pixels"))
+        order = torch.randperm(n, generator=random_streams.stream(0, "pixels"))
         images = images[order[:most].sort().values]
     mean = sum((block.sum(dim=0, dtype=torch.float64) for block in _blocks(images)), torch.zeros(size, dtype=torch.float64)) / len(images)
     find = exact_components if size <= EXACT_PIXELS else randomised_components
@@ -115,7 +115,7 @@ def exact_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, T
 def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
     """The same by subspace iteration from a fixed random start (Halko et al. 2011, arXiv 0909.4061, algorithms 4.4 and 5.1)."""
     width = min(dims + OVERSAMPLING, len(images), len(mean))
-    basis = torch.linalg.qr(torch.randn(len(mean), width, generator=seeding.stream(0, "pixels-start")))[0]
+    basis = torch.linalg.qr(torch.randn(len(mean), width, generator=random_streams.stream(0, "pixels-start")))[0]
     for _ in range(ROUNDS):
         image = torch.zeros_like(basis)
         for block in _blocks(images):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.config import short_hash
+from bench.core.config import short_hash
+from bench.core.spec import Dataset
+from bench.metrics.extractors.base import CLASSIFIER, Features, check_images
 from bench.metrics.extractors.classifier import ClassifierExtractor
-from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images
-from bench.spec import Dataset
 
 
 class StackedExtractor:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.core.spec import DataShape
 from bench.data.fetched import KnownFile
 from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import Source, Unavailable
-from bench.spec import DataShape
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:

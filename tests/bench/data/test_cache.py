@@ -11,8 +11,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from bench.core.errors import UserError
 from bench.data import cache
-from bench.errors import UserError
 
 
 def test_the_root_is_the_users_cache_unless_the_environment_says_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data import catalog
 from bench.data.fashion_mnist import FASHION_MNIST
-from bench.errors import UserError
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from bench.data import cache
 from bench.data.archive import kept
 from bench.data.cifar10 import CIFAR10, BinaryImages, archive_path, parse
 from bench.data.fetched import KnownFile
 from bench.data.sources import Source
-from bench.errors import UserError
-from bench.spec import DataShape
 
 SHAPE = DataShape(kind="image", shape=(3, 4, 4), classes=10)
 SIZES = {"one.bin": 7, "two.bin": 5, "test.bin": 4}

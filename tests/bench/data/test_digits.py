@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from bench.core.errors import UserError
 from bench.data.digits import Digits
-from bench.errors import UserError
 
 
 def test_sizes_and_types():

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.core.errors import UserError
 from bench.data import fetched
 from bench.data.digits import Digits
-from bench.errors import UserError
 
 
 def test_what_is_embedded_is_always_here(made, source, cache_folder):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.core.errors import UserError
 from bench.data.idx import parse_idx
-from bench.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["train-images", "test-labels"])

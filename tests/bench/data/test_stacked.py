@@ -7,10 +7,10 @@ import hashlib
 import pytest
 import torch
 
+from bench.core.errors import UserError
+from bench.core.spec import Split, Stacked
 from bench.data.digits import Digits
 from bench.data.stacked import StackedImages, draw_triples
-from bench.errors import UserError
-from bench.spec import Split, Stacked
 
 STACKED = StackedImages(name="stacked-digits", title="Stacked digits", base=Digits())
 SPLITS = pytest.mark.parametrize(("split", "size", "base_size"), [("train", 128_000, 1297), ("test", 26_000, 500)])

@@ -12,16 +12,16 @@ import small
 import torch
 from small import same_numbers, unknown
 
-from bench import cards
-from bench.cards import SE, Card, measured, register_card
-from bench.config import DATASETS
-from bench.errors import UserError
-from bench.evaluate import Evaluator, reference_images
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.evaluation.evaluator import Evaluator, reference_images
+from bench.metrics import cards
+from bench.metrics.cards import SE, Card, measured, register_card
+from bench.metrics.definitions import DUPLICATES, PRECISION
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
 from bench.metrics.extractors import ClassifierExtractor, Features
 from bench.metrics.extractors.pixels import PixelExtractor
-from bench.metrics.table import DUPLICATES, PRECISION
-from bench.results import PROTOCOL, load
+from bench.tracking.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
 UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, no bin with enough of them

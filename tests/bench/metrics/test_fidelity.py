@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
 from bench.metrics import fidelity
 from bench.metrics.extractors import Extractor, load_extractor
 from bench.metrics.fidelity import (

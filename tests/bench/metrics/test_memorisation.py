@@ -10,8 +10,8 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from bench.metrics.bins import assign, counts_of, fit_bins
 from bench.metrics.memorisation import authenticity, ct_score, mann_whitney
+from bench.metrics.ndb import assign, counts_of, fit_bins
 from bench.metrics.neighbours import nearest_other, nearest_to
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic_results import FID, Made, made, results
 
-from bench.cards import card
+from bench.metrics.cards import card
 from reports.budget import Budget
 from reports.palette import palette
 from reports.plots import base

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from synthetic_results import Made, results
 
-from bench.results import CURVE_COLUMNS, Results
+from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.budget import Budget
 from reports.palette import INK, Style
 from reports.plots import base

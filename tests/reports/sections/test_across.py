@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from synthetic_results import Made, made, references, results
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports import scores
 from reports.build import build as whole
 from reports.document import Figure, Section, Table, Text

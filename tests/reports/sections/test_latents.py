@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from synthetic_results import made, results
 
-from bench.results import EVIDENCE, LATENT
+from bench.tracking.results import EVIDENCE, LATENT
 from reports.document import Gallery
 from reports.sections import latents
 from reports.view import View, view

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthetic_results import Made, complete, made, points, references, results
 
-from bench.results import NEAREST
+from bench.tracking.results import NEAREST
 from reports.document import Gallery, Section, Table
 from reports.sections import memorisation
 from reports.view import view

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from synthetic_results import Made, made, references, results
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.document import Figure, Section
 from reports.sections import progress
 from reports.view import view

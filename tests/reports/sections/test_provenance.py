@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import Made, made, results
 
-from bench.results import ENVIRONMENT
+from bench.tracking.results import ENVIRONMENT
 from reports.budget import Budget
 from reports.document import Table, Text
 from reports.sections import provenance

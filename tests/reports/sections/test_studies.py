@@ -31,7 +31,7 @@ from synthetic_study import (
     usual,
 )  # fmt: skip
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.build import build, summary_tables, write
 from reports.document import Block, Document, Figure, Gallery, Heading, Section, Table, Text
 from reports.html import html

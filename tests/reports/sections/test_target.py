@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from synthetic_results import FID, Made, made, results
 
-from bench.cards import card
-from bench.results import Results
+from bench.metrics.cards import card
+from bench.tracking.results import Results
 from reports.document import Heading, Table
 from reports.sections import progress, target
 from reports.view import view

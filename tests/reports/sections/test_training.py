@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 from synthetic_results import Made, results
 
-from bench.results import CURVE_COLUMNS, Results
+from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.document import Gallery, Heading
 from reports.sections import training
 from reports.view import view

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic_results import MARKS, Made, made, points, references, results
 
-from bench.results import FINAL_GRID, GRIDS
+from bench.tracking.results import FINAL_GRID, GRIDS
 from reports.document import Filmstrip, Gallery
 from reports.sections import wall
 from reports.sections.common import picture_of

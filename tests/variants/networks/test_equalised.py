@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.assemble import initialise
-from bench.spec import DataShape
+from bench.core.spec import DataShape
+from bench.training.build import initialise
 from variants.gan import build_gan
 from variants.networks.backbone import Ports, build_backbone, normalise_spectrum
 from variants.networks.equalised import EqualConv2d, Equalised, EqualLinear, PixelNorm

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from variants.gan import build_gan
 from variants.networks.backbone import Backbone, Ports, build_backbone, has_batch_norm
 from variants.networks.equalised import EqualConv2d

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from bench import checkpoint
-from bench.assemble import assemble, check
-from bench.config import config_for
-from bench.ema import Ema
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Step
-from bench.train import Trainer, train
+from bench.core import serialization
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Step
+from bench.runs.prepare import check
+from bench.training.build import assemble
+from bench.training.ema import Ema
+from bench.training.loop import Trainer, train
 from variants.gan import GanNetworks, build_gan
 from variants.networks.growth import WHOLE, Position, enlarge, place, shrink
 from variants.recipe import GanRecipe
@@ -169,8 +170,8 @@ def test_a_run_that_stops_while_it_grows_goes_on_bit_for_bit(stop: int, tmp_path
     list(train(whole, []))
     for _ in train(stopped, [], pause=lambda: stopped.images >= 4 * stop):
         break
-    checkpoint.save(stopped.state_dict(), tmp_path / "state")
-    resumed.load_state_dict(checkpoint.load(tmp_path / "state"))
+    serialization.save(stopped.state_dict(), tmp_path / "state")
+    resumed.load_state_dict(serialization.load(tmp_path / "state"))
     list(train(resumed, []))
     for mine, theirs in zip(resumed.scored.state_dict().values(), whole.scored.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from bench.sampling import evaluation_mode
-from bench.spec import DataShape, Latent
+from bench.core.spec import DataShape, Latent
+from bench.evaluation.sampling import evaluation_mode
 from variants.gan import GanNetworks, build_gan
 from variants.networks.style import MIXING, ModulatedConv2d, StyledLayer, StyleGenerator
 from variants.recipe import GanRecipe

@@ -13,15 +13,15 @@ import pytest
 import small
 import torch
 
-from bench.auto import resolve
-from bench.config import DATASETS, config_for
+from bench.core.config import DATASETS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
 from bench.data import catalog
 from bench.data.folder import dataset as folder
 from bench.data.folder.dataset import FolderDataset, make
-from bench.errors import UserError
-from bench.feed import Feed
-from bench.results import load
-from bench.spec import Dataset
+from bench.runs.resolve import resolve
+from bench.tracking.results import load
+from bench.training.batches import Feed
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("cache_folder")

@@ -12,9 +12,9 @@ from pathlib import Path
 import photos
 import pytest
 
+from bench.core.errors import UserError
 from bench.data.folder.layout import Picture, listing, scan
 from bench.data.folder.splits import Splits
-from bench.errors import UserError
 
 SEVENTH = Fraction(1, 7)
 

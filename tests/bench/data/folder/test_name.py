@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.errors import UserError
 from bench.data.folder.name import GIVEN, Options, parse, shown, spell
-from bench.errors import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -19,12 +19,12 @@ import photos
 import pytest
 import torch
 
+from bench.core.errors import UserError
 from bench.data.folder import pack as folder_pack
 from bench.data.folder.dataset import make
 from bench.data.folder.layout import scan
 from bench.data.folder.pack import CARD, IMAGES, LABELS, Packing, pack
 from bench.data.folder.pixels import pixels
-from bench.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 

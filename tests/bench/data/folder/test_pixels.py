@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.errors import UserError
 from bench.data.folder import pixels as module
 from bench.data.folder.pixels import header, opened, pixels
-from bench.errors import UserError
 
 
 def read(path: Path, *, size: int = 16, crop: str = "center", channels: int = 3) -> NDArray[np.uint8]:

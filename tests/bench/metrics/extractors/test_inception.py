@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data import sources
-from bench.errors import UserError
 from bench.metrics.extractors import extractor_for, inception
 from tests.support.labelled import Labelled
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data.catalog import EMBEDDED
-from bench.errors import UserError
 from bench.metrics.extractors import extractor_for, kinds_of
 from bench.metrics.extractors.pixels import (
     PixelExtractor,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Stacked
 from bench.data.stacked import StackedImages
-from bench.errors import UserError
 from bench.metrics.extractors import classifier_is_ready, extractor_for, kinds_of, load_extractor
-from bench.spec import Stacked
 from tests.support.labelled import Labelled
 
 STACKED = StackedImages(name="stacked", title="stacked", base=DATASETS.get("digits"))

@@ -1,0 +1,139 @@
+"""Names to things: variants, datasets, networks, suites. Catalogues are found by entry points, so every process agrees.
+
+A package adds its own by declaring, in its pyproject,
+
+    [project.entry-points."ganbench.catalogs"]
+    mine = "my_package.my_catalog"
+
+whose import registers what it has. Wherever a name is taken, `module:OBJECT` is taken too, and so is `SCHEME:TEXT` where a
+kind of thing is made from its name.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from bench.core.errors import UserError, nearest, one_line
+from bench.core.source_hash import source_hash
+
+T = TypeVar("T")
+GROUP = "ganbench.catalogs"
+
+
+@cache
+def load_catalogs() -> None:
+    """Import every installed catalogue once. A catalogue that cannot be imported is an error naming its package."""
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            entry.load()
+        except ImportError as error:
+            raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}") from error
+
+
+def _plain(error: Exception) -> str:
+    """What went wrong, on one line; of pydantic's errors the first."""
+    if isinstance(error, ValidationError):
+        return one_line(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
+    return one_line(error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme(Generic[T]):
+    """A way to make a thing from its name: `make` is given what follows the colon, `name` gives the canonical name back."""
+
+    make: Callable[[str], T]
+    name: Callable[[T], str]
+
+
+class Registry(Generic[T]):
+    """A table from kebab-case names to things of one kind."""
+
+    def __init__(self, kind: str, type_: type[T] | None = None) -> None:
+        self.kind = kind
+        self._type = type_
+        self._items: dict[str, T] = {}
+        self._aliases: dict[str, str] = {}
+        self._schemes: dict[str, Scheme[T]] = {}
+
+    def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
+        """Add an item; a name or alias that is taken raises."""
+        for key in (name, *aliases):
+            if key in self._items or key in self._aliases:
+                raise UserError(f"there are two {self.kind}s named {key!r}")
+        self._items[name] = item
+        self._aliases.update(dict.fromkeys(aliases, name))
+        return item
+
+    def scheme(self, prefix: str, make: Callable[[str], T], *, name: Callable[[T], str]) -> None:
+        """Take `prefix:TEXT` as a name, too; a prefix that is taken raises."""
+        if prefix in self._schemes:
+            raise UserError(f"there are two ways to make a {self.kind} from {prefix + ':'!r}")
+        self._schemes[prefix] = Scheme(make=make, name=name)
+
+    def get(self, name: str) -> T:
+        """The item of that name or alias, what a scheme makes of it, or the object that `module:OBJECT` names."""
+        load_catalogs()
+        canonical = self._aliases.get(name, name)
+        if canonical in self._items:
+            return self._items[canonical]
+        prefix, colon, text = name.partition(":")
+        if colon and prefix in self._schemes:
+            return self._schemes[prefix].make(text)
+        if colon:
+            return self._imported(name)
+        raise UserError(f"unknown {self.kind} {name!r}" + nearest(name, [*self._items, *self._aliases, *self._usages()]))
+
+    def _usages(self) -> list[str]:
+        return [f"{prefix}:..." for prefix in self._schemes]
+
+    def _imported(self, path: str) -> T:
+        module, _, attribute = path.partition(":")
+        try:
+            item = getattr(importlib.import_module(module), attribute)
+        except Exception as error:  # a user's module may raise anything
+            hint = "".join(f"; did you mean '{scheme}:...'?" for scheme in get_close_matches(module, self._schemes, n=1))
+            raise UserError(f"{self.kind} {path!r} cannot be imported: {_plain(error)}{hint}") from error
+        if self._type is not None and not isinstance(item, self._type):
+            raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
+        return item
+
+    def canonical(self, name: str) -> str:
+        """The registered name behind an alias, the whole name of what a scheme makes; `module:OBJECT` stays. Unknown names raise."""
+        item = self.get(name)
+        prefix, colon, _ = name.partition(":")
+        if colon and prefix in self._schemes:
+            return self._schemes[prefix].name(item)
+        return self._aliases.get(name, name)
+
+    def source(self, name: str) -> str:
+        """Hash of the source behind `module:OBJECT`; empty for other names, and for what cannot be read and has a version set by hand."""
+        prefix, colon, _ = name.partition(":")
+        if not colon or name in self._items or prefix in self._schemes:
+            return ""
+        version = getattr(self.get(name), "version", None)
+        found = source_hash(name)
+        if found is None and version in (None, 1):
+            advice = "" if version is None else ", or set its `version` to 2 or more and raise it whenever results change"
+            raise UserError(
+                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so no change of it would be noticed; "
+                f"keep it in .py files{advice}"
+            )
+        return found or ""
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Registered names that match a glob, in the order of registration."""
+        load_catalogs()
+        return [name for name in self._items if fnmatch.fnmatchcase(name, pattern)]
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        load_catalogs()
+        return iter(list(self._items.items()))

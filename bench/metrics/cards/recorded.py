@@ -1,0 +1,79 @@
+"""Cards of metrics that are not built in, as a run carries them: who reads the run knows what they mean without their code.
+
+They lie in its protocol.json under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from bench.core.errors import UserError, one_line
+from bench.metrics.cards import BUILT_IN, CARDS, UNMEASURED, Card, Direction, check_card, register_card
+
+log = logging.getLogger(__name__)
+
+TEXTS = ("title", "direction", "unit", "meaning", "citation")
+FIELDS = (*TEXTS, "version")
+
+
+def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The cards of those of these metrics that are not built in, as plain data."""
+    return {key: _plain(CARDS[key]) for key in keys if key not in BUILT_IN}
+
+
+def adopt(recorded: Iterable[tuple[str, Any]]) -> None:
+    """Register what runs carry, as far as it is unknown here: run ids, the newest run first, and what stands under their "cards".
+
+    A card that is known already counts, be it registered here or of a newer run. One that differs from it or is broken is ignored, and
+    that is said once for each metric.
+    """
+    said: set[str] = set()
+    for run_id, cards in recorded:
+        for key, given in _items(cards):
+            try:
+                _adopt(key, given)
+            except UserError as error:
+                if key not in said:
+                    log.warning("run %s: %s; its card is ignored", run_id, error)
+                said.add(key)
+
+
+def _items(cards: Any) -> Iterable[tuple[str, Any]]:
+    if cards is None:  # runs older than the recording
+        return ()
+    return cards.items() if isinstance(cards, dict) else (("", cards),)
+
+
+def _adopt(key: str, given: Any) -> None:
+    card = _card(key, given)
+    known = CARDS.get(key)
+    if known is None:
+        register_card(card)
+    elif _plain(known) != _plain(card):
+        raise UserError(f"it describes the metric {key!r} in another way than {'a newer run' if known.recorded else 'ganbench here'} does")
+
+
+def _card(key: str, given: Any) -> Card:
+    """A card as it was recorded, or a UserError."""
+    if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in TEXTS):
+        raise UserError(f"what it records of the metric {one_line(repr(key), most=80)} is no card: {one_line(repr(given), most=80)}")
+    version = given.get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UserError(f"what it records of the metric {one_line(repr(key), most=80)} has no version: {one_line(repr(version), most=80)}")
+    title, direction, unit, meaning, citation = (" ".join(given[name].split()) for name in TEXTS)
+    card = Card(
+        key=key, title=title, direction=cast(Direction, direction), unit=unit, meaning=meaning, citation=citation, version=version,
+        recorded=True,
+    )  # fmt: skip
+    check_card(card)
+    if card.group in UNMEASURED:
+        raise UserError(f"{key!r}: the group {card.group!r} is for what no evaluation gives")
+    return card
+
+
+def _plain(card: Card) -> dict[str, Any]:
+    """The fields of a card that are recorded, each text on one line."""
+    found = {name: getattr(card, name) for name in FIELDS}
+    return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in found.items()}

@@ -1,0 +1,23 @@
+"""Numbers in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.core.text import counted, duration, harmless, printable
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
+def test_duration(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 runs"), (1, "1 run"), (1200, "1,200 runs")])
+def test_counted(number: int, said: str) -> None:
+    assert counted(number, "run") == said
+
+
+def test_control_characters_lose_their_effect() -> None:
+    assert printable("a\u202eb\x00\n") == "a\ufffdb\ufffd\ufffd"
+    assert harmless("a\u202eb\x00\n\td\N{NO-BREAK SPACE}é\u2009👩‍🚀") == "a\ufffdb\ufffd\n\td\N{NO-BREAK SPACE}é\u2009👩‍🚀"
+    assert printable("naïve 猫 👩‍🚀") == "naïve 猫 👩‍🚀"
