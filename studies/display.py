@@ -16,10 +16,10 @@ from rich.text import Text
 from bench.core.text import counted
 from bench.metrics.cards import card
 from bench.runs.types import RunProgress, RunResult
-from bench.scheduling.jobs import Job
 from bench.scheduling.progress import figures, left
 from studies.study import Plan
 from studies.sweep import Standing, StudyDisplay
+from studies.trial import TrialJob
 
 
 class Pace:
@@ -49,12 +49,12 @@ class LineStudyDisplay(StudyDisplay):
         for line in prospect(plan, standings, workers):
             self._say(line)
 
-    def end(self, job: Job, result: RunResult, standings: Sequence[Standing]) -> None:
+    def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
         """How the trial ended, the best of its variant so far, and the time left."""
         if self._plan is None or self._pace is None:
             return
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
-        own = standings[job.arguments["arm"]]
+        own = standings[job.arm]
         left_ = left(self._pace.seconds_left(standings))
         self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
 
@@ -87,7 +87,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._live.start()
         self._draw()
 
-    def update(self, job: Job, progress: object) -> None:
+    def update(self, job: TrialJob, progress: object) -> None:
         """Move the trial's bar."""
         if not isinstance(progress, RunProgress):
             return
@@ -96,7 +96,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
         self._draw()
 
-    def end(self, job: Job, result: RunResult, standings: Sequence[Standing]) -> None:
+    def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
         """Take the trial's bar away, and leave a line in its place."""
         if job.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(job.key))

@@ -63,11 +63,11 @@ def run(
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
     planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
     if dry_run:
-        from bench.runs.resolve import Auto
-        from bench.scheduling.planner import resolve_and_check
+        from bench.runs.prepare import check
+        from bench.runs.resolve import Auto, resolve
         from bench.tracking.store import tracking_uri
 
-        resolve_and_check(planned, Auto(tracking_uri(), RUNS))
+        check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
         console.print_json(planned[0].config.canonical())
         return
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)

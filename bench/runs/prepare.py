@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 
 from bench.core import environment
-from bench.core.config import DATASETS, VARIANTS, RunConfig
+from bench.core.config import DATASETS, RunConfig
 from bench.core.errors import UserError
-from bench.core.spec import Dataset, DataShape, Variant
+from bench.core.spec import Dataset, Networks, Objective
 from bench.evaluation.evaluator import Evaluator, check_samples, evaluator_for
 from bench.training.batches import check_batch_size
-from bench.training.build import _check_labels, assemble, budget_images
+from bench.training.build import assemble, budget_images
 from bench.training.loop import Trainer
 
-BYTES_A_PARAMETER = 16  # in float32: itself, its gradient, Adam's two moments
+Built = tuple[Networks, Objective]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,11 @@ def curve_protocol(evaluator: Evaluator | None) -> str:
     return evaluator.curve_protocol if evaluator else ""
 
 
-def prepare(config: RunConfig) -> Work:
-    """Everything that a run needs, built and checked; writes nothing."""
+def prepare(config: RunConfig, built: Built | None = None) -> Work:
+    """Everything that a run needs, built and checked; writes nothing. `built` is what `check` gave, and is trained then."""
     device = environment.device_of(config.device)
     dataset = DATASETS.get(config.dataset)
-    networks, objective = assemble(config, dataset.spec)
+    networks, objective = built or assemble(config, dataset.spec)
     if config.precision == "auto":
         raise ValueError("resolve the configuration before running it")
     trainer = Trainer(
@@ -69,28 +69,10 @@ def prepare(config: RunConfig) -> Work:
     )
 
 
-def _check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
-    """Refuse networks that would fill this machine's memory, before they do: a system may end the process instead of saying no."""
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            parameters = sum(parameter.numel() for parameter in variant.build(config.networks, config.recipe, data).parameters())
-    except (NotImplementedError, RuntimeError):
-        return  # a module that cannot be made without its data; making it for good will tell
-    needed, there = parameters * BYTES_A_PARAMETER / 1e9, environment.memory_gb()
-    if there is not None and needed > there:
-        raise UserError(
-            f"the networks {config.networks!r} of {variant.name} do not fit into memory: training their {parameters / 1e6:,.0f} million parameters "
-            f"takes {needed:,.0f} GB of {there} GB; set a smaller recipe.width or recipe.z_dim"
-        )
-
-
-def check(config: RunConfig) -> None:
-    """Build what a run would need and throw it away: a UserError for what cannot be. Trains and writes nothing."""
-    dataset, variant = DATASETS.get(config.dataset), VARIANTS.get(config.variant)
-    _check_labels(variant, config, dataset.spec)
-    if config.device == "cpu":
-        _check_size(variant, config, dataset.spec)
-    assemble(config, dataset.spec)
+def check(config: RunConfig) -> Built:
+    """Build the networks and the objective of a run: a UserError for what cannot be trained or measured. Trains and writes nothing."""
+    dataset = DATASETS.get(config.dataset)
+    built = assemble(config, dataset.spec)
     train = len(dataset.split("train"))
     check_batch_size(config.recipe.batch_size, train)
     bound = config.recipe.bound_to_budget()
@@ -101,3 +83,4 @@ def check(config: RunConfig) -> None:
     evaluator = evaluator_for(dataset, config.evaluation)
     if evaluator is not None:
         check_samples(evaluator)
+    return built

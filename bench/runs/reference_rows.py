@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from bench.core.config import DATASETS, Evaluation
 from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for
@@ -24,10 +21,10 @@ def reference_is_there(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
     return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator) for run in found)
 
 
-def measure_reference(kind: str, dataset_name: str, evaluation: Mapping[str, Any], uri: str) -> RunResult:
+def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri: str) -> RunResult:
     """Measure one reference row and record it."""
     dataset = DATASETS.get(dataset_name)
-    evaluator = evaluator_for(dataset, Evaluation(**evaluation))
+    evaluator = evaluator_for(dataset, evaluation)
     if evaluator is None:
         raise ValueError(f"nothing is measured on {dataset_name}")
     row = reference_row(kind, evaluator)

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 POINT = ["images", "seconds", "key", "value"]  # the columns of a curve
 
 
-def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
+def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
     """Measure a finished run with as many samples as `evaluation` says, by today's protocol, and record that on the same run.
 
     A run whose artifacts are lost or damaged keeps what it has, and the result says why.
@@ -50,7 +50,7 @@ def score(run_id: str, uri: str, evaluation: Mapping[str, Any]) -> RunResult:
     values: Mapping[str, float] = {}
     status, reason = "finished", ""
     try:
-        values = _score(client, tracked, Evaluation(**evaluation))
+        values = _score(client, tracked, evaluation)
     except Exception as error:  # of whatever kind, the other runs are measured
         why = one_line(error, most=200) or type(error).__name__
         log.error("run %s cannot be measured again: %s", run_id, why)

@@ -15,7 +15,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for, reference_images
 from bench.evaluation.reference_rows import reference_row
 from bench.evaluation.sampling import sample
-from bench.runs.prepare import Work, prepare
+from bench.runs.prepare import Built, Work, check, prepare
 from bench.scheduling.planner import TO_DO, Decision
 
 log = logging.getLogger(__name__)
@@ -47,20 +47,42 @@ class Estimate:
         return max(longest, sum(self.seconds.values()) / workers)
 
 
-def estimate(decisions: Sequence[Decision]) -> Estimate:
-    """Probe every variant that has something to do."""
+class Paces:
+    """The paces of an execution's configurations. Networks are built once for the check and the probe, and are not kept."""
+
+    def __init__(self, *, probe: bool = True) -> None:
+        """Without `probe` configurations are only checked, and every pace is unknown."""
+        self._probe = probe
+        self._checked: set[str] = set()
+        self._found: dict[str, Pace | None] = {}
+
+    def check(self, config: RunConfig) -> None:
+        """Check that a run can be built, trained and measured, if no run that differs in its seed alone was; a UserError where it cannot."""
+        key = config.model_copy(update={"seed": 0}).canonical()
+        if key in self._checked:
+            return
+        self._checked.add(key)
+        built = check(config)
+        if self._probe and _same_pace(config) not in self._found:
+            self._found[_same_pace(config)] = _pace(config, built)
+
+    def of(self, config: RunConfig) -> Pace | None:
+        """The pace of a configuration; None where it is not probed, or cannot be."""
+        if self._probe and _same_pace(config) not in self._found:  # a finished run that is only measured again
+            self._found[_same_pace(config)] = _pace(config)
+        return self._found.get(_same_pace(config))
+
+
+def estimate(decisions: Sequence[Decision], paces: Paces) -> Estimate:
+    """Estimate all that is to do; nothing where nothing is probed."""
     seconds: dict[str, float] = {}
-    paces: dict[str, Pace | None] = {}
     named: dict[str, Pace] = {}
     measuring: dict[tuple[str, Evaluation], Measuring] = {}
     for decision in decisions:
         if decision.need not in TO_DO:
             continue
         config = decision.config
-        key = _same_pace(config)
-        if key not in paces:
-            paces[key] = _pace(config)
-        pace, where = paces[key], (config.dataset, config.evaluation.how())
+        pace, where = paces.of(config), (config.dataset, config.evaluation.how())
         if pace is None:
             continue
         named[config.variant] = pace
@@ -123,11 +145,11 @@ def _same_pace(config: RunConfig) -> str:
     return config.model_copy(update={"seed": 0, "budget": Budget(), "evaluation": Evaluation()}).canonical()
 
 
-def _pace(config: RunConfig) -> Pace | None:
+def _pace(config: RunConfig, built: Built | None = None) -> Pace | None:
     """The pace of a variant, or None with a line that says why it could not be probed: its runs will say more."""
     try:
         with limited_threads(config.threads):
-            work = prepare(config.model_copy(update={"budget": Budget(images=1)}))  # so that what grows in a share of it has grown
+            work = prepare(config.model_copy(update={"budget": Budget(images=1)}), built)  # so that what grows in a share of it has grown
             return Pace(
                 images_per_second=_training(work),
                 samples_per_second=_sampling(work),

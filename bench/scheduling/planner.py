@@ -16,8 +16,7 @@ from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, R
 from bench.core.errors import UserError, one_line
 from bench.core.text import counted, printable
 from bench.evaluation.evaluator import evaluator_for
-from bench.runs.prepare import check, curve_protocol
-from bench.runs.resolve import Auto, resolve
+from bench.runs.prepare import curve_protocol
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT
@@ -56,33 +55,46 @@ class Base:
     best: bool  # whether it kept its best mark
 
 
-def resolve_and_check(planned: Sequence[PlannedRun], auto: Auto) -> list[RunConfig]:
-    """The configurations with every `auto` decided, each built once to see that it can be; writes nothing to the store."""
-    configs = [resolve(run.config, auto) for run in planned]
-    for config in {config.model_copy(update={"seed": 0}).canonical(): config for config in configs}.values():
-        check(config)
-    return configs
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A planned run with what its experiment holds of it."""
+
+    planned: PlannedRun
+    config: RunConfig  # resolved
+    fingerprint: str
+    runs: Sequence[Run]  # with this fingerprint, newest first
+
+    @property
+    def done(self) -> Run | None:
+        """The newest run that is not trained again."""
+        return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
 
 
-def decide(
-    planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup, folder: Path, *, unready: Collection[str] = ()
-) -> list[Decision]:
+def look_up(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Recorded]:
+    """Find the recorded runs of each planned run, whose resolved configuration stands in `configs`."""
+    fingerprints = [config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()) for config in configs]
+    return [
+        Recorded(planned=run, config=config, fingerprint=fingerprint, runs=there.find(fingerprint))
+        for run, config, fingerprint in zip(planned, configs, fingerprints, strict=True)
+    ]
+
+
+def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[Decision]:
     """What each planned run needs. `folder` holds the suite's checkpoints.
 
     Of data sets that are not ready to be measured (`unready`) no protocol is known, so a finished run counts as one to measure again.
     """
     protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
     decisions = []
-    for run, config in zip(planned, configs, strict=True):
+    for run in recorded:
+        config = run.config
         dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
         if key not in protocols:
             evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
-        fingerprint = config.fingerprint(data_digest=dataset.digest())
         protocol, marks = protocols[key]
-        found = there.find(fingerprint)
-        decision = _decision(run, config, fingerprint, protocol, found)
-        decision = decision if found else _of_another_version(decision, there)
+        decision = _decision(run, protocol)
+        decision = decision if run.runs else _of_another_version(decision, there)
         decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
     return decisions
 
@@ -127,13 +139,16 @@ def _blamed(decision: Decision) -> str:
     return f"{decision.config.variant}: " if "variant " in decision.changed else ""
 
 
-def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol: str, found: Sequence[Run]) -> Decision:
-    need, why, run = _need(found, protocol)
+def _decision(recorded: Recorded, protocol: str) -> Decision:
+    config = recorded.config
+    need, why, run = _need(recorded, protocol)
     warning = ""
     if run is not None and need in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
         warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
     run_id = run.info.run_id if run else ""
-    return Decision(planned=planned, config=config, fingerprint=fingerprint, need=need, why=why, run_id=run_id, warning=warning)
+    return Decision(
+        planned=recorded.planned, config=config, fingerprint=recorded.fingerprint, need=need, why=why, run_id=run_id, warning=warning
+    )
 
 
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
@@ -147,11 +162,11 @@ def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> D
     return replace(decision, need="train", why=f"{decision.why}, and {reason}") if reason else decision
 
 
-def _need(found: Sequence[Run], protocol: str) -> tuple[Need, str, Run | None]:
-    """(need, why, the run it is about); `found` is the newest first."""
+def _need(recorded: Recorded, protocol: str) -> tuple[Need, str, Run | None]:
+    """(need, why, the run it is about)."""
+    found, done = recorded.runs, recorded.done
     if not found:
         return "train", "new", None
-    done = next((run for run in found if run.data.tags.get("status") in DONE), None)
     if done:
         tags = done.data.tags
         if tags["status"] == "finished" and tags.get("protocol", "") != protocol:

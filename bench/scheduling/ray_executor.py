@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic
 
 from bench.core.config import DATASETS
 from bench.core.errors import UserError, one_line
@@ -19,12 +19,11 @@ from bench.metrics.extractors import packed_classifier
 from bench.metrics.extractors.local import sent
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.cluster import Cluster, alive
-from bench.scheduling.jobs import Job, Update, attempt, failed, stopped
+from bench.scheduling.jobs import J, Job, Update, attempt, failed
 from bench.scheduling.messages import Board, Messenger, relay
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
-AGAIN = ("run", "reference", "score")  # kinds of jobs that are begun again where their worker died
 RETRIES = 2  # of one whose worker died: what needs more memory than there is dies again
 ANSWER_SECONDS = 60.0  # for the board to answer a worker; without an answer it takes the driver to be gone, and stops
 MOST_LOST_NODES = 10  # of a run; more, and something else is wrong
@@ -43,14 +42,14 @@ class Cancelled(Exception):
     """The job had not begun when all was stopped."""
 
 
-class SideBySide:
+class SideBySide(Generic[J]):
     """An execution whose jobs are tasks. Calls `stop()` often, and `update` with every progress that is told."""
 
     def __init__(self, ray: Any, cluster: Cluster, workers: int, stop: Callable[[], bool], update: Update) -> None:
         self._ray, self._cluster, self._workers, self._stop, self._update = ray, cluster, workers, stop, update
         self._board = ray.remote(num_cpus=0)(Board).options(**_beside_the_driver(ray, cluster)).remote()
         self._task = ray.remote(**cluster.options(), max_retries=0)(_work)
-        self._running: dict[Any, Job] = {}
+        self._running: dict[Any, J] = {}
         self._classifiers: dict[str, str] = {}  # as they are sent, by dataset
         self._begun: set[str] = set()  # the keys of jobs whose workers have told something
         self._deaths: Counter[tuple[str, type[WorkerDied]]] = Counter()
@@ -58,7 +57,7 @@ class SideBySide:
         self._closed = False  # no more jobs are given out
         self._without_room = False
 
-    def results(self, jobs: Iterator[Job | None]) -> Iterator[tuple[Job, RunResult]]:
+    def results(self, jobs: Iterator[J | None]) -> Iterator[tuple[J, RunResult]]:
         """Each job and what came of it, as it ends. Raises the UserError of the first that could not begin, at the end."""
         try:
             while not self._closed or self._running:
@@ -77,7 +76,7 @@ class SideBySide:
         finally:
             self._end()
 
-    def _give_out(self, jobs: Iterator[Job | None]) -> None:
+    def _give_out(self, jobs: Iterator[J | None]) -> None:
         while not self._closed and len(self._running) < self._workers and not self._stop():
             try:
                 job = next(jobs)
@@ -89,11 +88,11 @@ class SideBySide:
                 return
             self._begin(job)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: J) -> None:
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
         self._begun.discard(job.key)
         given = json.dumps({"environment": passed_on, "classifier": self._classifier(job.dataset)})
-        self._running[self._task.remote(json.dumps(asdict(job)), given, self._board)] = job
+        self._running[self._task.remote(job.model_dump_json(), given, self._board)] = job
 
     def _classifier(self, dataset: str) -> str:
         """The classifier that workers measure this data with, trained here if need be; empty where it needs none."""
@@ -124,7 +123,7 @@ class SideBySide:
             if told["progress"]:
                 self._update(job, RunProgress(**{**told["progress"], "flags": tuple(told["progress"]["flags"])}))
 
-    def _result(self, reference: Any, job: Job) -> RunResult | None:
+    def _result(self, reference: Any, job: J) -> RunResult | None:
         """What came of a task; None where its job has not ended: it goes on in another worker, or could not begin."""
         try:
             return _outcome(self._ray, reference, job)
@@ -139,10 +138,10 @@ class SideBySide:
         except WorkerDied as death:
             self._deaths[job.key, type(death)] += 1
             most = MOST_LOST_NODES if isinstance(death, NodeLost) else RETRIES
-            if job.kind not in AGAIN or self._deaths[job.key, type(death)] > most or self._stop():
+            if not job.repeated or self._deaths[job.key, type(death)] > most or self._stop():
                 return failed(job, str(death))
             if isinstance(death, NodeLost):
-                stopped(job, str(death))
+                job.record_stop(str(death))
             log.warning("%s: %s; it goes on from its last checkpoint, or begins again where there is none", job.name, death)
             self._begin(job)
             return None
@@ -197,7 +196,7 @@ def _work(job_json: str, given_json: str, board: Any) -> str:
         os.environ.setdefault(name, value)
     with sent(given["classifier"]):
         # Not ray.get: Ray takes a task that waits in it to need no core, and begins another.
-        return work(Job(**json.loads(job_json)), lambda key, told: bool(board.tell.remote(key, told).future().result(ANSWER_SECONDS)))
+        return work(Job.from_json(job_json), lambda key, told: bool(board.tell.remote(key, told).future().result(ANSWER_SECONDS)))
 
 
 def work(job: Job, exchange: Callable[[str, str], bool]) -> str:

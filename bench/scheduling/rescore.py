@@ -20,6 +20,7 @@ from bench.scheduling.estimate import Estimate
 from bench.scheduling.executor import execute
 from bench.scheduling.jobs import Job
 from bench.scheduling.scheduler import Display, reference_jobs
+from bench.scheduling.suite_jobs import ScoreJob
 from bench.tracking import store
 from bench.tracking.artifacts import Artifacts, ArtifactStoreError
 from bench.tracking.pages import every_experiment, every_run
@@ -92,8 +93,13 @@ def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Ca
     """Measure them, the reference rows first."""
     chosen = HERE.settled(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
-        jobs = reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))
-        jobs += [_job(run, uri, folder) for run in runs]
+        jobs: list[Job] = [*reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))]
+        jobs += [
+            ScoreJob.of(
+                run.run_id, variant=run.variant, seed=run.seed, dataset=run.dataset, evaluation=run.evaluation, uri=uri, folder=folder
+            )
+            for run in runs
+        ]
         display.start(jobs, workers=chosen, expected=Estimate())
         ended: dict[str, RunResult] = {}
         rows: list[RunResult] = []
@@ -104,12 +110,6 @@ def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Ca
             else:
                 rows.append(result)
     return Rescored(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
-
-
-def _job(run: Finished, uri: str, folder: str) -> Job:
-    arguments = {"run_id": run.run_id, "uri": uri, "evaluation": run.evaluation.model_dump()}
-    name = f"{run.variant} seed {run.seed} measured again"
-    return Job(name=name, kind="score", key=run.run_id, arguments=arguments, folder=folder, dataset=run.dataset)
 
 
 def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.atomic_files import check_writable, make_folder
-from bench.core.config import DATASETS, Evaluation, short_hash
+from bench.core.config import DATASETS, Evaluation
 from bench.core.environment import source_commit
 from bench.evaluation.evaluator import evaluator_for, unmeasurable
 from bench.evaluation.reference_rows import KINDS
@@ -18,14 +18,15 @@ from bench.metrics.extractors import classifier_is_ready
 from bench.runs.checkpointing import interval
 from bench.runs.pending_writes import catch_up
 from bench.runs.reference_rows import reference_is_there
-from bench.runs.resolve import Auto, Choice, record_choices
+from bench.runs.resolve import Auto, Choice, record_choices, resolve
 from bench.runs.types import Place, RunProgress, RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
-from bench.scheduling.estimate import Estimate, estimate
+from bench.scheduling.estimate import Estimate, Paces, estimate
 from bench.scheduling.executor import execute
-from bench.scheduling.jobs import Job, Update
-from bench.scheduling.planner import TO_DO, Decision, changed_versions, decide, extended, resolve_and_check
+from bench.scheduling.jobs import Job
+from bench.scheduling.planner import TO_DO, Decision, changed_versions, decide, extended, look_up
 from bench.scheduling.suite import PlannedRun, Suite
+from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking import store
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.results import REFERENCES
@@ -79,7 +80,7 @@ def foresee(
     folder = folder / suite.name  # the same run may be under way in another suite
     check_writable(folder)
     auto = Auto(uri, suite.name)
-    configs = resolve_and_check(planned, auto)
+    configs = [resolve(run.config, auto) for run in planned]
     cluster = cluster.settled(
         threads=max(config.threads for config in configs), cuda=any(config.device.startswith("cuda") for config in configs)
     )
@@ -92,13 +93,15 @@ def foresee(
     unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
     for dataset in sorted(unready):
         log.warning("%s has no classifier here yet: it will be trained first, in minutes, so there is no estimate", dataset)
-    decisions = decide(planned, configs, there, folder, unready=unready)
+    recorded = look_up(planned, configs, there)
+    paces = Paces(probe=probe and not unready)
+    for run in recorded:
+        if run.done is None:
+            paces.check(run.config)
+    decisions = decide(recorded, there, folder, unready=unready)
     if extend:
         decisions = extended(decisions, there, folder)
-    return Outlook(
-        decisions=tuple(decisions), estimate=estimate(decisions) if probe and not unready else Estimate(), workers=chosen, cluster=cluster,
-        auto=auto.used,
-    )  # fmt: skip
+    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions, paces), workers=chosen, cluster=cluster, auto=auto.used)
 
 
 def run_suite(
@@ -123,7 +126,7 @@ def run_suite(
         return Outcome(skipped=skipped, decisions=decisions)
     make_folder(folder)
     own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
-    jobs = Queue(references + [_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo], wait=wait)
+    jobs = Queue([*references, *(_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo)], wait=wait)
     status = "failed"
     try:
         results = _execute(jobs, outlook, stop, display)
@@ -183,9 +186,8 @@ class Queue:
 def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
     jobs = queue.jobs
     display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
-    update: Update = display.update
     results = []
-    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=update, cluster=outlook.cluster):
+    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=display.update, cluster=outlook.cluster):
         if not queue.ended(job, result):
             continue
         display.end(job, result)
@@ -194,7 +196,7 @@ def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: 
     return results
 
 
-def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[Job]:
+def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[ReferenceJob]:
     """The reference rows that runs on some data, measured in some way, need and that the store does not have yet."""
     jobs = []
     for dataset, evaluation in sorted(wanted, key=lambda pair: (pair[0], pair[1].model_dump_json())):
@@ -207,31 +209,23 @@ def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: P
         rows = Tracker(uri, REFERENCES)  # restores it where it was deleted, with its rows
         for kind in KINDS:
             if not reference_is_there(rows, kind, evaluator):
-                arguments = {"kind": kind, "dataset_name": dataset, "evaluation": evaluation.model_dump(), "uri": uri}
-                jobs.append(
-                    Job(
-                        name=f"reference row: {kind}",
-                        kind="reference",
-                        key=f"{REFERENCES}-{kind}-{dataset}-{short_hash(evaluation.model_dump())}",
-                        arguments=arguments,
-                        folder=str(folder),
-                        dataset=dataset,
-                    )
-                )
+                jobs.append(ReferenceJob.of(kind, dataset, evaluation, uri, str(folder)))
     return jobs
 
 
 def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
     if decision.need == "score":
-        name = f"{decision.config.variant} seed {decision.config.seed} measured again"
-        arguments = {"run_id": decision.run_id, "uri": uri, "evaluation": decision.config.evaluation.model_dump()}
-        return Job(name=name, kind="score", key=decision.run_id, arguments=arguments, folder=str(folder), dataset=decision.config.dataset)
+        config = decision.config
+        return ScoreJob.of(
+            decision.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
+            folder=str(folder),
+        )  # fmt: skip
     place = Place(
         uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
         note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
         once=True, extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
     )  # fmt: skip
-    return Job.of_run(decision.config, place, decision.fingerprint)
+    return RunJob.of(decision.config, place, decision.fingerprint)
 
 
 def _parent_tags(suite: Suite) -> dict[str, str]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.core import random_streams
+from bench.core import environment, random_streams
 from bench.core.config import DATASETS, VARIANTS, RunConfig
 from bench.core.errors import UserError
 from bench.core.spec import DataShape, Networks, Objective, Recipe, Variant
+
+BYTES_A_PARAMETER = 16  # in float32: itself, its gradient, Adam's two moments
 
 
 def budget_images(config: RunConfig, objective: Objective) -> int | None:
@@ -53,11 +57,36 @@ def _put_channels_last(networks: Networks) -> None:
 
 def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
     try:
-        return variant.build(config.networks, config.recipe, data)
+        with _WithinMemory(config):
+            return variant.build(config.networks, config.recipe, data)
     except (MemoryError, RuntimeError) as error:  # torch raises the latter where the system gives it no memory
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
+
+
+class _WithinMemory(TorchDispatchMode):
+    """Context manager that refuses networks which would fill this machine's memory, before they do: a system may end the process instead.
+
+    It adds up what torch allocates from sizes alone (`empty`, `randn`, ...): parameters, and buffers, which are few.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config, self._parameters = config, 0
+        self._memory = environment.memory_gb() if config.device == "cpu" else None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        sizes = args[0] if args and isinstance(args[0], (list, tuple)) else ()
+        if self._memory is not None and sizes and all(isinstance(size, int) for size in sizes):
+            self._parameters += math.prod(sizes)
+            needed = self._parameters * BYTES_A_PARAMETER / 1e9
+            if needed > self._memory:
+                raise UserError(
+                    f"the networks {self._config.networks!r} of {self._config.variant} do not fit into memory: training more than "
+                    f"{self._parameters / 1e6:,.0f} million parameters takes {needed:,.0f} GB of {self._memory} GB; set a smaller recipe.width or recipe.z_dim"
+                )
+        return func(*args, **(kwargs or {}))
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:

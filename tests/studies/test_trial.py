@@ -20,7 +20,7 @@ from studies.kinds import open_storage
 from studies.opening import DEFAULT, open_study
 from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
-from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, one, step_of
+from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, TrialJob, step_of
 
 FID = "quality/fid_classifier"
 
@@ -35,7 +35,8 @@ def made(uri: str, tmp_path: Path) -> Callable[..., Plan]:
 
 
 def do(plan: Plan, *, stop: Callable[[], bool] = never, times: int = 1) -> list[RunResult]:
-    return [one({"plan": plan.model_dump_json(), "arm": 0, "driver": "test"}, stop, ignore) for _ in range(times)]
+    job = TrialJob(name="a trial", key="trial", folder=plan.folder, plan=plan, arm=0, driver="test")
+    return [job.do(stop, ignore) for _ in range(times)]
 
 
 def trials(plan: Plan) -> list[FrozenTrial]:

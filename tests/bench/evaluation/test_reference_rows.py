@@ -13,7 +13,7 @@ import pytest
 import torch
 from small import same_numbers
 
-from bench.core.config import DATASETS, VARIANTS
+from bench.core.config import DATASETS, VARIANTS, Evaluation
 from bench.core.spec import Dataset, DataShape
 from bench.core.threads import limited_threads
 from bench.evaluation import reference_rows
@@ -31,7 +31,7 @@ from bench.training.build import assemble
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.")
 DATA = DATASETS.get("digits")
-PLAIN = {"samples": 50, "standard_errors": False}
+PLAIN = Evaluation(samples=50, standard_errors=False)
 
 
 @pytest.fixture(autouse=True)

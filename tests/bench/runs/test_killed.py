@@ -14,6 +14,7 @@ from bench.runs.pending_writes import catch_up
 from bench.runs.runner import run
 from bench.runs.types import Place, RunProgress, RunResult
 from bench.scheduling import jobs
+from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
 from bench.training.checkpoints import Kept, kept_of
 
@@ -286,7 +287,7 @@ def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, 
     (dead,) = store.connect(uri).search_runs(["1"])
     fingerprint = dead.data.tags["fingerprint"]
     config = small.config("dcgan", **CONFIG)
-    result = jobs.failed(jobs.Job.of_run(config, place, fingerprint), "killed (out of memory?)")
+    result = jobs.failed(RunJob.of(config, place, fingerprint), "killed (out of memory?)")
     assert (result.status, result.run_id) == ("failed", dead.info.run_id)
     again = run(config, place)
     assert (again.status, again.run_id) == ("finished", dead.info.run_id)

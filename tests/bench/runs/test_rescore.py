@@ -41,7 +41,7 @@ def run_id(uri: str, tmp_path: Path) -> str:
 
 
 def again(run_id: str, uri: str, **evaluation: Any) -> Results:
-    result = score(run_id, uri, Evaluation(marks=1, **evaluation).model_dump())
+    result = score(run_id, uri, Evaluation(marks=1, **evaluation))
     assert (result.status, result.reason) == ("finished", "")
     return load(uri, ("small",))
 
@@ -151,7 +151,7 @@ def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, 
             with monkeypatch.context() as patch:
                 patch.setattr(RunLog, "_put", dies)
                 with pytest.raises(KeyboardInterrupt):
-                    score(run_id, uri, Evaluation(samples=samples, standard_errors=False).model_dump())
+                    score(run_id, uri, Evaluation(samples=samples, standard_errors=False))
             assert len(headline_curve(again(run_id, uri, samples=samples, standard_errors=False), run_id)) == points
         assert headline_curve(load(uri, ("small",)), run_id).equals(before)
 
@@ -173,7 +173,7 @@ def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch
         raise MemoryError
 
     monkeypatch.setattr(Evaluator, "full", full)
-    result = score(run_id, uri, Evaluation(samples=100).model_dump())
+    result = score(run_id, uri, Evaluation(samples=100))
     assert (result.status, result.reason) == ("failed", "it cannot be measured again (MemoryError)")
 
 
@@ -185,7 +185,7 @@ def path_of(run_id: str, uri: str, artifact: str) -> Path:
 
 def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def reason() -> str:
-        result = score(run_id, uri, Evaluation(samples=100).model_dump())
+        result = score(run_id, uri, Evaluation(samples=100))
         assert (result.status, len(result.reason.splitlines())) == ("failed", 1)
         return result.reason
 
@@ -276,7 +276,7 @@ def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifac
     path = before.artifact(run_id, artifact)
     assert path is not None
     path.unlink()
-    result = score(run_id, uri, Evaluation(samples=100).model_dump())
+    result = score(run_id, uri, Evaluation(samples=100))
     assert result.status == "failed"
     assert f"has no {artifact}" in result.reason
     after = load(uri, ("small",))

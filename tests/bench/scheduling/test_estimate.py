@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small
 
 from bench.core.config import RunConfig
-from bench.runs.prepare import Work, prepare
+from bench.core.spec import Networks, Variant
+from bench.runs.prepare import Built, Work, prepare
 from bench.scheduling import estimate
-from bench.scheduling.scheduler import Outlook, foresee
+from bench.scheduling.scheduler import Display, Outlook, foresee, run_suite
 from bench.scheduling.suite import Entry, plan
+from bench.training import build
+from bench.training.loop import never
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +45,8 @@ def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypat
     """At their smallest they are several times as fast, and the estimate would be as wrong."""
     probed: list[Work] = []
 
-    def kept(config: RunConfig) -> Work:
-        probed.append(prepare(config))
+    def kept(config: RunConfig, built: Built | None = None) -> Work:
+        probed.append(prepare(config, built))
         return probed[-1]
 
     monkeypatch.setattr(estimate, "prepare", kept)
@@ -73,3 +77,23 @@ def test_a_variant_that_cannot_be_probed_has_no_estimate_and_stops_nothing(
     found = outlook(uri, tmp_path / "runs", seeds=1)
     assert (len(found.todo), found.estimate.seconds) == (2, {})
     assert "dcgan cannot be probed, so there is no estimate for it: broken in two lines" in caplog.text
+
+
+def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    real = build._built
+
+    def counted(variant: Variant, *given: Any) -> Networks:
+        built.append(variant.name)
+        return real(variant, *given)
+
+    monkeypatch.setattr(build, "_built", counted)
+    planned = plan(small.SUITE, seeds=2)
+    outlook_ = foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
+    assert sorted(built) == ["dcgan", "label-smoothed"]  # two seeds of each, checked and probed
+    built.clear()
+    run_suite(small.SUITE, outlook_, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` is of one, too
+    built.clear()
+    foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
+    assert not built  # all is finished

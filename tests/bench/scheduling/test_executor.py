@@ -14,6 +14,7 @@ from bench.core.config import DATASETS
 from bench.runs.types import RunProgress
 from bench.scheduling import executor
 from bench.scheduling.jobs import Job
+from bench.scheduling.suite_jobs import RunJob
 from bench.tracking.client import Tracker
 from bench.tracking.results import load
 from bench.training.loop import never
@@ -21,7 +22,7 @@ from bench.training.loop import never
 
 def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "start", lambda _: pytest.fail("Ray was started"))
-    jobs = [Job.of_run(small.config(), small.place(uri, tmp_path), "abc")]
+    jobs = [RunJob.of(small.config(), small.place(uri, tmp_path), "abc")]
     ((_, result),) = executor.execute(jobs, workers=1, stop=never, update=lambda *_: None)
     assert result.status == "finished"
     assert list(executor.execute(jobs, workers=1, stop=lambda: True, update=lambda *_: None)) == []
@@ -42,7 +43,7 @@ def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: 
 
     long = small.config(**{"budget.images": 64_000})
     jobs = [
-        Job.of_run(config, small.place(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
+        RunJob.of(config, small.place(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
         for config in (long, small.config(**{"budget.images": 64_000, "seed": 1}))
     ]
     results = [result for _, result in executor.execute(jobs, workers=2, stop=never, update=kill_first)]

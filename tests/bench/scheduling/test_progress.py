@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,7 +13,14 @@ from bench.scheduling.estimate import Estimate, Pace
 from bench.scheduling.jobs import Job
 from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display_for
 
-JOB = Job(name="dcgan seed 0", kind="run", key="abc", arguments={}, folder="runs")
+
+class ARun(Job):
+    """It is only shown."""
+
+    kind = "run"
+
+
+JOB = ARun(name="dcgan seed 0", key="abc", folder="runs")
 PROGRESS = RunProgress(
     images=500, share=0.5, budget="1,000 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0, "p_real": 0.5},
     measured={"quality/fid_classifier": 33.333}, flags=("D too strong",),
@@ -54,7 +60,7 @@ def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("bench.scheduling.progress.time.monotonic", lambda: now[0])
-    jobs = [replace(JOB, key=key) for key in ("long", "short")]
+    jobs = [JOB.model_copy(update={"key": key}) for key in ("long", "short")]
     estimate = Estimate(seconds={"long": 900.0, "short": 100.0})
     work = Workload(jobs, 2, estimate)
     assert work.seconds_left == pytest.approx(500)  # two at a time

@@ -15,7 +15,7 @@ import pytest
 import small
 from small_study import planned, swept
 
-from bench.core.config import DATASETS
+from bench.core.config import DATASETS, Evaluation
 from bench.core.errors import UserError
 from bench.metrics.extractors import classifier_training, extractor_for, training_plan
 from bench.metrics.extractors.local import trained
@@ -27,6 +27,7 @@ from bench.scheduling.messages import Board
 from bench.scheduling.ray_executor import RETRIES, SideBySide
 from bench.scheduling.rescore import finished_runs, rescore
 from bench.scheduling.scheduler import Display
+from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking.client import Tracker
 from bench.tracking.results import load
 from bench.training.loop import never
@@ -34,8 +35,8 @@ from bench.training.loop import never
 Results = list[RunResult]
 
 
-def a_job(uri: str, folder: Path, key: str = "abc") -> Job:
-    return replace(Job.of_run(small.config(), small.place(uri, folder), "abc"), key=key)
+def a_job(uri: str, folder: Path, key: str = "abc") -> RunJob:
+    return RunJob.of(small.config(), small.place(uri, folder), key)
 
 
 class RayError(Exception):
@@ -109,7 +110,7 @@ class NoRay:
         if self.deaths:
             raise self.deaths.pop(0)
         try:
-            return ray_executor.work(Job(**json.loads(job)), board.board.tell)
+            return ray_executor.work(Job.from_json(job), board.board.tell)
         except UserError as error:
             raise TaskError(error) from error
 
@@ -172,7 +173,7 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
             raise UserError("the tracking store does not answer")
         return finished(one)
 
-    monkeypatch.setattr("bench.scheduling.jobs.do", do)
+    monkeypatch.setattr(RunJob, "do", do)
     ended: list[str] = []
     results = SideBySide(NoRay(), HERE, 2, never, lambda *_: None).results(
         iter([a_job(uri, tmp_path, key) for key in ("one", "two", "three")])
@@ -197,10 +198,13 @@ def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Pa
     assert (result.status, result.reason) == ("failed", IN_WORDS)
 
 
-@pytest.mark.parametrize("kind", ["score", "reference"])
-def test_a_worker_that_dies_while_it_measures_ends_no_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr("bench.scheduling.jobs.do", lambda one, *_: finished(one))
-    measuring = Job(name="measured again", kind=kind, key="m", arguments={}, folder=str(tmp_path))
+@pytest.mark.parametrize("kind", [ScoreJob, ReferenceJob])
+def test_a_worker_that_dies_while_it_measures_ends_no_run(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Job]
+) -> None:
+    monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
+    given = {"name": "measured again", "key": "m", "folder": str(tmp_path), "uri": uri, "evaluation": Evaluation()}
+    measuring = kind.model_validate(given | {"row": "real"})
     jobs = [measuring, *(a_job(uri, tmp_path, key) for key in ("one", "two"))]
     ray = NoRay(*[DIED] * (RETRIES + 1))
     ended = {job.key: result for job, result in SideBySide(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
@@ -233,7 +237,7 @@ def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_pat
 
 
 def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scheduling.jobs.do", lambda one, *_: finished(one))
+    monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
     side = SideBySide(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
     side._begun.add("one")
@@ -266,7 +270,7 @@ def test_what_a_worker_warns_of_reaches_the_driver(
         logging.getLogger("bench.runs.runner").warning("mind this")
         return finished(one)
 
-    monkeypatch.setattr("bench.scheduling.jobs.do", do)
+    monkeypatch.setattr(RunJob, "do", do)
     side = SideBySide(NoRay(), HERE, 1, never, lambda *_: None)
     list(side.results(iter([a_job(uri, tmp_path)])))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
@@ -337,13 +341,13 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
         monkeypatch.setattr(classifier_training, "SEED", 2)  # here another one would come out
         return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
 
-    monkeypatch.setattr("bench.scheduling.jobs.do", do)
-    jobs = [replace(a_job(uri, tmp_path, key), dataset="labelled:PATTERNS") for key in ("one", "two")]
+    monkeypatch.setattr(RunJob, "do", do)
+    jobs = [a_job(uri, tmp_path, key).model_copy(update={"dataset": "labelled:PATTERNS"}) for key in ("one", "two")]
     results = executed(Node(tmp_path / "node", monkeypatch), list(jobs))
     assert {result.run_id for result in results} == {trained(DATASETS.get("labelled:PATTERNS")).weights_hash}
     assert not (tmp_path / "node").exists()
     with pytest.raises(UserError, match="the same data"):
-        executed(Node(tmp_path / "node", monkeypatch), [replace(jobs[0], dataset="labelled:FEW")])
+        executed(Node(tmp_path / "node", monkeypatch), [jobs[0].model_copy(update={"dataset": "labelled:FEW"})])
 
 
 def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,5 +363,5 @@ def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monke
     small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
     rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())
     swept(planned(uri, tmp_path))
-    assert {job.kind for job in jobs} == {"run", "score", "reference", "studies.trial:one"}
+    assert {job.kind for job in jobs} == {"run", "score", "reference", "trial"}
     assert {job.dataset for job in jobs} == {"digits"}

@@ -19,6 +19,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from requests import HTTPError, Response
 from serving import end, free_port, serving
 
+from bench.core.config import Evaluation
 from bench.core.errors import UserError
 from bench.evaluation.generator import load_generator
 from bench.runs.rescore import score
@@ -225,5 +226,5 @@ def test_a_store_without_local_files_is_reported_scored_and_sampled(
     page = write(build(after, title="t"), tmp_path / "report").read_text(encoding="utf-8")
     assert page.count("data:image/png") >= 2
     assert after.curves.equals(before.curves)
-    assert score(run_id, uri, {}).values["quality/fid_classifier"] == values
+    assert score(run_id, uri, Evaluation()).values["quality/fid_classifier"] == values
     assert {results.CONFIG, results.WEIGHTS, results.CURVES, results.FINAL_GRID} <= set(fetched)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mlflow.entities import Experiment, Metric, Param, Run, RunData, RunInfo, RunTag
 from mlflow.store.entities import PagedList
 
+from bench.core.config import Evaluation
 from bench.runs.rescore import score
 from bench.scheduling.planner import changed_versions, decide, extended
 from bench.scheduling.suite import plan
@@ -235,7 +236,7 @@ def test_artifacts_that_are_measured_again_and_reported(examples: int, recorded:
             for name, content in changes.items():
                 (root / name).write_bytes(content)
             mistake(lambda: write(build(load(uri, ("small",)), title="told", small=True), tmp_path / "page"))
-            found = score(run.info.run_id, uri, {"samples": 100, "standard_errors": False})
+            found = score(run.info.run_id, uri, Evaluation(samples=100, standard_errors=False))
             assert found.status in ("finished", "failed")
             assert len(found.reason.splitlines()) <= 1
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import small
 
+from bench.core.config import Evaluation
 from bench.core.errors import UserError
 from bench.metrics.cards import BUILT_IN, CARDS, Card, card, measured, register_card
 from bench.metrics.cards.recorded import adopt, described
@@ -86,13 +87,13 @@ def test_measured_again_a_run_carries_what_it_was_measured_by(uri: str, tmp_path
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     run_id = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item()
     metric(GREY)(grey)
-    assert score(run_id, uri, {}).status == "finished"
+    assert score(run_id, uri, Evaluation()).status == "finished"
     forget()
     found = load(uri, ("small",))
     assert found.runs.set_index("run_id").loc[run_id, GREY.key] > 0
     assert card(GREY.key) == replace(GREY, meaning="Mean grey level.", recorded=True)
 
-    assert score(run_id, uri, {"samples": 100}).status == "finished"  # by a process without the metric: its number and card stay
+    assert score(run_id, uri, Evaluation(samples=100)).status == "finished"  # by a process without the metric: its number and card stay
     assert (load(uri, ("small",)).read_json(run_id, PROTOCOL) or {})["cards"] == {GREY.key: PLAIN}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,20 +9,25 @@ import small
 
 from bench.scheduling import jobs
 from bench.scheduling.jobs import Job
+from bench.scheduling.suite_jobs import RunJob
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import Posted
 from bench.tracking.results import load
 
 
-def a_job(uri: str, folder: Path) -> Job:
-    return Job.of_run(small.config(), small.place(uri, folder), "abc")
+def a_job(uri: str, folder: Path) -> RunJob:
+    return RunJob.of(small.config(), small.place(uri, folder), "abc")
 
 
 def test_how_often_a_checkpoint_is_kept_travels_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANBENCH_CHECKPOINT_SECONDS", "7")
-    one = json.loads(json.dumps(asdict(a_job(uri, tmp_path))))
-    assert one["arguments"]["place"]["checkpoint_seconds"] == 7
-    assert Job(**one) == a_job(uri, tmp_path)
+    one = a_job(uri, tmp_path)
+    assert one.place.checkpoint_seconds == 7
+    monkeypatch.delenv("GANBENCH_CHECKPOINT_SECONDS")
+    there = Job.from_json(one.model_dump_json())
+    assert there == one
+    assert isinstance(there, RunJob)
+    assert there.config.canonical() == one.config.canonical()
 
 
 def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
@@ -38,7 +41,7 @@ def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Pa
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "curve_protocol": "p"}
     log = Tracker(uri, "small").start_run("r", tags, {})
     Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
-    jobs.stopped(a_job(uri, tmp_path), "its node was lost")
+    a_job(uri, tmp_path).record_stop("its node was lost")
     assert load(uri, ("small",)).runs.iloc[0][["status", "reason"]].tolist() == ["interrupted", "its node was lost"]
     assert Tracker(uri, "small").resume_run(tags, {}) is not None
 
@@ -53,7 +56,7 @@ def test_a_store_that_is_away_is_said_and_is_no_traceback(
     result = jobs.failed(a_job(uri, tmp_path), "killed")
     assert (result.status, result.run_id) == ("failed", "")
     assert "does not answer: away: it is not told that label-smoothed seed 0 failed" in caplog.text
-    jobs.stopped(a_job(uri, tmp_path), "its node was lost")
+    a_job(uri, tmp_path).record_stop("its node was lost")
     assert "does not answer: away: it is not told that label-smoothed seed 0 was stopped" in caplog.text
 
 
