@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.common import app, say
-from bench.core.errors import UserError, nearest
+from bench.cli.common import DEFAULT_RUNS, app, runs_folder, say
+from bench.core.errors import UserError
 from bench.core.text import counted
 
 if TYPE_CHECKING:
     from bench.runs.pending_writes import Delivered
-
-DEFAULT_RUNS = Path("runs")
 
 
 @app.command()
@@ -25,12 +23,9 @@ def sync(
     from bench.runs.pending_writes import deliver_waiting
     from bench.tracking.store import tracking_uri
 
-    if folder != DEFAULT_RUNS and not folder.is_dir():
-        there = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
-        raise UserError(f"there is no folder {str(folder)!r}" + nearest(folder.name, there))
     told = []
     strangers = []  # they are a mistake where there is nothing else
-    for one in deliver_waiting(folder.absolute(), tracking_uri()):
+    for one in deliver_waiting(runs_folder(folder), tracking_uri()):
         told.append(one)
         if one.meant_for:
             strangers.append(one)
