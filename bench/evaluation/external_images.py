@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench.core.errors import UserError, one_line
 from bench.core.spec import to_bytes
-from bench.evaluation.npz import npz_array, npz_header
+from bench.evaluation.npz import npz_array
 from bench.evaluation.value_checks import Levels, check_values
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class Wanted:
 
 
 def read_npz(path: Path, wanted: Wanted, value_range: Range | None = None) -> Tensor:
-    """The array `images` of an .npz file. Its header is judged before any of its content is read."""
-    shape, dtype = npz_header(path, ARRAY)
-    layout = _layout(shape, wanted)
-    _check_dtype(dtype, value_range)
-    wanted.check_count(shape[0])
-    images = as_bytes(_tensor(npz_array(path, ARRAY), layout), value_range)
-    wanted.check_values(images, is_float=dtype.kind == "f", value_range=value_range)
+    """The array `images` of an .npz file."""
+    array = npz_array(path, ARRAY)
+    layout = _layout(array.shape, wanted)
+    _check_dtype(array.dtype, value_range)
+    wanted.check_count(len(array))
+    images = as_bytes(_tensor(array, layout), value_range)
+    wanted.check_values(images, is_float=array.dtype.kind == "f", value_range=value_range)
     return images
 
 

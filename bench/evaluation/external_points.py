@@ -11,14 +11,15 @@ from torch import Tensor
 from bench.core.errors import UserError, one_line
 from bench.core.spec import Dataset
 from bench.evaluation.evaluator import FEWEST
-from bench.evaluation.npz import npz_array, npz_header
+from bench.evaluation.npz import npz_array
 
 ARRAY = "points"
 
 
 def read_points(path: Path, dataset: Dataset) -> Tensor:
     """The points of a file, as many as it holds. What is wrong with them is a UserError of one line."""
-    shape, dtype = npz_header(path, ARRAY)
+    array = npz_array(path, ARRAY)
+    shape, dtype = array.shape, array.dtype
     dims = dataset.spec.shape[0]
     if len(shape) != 2 or shape[1] != dims:
         raise UserError(f"points for {dataset.name!r} have the shape [N, {dims}], not {one_line(list(shape), most=60)}")
@@ -27,7 +28,7 @@ def read_points(path: Path, dataset: Dataset) -> Tensor:
     if shape[0] < FEWEST:
         raise UserError(f"{shape[0]} points are too few to measure: at least {FEWEST}")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and that is said below
-        points = torch.from_numpy(npz_array(path, ARRAY).astype(np.float32))
+        points = torch.from_numpy(array.astype(np.float32))
     if not points.isfinite().all():
         raise UserError("the points hold values that are infinite or not a number")
     return points
