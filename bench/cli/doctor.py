@@ -7,16 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.cli.machine_checks import (
-    Check,
-    check_commit,
-    check_cores,
-    check_devices,
-    check_disks,
-    check_precision,
-    check_ray,
-    check_shared_memory,
-)
+from bench.cli.machine_checks import Check, check_disks, check_ray, check_shared_memory, machine_facts
 from bench.core.config import DATASETS
 from bench.core.environment import PACKAGES, installed
 from bench.core.errors import UserError, one_line
@@ -36,10 +27,6 @@ def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
     return [
         check_python(),
         check_packages(),
-        check_commit(),
-        *check_devices(),
-        check_cores(),
-        check_precision(),
         *check_datasets(network=network),
         *check_extractors(),
         check_store(),
@@ -55,8 +42,13 @@ def missing(checks: Sequence[Check]) -> list[str]:
 
 
 def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks for a machine to read."""
-    return {"ok": not missing(checks), "missing": missing(checks), "checks": [check.as_json() for check in checks]}
+    """The checks and the facts of this machine, for a program to read."""
+    return {
+        "ok": not missing(checks),
+        "missing": missing(checks),
+        "machine": machine_facts(),
+        "checks": [check.as_json() for check in checks],
+    }
 
 
 def check_python() -> Check:

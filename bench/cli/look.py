@@ -52,11 +52,13 @@ def doctor(
     """
     from bench.cli.doctor import as_json, missing
     from bench.cli.doctor import doctor as examine
+    from bench.cli.machine_checks import machine_facts
 
     checks = examine(network=network, deep=deep)
     if json_:
         say(json.dumps(as_json(checks), indent=2))
     else:
+        print_table("machine", ("what", "found"), list(machine_facts().items()))
         rows = [(check.mark, check.name, check.found, check.advice) for check in checks]
         print_table("doctor", ("", "what", "found", "advice"), rows)
         needed = missing(checks)

@@ -1,4 +1,4 @@
-"""Checks of the machine itself: devices and their memory, cores, precision, Ray, disks, and the commit of the code."""
+"""The machine itself: what it is (devices, cores, precision, the commit of the code), and checks of Ray, memory and disks."""
 
 from __future__ import annotations
 
@@ -51,21 +51,20 @@ class Check:
         return asdict(self)
 
 
-def check_commit() -> Check:
-    """Whether runs can record the commit of the code that made them."""
+def machine_facts() -> dict[str, str]:
+    """What runs record of this machine and what `auto` means here, with the figures that decide it. Writes nothing."""
     commit, dirty = source_commit()
-    if commit is None:
-        advice = "work in a git checkout: git clone, then make setup"
-        return Check(name="commit", ok=False, found="not known: runs record the version alone", advice=advice)
-    return Check(name="commit", ok=True, found=commit[:12] + (" with uncommitted changes" if dirty else ""))
-
-
-def check_devices() -> Iterator[Check]:
-    """Each device that torch can use here, with its memory, and the one that `auto` means."""
     best = devices()[0].partition(":")[0]
-    for name in devices():
-        meant = ", which `auto` means" if name.partition(":")[0] == best and name.endswith((best, ":0")) else ""
-        yield Check(name=f"device {name}", ok=True, found=f"{device_name(device_of(name))}, {_memory(name)}{meant}")
+    choice = choice_here(best, keep=False)
+    speedups = {what: factor for what in ("products", "convolutions") if (factor := choice.speedup(what)) is not None}
+    measured = ", ".join(f"{factor:.2f} times as fast in {what}" for what, factor in speedups.items())
+    why = f"; bf16 is {measured}, and takes {MARGIN:g} times in both" if measured else ""
+    return {
+        "commit": commit[:12] + (" with uncommitted changes" if dirty else "") if commit else "not known: runs record the version alone",
+        **{f"device {name}": f"{device_name(device_of(name))}, {_memory(name)}" for name in devices()},
+        "cores": f"{cores()} usable of {os.cpu_count() or cores()} ({cpu_name()}); a run computes with 1 thread unless threads=N is set",
+        "auto": f"{choice} on {best}{why}; an experiment keeps what it has recorded",
+    }
 
 
 def _memory(name: str) -> str:
@@ -76,24 +75,6 @@ def _memory(name: str) -> str:
         return f"{torch.mps.recommended_max_memory() / 1e9:.0f} GB of the machine's"
     gigabytes = memory_gb()
     return "memory not known" if gigabytes is None else f"{gigabytes} GB"
-
-
-def check_cores() -> Check:
-    """Cores and threads: runs go side by side, one core each."""
-    many = cores()
-    advice = "" if many > 1 else "none needed: runs of a suite go one after another"
-    found = f"{many} usable of {os.cpu_count() or many} ({cpu_name()}); a run computes with 1 thread: --set threads=N changes its bits"
-    return Check(name="cores", ok=True, found=found, advice=advice)
-
-
-def check_precision() -> Check:
-    """The precision and the memory format that `auto` means here, and the figures that decide it. Writes nothing."""
-    choice = choice_here(devices()[0].partition(":")[0], keep=False)
-    speedups = {what: factor for what in ("products", "convolutions") if (factor := choice.speedup(what)) is not None}
-    measured = ", ".join(f"{factor:.2f} times as fast in {what}" for what, factor in speedups.items())
-    why = f"; bf16 is {measured}, and takes {MARGIN:g} times in both" if measured else ""
-    found = f"`auto` means {choice}{why}; an experiment keeps what it has recorded"
-    return Check(name="precision", ok=True, found=found)
 
 
 def check_ray(*, deep: bool = False) -> Iterator[Check]:

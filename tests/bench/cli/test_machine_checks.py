@@ -48,28 +48,26 @@ def test_a_disk_fails_only_where_it_is_full(tmp_path: Path, monkeypatch, free: f
     assert not list(tmp_path.iterdir())
 
 
-def test_devices_have_a_name_and_memory(monkeypatch):
-    monkeypatch.setattr(machine_checks, "devices", lambda: ["cuda:0", "cuda:1", "mps", "cpu"])
+def test_facts_of_a_machine_with_many_devices(monkeypatch):
+    monkeypatch.setattr(machine_checks, "devices", lambda: ["cuda:0", "mps", "cpu"])
     monkeypatch.setattr(machine_checks, "device_of", lambda name: name)
     monkeypatch.setattr(machine_checks, "device_name", lambda device: f"Model {device}")
     monkeypatch.setattr(machine_checks.torch.cuda, "get_device_properties", lambda name: SimpleNamespace(total_memory=80e9))
     monkeypatch.setattr(machine_checks.torch.mps, "recommended_max_memory", lambda: 11e9)
     monkeypatch.setattr(machine_checks, "memory_gb", lambda: None)
-    assert [check.found for check in machine_checks.check_devices()] == [
-        "Model cuda:0, 80 GB, which `auto` means",
-        "Model cuda:1, 80 GB",
+    monkeypatch.setattr(machine_checks, "source_commit", lambda: ("0123456789abcdef", True))
+    seconds = {"products": {"fp32": 2.0, "bf16": 1.0}, "convolutions": {"fp32": 1.1, "bf16": 1.0}}
+    choice = Choice(precision="fp32", memory_format="channels_last", seconds=seconds)
+    monkeypatch.setattr(machine_checks, "choice_here", lambda kind, *, keep: choice if not keep else pytest.fail("written"))
+    facts = machine_checks.machine_facts()
+    assert [facts[f"device {name}"] for name in ("cuda:0", "mps", "cpu")] == [
+        "Model cuda:0, 80 GB",
         "Model mps, 11 GB of the machine's",
         "Model cpu, memory not known",
     ]
-
-
-def test_cores_and_commit(monkeypatch):
-    monkeypatch.setattr(machine_checks, "cores", lambda: 1)
-    assert "one after another" in machine_checks.check_cores().advice
-    monkeypatch.setattr(machine_checks, "source_commit", lambda: (None, None))
-    assert "git clone" in machine_checks.check_commit().advice
-    monkeypatch.setattr(machine_checks, "source_commit", lambda: ("0123456789abcdef", True))
-    assert machine_checks.check_commit().found == "0123456789ab with uncommitted changes"
+    assert facts["commit"].startswith("0123456789ab ")
+    for part in ("cuda", "fp32", "channels_last", "2.00", "1.10"):
+        assert part in facts["auto"]
 
 
 def test_small_shared_memory_is_told_with_a_command(tmp_path: Path, monkeypatch):
@@ -85,14 +83,3 @@ def test_small_shared_memory_is_told_with_a_command(tmp_path: Path, monkeypatch)
 def test_ray_really_starts():
     pytest.importorskip("ray")
     assert subprocess.run([sys.executable, "-c", machine_checks._TRY_RAY], timeout=120, check=False).returncode == 0
-
-
-def test_the_precision_comes_with_the_figures_that_decide_it(monkeypatch):
-    seconds = {"products": {"fp32": 2.0, "bf16": 1.0}, "convolutions": {"fp32": 1.1, "bf16": 1.0}}
-    choice = Choice(precision="fp32", memory_format="channels_last", seconds=seconds)
-    monkeypatch.setattr(machine_checks, "choice_here", lambda kind, *, keep: choice if not keep else pytest.fail("written"))
-    found = machine_checks.check_precision().found
-    for part in ("`auto` means fp32 and channels_last", "2.00 times as fast in products", "1.10 times as fast in convolutions"):
-        assert part in found
-    monkeypatch.setattr(machine_checks, "choice_here", lambda kind, *, keep: Choice(precision="fp32", memory_format="contiguous"))
-    assert "times as fast" not in machine_checks.check_precision().found, "nothing was measured on this device"
