@@ -13,7 +13,7 @@ _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # MLflow's own are 32 hexa
 Run = TypeVar("Run")  # of MLflow, which is not imported for its type
 
 
-def counted(number: int, thing: str) -> str:
+def pluralise(number: int, thing: str) -> str:
     """A number of things: "1 run", "2 runs"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 

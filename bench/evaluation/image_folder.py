@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.data.folder.layout import SUFFIXES
 from bench.data.folder.name import shown
 from bench.data.folder.pixels import opened
@@ -49,8 +49,8 @@ def _image_files(path: Path) -> list[Path]:
     files = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES)]
     others = [entry for entry in entries if entry not in set(files)]
     folder_count = sum(entry.is_dir() for entry in others)
-    ignored = [counted(folder_count, "sub-folder")] if folder_count else []
-    ignored += [counted(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
+    ignored = [pluralise(folder_count, "sub-folder")] if folder_count else []
+    ignored += [pluralise(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
     odd = next((file for file in files if not file.is_file()), None)
     if odd is not None:
         raise UserError(f"{shown(odd)} is no plain file")
@@ -60,7 +60,7 @@ def _image_files(path: Path) -> list[Path]:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"there are no images in the folder {shown(path)} ({kinds}){holds}{advice}")
     if ignored:
-        log.warning("the folder %s: %s read, %s ignored", shown(path), counted(len(files), "image"), " and ".join(ignored))
+        log.warning("the folder %s: %s read, %s ignored", shown(path), pluralise(len(files), "image"), " and ".join(ignored))
     return files
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from torch import Tensor
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics import diversity, fidelity, memorisation, modes, ndb
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, card
 from bench.metrics.evidence import Evidence, metric
@@ -42,7 +42,7 @@ def frechet_within_classes(evidence: Evidence) -> float:
         of_class = features[evidence.asked == label]
         if len(of_class) <= features.shape[1]:
             return evidence.unknown(
-                f"{counted(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: it takes more"
+                f"{pluralise(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: it takes more"
             )
         distances.append(fidelity.frechet_distance(fidelity.fit_gaussian(of_class), real))
     return fmean(distances)
@@ -235,7 +235,7 @@ def _frechet(evidence: Evidence, kind: str) -> float:
     least = min(len(made), len(real))
     if least <= made.shape[1]:
         return evidence.unknown(
-            f"{counted(least, 'image')} cannot tell the covariance of {made.shape[1]} features: it takes more than that"
+            f"{pluralise(least, 'image')} cannot tell the covariance of {made.shape[1]} features: it takes more than that"
         )
     return fidelity.frechet_distance(fidelity.fit_gaussian(made), evidence.real.gaussian(kind))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.core import serialization
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.core.errors import UserError, one_line
-from bench.core.text import counted, printable
+from bench.core.text import pluralise, printable
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.prepare import check, curve_protocol
 from bench.runs.resolve import Auto, resolve
@@ -118,7 +118,7 @@ def changed_versions(decisions: Sequence[Decision]) -> list[str]:
     lines = []
     for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
         count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
-        lines.append(f"{variant}{changed} since {counted(count, 'run')} of this suite: what is recorded stays, and is trained anew")
+        lines.append(f"{variant}{changed} since {pluralise(count, 'run')} of this suite: what is recorded stays, and is trained anew")
     return lines
 
 

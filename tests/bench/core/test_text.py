@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.core.text import counted, duration, harmless, printable
+from bench.core.text import pluralise, duration, harmless, printable
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
@@ -14,7 +14,7 @@ def test_duration(seconds: float, said: str) -> None:
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 runs"), (1, "1 run"), (1200, "1,200 runs")])
 def test_counted(number: int, said: str) -> None:
-    assert counted(number, "run") == said
+    assert pluralise(number, "run") == said
 
 
 def test_control_characters_lose_their_effect() -> None:
