@@ -21,7 +21,7 @@ from bench.runs.resolve import Auto, resolve
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT
-from bench.training.checkpoints import kept_of
+from bench.training.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -139,7 +139,7 @@ def _decision(planned: PlannedRun, config: RunConfig, fingerprint: str, protocol
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
     """The decision to resume a run, or to train it from the start where there is nothing to resume from."""
     stopped = there.find(decision.fingerprint)[0].data
-    reason = "left no checkpoint" if not kept_of(folder, decision.fingerprint).any else ""
+    reason = "left no checkpoint" if not checkpoints_of(folder, decision.fingerprint).any else ""
     if reason and not stopped.metrics:
         return replace(decision, need="train", why="stopped before its first checkpoint")
     if stopped.tags.get("curve_protocol", "") != marks:
@@ -186,7 +186,7 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
         raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
-    path = kept_of(folder, longest.fingerprint).newest
+    path = checkpoints_of(folder, longest.fingerprint).newest
     if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
     try:

@@ -12,13 +12,13 @@ from bench.core.spec import Batch, Examples, to_unit_range
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks need the rest
 
 
-class Feed:
+class BatchLoader:
     """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
         check_batch_size(batch_size, len(examples))
-        self._home = home(examples, device)
-        self._examples = examples.to(self._home)
+        self._storage = storage_device(examples, device)
+        self._examples = examples.to(self._storage)
         self._batch_size = batch_size
         self._seed = seed
         self._device = device
@@ -47,12 +47,12 @@ class Feed:
     def _epoch_order(self) -> Tensor:
         if self._order is None or self._order_epoch != self.epoch:
             generator = torch.Generator().manual_seed(random_streams.derive(self._seed, random_streams.DATA, self.epoch))
-            self._order = torch.randperm(len(self._examples), generator=generator).to(self._home)
+            self._order = torch.randperm(len(self._examples), generator=generator).to(self._storage)
             self._order_epoch = self.epoch
         return self._order
 
 
-def home(examples: Examples, device: torch.device) -> torch.device:
+def storage_device(examples: Examples, device: torch.device) -> torch.device:
     """Where the data lies while training: on the device, or in host memory (or its file) where it would take most of a GPU's."""
     if device.type != "cuda":
         return device

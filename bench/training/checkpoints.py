@@ -19,7 +19,7 @@ NEWEST = "state.safetensors"
 BEFORE = "state-before.safetensors"
 
 
-class Kept:
+class CheckpointStore:
     """The checkpoints in a run's folder: of an unfinished run up to two to resume it, of a finished one the last to extend it."""
 
     def __init__(self, folder: Path) -> None:
@@ -93,6 +93,6 @@ def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
     return state
 
 
-def kept_of(folder: Path, fingerprint: str) -> Kept:
+def checkpoints_of(folder: Path, fingerprint: str) -> CheckpointStore:
     """The checkpoints of a run under a suite's folder."""
-    return Kept(folder / fingerprint)
+    return CheckpointStore(folder / fingerprint)

@@ -15,13 +15,13 @@ from torch import Tensor
 from bench.core import random_streams
 from bench.core.environment import synchronise
 from bench.core.spec import Batch, Examples, Networks, Objective, Player, Progress, Recipe, Step, Terms
-from bench.training.batches import Feed
+from bench.training.batches import BatchLoader
 from bench.training.ema import Ema
 from bench.training.optimizers import make_optimiser
 from bench.training.precision import Precision, float32_products, forward_precision
 
 
-class Side:
+class PlayerState:
     """One player with its parameters, its optimiser and the number of updates it has made."""
 
     def __init__(self, player: Player, networks: Networks, recipe: Recipe) -> None:
@@ -76,8 +76,8 @@ class Trainer:
         self.precision = precision
         self.images = 0
         self.train_seconds = 0.0
-        self.feed = Feed(data, batch_size=recipe.batch_size, seed=seed, device=device)
-        self.sides = [Side(player, self.networks, recipe) for player in objective.players]
+        self.batches = BatchLoader(data, batch_size=recipe.batch_size, seed=seed, device=device)
+        self.player_states = [PlayerState(player, self.networks, recipe) for player in objective.players]
         self.ema = Ema(self.networks, recipe.ema_half_life_images) if recipe.ema_half_life_images else None
         self.means = Means()
         self._noise = random_streams.stream(seed, random_streams.NOISE, device)
@@ -100,82 +100,82 @@ class Trainer:
     @property
     def images_per_round(self) -> int:
         """Real images that one round shows to the first player."""
-        return self.sides[0].player.updates * self.recipe.batch_size
+        return self.player_states[0].player.updates * self.recipe.batch_size
 
     @property
     def updates(self) -> dict[str, int]:
         """Updates that each player has made."""
-        return {side.player.name: side.updates for side in self.sides}
+        return {player_state.player.name: player_state.updates for player_state in self.player_states}
 
     @property
-    def scored(self) -> Networks:
+    def eval_networks(self) -> Networks:
         """The weights that metrics see: the average where the recipe has one, else the live ones. Never the better of the two."""
         return self.ema.networks if self.ema else self.networks
 
     def round(self, *, measure_gradients: bool = False) -> None:
         """One round: the first player's updates with fresh data each, then every other player's on the last batch."""
-        first, *others = self.sides
+        first, *others = self.player_states
         for update in range(first.player.updates):
             batch = self._fresh_batch()
             self._update(first, batch, measure_gradients and update == first.player.updates - 1)
-        for side in others:
-            for update in range(side.player.updates):
-                self._update(side, batch, measure_gradients and update == side.player.updates - 1)
+        for player_state in others:
+            for update in range(player_state.player.updates):
+                self._update(player_state, batch, measure_gradients and update == player_state.player.updates - 1)
         if self.ema:
             self.ema.update(self.networks, self.images, self.images_per_round)
 
     def _fresh_batch(self) -> Batch:
         self._follow_schedule()
-        self.networks.at(self._step(self.sides[0]))
-        batch = self.feed.next()
+        self.networks.at(self._step(self.player_states[0]))
+        batch = self.batches.next()
         self.images += len(batch)
         return replace(batch, data=self.networks.prepare(batch.data))
 
-    def _update(self, side: Side, batch: Batch, measure_gradients: bool) -> None:
-        step = self._step(side)
-        self._freeze_all_but(side)
+    def _update(self, player_state: PlayerState, batch: Batch, measure_gradients: bool) -> None:
+        step = self._step(player_state)
+        self._freeze_all_but(player_state)
         with forward_precision(self.precision, self.device):
-            terms = side.player.loss(self.networks, batch, step)
+            terms = player_state.player.loss(self.networks, batch, step)
         loss = terms.loss.float().mean()
-        side.optimiser.zero_grad(set_to_none=True)
+        player_state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if measure_gradients:
-            gradients = [parameter.grad for parameter in side.parameters if parameter.grad is not None]
-            self._gradient_norms[side.player.name] = torch.nn.utils.get_total_norm(gradients)
-        side.optimiser.step()
+            gradients = [parameter.grad for parameter in player_state.parameters if parameter.grad is not None]
+            self._gradient_norms[player_state.player.name] = torch.nn.utils.get_total_norm(gradients)
+        player_state.optimiser.step()
         with torch.no_grad():
-            side.player.after(self.networks, terms, step)
-        side.updates += 1
-        self._count(side, loss, terms)
+            player_state.player.after(self.networks, terms, step)
+        player_state.updates += 1
+        self._count(player_state, loss, terms)
 
-    def _step(self, side: Side) -> Step:
-        return Step(images=self.images, budget_images=self.budget_images, index=side.updates, noise=self._noise)
+    def _step(self, player_state: PlayerState) -> Step:
+        return Step(images=self.images, budget_images=self.budget_images, index=player_state.updates, noise=self._noise)
 
-    def _count(self, side: Side, loss: Tensor, terms: Terms) -> None:
-        self.means.add(f"loss_{side.player.name}", loss)
+    def _count(self, player_state: PlayerState, loss: Tensor, terms: Terms) -> None:
+        self.means.add(f"loss_{player_state.player.name}", loss)
         for name, value in terms.log.items():
             self.means.add(name, value)
 
-    def _freeze_all_but(self, side: Side) -> None:
-        for other in self.sides:
-            if other is not side:
+    def _freeze_all_but(self, player_state: PlayerState) -> None:
+        for other in self.player_states:
+            if other is not player_state:
                 for parameter in other.parameters:
                     parameter.requires_grad_(False)
-        for parameter in side.parameters:
+        for parameter in player_state.parameters:
             parameter.requires_grad_(True)
 
     def _unfreeze(self) -> None:
-        for side in self.sides:
-            for parameter in side.parameters:
+        for player_state in self.player_states:
+            for parameter in player_state.parameters:
                 parameter.requires_grad_(True)
 
     def _follow_schedule(self) -> None:
-        if self.feed.epoch == self._lr_epoch:
+        if self.batches.epoch == self._lr_epoch:
             return
-        self._lr_epoch = self.feed.epoch
-        for side in self.sides:
-            for group in side.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate(side.player.lr, self._lr_epoch)
+        self._lr_epoch = self.batches.epoch
+        for player_state in self.player_states:
+            for group in player_state.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate(player_state.player.lr, self._lr_epoch)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -195,14 +195,16 @@ class Trainer:
         scalars = self.means.read()
         self.means.reset()
         norms = {f"grad_norm_{name}": norm.item() for name, norm in self._gradient_norms.items()}
-        rates = {f"lr_{side.player.name}": float(side.optimiser.param_groups[0]["lr"]) for side in self.sides}
+        rates = {
+            f"lr_{player_state.player.name}": float(player_state.optimiser.param_groups[0]["lr"]) for player_state in self.player_states
+        }
         reason = next((f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)), None)
         if reason is None and not self._weights_are_finite():
             reason = "a weight is not finite"
         return scalars | norms | rates, reason and f"{reason} at {self.images:,} images"
 
     def _weights_are_finite(self) -> bool:
-        weights = [parameter.detach() for side in self.sides for parameter in side.parameters]
+        weights = [parameter.detach() for player_state in self.player_states for parameter in player_state.parameters]
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
@@ -211,12 +213,12 @@ class Trainer:
             "networks": self.networks.state_dict(),
             "objective": self.objective.state_dict(),
             "ema": self.ema.networks.state_dict() if self.ema else {},
-            "optimisers": {side.player.name: side.optimiser.state_dict() for side in self.sides},
+            "optimisers": {player_state.player.name: player_state.optimiser.state_dict() for player_state in self.player_states},
             "streams": {"noise": self._noise.get_state(), "global": self._global.state_dict()},
             "means": {"sums": dict(self.means.sums), "counts": dict(self.means.counts)},
             "gradient_norms": dict(self._gradient_norms),
             "position": {
-                "images": self.images, "batches": self.feed.position, "updates": self.updates,
+                "images": self.images, "batches": self.batches.position, "updates": self.updates,
                 "lr_epoch": self._lr_epoch, "train_seconds": self.train_seconds,
             },
         }  # fmt: skip
@@ -228,16 +230,16 @@ class Trainer:
         if self.ema:
             self.ema.networks.load_state_dict(state["ema"])
         position = state["position"]
-        for side in self.sides:
-            side.optimiser.load_state_dict(state["optimisers"][side.player.name])
-            _lay_out(side.optimiser)
-            side.updates = position["updates"][side.player.name]
+        for player_state in self.player_states:
+            player_state.optimiser.load_state_dict(state["optimisers"][player_state.player.name])
+            _lay_out(player_state.optimiser)
+            player_state.updates = position["updates"][player_state.player.name]
         self._noise.set_state(state["streams"]["noise"].cpu())
         self._global.load_state_dict(state["streams"]["global"])
         self.means.sums = {name: value.to(self.device) for name, value in state["means"]["sums"].items()}
         self.means.counts = dict(state["means"]["counts"])
         self._gradient_norms = dict(state["gradient_norms"])
-        self.images, self.feed.position = position["images"], position["batches"]
+        self.images, self.batches.position = position["images"], position["batches"]
         self._lr_epoch, self.train_seconds = position["lr_epoch"], position["train_seconds"]
 
 

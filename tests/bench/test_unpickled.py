@@ -27,7 +27,7 @@ from bench.runs.rescore import score
 from bench.runs.runner import run
 from bench.tracking import entry, results, spool, store
 from bench.tracking.results import Results, load
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 from reports.build import build, write
 
 FORMS = ("pickle", "torch", "npy", "npz", "parquet", "base64")
@@ -58,7 +58,7 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> bool:
 
 
 def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    kept = Kept(tmp_path / "fingerprint")
+    kept = CheckpointStore(tmp_path / "fingerprint")
     kept.newest.parent.mkdir()
     for path in (kept.newest, kept.before):
         path.write_bytes(content)
