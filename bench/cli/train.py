@@ -30,7 +30,7 @@ from bench.cli.common import (
     with_inception,
 )
 from bench.core.errors import UserError
-from bench.core.text import pluralise, duration
+from bench.core.text import duration, pluralise
 
 if TYPE_CHECKING:
     from bench.core.config import RunConfig

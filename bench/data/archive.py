@@ -16,7 +16,7 @@ from bench.data.sources import Source, Unavailable, answers, download
 ARCHIVE_SECONDS = 600.0  # for one archive: some hundred megabytes
 
 
-def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
+def cached_archive(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
     """An archive that somebody has put somewhere. `path` is asked when it is needed, for the cache can be moved."""
 
     def content() -> bytes:
@@ -40,7 +40,7 @@ def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source
     )
 
 
-def online(url: str, *, archive: KnownFile, inside: str) -> Source:
+def online_archive(url: str, *, archive: KnownFile, inside: str) -> Source:
     """An archive at a URL, of which only the members are kept."""
 
     def content() -> bytes:

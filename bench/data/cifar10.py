@@ -17,7 +17,7 @@ import torch
 from bench.core.errors import UserError
 from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
-from bench.data.archive import kept, online
+from bench.data.archive import cached_archive, online_archive
 from bench.data.fetched import Content, KnownFile, KnownFiles
 
 NAME = "cifar10"
@@ -105,5 +105,5 @@ CIFAR10 = BinaryImages(
         _batch("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
     ),
     test=(_batch("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),),
-    sources=(kept(archive_path, archive=ARCHIVE, inside=INSIDE), online(URL, archive=ARCHIVE, inside=INSIDE)),
+    sources=(cached_archive(archive_path, archive=ARCHIVE, inside=INSIDE), online_archive(URL, archive=ARCHIVE, inside=INSIDE)),
 )

@@ -35,7 +35,7 @@ class Unavailable(Exception):
     """A source cannot give the files; the message is a short reason."""
 
 
-def _unasked(names: Sequence[str]) -> str:
+def _cannot_probe(names: Sequence[str]) -> str:
     raise Unavailable("it can only be tried")
 
 
@@ -48,7 +48,7 @@ class Source:
 
     name: str
     read: Callable[[Mapping[str, int]], dict[str, bytes]]
-    probe: Callable[[Sequence[str]], str] = _unasked
+    probe: Callable[[Sequence[str]], str] = _cannot_probe
 
 
 def folder(path: Path) -> Source:
@@ -128,13 +128,13 @@ def answers(url: str) -> str:
         raise Unavailable(f"{host} does not answer ({getattr(error, 'reason', None) or error})") from error
 
 
-def _untold(count: int) -> None:
+def _no_progress(count: int) -> None:
     """Nobody asked how far a download is."""
 
 
 def download(
     url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS,
-    advance: Callable[[int], None] = _untold,
+    advance: Callable[[int], None] = _no_progress,
 ) -> bytes:  # fmt: skip
     """The bytes at a URL, at most `limit` of them; `advance` is told of each further number of them.
 

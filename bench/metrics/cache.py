@@ -23,7 +23,7 @@ Parts = dict[str, Tensor]
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
-def kept(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
+def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
     """The tensors of these names: from the cache folder, else measured now and stored there.
 
     `identity` is all that they depend on. What may change single bits is part of the file's name too, so a stored value equals a

@@ -231,7 +231,7 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    made, real = evidence.seen(kind).features, evidence.real.seen(kind).features
+    made, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
     least = min(len(made), len(real))
     if least <= made.shape[1]:
         return evidence.unknown(

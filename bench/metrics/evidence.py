@@ -26,13 +26,13 @@ from bench.metrics import diversity, modes, ms_ssim
 from bench.metrics.cards import BUILT_IN, Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.half_samples import draw_halves
+from bench.metrics.half_samples import draw_half_samples
 from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
 from bench.metrics.real_statistics import RealSide
 
 if TYPE_CHECKING:
-    from bench.metrics.half_evidence import Half
+    from bench.metrics.half_evidence import HalfSample
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ UNSAID = "it is {value}, and the metric does not say why"
 class Evidence:
     """One set of generated examples and all that metrics share about it: each part is computed when first asked for, once."""
 
-    _says = True  # whether it logs what cannot be determined
+    _logs = True  # whether it logs what cannot be determined
 
     def __init__(
-        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, halves: int = 0
+        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
     ) -> None:  # fmt: skip
         self._data = data
         self._asked = asked
@@ -54,7 +54,7 @@ class Evidence:
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
         self.raised: list[str] = []  # metrics whose code failed
         self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
-        self._pairs = draw_halves(len(data), halves)  # [halves, pairs]
+        self._pairs = draw_half_samples(len(data), half_samples)  # [halves, pairs]
         self._kernels: dict[str, Tensor] = {}
         self._values: dict[str, float] = {}
         self._computing: list[str] = []
@@ -82,13 +82,13 @@ class Evidence:
         return self._asked
 
     @cached_property
-    def halves(self) -> list[Half]:
+    def half_samples(self) -> list[HalfSample]:
         """The half-samples whose spread gives standard errors."""
-        from bench.metrics.half_evidence import Half  # which is an Evidence itself
+        from bench.metrics.half_evidence import HalfSample  # which is an Evidence itself
 
-        return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
+        return [HalfSample(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
-    def forget_halves(self) -> None:
+    def release_half_samples(self) -> None:
         """Let go of the half-samples: they hold this, and this holds them, so that nothing else would free either soon."""
         self.__dict__.pop("halves", None)
 
@@ -107,21 +107,21 @@ class Evidence:
         """Their Inception-v3 features and logits."""
         return self.real.extractor(INCEPTION)(self.data)
 
-    def seen(self, kind: str) -> Features:
+    def features_of(self, kind: str) -> Features:
         """The generated images as the extractor of a kind sees them."""
         return {CLASSIFIER: lambda: self.classifier, PIXELS: lambda: self.pixels, INCEPTION: lambda: self.inception}[kind]()
 
     def kernel_distance(self, kind: str) -> float:
         """The kernel distance to the real images in the features of a kind."""
-        return kernel_distance(self.seen(kind).features, self.real.seen(kind).features)
+        return kernel_distance(self.features_of(kind).features, self.real.features_of(kind).features)
 
     def _kernel_distances(self, kind: str) -> Tensor:
         """[halves]: the same of every half, from one pass over all pairs."""
         if kind not in self._kernels:
             members = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
-            for index, half in enumerate(self.halves):
+            for index, half in enumerate(self.half_samples):
                 members[index, half.rows] = True
-            self._kernels[kind] = kernel_distances(self.seen(kind).features, self.real.seen(kind).features, members)
+            self._kernels[kind] = kernel_distances(self.features_of(kind).features, self.real.features_of(kind).features, members)
         return self._kernels[kind]
 
     @property
@@ -138,7 +138,7 @@ class Evidence:
     def _overlap(self) -> Overlap:
         inside = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
         radius = torch.zeros(inside.shape, dtype=self.main.features.dtype)
-        for index, half in enumerate(self.halves):
+        for index, half in enumerate(self.half_samples):
             inside[index, half.rows] = True
             radius[index, half.rows] = half.neighbours.radius(K)
         return overlap(self.real.neighbours, self.neighbours, inside, radius)
@@ -223,7 +223,7 @@ class Evidence:
         """The standard error of a metric: its standard deviation over half-samples. Not-a-number where the metric is."""
         if not math.isfinite(self.value(key)):
             return math.nan
-        values = torch.tensor([half.value(key) for half in self.halves], dtype=torch.float64)
+        values = torch.tensor([half.value(key) for half in self.half_samples], dtype=torch.float64)
         return float(values.std()) if len(values) > 1 else math.nan
 
     def unknown(self, reason: str) -> float:
@@ -239,7 +239,7 @@ class Evidence:
         except ValueError as error:
             if key not in BUILT_IN:
                 return self._failed(key, error)
-            if self._says:
+            if self._logs:
                 log.warning("%s cannot be determined: %s", key, one_line(error))
             return self.unknown(str(error))
         except (Exception, SystemExit) as error:  # a metric may be anybody's, and the training behind it must not be lost
@@ -251,8 +251,8 @@ class Evidence:
         return value
 
     def _failed(self, key: str, error: BaseException) -> float:
-        if self._says and key not in self.real.told:
-            self.real.told.add(key)  # once: it fails so at every mark
+        if self._logs and key not in self.real.reported:
+            self.real.reported.add(key)  # once: it fails so at every mark
             log.exception("the metric %s failed", key)
         self.raised.append(key)
         return self.unknown(f"{type(error).__name__}: {one_line(error)}")

@@ -19,31 +19,31 @@ NEAREST_PAIRS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class EvidenceRecord:
     """JSON for evidence.json, and images for a picture."""
 
     evidence: Mapping[str, Any]
     nearest: Tensor | None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
 
 
-def shown(evidence: Evidence, provides: frozenset[str]) -> Shown:
+def evidence_json(evidence: Evidence, capabilities: frozenset[str]) -> EvidenceRecord:
     """What the data gives occasion for."""
     found: dict[str, Any] = {"n": len(evidence.data)}
-    if "labels" in provides:
+    if "labels" in capabilities:
         shares = {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()}
         found |= {"class_names": list(evidence.dataset.class_names), "class_share": shares}
-    if "modes" in provides and _known(evidence, "modes/found"):
+    if "modes" in capabilities and _known(evidence, "modes/found"):
         made = evidence.found
         found["modes"] = {"count": len(made.shares), "found": made.found, "shares": made.shares.tolist()}
     if isinstance(evidence.dataset, Mixture):
         points = evidence.points[evidence.points.isfinite().all(dim=1)]
         found |= {"points": _rounded(points[:MOST_POINTS]), "centres": _rounded(evidence.dataset.centres), "sd": evidence.dataset.sd}
-    if "training" in provides and _known(evidence, "modes/ndb"):
+    if "training" in capabilities and _known(evidence, "modes/ndb"):
         train = evidence.real.bins.train_counts
         made_counts = counts_of(evidence.bins, len(train))
         found["bins"] = {"generated": (made_counts / made_counts.sum()).tolist(), "train": (train / train.sum()).tolist()}
-    return Shown(
-        evidence=found, nearest=_nearest(evidence) if "training" in provides and _known(evidence, "memorisation/authenticity") else None
+    return EvidenceRecord(
+        evidence=found, nearest=_nearest(evidence) if "training" in capabilities and _known(evidence, "memorisation/authenticity") else None
     )
 
 

@@ -8,17 +8,17 @@ from torch import Tensor
 
 from bench.metrics.evidence import Evidence
 from bench.metrics.extractors import Features
-from bench.metrics.half_samples import draw_halves, rows_of
+from bench.metrics.half_samples import draw_half_samples, rows_of
 from bench.metrics.neighbours import Neighbours
 
 
-class Half(Evidence):
+class HalfSample(Evidence):
     """Half of the generated examples: its parts are taken out of the whole's instead of being computed anew.
 
     It holds whole pairs of neighbouring rows, so that what the whole knows of pairs holds here too.
     """
 
-    _says = False  # what one half cannot tell costs a standard error, and twenty such lines would hide the others
+    _logs = False  # what one half cannot tell costs a standard error, and twenty such lines would hide the others
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
@@ -98,4 +98,4 @@ class Half(Evidence):
     def path_lengths(self) -> Tensor | None:
         """Of half of the paths."""
         lengths = self._whole.path_lengths
-        return None if lengths is None else lengths[draw_halves(2 * len(lengths), self._index + 1)[self._index]]
+        return None if lengths is None else lengths[draw_half_samples(2 * len(lengths), self._index + 1)[self._index]]

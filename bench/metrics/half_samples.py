@@ -12,15 +12,15 @@ from torch import Tensor
 
 from bench.core import random_streams
 
-HALVES = 20
+HALF_SAMPLES = 20
 CHUNK = 2**20  # elements hashed at once
 
 
-def draw_halves(n: int, halves: int = HALVES) -> Tensor:
+def draw_half_samples(n: int, half_samples: int = HALF_SAMPLES) -> Tensor:
     """[halves, n // 4], int64: for each half-sample of n rows the pairs that are in it; pair p is the rows 2p and 2p + 1."""
     pairs = n // 2
     noise = random_streams.stream(0, "halves")
-    chosen = [torch.randperm(pairs, generator=noise)[: pairs // 2].sort().values for _ in range(halves)]
+    chosen = [torch.randperm(pairs, generator=noise)[: pairs // 2].sort().values for _ in range(half_samples)]
     return torch.stack(chosen) if chosen else torch.zeros(0, pairs // 2, dtype=torch.int64)
 
 

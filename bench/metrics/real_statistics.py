@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.core.spec import Dataset, Mixture, Stacked
-from bench.metrics.cache import Parts, kept
+from bench.metrics.cache import Parts, cached
 from bench.metrics.diversity import duplicate_threshold, pair_distances
 from bench.metrics.extractors import Extractor, Features, extractor_for
 from bench.metrics.fidelity import Gaussian, fit_gaussian
@@ -47,7 +47,7 @@ class RealSide:
         self.dataset = dataset
         self.kinds = tuple(kinds)
         self.main = "classifier" if "classifier" in kinds else "pixels"  # whose features neighbours are sought in
-        self.told: set[str] = set()  # metrics of which it was said that they fail
+        self.reported: set[str] = set()  # metrics of which it was said that they fail
         self._extractors: dict[str, Extractor] = {}
         self._seen: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
@@ -58,10 +58,10 @@ class RealSide:
             self._extractors[kind] = extractor_for(kind, self.dataset)
         return self._extractors[kind]
 
-    def seen(self, kind: str) -> Features:
+    def features_of(self, kind: str) -> Features:
         """The test images as that extractor sees them."""
         if kind not in self._seen:
-            parts = self._kept("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
+            parts = self._cached("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
             predicted = parts["predicted"] if len(parts["predicted"]) else None
             self._seen[kind] = Features(features=parts["features"], logits=None, predicted=predicted)
         return self._seen[kind]
@@ -69,13 +69,13 @@ class RealSide:
     def gaussian(self, kind: str) -> Gaussian:
         """Mean and covariance of those features."""
         if kind not in self._gaussians:
-            self._gaussians[kind] = fit_gaussian(self.seen(kind).features)
+            self._gaussians[kind] = fit_gaussian(self.features_of(kind).features)
         return self._gaussians[kind]
 
     @cached_property
     def class_gaussians(self) -> dict[int, Gaussian]:
         """The same of the test images of each class, by their own labels, in classifier features. A ValueError where a class has too few."""
-        labels, features = self.dataset.split("test").labels, self.seen("classifier").features
+        labels, features = self.dataset.split("test").labels, self.features_of("classifier").features
         if labels is None:
             raise ValueError(f"{self.dataset.name} has no labels")
         small = [label for label in labels.unique().tolist() if int((labels == label).sum()) <= features.shape[1]]
@@ -86,30 +86,30 @@ class RealSide:
     @cached_property
     def neighbours(self) -> Neighbours:
         """The nearest neighbours of each test image among the others."""
-        features = self.seen(self.main).features
+        features = self.features_of(self.main).features
 
         def measure() -> Parts:
             found = find_neighbours(features)
             return {"index": found.index, "distance": found.distance}
 
-        parts = self._kept("neighbours", (self.main,), ("index", "distance"), measure)
+        parts = self._cached("neighbours", (self.main,), ("index", "distance"), measure)
         return Neighbours(features=features, index=parts["index"], distance=parts["distance"])
 
     @cached_property
     def training(self) -> Training:
         """What memorisation is judged by."""
-        test = self.seen(self.main).features
+        test = self.features_of(self.main).features
 
         def measure() -> Parts:
             features = self.extractor(self.main)(self.dataset.split("train").data).features
             return {"features": features, "nearest": nearest_other(features), "test_distance": nearest_to(test, features)[0]}
 
-        return Training(**self._kept("training", (self.main,), ("features", "nearest", "test_distance"), measure))
+        return Training(**self._cached("training", (self.main,), ("features", "nearest", "test_distance"), measure))
 
     @cached_property
     def bins(self) -> Bins:
         """The bins of NDB."""
-        test = self.seen("pixels").features
+        test = self.features_of("pixels").features
 
         def measure() -> Parts:
             train = self.extractor("pixels")(self.dataset.split("train").data).features
@@ -117,12 +117,12 @@ class RealSide:
             counts = torch.bincount(assign(train, centres), minlength=len(centres))
             return {"centres": centres, "train_counts": counts, "test": assign(test, centres)}
 
-        return Bins(**self._kept("bins", ("pixels",), ("centres", "train_counts", "test"), measure))
+        return Bins(**self._cached("bins", ("pixels",), ("centres", "train_counts", "test"), measure))
 
     @cached_property
     def shares(self) -> Shares:
         """The share of each class, as the classifier predicts it: the same eyes as for generated images."""
-        return class_shares(self.seen("classifier").predictions, self.dataset.spec.classes)
+        return class_shares(self.features_of("classifier").predictions, self.dataset.spec.classes)
 
     @cached_property
     def mode_shares(self) -> Shares:
@@ -132,7 +132,7 @@ class RealSide:
             return class_shares(torch.arange(modes), modes)
         assert isinstance(self.dataset, Stacked)
         classes = self.dataset.base.spec.classes
-        predicted = self.seen("classifier").predictions
+        predicted = self.features_of("classifier").predictions
         single = class_shares(torch.cat([predicted // classes**2, predicted // classes % classes, predicted % classes]), classes)
         shares: Shares = (single[:, None, None] * single[None, :, None] * single[None, None, :]).reshape(-1)
         return shares
@@ -146,7 +146,7 @@ class RealSide:
     def feature_distance(self) -> float:
         """The mean distance of two test images, in the main features."""
         pairs = len(self._order) // 2
-        first, second = self.seen(self.main).features[self._order[: 2 * pairs]].reshape(pairs, 2, -1).unbind(dim=1)
+        first, second = self.features_of(self.main).features[self._order[: 2 * pairs]].reshape(pairs, 2, -1).unbind(dim=1)
         return float((first - second).double().norm(dim=1).mean())
 
     @cached_property
@@ -172,16 +172,16 @@ class RealSide:
         """As generated images are ordered, so that test images measured like generated ones make the same pairs."""
         return canonical_order(self._test)
 
-    def _kept(self, part: str, kinds: Sequence[str], names: Sequence[str], measure: Callable[[], Parts]) -> Parts:
+    def _cached(self, part: str, kinds: Sequence[str], names: Sequence[str], measure: Callable[[], Parts]) -> Parts:
         identity = {
             "version": VERSION, "part": part, "data": self.dataset.digest(),
             "weights": [self.extractor(kind).weights_hash for kind in kinds],
         }  # fmt: skip
-        return kept(f"{self.dataset.name}-{part}-{'-'.join(kinds)}", identity, names, measure)
+        return cached(f"{self.dataset.name}-{part}-{'-'.join(kinds)}", identity, names, measure)
 
 
 def _see(extractor: Extractor, images: Tensor) -> Parts:
     """Features, and predicted classes where the extractor has classes (else none)."""
-    seen = extractor(images)
-    has_classes = seen.predicted is not None or seen.logits is not None
-    return {"features": seen.features, "predicted": seen.predictions if has_classes else torch.zeros(0, dtype=torch.int64)}
+    view = extractor(images)
+    has_classes = view.predicted is not None or view.logits is not None
+    return {"features": view.features, "predicted": view.predictions if has_classes else torch.zeros(0, dtype=torch.int64)}

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from bench.core.text import pluralise, duration
+from bench.core.text import duration, pluralise
 from bench.metrics.cards import card, headline_among
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.estimate import Estimate

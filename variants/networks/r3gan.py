@@ -40,7 +40,7 @@ def drawn(layer: Layer, gain: float) -> Layer:
     return layer
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f begins as 0, so that signals pass unchanged whatever the depth.
 
     The other two convolutions begin at L ** (-1 / (2m - 2)) of He's scale, L being the blocks of the network and m = 3: Zhang et al. 2019
@@ -84,14 +84,14 @@ def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
     for index in range(len(sides)):
         if index:
             layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
-        layers += [Block(width, BLOCKS * len(sides)) for _ in range(BLOCKS)]
+        layers += [ResidualBlock(width, BLOCKS * len(sides)) for _ in range(BLOCKS)]
     layers.append(drawn(nn.Conv2d(width, ports.data.shape[0], 1, bias=False), 1.0))
     return Generator(nn.Sequential(*layers), ports.data.shape)
 
 
 def _discriminator(ports: Ports, width: int, sides: list[int], recipe: GanRecipe) -> nn.Module:
     def blocks() -> list[nn.Module]:
-        return [Block(width, BLOCKS * len(sides), normalised=recipe.norm_d == "batch") for _ in range(BLOCKS)]
+        return [ResidualBlock(width, BLOCKS * len(sides), normalised=recipe.norm_d == "batch") for _ in range(BLOCKS)]
 
     layers: list[nn.Module] = [drawn(Conv2d(ports.seen[0], width, 1, bias=False), 1.0)]
     for _ in sides[1:]:

@@ -32,7 +32,7 @@ def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> C
     return made
 
 
-class Residual(nn.Module):
+class ResidualSum(nn.Module):
     """The sum of a branch and a shortcut."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -54,7 +54,7 @@ class SumPool(nn.Module):
         return data.sum(dim=(2, 3))
 
 
-def doubling(width: int) -> Residual:
+def doubling(width: int) -> ResidualSum:
     """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with.
 
     No biases, which batch norm on every way to the image would take away again.
@@ -63,10 +63,10 @@ def doubling(width: int) -> Residual:
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2), convolution(width, width, 3, bias=False),
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), convolution(width, width, 3, bias=False),
     )  # fmt: skip
-    return Residual(branch, nn.Sequential(convolution(width, width, 1, bias=False), nn.Upsample(scale_factor=2)))
+    return ResidualSum(branch, nn.Sequential(convolution(width, width, 1, bias=False), nn.Upsample(scale_factor=2)))
 
 
-def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> Residual:
+def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> ResidualSum:
     """D's block: activations before convolutions, but none on the image. Averages commute with the shortcut's 1 x 1 convolution, too."""
     half = [nn.AvgPool2d(2)] if down else []
     before = [] if first else [*([nn.BatchNorm2d(inputs)] if normalised else []), nn.ReLU()]
@@ -79,7 +79,7 @@ def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, norma
         convolution(outputs, outputs, 3),
     ]
     shortcut = [convolution(inputs, outputs, 1)] if down or inputs != outputs else []
-    return Residual(nn.Sequential(*branch, *half), nn.Sequential(*half, *shortcut))
+    return ResidualSum(nn.Sequential(*branch, *half), nn.Sequential(*half, *shortcut))
 
 
 def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:

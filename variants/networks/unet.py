@@ -21,7 +21,7 @@ DEEPER = 2  # times as many channels at the lower resolution
 OF_TIME = 4  # times as many numbers tell the time
 
 
-class Residual(nn.Module):
+class TimedResidual(nn.Module):
     """Two convolutions of 3 x 3, the time added between them, and the input added at the end."""
 
     def __init__(self, inputs: int, outputs: int, time: int) -> None:
@@ -64,11 +64,11 @@ class UNet(nn.Module):
         deep, time, pixels = DEEPER * width, OF_TIME * width, channels * PATCH**2
         self.time = TimeEmbedding(max(width, 2), time)
         self.read = nn.Conv2d(pixels, width, 3, 1, 1)
-        self.down = Residual(width, width, time)
+        self.down = TimedResidual(width, width, time)
         self.sink = nn.Conv2d(width, deep, 3, 2, 1)
-        self.low_in, self.attention, self.low_out = Residual(deep, deep, time), Attention(deep), Residual(deep, deep, time)
+        self.low_in, self.attention, self.low_out = TimedResidual(deep, deep, time), Attention(deep), TimedResidual(deep, deep, time)
         self.rise = nn.Conv2d(deep, width, 1)
-        self.up = Residual(2 * width, width, time)
+        self.up = TimedResidual(2 * width, width, time)
         self.norm = norm(width)
         self.write = nn.Conv2d(width, pixels, 3, 1, 1)
         for weight in self.write.parameters():

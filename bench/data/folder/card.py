@@ -22,7 +22,7 @@ class FileCard(BaseModel):
     sha256: str  # of the array's own bytes, not of the file's header, which differs between versions of NumPy
 
 
-class Card(BaseModel):
+class EntryCard(BaseModel):
     """What an entry of the cache holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

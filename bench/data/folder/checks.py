@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.core.errors import UserError, nearest
-from bench.data.folder.name import shown
+from bench.data.folder.name import quoted
 from bench.data.folder.splits import Splits
 
 
@@ -17,11 +17,11 @@ def check_folder(root: Path) -> None:
     try:
         found = os.stat(root)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"there is no folder {shown(root)}" + _neighbours(root)) from error
+        raise UserError(f"there is no folder {quoted(root)}" + _neighbours(root)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
-        raise UserError(f"cannot read the folder {shown(root)} ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error})") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise UserError(f"{shown(root)} is a file, not a folder of images")
+        raise UserError(f"{quoted(root)} is a file, not a folder of images")
 
 
 def _neighbours(root: Path) -> str:
@@ -38,7 +38,7 @@ def check_class_folder(root: Path, folder: Path) -> None:
     """Its name is recorded as text, and it may not lead back to where it lies."""
     _check_name(folder.name)
     if Path(os.path.realpath(root)).is_relative_to(os.path.realpath(folder)):
-        raise UserError(f"{shown(folder)} is a link to a folder that it lies in: remove it")
+        raise UserError(f"{quoted(folder)} is a link to a folder that it lies in: remove it")
 
 
 def _check_name(name: str) -> None:
@@ -52,7 +52,7 @@ def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> 
     """Images beside folders of images: which of them are meant?"""
     if images and folders:
         raise UserError(
-            f"{shown(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
+            f"{quoted(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
             f"{len(folders):,} in all): put every image into a folder of its class, or none"
         )
 
@@ -63,7 +63,7 @@ def check_classes(root: Path, splits: Splits, train: tuple[str, ...], test: tupl
         return
     if not train or not test:
         has, lacks = (splits.train, splits.test) if train else (splits.test, splits.train)
-        raise UserError(f"{shown(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
+        raise UserError(f"{quoted(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
     odd = sorted(set(train) ^ set(test))[0]
     has, lacks = (splits.train, splits.test) if odd in train else (splits.test, splits.train)
-    raise UserError(f"{shown(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")
+    raise UserError(f"{quoted(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")

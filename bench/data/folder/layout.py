@@ -19,7 +19,7 @@ import numpy as np
 from bench.core.errors import UserError
 from bench.core.spec import Split
 from bench.data.folder.checks import check_class_folder, check_classes, check_folder, check_mixed
-from bench.data.folder.name import shown
+from bench.data.folder.name import quoted
 from bench.data.folder.splits import Splits, check_class_names, find_splits
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _SETTLED_NS = 2 * 10**9  # a folder that changed this long before it was read wo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class ImageFile:
     """One image file."""
 
     name: str  # relative to the root, with / between its parts
@@ -44,7 +44,7 @@ class Listing:
     """All images of a folder, sorted by name."""
 
     root: Path
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ImageFile, ...]
     class_names: tuple[str, ...]  # none: unlabelled
     splits: Splits | None  # the folders that are the splits, if any are
     all_classes: bool  # whether folders are classes whatever their names
@@ -60,7 +60,7 @@ class Listing:
             content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
         return content.hexdigest()
 
-    def split(self, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
+    def split(self, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
         """The training and test images: those of the folders that are the splits, or else a fixed pseudo-random share as the test split."""
         return _split(self, share)
 
@@ -79,7 +79,7 @@ class Listing:
 
 
 @lru_cache(maxsize=4)
-def _split(found: Listing, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
+def _split(found: Listing, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
     """RandomState's stream is frozen for ever (NEP 19): the same names are split alike in every version of NumPy."""
     if found.splits:
         test = np.array([picture.name.startswith(f"{found.splits.test}/") for picture in found.pictures])
@@ -124,10 +124,10 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
         part = reader.part("", top)
         class_names, pictures = part.class_names, part.pictures
     if len(pictures) < 2:
-        raise UserError(f"there is one image in {shown(root)}: at least two are needed, one of them for the test split")
+        raise UserError(f"there is one image in {quoted(root)}: at least two are needed, one of them for the test split")
     return Listing(
         root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
-        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_counted(reader.others) if reader.others else "",
+        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_kinds_of(reader.others) if reader.others else "",
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ class _Contents:
 class _Part:
     """A folder of images, or of class folders."""
 
-    pictures: list[Picture]
+    pictures: list[ImageFile]
     class_names: tuple[str, ...]
 
 
@@ -183,7 +183,7 @@ class _Reader:
         if contents.folders:
             advice = "; add ,test=given to the name if the two folders at the top are the splits" if self.all_classes else ""
             raise UserError(
-                f"{shown(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
+                f"{quoted(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
                 f"and only a training and a test folder at the top, as 'train' and 'test', hold class folders{advice}"
             )
         _check_some(folder, contents)
@@ -203,7 +203,7 @@ class _Reader:
                 else:
                     contents.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
             except OSError as error:
-                raise UserError(f"cannot read {shown(entry.path)} ({error.strerror or error})") from error
+                raise UserError(f"cannot read {quoted(entry.path)} ({error.strerror or error})") from error
         self.others.update(contents.others)
         return contents
 
@@ -213,11 +213,11 @@ class _Reader:
             with os.scandir(folder) as entries:
                 yield from entries
         except OSError as error:
-            raise UserError(f"cannot read the folder {shown(folder)} ({error.strerror or error})") from error
+            raise UserError(f"cannot read the folder {quoted(folder)} ({error.strerror or error})") from error
 
 
-def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Picture:
-    return Picture(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> ImageFile:
+    return ImageFile(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
 
 
 def _regular(entry: os.DirEntry[str]) -> os.stat_result:
@@ -229,10 +229,10 @@ def _regular(entry: os.DirEntry[str]) -> os.stat_result:
 
 def _check_some(folder: Path, contents: _Contents) -> None:
     if not contents.images:
-        others = f"; it holds {_counted(contents.others)}" if contents.others else ""
-        raise UserError(f"there are no images in {shown(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
+        others = f"; it holds {_kinds_of(contents.others)}" if contents.others else ""
+        raise UserError(f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
 
 
-def _counted(suffixes: Counter[str]) -> str:
-    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
-    return f"files of other kinds: {shown}" + (", ..." if len(suffixes) > 5 else "")
+def _kinds_of(suffixes: Counter[str]) -> str:
+    kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
+    return f"files of other kinds: {kinds}" + (", ..." if len(suffixes) > 5 else "")

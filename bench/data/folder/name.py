@@ -74,11 +74,11 @@ def _path(text: str) -> Path:
         path = Path(os.path.abspath(Path(text).expanduser()))
         str(path).encode()
     except (RuntimeError, UnicodeEncodeError) as error:  # no such home folder; a name of undecodable bytes
-        raise UserError(f"{USAGE}: {shown(text)} cannot be used as a path: name the folder in another way, e.g. by a link") from error
+        raise UserError(f"{USAGE}: {quoted(text)} cannot be used as a path: name the folder in another way, e.g. by a link") from error
     return path
 
 
-def shown(path: Path | str) -> str:
+def quoted(path: Path | str) -> str:
     """A path as an error names it: quoted, on one line, its end where it is long."""
     text = str(path)
     return repr(text if len(text) <= 200 else "..." + text[-197:])
@@ -89,7 +89,7 @@ def _refuse_option_in_path(path: Path) -> None:
     option = next((name for name in OPTIONS if f",{name}=" in str(path)), None)
     if option:
         raise UserError(
-            f"{USAGE}: the path {shown(path)} holds ',{option}=', which reads as an option: rename the folder or make a link to it"
+            f"{USAGE}: the path {quoted(path)} holds ',{option}=', which reads as an option: rename the folder or make a link to it"
         )
 
 

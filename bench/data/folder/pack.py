@@ -28,9 +28,9 @@ from pydantic import ValidationError
 from bench.core.errors import UserError
 from bench.core.spec import Examples, Split
 from bench.data import cache
-from bench.data.folder.card import Card, FileCard, check_array, file_card
-from bench.data.folder.layout import Listing, Picture
-from bench.data.folder.name import shown
+from bench.data.folder.card import EntryCard, FileCard, check_array, file_card
+from bench.data.folder.layout import ImageFile, Listing
+from bench.data.folder.name import quoted
 from bench.data.folder.pixels import Crop, pixels
 from bench.data.progress import progress
 
@@ -50,13 +50,13 @@ class Packing:
 
     dataset: str  # the canonical name: every choice is in it
     listing: Listing
-    splits: dict[Split, tuple[Picture, ...]]
+    splits: dict[Split, tuple[ImageFile, ...]]
     size: int
     crop: Crop
     channels: int
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
+    def pictures(self) -> tuple[ImageFile, ...]:
         """All images in the order of the array."""
         return (*self.splits["train"], *self.splits["test"])
 
@@ -87,7 +87,7 @@ class Packed:
     """An entry of the cache that is whole."""
 
     entry: Path
-    card: Card
+    card: EntryCard
 
     def split(self, name: Split) -> Examples:
         """One split over the memory map: pages are read when an example is asked for, and shared between processes.
@@ -117,7 +117,7 @@ def _found(packing: Packing, *, quiet: bool = False) -> Packed | None:
     if not packing.entry.exists():
         return None
     try:
-        card = Card.model_validate_json((packing.entry / CARD).read_bytes())
+        card = EntryCard.model_validate_json((packing.entry / CARD).read_bytes())
         if card != _card(packing, images=card.images, labels=card.labels):
             raise ValueError(f"{CARD} is not what was written")
         check_array(packing.entry / IMAGES, card.images, packing.shape, "|u1")
@@ -143,7 +143,7 @@ def _build(packing: Packing) -> Packed:
         try:
             card = _write(packing, work)
             if packing.listing.read_again().stamp != packing.listing.stamp:
-                raise UserError(f"{shown(root)} changed while its images were read: run again when nothing writes there")
+                raise UserError(f"{quoted(root)} changed while its images were read: run again when nothing writes there")
             work.chmod(0o755)  # a temporary folder is private, what it becomes may be shared
             shutil.rmtree(packing.entry, ignore_errors=True)  # damaged, or it would have been found
             work.rename(packing.entry)
@@ -172,7 +172,7 @@ def _check_space(folder: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _write(packing: Packing, work: Path) -> Card:
+def _write(packing: Packing, work: Path) -> EntryCard:
     """Write the three files of an entry and return its card."""
     labels = np.array([picture.label for picture in packing.pictures], dtype="<i8")
     images_sha256 = _write_images(packing, work / IMAGES)
@@ -183,11 +183,11 @@ def _write(packing: Packing, work: Path) -> Card:
     return card
 
 
-def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> Card:
+def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> EntryCard:
     """The card of these images with these files. The digest is of what training sees: images, labels and where the split is."""
     train, test = len(packing.splits["train"]), len(packing.splits["test"])
     content = [packing.shape, train, images.sha256, labels.sha256]
-    return Card(
+    return EntryCard(
         dataset=packing.dataset,
         stamp=packing.listing.stamp,
         class_names=packing.listing.class_names,
@@ -228,11 +228,11 @@ def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
                 raise
 
 
-def _decode(picture: Picture, *, root: Path, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
+def _decode(picture: ImageFile, *, root: Path, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
     return pixels(root / picture.name, size=size, crop=crop, channels=channels)
 
 
-def _chunks(pictures: Sequence[Picture], size: int) -> Iterator[Sequence[Picture]]:
+def _chunks(pictures: Sequence[ImageFile], size: int) -> Iterator[Sequence[ImageFile]]:
     for start in range(0, len(pictures), size):
         yield pictures[start : start + size]
 
@@ -243,7 +243,7 @@ def _drop_outdated(packing: Packing) -> None:
         if path.parent == packing.entry:
             continue
         try:
-            card = Card.model_validate_json(path.read_bytes())
+            card = EntryCard.model_validate_json(path.read_bytes())
         except (OSError, ValueError):
             continue  # not ours to judge
         if card.dataset == packing.dataset:

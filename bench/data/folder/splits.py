@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.core.errors import UserError
-from bench.data.folder.name import shown
+from bench.data.folder.name import quoted
 
 Role = Literal["train", "test", "validation"]
 _WORDS: Mapping[Role, str] = {
@@ -71,14 +71,14 @@ def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
     by_role = {name.role: name for name in found}
     if len(folders) == 2 and set(by_role) == {"train", "test"} and len({name.domain for name in found}) == 1:
         return Splits(train=by_role["train"].folder, test=by_role["test"].folder)
-    raise UserError(f"{shown(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
+    raise UserError(f"{quoted(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
 
 
 def check_class_names(folder: Path, names: Sequence[str]) -> None:
     """A UserError where a folder of a split holds the name of a split."""
     if found := split_names(names):
         raise UserError(
-            f"{shown(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
+            f"{quoted(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
             "or add ,test=given,classes=all to the name if it is a class"
         )
 

@@ -23,21 +23,21 @@ def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {key: _plain(CARDS[key]) for key in keys if key not in BUILT_IN}
 
 
-def adopt(recorded: Iterable[tuple[str, Any]]) -> None:
+def register_recorded_cards(recorded: Iterable[tuple[str, Any]]) -> None:
     """Register what runs carry, as far as it is unknown here: run ids, the newest run first, and what stands under their "cards".
 
     A card that is known already counts, be it registered here or of a newer run. One that differs from it or is broken is ignored, and
     that is said once for each metric.
     """
-    said: set[str] = set()
+    reported: set[str] = set()
     for run_id, cards in recorded:
         for key, given in _items(cards):
             try:
-                _adopt(key, given)
+                _register(key, given)
             except UserError as error:
-                if key not in said:
+                if key not in reported:
                     log.warning("run %s: %s; its card is ignored", run_id, error)
-                said.add(key)
+                reported.add(key)
 
 
 def _items(cards: Any) -> Iterable[tuple[str, Any]]:
@@ -46,7 +46,7 @@ def _items(cards: Any) -> Iterable[tuple[str, Any]]:
     return cards.items() if isinstance(cards, dict) else (("", cards),)
 
 
-def _adopt(key: str, given: Any) -> None:
+def _register(key: str, given: Any) -> None:
     card = _card(key, given)
     known = CARDS.get(key)
     if known is None:

@@ -22,7 +22,7 @@ from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, jo
 BATCH, BATCH_VALUES = 100, 2**19  # at most: what is in flight stays in the processor's cache; larger batches are slower
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """Convolution 3x3, maximum of each 2x2, batch norm, ReLU. Pooling before the rest saves three quarters of its work."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
         super().__init__()
         channels, height, width = shape
         halvings = 2 ** len(widths)
-        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip((channels, *widths), widths, strict=False)))
+        self.blocks = nn.Sequential(*(ConvBlock(a, b) for a, b in zip((channels, *widths), widths, strict=False)))
         self.hidden = nn.Linear(widths[-1] * (height // halvings) * (width // halvings), dims)
         self.dropout = nn.Dropout(0.25)
         self.head = nn.Linear(dims, classes)

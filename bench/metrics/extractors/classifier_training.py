@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Dataset, Examples
 from bench.data.progress import Advance
 from bench.metrics.extractors.classifier import Classifier, ExtractorCard
-from bench.metrics.extractors.training_plan import Plan
+from bench.metrics.extractors.training_plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 SEED = 0
@@ -29,7 +29,7 @@ def _silent(count: int) -> None:
     """Tell nobody."""
 
 
-def augment(images: Tensor, plan: Plan, noise: torch.Generator) -> Tensor:
+def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tensor:
     """The batch moved as a whole by a few pixels, over an edge of zeros, and half of it mirrored. uint8 in, uint8 out."""
     height, width = images.shape[2:]
     top, left = torch.randint(0, 2 * plan.shift + 1, (2,), generator=noise).tolist()
@@ -64,7 +64,7 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
     return torch.cat(made).clamp(0, 255).round().to(torch.uint8)
 
 
-def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator, advance: Advance = _silent) -> None:
+def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.Generator, advance: Advance = _silent) -> None:
     """Train by cross-entropy with AdamW and one cycle of the learning rate, while a second head tells images from outliers.
 
     Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) keeps what is no such image away from real ones in the features,
@@ -123,7 +123,7 @@ def accuracy(network: Classifier, examples: Examples) -> float:
 
 
 def train_extractor(
-    dataset: Dataset, plan: Plan, *, command: str, where: str = "", advance: Advance = _silent
+    dataset: Dataset, plan: TrainingPlan, *, command: str, where: str = "", advance: Advance = _silent
 ) -> tuple[ExtractorCard, bytes]:
     """Train the extractor of a dataset: its card, and its weights as the content of a safetensors file."""
     channels, height, width = dataset.spec.shape

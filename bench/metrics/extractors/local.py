@@ -19,7 +19,7 @@ from bench.data.progress import progress
 from bench.metrics.cache import plain
 from bench.metrics.extractors.classifier import ClassifierExtractor, extractor_of, read_extractor
 from bench.metrics.extractors.classifier_training import command_for, train_extractor
-from bench.metrics.extractors.training_plan import VERSION, Plan, plan_for
+from bench.metrics.extractors.training_plan import VERSION, TrainingPlan, plan_for
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _sent: _Sent | None = None  # None: this process reads its own classifiers, and 
 def packed(dataset: Dataset) -> str:
     """The classifier of a dataset as text, for `sent` in another process. It is trained now where there is none yet."""
     found = trained(dataset)
-    weights = (home(dataset, plan_for(dataset)) / WEIGHTS).read_bytes()
+    weights = (classifier_folder(dataset, plan_for(dataset)) / WEIGHTS).read_bytes()
     return json.dumps({"card": found.card.model_dump_json(), "weights": base64.b64encode(weights).decode()})
 
 
@@ -79,8 +79,8 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
             )
         return _sent.extractor
     plan = plan_for(dataset)
-    folder = home(dataset, plan)
-    if is_there(folder):
+    folder = classifier_folder(dataset, plan)
+    if is_cached(folder):
         try:
             return _fitting(read(folder), dataset, folder)
         except UserError as error:
@@ -92,13 +92,13 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
             return _train(dataset, plan, folder)
 
 
-def home(dataset: Dataset, plan: Plan) -> Path:
+def classifier_folder(dataset: Dataset, plan: TrainingPlan) -> Path:
     """Where the classifier of a dataset is kept. The name holds all that it follows from, but for the machine."""
     identity = {"data": dataset.digest(), "plan": asdict(plan), "version": VERSION}
     return cache_root() / FOLDER / f"{plain(dataset.title)}-{short_hash(identity)}"
 
 
-def is_there(folder: Path) -> bool:
+def is_cached(folder: Path) -> bool:
     """Whether a classifier is kept in a folder: its card is written last."""
     return (folder / CARD).is_file()
 
@@ -119,10 +119,10 @@ def _fitting(extractor: ClassifierExtractor, dataset: Dataset, folder: Path) -> 
 def trained_folders() -> Iterator[Path]:
     """The folders of all classifiers that were trained on this machine."""
     root = cache_root() / FOLDER
-    return (folder for folder in sorted(root.iterdir()) if is_there(folder)) if root.is_dir() else iter(())
+    return (folder for folder in sorted(root.iterdir()) if is_cached(folder)) if root.is_dir() else iter(())
 
 
-def _train(dataset: Dataset, plan: Plan, folder: Path) -> ClassifierExtractor:
+def _train(dataset: Dataset, plan: TrainingPlan, folder: Path) -> ClassifierExtractor:
     log.info("%s: training the classifier that its images are measured with, once on this machine", dataset.name)
     images = plan.epochs * (min(len(dataset.split("train")), plan.epoch_images or 10**12) // plan.batch_size) * plan.batch_size
     where = f"{platform.system()} {platform.machine()}"

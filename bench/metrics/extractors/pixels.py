@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.core import random_streams
 from bench.core.config import short_hash
 from bench.core.spec import Dataset
-from bench.metrics.cache import kept
+from bench.metrics.cache import cached
 from bench.metrics.extractors.base import PIXELS, Features, check_images
 
 VERSION = 1  # of the definition; bumped when it changes
@@ -60,7 +60,7 @@ class PixelExtractor:
     def _parts(self) -> dict[str, Tensor]:
         """Mean [D], components [D, dims] and scale []: from the cache folder, else made now and stored there."""
         identity = {"weights": self.weights_hash}
-        return kept(
+        return cached(
             f"pixels-{self._dataset.name}", identity, PARTS, lambda: principal_components(self._dataset.split("train").data, self.dims)
         )
 

@@ -11,7 +11,7 @@ from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extract
 from bench.metrics.extractors.bundled import extractor_names, load_extractor
 from bench.metrics.extractors.classifier import ClassifierExtractor
 from bench.metrics.extractors.inception import load_inception
-from bench.metrics.extractors.local import home, is_there, packed, trained
+from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
 from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.extractors.stacked import StackedExtractor
 from bench.metrics.extractors.training_plan import plan_for, untrainable
@@ -44,7 +44,7 @@ def classifier_is_ready(dataset: Dataset) -> bool:
         return classifier_is_ready(dataset.base)
     if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
         return True
-    return is_there(home(dataset, plan_for(dataset)))
+    return is_cached(classifier_folder(dataset, plan_for(dataset)))
 
 
 def packed_classifier(dataset: Dataset) -> str:

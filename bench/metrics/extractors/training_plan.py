@@ -17,7 +17,7 @@ MIRRORED = ("cifar10",)  # where a mirrored image is known to be of the same cla
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """How one extractor is built and trained."""
 
     widths: tuple[int, ...]
@@ -37,12 +37,12 @@ class Plan:
 
 
 PLANS = {
-    "fashion-mnist": Plan(widths=(16, 32, 64), dims=64, epochs=14, batch_size=128, shift=1, flip=True),
-    "digits": Plan(widths=(32, 64), dims=32, epochs=60, batch_size=64, shift=1, flip=False),
+    "fashion-mnist": TrainingPlan(widths=(16, 32, 64), dims=64, epochs=14, batch_size=128, shift=1, flip=True),
+    "digits": TrainingPlan(widths=(32, 64), dims=32, epochs=60, batch_size=64, shift=1, flip=False),
 }
 
 
-def plan_for(dataset: Dataset) -> Plan:
+def plan_for(dataset: Dataset) -> TrainingPlan:
     """The plan of a dataset: one of the table, or one that follows from the images' number and shape.
 
     Its length is such that training takes some minutes of one core at most, whatever the data: larger images are shown less often.
@@ -61,7 +61,7 @@ def plan_for(dataset: Dataset) -> Plan:
     batch_size = 128 if images >= 4_096 else 64 if images >= 512 else 32
     epoch_images = min(images, max(batch_size, shown // FEWEST_EPOCHS))
     most = max(MOST_EPOCHS, -(-FEWEST_STEPS // (epoch_images // batch_size)))
-    return Plan(
+    return TrainingPlan(
         widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, shown // epoch_images)), batch_size=batch_size,
         shift=max(1, side // 16), flip=dataset.name in MIRRORED, epoch_images=epoch_images if epoch_images < images else None,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.core.text import pluralise, duration, harmless, printable
+from bench.core.text import duration, harmless, pluralise, printable
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.core.errors import UserError
 from bench.core.spec import DataShape
 from bench.data import cache
-from bench.data.archive import kept
+from bench.data.archive import cached_archive
 from bench.data.cifar10 import CIFAR10, BinaryImages, archive_path, parse
 from bench.data.fetched import KnownFile
 from bench.data.sources import Source
@@ -69,7 +69,7 @@ def photos() -> Made:
 
 
 def in_cache(photos: Made) -> Source:
-    return kept(lambda: cache.cache_root() / "made.tar.gz", archive=photos.known, inside="cifar-10-batches-bin")
+    return cached_archive(lambda: cache.cache_root() / "made.tar.gz", archive=photos.known, inside="cifar-10-batches-bin")
 
 
 def test_an_archive_put_into_the_cache_gives_both_splits(photos: Made, cache_folder: Path) -> None:

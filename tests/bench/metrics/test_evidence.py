@@ -56,7 +56,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
             return seen
 
         monkeypatch.setattr(extractor, "__call__", seeing)
-    evidence = evaluator._evidence(images(), halves=4)
+    evidence = evaluator._evidence(images(), half_samples=4)
     values = {key: evidence.value(key) for key in evaluator.keys}
     errors = {key: evidence.standard_error(key) for key in evaluator.keys}
     assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})

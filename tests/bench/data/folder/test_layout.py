@@ -13,13 +13,13 @@ import photos
 import pytest
 
 from bench.core.errors import UserError
-from bench.data.folder.layout import Picture, listing, scan
+from bench.data.folder.layout import ImageFile, listing, scan
 from bench.data.folder.splits import Splits
 
 SEVENTH = Fraction(1, 7)
 
 
-def names(pictures: tuple[Picture, ...]) -> list[str]:
+def names(pictures: tuple[ImageFile, ...]) -> list[str]:
     return [picture.name for picture in pictures]
 
 

@@ -18,7 +18,7 @@ from bench.core.config import DATASETS
 from bench.core.errors import UserError
 from bench.metrics.extractors import ExtractorCard, classifier_is_ready, extractor_for, kinds_of, local, packed_classifier, training_plan
 from bench.metrics.extractors import classifier_training as training
-from bench.metrics.extractors.local import home, sent, trained, trained_folders
+from bench.metrics.extractors.local import classifier_folder, sent, trained, trained_folders
 from bench.metrics.extractors.training_plan import plan_for
 from tests.support import photos
 from tests.support.labelled import Labelled
@@ -76,7 +76,7 @@ def test_other_data_of_the_same_name_has_its_own(trainings: list[str]) -> None:
 def test_the_same_data_gives_the_same_bits_and_threads_are_as_before(cache: Path) -> None:
     threads = torch.get_num_threads()
     first = trained(PATTERNS).weights_hash
-    for file in home(PATTERNS, plan_for(PATTERNS)).iterdir():
+    for file in classifier_folder(PATTERNS, plan_for(PATTERNS)).iterdir():
         file.unlink()
     assert trained(PATTERNS).weights_hash == first
     assert torch.get_num_threads() == threads
@@ -107,7 +107,7 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(
     damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture, trainings: list[str]
 ) -> None:
     first = trained(PATTERNS).weights_hash
-    damage(home(PATTERNS, plan_for(PATTERNS)) / "weights.safetensors")
+    damage(classifier_folder(PATTERNS, plan_for(PATTERNS)) / "weights.safetensors")
     assert trained(PATTERNS).weights_hash == first
     assert trained(PATTERNS).weights_hash == first
     assert len(trainings) == 2
@@ -116,7 +116,7 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(
 
 def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
     other = replace(PATTERNS, name="others", classes=4)
-    theirs, mine = home(PATTERNS, plan_for(PATTERNS)), home(other, plan_for(other))
+    theirs, mine = classifier_folder(PATTERNS, plan_for(PATTERNS)), classifier_folder(other, plan_for(other))
     trained(PATTERNS)
     shutil.copytree(theirs, mine)
     assert trained(other).card.classes == 4
