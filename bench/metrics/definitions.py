@@ -231,13 +231,13 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    made, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
-    least = min(len(made), len(real))
-    if least <= made.shape[1]:
+    generated, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
+    least = min(len(generated), len(real))
+    if least <= generated.shape[1]:
         return evidence.unknown(
-            f"{pluralise(least, 'image')} cannot tell the covariance of {made.shape[1]} features: it takes more than that"
+            f"{pluralise(least, 'image')} cannot tell the covariance of {generated.shape[1]} features: it takes more than that"
         )
-    return fidelity.frechet_distance(fidelity.fit_gaussian(made), evidence.real.gaussian(kind))
+    return fidelity.frechet_distance(fidelity.fit_gaussian(generated), evidence.real.gaussian(kind))
 
 
 def _divergence(evidence: Evidence, generated: modes.Shares, real: modes.Shares) -> float:
@@ -247,9 +247,9 @@ def _divergence(evidence: Evidence, generated: modes.Shares, real: modes.Shares)
     return modes.reverse_kl(generated, real)
 
 
-def _score(seen: Features) -> float:
-    assert seen.logits is not None
-    return fidelity.classifier_score(seen.logits)
+def _score(features: Features) -> float:
+    assert features.logits is not None
+    return fidelity.classifier_score(features.logits)
 
 
 def _mean(values: Tensor) -> float:

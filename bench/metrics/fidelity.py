@@ -44,8 +44,8 @@ class Gaussian:
     def root(self) -> NDArray[np.float64]:
         """The symmetric square root of the covariance; an eigenvalue that is rounding counts as zero."""
         values, vectors = np.linalg.eigh(self.covariance)
-        kept = values > len(values) * np.finfo(float).eps * values.max()
-        return (vectors[:, kept] * np.sqrt(values[kept])) @ vectors[:, kept].T
+        positive = values > len(values) * np.finfo(float).eps * values.max()
+        return (vectors[:, positive] * np.sqrt(values[positive])) @ vectors[:, positive].T
 
 
 def fit_gaussian(features: Tensor) -> Gaussian:
@@ -121,16 +121,16 @@ def kernel_distance(generated: Tensor, real: Tensor) -> float:
     return _finite(float(np.mean(values)))
 
 
-def kernel_distances(generated: Tensor, real: Tensor, halves: Tensor) -> Tensor:
+def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> Tensor:
     """The same distance of each of H halves [H, n] (bool) of the generated images, from all their pairs at once: [H], float64.
 
     All pairs instead of random subsets: the estimate has the same mean and less noise, since no subsets are drawn, and the kernel
     values, computed once and in the features' own precision, serve all the halves. Gretton et al. 2012, eq. 3.
     """
-    sizes = halves.sum(dim=1).double()
+    sizes = half_samples.sum(dim=1).double()
     kid_subset_size(int(sizes.min()), len(real))
-    members = halves.T.to(generated.dtype)  # [n, H]
-    within, across = torch.zeros(2, len(halves), dtype=torch.float64)
+    members = half_samples.T.to(generated.dtype)  # [n, H]
+    within, across = torch.zeros(2, len(half_samples), dtype=torch.float64)
     for at in _strips(len(generated)):
         rows = generated[at]
         # Off the diagonal block every pair is met once and counts twice.

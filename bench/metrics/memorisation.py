@@ -32,13 +32,13 @@ def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: 
     generated images or fewer, or without test or training images [K], are left out: it is not-a-number where none is left. Equal
     distances share their ranks, and the variance is corrected for them. A z-score grows with the root of the sample size.
     """
-    made, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
-    if not (np.isfinite(made).all() and np.isfinite(real).all()):
+    generated, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
+    if not (np.isfinite(generated).all() and np.isfinite(real).all()):
         raise ValueError("some distances are not finite")
-    made_bins, real_bins = np.asarray(generated_bins), np.asarray(test_bins)
+    generated_bins, real_bins = np.asarray(generated_bins), np.asarray(test_bins)
     total = weight = 0.0
     for cell in range(len(train_counts)):
-        near, reference = made[made_bins == cell], real[real_bins == cell]
+        near, reference = generated[generated_bins == cell], real[real_bins == cell]
         if len(near) > CELL_LEAST and len(reference) and int(train_counts[cell]):
             total += len(reference) * mann_whitney(near, reference)
             weight += len(reference)

@@ -79,9 +79,9 @@ def stacked_modes(predictions: Tensor, modes: int) -> Found:
 
 def reverse_kl(generated: Shares, real: Shares) -> float:
     """KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite where one is made that real data does not have."""
-    made = generated > 0
+    present = generated > 0
     with np.errstate(divide="ignore"):
-        return float(np.sum(generated[made] * np.log(generated[made] / real[made])))
+        return float(np.sum(generated[present] * np.log(generated[present] / real[present])))
 
 
 def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: Shares) -> tuple[float, str]:

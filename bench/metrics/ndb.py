@@ -75,8 +75,8 @@ def jensen_shannon(p: Counts, q: Counts) -> float:
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:
-    held = shares[shares > 0]
-    return -math.fsum(held * np.log(held))
+    positive = shares[shares > 0]
+    return -math.fsum(positive * np.log(positive))
 
 
 def _checked(counts: Counts) -> NDArray[np.float64]:

@@ -56,11 +56,11 @@ class Neighbours:
         enough = rank[:, -1] >= wanted
         if not enough.all():
             found = _search(features, enough.logical_not().nonzero()[:, 0], listed=LISTED)
-        taken = (index >= 0) & (rank <= wanted) & enough[:, None]
+        chosen = (index >= 0) & (rank <= wanted) & enough[:, None]
         new_index = torch.empty(len(rows), wanted, dtype=torch.int64)
         new_distance = self.distance.new_empty(len(rows), wanted)
-        new_index[enough] = index[taken].view(-1, wanted)
-        new_distance[enough] = self.distance[rows][taken].view(-1, wanted)
+        new_index[enough] = index[chosen].view(-1, wanted)
+        new_distance[enough] = self.distance[rows][chosen].view(-1, wanted)
         if not enough.all():
             new_index[~enough], new_distance[~enough] = (part[:, :wanted] for part in found)
         return Neighbours(features=features, index=new_index, distance=new_distance)
@@ -87,7 +87,7 @@ class Overlap:
     covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row holds a generated row: of the whole set, and of each half
 
 
-def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
+def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
     """The overlap of N real with n generated features, and with H halves [H, n] (bool) of the generated ones, in one pass.
 
     half_radius [H, n] is the radius(K) of each generated row among its half, from `among`; where a row is not in the half it is
@@ -97,12 +97,12 @@ def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius
     x, y = real.features - center, generated.features - center
     x_squares, y_squares = _squares(x), _squares(y)
     wide, narrow = real.radius(K_BALL).square(), real.radius(K).square()
-    members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), halves])  # [1 + H, n]
+    members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), half_samples])  # [1 + H, n]
     radii = torch.cat([generated.radius(K)[None], half_radius.to(y.dtype)])
     reach = torch.where(members, radii.square(), -torch.inf)
     inside, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.int64)
     reached, covered = torch.zeros(2, len(members), len(x), dtype=torch.bool)
-    counted = members.T.to(y.dtype)
+    weights = members.T.to(y.dtype)
     blocks = _blocks(len(x), len(y), x.shape[1], block)
     room, spare = x.new_empty(2, _rows(blocks), len(y))
     for at in blocks:
@@ -117,7 +117,7 @@ def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius
         inside[column[values <= narrow[at][row]]] = True
         within = values <= wide[at][row]
         balls += torch.bincount(column[within], minlength=len(y))
-        covered[:, at] = counted.new_zeros(len(squared), len(members)).index_add_(0, row[within], counted[column[within]]).T > 0
+        covered[:, at] = weights.new_zeros(len(squared), len(members)).index_add_(0, row[within], weights[column[within]]).T > 0
         for which, squared_radius in enumerate(reach):
             reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
     return Overlap(inside=inside, balls=balls, reached=reached, covered=covered)

@@ -49,7 +49,7 @@ class RealSide:
         self.main = "classifier" if "classifier" in kinds else "pixels"  # whose features neighbours are sought in
         self.reported: set[str] = set()  # metrics of which it was said that they fail
         self._extractors: dict[str, Extractor] = {}
-        self._seen: dict[str, Features] = {}
+        self._features: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
 
     def extractor(self, kind: str) -> Extractor:
@@ -60,11 +60,11 @@ class RealSide:
 
     def features_of(self, kind: str) -> Features:
         """The test images as that extractor sees them."""
-        if kind not in self._seen:
+        if kind not in self._features:
             parts = self._cached("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
             predicted = parts["predicted"] if len(parts["predicted"]) else None
-            self._seen[kind] = Features(features=parts["features"], logits=None, predicted=predicted)
-        return self._seen[kind]
+            self._features[kind] = Features(features=parts["features"], logits=None, predicted=predicted)
+        return self._features[kind]
 
     def gaussian(self, kind: str) -> Gaussian:
         """Mean and covariance of those features."""

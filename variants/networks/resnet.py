@@ -25,11 +25,11 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> Conv2d:
     """A convolution that keeps the size, with Glorot's first weights, as the authors' code has it: gain 2 ** .5 on branches, 1 on shortcuts."""
-    made = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
-    nn.init.xavier_uniform_(made.weight, math.sqrt(2.0) if size > 1 else 1.0)
-    if made.bias is not None:
-        nn.init.zeros_(made.bias)
-    return made
+    layer = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
+    nn.init.xavier_uniform_(layer.weight, math.sqrt(2.0) if size > 1 else 1.0)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class ResidualSum(nn.Module):
@@ -42,8 +42,8 @@ class ResidualSum(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """Feature maps [N, C_out, H_out, W_out]."""
-        seen: Tensor = self.branch(data)
-        return seen + self.shortcut(data)
+        branch: Tensor = self.branch(data)
+        return branch + self.shortcut(data)
 
 
 class SumPool(nn.Module):
@@ -96,7 +96,7 @@ def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
 def _discriminator(ports: Ports, width: int, recipe: GanRecipe) -> nn.Module:
     # A condition joins before the last block, so that it meets the image in something that is not linear.
     normalised = recipe.norm_d == "batch"
-    inputs = [ports.seen[0], width, width, width + ports.condition]
+    inputs = [ports.branch[0], width, width, width + ports.condition]
     blocks = [
         judging(wide, width, down=down, first=index == 0, normalised=normalised)
         for index, (wide, down) in enumerate(zip(inputs, DOWN, strict=True))

@@ -35,8 +35,8 @@ class TimedResidual(nn.Module):
     def forward(self, maps: Tensor, time: Tensor) -> Tensor:
         """[N, inputs, H, W] and [N, time] to [N, outputs, H, W]."""
         inner = self.conv_in(silu(self.norm_in(maps))) + self.time(time)[:, :, None, None]
-        made: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
-        return made
+        outputs: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
+        return outputs
 
 
 class Attention(nn.Module):
@@ -52,8 +52,8 @@ class Attention(nn.Module):
         """[N, C, H, W] to the same."""
         places = self.norm(maps).flatten(2).transpose(1, 2)  # [N, H * W, C]
         query, key, value = self.to_three(places).chunk(3, dim=2)
-        seen = self.out(scaled_dot_product_attention(query, key, value))
-        return maps + seen.transpose(1, 2).view_as(maps)
+        attended = self.out(scaled_dot_product_attention(query, key, value))
+        return maps + attended.transpose(1, 2).view_as(maps)
 
 
 class UNet(nn.Module):
@@ -79,8 +79,8 @@ class UNet(nn.Module):
         time = silu(self.time(times))
         high = self.down(self.read(pixel_unshuffle(data, PATCH)), time)
         low = self.low_out(self.attention(self.low_in(self.sink(high), time)), time)
-        made = self.up(torch.cat([high, interpolate(self.rise(low), scale_factor=2.0, mode="nearest")], dim=1), time)
-        return pixel_shuffle(self.write(silu(self.norm(made))), PATCH)
+        maps = self.up(torch.cat([high, interpolate(self.rise(low), scale_factor=2.0, mode="nearest")], dim=1), time)
+        return pixel_shuffle(self.write(silu(self.norm(maps))), PATCH)
 
 
 def norm(channels: int) -> nn.Module:

@@ -94,20 +94,20 @@ def make(text: str) -> FolderDataset:
     size, channels = options.size, options.channels
     test = _test_share(found, options.test)
     if size is None or channels is None:
-        seen = look(found)
-        size, channels = size or _guessed_size(found, seen), channels or seen.channels
+        headers = look(found)
+        size, channels = size or _guessed_size(found, headers), channels or headers.channels
     return FolderDataset(listing=found, size=size, crop=options.crop, channels=channels, test=test)
 
 
-def _test_share(found: Listing, asked: Fraction | None) -> Fraction:
-    if found.splits and asked:
+def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
+    if found.splits and requested:
         names = f"{found.splits.train!r} and {found.splits.test!r}"
         raise UserError(
-            f"{USAGE}: test={asked} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
+            f"{USAGE}: test={requested} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
         )
-    if not found.splits and asked == GIVEN:
+    if not found.splits and requested == GIVEN:
         raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
-    return GIVEN if found.splits else asked or TEST_SHARE
+    return GIVEN if found.splits else requested or TEST_SHARE
 
 
 class Look(BaseModel):
@@ -124,15 +124,15 @@ def look(found: Listing) -> Look:
     """What the headers say, read at most once for each state of a folder."""
     path = source_folder(found.root) / LOOK
     try:
-        kept = Look.model_validate_json(path.read_bytes())
-        if kept.stamp == found.stamp:
-            return kept
+        stored = Look.model_validate_json(path.read_bytes())
+        if stored.stamp == found.stamp:
+            return stored
     except (OSError, ValueError):
         pass  # not there or damaged: looking again mends both
-    seen = _looked(found)
+    headers = _looked(found)
     with cache.locked(path.parent):
-        cache.write_atomic(path, seen.model_dump_json().encode())
-    return seen
+        cache.write_atomic(path, headers.model_dump_json().encode())
+    return headers
 
 
 def _looked(found: Listing) -> Look:
@@ -151,10 +151,10 @@ def _looked(found: Listing) -> Look:
     return Look(stamp=found.stamp, size=0 if odd else size, odd=odd, channels=channels)
 
 
-def _guessed_size(found: Listing, seen: Look) -> int:
-    if not seen.size:
+def _guessed_size(found: Listing, headers: Look) -> int:
+    if not headers.size:
         raise UserError(
             f"folder:{found.root} needs size=N, e.g. size=32: its images are not all square, alike and "
-            f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({seen.odd})"
+            f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({headers.odd})"
         )
-    return seen.size
+    return headers.size

@@ -128,6 +128,6 @@ def _eight_bits(image: Image.Image, mode: str) -> Image.Image:
         wide = np.asarray(image).astype(np.int64).clip(0, 65_535)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image if image.mode == mode else image.convert(mode)

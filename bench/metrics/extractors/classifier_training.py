@@ -55,13 +55,13 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
     height, width = images.shape[2:]
     plain, drowned, mixed, swapped = images.float().tensor_split(4)
     weight = uniform(mixed, 0.35, 0.65)
-    made = [
+    parts = [
         uniform(plain, -128, 384) + uniform(plain, 0, 128) * gaussian(plain),
         drowned + uniform(drowned, 64, 128) * gaussian(drowned),
         weight * mixed + (1 - weight) * mixed.roll(1, dims=0),
         swapped.roll((height // 2, width // 2), dims=(2, 3)),
     ]
-    return torch.cat(made).clamp(0, 255).round().to(torch.uint8)
+    return torch.cat(parts).clamp(0, 255).round().to(torch.uint8)
 
 
 def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.Generator, advance: Advance = _silent) -> None:
@@ -84,9 +84,9 @@ def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.G
         for rows in order.split(plan.batch_size):
             others = torch.randint(len(train), (plan.outliers,), generator=noise)
             images = torch.cat([augment(train.data[rows], plan, noise), make_outliers(train.data[others], noise)])
-            seen = network(images)
-            class_loss = functional.cross_entropy(seen.logits[: plan.batch_size], train.labels[rows])
-            outlier_loss = functional.binary_cross_entropy_with_logits(judge(seen.features).squeeze(1), real)
+            output = network(images)
+            class_loss = functional.cross_entropy(output.logits[: plan.batch_size], train.labels[rows])
+            outlier_loss = functional.binary_cross_entropy_with_logits(judge(output.features).squeeze(1), real)
             optimiser.zero_grad(set_to_none=True)
             (class_loss + outlier_loss).backward()
             optimiser.step()

@@ -77,8 +77,8 @@ def _has_classifier(dataset: Dataset) -> bool:
 def _absent(dataset: Dataset) -> list[str]:
     """The classes that no test image is of."""
     labels = dataset.split("test").labels
-    there = set() if labels is None else set(labels.unique().tolist())
-    return [name for label, name in enumerate(dataset.class_names) if label not in there]
+    present = set() if labels is None else set(labels.unique().tolist())
+    return [name for label, name in enumerate(dataset.class_names) if label not in present]
 
 
 @cache

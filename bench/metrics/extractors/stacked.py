@@ -29,10 +29,10 @@ class StackedExtractor:
         """Features and classes of uint8 images [N, C, H, W]; a batch of 0 is what is quickest."""
         self.check(images)
         n, channels, height, width = images.shape
-        seen = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)
-        digits = seen.predictions.view(n, channels)
+        base_features = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)
+        digits = base_features.predictions.view(n, channels)
         weights = self.base.card.classes ** torch.arange(channels - 1, -1, -1)
-        return Features(features=seen.features.view(n, -1), predicted=(digits * weights).sum(dim=1))
+        return Features(features=base_features.features.view(n, -1), predicted=(digits * weights).sum(dim=1))
 
     def check(self, images: Tensor) -> None:
         """Raise a UserError unless these are images this extractor can see."""

@@ -57,12 +57,12 @@ def plan_for(dataset: Dataset) -> TrainingPlan:
     images = len(dataset.split("train"))
     side = min(height, width)
     widths = widths_for(side, GREY_WIDTH if channels == 1 else COLOUR_WIDTH)
-    shown = max(1, round(WORK / work_of(dataset.spec.shape, widths)))  # images in all
+    total_images = max(1, round(WORK / work_of(dataset.spec.shape, widths)))  # images in all
     batch_size = 128 if images >= 4_096 else 64 if images >= 512 else 32
-    epoch_images = min(images, max(batch_size, shown // FEWEST_EPOCHS))
+    epoch_images = min(images, max(batch_size, total_images // FEWEST_EPOCHS))
     most = max(MOST_EPOCHS, -(-FEWEST_STEPS // (epoch_images // batch_size)))
     return TrainingPlan(
-        widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, shown // epoch_images)), batch_size=batch_size,
+        widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, total_images // epoch_images)), batch_size=batch_size,
         shift=max(1, side // 16), flip=dataset.name in MIRRORED, epoch_images=epoch_images if epoch_images < images else None,
     )  # fmt: skip
 
