@@ -1,4 +1,4 @@
-"""What a folder of images must not be: each a UserError of one line that says what lies where."""
+"""Checks of a folder of images. Each raises a UserError that names the wrong file or folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.data.folder.splits import Splits
 
 
 def check_folder(root: Path) -> None:
-    """It must be there, and a folder."""
+    """Raise a UserError unless it exists and is a folder."""
     try:
         found = os.stat(root)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -25,7 +25,7 @@ def check_folder(root: Path) -> None:
 
 
 def _neighbours(root: Path) -> str:
-    """The folders beside it whose names are like it."""
+    """A hint at folders beside it with a similar name."""
     try:
         beside = [entry.name for entry in os.scandir(root.parent) if entry.is_dir()]
     except OSError:
@@ -35,21 +35,21 @@ def _neighbours(root: Path) -> str:
 
 
 def check_class_folder(root: Path, folder: Path) -> None:
-    """Its name is recorded as text, and it may not lead back to where it lies."""
+    """Raise a UserError for a name that is not UTF-8, and for a link to a parent folder."""
     _check_name(folder.name)
     if Path(os.path.realpath(root)).is_relative_to(os.path.realpath(folder)):
-        raise UserError(f"{quoted(folder)} is a link to a folder that it lies in: remove it")
+        raise UserError(f"{quoted(folder)} is a link to one of its parent folders: remove it")
 
 
 def _check_name(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"the name of the class folder {name!r} is no UTF-8: rename it") from error
+        raise UserError(f"the name of the class folder {name!r} is not UTF-8: rename it") from error
 
 
 def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> None:
-    """Images beside folders of images: which of them are meant?"""
+    """Raise a UserError for images beside folders of images: it is unclear which are meant."""
     if images and folders:
         raise UserError(
             f"{quoted(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
@@ -58,7 +58,7 @@ def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> 
 
 
 def check_classes(root: Path, splits: Splits, train: tuple[str, ...], test: tuple[str, ...]) -> None:
-    """Both splits have the same classes, or none."""
+    """Raise a UserError unless both splits have the same classes, or none."""
     if train == test:
         return
     if not train or not test:

@@ -18,14 +18,14 @@ from bench.data.folder.pixels import Crop, header
 from bench.data.progress import progress
 
 SCHEME = "folder"
-MOST_GUESSED = 64  # pixels: larger images are scaled, and to which size must be asked for
+MOST_GUESSED = 64  # pixels: for larger images the user must choose the size that they are scaled to
 TEST_SHARE = Fraction(1, 7)  # as MNIST has it
 LOOK = "look.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderDataset:
-    """The images of a folder, every choice made. No image is decoded before `digest` or `split` is asked for."""
+    """The images of a folder, with every option resolved. No image is decoded before `digest` or `split` is called."""
 
     listing: Listing
     size: int
@@ -69,11 +69,11 @@ class FolderDataset:
         return self._packed.split(name)
 
     def missing(self) -> str | None:
-        """None: the folder was there when the dataset was made, and it is packed when it is first used."""
+        """None: the folder existed when the dataset was built, and it is packed at the first use."""
         return None
 
     def fetch(self) -> str:
-        """Have the packed images in the cache, and say what they are and where."""
+        """Pack the images into the cache unless they are there; return what they are and where."""
         card, entry = self._packed.card, self._packed.entry
         classes = f"{len(self.class_names)} classes" if self.class_names else "no labels"
         return f"{self.listing.root} ({card.train:,} training and {card.test:,} test images, {classes}), packed in {entry}"
@@ -88,7 +88,7 @@ class FolderDataset:
 
 
 def make(text: str) -> FolderDataset:
-    """The dataset of what follows `folder:`. Reads names, sizes and times; opens images only to decide what was left to us."""
+    """The dataset for the text after `folder:`. Reads names, sizes and times; opens images only for options that are not given."""
     path, options = parse(text)
     found = listing(path, all_classes=options.all_classes, given_splits=options.test == GIVEN)
     size, channels = options.size, options.channels
@@ -111,7 +111,7 @@ def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
 
 
 class Look(BaseModel):
-    """What the headers of all images say. Kept in the cache, so that a name without options is as quick as one with all."""
+    """Summary of the headers of all images. It is cached, so that a name without options is as quick as one with all."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     stamp: str
@@ -121,22 +121,22 @@ class Look(BaseModel):
 
 
 def look(found: Listing) -> Look:
-    """What the headers say, read at most once for each state of a folder."""
+    """The summary of the headers, read at most once for each state of a folder."""
     path = source_folder(found.root) / LOOK
     try:
         stored = Look.model_validate_json(path.read_bytes())
         if stored.stamp == found.stamp:
             return stored
     except (OSError, ValueError):
-        pass  # not there or damaged: looking again mends both
-    headers = _looked(found)
+        pass  # missing or damaged: read the headers
+    headers = _read_headers(found)
     with cache.locked(path.parent):
         cache.write_atomic(path, headers.model_dump_json().encode())
     return headers
 
 
-def _looked(found: Listing) -> Look:
-    """Read headers until nothing more can be learned."""
+def _read_headers(found: Listing) -> Look:
+    """Read headers until the summary cannot change any more."""
     size, odd, channels = 0, "", 1
     with progress(f"looking at {found.root.name or found.root}", len(found.pictures)) as advance:
         for picture in found.pictures:

@@ -1,4 +1,4 @@
-"""Which images a folder holds, their labels and their splits. Looks at names, sizes and times; opens no image."""
+"""The images of a folder, their labels and their splits. Reads names, sizes and times; opens no image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _SEED = 0
-_SETTLED_NS = 2 * 10**9  # a folder that changed this long before it was read would have another time had it changed since
+_SETTLED_NS = 2 * 10**9  # if a folder was this old when it was read, a later change shows in its time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,31 +45,31 @@ class Listing:
 
     root: Path
     pictures: tuple[ImageFile, ...]
-    class_names: tuple[str, ...]  # none: unlabelled
+    class_names: tuple[str, ...]  # empty: unlabelled
     splits: Splits | None  # the folders that are the splits, if any are
     all_classes: bool  # whether folders are classes whatever their names
     folders: tuple[tuple[Path, int], ...]  # every folder read, with its time of change
-    read_ns: int  # when
-    others: str = ""  # files that are no images, in words
+    read_ns: int
+    others: str = ""  # a description of the files that are not images
 
     @cached_property
     def stamp(self) -> str:
-        """A hash of all names, sizes and times of change: equal where, as far as can be seen from outside, no image has changed."""
+        """A hash of all names, sizes and times of change: it changes when an image does."""
         content = hashlib.sha256()
         for picture in self.pictures:
             content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
         return content.hexdigest()
 
     def split(self, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
-        """The training and test images: those of the folders that are the splits, or else a fixed pseudo-random share as the test split."""
+        """The training and test images: by the folders of the splits, else with a fixed pseudo-random share as the test split."""
         return _split(self, share)
 
     def read_again(self) -> Listing:
-        """What the folder holds now, read in the same way."""
+        """Scan the folder again in the same way."""
         return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:
-        """Whether no folder has had a file added, removed or replaced since it was read."""
+        """Whether no file was added, removed or replaced since the folders were read."""
         try:
             now = [os.stat(folder).st_mtime_ns for folder, _ in self.folders]
         except OSError:
@@ -80,7 +80,7 @@ class Listing:
 
 @lru_cache(maxsize=4)
 def _split(found: Listing, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
-    """RandomState's stream is frozen for ever (NEP 19): the same names are split alike in every version of NumPy."""
+    """RandomState's stream is frozen (NEP 19): the same names are split alike in every version of NumPy."""
     if found.splits:
         test = np.array([picture.name.startswith(f"{found.splits.test}/") for picture in found.pictures])
     else:
@@ -95,13 +95,13 @@ _last: dict[tuple[Path, bool, bool], Listing] = {}
 
 
 def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
-    """What a folder holds. Read once a process unless it changes: a run asks for its dataset many times, of perhaps a million files."""
+    """The listing of a folder, cached until the folder changes: a run needs its dataset many times, of perhaps a million files."""
     key = (root, all_classes, all_classes and given_splits)
     known = _last.get(key)
     if known is not None and known.is_current():
         return known
     found = _last[key] = scan(root, all_classes=all_classes, given_splits=given_splits)
-    if found.others and known is None:  # once: a user may take a kind for an image that is not read here
+    if found.others and known is None:  # once: the user may think that these files are images
         log.warning("%s: left out %s", root, found.others)
     return found
 
@@ -133,7 +133,7 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
-    """What lies directly in one folder."""
+    """The direct contents of one folder."""
 
     images: list[tuple[str, os.stat_result]]
     folders: list[str]
@@ -149,7 +149,7 @@ class _Part:
 
 
 class _Reader:
-    """Reads the folders of one root and keeps what it met."""
+    """Reads the folders of one root, and collects their times and the files of other kinds."""
 
     def __init__(self, root: Path, *, all_classes: bool) -> None:
         self.root = root
@@ -190,7 +190,7 @@ class _Reader:
         return contents
 
     def read(self, folder: Path) -> _Contents:
-        """What lies in a folder. Hidden files are passed over; so are, with a line in the end, files of other kinds."""
+        """The contents of a folder. Ignores hidden files, and counts files of other kinds for one warning."""
         contents = _Contents(images=[], folders=[], others=Counter())
         for entry in self._entries(folder):
             if entry.name.startswith("."):
@@ -223,7 +223,7 @@ def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Image
 def _regular(entry: os.DirEntry[str]) -> os.stat_result:
     found = entry.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is no regular file")  # reading a pipe would wait for ever
+        raise OSError(0, "it is not a regular file")  # reading a pipe would block
     return found
 
 

@@ -53,12 +53,12 @@ def test_a_member_is_read_no_further_than_one_byte_past_its_size() -> None:
     [
         (packed({"in/a.bin": b"abc"}), "b.bin not in data.tar.gz"),
         (packed({"in/a.bin": b"abc"}, links={"in/b.bin": "/etc/passwd"}), "b.bin not in data.tar.gz"),
-        (b"no archive", "no gzipped tar archive"),
-        (packed({"in/a.bin": bytes(9000), "in/b.bin": b"de"})[:-40], "no gzipped tar archive"),
+        (b"no archive", "not a gzipped tar archive"),
+        (packed({"in/a.bin": bytes(9000), "in/b.bin": b"de"})[:-40], "not a gzipped tar archive"),
     ],
     ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
-def test_what_is_no_such_archive_is_unavailable(content: bytes, message: str) -> None:
+def test_another_file_is_unavailable(content: bytes, message: str) -> None:
     with pytest.raises(Unavailable, match=message):
         members(content, SIZES, archive=known(content), inside="in")
 
