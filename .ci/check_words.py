@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Folders and files whose words are checked. Whoever finishes another one adds it here.
-DONE = (".ci/check_words.py", "bench/core", "bench/data", "tests/bench/data", "tests/test_words.py")
+DONE = (
+    ".ci/check_words.py", "bench/core", "bench/data", "bench/training", "tests/bench/core", "tests/bench/data", "tests/bench/training",
+    "tests/test_words.py",
+)  # fmt: skip
 
 # Prose: pattern -> what to write. A space stands for any white space, and `^` for the start of a docstring.
 PROSE = {

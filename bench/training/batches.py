@@ -1,4 +1,4 @@
-"""Real batches: shuffled, cut, cast and scaled without per-image Python, from data that lies on the device where it fits."""
+"""Batches of real data: shuffled, cast and scaled without per-image Python, from data on the device where it fits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks 
 
 
 class BatchLoader:
-    """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
+    """Loads batches in an order that depends on (seed, epoch) alone, so its state is one number. Drops the last short batch."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
         check_batch_size(batch_size, len(examples))
@@ -23,7 +23,7 @@ class BatchLoader:
         self._seed = seed
         self._device = device
         self.batches_per_epoch = len(examples) // batch_size
-        self.position = 0  # batches given so far
+        self.position = 0  # batches returned so far
         self._order: Tensor | None = None
         self._order_epoch = -1
 
@@ -53,7 +53,7 @@ class BatchLoader:
 
 
 def storage_device(examples: Examples, device: torch.device) -> torch.device:
-    """Where the data lies while training: on the device, or in host memory (or its file) where it would take most of a GPU's."""
+    """The device that stores the data in training: the CPU (or a memory-mapped file) where it would fill most of a GPU's memory."""
     if device.type != "cuda":
         return device
     free_bytes, _ = torch.cuda.mem_get_info(device)
@@ -61,6 +61,6 @@ def storage_device(examples: Examples, device: torch.device) -> torch.device:
 
 
 def check_batch_size(batch_size: int, examples: int) -> None:
-    """A batch larger than the data is a UserError."""
+    """Raise a UserError for a batch larger than the data."""
     if batch_size > examples:
         raise UserError(f"recipe.batch_size: {batch_size} is more than the {examples:,} training examples")

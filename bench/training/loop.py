@@ -1,4 +1,4 @@
-"""The one training loop. Knows nothing of trackers, metrics, sweeps or progress bars: they are all consumers of `train()`."""
+"""The training loop. It knows no trackers, metrics, searches or progress bars: they consume what `train()` yields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.training.precision import Precision, float32_products, forward_precis
 
 
 class PlayerState:
-    """One player with its parameters, its optimiser and the number of updates it has made."""
+    """The training state of a player: its parameters, optimiser and number of updates."""
 
     def __init__(self, player: Player, networks: Networks, recipe: Recipe) -> None:
         self.player = player
@@ -53,12 +53,12 @@ class Means:
         return {name: value / self.counts[name] for name, value in zip(self.sums, values, strict=True)}
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Clear all means."""
         self.sums, self.counts = {}, {}
 
 
 class Trainer:
-    """Networks and objective in training: rounds, optimisers, freezing, averaging, and the whole of its state.
+    """Trains networks by an objective: rounds, optimisers, freezing, averaging, and the whole training state.
 
     The networks are valid for sampling only between rounds. `images` counts real images shown to the first player.
     """
@@ -83,18 +83,18 @@ class Trainer:
         self._noise = random_streams.stream(seed, random_streams.NOISE, device)
         self._global = random_streams.GlobalStream(seed, device)
         self._lr_epoch = 0
-        self._started: float | None = None  # of the stretch of training under way
+        self._started: float | None = None  # start of the current `running()`
         self._gradient_norms: dict[str, Tensor] = {}
 
     @property
     def position(self) -> float:
-        """How far training is, in the unit of the budget: images, or seconds on the training clock."""
+        """The progress in the unit of the budget: images, or seconds on the training clock."""
         if self.budget_images is not None:
             return self.images
         return self.train_seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
 
     def reaches(self, mark: float) -> bool:
-        """Whether the next round is the first at or past a mark. Of a clock that is known only when the mark has passed."""
+        """Whether the next round reaches a mark. On a clock that is known only when the mark has passed."""
         return self.position + (self.images_per_round if self.budget_images is not None else 0) >= mark
 
     @property
@@ -104,12 +104,12 @@ class Trainer:
 
     @property
     def updates(self) -> dict[str, int]:
-        """Updates that each player has made."""
+        """The number of updates of each player."""
         return {player_state.player.name: player_state.updates for player_state in self.player_states}
 
     @property
     def eval_networks(self) -> Networks:
-        """The weights that metrics see: the average where the recipe has one, else the live ones. Never the better of the two."""
+        """The networks that are evaluated: the average if the recipe has one, else the live ones. Never the better of the two."""
         return self.ema.networks if self.ema else self.networks
 
     def round(self, *, measure_gradients: bool = False) -> None:
@@ -179,19 +179,19 @@ class Trainer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The only state in which rounds are done: clock on, own random streams in. Left valid however it ends."""
+        """Context manager in which rounds run: the clock is on, the run's random streams are active. It restores both on any exit."""
         self._started = started = time.perf_counter()
         try:
             with self._global.active(), float32_products(tf32=self.networks.tf32):
                 yield
-            synchronise(self.device)  # what is still queued there belongs on this clock
+            synchronise(self.device)  # queued work counts on this clock
         finally:
             self._unfreeze()
             self._started = None
             self.train_seconds += time.perf_counter() - started
 
     def read_mark(self) -> tuple[dict[str, float], str | None]:
-        """The scalars since the last mark, and why training has diverged if it has. Synchronises with the device; resets the means."""
+        """The scalars since the last mark, and the reason if training has diverged. Synchronises the device; resets the means."""
         scalars = self.means.read()
         self.means.reset()
         norms = {f"grad_norm_{name}": norm.item() for name, norm in self._gradient_norms.items()}
@@ -208,7 +208,7 @@ class Trainer:
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on; valid between rounds."""
+        """The complete training state; valid between rounds."""
         return {
             "networks": self.networks.state_dict(),
             "objective": self.objective.state_dict(),
@@ -244,7 +244,7 @@ class Trainer:
 
 
 def _lay_out(optimiser: torch.optim.Optimizer) -> None:
-    """Have moments lie in memory as their parameters do. Files hold them in plain order, and fused updates go through both side by side."""
+    """Give moments the memory layout of their parameters, as fused updates need it; files store them in plain order."""
     for parameter, moments in optimiser.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -259,8 +259,8 @@ def never() -> bool:
 def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = never) -> Iterator[Progress]:
     """Train to the budget, yielding at every mark (in its unit), at the end, and after any round in which `pause()` is true.
 
-    A pause logs nothing and resets no mean, so it changes no number; leaving the loop at a yield stops training. A divergence
-    ends the iteration with a `Progress` that says why. The clock runs only between `next()` and `yield`.
+    A pause logs nothing and resets no mean, so it changes no number. Leaving the loop at a yield stops training. A divergence
+    ends the iteration with a `Progress` that holds the reason. The clock runs only between `next()` and `yield`.
     """
     budget = trainer.budget
     ahead, next_mark = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget}), 0

@@ -54,7 +54,7 @@ def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
     kept.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
     assert images(kept) == 1
     assert "state.safetensors is damaged" in caplog.text
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert not kept.newest.exists()
     kept.before.write_bytes(b"x")
     assert kept.load() is None

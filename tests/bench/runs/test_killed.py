@@ -98,7 +98,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     content = kept.newest.read_bytes()
     kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
     result = run(small.config("dcgan", **CONFIG), place)
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 

@@ -45,8 +45,8 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 def test_every_example_is_seen_over_epochs() -> None:
-    seen = {label for batch in labels(loader(), 40) for label in batch}
-    assert seen == set(range(10))
+    epoch = {label for batch in labels(loader(), 40) for label in batch}
+    assert epoch == set(range(10))
 
 
 def test_data_that_would_fill_a_gpu_stays_in_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:

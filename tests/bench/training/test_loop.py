@@ -47,15 +47,15 @@ def test_a_resumed_run_is_bit_identical(kind: str, half_life: int, tmp_path: Pat
 
     stopped = tiny.trainer(kind, ema_half_life_images=half_life)
     progress = train(stopped, MARKS, pause=lambda: stopped.images >= 300)
-    seen = list(itertools.takewhile(lambda item: item.mark, progress))  # up to the first pause
+    items = list(itertools.takewhile(lambda item: item.mark, progress))  # up to the first pause
     serialization.save(stopped.state_dict(), tmp_path / "state")
     torch.rand(7)  # what happens around a run must not matter
     resumed = tiny.trainer(kind, seed=0, ema_half_life_images=half_life)
     resumed.load_state_dict(serialization.load(tmp_path / "state"))
-    seen += finish(resumed)
+    items += finish(resumed)
 
     assert torch.equal(weights(resumed), weights(whole))
-    assert [item.scalars for item in seen] == [item.scalars for item in expected]
+    assert [item.scalars for item in items] == [item.scalars for item in expected]
     if half_life:
         for mine, theirs in zip(resumed.eval_networks.state_dict().values(), whole.eval_networks.state_dict().values(), strict=True):
             assert torch.equal(mine, theirs)
@@ -131,17 +131,17 @@ def test_a_budget_is_in_one_unit() -> None:
 
 def test_a_frozen_opponent_gets_no_gradient() -> None:
     trainer = tiny.trainer("conditional")
-    seen: list[bool] = []
+    requires_grad: list[bool] = []
 
     def spy(networks: Networks, batch: Batch, step: Step) -> Terms:
-        seen.append(any(parameter.requires_grad for parameter in networks.get_submodule("discriminator").parameters()))
+        requires_grad.append(any(parameter.requires_grad for parameter in networks.get_submodule("discriminator").parameters()))
         return trainer.objective.g(networks, batch, step)
 
     _d, g = trainer.player_states
     g.player = Player(name="g", modules=g.player.modules, lr=g.player.lr, loss=spy)
     with trainer.running():
         trainer.round()
-    assert seen == [False]
+    assert requires_grad == [False]
     assert all(parameter.requires_grad for parameter in trainer.networks.parameters())
 
 
