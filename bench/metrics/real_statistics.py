@@ -1,4 +1,4 @@
-"""The real side of every comparison: what real images look like to the metrics. Each part is measured once a machine and kept."""
+"""The real side of every comparison: statistics of the real images. Each part is measured once a machine and cached."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
 from bench.metrics.neighbours import Neighbours, find_neighbours, nearest_other, nearest_to
 
-VERSION = 4  # of what is stored; bumped when a definition used here changes, which a test notices
+VERSION = 4  # of the cached statistics; a test fails when a definition used here changes without a new version
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The training images as the main extractor sees them, and what is known of distances to them."""
+    """The features of the training images by the main extractor, and distances to them."""
 
     features: Tensor  # [T, d]
     nearest: Tensor  # [T]: distance of each to the nearest other one
@@ -41,25 +41,25 @@ class Bins:
 
 
 class RealSide:
-    """The real images of a data set, through each of the extractors asked for. The test split, unless it says training."""
+    """Statistics of a dataset's real images by each of some extractors: of the test split, unless named otherwise."""
 
     def __init__(self, dataset: Dataset, kinds: Sequence[str]) -> None:
         self.dataset = dataset
         self.kinds = tuple(kinds)
-        self.main = "classifier" if "classifier" in kinds else "pixels"  # whose features neighbours are sought in
-        self.reported: set[str] = set()  # metrics of which it was said that they fail
+        self.main = "classifier" if "classifier" in kinds else "pixels"  # in whose features neighbours are searched
+        self.reported: set[str] = set()  # metrics whose failure is logged
         self._extractors: dict[str, Extractor] = {}
         self._features: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
 
     def extractor(self, kind: str) -> Extractor:
-        """The extractor of a kind, loaded (or trained) when first asked for."""
+        """The extractor of a kind, loaded (or trained) at its first use."""
         if kind not in self._extractors:
             self._extractors[kind] = extractor_for(kind, self.dataset)
         return self._extractors[kind]
 
     def features_of(self, kind: str) -> Features:
-        """The test images as that extractor sees them."""
+        """The features of the test images by that extractor."""
         if kind not in self._features:
             parts = self._cached("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
             predicted = parts["predicted"] if len(parts["predicted"]) else None
@@ -74,7 +74,7 @@ class RealSide:
 
     @cached_property
     def class_gaussians(self) -> dict[int, Gaussian]:
-        """The same of the test images of each class, by their own labels, in classifier features. A ValueError where a class has too few."""
+        """The same of each class, by the labels of the test images, in classifier features. A ValueError for a class of too few."""
         labels, features = self.dataset.split("test").labels, self.features_of("classifier").features
         if labels is None:
             raise ValueError(f"{self.dataset.name} has no labels")
@@ -97,7 +97,7 @@ class RealSide:
 
     @cached_property
     def training(self) -> Training:
-        """What memorisation is judged by."""
+        """The training images, for metrics of memorisation."""
         test = self.features_of(self.main).features
 
         def measure() -> Parts:
@@ -121,7 +121,7 @@ class RealSide:
 
     @cached_property
     def shares(self) -> Shares:
-        """The share of each class, as the classifier predicts it: the same eyes as for generated images."""
+        """The share of each class as predicted by the classifier, like the shares of generated images."""
         return class_shares(self.features_of("classifier").predictions, self.dataset.spec.classes)
 
     @cached_property
@@ -155,7 +155,7 @@ class RealSide:
         return duplicate_threshold(self.neighbours.nearest)
 
     def prepare(self, kinds: Sequence[str], *, neighbours: bool, training: bool) -> None:
-        """Measure or load the parts that metrics ask for: by these extractors, and of neighbours and training images."""
+        """Measure or load the parts that metrics need: features of these extractors, neighbours and training images."""
         for kind in kinds:
             self.gaussian(kind)
         if neighbours:
@@ -169,7 +169,7 @@ class RealSide:
 
     @cached_property
     def _order(self) -> Tensor:
-        """As generated images are ordered, so that test images measured like generated ones make the same pairs."""
+        """The canonical order, so that test images form the same pairs here as in an evaluation."""
         return canonical_order(self._test)
 
     def _cached(self, part: str, kinds: Sequence[str], names: Sequence[str], measure: Callable[[], Parts]) -> Parts:

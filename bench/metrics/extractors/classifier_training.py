@@ -26,11 +26,11 @@ BLOCK_VALUES = 2**19  # of images seen at once
 
 
 def _silent(count: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tensor:
-    """The batch moved as a whole by a few pixels, over an edge of zeros, and half of it mirrored. uint8 in, uint8 out."""
+    """Shift the whole batch by a few pixels, padded with zeros, and mirror half of it. uint8 in, uint8 out."""
     height, width = images.shape[2:]
     top, left = torch.randint(0, 2 * plan.shift + 1, (2,), generator=noise).tolist()
     moved = functional.pad(images, (plan.shift,) * 4)[:, :, top : top + height, left : left + width]
@@ -41,7 +41,7 @@ def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tenso
 
 
 def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
-    """What no data set holds, a quarter each: plain noise, images drowned in noise, two images in one, images with their quarters swapped.
+    """Outliers, a quarter each: plain noise, images with strong noise, two images blended, images with their quarters swapped.
 
     uint8 [N, C, H, W] in and out.
     """
@@ -67,8 +67,8 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
 def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.Generator, advance: Advance = _silent) -> None:
     """Train by cross-entropy with AdamW and one cycle of the learning rate, while a second head tells images from outliers.
 
-    Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) keeps what is no such image away from real ones in the features,
-    which precision needs. The second head is not kept. `advance` is told of each batch of images.
+    Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) separates other images from real ones in the features, which
+    precision needs. The second head is dropped. Calls `advance` with the size of each batch.
     """
     assert train.labels is not None
     judge = nn.Linear(plan.dims, 1)
@@ -146,7 +146,7 @@ def train_extractor(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch with one thread inside: another number gives other bits."""
+    """Context manager in which torch uses one thread: another number gives other bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -156,5 +156,5 @@ def one_thread() -> Iterator[None]:
 
 
 def command_for(dataset: Dataset) -> str:
-    """What trains the extractor of a dataset."""
+    """The command that trains the extractor of a dataset."""
     return f"python -m bench.metrics.extractors.train {shlex.quote(dataset.name)}"

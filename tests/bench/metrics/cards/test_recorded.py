@@ -160,7 +160,7 @@ def test_what_is_built_in_or_registered_here_is_never_overwritten(uri: str, capl
     record(uri, {"quality/fid_classifier": other, GREY.key: other})
     assert load(uri, ("one",)).runs[GREY.key].tolist() == [0.5]
     assert before == CARDS
-    assert caplog.text.count("in another way than ganbench here does") == 2
+    assert caplog.text.count("differently from the installed ganbench") == 2
 
 
 def test_of_two_cards_the_newest_run_counts(uri: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,7 +168,7 @@ def test_of_two_cards_the_newest_run_counts(uri: str, caplog: pytest.LogCaptureF
     register_recorded_cards([("new", {GREY.key: later}), ("old", {GREY.key: PLAIN}), ("older", {GREY.key: PLAIN})])
     assert (card(GREY.key).title, card(GREY.key).version) == ("greyness", 2)
     assert [one.getMessage() for one in caplog.records] == [
-        f"run old: it describes the metric '{GREY.key}' in another way than a newer run does; its card is ignored"
+        f"run old: it describes the metric '{GREY.key}' differently from a newer run; its card is ignored"
     ]
     forget()
     first, second = record(uri, {GREY.key: PLAIN}), record(uri, {GREY.key: later})

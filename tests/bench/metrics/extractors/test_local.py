@@ -111,7 +111,7 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(
     assert trained(PATTERNS).weights_hash == first
     assert trained(PATTERNS).weights_hash == first
     assert len(trainings) == 2
-    assert [record.message.count("training it anew") for record in caplog.records if record.levelname == "WARNING"] == [1]
+    assert [record.message.count("training it again") for record in caplog.records if record.levelname == "WARNING"] == [1]
 
 
 def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
@@ -136,7 +136,7 @@ def test_a_class_without_a_test_image_is_said(caplog: pytest.LogCaptureFixture, 
 
 def test_a_poor_classifier_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
-    assert "features of it say little" in caplog.text
+    assert "its features say little" in caplog.text
 
 
 def test_a_good_one_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -169,7 +169,7 @@ def test_ten_labelled_images_have_pixels_only_and_that_is_said_once(tmp_path: Pa
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
     assert classifier_is_ready(dataset)  # there is nothing to wait for
     assert [record.message.partition(": ")[2] for record in caplog.records if "no classifier" in record.message] != []
-    assert caplog.text.count("it has no classifier to be measured with, only its pixels: it has") == 1
+    assert caplog.text.count("it has no classifier, so only metrics of pixels: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
         extractor_for("classifier", dataset)
 
