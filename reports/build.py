@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core.text import counted, printable
+from bench.core.text import pluralise, printable
 from bench.tracking.results import Results
 from reports import apart, render
 from reports.cohort import text
@@ -83,7 +83,7 @@ def _subtitle(prepared: View) -> str:
     entries = {entry.name for cohort in prepared.cohorts for entry in cohort.entries}
     data = listed(sorted({cohort.dataset for cohort in prepared.cohorts}))
     if entries:
-        return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
+        return f"{pluralise(len(entries), 'variant')} compared on {data}, over training seeds"
     return "a search for recipes, not yet followed by runs on fresh seeds"
 
 
@@ -136,11 +136,11 @@ def _warnings(prepared: View) -> tuple[str, ...]:
     ]
     waiting = int(runs["status"].isin(["running", "interrupted"]).sum())
     if waiting:
-        found.append(f"{counted(waiting, 'run')} not ended yet: what follows is not the whole suite.")
+        found.append(f"{pluralise(waiting, 'run')} not ended yet: what follows is not the whole suite.")
     seedless = int((every["seed"] < 0).sum())
     if seedless:
         found.append(
-            f"{counted(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
+            f"{pluralise(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
         )
     found += apart.changed(prepared.cohorts)
     found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]

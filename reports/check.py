@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Direction
 from bench.tracking.results import Results
 from reports import stats
@@ -103,7 +103,7 @@ def table(lines: Sequence[Line], title: str) -> PlainTable:
 def closing(lines: Sequence[Line]) -> str:
     """The check in one sentence."""
     counts = Counter(line.verdict for line in lines)
-    parts = [f"{counts['agrees']} of {counted(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
+    parts = [f"{counts['agrees']} of {pluralise(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
     different = [line.name for line in lines if line.verdict == "differs"]
     if different:
         parts.append(f"{', '.join(different)} {'differs' if len(different) == 1 else 'differ'}")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import card
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.progress import figures, left
@@ -138,9 +138,9 @@ def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[st
     keys = ", ".join(dict.fromkeys(dimension.path.removeprefix("recipe.") for arm in plan.arms for dimension in arm.dimensions))
     aims = " and ".join(f"{card(objective.key).title} ({objective.direction} is better)" for objective in plan.objectives)
     lines = [
-        f"{plan.study}: {counted(more, 'trial')} of {counted(len(plan.arms), 'variant')}, {workers} at a time"
+        f"{plan.study}: {pluralise(more, 'trial')} of {pluralise(len(plan.arms), 'variant')}, {workers} at a time"
         + (f"; {there} are there already" if there else ""),
-        f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {counted(len(plan.search_seeds), 'seed')} a trial; "
+        f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {pluralise(len(plan.search_seeds), 'seed')} a trial; "
         f"sampler {plan.sampler}, pruner {plan.pruner}",
     ]
     return lines
@@ -148,7 +148,7 @@ def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[st
 
 def finals(plan: Plan) -> str:
     """What the second phase is."""
-    return f"the best of each variant and its default, on {counted(len(plan.final_seeds), 'seed')} that chose nothing:"
+    return f"the best of each variant and its default, on {pluralise(len(plan.final_seeds), 'seed')} that chose nothing:"
 
 
 def ending(plan: Plan, variant: str, result: RunResult) -> str:

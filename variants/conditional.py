@@ -155,7 +155,7 @@ class AuxiliaryObjective(AdversarialObjective):
         return {"class_loss_g": (self.recipe.classify, class_loss(fake, latent.labels))}
 
 
-def class_loss(said: Tensor, labels: Tensor | None) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor | None) -> Tensor:
     """-log P(C = c | x) [N] by logits [N / pack, pack * classes]."""
     assert labels is not None
-    return cross_entropy(said.reshape(len(labels), -1), labels, reduction="none")
+    return cross_entropy(logits.reshape(len(labels), -1), labels, reduction="none")

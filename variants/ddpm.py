@@ -33,10 +33,10 @@ class DdpmRecipe(Recipe):
     def _steps_are_times(self) -> DdpmRecipe:
         if self.sampling_steps > self.times:
             raise ValueError(f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}")
-        left = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
-        if left < LEAST_LEFT:
+        remaining = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
+        if remaining < LEAST_LEFT:
             raise ValueError(
-                f"recipe.beta_last={self.beta_last:g} leaves {left:.2g} of the data's variance after {self.times} steps, too little to go back from: "
+                f"recipe.beta_last={self.beta_last:g} leaves {remaining:.2g} of the data's variance after {self.times} steps, too little to go back from: "
                 "set a smaller one, or a smaller recipe.times"
             )
         return self
@@ -65,27 +65,27 @@ class DiffusionNetworks(Networks):
 
     def add_noise(self, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """x_t = sqrt(ᾱ_t) x_0 + sqrt(1 - ᾱ_t) ε: Ho et al. 2020, eq. 4, at times [N]."""
-        kept = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
-        return kept.sqrt() * data + (1.0 - kept).sqrt() * noise
+        signal = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
+        return signal.sqrt() * data + (1.0 - signal).sqrt() * noise
 
     def clean(self, noisy: Tensor, noise: Tensor, time: int) -> Tensor:
         """x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9; of images cut to [-1, 1], as their code has it."""
-        kept = self.alpha_bar[time]
-        data = (noisy - (1.0 - kept).sqrt() * noise) / kept.sqrt()
+        signal = self.alpha_bar[time]
+        data = (noisy - (1.0 - signal).sqrt() * noise) / signal.sqrt()
         return data.clamp(-1.0, 1.0) if self.data.kind == "image" else data
 
     def back(self, noisy: Tensor, noise: Tensor, time: int, earlier: int) -> Tensor:
         """Data at an earlier time, given the noise at this one: Song et al. 2021, eq. 12 with σ = 0, where cutting x_0 has changed the noise."""
-        data, kept, left = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
-        noise = (noisy - kept.sqrt() * data) / (1.0 - kept).sqrt()
-        return left.sqrt() * data + (1.0 - left).sqrt() * noise
+        data, signal, earlier_signal = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
+        noise = (noisy - signal.sqrt() * data) / (1.0 - signal).sqrt()
+        return earlier_signal.sqrt() * data + (1.0 - earlier_signal).sqrt() * noise
 
     def sample(self, latent: Latent) -> Tensor:
         """The data at time 0 [n, *shape], from that at time T by way of `path`."""
-        made = latent.z
+        samples = latent.z
         for time, earlier in zip(self.path, (*self.path[1:], 0), strict=True):
-            made = self.back(made, self.predict(made, torch.full((len(made),), time, device=made.device)), time, earlier)
-        return made
+            samples = self.back(samples, self.predict(samples, torch.full((len(samples),), time, device=samples.device)), time, earlier)
+        return samples
 
 
 class DiffusionObjective(Objective):

@@ -54,16 +54,16 @@ class GanNetworks(Networks):
 
     def sample(self, latent: Latent) -> Tensor:
         """Final examples [n, *shape], in the data's range where the generator itself has none."""
-        made = self.generate(latent)
+        samples = self.generate(latent)
         if "generator" in self._growing:
-            made = self._position("generator").finish(made)
-        return made.clamp(-1.0, 1.0) if self.kind == "image" else made
+            samples = self._position("generator").finish(samples)
+        return samples.clamp(-1.0, 1.0) if self.kind == "image" else samples
 
     def generate(self, latent: Latent) -> Tensor:
         """What the discriminator is shown as fake."""
         generator, inputs = self.generator, self.inputs(latent)
-        made: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
-        return made
+        samples: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
+        return samples
 
     def _position(self, name: str) -> Position:
         return cast("Grows", self.get_submodule(name)).position
@@ -95,8 +95,8 @@ class GanNetworks(Networks):
         The first column is the logit of being real; other wirings have more.
         """
         condition = self.condition(labels)
-        said: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
-        return said.float()
+        outputs: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
+        return outputs.float()
 
     def judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits [N / pack, 1] of packs."""
@@ -170,13 +170,13 @@ class AdversarialObjective(Objective):
         nets = gan(networks)
         with torch.no_grad():
             latent = nets.draw(len(batch), step.noise, batch.labels)
-            fake = self.shown(nets.generate(latent), step)
-            real = self.shown(batch.data, step)
-        real_said, fake_said = nets.discriminate_both(real, fake, batch.labels)
-        real_logits, fake_logits = real_said[:, :1], fake_said[:, :1]
-        loss = self.loss.discriminator(*self._told(real_logits, fake_logits, step), self.labels)
+            fake = self.discriminator_input(nets.generate(latent), step)
+            real = self.discriminator_input(batch.data, step)
+        real_outputs, fake_outputs = nets.discriminate_both(real, fake, batch.labels)
+        real_logits, fake_logits = real_outputs[:, :1], fake_outputs[:, :1]
+        loss = self.loss.discriminator(*self._with_label_noise(real_logits, fake_logits, step), self.labels)
         log = self._logits(real_logits.detach(), fake_logits.detach())
-        for name, (weight, term) in self.beside_d(real_said[:, 1:], fake_said[:, 1:], batch, latent).items():
+        for name, (weight, term) in self.beside_d(real_outputs[:, 1:], fake_outputs[:, 1:], batch, latent).items():
             loss = loss.mean() + weight * term.mean()
             log[name] = term.detach()
         for name, weight, penalty in self._penalties(nets, real, fake, batch.labels, step):
@@ -196,15 +196,15 @@ class AdversarialObjective(Objective):
         """The loss of g against the frozen discriminator, on fakes of its own; a relativistic one looks at d's last real batch, too."""
         nets = gan(networks)
         latent = nets.draw(len(batch), step.noise, batch.labels)
-        fake = self.shown(nets.generate(latent), step)
+        fake = self.discriminator_input(nets.generate(latent), step)
         if self.loss.sees_real:
-            real_said, fake_said = nets.discriminate_both(self.shown(batch.data, step), fake, batch.labels)
+            real_outputs, fake_outputs = nets.discriminate_both(self.discriminator_input(batch.data, step), fake, batch.labels)
         else:
-            real_said = fake_said = nets.discriminate(fake, batch.labels)
-        loss = self.loss.generator(fake_said[:, :1], real_said[:, :1])
-        for weight, term in self.beside_g(fake_said[:, 1:], latent).values():
+            real_outputs = fake_outputs = nets.discriminate(fake, batch.labels)
+        loss = self.loss.generator(fake_outputs[:, :1], real_outputs[:, :1])
+        for weight, term in self.beside_g(fake_outputs[:, 1:], latent).values():
             loss = loss.mean() + weight * term.mean()
-        return Terms(loss=loss, log=self.logged(fake_said[:, 1:].detach(), latent))
+        return Terms(loss=loss, log=self.logged(fake_outputs[:, 1:].detach(), latent))
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         """(weight, term) that d minimises beside the adversarial loss, by name, from its further outputs [N / pack, outputs - 1]."""
@@ -218,7 +218,7 @@ class AdversarialObjective(Objective):
         """What else to log of d's further outputs [N / pack, outputs - 1] at g's update."""
         return {}
 
-    def shown(self, data: Tensor, step: Step) -> Tensor:
+    def discriminator_input(self, data: Tensor, step: Step) -> Tensor:
         """Data as the discriminator sees it: with instance noise, and augmented, where the recipe says so."""
         recipe = self.recipe
         if recipe.instance_noise:
@@ -234,7 +234,7 @@ class AdversarialObjective(Objective):
             self.mean_real.lerp_(terms.log["logit_real"].mean(), 1.0 - LECAM_DECAY)
             self.mean_fake.lerp_(terms.log["logit_fake"].mean(), 1.0 - LECAM_DECAY)
 
-    def _told(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+    def _with_label_noise(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Logits as the loss takes them for real and for fake: with label noise some pairs the wrong way round."""
         if not self.recipe.label_noise:
             return real, fake

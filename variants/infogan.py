@@ -93,9 +93,9 @@ class InfoObjective(AdversarialObjective):
         """The bound on the category's mutual information, in nats."""
         return {"mutual_information": information_bound(fake[:, : self.recipe.categories], latent.extra[CODE])}
 
-    def _unread(self, said: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+    def _unread(self, logits: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         recipe = self.recipe
-        category, means = said[:, : recipe.categories], said[:, recipe.categories :]
+        category, means = logits[:, : recipe.categories], logits[:, recipe.categories :]
         unread = {"code_loss": (recipe.info, cross_entropy(category, latent.extra[CODE], reduction="none"))}
         if recipe.continuous:
             unread["continuous_loss"] = (recipe.info_continuous, gaussian_loss(means, latent.extra[CONTINUOUS]))

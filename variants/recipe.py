@@ -105,11 +105,11 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
         raise UserError(f"recipe.{soft}: the loss {recipe.loss!r} has no labels to change; those that have are {able}")
     if recipe.fake_label >= recipe.real_label:
         raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
-    held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
-    if len(held) > 1:
+    exclusive = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
+    if len(exclusive) > 1:
         raise UserError(
-            f"recipe.{held[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
-            f"set one of {' and '.join(f'recipe.{name}' for name in held)} to 0"
+            f"recipe.{exclusive[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
+            f"set one of {' and '.join(f'recipe.{name}' for name in exclusive)} to 0"
         )
     if recipe.instance_noise_images and not recipe.instance_noise:
         raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")

@@ -47,8 +47,8 @@ class UnrolledObjective(AdversarialObjective):
         and neither does K. Every step sees the same real batch and the same fakes. D itself is not moved.
         """
         nets = gan(networks)
-        fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
-        real = self.shown(batch.data, step)
+        fake = self.discriminator_input(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+        real = self.discriminator_input(batch.data, step)
         with full_precision(fake.device):
             fake, real = fake.float(), real.float()
             weights = {name: weight.detach().requires_grad_() for name, weight in nets.discriminator.named_parameters()}
@@ -65,5 +65,5 @@ class UnrolledObjective(AdversarialObjective):
 def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor, labels: Tensor | None = None) -> Tensor:
     """Logits [N / pack, 1] by the discriminator with other weights."""
     condition = nets.condition(labels)
-    said: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
-    return said[:, :1]
+    outputs: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
+    return outputs[:, :1]

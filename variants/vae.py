@@ -43,8 +43,8 @@ class VaeNetworks(Networks):
 
     def sample(self, latent: Latent) -> Tensor:
         """The mean of the data given z [n, *shape]."""
-        made: Tensor = self.decoder(latent.z)
-        return made
+        decoded: Tensor = self.decoder(latent.z)
+        return decoded
 
     def posterior(self, data: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each [N, z_dim], in float32."""
@@ -77,8 +77,10 @@ class VaeObjective(Objective):
         nets = vae(networks)
         mean, log_variance = nets.posterior(batch.data)
         noise = torch.randn(mean.shape, generator=step.noise, device=mean.device)
-        made = nets.sample(Latent(z=mean + (0.5 * log_variance).exp() * noise)).float()
-        likelihood = bernoulli(batch.data, made) if self.recipe.likelihood == "bernoulli" else gaussian(batch.data, made, self.recipe.sd)
+        decoded = nets.sample(Latent(z=mean + (0.5 * log_variance).exp() * noise)).float()
+        likelihood = (
+            bernoulli(batch.data, decoded) if self.recipe.likelihood == "bernoulli" else gaussian(batch.data, decoded, self.recipe.sd)
+        )
         rate, distortion = rate_of(mean, log_variance), -likelihood
         log = {"rate": rate.detach(), "distortion": distortion.detach(), "elbo": -(rate + distortion).detach()}
         return Terms(loss=distortion + self.recipe.beta * rate, log=log)
@@ -89,15 +91,15 @@ def rate_of(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
 
 
-def bernoulli(data: Tensor, made: Tensor) -> Tensor:
+def bernoulli(data: Tensor, decoded: Tensor) -> Tensor:
     """log p(x | z) [N] of pixels and probabilities that both come in [-1, 1]: Kingma and Welling 2014, appendix C.1."""
-    x, p = 0.5 * (data.float() + 1.0), (0.5 * (made + 1.0)).clamp(LEAST, 1.0 - LEAST)
+    x, p = 0.5 * (data.float() + 1.0), (0.5 * (decoded + 1.0)).clamp(LEAST, 1.0 - LEAST)
     return (x * p.log() + (1.0 - x) * (1.0 - p).log()).flatten(1).sum(dim=1)
 
 
-def gaussian(data: Tensor, made: Tensor, sd: float) -> Tensor:
+def gaussian(data: Tensor, decoded: Tensor, sd: float) -> Tensor:
     """log N(x; mean, sd²) [N]: Kingma and Welling 2014, appendix C.2, with one sd for all."""
-    scaled = (data.float() - made).flatten(1) / sd
+    scaled = (data.float() - decoded).flatten(1) / sd
     return -(0.5 * scaled.square() + math.log(sd) + 0.5 * math.log(2.0 * math.pi)).sum(dim=1)
 
 

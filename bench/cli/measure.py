@@ -22,7 +22,7 @@ from bench.cli.common import (
     with_error,
     with_inception,
 )
-from bench.core.text import counted
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
     from bench.evaluation.external import Measured
@@ -159,4 +159,4 @@ def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
     ]
     keys = {headline_among(result.values) for _, result in ended} - {None}
     title = " or ".join(sorted(card(key).title for key in keys if key)) or "headline"
-    print_table(f"{counted(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
+    print_table(f"{pluralise(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)

@@ -12,7 +12,7 @@ import typer
 
 from bench.cli.common import app, print_table, say
 from bench.core.errors import UserError, one_line
-from bench.core.text import counted
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
     from bench.tracking.results import Results
@@ -73,7 +73,7 @@ def _title(suites: Sequence[str]) -> str:
     """The heading of the page: the first suites by name, and how many more."""
     if not suites:
         return "GAN benchmark"
-    rest = [counted(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
+    rest = [pluralise(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
     names = [*suites[:NAMED], *rest]
     return "GAN benchmark: " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
 

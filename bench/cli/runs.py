@@ -11,7 +11,7 @@ import typer
 from bench.cli.common import DEFAULT_RUNS, app, print_table, runs_folder, say
 from bench.cli.mistakes import Verbs
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 
 runs_app = typer.Typer(cls=Verbs, help="Runs on this disk: remove old checkpoints.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
@@ -43,11 +43,11 @@ def prune(
         (f"{one.folder.parent.name}/{one.folder.name}", one.variant, one.seed, one.status, f"{one.days:.1f}", f"{one.size / 1e6:,.1f}")
         for one in found
     ]
-    print_table(counted(len(found), "run"), ("folder", "variant", "seed", "status", "days old", "MB"), rows)
+    print_table(pluralise(len(found), "run"), ("folder", "variant", "seed", "status", "days old", "MB"), rows)
     if not yes:
         removable = [one for one in found if not one.obstacle]
         size = sum(one.size for one in removable) / 1e6
-        say(f"nothing is removed: --yes removes the checkpoints of {counted(len(removable), 'run')} ({size:,.1f} MB)")
+        say(f"nothing is removed: --yes removes the checkpoints of {pluralise(len(removable), 'run')} ({size:,.1f} MB)")
         return
     removed = []
     for one, reason in prune(found):
@@ -55,4 +55,4 @@ def prune(
             say(f"{one.folder.parent.name}/{one.folder.name} stays: {reason}")
         else:
             removed.append(one)
-    say(f"removed the checkpoints of {counted(len(removed), 'run')} ({sum(one.size for one in removed) / 1e6:,.1f} MB)")
+    say(f"removed the checkpoints of {pluralise(len(removed), 'run')} ({sum(one.size for one in removed) / 1e6:,.1f} MB)")

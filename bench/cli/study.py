@@ -29,7 +29,7 @@ from bench.cli.common import (
     with_inception,
 )
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
     from bench.scheduling.cluster import Cluster
@@ -136,8 +136,8 @@ def _print_plan(planned: Plan) -> None:
     ]  # fmt: skip
     print_table(planned.study, ("variant", "trials", "budget a run", "data", "default, the first trial", "space"), rows)
     say(
-        f"{counted(len(planned.search_seeds), 'seed')} a trial, sampler {planned.sampler}, pruner {planned.pruner}; "
-        f"then the best and the default on {counted(len(planned.final_seeds), 'fresh seed')}"
+        f"{pluralise(len(planned.search_seeds), 'seed')} a trial, sampler {planned.sampler}, pruner {planned.pruner}; "
+        f"then the best and the default on {pluralise(len(planned.final_seeds), 'fresh seed')}"
     )
 
 

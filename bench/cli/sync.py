@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.common import DEFAULT_RUNS, app, runs_folder, say
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
     from bench.runs.pending_writes import Delivered
@@ -39,8 +39,8 @@ def sync(
     if not told:
         say(f"nothing waits in {folder}")
         return
-    delivered = f"{counted(sent, 'write')} of {counted(sum(one.sent > 0 for one in told), 'run')} delivered"
-    say(delivered + (f", {counted(left, 'write')} still wait" if left else ""))
+    delivered = f"{pluralise(sent, 'write')} of {pluralise(sum(one.sent > 0 for one in told), 'run')} delivered"
+    say(delivered + (f", {pluralise(left, 'write')} still wait" if left else ""))
     if any(one.problem for one in told):
         raise typer.Exit(1)
 
@@ -49,6 +49,6 @@ def _line(one: Delivered) -> str:
     """What became of one run's writes."""
     if one.busy:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
-    stays = f"; {counted(one.left, 'write')} stay: {one.problem}" if one.problem else ""
-    held = f"; {counted(one.held, 'write')} held until the run goes on" if one.held else ""
-    return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}{held}"
+    stays = f"; {pluralise(one.left, 'write')} stay: {one.problem}" if one.problem else ""
+    held = f"; {pluralise(one.held, 'write')} held until the run goes on" if one.held else ""
+    return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{held}"

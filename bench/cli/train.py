@@ -30,7 +30,7 @@ from bench.cli.common import (
     with_inception,
 )
 from bench.core.errors import UserError
-from bench.core.text import counted, duration
+from bench.core.text import duration, pluralise
 
 if TYPE_CHECKING:
     from bench.core.config import RunConfig
@@ -119,9 +119,9 @@ def suite(
     )
     left = f", {len(outcome.left)} left to another process" if outcome.left else ""
     anew = sum(bool(decision.changed) for decision in outcome.decisions)
-    earlier = f"; {counted(anew, 'run')} there under another version, too" if anew else ""
+    earlier = f"; {pluralise(anew, 'run')} there under another version, too" if anew else ""
     say(
-        f"{name}: {counted(trained, 'run')} done now"
+        f"{name}: {pluralise(trained, 'run')} done now"
         + (f" ({counts})" if counts else "")
         + f", {outcome.skipped} were there already{left}{earlier}"
     )
@@ -192,7 +192,7 @@ def _print_outlook(outlook: Outlook) -> None:
         for decision in outlook.decisions
     ]
     columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
-    print_table(f"{counted(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
+    print_table(f"{pluralise(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
     if outlook.todo:
         workers = min(outlook.workers, len(outlook.todo))
         say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")

@@ -11,28 +11,27 @@ from bench.core.errors import UserError, one_line
 
 
 def refusal(folder: Path) -> str:
-    """Why nothing can be written into a folder, or into the one that it would be made in; empty where it can.
+    """Return why a folder, or its nearest existing parent, cannot be written; empty where it can.
 
-    Tried with a folder that goes at once: permissions alone do not tell of /proc, or of a disk that is mounted to be read.
+    Creates a temporary folder and removes it: permissions alone miss /proc and disks that are mounted read-only.
     """
     try:
-        there = next(part for part in (folder, *folder.absolute().parents) if part.exists())
-        if not there.is_dir():
-            return f"{str(there)!r} is no folder"
-        os.rmdir(tempfile.mkdtemp(prefix=".ganbench-", dir=there))
+        existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+        if not existing.is_dir():
+            return f"{str(existing)!r} is no folder"
+        os.rmdir(tempfile.mkdtemp(prefix=".ganbench-", dir=existing))
     except OSError as error:
         return error.strerror or str(error)
     return ""
 
 
 def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
-    """Write a file so that a reader, or a crash, meets the old one or the new one and never a half. Raises OSError.
+    """Write a file atomically: a reader, or a crash, sees the old file or the new one. Raises OSError.
 
-    Unsettled, that holds for a crash of this process but not of the machine, and costs no wait for the disk. Who may read the file is
-    for the umask to say.
+    With `settled=False` that holds for a crash of this process but not of the machine, and no fsync is needed.
     """
     beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    with beside.open("xb") as file:  # no temporary file: that would be private whatever the umask says
+    with beside.open("xb") as file:  # not `tempfile`, whose files are private whatever the umask is
         try:
             file.write(content)
             file.flush()
@@ -45,7 +44,7 @@ def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
 
 
 def settle(path: Path) -> None:
-    """Wait until a file is on the disk. Raises OSError."""
+    """Flush a file to the disk (fsync). Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -54,7 +53,7 @@ def settle(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a suite's checkpoints, if need be. What `check_writable` cannot foresee is a UserError here, before any run."""
+    """Create the folder of a suite's checkpoints. What `check_writable` cannot foresee is a UserError here, before any run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,6 +61,6 @@ def make_folder(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a UserError unless the folder, or the one that it would be made in, can be written. Leaves nothing."""
+    """Raise a UserError unless the folder, or its nearest existing parent, can be written. Leaves no file."""
     if why := refusal(folder):
         raise UserError(f"the folder {one_line(folder, most=300)} cannot be written: {why}")

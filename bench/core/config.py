@@ -1,4 +1,4 @@
-"""What a run is: every choice in one frozen object, changed by path, hashed into a fingerprint."""
+"""The configuration of a run: every choice in one frozen object, changed by path, hashed into a fingerprint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Described(Protocol):
 
 VARIANTS: Registry[Variant] = Registry("variant", Variant)
 DATASETS: Registry[Dataset] = Registry("dataset", Dataset)
-NETWORKS: Registry[Described] = Registry("networks")  # what a backbone is, the variants know
+NETWORKS: Registry[Described] = Registry("networks")  # the variants define what a backbone is
 
 
 class _Section(BaseModel):
@@ -42,7 +42,7 @@ class Budget(_Section):
     )
     generator_updates: Annotated[int, Field(ge=1, le=10**10)] | None = Field(None, description="updates of the player g")
     train_seconds: Annotated[float, Field(gt=0, le=10**9)] | None = Field(
-        None, description="the training clock, evaluation and logging off it; such a run does not repeat bit for bit"
+        None, description="seconds on the training clock, which excludes evaluation and logging; such a run is not repeatable bit for bit"
     )
 
     @model_validator(mode="after")
@@ -59,20 +59,20 @@ class Budget(_Section):
 
 
 class Evaluation(_Section):
-    """How to measure. Not part of a run's identity: other settings measure the same training."""
+    """How to evaluate. Not part of a run's identity: other settings evaluate the same training."""
 
     marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
-        3, description="evaluations between the start and the end: the headline metric alone"
+        3, description="evaluation points between the start and the end, for the headline metric alone"
     )
-    best: bool = Field(False, description="also keep the weights of the best mark, and score them at the end on other noise")
+    best: bool = Field(False, description="also save the weights of the best mark, and evaluate them at the end on other noise")
     samples: Annotated[int, Field(ge=0)] = Field(
         0, description="generated images; 0: as many as the test split holds, or the training split where that is smaller"
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
-    standard_errors: bool = Field(True, description="a standard error beside every metric of the end, from half-samples")
+    standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
     inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
     metrics: tuple[str, ...] = Field(
-        (), description="what the end is measured by, the headline always among it; empty: all that the data has"
+        (), description="metrics of the final evaluation, to which the headline always belongs; empty: all that the data has"
     )
 
     @field_validator("metrics", mode="before")
@@ -81,7 +81,7 @@ class Evaluation(_Section):
         return (value,) if isinstance(value, str) else value
 
     def how(self) -> Evaluation:
-        """What of it decides how an evaluation measures; the rest at its default."""
+        """The settings that change how a metric is computed, with all others at their defaults."""
         return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, metrics=self.metrics)
 
 
@@ -97,7 +97,7 @@ class RunConfig(_Section):
     evaluation: Evaluation = Evaluation()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
-        "auto", description="how weights and images of convolutions lie in memory; changes the bits, so it is part of the identity"
+        "auto", description="memory layout of weights and images of convolutions; changes the bits, so it is part of the identity"
     )
     tf32: bool = Field(False, description="float32 products in TF32, in training and in sampling, on CUDA alone; no GPU has tried it")
     compile: bool = Field(False, description="networks through torch.compile while training, on CUDA alone; no GPU has tried it")
@@ -123,11 +123,11 @@ class RunConfig(_Section):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
 
     def fingerprint(self, *, data_digest: str) -> str:
-        """Identity of the training (16 hex digits): what would have to be equal for the same weights to come out."""
+        """Identity of the training (16 hex digits): runs with the same fingerprint give the same weights."""
         return short_hash(self._identity(data_digest))
 
     def lineage(self, *, data_digest: str) -> str:
-        """Identity of the training but for its length: what a run shares with those that it can go on from."""
+        """Identity of the training without its budget: a run can extend another one of the same lineage."""
         return short_hash({key: value for key, value in self._identity(data_digest).items() if key != "budget"})
 
     def _identity(self, data_digest: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class RunConfig(_Section):
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
 
     def source(self) -> str:
-        """Hash of the source of all that is named as `module:OBJECT`: variant, networks and parts of the recipe; empty where nothing is."""
+        """Hash of the source behind each `module:OBJECT` among variant, networks and parts of the recipe; empty without one."""
         sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
         found = {field: source for field, source in sources.items() if source}
         return short_hash(found) if found else ""
@@ -202,7 +202,7 @@ def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
 def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """The configuration with other values at some paths: the one mechanism for --set, suites and trials.
 
-    Raises UserError, with the nearest good names, for a path that is not there or a value that does not fit.
+    Raises a UserError with the nearest good names for an unknown path or a bad value.
     """
     if not settings:
         return config
@@ -211,13 +211,13 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     if any(path.startswith(_BUDGET) for path in settings):
         dump["budget"] = dict.fromkeys(Budget.model_fields)
     if "variant" in settings:
-        raise UserError("the variant cannot be --set: name it instead")
+        raise UserError("the variant cannot be --set: give its name instead")
     for path, value in settings.items():
         if path not in known:
             raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
         _check_text(path, value)
         if isinstance(value, bool) and not isinstance(known[path], bool):
-            raise UserError(f"{path}: takes no true or false; it is {known[path]!r} now")
+            raise UserError(f"{path}: does not take true or false; its value is {known[path]!r}")
         target = dump
         *parents, leaf = path.split(".")
         for part in parents:
@@ -230,7 +230,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def _check_text(path: str, value: Any) -> None:
-    """Text that is not UTF-8 is refused: config.json could not be read again."""
+    """Raise a UserError for text that is not UTF-8, since config.json could not be read again."""
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
@@ -249,7 +249,7 @@ def _first(error: ValidationError, *prefix: str) -> str:
     """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
-    said = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":  # our own word, which names the bad value; on several numbers it names their paths too
-        return f"{where}: {said}" if problem["loc"] else said
-    return f"{where or 'value'}: {said}, not {one_line(repr(problem.get('input')), most=80)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":  # our own message names the bad value and, of several numbers, their paths
+        return f"{where}: {message}" if problem["loc"] else message
+    return f"{where or 'value'}: {message}, not {one_line(repr(problem.get('input')), most=80)}"

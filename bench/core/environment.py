@@ -1,4 +1,4 @@
-"""Where a run happens: devices, threads, versions, hardware and the commit of the code."""
+"""The machine of a run: devices, cores, versions, hardware and the commit of the code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def has_device(name: str) -> bool:
 
 
 def chosen_device(name: str) -> str:
-    """The name of the device that `name` means (`auto` is the best one here); `cuda` stays without an index, so that its runs are the same ones on every GPU."""
+    """Resolve a device name: `auto` is the best device here. `cuda` gets no index, so a run has the same identity on every GPU."""
     if name == "auto":
         return devices()[0].partition(":")[0]
     if not has_device(name):
@@ -43,12 +43,12 @@ def chosen_device(name: str) -> str:
 
 
 def device_of(name: str) -> torch.device:
-    """The torch device of that name, as `chosen_device` decides it."""
+    """The torch device of a name, as `chosen_device` resolves it."""
     return torch.device(chosen_device(name))
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware. Emulation is slower than float32, so a doubt counts as no."""
+    """Whether the device multiplies bf16 in hardware. False where that is unknown, because emulation is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _cpu_has_bf16()
@@ -58,12 +58,12 @@ def native_bf16(device: torch.device) -> bool:
 def instruction_sets() -> tuple[str, ...]:
     """The instruction sets of this processor by torch's names; empty where this version of torch does not list them."""
     table = getattr(torch.cpu, "get_capabilities", None)
-    return tuple(sorted(name for name, there in table().items() if there is True)) if table is not None else ()
+    return tuple(sorted(name for name, available in table().items() if available is True)) if table is not None else ()
 
 
 @cache
 def _cpu_has_bf16() -> bool:
-    """What torch says of the processor: by its public table of capabilities, or in older versions by a private function."""
+    """Whether torch lists bf16 instructions: in its table of capabilities, or by a private function of older versions."""
     table = getattr(torch.cpu, "get_capabilities", None)
     private = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     try:
@@ -76,7 +76,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was given to it; a CPU always has."""
+    """Wait until the device has finished all queued work; a no-op on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -94,7 +94,7 @@ def gpus() -> int:
 
 
 def describe(device: torch.device, *, threads: int, precision: Literal["fp32", "bf16"]) -> dict[str, Fact]:
-    """What environment.json records of a run: enough to judge its numbers, and never a path of this machine."""
+    """The content of environment.json: enough to judge a run's numbers, and never a path of this machine."""
     commit, dirty = source_commit()
     return {
         "python": platform.python_version(),
@@ -148,9 +148,9 @@ def memory_gb() -> int | None:
 
 @cache
 def source_commit() -> tuple[str | None, bool | None]:
-    """(commit, uncommitted changes or new files) of the tree that this code lies in; (None, None) where it is no git checkout."""
+    """(commit, whether files are changed or new) of the checkout of this code; (None, None) outside git."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():  # installed in site-packages: a repository further up is somebody else's
+    if not (root / ".git").exists():  # installed in site-packages: a repository further up belongs to another project
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain")

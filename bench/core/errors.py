@@ -1,4 +1,4 @@
-"""The one exception that means "the user asked for something that cannot be": one line, exit status 2."""
+"""The exception for a user's mistake (one line, exit status 2), and helpers for its message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONG_WORD = 30  # characters: a longer word is cut, too
 
 
 class UserError(Exception):
-    """A mistake that its reader can mend. The message is one line: the bad value, then the nearest good ones."""
+    """A mistake that the user can correct. The message is one line: the bad value, then the nearest good ones."""
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
@@ -21,18 +21,18 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
         return "; did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
     if not names:
         return ""
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"; there is {shown}"
+    listing = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"; there is {listing}"
 
 
 def one_line(error: object, *, most: int = 200) -> str:
-    """An error's text without line breaks. Libraries write paragraphs: of more than `most` characters, the start and the end are shown.
+    """An error's text without line breaks; of more than `most` characters, only the start and the end.
 
     A UserError stays whole: it is one line already, and ends with what to do.
     """
     try:
         text = " ".join(str(error).split())
-    except Exception:  # an exception of somebody's may not even be able to say what it is
+    except Exception:  # even str() of a library's exception may fail
         text = type(error).__name__
     return text if isinstance(error, UserError) or len(text) <= most else _without_middle(text, most)
 

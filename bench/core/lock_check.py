@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LockLost(Exception):
-    """Another process has taken the run lock over: this one must not write any more. The message says which."""
+    """Another process has taken over the run lock: this one must not write any more. The message names it."""
 
 
 def free() -> None:

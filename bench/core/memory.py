@@ -1,4 +1,4 @@
-"""How this process gets memory from the system, and how much it has had."""
+"""Memory of this process: the settings of glibc, and the peak."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LARGEST_ON_HEAP = 2**30
 
 @cache
 def keep_freed_memory() -> bool:
-    """Have glibc keep what tensors free, and say whether it will. Changes no number.
+    """Make glibc keep the memory that tensors free, and return whether it does. Changes no number.
 
-    By default a block of some MB is mapped anew for every operation and given back after it; touching its pages for the first
+    By default glibc maps a block of some MB for every operation and unmaps it afterwards. Touching its pages for the first
     time then costs more than the arithmetic of a small network (10-20 % of a round of the MLPs here).
     """
     if not sys.platform.startswith("linux"):
@@ -31,7 +31,7 @@ def keep_freed_memory() -> bool:
 
 
 def forget_peak_memory(device: torch.device) -> bool:
-    """Begin to count peak memory anew, for a process may do several runs; whether the system can. Else the peak stays that of the process."""
+    """Reset peak memory, for a process may do several runs; return whether the system can. Else the peak is that of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:

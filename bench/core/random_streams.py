@@ -1,4 +1,4 @@
-"""One seed, several named random streams: what one stream draws never shifts another."""
+"""Named random streams of one seed: drawing from one stream never changes another."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Ge
 
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
-    """Inside, torch's global generator is the stream `name` (how layers draw their first weights); restored after."""
+    """Context manager in which torch's global generator, from which layers draw their first weights, is the stream `name`."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(seed, name))
         yield
 
 
 class GlobalStream:
-    """torch's global generators (dropout uses them) as a stream of one run: swapped in for training, out for everybody else."""
+    """torch's global generators (dropout uses them) as a stream of one run: swapped in for training, restored afterwards."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
@@ -42,7 +42,7 @@ class GlobalStream:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, the global generators are this stream; its position is kept when the block ends, however it ends."""
+        """Context manager in which the global generators are this stream. It saves the position at the end, also after an error."""
         with self._forked():
             self._set(self._state)
             try:

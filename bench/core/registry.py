@@ -5,8 +5,8 @@ A package adds its own by declaring, in its pyproject,
     [project.entry-points."ganbench.catalogs"]
     mine = "my_package.my_catalog"
 
-whose import registers what it has. Wherever a name is taken, `module:OBJECT` is taken too, and so is `SCHEME:TEXT` where a
-kind of thing is made from its name.
+whose import registers its entries. Wherever a name is accepted, so are `module:OBJECT` and, for kinds that are built from
+their name, `SCHEME:TEXT`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def load_catalogs() -> None:
 
 
 def _plain(error: Exception) -> str:
-    """What went wrong, on one line; of pydantic's errors the first."""
+    """The text of an error on one line; of pydantic's errors the first."""
     if isinstance(error, ValidationError):
         return one_line(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
     return one_line(error)
@@ -48,7 +48,7 @@ def _plain(error: Exception) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme(Generic[T]):
-    """A way to make a thing from its name: `make` is given what follows the colon, `name` gives the canonical name back."""
+    """Builds an item from its name: `make` takes the text after the colon, `name` returns the canonical name of an item."""
 
     make: Callable[[str], T]
     name: Callable[[T], str]
@@ -65,7 +65,7 @@ class Registry(Generic[T]):
         self._schemes: dict[str, Scheme[T]] = {}
 
     def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
-        """Add an item; a name or alias that is taken raises."""
+        """Add an item. Raises a UserError where the name or an alias is in use."""
         for key in (name, *aliases):
             if key in self._items or key in self._aliases:
                 raise UserError(f"there are two {self.kind}s named {key!r}")
@@ -74,13 +74,13 @@ class Registry(Generic[T]):
         return item
 
     def scheme(self, prefix: str, make: Callable[[str], T], *, name: Callable[[T], str]) -> None:
-        """Take `prefix:TEXT` as a name, too; a prefix that is taken raises."""
+        """Accept `prefix:TEXT` as a name, too. Raises a UserError where the prefix is in use."""
         if prefix in self._schemes:
             raise UserError(f"there are two ways to make a {self.kind} from {prefix + ':'!r}")
         self._schemes[prefix] = Scheme(make=make, name=name)
 
     def get(self, name: str) -> T:
-        """The item of that name or alias, what a scheme makes of it, or the object that `module:OBJECT` names."""
+        """The item of a name or alias, the one that a scheme builds, or the object of `module:OBJECT`."""
         load_catalogs()
         canonical = self._aliases.get(name, name)
         if canonical in self._items:
@@ -107,7 +107,7 @@ class Registry(Generic[T]):
         return item
 
     def canonical(self, name: str) -> str:
-        """The registered name behind an alias, the whole name of what a scheme makes; `module:OBJECT` stays. Unknown names raise."""
+        """The registered name behind an alias, or the whole name of an item of a scheme; `module:OBJECT` stays. Unknown names raise."""
         item = self.get(name)
         prefix, colon, _ = name.partition(":")
         if colon and prefix in self._schemes:
@@ -115,7 +115,7 @@ class Registry(Generic[T]):
         return self._aliases.get(name, name)
 
     def source(self, name: str) -> str:
-        """Hash of the source behind `module:OBJECT`; empty for other names, and for what cannot be read and has a version set by hand."""
+        """Hash of the source behind `module:OBJECT`; empty for other names, and for unreadable source with a version set by hand."""
         prefix, colon, _ = name.partition(":")
         if not colon or name in self._items or prefix in self._schemes:
             return ""
@@ -124,7 +124,7 @@ class Registry(Generic[T]):
         if found is None and version in (None, 1):
             advice = "" if version is None else ", or set its `version` to 2 or more and raise it whenever results change"
             raise UserError(
-                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so no change of it would be noticed; "
+                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so changes would go unnoticed; "
                 f"keep it in .py files{advice}"
             )
         return found or ""

@@ -1,7 +1,7 @@
-"""Hash of the source of an object that is named as `module:OBJECT`: registered things have versions set by hand, a user's code has this.
+"""Hash of the source behind `module:OBJECT`: the version of a user's code, where registered objects have one set by hand.
 
-The hash covers the module and every module of the same folder that it imports, directly or not, as far as import statements say.
-Packages of ganbench are left out unless the object itself lies in one, and so is what is installed beside the object.
+The hash covers the module and every module of the same folder that its import statements reach, directly or not. It leaves out
+installed packages, and those of ganbench unless the object itself lies in one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def source_hash(name: str) -> str | None:
     """
     module = name.partition(":")[0]
     spec = getattr(sys.modules.get(module), "__spec__", None)
-    if spec is None:  # typed into a shell, or made by other code
+    if spec is None:  # defined in a shell or by other code
         return None
     if module not in _CACHE or _CACHE[module][0] is not spec:
         _CACHE[module] = (spec, _hash(module))
@@ -41,9 +41,9 @@ def source_hash(name: str) -> str | None:
 def _hash(module: str) -> str | None:
     folder = _Folder(module.partition(".")[0])
     trees: dict[str, Any] = {}
-    waiting = [*_with_parents(module)]
-    while waiting:
-        name = waiting.pop()
+    pending = [*_with_parents(module)]
+    while pending:
+        name = pending.pop()
         if name in trees or (spec := folder.find(name)) is None:
             continue
         source = _source(spec)
@@ -51,7 +51,7 @@ def _hash(module: str) -> str | None:
             return None
         tree = _parsed(source, name)
         trees[name] = _shape(tree)
-        waiting += _imported(tree, name, is_package=spec.submodule_search_locations is not None)
+        pending += _imported(tree, name, is_package=spec.submodule_search_locations is not None)
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()[:16] if module in trees else None
 
 

@@ -1,4 +1,4 @@
-"""The contracts everything hangs on, and nothing else. A reader who knows this file knows the house.
+"""The contracts of the project, and nothing else: read this file first.
 
 A *round* gives the first player its `updates` (k for a GAN) with fresh data each, and every other player its own on the last
 of those batches. A GAN, an autoencoder and a diffusion model differ only in their `Networks` and `Objective`; the Trainer has
@@ -23,7 +23,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataShape:
-    """What a network must know of the data: its kind, the shape of one example and how many classes it has (0: unlabelled)."""
+    """What a network needs to know of the data: its kind, the shape of one example, its number of classes (0: unlabelled)."""
 
     kind: Kind
     shape: tuple[int, ...]  # (channels, height, width), or (2,) for points
@@ -115,7 +115,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Latent:
-    """What a generator starts from. Slices, and rows by their numbers, are taken of every part, so samples never depend on their batch."""
+    """The input of a generator. An index selects rows of every part, so samples never depend on their batch."""
 
     z: Tensor  # [n, ...]: what interpolation moves
     labels: Tensor | None = None  # [n]
@@ -129,7 +129,7 @@ class Latent:
         return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
 
     def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
-        """Every latent with every one of these values [v], side by side: [n * v], of the labels or of an extra `part` (one `column` of it)."""
+        """Each latent with each of the values [v]: [n * v]. They replace the labels, or the extra `part` (one `column` of it)."""
         crossed = self[torch.arange(len(self), device=values.device).repeat_interleave(len(values))]
         new = values.repeat(len(self))
         if not part:
@@ -141,7 +141,7 @@ class Latent:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Where training stands when a loss is computed."""
+    """The progress of training when a loss is computed."""
 
     images: int  # real images shown to the first player so far
     budget_images: int | None  # the run's budget; None where it is counted in seconds
@@ -151,7 +151,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What one loss evaluation gives: the loss (any shape; its mean is minimised) and what to log (detached; means are taken)."""
+    """The result of one loss evaluation: the loss (any shape; its mean is minimised) and values to log (detached; averaged)."""
 
     loss: Tensor
     log: Mapping[str, Tensor] = field(default_factory=dict)
@@ -197,7 +197,7 @@ class Recipe(BaseModel):
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(0, description="averaging of weights; 0: off")
 
     def bound_to_budget(self) -> str | None:
-        """The field whose meaning hangs on how long the run is (a growth schedule in shares of it, say); None where none does.
+        """The field whose meaning depends on the budget (a growth schedule in shares of it, say), or None.
 
         Such a run can neither be extended nor have a budget in seconds.
         """
@@ -220,29 +220,29 @@ R = TypeVar("R", bound=Recipe)
 class Networks(nn.Module):
     """All networks of a variant. Metrics, grids and interpolation need nothing but `draw` and `sample`."""
 
-    classes: int = 0  # that samples can be asked for by label; 0: the model takes none
+    classes: int = 0  # labels that the model is conditioned on; 0: none
     tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents, of these labels [n] where the model takes labels (drawn alike from all classes if none are given).
+        """n latents, with these labels [n] if the model takes labels (default: drawn uniformly from all classes).
 
         All evaluation latents are drawn at once and then sliced.
         """
         raise NotImplementedError
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final examples [n, *shape] in [-1, 1]: no step, no randomness."""
+        """Final examples [n, *shape] in [-1, 1]; deterministic."""
         raise NotImplementedError
 
     def at(self, step: Step) -> None:
-        """Called once for each fresh batch: growth writes its position into integer buffers here."""
+        """Called once for each fresh batch: networks that grow write their position into integer buffers here."""
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Real data as the players should see it now, e.g. at today's resolution."""
+        """Real data as the players see it now, e.g. at the current resolution."""
         return data
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """What a report shows of single parts of the latent (codes, classes, styles), by name: each latent in up to `columns` versions.
+        """Latents that vary in one part (codes, classes, styles), by name, for reports: each latent in up to `columns` versions.
 
         [n * versions], the versions of one latent side by side.
         """
@@ -252,13 +252,13 @@ class Networks(nn.Module):
 class Objective(nn.Module):
     """The players, in the order of a round. Its buffers are its state (k_t, running averages) and are checkpointed."""
 
-    needs: type[Networks] = Networks  # checked when a variant is put together
+    needs: type[Networks] = Networks  # checked when a variant is assembled
     logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability: p_real, p_fake and the balance flags
     formula: str = ""  # what the players minimise, as the documentation shows it
     players: tuple[Player, ...]
 
     def check(self, networks: Networks) -> None:
-        """Refuse networks that this objective cannot train: a UserError in one line."""
+        """Raise a UserError for networks that this objective cannot train."""
         if not isinstance(networks, self.needs):
             raise UserError(f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}")
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Torch and BLAS with exactly this many threads inside, whatever the process around has: the number changes the bits."""
+    """Context manager in which torch and BLAS use exactly this many threads: the number changes the bits."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,4 +1,4 @@
-"""The table of datasets, and what can be asked of one before it is loaded: is it here, fetch it, which does `auto` mean."""
+"""The table of datasets, and what works before one is loaded: is it here, fetch it, which one is `auto`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def available(name: str) -> str | None:
 
 
 def fetch(name: str) -> str:
-    """Have a dataset's bytes on this machine, and say where they came from."""
+    """Fetch the files of a dataset unless they are here; return where they came from."""
     return fetched.fetch(DATASETS.get(name))
 
 
 @cache
 def resolve_auto() -> str:
-    """The dataset that `auto` means here: Fashion-MNIST where it can be had, else the embedded digits, and that is said loudly."""
+    """The dataset that `auto` means: Fashion-MNIST if it can be fetched, else the embedded digits, with a warning."""
     try:
         fetch(PREFERRED)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What a run records of its data, so that its networks can be built again where the data is not available."""
+"""The record of a run's data, from which its networks can be built where the data is not available."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DataRecord(BaseModel):
 
     @property
     def spec(self) -> DataShape:
-        """What networks must know of the data."""
+        """What networks need to know of the data."""
         return DataShape(kind=self.kind, shape=self.shape, classes=self.classes)
 
 

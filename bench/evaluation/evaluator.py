@@ -21,9 +21,9 @@ from bench.evaluation.sampling import WALK_PAIRS, WALKS, asked_labels, sample, s
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
 from bench.metrics.cards import SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
-from bench.metrics.evidence_json import shown
+from bench.metrics.evidence_json import evidence_json
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, kinds_of
-from bench.metrics.half_samples import HALVES, canonical_order
+from bench.metrics.half_samples import HALF_SAMPLES, canonical_order
 from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
@@ -129,13 +129,13 @@ class Evaluator:
 
         `asked` [n]: the labels that a conditional model was asked for, by which it has metrics of its own.
         """
-        evidence = self._evidence(data, walks=walks, asked=asked, halves=HALVES if self.errors else 0)
+        evidence = self._evidence(data, walks=walks, asked=asked, half_samples=HALF_SAMPLES if self.errors else 0)
         keys = self.keys if asked is None else self._conditional
         values = {key: evidence.value(key) for key in keys}
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
-        seen = shown(evidence, self.provides)
-        evidence.forget_halves()
+        seen = evidence_json(evidence, self.provides)
+        evidence.release_half_samples()
         return Measurement(
             values={**values, **known},
             reasons=evidence.reasons,
@@ -172,14 +172,14 @@ class Evaluator:
         return [kind for kind in self._real.kinds if kind in wanted]
 
     def _evidence(
-        self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None, halves: int = 0
+        self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
     ) -> Evidence:  # fmt: skip
         """The evidence of these examples; a UserError unless they are as many, and of the kind, that the protocol says."""
         self.check(data)
         if len(data) != self.n:
             raise UserError(f"this protocol measures {self.n} examples of {self.dataset.name}, not {len(data)}")
         order = canonical_order(data)
-        return Evidence(data[order], self._real, walks=walks, asked=None if asked is None else asked[order], halves=halves)
+        return Evidence(data[order], self._real, walks=walks, asked=None if asked is None else asked[order], half_samples=half_samples)
 
     def classify(self, images: Tensor) -> Tensor:
         """The classes [n] that the data's classifier sees in uint8 images [n, C, H, W]."""

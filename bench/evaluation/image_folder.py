@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.core.errors import UserError
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.data.folder.layout import SUFFIXES
-from bench.data.folder.name import shown
+from bench.data.folder.name import quoted
 from bench.data.folder.pixels import opened
 from bench.evaluation.external_images import Wanted
 
@@ -35,7 +35,7 @@ def read_folder(path: Path, wanted: Wanted) -> Tensor:
     if lossy_count:
         log.warning(
             "%d of the %d images in the folder %s are JPEG or lossy WebP, whose compression changes FID and most other numbers: measure PNG files "
-            "if you can", lossy_count, len(files), shown(path),
+            "if you can", lossy_count, len(files), quoted(path),
         )  # fmt: skip
     return images
 
@@ -45,22 +45,22 @@ def _image_files(path: Path) -> list[Path]:
     try:
         entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise UserError(f"the folder {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"the folder {quoted(path)} cannot be read: {error.strerror or error}") from error
     files = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES)]
     others = [entry for entry in entries if entry not in set(files)]
     folder_count = sum(entry.is_dir() for entry in others)
-    ignored = [counted(folder_count, "sub-folder")] if folder_count else []
-    ignored += [counted(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
+    ignored = [pluralise(folder_count, "sub-folder")] if folder_count else []
+    ignored += [pluralise(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
     odd = next((file for file in files if not file.is_file()), None)
     if odd is not None:
-        raise UserError(f"{shown(odd)} is no plain file")
+        raise UserError(f"{quoted(odd)} is no plain file")
     if not files:
         holds = f"; it holds {' and '.join(ignored)}" if ignored else ""
         advice = ", which are not searched: name one of them" if folder_count else ""
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise UserError(f"there are no images in the folder {shown(path)} ({kinds}){holds}{advice}")
+        raise UserError(f"there are no images in the folder {quoted(path)} ({kinds}){holds}{advice}")
     if ignored:
-        log.warning("the folder %s: %s read, %s ignored", shown(path), counted(len(files), "image"), " and ".join(ignored))
+        log.warning("the folder %s: %s read, %s ignored", quoted(path), pluralise(len(files), "image"), " and ".join(ignored))
     return files
 
 
@@ -68,7 +68,7 @@ def _read(file: Path, wanted: Wanted) -> tuple[Tensor, bool]:
     """One image uint8 [C, H, W], and whether its compression has changed it."""
     head = _head(file)
     if head.startswith(b"\x89PNG") and head[PNG_DEPTH : PNG_DEPTH + 1] == bytes([16]):
-        raise UserError(f"the image {shown(file)} has 16 bits a channel: give 8-bit grey or RGB without transparency")
+        raise UserError(f"the image {quoted(file)} has 16 bits a channel: give 8-bit grey or RGB without transparency")
     with opened(file) as image:
         image.verify()  # the checksums of a PNG: one cut short may decode without an error
     with opened(file) as image:
@@ -85,7 +85,7 @@ def _head(file: Path) -> bytes:
         with file.open("rb") as content:
             return content.read(HEAD_BYTES)
     except OSError as error:
-        raise UserError(f"cannot read the image {shown(file)} ({error.strerror or error})") from error
+        raise UserError(f"cannot read the image {quoted(file)} ({error.strerror or error})") from error
 
 
 def is_lossless_webp(head: bytes) -> bool:
@@ -104,9 +104,9 @@ def _check(image: Image.Image, file: Path, wanted: Wanted) -> None:
     if channels not in (1, 3):
         raise UserError(f"{wanted.dataset} has {channels} channels, which an image file cannot have: give an .npz file")
     if image.size != (width, height):
-        raise UserError(f"the image {shown(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
+        raise UserError(f"the image {quoted(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
     if getattr(image, "is_animated", False) and image.format not in JPEGS:
-        raise UserError(f"the image {shown(file)} is an animation: give one image a file")
+        raise UserError(f"the image {quoted(file)} is an animation: give one image a file")
     if image.mode not in MODES or "transparency" in image.info:
         kind = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
-        raise UserError(f"the image {shown(file)} is {kind}: give 8-bit grey or RGB without transparency")
+        raise UserError(f"the image {quoted(file)} is {kind}: give 8-bit grey or RGB without transparency")

@@ -1,4 +1,4 @@
-"""Tensors that are measured once a machine and kept in the cache folder."""
+"""Cache of tensors that are measured once a machine, on disk."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Parts = dict[str, Tensor]
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
-def kept(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
+def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
     """The tensors of these names: from the cache folder, else measured now and stored there.
 
-    `identity` is all that they depend on. What may change single bits is part of the file's name too, so a stored value equals a
-    fresh one. Of several processes that want the same, one measures.
+    `identity` is everything that they depend on. Versions and threads, which may change single bits, are also part of the file's
+    name, so a cached value equals a new one. Of several processes that need the same tensors, one measures.
     """
     machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
     path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"
@@ -37,7 +37,7 @@ def kept(name: str, identity: Mapping[str, Any], names: Collection[str], measure
     try:
         with locked(path.parent / ".locks" / path.stem):
             return _read(path, names) or _measured(path, measure)
-    except UserError as error:  # no folder to write to costs time and changes no number
+    except UserError as error:  # without a writable folder it takes longer, with the same numbers
         log.warning("%s: every process will measure %s itself", error, name)
         return measure()
 
@@ -52,20 +52,20 @@ def _measured(path: Path, measure: Callable[[], Parts]) -> Parts:
 
 
 def _read(path: Path, names: Collection[str]) -> Parts | None:
-    """What is stored, None if nothing is. A damaged file, by its hash, is said to be and then replaced."""
+    """The cached tensors, or None. Warns of a damaged file, which is then replaced."""
     if not path.exists():
         return None
     try:
         parts: Parts = serialization.load(path)
     except UserError as error:
-        log.warning("%s: measuring the real images anew", error)
+        log.warning("%s: measuring the real images again", error)
         return None
     if set(parts) != set(names):
-        log.warning("%s holds %s: measuring the real images anew", path, ", ".join(sorted(parts)))
+        log.warning("%s holds %s: measuring the real images again", path, ", ".join(sorted(parts)))
         return None
     return parts
 
 
 def plain(name: str) -> str:
-    """A data set's name as part of a file's: a folder's path has characters that cannot be."""
+    """A dataset's name as part of a file name, without the characters of a path."""
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[-60:]

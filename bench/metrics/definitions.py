@@ -1,4 +1,4 @@
-"""The metrics that ganbench has: each one line or a few, from the evidence to a number. What they mean is on their cards."""
+"""The built-in metrics: functions of a few lines from the evidence to a number. Their cards say what they mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statistics import fmean
 
 from torch import Tensor
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics import diversity, fidelity, memorisation, modes, ndb
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, card
 from bench.metrics.evidence import Evidence, metric
@@ -36,13 +36,13 @@ def frechet_infinity(evidence: Evidence) -> float:
 
 @metric(card("quality/intra_fid_classifier"))
 def frechet_within_classes(evidence: Evidence) -> float:
-    """The mean over the classes of the Fréchet distance between images asked of a class and real ones of it, in classifier features."""
+    """The mean over the classes of the Fréchet distance between generated and real images of a class, in classifier features."""
     features, distances = evidence.classifier.features, []
     for label, real in evidence.real.class_gaussians.items():
         of_class = features[evidence.asked == label]
         if len(of_class) <= features.shape[1]:
             return evidence.unknown(
-                f"{counted(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: it takes more"
+                f"{pluralise(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: more are needed"
             )
         distances.append(fidelity.frechet_distance(fidelity.fit_gaussian(of_class), real))
     return fmean(distances)
@@ -124,7 +124,7 @@ def structural_similarity(evidence: Evidence) -> float:
 
 @metric(card("diversity/vendi_score"))
 def vendi_score(evidence: Evidence) -> float:
-    """The effective number of different images."""
+    """The effective number of distinct images."""
     return diversity.vendi_score(evidence.main.features)
 
 
@@ -138,7 +138,7 @@ def duplicate_rate(evidence: Evidence) -> float:
 def path_length(evidence: Evidence) -> float:
     """The length of paths between random latents, as a fraction of the distance of two real images."""
     if evidence.path_lengths is None:
-        return evidence.unknown("these images came without their generator, and a path needs one")
+        return evidence.unknown("a path needs the generator, and these images came without it")
     if not evidence.real.feature_distance:
         return evidence.unknown("all real test images have the same features")
     return _mean(evidence.path_lengths) / evidence.real.feature_distance
@@ -154,7 +154,7 @@ def divergence_of_mixture(evidence: Evidence) -> float:
 
 @metric(card("modes/found"))
 def modes_found(evidence: Evidence) -> float:
-    """How many of the known modes are made."""
+    """The number of known modes that samples fall in."""
     return float(evidence.found.found)
 
 
@@ -172,7 +172,7 @@ def high_quality(evidence: Evidence) -> float:
 
 @metric(card(COVERED))
 def classes_covered(evidence: Evidence) -> float:
-    """How many classes are made."""
+    """The number of classes that are generated."""
     return float(modes.classes_covered(evidence.shares, evidence.real.shares))
 
 
@@ -184,7 +184,7 @@ def class_kl(evidence: Evidence) -> float:
 
 @metric(card("modes/class_accuracy"))
 def class_accuracy(evidence: Evidence) -> float:
-    """The share of images that the classifier takes for what they were asked to be."""
+    """The share of images that the classifier assigns to the class they were generated for."""
     return _mean(evidence.classifier.predictions == evidence.asked)
 
 
@@ -216,7 +216,7 @@ def collapse(evidence: Evidence) -> float:
 
 @metric(card("memorisation/authenticity"))
 def authenticity(evidence: Evidence) -> float:
-    """The share of images that are no copies of a training image."""
+    """The share of images that are not copies of a training image."""
     distance, index = evidence.to_training
     return memorisation.authenticity(distance, index, evidence.real.training.nearest)
 
@@ -231,25 +231,23 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    made, real = evidence.seen(kind).features, evidence.real.seen(kind).features
-    least = min(len(made), len(real))
-    if least <= made.shape[1]:
-        return evidence.unknown(
-            f"{counted(least, 'image')} cannot tell the covariance of {made.shape[1]} features: it takes more than that"
-        )
-    return fidelity.frechet_distance(fidelity.fit_gaussian(made), evidence.real.gaussian(kind))
+    generated, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
+    least = min(len(generated), len(real))
+    if least <= generated.shape[1]:
+        return evidence.unknown(f"{pluralise(least, 'image')} cannot tell the covariance of {generated.shape[1]} features: more are needed")
+    return fidelity.frechet_distance(fidelity.fit_gaussian(generated), evidence.real.gaussian(kind))
 
 
 def _divergence(evidence: Evidence, generated: modes.Shares, real: modes.Shares) -> float:
     strange = ((generated > 0) & (real == 0)).nonzero()[0]
     if len(strange):
-        return evidence.unknown(f"class {strange[0]} is made, and no test image is seen as of it: the divergence has no bound")
+        return evidence.unknown(f"class {strange[0]} is generated, but the classifier sees no test image of it: the divergence is infinite")
     return modes.reverse_kl(generated, real)
 
 
-def _score(seen: Features) -> float:
-    assert seen.logits is not None
-    return fidelity.classifier_score(seen.logits)
+def _score(features: Features) -> float:
+    assert features.logits is not None
+    return fidelity.classifier_score(features.logits)
 
 
 def _mean(values: Tensor) -> float:

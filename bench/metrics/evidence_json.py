@@ -1,4 +1,4 @@
-"""What an evaluation leaves for eyes beside its numbers: shares of classes, modes and bins, points, and the nearest training images."""
+"""The record of an evaluation beside its numbers: shares of classes, modes and bins, points, and the closest training images."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ NEAREST_PAIRS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """JSON for evidence.json, and images for a picture."""
+class EvidenceRecord:
+    """The JSON of evidence.json, and images for a picture."""
 
     evidence: Mapping[str, Any]
     nearest: Tensor | None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
 
 
-def shown(evidence: Evidence, provides: frozenset[str]) -> Shown:
-    """What the data gives occasion for."""
+def evidence_json(evidence: Evidence, capabilities: frozenset[str]) -> EvidenceRecord:
+    """The parts of the record that the data has, by its capabilities."""
     found: dict[str, Any] = {"n": len(evidence.data)}
-    if "labels" in provides:
+    if "labels" in capabilities:
         shares = {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()}
         found |= {"class_names": list(evidence.dataset.class_names), "class_share": shares}
-    if "modes" in provides and _known(evidence, "modes/found"):
-        made = evidence.found
-        found["modes"] = {"count": len(made.shares), "found": made.found, "shares": made.shares.tolist()}
+    if "modes" in capabilities and _known(evidence, "modes/found"):
+        modes = evidence.found
+        found["modes"] = {"count": len(modes.shares), "found": modes.found, "shares": modes.shares.tolist()}
     if isinstance(evidence.dataset, Mixture):
         points = evidence.points[evidence.points.isfinite().all(dim=1)]
         found |= {"points": _rounded(points[:MOST_POINTS]), "centres": _rounded(evidence.dataset.centres), "sd": evidence.dataset.sd}
-    if "training" in provides and _known(evidence, "modes/ndb"):
+    if "training" in capabilities and _known(evidence, "modes/ndb"):
         train = evidence.real.bins.train_counts
-        made_counts = counts_of(evidence.bins, len(train))
-        found["bins"] = {"generated": (made_counts / made_counts.sum()).tolist(), "train": (train / train.sum()).tolist()}
-    return Shown(
-        evidence=found, nearest=_nearest(evidence) if "training" in provides and _known(evidence, "memorisation/authenticity") else None
+        generated = counts_of(evidence.bins, len(train))
+        found["bins"] = {"generated": (generated / generated.sum()).tolist(), "train": (train / train.sum()).tolist()}
+    return EvidenceRecord(
+        evidence=found, nearest=_nearest(evidence) if "training" in capabilities and _known(evidence, "memorisation/authenticity") else None
     )
 
 
@@ -52,7 +52,7 @@ def _known(evidence: Evidence, key: str) -> bool:
 
 
 def _nearest(evidence: Evidence) -> Tensor:
-    """The generated images that lie nearest to a training image, each with that image."""
+    """The generated images that are nearest to a training image, each with that image."""
     distance, index = evidence.to_training
     closest = torch.argsort(distance, stable=True)[:NEAREST_PAIRS]
     train = evidence.dataset.split("train").data[index[closest]]

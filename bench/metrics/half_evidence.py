@@ -1,4 +1,4 @@
-"""Half of an evidence: what standard errors are made of."""
+"""The evidence of a half-sample, for standard errors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 from bench.metrics.evidence import Evidence
 from bench.metrics.extractors import Features
-from bench.metrics.half_samples import draw_halves, rows_of
+from bench.metrics.half_samples import draw_half_samples, rows_of
 from bench.metrics.neighbours import Neighbours
 
 
-class Half(Evidence):
-    """Half of the generated examples: its parts are taken out of the whole's instead of being computed anew.
+class HalfSample(Evidence):
+    """Half of the generated examples. Its parts are slices of those of the whole evidence and not computed again.
 
-    It holds whole pairs of neighbouring rows, so that what the whole knows of pairs holds here too.
+    It consists of whole pairs of neighbouring rows, so the values of pairs are valid here, too.
     """
 
-    _says = False  # what one half cannot tell costs a standard error, and twenty such lines would hide the others
+    _logs = False  # twenty log lines would hide the others; a failure here costs only a standard error
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
@@ -26,36 +26,36 @@ class Half(Evidence):
 
     @property
     def data(self) -> Tensor:
-        """The examples of this half; not kept, so twenty halves take no more memory than none."""
+        """The examples of this half; not cached, so half-samples take no memory."""
         return self._whole.data[self.rows]
 
     @property
     def classifier(self) -> Features:
-        """As in the whole; not kept either."""
+        """Slice of the whole; not cached either."""
         return self._whole.classifier.part(self.rows)
 
     @property
     def pixels(self) -> Features:
-        """As in the whole; not kept either."""
+        """Slice of the whole; not cached either."""
         return self._whole.pixels.part(self.rows)
 
     @property
     def inception(self) -> Features:
-        """As in the whole; not kept either."""
+        """Slice of the whole; not cached either."""
         return self._whole.inception.part(self.rows)
 
     def kernel_distance(self, kind: str) -> float:
-        """From all pairs instead of random subsets: the same mean, and one pass serves all halves."""
+        """From all pairs instead of random subsets: the same mean, in one pass for all half-samples."""
         return float(self._whole._kernel_distances(kind)[self._index])
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        """Among this half alone."""
+        """Neighbours within this half."""
         return self._whole.neighbours.among(self.rows)
 
     @property
     def inside(self) -> Tensor:
-        """As in the whole: real manifolds do not depend on who else is generated."""
+        """Slice of the whole: real manifolds do not depend on the other generated images."""
         return self._whole.inside[self.rows]
 
     @property
@@ -65,12 +65,12 @@ class Half(Evidence):
 
     @property
     def reached(self) -> Tensor:
-        """By the manifold of this half alone."""
+        """By the manifold of this half."""
         return self._whole._overlap.reached[1 + self._index]
 
     @property
     def covered(self) -> Tensor:
-        """By this half alone."""
+        """By this half."""
         return self._whole._overlap.covered[1 + self._index]
 
     @cached_property
@@ -98,4 +98,4 @@ class Half(Evidence):
     def path_lengths(self) -> Tensor | None:
         """Of half of the paths."""
         lengths = self._whole.path_lengths
-        return None if lengths is None else lengths[draw_halves(2 * len(lengths), self._index + 1)[self._index]]
+        return None if lengths is None else lengths[draw_half_samples(2 * len(lengths), self._index + 1)[self._index]]

@@ -1,8 +1,8 @@
-"""Half-samples: how much a metric would move if other samples of the same generator had been measured.
+"""Half-samples: the standard error of a metric over other samples of the same generator.
 
-A bootstrap with replacement repeats images, which biases every metric of neighbours or covariances. Half-samples without
-replacement repeat none, and the standard deviation of a mean over them is the standard error of the mean over all: each
-half has the variance 2 s^2 / n, of which the half that it shares with the fixed whole cancels.
+A bootstrap with replacement repeats images, which biases metrics of neighbours or covariances. Half-samples without replacement
+repeat none, and the standard deviation of a mean over them is the standard error of the mean over all: the mean of a half has
+the variance 2 s^2 / n, and half of that cancels because the whole sample is fixed.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from bench.core import random_streams
 
-HALVES = 20
+HALF_SAMPLES = 20
 CHUNK = 2**20  # elements hashed at once
 
 
-def draw_halves(n: int, halves: int = HALVES) -> Tensor:
-    """[halves, n // 4], int64: for each half-sample of n rows the pairs that are in it; pair p is the rows 2p and 2p + 1."""
+def draw_half_samples(n: int, half_samples: int = HALF_SAMPLES) -> Tensor:
+    """The pairs in each half-sample of n rows, [half_samples, n // 4] int64; pair p is the rows 2p and 2p + 1."""
     pairs = n // 2
     noise = random_streams.stream(0, "halves")
-    chosen = [torch.randperm(pairs, generator=noise)[: pairs // 2].sort().values for _ in range(halves)]
+    chosen = [torch.randperm(pairs, generator=noise)[: pairs // 2].sort().values for _ in range(half_samples)]
     return torch.stack(chosen) if chosen else torch.zeros(0, pairs // 2, dtype=torch.int64)
 
 
@@ -30,10 +30,10 @@ def rows_of(pairs: Tensor) -> Tensor:
 
 
 def canonical_order(data: Tensor) -> Tensor:
-    """The order [n] into which examples [n, ...] are put before anything is measured: the same for every order they come in.
+    """The order [n] of examples [n, ...] for an evaluation, independent of the order in which they come.
 
-    They are sorted by a hash of their content, then shuffled, so that equal ones do not lie side by side. Several metrics take
-    images in pairs or in parts; after this they too depend on the set alone.
+    Sorts them by a hash of their content, then shuffles, so that equal ones are not neighbours. Several metrics use pairs or
+    parts of the images; in this order they depend on the set alone.
     """
     flat = data.reshape(len(data), -1)
     flat = flat if flat.dtype == torch.uint8 else (flat + 0.0).contiguous().view(torch.int32)  # -0.0 is 0.0

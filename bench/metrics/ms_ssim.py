@@ -1,4 +1,4 @@
-"""Structural similarity of two scales: how alike pairs of generated images are to the eye."""
+"""Multi-scale structural similarity (two scales) of pairs of generated images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def ms_ssim_2(images: Tensor) -> Tensor:
     """MS-SSIM with two scales of rows 2p and 2p + 1 of uint8 images [n, C, H, W]: [n // 2], float64; 1 for two equal images.
 
     Wang, Simoncelli & Bovik 2003, eq. 7, with an 11-tap Gaussian window of sd 1.5 where it fits whole, a mean over the channels, and
-    0 in place of what is negative: (mean cs_1)^w1 (mean l_2 cs_2)^w2, as public implementations have it. Their five scales
-    need 176 pixels a side; two need 22, and their numbers compare with no others. Between the scales 2 x 2 pixels become their mean;
-    an odd last row or column is dropped there.
+    negative values set to 0: (mean cs_1)^w1 (mean l_2 cs_2)^w2, as in public implementations. The five scales of the paper need 176
+    pixels a side; two need 22, and their values compare with each other only. Between the scales, 2 x 2 pixels are averaged;
+    an odd last row or column is dropped.
     """
     if images.ndim != 4 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise ValueError(
@@ -54,7 +54,7 @@ def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """The Gaussian window over every place where it fits: along each axis a product with a banded matrix."""
+    """The Gaussian window at every position where it fits: along each axis a product with a banded matrix."""
     rows, columns = (_band(side) for side in images.shape[2:])
     return rows @ images @ columns.T
 

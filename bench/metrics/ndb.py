@@ -1,6 +1,6 @@
-"""Bins: k-means cells of the training images, and how differently generated images fill them.
+"""NDB: k-means bins of the training images, and the differences in how generated images fill them.
 
-Richardson & Weiss 2018, "On GANs and GMMs" (arXiv 1805.12462), section 4: bins that cover the data find modes that classes do not name.
+Richardson & Weiss 2018, "On GANs and GMMs" (arXiv 1805.12462), section 4: bins that cover the data find modes within classes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Counts = Tensor | NDArray[np.int64] | NDArray[np.float64]
 
 
 def fit_bins(train: Tensor) -> Tensor:
-    """The centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)). Always the same for the same rows.
+    """The centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)); deterministic.
 
-    With fewer different rows than that there are as many bins as different rows, at least one.
+    With fewer distinct rows than K, there are as many bins as distinct rows.
     """
     if len(train) < 2 or not train.isfinite().all():
         raise ValueError("some features are not finite" if len(train) >= 2 else f"bins need at least 2 rows, not {len(train)}")
@@ -48,22 +48,22 @@ def assign(features: Tensor, centres: Tensor) -> Tensor:
 
 
 def counts_of(bins: Tensor, count: int) -> Tensor:
-    """How many rows are in each of so many bins: [count], int64."""
+    """The number of rows in each of `count` bins: [count], int64."""
     return torch.bincount(bins, minlength=count)
 
 
 def ndb(generated: Counts, train: Counts) -> float:
     """The share of bins whose proportions differ at the 5 % level, from counts [K]: Richardson & Weiss 2018, section 4.
 
-    A two-proportion z-test with pooled variance, two-sided, a bin. Two samples of one distribution differ in about 5 % of the bins;
-    more samples find smaller differences, so numbers compare at equal sizes only. A bin that both leave empty does not differ.
+    A two-sided two-proportion z-test with pooled variance for each bin. Two samples of one distribution differ in about 5 % of the
+    bins. More samples find smaller differences, so compare numbers at equal sizes only. A bin that is empty in both does not differ.
     """
-    made, real = _checked(generated), _checked(train)
-    n, m = made.sum(), real.sum()
-    pooled = (made + real) / (n + m)
+    a, b = _checked(generated), _checked(train)
+    n, m = a.sum(), b.sum()
+    pooled = (a + b) / (n + m)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    difference = np.abs(made / n - real / m)
-    z = np.divide(difference, error, out=np.zeros_like(error), where=error > 0)  # no error: all, or none, of both are in it
+    difference = np.abs(a / n - b / m)
+    z = np.divide(difference, error, out=np.zeros_like(error), where=error > 0)  # no error: the bin holds all, or none, of both
     return float((z > norm.isf(LEVEL / 2)).mean())
 
 
@@ -75,8 +75,8 @@ def jensen_shannon(p: Counts, q: Counts) -> float:
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:
-    held = shares[shares > 0]
-    return -math.fsum(held * np.log(held))
+    positive = shares[shares > 0]
+    return -math.fsum(positive * np.log(positive))
 
 
 def _checked(counts: Counts) -> NDArray[np.float64]:

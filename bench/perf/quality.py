@@ -65,7 +65,7 @@ def harness_quality(config_json: str, target: float, epochs: int) -> Reached | N
     work = prepare(config)
     assert work.evaluator is not None  # `_ready` has seen it
     for progress in train(work.trainer, marks):
-        value = _value(work.evaluator, work.trainer.scored, work.device)
+        value = _value(work.evaluator, work.trainer.eval_networks, work.device)
         if value <= target:
             return Reached(value=value, images=progress.images, seconds=progress.train_seconds)
     return None

@@ -13,7 +13,7 @@ from typing import Any
 from bench.core.errors import UserError, one_line
 from bench.core.lock_check import free
 from bench.tracking.run_logger import RunLog
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 
 log = logging.getLogger(__name__)
 SHARE = 0.01  # of the wall clock that checkpoints may take
@@ -37,7 +37,13 @@ class Keeper:
     """Makes the checkpoints of a run under way, and lets out what it wrote before the older of the two."""
 
     def __init__(
-        self, kept: Kept, log_: RunLog, *, seconds: float = SECONDS, resumed_at: int | None = None, check: Callable[[], None] = free
+        self,
+        kept: CheckpointStore,
+        log_: RunLog,
+        *,
+        seconds: float = SECONDS,
+        resumed_at: int | None = None,
+        check: Callable[[], None] = free,
     ) -> None:
         """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from.
 

@@ -18,7 +18,7 @@ from bench.tracking.entry import Damaged, Entry, read_entry
 from bench.tracking.relocation import is_same_store
 from bench.tracking.spool import HELD, REFUSED, Outbox, numbers
 from bench.tracking.tags import FINGERPRINT
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,7 +104,7 @@ def end_all(folder: Path, uri: str) -> None:
     Raises RunLocked if another process holds the run lock.
     """
     with _alone(folder):
-        kept = Kept(folder)
+        kept = CheckpointStore(folder)
         state = kept.load()
         for outbox_folder in folder.glob("outbox/*"):
             if outbox_folder.is_dir():

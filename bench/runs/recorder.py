@@ -75,21 +75,21 @@ class Recorder:
 
     def _offer_best(self, value: float, images: int) -> None:
         if self._work.config.evaluation.best:
-            self._best.offer(value, images, self._work.trainer.scored)
+            self._best.offer(value, images, self._work.trainer.eval_networks)
 
     def _flags(self) -> list[Flag]:
         return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
 
     def grid(self) -> bytes:
         """The picture on the fixed noise, now."""
-        networks, dataset = self._work.trainer.scored, self._work.dataset
+        networks, dataset = self._work.trainer.eval_networks, self._work.dataset
         if self._latents is None:
             self._latents = grids.fixed_latents(networks, self._work.device, grids.shown_of(dataset))
         return grids.made_png(networks, self._latents, dataset)
 
     def interpolation(self) -> bytes:
         """The walks between fixed latents, now."""
-        networks = self._work.trainer.scored
+        networks = self._work.trainer.eval_networks
         return grids.interpolation_png(networks, self._latents or grids.fixed_latents(networks, self._work.device))
 
     def finish(self) -> Mapping[str, float]:
@@ -106,7 +106,7 @@ class Recorder:
             evidence = {**measurement.evidence, **chosen, "reasons": dict(measurement.reasons)}
             if measurement.nearest is not None:
                 log_.artifact(results.NEAREST, grids.nearest_png(measurement.nearest))
-        log_.artifact(results.WEIGHTS, serialization.weights_bytes(trainer.scored))
+        log_.artifact(results.WEIGHTS, serialization.weights_bytes(trainer.eval_networks))
         log_.artifact(results.FINAL_GRID, self.grid())
         if self._work.dataset.spec.kind == "image":
             log_.artifact(results.INTERPOLATION, self.interpolation())
@@ -115,7 +115,7 @@ class Recorder:
 
     def _explored(self, evaluator: Evaluator | None) -> dict[str, Any]:
         """Pictures of what the latent space holds, and the words to them."""
-        networks, device = self._work.trainer.scored, self._work.device
+        networks, device = self._work.trainer.eval_networks, self._work.device
         drawn = latent_space.traversals(networks, device)
         words: Mapping[str, Any] = {}
         if evaluator is not None and "labels" in evaluator.provides and not networks.classes:
@@ -131,7 +131,7 @@ class Recorder:
 
     def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
-        networks = self._best.networks(self._work.trainer.scored)
+        networks = self._best.networks(self._work.trainer.eval_networks)
         if networks is None or not self._work.config.evaluation.best:  # what it goes on from may have kept one
             return {}, {}
         measurement = self._measure(evaluator, networks, stream=best_checkpoint.NOISE)
@@ -203,7 +203,7 @@ class Recorder:
         """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
         evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
         started = time.perf_counter()
-        samples = drawn(self._work, evaluator, networks or self._work.trainer.scored, stream=stream, whole=whole)
+        samples = drawn(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
         measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement

@@ -33,7 +33,7 @@ from bench.tracking import results
 from bench.tracking.client import DONE, Lookup, Tracker, is_trained_elsewhere
 from bench.tracking.delivery import answering
 from bench.tracking.run_logger import RunLog
-from bench.training.checkpoints import Kept, kept_of
+from bench.training.checkpoints import CheckpointStore, checkpoints_of
 from bench.training.loop import never, train
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(
     forget_peak_memory(torch.device(config.device))
     seconds = interval() if place.checkpoint_seconds is None else place.checkpoint_seconds
     with limited_threads(config.threads), ExitStack() as held:
-        kept = kept_of(Path(place.folder), config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()))
+        kept = checkpoints_of(Path(place.folder), config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()))
         give_up = stop if place.wait or not place.once else lambda: True
         try:
             lock = held.enter_context(run_lock(run_lock_files(kept.newest.parent, place.uri, place.suite), give_up=give_up, stop=stop))
@@ -85,7 +85,7 @@ def _prepared(config: RunConfig) -> Work | Exception:
         return error
 
 
-def _locked_run(config: RunConfig, place: Place, kept: Kept, watcher: _Watcher) -> RunResult:
+def _locked_run(config: RunConfig, place: Place, kept: CheckpointStore, watcher: _Watcher) -> RunResult:
     """The run, which no other process trains meanwhile. Raises LockLost as soon as one does."""
     folder, check = kept.newest.parent, watcher.lock.check
     state = kept.load()
@@ -179,7 +179,7 @@ def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
 
 
 def _open_log(
-    work: Work, place: Place, kept: Kept, state: Mapping[str, Any] | None, ours: Collection[str], check: Callable[[], None]
+    work: Work, place: Place, kept: CheckpointStore, state: Mapping[str, Any] | None, ours: Collection[str], check: Callable[[], None]
 ) -> RunLog:
     """The run in the store: one that was stopped, if this can resume it, else a new one."""
     config, evaluator = work.config, work.evaluator
@@ -258,14 +258,16 @@ class _Watcher:
         self.verdict = self._judge(progress)
 
 
-def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher, kept: Kept, state: Mapping[str, Any] | None) -> Ending:
+def _train_and_measure(
+    work: Work, log_: RunLog, place: Place, watcher: _Watcher, kept: CheckpointStore, state: Mapping[str, Any] | None
+) -> Ending:
     """`state` is what a run that goes on had in its checkpoint."""
     recorder = Recorder(work, log_, watcher.see)
     if state is not None:
         _restore(recorder, state, kept)
         log.info("%s resumes at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
-        recorder.extend(serialization.load(kept_of(Path(place.folder), place.extends_fingerprint).newest))
+        recorder.extend(serialization.load(checkpoints_of(Path(place.folder), place.extends_fingerprint).newest))
     resumed_at = int(state["log"]["position"]) if state is not None and log_.resumed else None
     keeper = Keeper(kept, log_, seconds=place.checkpoint_seconds or 0.0, resumed_at=resumed_at, check=watcher.lock.check)
     try:
@@ -281,7 +283,7 @@ def _train_and_measure(work: Work, log_: RunLog, place: Place, watcher: _Watcher
         raise
 
 
-def _restore(recorder: Recorder, state: Mapping[str, Any], kept: Kept) -> None:
+def _restore(recorder: Recorder, state: Mapping[str, Any], kept: CheckpointStore) -> None:
     """Go on from a state; one that is whole and yet no state of this run is a UserError, and is removed: the next call restarts the run."""
     try:
         recorder.load_state_dict(state)

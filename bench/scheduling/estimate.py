@@ -176,7 +176,7 @@ def _training(work: Work) -> float:
 
 
 def _sampling(work: Work) -> float:
-    networks = work.trainer.scored
+    networks = work.trainer.eval_networks
     started = time.perf_counter()
     points = work.dataset.spec.kind == "points"
     sample(networks, n=PROBE_SAMPLES, seed=0, batch_size=work.config.evaluation.batch_size, device=work.device, points=points)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal
 from bench.core import serialization
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.core.errors import UserError, one_line
-from bench.core.text import counted, printable
+from bench.core.text import pluralise, printable
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.prepare import curve_protocol
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT
-from bench.training.checkpoints import kept_of
+from bench.training.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -130,7 +130,7 @@ def changed_versions(decisions: Sequence[Decision]) -> list[str]:
     lines = []
     for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
         count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
-        lines.append(f"{variant}{changed} since {counted(count, 'run')} of this suite: what is recorded stays, and is trained anew")
+        lines.append(f"{variant}{changed} since {pluralise(count, 'run')} of this suite: what is recorded stays, and is trained anew")
     return lines
 
 
@@ -154,7 +154,7 @@ def _decision(recorded: Recorded, protocol: str) -> Decision:
 def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
     """The decision to resume a run, or to train it from the start where there is nothing to resume from."""
     stopped = there.find(decision.fingerprint)[0].data
-    reason = "left no checkpoint" if not kept_of(folder, decision.fingerprint).any else ""
+    reason = "left no checkpoint" if not checkpoints_of(folder, decision.fingerprint).any else ""
     if reason and not stopped.metrics:
         return replace(decision, need="train", why="stopped before its first checkpoint")
     if stopped.tags.get("curve_protocol", "") != marks:
@@ -201,7 +201,7 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
         raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
-    path = kept_of(folder, longest.fingerprint).newest
+    path = checkpoints_of(folder, longest.fingerprint).newest
     if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
     try:

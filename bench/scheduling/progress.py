@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from bench.core.text import counted, duration
+from bench.core.text import duration, pluralise
 from bench.metrics.cards import card, headline_among
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.estimate import Estimate
@@ -145,7 +145,7 @@ class LineDisplay(Display):
 def prospect(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
     """What is about to happen: how many jobs, and where variants were probed how fast they are and about how long it takes."""
     workers = min(workers, len(jobs))
-    lines = [f"{counted(len(jobs), 'job')}, {workers} at a time"]
+    lines = [f"{pluralise(len(jobs), 'job')}, {workers} at a time"]
     if expected.seconds:
         lines[0] += f": about {duration(expected.wall_seconds(workers))} by a short probe of each variant"
         lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in expected.paces.items()))

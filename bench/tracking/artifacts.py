@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from bench.core.errors import UserError
-from bench.core.text import counted, stays_inside
+from bench.core.text import pluralise, stays_inside
 from bench.tracking import store
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -83,7 +83,7 @@ class Artifacts:
         experiments = sorted({str(folder.parent.parent) for folder in folders})
         if experiments:
             where = " and ".join(experiments[:3]) + (" and elsewhere" if len(experiments) > 3 else "")
-            log.warning("artifacts of %s are missing: expected in %s", counted(len(folders), "run"), where)
+            log.warning("artifacts of %s are missing: expected in %s", pluralise(len(folders), "run"), where)
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON object, or None; a damaged one is logged and None."""

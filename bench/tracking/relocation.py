@@ -20,7 +20,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from bench.core.text import counted, stays_inside
+from bench.core.text import pluralise, stays_inside
 
 log = logging.getLogger(__name__)
 ARTIFACTS = "mlruns"  # the folder beside the database
@@ -85,7 +85,7 @@ def relocate(database: Path) -> None:
         _back_up(database, kept)
         runs = _update(connection, moves)
         connection.execute("COMMIT")
-    many = counted(len(runs), "run")
+    many = pluralise(len(runs), "run")
     log.warning("the folder of %s was moved or copied: the artifact locations of %s are updated (before: %s)", database, many, kept.name)
     _warn_of_artifacts_left(runs)
 
@@ -174,7 +174,7 @@ def _warn_of_artifacts_left(changes: Iterable[tuple[str, str]]) -> None:
         if old and new and old.is_dir() and not new.is_dir():
             left[old.parents[1], new.parents[1]] += 1
     for (old, new), many in left.items():
-        log.warning("artifacts of %s lie in %s, not in %s: copy their folders there", counted(many, "run"), old, new)
+        log.warning("artifacts of %s lie in %s, not in %s: copy their folders there", pluralise(many, "run"), old, new)
 
 
 def _holds(database: Path, run_id: str) -> bool:

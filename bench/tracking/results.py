@@ -142,7 +142,9 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     artifacts.warn_of_missing(run.info.run_id for run in kept if run.data.tags.get("status") in COMPLETE)
     protocols = {run_id: artifacts.read_json(run_id, PROTOCOL) or {} for run_id in ids}
     newest = sorted(kept, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True)
-    recorded.adopt([(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest])  # before metrics are read
+    recorded.register_recorded_cards(
+        [(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest]
+    )  # before metrics are read
     return Results(
         uri=redacted(uri),
         experiments=_suites(children) or tuple(experiments),

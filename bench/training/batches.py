@@ -1,4 +1,4 @@
-"""Real batches: shuffled, cut, cast and scaled without per-image Python, from data that lies on the device where it fits."""
+"""Batches of real data: shuffled, cast and scaled without per-image Python, from data on the device where it fits."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bench.core.spec import Batch, Examples, to_unit_range
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks need the rest
 
 
-class Feed:
-    """Batches in an order that is a function of (seed, epoch) alone, so a position is one number. The last short batch is dropped."""
+class BatchLoader:
+    """Loads batches in an order that depends on (seed, epoch) alone, so its state is one number. Drops the last short batch."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
         check_batch_size(batch_size, len(examples))
-        self._home = home(examples, device)
-        self._examples = examples.to(self._home)
+        self._storage = storage_device(examples, device)
+        self._examples = examples.to(self._storage)
         self._batch_size = batch_size
         self._seed = seed
         self._device = device
         self.batches_per_epoch = len(examples) // batch_size
-        self.position = 0  # batches given so far
+        self.position = 0  # batches returned so far
         self._order: Tensor | None = None
         self._order_epoch = -1
 
@@ -47,13 +47,13 @@ class Feed:
     def _epoch_order(self) -> Tensor:
         if self._order is None or self._order_epoch != self.epoch:
             generator = torch.Generator().manual_seed(random_streams.derive(self._seed, random_streams.DATA, self.epoch))
-            self._order = torch.randperm(len(self._examples), generator=generator).to(self._home)
+            self._order = torch.randperm(len(self._examples), generator=generator).to(self._storage)
             self._order_epoch = self.epoch
         return self._order
 
 
-def home(examples: Examples, device: torch.device) -> torch.device:
-    """Where the data lies while training: on the device, or in host memory (or its file) where it would take most of a GPU's."""
+def storage_device(examples: Examples, device: torch.device) -> torch.device:
+    """The device that stores the data in training: the CPU (or a memory-mapped file) where it would fill most of a GPU's memory."""
     if device.type != "cuda":
         return device
     free_bytes, _ = torch.cuda.mem_get_info(device)
@@ -61,6 +61,6 @@ def home(examples: Examples, device: torch.device) -> torch.device:
 
 
 def check_batch_size(batch_size: int, examples: int) -> None:
-    """A batch larger than the data is a UserError."""
+    """Raise a UserError for a batch larger than the data."""
     if batch_size > examples:
         raise UserError(f"recipe.batch_size: {batch_size} is more than the {examples:,} training examples")

@@ -1,4 +1,4 @@
-"""Networks, their first weights and the objective that a configuration names, checked against the data and against each other."""
+"""Build the networks (with first weights) and the objective of a configuration, and check that they fit the data and each other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     _check_labels(variant, config, data)
     with random_streams.seeded(config.seed, random_streams.INIT):
         networks = _built(variant, config, data)
-        initialise(networks, config.recipe)  # before their order in memory changes, which is that of the random numbers
+        initialise(networks, config.recipe)  # first, because the memory order decides which weight gets which random number
         if config.memory_format == "channels_last":
             _put_channels_last(networks)
         objective = variant.objective(config.recipe)
@@ -49,7 +49,7 @@ def _check_labels(variant: Variant, config: RunConfig, data: DataShape) -> None:
 
 
 def _put_channels_last(networks: Networks) -> None:
-    """Have weights of convolutions of images [N, C, H, W] lie in memory as [N, H, W, C]; what they are does not change."""
+    """Store the weights of convolutions [N, C, H, W] in memory as [N, H, W, C]; their values do not change."""
     for weight in networks.parameters():
         if weight.dim() == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
@@ -59,7 +59,7 @@ def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
     try:
         with _WithinMemory(config):
             return variant.build(config.networks, config.recipe, data)
-    except (MemoryError, RuntimeError) as error:  # torch raises the latter where the system gives it no memory
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError where the CPU has no memory left
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
@@ -120,7 +120,7 @@ def _kaiming_init(module: nn.Module) -> None:
 
 
 def _normal_init(module: nn.Module) -> None:
-    """As PacGAN's code has it (Lin et al. 2018, arXiv 1712.04086): linear layers and convolutions N(0, .02), biases 0."""
+    """As in PacGAN's code (Lin et al. 2018, arXiv 1712.04086): linear layers and convolutions N(0, .02), biases 0."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
@@ -128,7 +128,7 @@ def _normal_init(module: nn.Module) -> None:
 
 
 def _weight(module: nn.Linear | nn.modules.conv._ConvNd) -> Tensor:
-    """The parameter behind a weight, which may be computed from it (spectral norm)."""
+    """The parameter of a layer's weight, also where the weight is computed from it (spectral norm)."""
     parts = dict(module.named_parameters())
     return parts.get("parametrizations.weight.original", module.weight)
 
@@ -136,7 +136,7 @@ def _weight(module: nn.Linear | nn.modules.conv._ConvNd) -> Tensor:
 def _check_players(networks: Networks, objective: Objective) -> None:
     names = [player.name for player in objective.players]
     if "g" not in names or len(set(names)) != len(names):
-        raise UserError(f"{type(objective).__name__} must have players with names of their own, one of them 'g', not {names}")
+        raise UserError(f"{type(objective).__name__} needs players of different names, one of them 'g', not {names}")
     moved = {id(p) for player in objective.players for name in player.modules for p in networks.get_submodule(name).parameters()}
     orphans = [name for name, parameter in networks.named_parameters() if id(parameter) not in moved]
     if orphans:

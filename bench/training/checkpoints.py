@@ -1,4 +1,4 @@
-"""The last two checkpoints of a run on disk, and which of them a stopped run resumes from."""
+"""The last two checkpoints of a run on disk, and which of them an interrupted run resumes from."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ NEWEST = "state.safetensors"
 BEFORE = "state-before.safetensors"
 
 
-class Kept:
-    """The checkpoints in a run's folder: of an unfinished run up to two to resume it, of a finished one the last to extend it."""
+class CheckpointStore:
+    """The checkpoints in a run's folder: up to two to resume an unfinished run, the last one to extend a finished run."""
 
     def __init__(self, folder: Path) -> None:
         self.newest, self.before = folder / NEWEST, folder / BEFORE
 
     @property
     def any(self) -> bool:
-        """Whether there is one."""
+        """Whether a checkpoint exists."""
         return self.newest.exists() or self.before.exists()
 
     def save(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
-        """Keep a state beside the newest before it, or leave both as they are. Raises OSError, and what `check` raises right before."""
+        """Save a state and keep the one before it; on an error both stay as they are. Raises OSError, and the errors of `check`."""
         beside = self._beside()
         try:
             serialization.save(state, beside)
@@ -43,22 +43,22 @@ class Kept:
             beside.unlink(missing_ok=True)
 
     def save_alone(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
-        """Keep a state and none before it. Raises OSError, and what `check` raises."""
+        """Save a state and remove the one before it. Raises OSError, and the errors of `check`."""
         self.save(state, check=check)
         self.before.unlink(missing_ok=True)
 
     def double(self) -> None:
-        """Have the newest stand for both, so that nothing goes on from before it. Raises OSError."""
+        """Copy the newest checkpoint over the one before it, so that no run resumes from an older state. Raises OSError."""
         beside = self._beside()
         shutil.copyfile(self.newest, beside)
         os.replace(beside, self.before)
 
     def _beside(self) -> Path:
-        """A name of its own for a file that is being written: a suspended process may still write one."""
+        """A unique name for a new file: a suspended process may still be writing another one."""
         return self.newest.with_name(f"state-{secrets.token_hex(4)}.new")
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state that is whole, and no damaged one left in its place; what is damaged is said. None without any."""
+        """Load the newest intact state, or None. Logs and removes damaged files."""
         self._sweep()
         for path in (self.newest, self.before):
             if not path.exists():
@@ -67,32 +67,34 @@ class Kept:
                 return _of_a_run(serialization.load(path), path)
             except UserError as error:
                 log.warning(
-                    "%s: %s", error, "the one before it is taken" if path == self.newest and self.before.exists() else "there is no other"
+                    "%s: %s",
+                    error,
+                    "the one before it is used" if path == self.newest and self.before.exists() else "there is no other checkpoint",
                 )
                 path.unlink(missing_ok=True)
         return None
 
     def remove(self) -> None:
-        """Keep none."""
+        """Remove all checkpoints."""
         self._sweep()
         for path in (self.newest, self.before):
             path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Remove what a process that was killed while it wrote has left."""
+        """Remove the partial files of killed processes."""
         for pattern in ("state*.new", ".state*"):
             for path in self.newest.parent.glob(pattern):
                 path.unlink(missing_ok=True)
 
 
 def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The state, if it tells how much the run had written: nothing can go on from another. UserError."""
+    """Return the state if it holds the run's log position, which a resumed run needs; else raise a UserError."""
     log_ = state.get("log")
     if not isinstance(log_, dict) or not isinstance(log_.get("position"), int) or log_["position"] < 0:
-        raise UserError(f"the checkpoint {path} is damaged: it is no state of a run")
+        raise UserError(f"the checkpoint {path} is damaged: it holds no state of a run")
     return state
 
 
-def kept_of(folder: Path, fingerprint: str) -> Kept:
+def checkpoints_of(folder: Path, fingerprint: str) -> CheckpointStore:
     """The checkpoints of a run under a suite's folder."""
-    return Kept(folder / fingerprint)
+    return CheckpointStore(folder / fingerprint)

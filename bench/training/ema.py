@@ -20,7 +20,7 @@ class Ema:
         self.networks = copy.deepcopy(networks).requires_grad_(False)
 
     def decay(self, images: int, images_since: int) -> float:
-        """The weight of the old average after `images_since` more images, `images` having been shown in all."""
+        """The weight of the old average after `images_since` more images, out of `images` in all."""
         half_life = min(self.half_life_images, WARM_UP * images)
         return 0.5 ** (images_since / max(half_life, 1e-8))
 
@@ -38,5 +38,5 @@ class Ema:
 
 
 def _tensors(networks: Networks) -> list[Tensor]:
-    # Listed anew at each update: a module may rebind a buffer.
+    # Collected at each update: a module may rebind a buffer.
     return [*(parameter.data for parameter in networks.parameters()), *networks.buffers()]

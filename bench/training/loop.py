@@ -1,4 +1,4 @@
-"""The one training loop. Knows nothing of trackers, metrics, sweeps or progress bars: they are all consumers of `train()`."""
+"""The training loop. It knows no trackers, metrics, searches or progress bars: they consume what `train()` yields."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor
 from bench.core import random_streams
 from bench.core.environment import synchronise
 from bench.core.spec import Batch, Examples, Networks, Objective, Player, Progress, Recipe, Step, Terms
-from bench.training.batches import Feed
+from bench.training.batches import BatchLoader
 from bench.training.ema import Ema
 from bench.training.optimizers import make_optimiser
 from bench.training.precision import Precision, float32_products, forward_precision
 
 
-class Side:
-    """One player with its parameters, its optimiser and the number of updates it has made."""
+class PlayerState:
+    """The training state of a player: its parameters, optimiser and number of updates."""
 
     def __init__(self, player: Player, networks: Networks, recipe: Recipe) -> None:
         self.player = player
@@ -53,12 +53,12 @@ class Means:
         return {name: value / self.counts[name] for name, value in zip(self.sums, values, strict=True)}
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Clear all means."""
         self.sums, self.counts = {}, {}
 
 
 class Trainer:
-    """Networks and objective in training: rounds, optimisers, freezing, averaging, and the whole of its state.
+    """Trains networks by an objective: rounds, optimisers, freezing, averaging, and the whole training state.
 
     The networks are valid for sampling only between rounds. `images` counts real images shown to the first player.
     """
@@ -76,147 +76,149 @@ class Trainer:
         self.precision = precision
         self.images = 0
         self.train_seconds = 0.0
-        self.feed = Feed(data, batch_size=recipe.batch_size, seed=seed, device=device)
-        self.sides = [Side(player, self.networks, recipe) for player in objective.players]
+        self.batches = BatchLoader(data, batch_size=recipe.batch_size, seed=seed, device=device)
+        self.player_states = [PlayerState(player, self.networks, recipe) for player in objective.players]
         self.ema = Ema(self.networks, recipe.ema_half_life_images) if recipe.ema_half_life_images else None
         self.means = Means()
         self._noise = random_streams.stream(seed, random_streams.NOISE, device)
         self._global = random_streams.GlobalStream(seed, device)
         self._lr_epoch = 0
-        self._started: float | None = None  # of the stretch of training under way
+        self._started: float | None = None  # start of the current `running()`
         self._gradient_norms: dict[str, Tensor] = {}
 
     @property
     def position(self) -> float:
-        """How far training is, in the unit of the budget: images, or seconds on the training clock."""
+        """The progress in the unit of the budget: images, or seconds on the training clock."""
         if self.budget_images is not None:
             return self.images
         return self.train_seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
 
     def reaches(self, mark: float) -> bool:
-        """Whether the next round is the first at or past a mark. Of a clock that is known only when the mark has passed."""
+        """Whether the next round reaches a mark. On a clock that is known only when the mark has passed."""
         return self.position + (self.images_per_round if self.budget_images is not None else 0) >= mark
 
     @property
     def images_per_round(self) -> int:
         """Real images that one round shows to the first player."""
-        return self.sides[0].player.updates * self.recipe.batch_size
+        return self.player_states[0].player.updates * self.recipe.batch_size
 
     @property
     def updates(self) -> dict[str, int]:
-        """Updates that each player has made."""
-        return {side.player.name: side.updates for side in self.sides}
+        """The number of updates of each player."""
+        return {player_state.player.name: player_state.updates for player_state in self.player_states}
 
     @property
-    def scored(self) -> Networks:
-        """The weights that metrics see: the average where the recipe has one, else the live ones. Never the better of the two."""
+    def eval_networks(self) -> Networks:
+        """The networks that are evaluated: the average if the recipe has one, else the live ones. Never the better of the two."""
         return self.ema.networks if self.ema else self.networks
 
     def round(self, *, measure_gradients: bool = False) -> None:
         """One round: the first player's updates with fresh data each, then every other player's on the last batch."""
-        first, *others = self.sides
+        first, *others = self.player_states
         for update in range(first.player.updates):
             batch = self._fresh_batch()
             self._update(first, batch, measure_gradients and update == first.player.updates - 1)
-        for side in others:
-            for update in range(side.player.updates):
-                self._update(side, batch, measure_gradients and update == side.player.updates - 1)
+        for player_state in others:
+            for update in range(player_state.player.updates):
+                self._update(player_state, batch, measure_gradients and update == player_state.player.updates - 1)
         if self.ema:
             self.ema.update(self.networks, self.images, self.images_per_round)
 
     def _fresh_batch(self) -> Batch:
         self._follow_schedule()
-        self.networks.at(self._step(self.sides[0]))
-        batch = self.feed.next()
+        self.networks.at(self._step(self.player_states[0]))
+        batch = self.batches.next()
         self.images += len(batch)
         return replace(batch, data=self.networks.prepare(batch.data))
 
-    def _update(self, side: Side, batch: Batch, measure_gradients: bool) -> None:
-        step = self._step(side)
-        self._freeze_all_but(side)
+    def _update(self, player_state: PlayerState, batch: Batch, measure_gradients: bool) -> None:
+        step = self._step(player_state)
+        self._freeze_all_but(player_state)
         with forward_precision(self.precision, self.device):
-            terms = side.player.loss(self.networks, batch, step)
+            terms = player_state.player.loss(self.networks, batch, step)
         loss = terms.loss.float().mean()
-        side.optimiser.zero_grad(set_to_none=True)
+        player_state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if measure_gradients:
-            gradients = [parameter.grad for parameter in side.parameters if parameter.grad is not None]
-            self._gradient_norms[side.player.name] = torch.nn.utils.get_total_norm(gradients)
-        side.optimiser.step()
+            gradients = [parameter.grad for parameter in player_state.parameters if parameter.grad is not None]
+            self._gradient_norms[player_state.player.name] = torch.nn.utils.get_total_norm(gradients)
+        player_state.optimiser.step()
         with torch.no_grad():
-            side.player.after(self.networks, terms, step)
-        side.updates += 1
-        self._count(side, loss, terms)
+            player_state.player.after(self.networks, terms, step)
+        player_state.updates += 1
+        self._count(player_state, loss, terms)
 
-    def _step(self, side: Side) -> Step:
-        return Step(images=self.images, budget_images=self.budget_images, index=side.updates, noise=self._noise)
+    def _step(self, player_state: PlayerState) -> Step:
+        return Step(images=self.images, budget_images=self.budget_images, index=player_state.updates, noise=self._noise)
 
-    def _count(self, side: Side, loss: Tensor, terms: Terms) -> None:
-        self.means.add(f"loss_{side.player.name}", loss)
+    def _count(self, player_state: PlayerState, loss: Tensor, terms: Terms) -> None:
+        self.means.add(f"loss_{player_state.player.name}", loss)
         for name, value in terms.log.items():
             self.means.add(name, value)
 
-    def _freeze_all_but(self, side: Side) -> None:
-        for other in self.sides:
-            if other is not side:
+    def _freeze_all_but(self, player_state: PlayerState) -> None:
+        for other in self.player_states:
+            if other is not player_state:
                 for parameter in other.parameters:
                     parameter.requires_grad_(False)
-        for parameter in side.parameters:
+        for parameter in player_state.parameters:
             parameter.requires_grad_(True)
 
     def _unfreeze(self) -> None:
-        for side in self.sides:
-            for parameter in side.parameters:
+        for player_state in self.player_states:
+            for parameter in player_state.parameters:
                 parameter.requires_grad_(True)
 
     def _follow_schedule(self) -> None:
-        if self.feed.epoch == self._lr_epoch:
+        if self.batches.epoch == self._lr_epoch:
             return
-        self._lr_epoch = self.feed.epoch
-        for side in self.sides:
-            for group in side.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate(side.player.lr, self._lr_epoch)
+        self._lr_epoch = self.batches.epoch
+        for player_state in self.player_states:
+            for group in player_state.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate(player_state.player.lr, self._lr_epoch)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The only state in which rounds are done: clock on, own random streams in. Left valid however it ends."""
+        """Context manager in which rounds run: the clock is on, the run's random streams are active. It restores both on any exit."""
         self._started = started = time.perf_counter()
         try:
             with self._global.active(), float32_products(tf32=self.networks.tf32):
                 yield
-            synchronise(self.device)  # what is still queued there belongs on this clock
+            synchronise(self.device)  # queued work counts on this clock
         finally:
             self._unfreeze()
             self._started = None
             self.train_seconds += time.perf_counter() - started
 
     def read_mark(self) -> tuple[dict[str, float], str | None]:
-        """The scalars since the last mark, and why training has diverged if it has. Synchronises with the device; resets the means."""
+        """The scalars since the last mark, and the reason if training has diverged. Synchronises the device; resets the means."""
         scalars = self.means.read()
         self.means.reset()
         norms = {f"grad_norm_{name}": norm.item() for name, norm in self._gradient_norms.items()}
-        rates = {f"lr_{side.player.name}": float(side.optimiser.param_groups[0]["lr"]) for side in self.sides}
+        rates = {
+            f"lr_{player_state.player.name}": float(player_state.optimiser.param_groups[0]["lr"]) for player_state in self.player_states
+        }
         reason = next((f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)), None)
         if reason is None and not self._weights_are_finite():
             reason = "a weight is not finite"
         return scalars | norms | rates, reason and f"{reason} at {self.images:,} images"
 
     def _weights_are_finite(self) -> bool:
-        weights = [parameter.detach() for side in self.sides for parameter in side.parameters]
+        weights = [parameter.detach() for player_state in self.player_states for parameter in player_state.parameters]
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on; valid between rounds."""
+        """The complete training state; valid between rounds."""
         return {
             "networks": self.networks.state_dict(),
             "objective": self.objective.state_dict(),
             "ema": self.ema.networks.state_dict() if self.ema else {},
-            "optimisers": {side.player.name: side.optimiser.state_dict() for side in self.sides},
+            "optimisers": {player_state.player.name: player_state.optimiser.state_dict() for player_state in self.player_states},
             "streams": {"noise": self._noise.get_state(), "global": self._global.state_dict()},
             "means": {"sums": dict(self.means.sums), "counts": dict(self.means.counts)},
             "gradient_norms": dict(self._gradient_norms),
             "position": {
-                "images": self.images, "batches": self.feed.position, "updates": self.updates,
+                "images": self.images, "batches": self.batches.position, "updates": self.updates,
                 "lr_epoch": self._lr_epoch, "train_seconds": self.train_seconds,
             },
         }  # fmt: skip
@@ -228,21 +230,21 @@ class Trainer:
         if self.ema:
             self.ema.networks.load_state_dict(state["ema"])
         position = state["position"]
-        for side in self.sides:
-            side.optimiser.load_state_dict(state["optimisers"][side.player.name])
-            _lay_out(side.optimiser)
-            side.updates = position["updates"][side.player.name]
+        for player_state in self.player_states:
+            player_state.optimiser.load_state_dict(state["optimisers"][player_state.player.name])
+            _lay_out(player_state.optimiser)
+            player_state.updates = position["updates"][player_state.player.name]
         self._noise.set_state(state["streams"]["noise"].cpu())
         self._global.load_state_dict(state["streams"]["global"])
         self.means.sums = {name: value.to(self.device) for name, value in state["means"]["sums"].items()}
         self.means.counts = dict(state["means"]["counts"])
         self._gradient_norms = dict(state["gradient_norms"])
-        self.images, self.feed.position = position["images"], position["batches"]
+        self.images, self.batches.position = position["images"], position["batches"]
         self._lr_epoch, self.train_seconds = position["lr_epoch"], position["train_seconds"]
 
 
 def _lay_out(optimiser: torch.optim.Optimizer) -> None:
-    """Have moments lie in memory as their parameters do. Files hold them in plain order, and fused updates go through both side by side."""
+    """Give moments the memory layout of their parameters, as fused updates need it; files store them in plain order."""
     for parameter, moments in optimiser.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -257,8 +259,8 @@ def never() -> bool:
 def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = never) -> Iterator[Progress]:
     """Train to the budget, yielding at every mark (in its unit), at the end, and after any round in which `pause()` is true.
 
-    A pause logs nothing and resets no mean, so it changes no number; leaving the loop at a yield stops training. A divergence
-    ends the iteration with a `Progress` that says why. The clock runs only between `next()` and `yield`.
+    A pause logs nothing and resets no mean, so it changes no number. Leaving the loop at a yield stops training. A divergence
+    ends the iteration with a `Progress` that holds the reason. The clock runs only between `next()` and `yield`.
     """
     budget = trainer.budget
     ahead, next_mark = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget}), 0

@@ -1,4 +1,4 @@
-"""Optimisers by recipe, fused where torch has a fused one."""
+"""The optimiser of a recipe, fused where torch has a fused one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Autocast around a forward pass, and the way out of it for what must be float32."""
+"""Autocast for a forward pass, and context managers for code that needs float32."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Precision = Literal["fp32", "bf16"]
 
 
 def forward_precision(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """A fresh context for one forward pass: bf16 autocast with float32 weights, or nothing.
+    """A new context manager for one forward pass: bf16 autocast with float32 weights, or no change.
 
-    Never hold one across an optimiser step: it caches bf16 copies of the weights, which would go stale.
+    Do not keep it open across an optimiser step: it caches bf16 copies of the weights, which would become stale.
     """
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -22,13 +22,13 @@ def forward_precision(precision: Precision, device: torch.device) -> AbstractCon
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Inside, autocast is off: penalties differentiate twice and want float32. Their inputs must be `.float()` too."""
+    """Context manager that turns autocast off: penalties differentiate twice and need float32, also of their inputs."""
     return torch.autocast(device.type, enabled=False)
 
 
 @contextmanager
 def float32_products(*, tf32: bool) -> Iterator[None]:
-    """Context manager in which float32 matrix products and convolutions on CUDA are in TF32, or in full float32.
+    """Context manager in which float32 products and convolutions on CUDA use TF32, or full float32.
 
     torch's own default is mixed: products in full float32 and convolutions in TF32.
     """

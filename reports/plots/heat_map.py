@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Card, Direction
 from reports.palette import RULE
 from reports.plots.colour_scale import ColourScale
@@ -73,14 +73,14 @@ def draw(ax: Axes, data: pd.DataFrame, bins: pd.DataFrame, x: DimensionAxis, y: 
 def alt(name: str, data: pd.DataFrame, x: Dimension, y: Dimension, metric: Card) -> str:
     """The map in words: the best trial and the worst."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
-    start = f"{name}, {metric.title} over {x.name} and {y.name}, {counted(len(data), 'trial')}"
+    start = f"{name}, {metric.title} over {x.name} and {y.name}, {pluralise(len(data), 'trial')}"
     if ranked.empty:
         return f"{start}, none of them complete"
     ends = [
         f"{which} {words(row['value'])} at {x.name} {said(row['x_setting'])}, {y.name} {said(row['y_setting'])}"
         for which, row in (("best", ranked.iloc[0]), ("worst", ranked.iloc[-1]))
     ]
-    return f"{start}: {'; '.join(ends)}; {counted(int((data['state'] == 'diverged').sum()), 'divergence')}"
+    return f"{start}: {'; '.join(ends)}; {pluralise(int((data['state'] == 'diverged').sum()), 'divergence')}"
 
 
 def pairs(dimensions: Sequence[Dimension]) -> list[tuple[Dimension, Dimension]]:

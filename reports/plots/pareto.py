@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Card
 from reports.palette import INK, Style
 from reports.plots.base import thousands
@@ -49,4 +49,4 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, metrics: tuple[Card, ...]) 
 def alt(name: str, data: pd.DataFrame, metrics: tuple[Card, ...]) -> str:
     """The panel in words: the trials of the front."""
     front = ", ".join(f"{words(x)} and {words(y)}" for x, y in zip(data[data["front"]]["x"], data[data["front"]]["y"], strict=True))
-    return f"{name}, {metrics[0].title} and {metrics[1].title} of {counted(len(data), 'trial')}; not beaten in both: {front or 'none'}"
+    return f"{name}, {metrics[0].title} and {metrics[1].title} of {pluralise(len(data), 'trial')}; not beaten in both: {front or 'none'}"

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Card
 from reports.palette import Style
 from reports.plots.trials import draw_trials, trials_data, value_axis, words
@@ -36,7 +36,7 @@ def alt(name: str, data: pd.DataFrame, metric: Card) -> str:
     """The panel in words: the best, and when it was found."""
     known = data[data["best"].notna()]
     if known.empty:
-        return f"{name}: none of {counted(len(data), 'trial')} is complete"
+        return f"{name}: none of {pluralise(len(data), 'trial')} is complete"
     last = known["best"].iloc[-1]
     found = known[known["best"] == last]["number"].iloc[0]
-    return f"{name}: the best {metric.title} of {counted(len(data), 'trial')} is {words(last)}, of trial {found}"
+    return f"{name}: the best {metric.title} of {pluralise(len(data), 'trial')} is {words(last)}, of trial {found}"

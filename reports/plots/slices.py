@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Card
 from reports.palette import Style
 from reports.plots.dimension_axis import DimensionAxis, said
@@ -32,4 +32,4 @@ def alt(name: str, data: pd.DataFrame, dimension: Dimension, metric: Card) -> st
     """The panel in words: where the best trial lies."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
     best = f", best {words(ranked.iloc[0]['value'])} at {said(ranked.iloc[0]['setting'])}" if len(ranked) else ", none of them complete"
-    return f"{name}, {metric.title} against {dimension.name}, {counted(len(data), 'trial')}{best}"
+    return f"{name}, {metric.title} against {dimension.name}, {pluralise(len(data), 'trial')}{best}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import SE, card, is_metric
 from bench.tracking.results import EVIDENCE
 from reports.cohort import seed_text, text
@@ -30,7 +30,7 @@ def build(view: View) -> Section | None:
     if not blocks:
         metrics = "" if any(cohort.unmeasured for cohort in view.cohorts) else " and every metric could be judged"
         no_flag = f"{', ' if metrics else ' and '}no health flag was raised"
-        blocks = [Text(text=f"All {counted(len(runs), 'run')} finished{no_flag}{metrics}.")]
+        blocks = [Text(text=f"All {pluralise(len(runs), 'run')} finished{no_flag}{metrics}.")]
     return Section(id="health", title=TITLE, blocks=tuple(blocks))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import REVERSE_KL, measured
 from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
@@ -51,7 +51,7 @@ def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
     end = filled.scale_end(list(panels.values()))
     tiles = []
     for name, data in panels.items():
-        style, detail = view.palette[name], counted(int(data["seeds"].iloc[0]), "seed")
+        style, detail = view.palette[name], pluralise(int(data["seeds"].iloc[0]), "seed")
         with base.axes(3.4, 1.9) as ax:
             filled.draw(ax, data, style, end)
             tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, filled.alt(name, data, kind))))

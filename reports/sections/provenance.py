@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import CARDS
 from bench.tracking.results import ENVIRONMENT
 from reports.budget import Budget, budget_of
@@ -67,7 +67,7 @@ def _environment(view: View) -> list[Block]:
         return []
     rows = []
     for key, values in found.items():
-        shown = [value if len(values) == 1 else f"{value} ({counted(n, 'run')})" for value, n in sorted(values.items())]
+        shown = [value if len(values) == 1 else f"{value} ({pluralise(n, 'run')})" for value, n in sorted(values.items())]
         rows.append(Row(cells=(Cell(text=key.replace("_", " ")), Cell(text="; ".join(shown)))))
     columns = (Column(title="", align="left"), Column(title="", align="left"))
     return [Heading(text="Environment"), Table(columns=columns, rows=tuple(rows))]
@@ -102,11 +102,11 @@ def _runs(view: View) -> list[Block]:
     ]
     titles = ("", "seed", "status", "run", "fingerprint", "the command that repeats it")
     table = Table(
-        columns=tuple(Column(title=title, align="left") for title in titles), rows=tuple(rows), folded=f"All {counted(len(rows), 'run')}"
+        columns=tuple(Column(title=title, align="left") for title in titles), rows=tuple(rows), folded=f"All {pluralise(len(rows), 'run')}"
     )
     blocks: list[Block] = [Heading(text="Runs"), table]
     if view.superseded:
-        blocks.append(Text(text=f"{counted(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
+        blocks.append(Text(text=f"{pluralise(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
     return blocks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import statistics
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from reports import stats
 from reports.cohort import Entry
 from reports.document import Cell, Column, Row, Table, Tone
@@ -97,7 +97,7 @@ def _final(entry: Entry | None, key: str, study: Study) -> Cell:
         return Cell(text=NOTHING)
     summary = stats.summarise(data, study.objective.direction)
     few = data.n != len(study.final_seeds) or data.failures
-    seeds = counted(data.n, "seed") + (f", {data.failures} failed" if data.failures else "") if few else ""
+    seeds = pluralise(data.n, "seed") + (f", {data.failures} failed" if data.failures else "") if few else ""
     return Cell(text=number(summary.mean), detail=" ".join(part for part in (interval(summary.interval), seeds) if part))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from bench.metrics.cards import Card
 from reports import stats
 from reports.cohort import text
@@ -60,11 +60,11 @@ def setting(searched: Searched) -> str:
     parts = [
         ", ".join(part for part in (study.dataset, f"{study.budget} a run" if study.budget else "") if part),
         f"Searched {study.space}: {listed(ranges)}".replace(" :", ":") if ranges else "",
-        f"{counted(study.trials_wanted, 'trial')} a variant" + (f" by {how}" if how else "") if study.trials_wanted else "",
+        f"{pluralise(study.trials_wanted, 'trial')} a variant" + (f" by {how}" if how else "") if study.trials_wanted else "",
         f"Search on {_seeds(study.search_seeds)}, final runs on {_seeds(study.final_seeds)}"
         if study.search_seeds and study.final_seeds
         else "",
-        f"{counted(searched.search_runs, 'search run')}, which no other section shows",
+        f"{pluralise(searched.search_runs, 'search run')}, which no other section shows",
     ]
     return ". ".join(part for part in parts if part) + "."
 
@@ -118,9 +118,9 @@ def _advice(study: Study, outcome: Outcome, best: Trial) -> str:
         for dimension in study.dimensions_of(outcome.tuning.variant)
         if dimension.path in best.params
     )
-    found = f"{params} (trial {best.number} of {counted(len(outcome.tuning.trials), 'trial')})".removeprefix(" ")
+    found = f"{params} (trial {best.number} of {pluralise(len(outcome.tuning.trials), 'trial')})".removeprefix(" ")
     if best.default:
-        return f"the author's recipe is the best of {counted(len(outcome.tuning.trials), 'trial')}: {params}"
+        return f"the author's recipe is the best of {pluralise(len(outcome.tuning.trials), 'trial')}: {params}"
     better = None if outcome.pair is None else outcome.pair.better
     if better == DEFAULT:
         return f"keep the author's recipe; the search's best, {found}, did worse on fresh seeds"
@@ -130,7 +130,7 @@ def _advice(study: Study, outcome: Outcome, best: Trial) -> str:
 def _nothing_found(tuning: Tuning) -> str:
     lost = tuning.count("diverged")
     if lost and lost == len(tuning.tried):
-        return f"all {counted(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to take."
+        return f"all {pluralise(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to take."
     return "no trial is complete, so there is no recipe to take."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.core.text import counted
+from bench.core.text import pluralise
 from reports import apart
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
@@ -65,7 +65,7 @@ def sentences(cohort: Cohort) -> list[str]:
     return [
         start,
         _of_best(best, cohort),
-        f"{decided:,} of {counted(len(cohort.comparisons), 'pair')} can be told apart at this budget; the others are no claim.",
+        f"{decided:,} of {pluralise(len(cohort.comparisons), 'pair')} can be told apart at this budget; the others are no claim.",
     ]
 
 

@@ -27,7 +27,7 @@ from bench.runs.rescore import score
 from bench.runs.runner import run
 from bench.tracking import entry, results, spool, store
 from bench.tracking.results import Results, load
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 from reports.build import build, write
 
 FORMS = ("pickle", "torch", "npy", "npz", "parquet", "base64")
@@ -58,7 +58,7 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> bool:
 
 
 def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    kept = Kept(tmp_path / "fingerprint")
+    kept = CheckpointStore(tmp_path / "fingerprint")
     kept.newest.parent.mkdir()
     for path in (kept.newest, kept.before):
         path.write_bytes(content)
@@ -66,7 +66,7 @@ def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFi
         serialization.load(kept.before)
     assert one_line(error)
     assert kept.load() is None
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert "there is no other" in caplog.text
 
 
@@ -256,7 +256,7 @@ def test_extractors_and_reference_parts_in_the_cache(
     (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
     part.write_bytes(content)
     assert torch.equal(kept_parts.kept("digits", {}, ("a",), measure)["a"], torch.arange(3))
-    assert "measuring the real images anew" in caplog.text
+    assert "measuring the real images again" in caplog.text
 
 
 def test_a_journal_of_trials(content: bytes, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert f"Fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
     assert f"have **{modes.COLLAPSED_SHARE}** of their real share" in text
     assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "half, says the page"
-    assert f"{half_samples.HALVES} half-samples" in text
+    assert f"{half_samples.HALF_SAMPLES} half-samples" in text
     assert f"k = {neighbours.K}: do they look real?" in text
     assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
     assert f"{ndb.MOST_BINS} k-means cells" in text

@@ -54,8 +54,8 @@ def test_a_resumed_run_is_bit_identical_and_its_moments_lie_as_its_weights(optim
     serialization.save(stopped.state_dict(), tmp_path / "state")
     resumed = trainer("channels_last", **{"recipe.optimiser": optimiser})
     resumed.load_state_dict(serialization.load(tmp_path / "state"))
-    for side in resumed.sides:
-        for parameter, moments in side.optimiser.state.items():
+    for player_state in resumed.player_states:
+        for parameter, moments in player_state.optimiser.state.items():
             assert all(value.stride() == parameter.stride() for value in moments.values() if value.shape == parameter.shape)
     trained(resumed, ROUNDS * 20)
     assert all(torch.equal(a, b) for a, b in zip(weights(resumed).values(), weights(whole).values(), strict=True))

@@ -84,9 +84,9 @@ def test_label_noise_exchanges_some_pairs() -> None:
 
 @pytest.mark.parametrize(("images", "sd"), [(0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)])
 def test_instance_noise_fades(images: int, sd: float) -> None:
-    shown = objective(instance_noise=0.5, instance_noise_images=1000).shown(torch.zeros(5000, 2), step(images=images))
+    shown = objective(instance_noise=0.5, instance_noise_images=1000).discriminator_input(torch.zeros(5000, 2), step(images=images))
     assert shown.std().item() == pytest.approx(sd, rel=0.05)
-    stays = objective(instance_noise=0.5).shown(torch.zeros(5000, 2), step(images=images))
+    stays = objective(instance_noise=0.5).discriminator_input(torch.zeros(5000, 2), step(images=images))
     assert stays.std().item() == pytest.approx(0.5, rel=0.05)
 
 

@@ -25,8 +25,8 @@ class Autoencoder(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """The reconstruction [N, *shape]."""
-        made: Tensor = self.decoder(self.encoder(data))
-        return made
+        reconstruction: Tensor = self.decoder(self.encoder(data))
+        return reconstruction
 
 
 def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:

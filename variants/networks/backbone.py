@@ -43,8 +43,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Data [N, *shape]."""
-        made: Tensor = self.body(z)
-        return made.reshape(len(z), *self._shape)
+        data: Tensor = self.body(z)
+        return data.reshape(len(z), *self._shape)
 
 
 @runtime_checkable
@@ -91,17 +91,17 @@ class Discriminator(nn.Module):
         """Logits [N, outputs]."""
         return self.judge(self.features(data), condition)
 
-    def judge(self, seen: Tensor, condition: Tensor | None = None) -> Tensor:
+    def judge(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits [N, outputs] of what `features` made of the data."""
         if self.sees_spread:
-            spread = minibatch_std(seen)
+            spread = minibatch_std(features)
             condition = spread if condition is None else torch.cat([condition, spread.to(condition.dtype)], dim=1)
         if condition is not None:
-            condition = condition.to(seen.dtype)
-            if seen.dim() == 4:
-                condition = condition[:, :, None, None].expand(-1, -1, *seen.shape[2:])
-            seen = torch.cat([seen, condition], dim=1)
-        logits: Tensor = self.head(seen)
+            condition = condition.to(features.dtype)
+            if features.dim() == 4:
+                condition = condition[:, :, None, None].expand(-1, -1, *features.shape[2:])
+            features = torch.cat([features, condition], dim=1)
+        logits: Tensor = self.head(features)
         return logits.flatten(1)
 
 

@@ -34,9 +34,9 @@ class AsMaps(nn.Module):
 class Cut(nn.Module):
     """Numbers cut to [-1, 1], with the gradient of numbers that are not: the paper's output is linear, and a tanh sticks at black."""
 
-    def forward(self, made: Tensor) -> Tensor:
+    def forward(self, values: Tensor) -> Tensor:
         """The same shape."""
-        return made.detach().clamp(-1.0, 1.0) + (made - made.detach())  # the second term is 0, with a gradient of 1
+        return values.detach().clamp(-1.0, 1.0) + (values - values.detach())  # the second term is 0, with a gradient of 1
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:

@@ -49,9 +49,9 @@ class Position(nn.Module):
         images = shrink(data, 2 ** (self.last - stage))
         return images if fade == 1.0 else enlarge(shrink(images)).lerp(images, fade)
 
-    def finish(self, made: Tensor) -> Tensor:
+    def finish(self, images: Tensor) -> Tensor:
         """Images made here, at the full size."""
-        return enlarge(made, 2 ** (self.last - self.now()[0]))
+        return enlarge(images, 2 ** (self.last - self.now()[0]))
 
 
 def place(share: float, last: int) -> tuple[int, float]:

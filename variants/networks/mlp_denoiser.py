@@ -26,10 +26,10 @@ class MlpDenoiser(nn.Module):
 
     def forward(self, data: Tensor, times: Tensor) -> Tensor:
         """The noise [N, *shape] that is in the data."""
-        time, made = self.time(times), data.flatten(1)
+        time, hidden = self.time(times), data.flatten(1)
         for layer in self.hidden:
-            made = torch.nn.functional.silu(layer(made) + time)
-        noise: Tensor = self.out(made)
+            hidden = torch.nn.functional.silu(layer(hidden) + time)
+        noise: Tensor = self.out(hidden)
         return noise.view_as(data)
 
 

@@ -1,6 +1,6 @@
 """Metric cards: what each number means, which way is better, in what unit, and who defined it. Plain data, no torch.
 
-A card is the one place for these facts: MLflow keys, `evaluate`, tables, axes and the glossary all read them here.
+A card is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 LONGEST = {"key": 100, "title": 80, "unit": 40, "meaning": 2000, "citation": 500}  # characters
 MOST_VERSIONS = 1_000_000
-UNMEASURED = ("train", "perf", "best")  # groups that no evaluation gives; best/ repeats measured ones
+UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes; best/ repeats measured ones
 
 CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRAIN, *PERF)}
 BUILT_IN = frozenset(CARDS)
@@ -35,13 +35,13 @@ HEADLINES = (
     REVERSE_KL,
     HEADLINE,
     PIXELS,
-)  # the metric that runs are ranked and followed by: the first of these that their data has
+)  # the metric that ranks runs: the first of these that their data has
 
 
 def card(key: str) -> Card:
-    """The card of a metric; an unknown key is a one-line error with the nearest.
+    """The card of a metric. Raises a UserError with the nearest keys for an unknown one.
 
-    `best/<key>` is that of the best checkpoint, `<key>_se` that of the standard error.
+    `best/<key>` is the metric of the best checkpoint, `<key>_se` its standard error.
     """
     plain = _plain(key)
     if plain not in CARDS:
@@ -52,7 +52,7 @@ def card(key: str) -> Card:
 
 
 def headline_among(keys: Container[str]) -> str | None:
-    """The metric that runs with these metrics are ranked and followed by; None where there is none."""
+    """The metric that ranks runs with these metrics, or None."""
     return next((key for key in HEADLINES if key in keys), None)
 
 
@@ -68,7 +68,7 @@ def is_metric(key: str) -> bool:
 
 
 def _is_error(key: str) -> bool:
-    return key.endswith(SE)  # no metric's own key does: `check_card`
+    return key.endswith(SE)  # `check_card` refuses metrics with such a key
 
 
 def _plain(key: str) -> str:
@@ -77,38 +77,38 @@ def _plain(key: str) -> str:
 
 
 def measured() -> tuple[str, ...]:
-    """The metrics that a full evaluation can give, in the order of registration: all but what training and the machine log."""
+    """The metrics that a full evaluation can compute, in the order of registration: all but those of training and performance."""
     return tuple(key for key, found in CARDS.items() if found.group not in UNMEASURED)
 
 
 def register_card(new: Card) -> Card:
-    """Add the card of a metric of one's own; the same card again is no harm, another one of that key raises.
+    """Add the card of a metric. Registering an equal card again is allowed; another card of the same key raises a UserError.
 
-    A process that measures knows the card where an installed catalogue imports the module that registers it (`bench.core.registry`), and
-    its runs carry it. What reads results imports no catalogue: it takes the card from the runs (`bench.metrics.cards.recorded`), unless one of that
-    key is registered there too.
+    A process that evaluates knows the card from an installed catalogue that registers it (`bench.core.registry`), and records it
+    with its runs. A process that reads results imports no catalogue: it takes the card from the runs
+    (`bench.metrics.cards.recorded`).
     """
     check_card(new)
     known = CARDS.get(new.key)
     if known is not None and known != new and not known.recorded:
         raise UserError(f"there are two metrics named {new.key!r}")
     if known != new:
-        CARDS.pop(new.key, None)  # so that it comes last, as it would have without the reading
+        CARDS.pop(new.key, None)  # so that it comes last, as without the recorded card
         CARDS[new.key] = new
     return CARDS[new.key]
 
 
 def check_card(new: Card) -> None:
-    """A UserError unless a card can be stored and shown: a key, a direction, and texts that are plain and of bearable length."""
+    """Raise a UserError unless a card has a valid key and direction, and plain texts of limited length."""
     if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
         raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
     if new.key.endswith(SE):
         raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors")
-    needs: object = new.needs  # a catalogue is anybody's code
+    needs: object = new.needs  # a user's catalogue may pass anything
     strange = next((need for need in needs if need not in NEEDS), None) if isinstance(needs, tuple) else needs
     if strange is not None:
         known = nearest(str(strange), NEEDS)
-        raise UserError(f"the metric {new.key!r}: what it needs is a tuple of known words, not {one_line(repr(strange), most=80)}{known}")
+        raise UserError(f"the metric {new.key!r}: `needs` is a tuple of known words, not {one_line(repr(strange), most=80)}{known}")
     if new.direction not in get_args(Direction):
         raise UserError(
             f"the metric {new.key!r}: unknown direction {one_line(repr(new.direction), most=80)}{nearest('', get_args(Direction))}"

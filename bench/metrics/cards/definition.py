@@ -1,4 +1,4 @@
-"""What a metric card is."""
+"""The metric card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Direction = Literal["lower", "higher", "none"]
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
     "latents", "22px", "asked",
-)  # fmt: skip  # what a metric may need: `bench.evaluation.evaluator.provides` says which data has it; "asked": the labels that a conditional model was asked for
+)  # fmt: skip  # what a metric may need; `bench.evaluation.evaluator.provides` lists what data has; "asked": the labels that samples were generated for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class Card:
     meaning: str
     unit: str = ""
     citation: str = ""
-    needs: tuple[str, ...] = ()  # what must be there for it (bench.evaluation.evaluator.provides); nothing said: images
+    needs: tuple[str, ...] = ()  # of `NEEDS`; empty: images
     version: int = 1
-    recorded: bool = False  # known from a run that was read, not registered in this process
+    recorded: bool = False  # read from a run, not registered in this process
 
     @property
     def group(self) -> str:

@@ -1,4 +1,4 @@
-"""Cards of what an evaluation gives: quality, diversity, modes, memorisation. The order is that of tables."""
+"""Cards of the metrics of an evaluation: quality, diversity, modes, memorisation, in the order of tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUALITY = (
         direction="lower",
         needs=("classifier", "labels", "asked"),
         citation="Miyato and Koyama 2018, arXiv 1802.05637",
-        meaning="Of a conditional model: the classifier-FID between generated images asked to be of a class and real test images of it, averaged over the classes. Fewer images a class bias it upwards.",
+        meaning="Of a conditional model: the classifier-FID between generated and real test images of the same class, averaged over the classes. Fewer images a class bias it upwards.",
     ),
     Card(
         key="quality/kid_classifier",
@@ -233,7 +233,7 @@ MODES = (
         unit="fraction",
         needs=("classifier", "labels", "asked"),
         citation="Odena et al. 2017 (AC-GAN), arXiv 1610.09585",
-        meaning="Of a conditional model: share of generated images that the classifier takes for the class they were asked to be of. On real test images the classifier itself is right less often than always.",
+        meaning="Of a conditional model: share of generated images that the classifier assigns to the class they were generated for. The classifier makes errors on real test images, too.",
     ),
     Card(
         key="modes/ndb",

@@ -1,6 +1,6 @@
-"""Cards of metrics that are not built in, as a run carries them: who reads the run knows what they mean without their code.
+"""Cards of user-defined metrics, recorded with a run: a report shows the metrics without their code.
 
-They lie in its protocol.json under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
+protocol.json holds them under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ FIELDS = (*TEXTS, "version")
 
 
 def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The cards of those of these metrics that are not built in, as plain data."""
+    """The cards of the user-defined metrics among these, as JSON-able data."""
     return {key: _plain(CARDS[key]) for key in keys if key not in BUILT_IN}
 
 
-def adopt(recorded: Iterable[tuple[str, Any]]) -> None:
-    """Register what runs carry, as far as it is unknown here: run ids, the newest run first, and what stands under their "cards".
+def register_recorded_cards(recorded: Iterable[tuple[str, Any]]) -> None:
+    """Register the cards of runs, given as (run id, the run's "cards"), the newest run first.
 
-    A card that is known already counts, be it registered here or of a newer run. One that differs from it or is broken is ignored, and
-    that is said once for each metric.
+    A card that is already known, registered here or from a newer run, takes precedence. A different or broken card is ignored,
+    with one warning for each metric.
     """
-    said: set[str] = set()
+    reported: set[str] = set()
     for run_id, cards in recorded:
         for key, given in _items(cards):
             try:
-                _adopt(key, given)
+                _register(key, given)
             except UserError as error:
-                if key not in said:
+                if key not in reported:
                     log.warning("run %s: %s; its card is ignored", run_id, error)
-                said.add(key)
+                reported.add(key)
 
 
 def _items(cards: Any) -> Iterable[tuple[str, Any]]:
@@ -46,22 +46,22 @@ def _items(cards: Any) -> Iterable[tuple[str, Any]]:
     return cards.items() if isinstance(cards, dict) else (("", cards),)
 
 
-def _adopt(key: str, given: Any) -> None:
+def _register(key: str, given: Any) -> None:
     card = _card(key, given)
     known = CARDS.get(key)
     if known is None:
         register_card(card)
     elif _plain(known) != _plain(card):
-        raise UserError(f"it describes the metric {key!r} in another way than {'a newer run' if known.recorded else 'ganbench here'} does")
+        raise UserError(f"it describes the metric {key!r} differently from {'a newer run' if known.recorded else 'the installed ganbench'}")
 
 
 def _card(key: str, given: Any) -> Card:
-    """A card as it was recorded, or a UserError."""
+    """A recorded card, or a UserError."""
     if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in TEXTS):
-        raise UserError(f"what it records of the metric {one_line(repr(key), most=80)} is no card: {one_line(repr(given), most=80)}")
+        raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no valid card: {one_line(repr(given), most=80)}")
     version = given.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
-        raise UserError(f"what it records of the metric {one_line(repr(key), most=80)} has no version: {one_line(repr(version), most=80)}")
+        raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no version: {one_line(repr(version), most=80)}")
     title, direction, unit, meaning, citation = (" ".join(given[name].split()) for name in TEXTS)
     card = Card(
         key=key, title=title, direction=cast(Direction, direction), unit=unit, meaning=meaning, citation=citation, version=version,
@@ -69,7 +69,7 @@ def _card(key: str, given: Any) -> Card:
     )  # fmt: skip
     check_card(card)
     if card.group in UNMEASURED:
-        raise UserError(f"{key!r}: the group {card.group!r} is for what no evaluation gives")
+        raise UserError(f"{key!r}: no evaluation gives metrics of the group {card.group!r}")
     return card
 
 

@@ -1,4 +1,4 @@
-"""Cards of what training and the machine log: no evaluation gives these."""
+"""Cards of the metrics that training and the machine log, not an evaluation."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ TRAIN = (
         direction="none",
         unit="nats",
         citation="Odena et al. 2017, arXiv 1610.09585, eq. 3",
-        meaning="-log P(class asked for) by D's classifier on generated images.",
+        meaning="-log P(class that G was given) by D's classifier on generated images.",
     ),
     Card(
         key="train/code_loss",
@@ -114,14 +114,14 @@ TRAIN = (
         title="convergence",
         direction="none",
         citation="Berthelot et al. 2017, arXiv 1703.10717, section 3.4.1",
-        meaning="BEGAN's global measure: the error of real data, and how far the two errors are from the balance asked for; falls as training goes well.",
+        meaning="BEGAN's global measure: the error of real data, and the distance of the two errors from their balance; falls as training converges.",
     ),
     Card(
         key="train/k_t",
         title="k_t",
         direction="none",
         citation="Berthelot et al. 2017, arXiv 1703.10717, section 3.4",
-        meaning="How much of the error of generated data BEGAN's D is to raise, from 0 to 1: moved so that the two errors stay in balance.",
+        meaning="Weight of the error of generated data in BEGAN's D, from 0 to 1: controlled so that the two errors stay in balance.",
     ),
     Card(
         key="train/pulling_away",

@@ -1,4 +1,4 @@
-"""Feature extractors: what turns images into features. `select` says which a dataset has, `base` what one is."""
+"""Feature extractors, from images to features. `base` defines them, `select` finds those of a dataset."""
 
 from __future__ import annotations
 

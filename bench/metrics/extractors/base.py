@@ -1,4 +1,4 @@
-"""What an extractor is: a fixed function from images to features, known by a hash. Every metric of features names its extractor."""
+"""The interface of extractors: fixed functions from images to features, identified by a hash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSIFIER, PIXELS, INCEPTION = "classifier", "pixels", "inception"
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What an extractor sees in images: features [N, d] float32; where it knows classes, logits [N, classes] float32 or the class itself."""
+    """The output of an extractor: features [N, d] float32 and, if it knows classes, logits [N, classes] float32 or the classes."""
 
     features: Tensor
     logits: Tensor | None = None
@@ -35,7 +35,7 @@ class Features:
 
     @property
     def predictions(self) -> Tensor:
-        """The class of each image, as the extractor sees it: [N], int64."""
+        """The class of each image, predicted by the extractor: [N], int64."""
         if self.predicted is not None:
             return self.predicted
         if self.logits is None:
@@ -53,7 +53,7 @@ class Extractor(Protocol):
 
     @property
     def weights_hash(self) -> str:
-        """What this extractor is, as a hash: part of the protocol of every metric that uses its features."""
+        """The identity of this extractor: part of the protocol of every metric that uses its features."""
         ...
 
     def __call__(self, images: Tensor, *, batch_size: int = ...) -> Features:
@@ -61,7 +61,7 @@ class Extractor(Protocol):
         ...
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are images this extractor can see."""
+        """Raise a UserError unless the extractor supports these images."""
         ...
 
 
@@ -75,7 +75,7 @@ def check_images(images: Tensor, shape: tuple[int, ...], dataset: str) -> None:
 
 
 def joined(parts: Sequence[Features]) -> Features:
-    """The features of batches as those of the whole."""
+    """Concatenate the features of batches."""
 
     def whole(tensors: Sequence[Tensor | None]) -> Tensor | None:
         present = [tensor for tensor in tensors if tensor is not None]

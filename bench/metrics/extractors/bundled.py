@@ -16,13 +16,13 @@ def assets() -> Traversable:
 
 
 def extractor_names() -> list[str]:
-    """Data sets whose classifier ships with the package."""
+    """Datasets whose classifier ships with the package."""
     return sorted(item.name.removesuffix(".json") for item in assets().iterdir() if item.name.endswith(".json"))
 
 
 @cache
 def load_extractor(dataset: str) -> ClassifierExtractor:
-    """The shipped classifier of a data set, its weights checked against the hash on its card."""
+    """The shipped classifier of a dataset, its weights checked against the hash on its card."""
     if dataset not in extractor_names():
         raise UserError(f"no feature extractor for {dataset!r}" + nearest(dataset, extractor_names()))
     return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")

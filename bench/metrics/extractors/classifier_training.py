@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Dataset, Examples
 from bench.data.progress import Advance
 from bench.metrics.extractors.classifier import Classifier, ExtractorCard
-from bench.metrics.extractors.training_plan import Plan
+from bench.metrics.extractors.training_plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 SEED = 0
@@ -26,11 +26,11 @@ BLOCK_VALUES = 2**19  # of images seen at once
 
 
 def _silent(count: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
-def augment(images: Tensor, plan: Plan, noise: torch.Generator) -> Tensor:
-    """The batch moved as a whole by a few pixels, over an edge of zeros, and half of it mirrored. uint8 in, uint8 out."""
+def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tensor:
+    """Shift the whole batch by a few pixels, padded with zeros, and mirror half of it. uint8 in, uint8 out."""
     height, width = images.shape[2:]
     top, left = torch.randint(0, 2 * plan.shift + 1, (2,), generator=noise).tolist()
     moved = functional.pad(images, (plan.shift,) * 4)[:, :, top : top + height, left : left + width]
@@ -41,7 +41,7 @@ def augment(images: Tensor, plan: Plan, noise: torch.Generator) -> Tensor:
 
 
 def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
-    """What no data set holds, a quarter each: plain noise, images drowned in noise, two images in one, images with their quarters swapped.
+    """Outliers, a quarter each: plain noise, images with strong noise, two images blended, images with their quarters swapped.
 
     uint8 [N, C, H, W] in and out.
     """
@@ -55,20 +55,20 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
     height, width = images.shape[2:]
     plain, drowned, mixed, swapped = images.float().tensor_split(4)
     weight = uniform(mixed, 0.35, 0.65)
-    made = [
+    parts = [
         uniform(plain, -128, 384) + uniform(plain, 0, 128) * gaussian(plain),
         drowned + uniform(drowned, 64, 128) * gaussian(drowned),
         weight * mixed + (1 - weight) * mixed.roll(1, dims=0),
         swapped.roll((height // 2, width // 2), dims=(2, 3)),
     ]
-    return torch.cat(made).clamp(0, 255).round().to(torch.uint8)
+    return torch.cat(parts).clamp(0, 255).round().to(torch.uint8)
 
 
-def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator, advance: Advance = _silent) -> None:
+def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.Generator, advance: Advance = _silent) -> None:
     """Train by cross-entropy with AdamW and one cycle of the learning rate, while a second head tells images from outliers.
 
-    Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) keeps what is no such image away from real ones in the features,
-    which precision needs. The second head is not kept. `advance` is told of each batch of images.
+    Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) separates other images from real ones in the features, which
+    precision needs. The second head is dropped. Calls `advance` with the size of each batch.
     """
     assert train.labels is not None
     judge = nn.Linear(plan.dims, 1)
@@ -84,9 +84,9 @@ def fit(network: Classifier, train: Examples, plan: Plan, noise: torch.Generator
         for rows in order.split(plan.batch_size):
             others = torch.randint(len(train), (plan.outliers,), generator=noise)
             images = torch.cat([augment(train.data[rows], plan, noise), make_outliers(train.data[others], noise)])
-            seen = network(images)
-            class_loss = functional.cross_entropy(seen.logits[: plan.batch_size], train.labels[rows])
-            outlier_loss = functional.binary_cross_entropy_with_logits(judge(seen.features).squeeze(1), real)
+            output = network(images)
+            class_loss = functional.cross_entropy(output.logits[: plan.batch_size], train.labels[rows])
+            outlier_loss = functional.binary_cross_entropy_with_logits(judge(output.features).squeeze(1), real)
             optimiser.zero_grad(set_to_none=True)
             (class_loss + outlier_loss).backward()
             optimiser.step()
@@ -123,7 +123,7 @@ def accuracy(network: Classifier, examples: Examples) -> float:
 
 
 def train_extractor(
-    dataset: Dataset, plan: Plan, *, command: str, where: str = "", advance: Advance = _silent
+    dataset: Dataset, plan: TrainingPlan, *, command: str, where: str = "", advance: Advance = _silent
 ) -> tuple[ExtractorCard, bytes]:
     """Train the extractor of a dataset: its card, and its weights as the content of a safetensors file."""
     channels, height, width = dataset.spec.shape
@@ -146,7 +146,7 @@ def train_extractor(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch with one thread inside: another number gives other bits."""
+    """Context manager in which torch uses one thread: another number gives other bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -156,5 +156,5 @@ def one_thread() -> Iterator[None]:
 
 
 def command_for(dataset: Dataset) -> str:
-    """What trains the extractor of a dataset."""
+    """The command that trains the extractor of a dataset."""
     return f"python -m bench.metrics.extractors.train {shlex.quote(dataset.name)}"

@@ -1,4 +1,4 @@
-"""Which extractors a dataset has, and the one of a kind."""
+"""The extractors that a dataset has, and the one of a kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extract
 from bench.metrics.extractors.bundled import extractor_names, load_extractor
 from bench.metrics.extractors.classifier import ClassifierExtractor
 from bench.metrics.extractors.inception import load_inception
-from bench.metrics.extractors.local import home, is_there, packed, trained
+from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
 from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.extractors.stacked import StackedExtractor
 from bench.metrics.extractors.training_plan import plan_for, untrainable
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def kinds_of(dataset: Dataset) -> tuple[str, ...]:
-    """The kinds of extractor that a dataset has without being asked for, the most telling first; none for points."""
+    """The kinds of extractor that a dataset has by default, the best one first; none for points."""
     if dataset.spec.kind != "image":
         return ()
     return (CLASSIFIER, PIXELS) if _has_classifier(dataset) else (PIXELS,)
 
 
 def extractor_for(kind: str, dataset: Dataset) -> Extractor:
-    """The extractor of a kind for a dataset; a UserError where it has none. A classifier that is not there yet is trained now."""
+    """The extractor of a kind for a dataset, or a UserError. A classifier that is neither shipped nor cached is trained now."""
     known = (*kinds_of(dataset), INCEPTION) if dataset.spec.kind == "image" else ()
     if kind not in known:
         raise UserError(f"{dataset.name} has no extractor {kind!r}" + nearest(kind, known))
@@ -39,16 +39,16 @@ def extractor_for(kind: str, dataset: Dataset) -> Extractor:
 
 
 def classifier_is_ready(dataset: Dataset) -> bool:
-    """Whether a dataset can be measured now, with no classifier to train first. Trains nothing."""
+    """Whether a dataset can be evaluated without training a classifier first. Trains nothing."""
     if isinstance(dataset, Stacked):
         return classifier_is_ready(dataset.base)
     if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
         return True
-    return is_there(home(dataset, plan_for(dataset)))
+    return is_cached(classifier_folder(dataset, plan_for(dataset)))
 
 
 def packed_classifier(dataset: Dataset) -> str:
-    """The classifier that was trained here for a dataset, for `local.sent` in another process; empty where it needs none, or has a shipped one."""
+    """The classifier trained here for a dataset, for `local.sent` in another process; empty if it needs none or has a shipped one."""
     if isinstance(dataset, Stacked):
         return packed_classifier(dataset.base)
     return "" if CLASSIFIER not in kinds_of(dataset) or _is_shipped(dataset) else packed(dataset)
@@ -59,7 +59,7 @@ def _classifier(dataset: Dataset) -> ClassifierExtractor:
 
 
 def _is_shipped(dataset: Dataset) -> bool:
-    """Whether a classifier of this very data ships with the package; somebody's own data may have the name as well."""
+    """Whether a classifier of exactly this data ships with the package; a user's data may have the same name."""
     return dataset.name in extractor_names() and load_extractor(dataset.name).card.data_digest == dataset.digest()
 
 
@@ -68,20 +68,20 @@ def _has_classifier(dataset: Dataset) -> bool:
         return _has_classifier(dataset.base)
     why_not = None if _is_shipped(dataset) else untrainable(dataset)
     if why_not and dataset.spec.classes:
-        _tell(dataset.name, f"it has no classifier to be measured with, only its pixels: {why_not}")
+        _warn_once(dataset.name, f"it has no classifier, so only metrics of pixels: {why_not}")
     elif why_not is None and not _is_shipped(dataset) and (absent := _absent(dataset)):
-        _tell(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
+        _warn_once(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
     return why_not is None
 
 
 def _absent(dataset: Dataset) -> list[str]:
-    """The classes that no test image is of."""
+    """The classes without a test image."""
     labels = dataset.split("test").labels
-    there = set() if labels is None else set(labels.unique().tolist())
-    return [name for label, name in enumerate(dataset.class_names) if label not in there]
+    present = set() if labels is None else set(labels.unique().tolist())
+    return [name for label, name in enumerate(dataset.class_names) if label not in present]
 
 
 @cache
-def _tell(name: str, what: str) -> None:
-    """Say it once: somebody who gave labels expects a classifier, and classes to be judged."""
+def _warn_once(name: str, what: str) -> None:
+    """Log a warning once: a user who gives labels expects a classifier, and metrics of classes."""
     log.warning("%s: %s", name, what)

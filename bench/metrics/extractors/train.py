@@ -1,4 +1,4 @@
-"""Trains the extractor `classifier` of a labelled dataset: `python -m bench.metrics.extractors.train fashion-mnist`.
+"""Train the extractor `classifier` of a labelled dataset: `python -m bench.metrics.extractors.train fashion-mnist`.
 
 The same command on the same machine with the same version of torch writes the same bytes. New weights are a new protocol:
 numbers measured with the old ones are not compared with numbers of the new.
@@ -22,7 +22,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def main() -> None:
-    """Train one extractor: write its two files where it ships with the package, else have it in the cache."""
+    """Train one extractor: write its two files if it ships with the package, else put it into the cache."""
     from bench.data import catalog  # noqa: F401 (registers the datasets)
     from bench.metrics.extractors.local import trained
 

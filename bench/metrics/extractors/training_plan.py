@@ -1,4 +1,4 @@
-"""How the classifier of a dataset is built and trained: by a plan of its own, or one that follows from the images' number and shape."""
+"""The training plan of a dataset's classifier: a fixed one, or one that follows from the number and shape of its images."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from dataclasses import dataclass
 from bench.core.errors import UserError
 from bench.core.spec import Dataset
 
-VERSION = 1  # of the way to train; bumped when another would come out
+VERSION = 1  # of the training; bumped when it gives another classifier
 GREY_WIDTH, COLOUR_WIDTH = 64, 96  # channels of the last convolution
-WORK = 1.6e10  # values that convolutions give in all, forwards: some four minutes of one core
+WORK = 1.6e10  # outputs of convolutions in all forward passes: some four minutes on one core
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 4, 60, 200
 FEWEST_IMAGES, SMALLEST_SIDE = 50, 4
-DIMS = 64  # width of the features; half as many as there are test images where that is less, whose covariance is taken
-MIRRORED = ("cifar10",)  # where a mirrored image is known to be of the same class
+DIMS = 64  # width of the features, at most half the number of test images, whose covariance is computed
+MIRRORED = ("cifar10",)  # datasets where a mirrored image has the same class
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How one extractor is built and trained."""
+class TrainingPlan:
+    """Architecture and training of a classifier."""
 
     widths: tuple[int, ...]
     dims: int
     epochs: int
     batch_size: int
-    shift: int  # training images are moved by up to this many pixels
-    flip: bool  # and mirrored, where a mirrored image is of the same class
+    shift: int  # training images are shifted by up to this many pixels
+    flip: bool  # and mirrored
     lr: float = 4e-3
     weight_decay: float = 5e-2
-    epoch_images: int | None = None  # of an epoch where the training split is too large to be shown whole
+    epoch_images: int | None = None  # of an epoch, if the training split is too large for a whole one
 
     @property
     def outliers(self) -> int:
-        """Outliers shown beside a batch: a quarter as many."""
+        """Outliers for each batch: a quarter of its size."""
         return self.batch_size // 4
 
 
 PLANS = {
-    "fashion-mnist": Plan(widths=(16, 32, 64), dims=64, epochs=14, batch_size=128, shift=1, flip=True),
-    "digits": Plan(widths=(32, 64), dims=32, epochs=60, batch_size=64, shift=1, flip=False),
+    "fashion-mnist": TrainingPlan(widths=(16, 32, 64), dims=64, epochs=14, batch_size=128, shift=1, flip=True),
+    "digits": TrainingPlan(widths=(32, 64), dims=32, epochs=60, batch_size=64, shift=1, flip=False),
 }
 
 
-def plan_for(dataset: Dataset) -> Plan:
-    """The plan of a dataset: one of the table, or one that follows from the images' number and shape.
+def plan_for(dataset: Dataset) -> TrainingPlan:
+    """The plan of a dataset: one of the table, or one that follows from the number and shape of its images.
 
-    Its length is such that training takes some minutes of one core at most, whatever the data: larger images are shown less often.
-    A UserError where no classifier can be trained.
+    Training takes some minutes on one core at most: there are fewer epochs for larger images. Raises a UserError where no
+    classifier can be trained.
     """
     why_not = untrainable(dataset)
     if why_not:
@@ -57,30 +57,30 @@ def plan_for(dataset: Dataset) -> Plan:
     images = len(dataset.split("train"))
     side = min(height, width)
     widths = widths_for(side, GREY_WIDTH if channels == 1 else COLOUR_WIDTH)
-    shown = max(1, round(WORK / work_of(dataset.spec.shape, widths)))  # images in all
+    total_images = max(1, round(WORK / work_of(dataset.spec.shape, widths)))  # images in all
     batch_size = 128 if images >= 4_096 else 64 if images >= 512 else 32
-    epoch_images = min(images, max(batch_size, shown // FEWEST_EPOCHS))
+    epoch_images = min(images, max(batch_size, total_images // FEWEST_EPOCHS))
     most = max(MOST_EPOCHS, -(-FEWEST_STEPS // (epoch_images // batch_size)))
-    return Plan(
-        widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, shown // epoch_images)), batch_size=batch_size,
+    return TrainingPlan(
+        widths=widths, dims=max(1, min(DIMS, len(dataset.split("test")) // 2)), epochs=min(most, max(FEWEST_EPOCHS, total_images // epoch_images)), batch_size=batch_size,
         shift=max(1, side // 16), flip=dataset.name in MIRRORED, epoch_images=epoch_images if epoch_images < images else None,
     )  # fmt: skip
 
 
 def widths_for(side: int, last: int) -> tuple[int, ...]:
-    """Channels of the convolutions: each halves the side, to 3 pixels or more, and doubles the channels up to the last."""
+    """Channels of the convolutions: each halves the side, down to 3 pixels or more, and doubles the channels up to `last`."""
     blocks = max(2 if side >= 8 else 1, (side // 3).bit_length() - 1)
     return tuple(max(16, last >> (blocks - 1 - index)) for index in range(blocks))
 
 
 def work_of(shape: tuple[int, ...], widths: tuple[int, ...]) -> int:
-    """Values that the convolutions give for one image: what training time is in proportion to, measured at sides of 28 to 128."""
+    """Outputs of the convolutions for one image. Training time is proportional to it, measured at sides of 28 to 128."""
     _, height, width = shape
     return sum(channels * (height >> index) * (width >> index) for index, channels in enumerate(widths))
 
 
 def untrainable(dataset: Dataset) -> str | None:
-    """Why no classifier can be trained on a dataset, None where one can."""
+    """Why no classifier can be trained on a dataset, or None."""
     shape, classes = dataset.spec.shape, dataset.spec.classes
     if dataset.spec.kind != "image" or len(shape) != 3 or not classes:
         return "it has no labelled images"
@@ -92,5 +92,5 @@ def untrainable(dataset: Dataset) -> str | None:
     if len(train.labels.unique()) < 2:
         return "its training images are all of one class"
     if len(train) < FEWEST_IMAGES:
-        return f"it has {len(train)} training images, and {FEWEST_IMAGES} are the fewest to learn from"
+        return f"it has {len(train)} training images, and {FEWEST_IMAGES} are the least to train on"
     return None

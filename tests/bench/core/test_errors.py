@@ -15,12 +15,12 @@ def test_a_short_text_is_one_line_as_it_is() -> None:
 
 @pytest.mark.parametrize("most", [40, 41, 80, 120, 161, 200, 240])
 def test_a_long_text_loses_its_middle_and_no_part_of_a_word(most: int) -> None:
-    shown = one_line(LONG, most=most)
-    assert len(shown) <= most
-    start, end = shown.split(" ... ")
+    shortened = one_line(LONG, most=most)
+    assert len(shortened) <= most
+    start, end = shortened.split(" ... ")
     assert LONG.startswith(start + " ")
     assert LONG.endswith(" " + end)
-    assert len(shown) > most - 2 * len("sqlite:///mlflow.db` ")
+    assert len(shortened) > most - 2 * len("sqlite:///mlflow.db` ")
 
 
 def test_the_command_at_the_end_stays_whole() -> None:

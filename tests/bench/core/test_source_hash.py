@@ -110,11 +110,11 @@ def test_what_changes_no_result_keeps_the_hash(write: Write, code: str, helper: 
     ids=["a sign", "another function under the same name", "a sign in an imported module", "a number", "a number's type"],
 )
 def test_what_may_change_a_result_changes_the_hash(write: Write, code: str, helper: str) -> None:
-    seen = []
+    identities = []
     for now in ((CODE, HELPER), (CODE.replace("+ math.pi", "+ 2"), HELPER), (code, helper + "other = scale\n" * ("other" in code))):
         write(code_of_mine=now[0], helper_of_mine=now[1])
-        seen.append(hash_of("code_of_mine:OBJECT"))
-    assert len(set(seen)) == 3
+        identities.append(hash_of("code_of_mine:OBJECT"))
+    assert len(set(identities)) == 3
 
 
 PACKAGE = {
@@ -163,11 +163,11 @@ def fingerprint(name: str, **settings: object) -> str:
 def test_a_changed_sign_in_a_variant_of_the_users_changes_its_fingerprint_and_lineage(write: Write) -> None:
     write(variant_of_mine=VARIANT)
     before = config_for("variant_of_mine:VARIANT", RESOLVED)
-    seen = before.fingerprint(data_digest="d"), before.lineage(data_digest="d"), before.source()
+    identities = before.fingerprint(data_digest="d"), before.lineage(data_digest="d"), before.source()
     write(variant_of_mine=VARIANT.replace("1.0 *", "-1.0 *"))
     after = config_for("variant_of_mine:VARIANT", RESOLVED)
     now = after.fingerprint(data_digest="d"), after.lineage(data_digest="d"), after.source()
-    assert all(one != two for one, two in zip(seen, now, strict=True))
+    assert all(one != two for one, two in zip(identities, now, strict=True))
     assert VARIANTS.source("label-smoothed") == ""
 
 

@@ -23,8 +23,8 @@ def test_points_pass_unchanged() -> None:
 
 
 def test_rounding_saturates_and_maps_not_a_number_to_black() -> None:
-    made = torch.tensor([-9.0, -1.0, 0.0, 1.0, 9.0, float("nan"), float("inf")])
-    assert to_bytes(made).tolist() == [0, 0, 128, 255, 255, 0, 255]
+    images = torch.tensor([-9.0, -1.0, 0.0, 1.0, 9.0, float("nan"), float("inf")])
+    assert to_bytes(images).tolist() == [0, 0, 128, 255, 255, 0, 255]
 
 
 def test_a_latent_slices_every_part() -> None:

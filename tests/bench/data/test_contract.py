@@ -1,4 +1,4 @@
-"""What every registered dataset keeps, tried on each that is on this machine."""
+"""The contract of every registered dataset, tested on each that is on this machine."""
 
 from __future__ import annotations
 

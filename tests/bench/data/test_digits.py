@@ -1,4 +1,4 @@
-"""The embedded digits: exactly scikit-learn's, split for ever in the same way."""
+"""The embedded digits: exactly scikit-learn's, always split in the same way."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.data.cache import ENVIRONMENT_VARIABLE
-from bench.metrics.cache import Parts, kept, plain
+from bench.metrics.cache import Parts, cached, plain
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_it_is_measured_once(tmp_path: Path) -> None:
     measure = Counted()
-    first, second = (kept("digits-test", {"version": 1}, ("a", "b"), measure) for _ in range(2))
+    first, second = (cached("digits-test", {"version": 1}, ("a", "b"), measure) for _ in range(2))
     assert measure.times == 1
     assert torch.equal(first["b"], second["b"])
     assert [file.name.startswith("digits-test-") for file in files(tmp_path)] == [True]
@@ -41,12 +41,12 @@ def test_it_is_measured_once(tmp_path: Path) -> None:
 
 def test_another_identity_or_number_of_threads_is_another_file(tmp_path: Path) -> None:
     measure = Counted()
-    kept("x", {"version": 1}, ("a", "b"), measure)
-    kept("x", {"version": 2}, ("a", "b"), measure)
+    cached("x", {"version": 1}, ("a", "b"), measure)
+    cached("x", {"version": 2}, ("a", "b"), measure)
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
-        kept("x", {"version": 1}, ("a", "b"), measure)
+        cached("x", {"version": 1}, ("a", "b"), measure)
     finally:
         torch.set_num_threads(before)
     assert measure.times == 3
@@ -56,19 +56,19 @@ def test_another_identity_or_number_of_threads_is_another_file(tmp_path: Path) -
 @pytest.mark.parametrize("damage", [b"", b"not a safetensors file at all"])
 def test_a_damaged_file_is_said_and_replaced(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
     measure = Counted()
-    kept("x", {}, ("a", "b"), measure)
+    cached("x", {}, ("a", "b"), measure)
     files(tmp_path)[0].write_bytes(damage)
-    kept("x", {}, ("a", "b"), measure)
+    cached("x", {}, ("a", "b"), measure)
     assert measure.times == 2
     assert "damaged" in caplog.text
-    kept("x", {}, ("a", "b"), measure)
+    cached("x", {}, ("a", "b"), measure)
     assert measure.times == 2
 
 
 def test_a_file_with_other_parts_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    kept("x", {}, ("c",), lambda: {"c": torch.zeros(1)})
+    cached("x", {}, ("c",), lambda: {"c": torch.zeros(1)})
     measure = Counted()
-    kept("x", {}, ("a", "b"), measure)
+    cached("x", {}, ("a", "b"), measure)
     assert measure.times == 1
     assert "holds c" in caplog.text
 
@@ -80,7 +80,7 @@ def test_without_a_folder_it_is_measured_each_time(
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "file"))
     measure = Counted()
     for _ in range(2):
-        assert torch.equal(kept("x", {}, ("a", "b"), measure)["a"], torch.arange(5))
+        assert torch.equal(cached("x", {}, ("a", "b"), measure)["a"], torch.arange(5))
     assert measure.times == 2
     assert "every process will measure x itself" in caplog.text
 

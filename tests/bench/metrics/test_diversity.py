@@ -76,5 +76,5 @@ def test_what_cannot_be_is_said() -> None:
         pair_distances(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="some features are not finite"):
         vendi_score(torch.tensor([[1.0, torch.nan]]))
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="at least one image"):
         vendi_score(torch.zeros(0, 3))

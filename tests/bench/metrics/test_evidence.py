@@ -56,7 +56,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
             return seen
 
         monkeypatch.setattr(extractor, "__call__", seeing)
-    evidence = evaluator._evidence(images(), halves=4)
+    evidence = evaluator._evidence(images(), half_samples=4)
     values = {key: evidence.value(key) for key in evaluator.keys}
     errors = {key: evidence.standard_error(key) for key in evaluator.keys}
     assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})
@@ -153,7 +153,7 @@ def test_a_class_that_no_test_image_is_of_has_its_reason(monkeypatch: pytest.Mon
     shares[3] = 0.0
     monkeypatch.setitem(evidence.real.__dict__, "shares", shares)
     assert math.isnan(evidence.value("modes/class_kl"))
-    assert evidence.reasons["modes/class_kl"].startswith("class 3 is made, and no test image is seen as of it")
+    assert evidence.reasons["modes/class_kl"].startswith("class 3 is generated, but the classifier sees no test image of it")
 
 
 def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
@@ -199,7 +199,7 @@ def test_metrics_that_wait_for_each_other_end(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.value("quality/darkness"))
     metric(other)(lambda evidence: evidence.value("quality/brightness"))
     reasons = digits().full(images()).reasons
-    assert "wait for each other" in json.dumps(reasons)
+    assert "depend on each other" in json.dumps(reasons)
 
 
 def test_what_cannot_be_registered(tables: None) -> None:
@@ -212,6 +212,6 @@ def test_what_cannot_be_registered(tables: None) -> None:
     for key in ("brightness", "Quality/x", "quality/x y", "quality/x/y", "quality/x\n"):
         with pytest.raises(UserError, match="a metric's key is group/name"):
             register_card(Card(key=key, title="x", direction="none", meaning="X."))
-    with pytest.raises(UserError, match="the group 'train' is for what no evaluation gives"):
+    with pytest.raises(UserError, match="no evaluation gives metrics of the group"):
         metric(Card(key="train/x", title="x", direction="none", meaning="X."))(brightness)
     assert "train/x" not in METRICS

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.metrics.half_samples import HALVES, canonical_order, draw_halves, rows_of
+from bench.metrics.half_samples import HALF_SAMPLES, canonical_order, draw_half_samples, rows_of
 
 
 def test_a_half_holds_half_of_the_pairs_and_no_row_twice() -> None:
-    halves = draw_halves(1000)
-    assert halves.shape == (HALVES, 250)
+    halves = draw_half_samples(1000)
+    assert halves.shape == (HALF_SAMPLES, 250)
     for pairs in halves:
         rows = rows_of(pairs)
         assert len(rows.unique()) == 500
@@ -19,21 +19,21 @@ def test_a_half_holds_half_of_the_pairs_and_no_row_twice() -> None:
 
 
 def test_halves_are_always_the_same_and_differ_from_each_other() -> None:
-    assert torch.equal(draw_halves(100), draw_halves(100))
-    assert len({tuple(pairs.tolist()) for pairs in draw_halves(100)}) == HALVES
-    assert torch.equal(draw_halves(100, 3), draw_halves(100)[:3])
+    assert torch.equal(draw_half_samples(100), draw_half_samples(100))
+    assert len({tuple(pairs.tolist()) for pairs in draw_half_samples(100)}) == HALF_SAMPLES
+    assert torch.equal(draw_half_samples(100, 3), draw_half_samples(100)[:3])
 
 
 @pytest.mark.parametrize("n", [10, 11, 13, 101])
 def test_odd_numbers_leave_rows_out(n: int) -> None:
-    for pairs in draw_halves(n):
+    for pairs in draw_half_samples(n):
         assert int(rows_of(pairs).max()) < n
 
 
 def test_the_spread_over_halves_is_the_standard_error_of_a_mean() -> None:
     # Over many samples, the mean of the squared standard errors is s^2 / n (within its own sampling error: 3 %).
     n, noise = 400, torch.Generator().manual_seed(0)
-    halves = [rows_of(pairs) for pairs in draw_halves(n)]
+    halves = [rows_of(pairs) for pairs in draw_half_samples(n)]
     squared = []
     for _ in range(400):
         values = torch.randn(n, generator=noise, dtype=torch.float64) * 3

@@ -92,7 +92,7 @@ def test_what_cannot_be_is_said() -> None:
     one = torch.ones(1)
     with pytest.raises(ValueError, match="some distances are not finite"):
         authenticity(one * torch.nan, torch.tensor([0]), one)
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="at least one image"):
         authenticity(torch.zeros(0), torch.zeros(0, dtype=torch.int64), one)
     with pytest.raises(ValueError, match="some distances are not finite"):
         ct_score(one * torch.inf, torch.tensor([0]), one, torch.tensor([0]), one)

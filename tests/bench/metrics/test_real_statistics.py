@@ -34,7 +34,7 @@ def digits() -> RealSide:
 def everything(real: RealSide) -> dict[str, torch.Tensor]:
     real.prepare(real.kinds, neighbours=True, training=True)
     parts = {
-        "features": real.seen(CLASSIFIER).features, "classes": real.seen(CLASSIFIER).predictions, "pixels": real.seen(PIXELS).features,
+        "features": real.features_of(CLASSIFIER).features, "classes": real.features_of(CLASSIFIER).predictions, "pixels": real.features_of(PIXELS).features,
         "index": real.neighbours.index, "distance": real.neighbours.distance, "train": real.training.features,
         "train_nearest": real.training.nearest, "test_distance": real.training.test_distance, "centres": real.bins.centres,
         "counts": real.bins.train_counts, "bins": real.bins.test,
@@ -66,7 +66,7 @@ def test_a_damaged_part_is_measured_anew(cached: Path, caplog: pytest.LogCapture
 
 def test_what_is_known_of_training_images(cached: Path) -> None:
     real = digits()
-    train, test = real.training.features, real.seen(CLASSIFIER).features
+    train, test = real.training.features, real.features_of(CLASSIFIER).features
     between = torch.cdist(train.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
     torch.testing.assert_close(real.training.nearest.double(), between.min(dim=1).values, rtol=1e-5, atol=1e-5)
     across = torch.cdist(test.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist")
@@ -86,7 +86,7 @@ def test_shares_of_modes() -> None:
 
 # The modules that define what is kept, and their hash. Whoever changes a definition bumps `real_statistics.VERSION` too, or old parts are read.
 SOURCES = ("ndb", "neighbours")
-KEPT = {"version": 4, "code": "3bfd9aba2c8f"}
+KEPT = {"version": 4, "code": "451f100b4514"}
 
 
 def test_whoever_changes_what_is_kept_bumps_its_version() -> None:

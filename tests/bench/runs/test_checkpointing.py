@@ -11,24 +11,24 @@ import torch
 from bench.core import serialization
 from bench.core.errors import UserError
 from bench.runs.checkpointing import SECONDS, VARIABLE, Keeper, interval
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 
 
 def state(images: int, position: int = 0) -> dict[str, object]:
     return {"images": images, "weights": torch.full((3,), float(images)), "log": {"position": position}}
 
 
-def images(kept: Kept) -> object:
+def images(kept: CheckpointStore) -> object:
     found = kept.load()
     return found and found["images"]
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "fingerprint")
+def kept(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path / "fingerprint")
 
 
-def test_the_newest_and_the_one_before(kept: Kept) -> None:
+def test_the_newest_and_the_one_before(kept: CheckpointStore) -> None:
     assert not kept.any
     assert kept.load() is None
     for number in (1, 2, 3):
@@ -46,7 +46,7 @@ def test_the_newest_and_the_one_before(kept: Kept) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None])
 def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
-    kept: Kept, damage: bytes | None, caplog: pytest.LogCaptureFixture
+    kept: CheckpointStore, damage: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept.save(state(1))
     kept.save(state(2))
@@ -54,14 +54,14 @@ def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
     kept.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
     assert images(kept) == 1
     assert "state.safetensors is damaged" in caplog.text
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert not kept.newest.exists()
     kept.before.write_bytes(b"x")
     assert kept.load() is None
     assert "there is no other" in caplog.text
 
 
-def test_a_changed_byte_anywhere_is_noticed(kept: Kept) -> None:
+def test_a_changed_byte_anywhere_is_noticed(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
     content = bytearray(kept.newest.read_bytes())
@@ -70,14 +70,14 @@ def test_a_changed_byte_anywhere_is_noticed(kept: Kept) -> None:
     assert images(kept) == 1
 
 
-def test_a_crash_between_the_two_renames_leaves_the_one_before(kept: Kept) -> None:
+def test_a_crash_between_the_two_renames_leaves_the_one_before(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.newest.rename(kept.before)
     assert kept.any
     assert images(kept) == 1
 
 
-def test_a_full_disk_leaves_both_as_they_were(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_both_as_they_were(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -105,7 +105,7 @@ class Log:
         self.held = self.position if position is None else position
 
 
-def test_what_was_written_before_the_older_of_the_two_is_let_out(kept: Kept) -> None:
+def test_what_was_written_before_the_older_of_the_two_is_let_out(kept: CheckpointStore) -> None:
     log = Log()
     keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
     released = []
@@ -121,7 +121,7 @@ def test_what_was_written_before_the_older_of_the_two_is_let_out(kept: Kept) -> 
     assert images(kept) == 40  # both stand for the same
 
 
-def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: Kept) -> None:
+def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
     Keeper(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: Kept) -> None:
     assert not kept.before.exists()
 
 
-def test_writes_that_are_in_memory_alone_make_no_checkpoint(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+def test_writes_that_are_in_memory_alone_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
     log = Log()
     keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
     log.full = True
@@ -142,7 +142,7 @@ def test_writes_that_are_in_memory_alone_make_no_checkpoint(kept: Kept, caplog: 
     assert images(kept) == 2
 
 
-def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("bench.runs.checkpointing.time.monotonic", lambda: now)
     keeper = Keeper(kept, Log(), seconds=30.0)  # type: ignore[arg-type]

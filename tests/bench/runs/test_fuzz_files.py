@@ -20,7 +20,7 @@ from bench.core import serialization
 from bench.runs.runner import run
 from bench.runs.types import RunResult
 from bench.tracking import store
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 
 
 def identity(state: dict[str, Any]) -> str:
@@ -49,13 +49,13 @@ def good(stopped: tuple[Path, RunResult]) -> bytes:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path) -> CheckpointStore:
     (tmp_path / "fingerprint").mkdir()
-    return Kept(tmp_path / "fingerprint")
+    return CheckpointStore(tmp_path / "fingerprint")
 
 
 @at_every_size
-def test_a_damaged_checkpoint_is_never_taken_for_good(examples: int, good: bytes, kept: Kept) -> None:
+def test_a_damaged_checkpoint_is_never_taken_for_good(examples: int, good: bytes, kept: CheckpointStore) -> None:
     older = serialization.load(_written(kept.newest, good))
     older["log"]["position"] = 1
     serialization.save(older, kept.before)
@@ -134,7 +134,7 @@ def headers(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @at_every_size
-def test_a_header_that_promises_something_else(examples: int, good: bytes, kept: Kept) -> None:
+def test_a_header_that_promises_something_else(examples: int, good: bytes, kept: CheckpointStore) -> None:
     wanted, refused = identity(serialization.load(_written(kept.newest, good))), 0
 
     @fuzz(examples)
@@ -158,7 +158,7 @@ def crafted(tree: Any) -> bytes:
 
 
 @at_every_size
-def test_a_whole_file_that_is_no_state_of_a_run(examples: int, kept: Kept) -> None:
+def test_a_whole_file_that_is_no_state_of_a_run(examples: int, kept: CheckpointStore) -> None:
     @fuzz(examples)
     @given(tree=JSON | JSON.map(lambda value: {"__items__": [["log", value]]}))
     def check(tree: Any) -> None:

@@ -16,7 +16,7 @@ from bench.runs.types import Place, RunProgress, RunResult
 from bench.scheduling import jobs
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
-from bench.training.checkpoints import Kept, kept_of
+from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
 class Death(BaseException):
@@ -95,11 +95,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
 ) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
-    kept = next(Kept(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
+    kept = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
     content = kept.newest.read_bytes()
     kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
     result = run(small.config("dcgan", **CONFIG), place)
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
@@ -152,7 +152,7 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
     run(small.config("dcgan", **CONFIG), place)
     assert [path.name for path in tmp_path.rglob("state*")] == ["state.safetensors"]
     (folder,) = (path.parent for path in tmp_path.rglob("state*"))
-    assert kept_of(folder.parent, folder.name).any
+    assert checkpoints_of(folder.parent, folder.name).any
 
 
 @pytest.mark.slow

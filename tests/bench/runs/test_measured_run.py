@@ -182,7 +182,7 @@ def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
         passed[0] += HOUR
         return measure()
 
-    monkeypatch.setattr(real_statistics, "kept", measured)
+    monkeypatch.setattr(real_statistics, "cached", measured)
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
     at_marks: list[list[str]] = []
     result = run(small.config(), small.place(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
@@ -198,7 +198,7 @@ def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_pa
         raise ValueError("no neighbours")
 
     monkeypatch.setattr(real_statistics, "find_neighbours", fail)
-    monkeypatch.setattr(real_statistics, "kept", lambda name, identity, names, measure: measure())
+    monkeypatch.setattr(real_statistics, "cached", lambda name, identity, names, measure: measure())
     result = run(small.config(), small.place(uri, tmp_path))
     assert result.status == "finished"
     assert math.isfinite(result.values[HEADLINE])

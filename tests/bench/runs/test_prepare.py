@@ -48,4 +48,4 @@ def test_networks_are_compiled_where_asked_and_only_while_training() -> None:
     for asked in (False, True):
         trainer = prepare(config_for("label-smoothed", settings | {"compile": asked})).trainer
         assert all((part._compiled_call_impl is not None) == asked for part in trainer.networks.children())
-        assert all(part._compiled_call_impl is None for part in trainer.scored.children())
+        assert all(part._compiled_call_impl is None for part in trainer.eval_networks.children())

@@ -19,7 +19,7 @@ from bench.scheduling.suite import Entry, plan
 from bench.tracking import store
 from bench.tracking.client import Tracker
 from bench.tracking.results import REFERENCES, load
-from bench.training.checkpoints import kept_of
+from bench.training.checkpoints import checkpoints_of
 from bench.training.loop import never
 
 
@@ -114,7 +114,7 @@ def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_p
     tracker.client.set_tag(run.info.run_id, "status", "running")
     tracker.client.set_tag(run.info.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
     if not checkpoint:
-        kept_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
+        checkpoints_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     outcome = small.execute(uri, tmp_path / "runs", seeds=1)
     assert [result.variant for result in outcome.results] == ["dcgan"]
     assert (outcome.results[0].run_id == run.info.run_id) == checkpoint
@@ -293,7 +293,7 @@ def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_
     fingerprint = tracker.client.get_run(died.run_id).data.tags["fingerprint"]
     tracker.client.set_tag(died.run_id, "status", "running")
     tracker.client.set_tag(died.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
-    kept_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
+    checkpoints_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     again = small.execute(uri, tmp_path / "runs", **longer)
     assert [decision.need for decision in again.decisions] == ["extend"]
     assert tracker.client.get_run(again.results[0].run_id).data.tags["extends"] == base.run_id

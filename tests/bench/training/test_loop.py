@@ -47,17 +47,17 @@ def test_a_resumed_run_is_bit_identical(kind: str, half_life: int, tmp_path: Pat
 
     stopped = tiny.trainer(kind, ema_half_life_images=half_life)
     progress = train(stopped, MARKS, pause=lambda: stopped.images >= 300)
-    seen = list(itertools.takewhile(lambda item: item.mark, progress))  # up to the first pause
+    items = list(itertools.takewhile(lambda item: item.mark, progress))  # up to the first pause
     serialization.save(stopped.state_dict(), tmp_path / "state")
     torch.rand(7)  # what happens around a run must not matter
     resumed = tiny.trainer(kind, seed=0, ema_half_life_images=half_life)
     resumed.load_state_dict(serialization.load(tmp_path / "state"))
-    seen += finish(resumed)
+    items += finish(resumed)
 
     assert torch.equal(weights(resumed), weights(whole))
-    assert [item.scalars for item in seen] == [item.scalars for item in expected]
+    assert [item.scalars for item in items] == [item.scalars for item in expected]
     if half_life:
-        for mine, theirs in zip(resumed.scored.state_dict().values(), whole.scored.state_dict().values(), strict=True):
+        for mine, theirs in zip(resumed.eval_networks.state_dict().values(), whole.eval_networks.state_dict().values(), strict=True):
             assert torch.equal(mine, theirs)
 
 
@@ -93,7 +93,7 @@ def test_k_updates_of_the_first_player_with_fresh_data_each() -> None:
     last = finish(trainer, [])[-1]
     assert last.images == 160
     assert last.updates == {"d": 20, "g": 10}
-    assert trainer.feed.position == 20
+    assert trainer.batches.position == 20
 
 
 def test_stops_at_the_first_round_at_or_past_the_budget() -> None:
@@ -105,7 +105,7 @@ def test_a_budget_in_seconds_ends_at_the_first_round_past_it_on_the_training_clo
     now = itertools.count()
     monkeypatch.setattr("bench.training.loop.time.perf_counter", lambda: float(next(now)))  # a second passes whenever the clock is read
     trainer = tiny.trainer("conditional", budget_images=None, budget_seconds=20.0)
-    assert trainer._step(trainer.sides[0]).budget_images is None
+    assert trainer._step(trainer.player_states[0]).budget_images is None
     items = finish(trainer, [5.0, 10.0, 999.0])
     assert [item.mark for item in items] == [True, True, True]
     assert [low <= item.position == item.train_seconds < low + 4 for low, item in zip((5, 10, 20), items, strict=True)] == [True] * 3
@@ -131,17 +131,17 @@ def test_a_budget_is_in_one_unit() -> None:
 
 def test_a_frozen_opponent_gets_no_gradient() -> None:
     trainer = tiny.trainer("conditional")
-    seen: list[bool] = []
+    requires_grad: list[bool] = []
 
     def spy(networks: Networks, batch: Batch, step: Step) -> Terms:
-        seen.append(any(parameter.requires_grad for parameter in networks.get_submodule("discriminator").parameters()))
+        requires_grad.append(any(parameter.requires_grad for parameter in networks.get_submodule("discriminator").parameters()))
         return trainer.objective.g(networks, batch, step)
 
-    _d, g = trainer.sides
+    _d, g = trainer.player_states
     g.player = Player(name="g", modules=g.player.modules, lr=g.player.lr, loss=spy)
     with trainer.running():
         trainer.round()
-    assert seen == [False]
+    assert requires_grad == [False]
     assert all(parameter.requires_grad for parameter in trainer.networks.parameters())
 
 
@@ -151,7 +151,7 @@ def test_parameters_are_unfrozen_when_a_loss_raises() -> None:
     def broken(networks: Networks, batch: Batch, step: Step) -> Terms:
         raise RuntimeError("broken")
 
-    g = trainer.sides[1]
+    g = trainer.player_states[1]
     g.player = Player(name="g", modules=g.player.modules, lr=g.player.lr, loss=broken)
     with pytest.raises(RuntimeError, match="broken"):
         finish(trainer)
@@ -161,13 +161,13 @@ def test_parameters_are_unfrozen_when_a_loss_raises() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_a_bad_loss_ends_the_run_as_diverged(bad: float) -> None:
     trainer = tiny.trainer("vae")
-    whole = trainer.sides[0].player
+    whole = trainer.player_states[0].player
 
     def loss(networks: Networks, batch: Batch, step: Step) -> Terms:
         terms = whole.loss(networks, batch, step)
         return Terms(loss=terms.loss * bad if step.images > 450 else terms.loss)
 
-    trainer.sides[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=loss)
+    trainer.player_states[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=loss)
     items = finish(trainer)
     assert [item.images for item in items] == [200, 400, 600]
     assert [item.diverged is None for item in items] == [True, True, False]
@@ -176,27 +176,29 @@ def test_a_bad_loss_ends_the_run_as_diverged(bad: float) -> None:
 
 def test_a_bad_weight_ends_the_run_as_diverged() -> None:
     trainer = tiny.trainer("vae")
-    whole = trainer.sides[0].player
+    whole = trainer.player_states[0].player
 
     def ruin(networks: Networks, terms: Terms, step: Step) -> None:
         if step.images == 200:
             next(networks.parameters()).data[0] = float("inf")
 
-    trainer.sides[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=whole.loss, after=ruin)
+    trainer.player_states[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=whole.loss, after=ruin)
     assert finish(trainer)[-1].diverged == "a weight is not finite at 200 images"
 
 
 def test_growth_shows_both_players_the_same_resolution() -> None:
     trainer = tiny.trainer("growth")
     sizes: list[tuple[str, int]] = []
-    for side in trainer.sides:
-        loss, name = side.player.loss, side.player.name
+    for player_state in trainer.player_states:
+        loss, name = player_state.player.loss, player_state.player.name
 
         def spy(networks: Networks, batch: Batch, step: Step, loss=loss, name=name) -> Terms:  # type: ignore[no-untyped-def]
             sizes.append((name, batch.data.shape[-1]))
             return loss(networks, batch, step)
 
-        side.player = Player(name=name, modules=side.player.modules, lr=side.player.lr, loss=spy, updates=side.player.updates)
+        player_state.player = Player(
+            name=name, modules=player_state.player.modules, lr=player_state.player.lr, loss=spy, updates=player_state.player.updates
+        )
     finish(trainer)
     assert {size for _, size in sizes} == {4, 8}
     rounds = [sizes[start : start + 3] for start in range(0, len(sizes), 3)]
@@ -212,14 +214,14 @@ def test_the_schedule_steps_by_epoch() -> None:
 def test_scalars_are_means_since_the_last_mark() -> None:
     trainer = tiny.trainer("vae")
     losses: list[float] = []
-    whole = trainer.sides[0].player
+    whole = trainer.player_states[0].player
 
     def loss(networks: Networks, batch: Batch, step: Step) -> Terms:
         terms = whole.loss(networks, batch, step)
         losses.append(terms.loss.mean().item())
         return terms
 
-    trainer.sides[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=loss)
+    trainer.player_states[0].player = Player(name="g", modules=whole.modules, lr=whole.lr, loss=loss)
     first, second, *_ = finish(trainer)
     assert first.scalars["loss_g"] == pytest.approx(sum(losses[:25]) / 25, rel=1e-5)
     assert second.scalars["loss_g"] == pytest.approx(sum(losses[25:50]) / 25, rel=1e-5)

@@ -12,7 +12,7 @@ from bench.core.spec import DataShape
 from variants.gan import build_gan
 from variants.networks.backbone import Backbone, Ports, build_backbone, has_batch_norm
 from variants.networks.equalised import EqualConv2d
-from variants.networks.r3gan import Block
+from variants.networks.r3gan import R3ganBlock
 from variants.networks.sizes import channels, doublings
 from variants.recipe import GanRecipe
 
@@ -178,7 +178,7 @@ def test_resnets_order_of_a_linear_map_and_a_change_of_size_makes_no_difference(
 
 def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
     generator, _ = build_backbone("r3gan", Ports(data=CIFAR, latent=64), GanRecipe(width=64))
-    blocks = [part for part in generator.modules() if isinstance(part, Block)]
+    blocks = [part for part in generator.modules() if isinstance(part, R3ganBlock)]
     data = torch.randn(2, 64, 4, 4)
     assert all(torch.equal(block(data), data) for block in blocks)
     wanted = (2 / 1.04) ** 0.5 * len(blocks) ** -0.25  # He's for a slope of .2, L ** (-1 / (2 * 3 - 2))
@@ -189,7 +189,7 @@ def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
 
 def test_blocks_that_begin_as_nothing_begin_otherwise_under_spectral_norm() -> None:
     _, discriminator = build_backbone("r3gan", Ports(data=MNIST, latent=6), GanRecipe(width=8, norm_d="spectral"))
-    last = [part.get_submodule("branch.4") for part in discriminator.modules() if isinstance(part, Block)]
+    last = [part.get_submodule("branch.4") for part in discriminator.modules() if isinstance(part, R3ganBlock)]
     for convolution in last:
         assert isinstance(convolution.weight, torch.Tensor)
         assert torch.linalg.matrix_norm(convolution.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=1e-3)
@@ -198,7 +198,7 @@ def test_blocks_that_begin_as_nothing_begin_otherwise_under_spectral_norm() -> N
 
 def test_r3gan_has_the_same_blocks_in_both() -> None:
     networks = build_backbone("r3gan", Ports(data=MNIST, latent=64), GanRecipe(width=8))
-    blocks = [[tuple(p.shape) for part in net.modules() if isinstance(part, Block) for p in part.parameters()] for net in networks]
+    blocks = [[tuple(p.shape) for part in net.modules() if isinstance(part, R3ganBlock) for p in part.parameters()] for net in networks]
     assert blocks[0] == blocks[1]
     assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for net in networks for part in net.modules())
 
@@ -241,7 +241,7 @@ def test_lucic_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 def test_a_condition_changes_more_than_a_constant(name: str) -> None:
     """Two images whose logits differ by as much under any condition would make labels useless."""
     _, discriminator = build_backbone(name, Ports(data=MNIST, latent=8, condition=3), GanRecipe(width=8, norm_d="none"))
-    for block in (part for part in discriminator.modules() if isinstance(part, Block)):
+    for block in (part for part in discriminator.modules() if isinstance(part, R3ganBlock)):
         nn.init.normal_(block.get_submodule("branch.4").get_parameter("weight"), 0.0, 0.3)  # which begin as nothing
     images, conditions = torch.randn(2, 1, 28, 28), torch.eye(3)[:2]
     one, other = (discriminator(images, condition.expand(2, -1)).flatten() for condition in conditions)

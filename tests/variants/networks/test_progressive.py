@@ -173,7 +173,7 @@ def test_a_run_that_stops_while_it_grows_goes_on_bit_for_bit(stop: int, tmp_path
     serialization.save(stopped.state_dict(), tmp_path / "state")
     resumed.load_state_dict(serialization.load(tmp_path / "state"))
     list(train(resumed, []))
-    for mine, theirs in zip(resumed.scored.state_dict().values(), whole.scored.state_dict().values(), strict=True):
+    for mine, theirs in zip(resumed.eval_networks.state_dict().values(), whole.eval_networks.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -193,7 +193,7 @@ def test_it_grows_under_any_objective(settings: dict[str, object]) -> None:
 def test_drift_holds_real_logits_near_0() -> None:
     nets = grown(2)
     config = config_for("progan", {"recipe.gp": 0.0, "recipe.grow": 0.0, "recipe.drift": 0.0, "recipe.z_dim": 6})
-    batch = trainer().feed.next()
+    batch = trainer().batches.next()
     losses = []
     for drift in (0.0, 0.5):
         recipe = config.recipe.model_copy(update={"drift": drift})

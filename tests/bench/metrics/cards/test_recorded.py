@@ -16,7 +16,7 @@ import small
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
 from bench.metrics.cards import BUILT_IN, CARDS, Card, card, measured, register_card
-from bench.metrics.cards.recorded import adopt, described
+from bench.metrics.cards.recorded import described, register_recorded_cards
 from bench.metrics.evidence import METRICS, Evidence, metric
 from bench.runs.rescore import score
 from bench.tracking.client import Tracker
@@ -161,15 +161,15 @@ def test_what_is_built_in_or_registered_here_is_never_overwritten(uri: str, capl
     record(uri, {"quality/fid_classifier": other, GREY.key: other})
     assert load(uri, ("one",)).runs[GREY.key].tolist() == [0.5]
     assert before == CARDS
-    assert caplog.text.count("in another way than ganbench here does") == 2
+    assert caplog.text.count("differently from the installed ganbench") == 2
 
 
 def test_of_two_cards_the_newest_run_counts(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     later = PLAIN | {"title": "greyness", "version": 2}
-    adopt([("new", {GREY.key: later}), ("old", {GREY.key: PLAIN}), ("older", {GREY.key: PLAIN})])
+    register_recorded_cards([("new", {GREY.key: later}), ("old", {GREY.key: PLAIN}), ("older", {GREY.key: PLAIN})])
     assert (card(GREY.key).title, card(GREY.key).version) == ("greyness", 2)
     assert [one.getMessage() for one in caplog.records] == [
-        f"run old: it describes the metric '{GREY.key}' in another way than a newer run does; its card is ignored"
+        f"run old: it describes the metric '{GREY.key}' differently from a newer run; its card is ignored"
     ]
     forget()
     first, second = record(uri, {GREY.key: PLAIN}), record(uri, {GREY.key: later})
@@ -181,7 +181,7 @@ def test_of_two_cards_the_newest_run_counts(uri: str, caplog: pytest.LogCaptureF
 
 
 def test_a_catalogue_that_is_imported_after_the_reading_counts() -> None:
-    adopt([("r", {GREY.key: PLAIN})])
+    register_recorded_cards([("r", {GREY.key: PLAIN})])
     assert card(GREY.key).recorded
     mine = replace(GREY, needs=("classifier",), version=2)
     metric(mine)(grey)

@@ -81,7 +81,7 @@ def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path: Path, monk
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
     for name in (tmp_path / "pipe", "/dev/zero"):
         monkeypatch.setenv(inception.VARIABLE, str(name))
-        with pytest.raises(UserError, match="are no plain file: name the file weights-inception"):
+        with pytest.raises(UserError, match="are not a plain file: name the file weights-inception"):
             inception.find_weights()
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("name", ["missing.pth", "."])
 def test_a_file_that_cannot_be_read_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / name))
-    with pytest.raises(UserError, match=r"cannot be read|are no plain file"):
+    with pytest.raises(UserError, match=r"cannot be read|are not a plain file"):
         extractor_for("inception", DIGITS)
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_images_of_two_channels_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and Inception sees grey and RGB images$"):
+    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images$"):
         extractor_for("inception", Labelled(shape=(2, 8, 8)))
 
 

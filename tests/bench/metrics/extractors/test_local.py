@@ -18,7 +18,7 @@ from bench.core.config import DATASETS
 from bench.core.errors import UserError
 from bench.metrics.extractors import ExtractorCard, classifier_is_ready, extractor_for, kinds_of, local, packed_classifier, training_plan
 from bench.metrics.extractors import classifier_training as training
-from bench.metrics.extractors.local import home, sent, trained, trained_folders
+from bench.metrics.extractors.local import classifier_folder, sent, trained, trained_folders
 from bench.metrics.extractors.training_plan import plan_for
 from tests.support import photos
 from tests.support.labelled import Labelled
@@ -76,7 +76,7 @@ def test_other_data_of_the_same_name_has_its_own(trainings: list[str]) -> None:
 def test_the_same_data_gives_the_same_bits_and_threads_are_as_before(cache: Path) -> None:
     threads = torch.get_num_threads()
     first = trained(PATTERNS).weights_hash
-    for file in home(PATTERNS, plan_for(PATTERNS)).iterdir():
+    for file in classifier_folder(PATTERNS, plan_for(PATTERNS)).iterdir():
         file.unlink()
     assert trained(PATTERNS).weights_hash == first
     assert torch.get_num_threads() == threads
@@ -107,16 +107,16 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(
     damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture, trainings: list[str]
 ) -> None:
     first = trained(PATTERNS).weights_hash
-    damage(home(PATTERNS, plan_for(PATTERNS)) / "weights.safetensors")
+    damage(classifier_folder(PATTERNS, plan_for(PATTERNS)) / "weights.safetensors")
     assert trained(PATTERNS).weights_hash == first
     assert trained(PATTERNS).weights_hash == first
     assert len(trainings) == 2
-    assert [record.message.count("training it anew") for record in caplog.records if record.levelname == "WARNING"] == [1]
+    assert [record.message.count("training it again") for record in caplog.records if record.levelname == "WARNING"] == [1]
 
 
 def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
     other = replace(PATTERNS, name="others", classes=4)
-    theirs, mine = home(PATTERNS, plan_for(PATTERNS)), home(other, plan_for(other))
+    theirs, mine = classifier_folder(PATTERNS, plan_for(PATTERNS)), classifier_folder(other, plan_for(other))
     trained(PATTERNS)
     shutil.copytree(theirs, mine)
     assert trained(other).card.classes == 4
@@ -136,7 +136,7 @@ def test_a_class_without_a_test_image_is_said(caplog: pytest.LogCaptureFixture, 
 
 def test_a_poor_classifier_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
-    assert "features of it say little" in caplog.text
+    assert "its features say little" in caplog.text
 
 
 def test_a_good_one_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -169,7 +169,7 @@ def test_ten_labelled_images_have_pixels_only_and_that_is_said_once(tmp_path: Pa
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
     assert classifier_is_ready(dataset)  # there is nothing to wait for
     assert [record.message.partition(": ")[2] for record in caplog.records if "no classifier" in record.message] != []
-    assert caplog.text.count("it has no classifier to be measured with, only its pixels: it has") == 1
+    assert caplog.text.count("it has no classifier, so only metrics of pixels: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
         extractor_for("classifier", dataset)
 
