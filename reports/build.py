@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bench.core.text import counted, printable
 from bench.tracking.results import Results
-from reports import apart, render
+from reports import cohort_differences, render
 from reports.cohort import text
 from reports.document import Document, Fact, Group, Section, Text
 from reports.format import listed
 from reports.sections import (
-    across,
+    across_datasets,
     agreement,
     classes,
     glossary,
@@ -24,22 +24,22 @@ from reports.sections import (
     pairs,
     progress,
     provenance,
+    sample_grids,
     studies,
     summary,
     training,
     verdict,
-    wall,
 )  # fmt: skip
 from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, across, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, latents, health, provenance, glossary,
+    verdict, summary, across_datasets, studies, sample_grids, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
 # In the order of reading: the title under which a section is named where it is left out, and what builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
-OCCASIONAL = (across.TITLE, studies.TITLE, latents.TITLE)  # most results give no occasion for them
+OCCASIONAL = (across_datasets.TITLE, studies.TITLE, latents.TITLE)  # most results give no occasion for them
 
 
 def build(results: Results, *, title: str, small: bool = False) -> Document:
@@ -142,6 +142,6 @@ def _warnings(prepared: View) -> tuple[str, ...]:
         found.append(
             f"{counted(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
         )
-    found += apart.changed(prepared.cohorts)
+    found += cohort_differences.changed(prepared.cohorts)
     found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]
     return tuple(found)

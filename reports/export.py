@@ -17,7 +17,7 @@ from bench.metrics.cards import BEST, CARDS, SE, measured
 from bench.tracking.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version
-from reports.files import write_all
+from reports.io import write_all
 
 FORMAT = 1  # bumped when a column of the contract goes or changes its meaning
 RUNS, PROTOCOLS, CURVES, ABOUT = "runs.csv", "protocols.csv", "curves.csv", "about.json"

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from reports.document import Document
-from reports.files import write_all
 from reports.html import html
+from reports.io import write_all
 from reports.markdown import FOLDER, markdown
 
 HTML = "index.html"

@@ -24,7 +24,7 @@ from reports.cohort import Cohort, Entry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
 from reports.protocols import Part, agree, by_protocol, protocols_of
 from reports.study import Study, Tuning
-from reports.study_record import read
+from reports.study_reader import read
 
 ENDED = ("finished", "diverged", "failed", "pruned")
 SEARCH, FINAL = "search", "final"  # phases of a study

@@ -46,9 +46,9 @@ def report(
     from bench.tracking.results import load
     from bench.tracking.store import tracking_uri
     from reports.export import write_csv
-    from reports.files import check_folder, write_all
+    from reports.filter_runs import only as select
+    from reports.io import check_folder, write_all
     from reports.latex import latex as as_latex
-    from reports.select import only as select
     from reports.view import view
 
     _check_targets(out, csv, latex)
@@ -111,7 +111,7 @@ def _attach(suite: str, page: bytes, verdict: str) -> None:
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
     """Refuse what cannot be written before any work."""
-    from reports.files import check_file, check_folder
+    from reports.io import check_file, check_folder
 
     for folder, option in ((out, "--out"), (csv, "--csv")):
         if folder is not None:
@@ -123,8 +123,8 @@ def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> No
 def _agrees(folder: Path, results: Results, only: str) -> bool:
     """Print how these results stand against published ones, and say whether no variant differs."""
     from reports import baseline
-    from reports import check as checking
-    from reports.select import only as select
+    from reports import baseline_check as checking
+    from reports.filter_runs import only as select
 
     published, newest = baseline.read(folder)
     lines = checking.check(select(published, only), results)

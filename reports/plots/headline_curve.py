@@ -15,7 +15,7 @@ from reports.budget import Budget
 from reports.format import count
 from reports.palette import FAINT, Palette
 from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
-from reports.plots.means import MEAN, SEED, with_means
+from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.svg import belongs
 from reports.stats import LARGEST
 

@@ -13,7 +13,7 @@ from bench.tracking.results import curve
 from reports.budget import Budget
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import drawable, plain, thousands
-from reports.plots.means import MEAN, SEED, with_means
+from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.trials import between
 from reports.stats import LARGEST
 

@@ -7,7 +7,7 @@ from bench.tracking.results import NEAREST
 from reports.cohort import Cohort
 from reports.document import Block, Heading, Section
 from reports.sections.common import by_cohort, gallery
-from reports.sections.figures import has_errors, known, median_cell, metric_table
+from reports.sections.metric_tables import has_errors, known, median_cell, metric_table
 from reports.view import View
 
 TITLE = "Memorisation"

@@ -8,17 +8,17 @@ from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
 from reports.format import LONG, count, listed
-from reports.plots import base, filled
-from reports.plots.filled import Kind
+from reports.plots import base, mode_shares
+from reports.plots.mode_shares import Kind
 from reports.sections.common import by_cohort
-from reports.sections.figures import heading, known, mean_cell, metric_table
+from reports.sections.metric_tables import heading, known, mean_cell, metric_table
 from reports.view import View
 
 TITLE = "Modes"
 FOUND = "modes/found"
 BINS = ("modes/ndb", "modes/js_bins")
 HEADINGS: dict[Kind, str] = {"modes": "How the modes are filled", "bins": "How the bins are filled (NDB)"}
-CLIPPED = f" The scale ends at {filled.CLIP:g} times the largest share of the line; a larger one is written where it is cut."
+CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of the line; a larger one is written where it is cut."
 
 
 def build(view: View) -> Section | None:
@@ -43,19 +43,19 @@ def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
     panels = {}
     for entry in cohort.entries:
         pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
-        data = filled.filled_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
+        data = mode_shares.filled_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
         if not data.empty:
             panels[entry.name] = data
     if not panels:
         return []
-    end = filled.scale_end(list(panels.values()))
+    end = mode_shares.scale_end(list(panels.values()))
     tiles = []
     for name, data in panels.items():
         style, detail = view.palette[name], counted(int(data["seeds"].iloc[0]), "seed")
         with base.axes(3.4, 1.9) as ax:
-            filled.draw(ax, data, style, end)
-            tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, filled.alt(name, data, kind))))
-    clipped = any(filled.is_clipped(data, end) for data in panels.values())
+            mode_shares.draw(ax, data, style, end)
+            tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, mode_shares.alt(name, data, kind))))
+    clipped = any(mode_shares.is_clipped(data, end) for data in panels.values())
     caption = _filling(kind, cohort.things, max(map(len, panels.values()))) + (CLIPPED if clipped else "")
     return [Heading(text=HEADINGS[kind]), Gallery(id=f"{kind}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
@@ -67,7 +67,9 @@ def _filling(kind: Kind, things: str, most: int) -> str:
             f"Filled: the share of generated {things} in each bin, the mean over seeds; line: the share of training {things}, the fullest bin first. "
             "A gap under the line is a kind that is missing, a peak one that is made too often."
         )
-    order = "as the data has them" if most <= filled.IN_ORDER else f"the most filled first, where there are over {filled.IN_ORDER}"
+    order = (
+        "as the data has them" if most <= mode_shares.IN_ORDER else f"the most filled first, where there are over {mode_shares.IN_ORDER}"
+    )
     whose = "nearest to" if things == "points" else "that the classifier takes for"
     return f"Filled: the share of generated {things} {whose} each mode, the mean over seeds; line: an equal share. Modes {order}."
 

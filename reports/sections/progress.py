@@ -12,7 +12,7 @@ from reports.document import Block, Figure, Section
 from reports.format import listed, number
 from reports.plots import base, headline_curve
 from reports.plots.headline_curve import Against
-from reports.sections import target
+from reports.sections import time_to_target
 from reports.sections.common import by_cohort
 from reports.view import View
 
@@ -35,7 +35,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     found: list[Block] = [_figure(cohort, view, data, "images")]
     if data["seconds"].nunique() > 1:
         found.append(_figure(cohort, view, data, "seconds"))
-    return [*found, *target.blocks(cohort, view)]
+    return [*found, *time_to_target.blocks(cohort, view)]
 
 
 def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) -> Figure:

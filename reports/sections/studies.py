@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reports.document import Block, Heading, Section, Text
-from reports.sections import study_plots, study_table, study_words
-from reports.tuned import Outcome, outcomes
+from reports.sections import study_plots, study_table, study_text
+from reports.tuning_outcomes import Outcome, outcomes
 from reports.view import Searched, View
 
 TITLE = "Studies"
@@ -27,12 +27,12 @@ def opening(searched: Searched, found: list[Outcome], view: View) -> list[Block]
     said: list[Block] = [Heading(text=study.name)] if len(view.studies) > 1 else []
     if not searched.claims:
         said.append(Text(text=f"What follows is a trial run: {study.dataset or 'its data'} supports no claim.", tone="warning"))
-    said.append(Text(text=study_words.lead(study, found), tone="lead"))
+    said.append(Text(text=study_text.lead(study, found), tone="lead"))
     if study.idea:
         said.append(Text(text=study.idea if len(view.studies) > 1 else f"{study.name}: {study.idea}"))
-    if short := study_words.waiting(study):
+    if short := study_text.waiting(study):
         said.append(Text(text=short, tone="warning"))
-    said += [Text(text=study_words.recipe(study, outcome)) for outcome in found if outcome.tuning.tried]
+    said += [Text(text=study_text.recipe(study, outcome)) for outcome in found if outcome.tuning.tried]
     tables = (study_table.table(searched, found, palette), study_table.recipes(study, palette), study_table.reasons(study, palette))
     return [*said, *(table for table in tables if table is not None)]
 

@@ -13,7 +13,7 @@ from reports.plots.colour_scale import colour_scale
 from reports.plots.dimension_axis import DimensionAxis, axis_of
 from reports.plots.trials import LEGEND
 from reports.study import Dimension, Study, Tuning
-from reports.tuned import Outcome
+from reports.tuning_outcomes import Outcome
 
 MOST_SLICES = 6  # dimensions
 TILE = (3.4, 2.5)  # inches

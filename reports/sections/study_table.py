@@ -12,11 +12,11 @@ from reports.document import Cell, Column, Row, Table, Tone
 from reports.format import NOTHING, count, interval, number, percent
 from reports.palette import Palette
 from reports.plots.dimension_axis import said
-from reports.sections import study_words
+from reports.sections import study_text
 from reports.sections.common import name_cell
 from reports.stats import Comparison
 from reports.study import Best, State, Study, Tuning
-from reports.tuned import DEFAULT, Outcome
+from reports.tuning_outcomes import DEFAULT, Outcome
 from reports.view import Searched
 
 SHOWN: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
@@ -42,13 +42,13 @@ def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Tabl
     return Table(
         columns=tuple(Column(title=title, align="right" if title else "left") for title in titles),
         rows=tuple(_row(study, outcome, palette) for outcome in outcomes),
-        caption=f"{study_words.setting(searched)} {value} on the search's seeds, and on the final ones as mean with its 95 % interval.",
+        caption=f"{study_text.setting(searched)} {value} on the search's seeds, and on the final ones as mean with its 95 % interval.",
         notes=(
             "images: real images that the trials were trained on; the share is of what the same trials would have taken unpruned. "
             f"near the best: trials within {percent(stats.NEAR)} of the best value, of all that were complete, pruned or diverged; "
             "few mean that the settings matter. A search may measure with fewer samples than final runs do: compare within a phase.",
             "tuned is better: ratio of geometric means over the final seeds with its 95 % Welch interval, the verdict after Holm's "
-            "correction over the variants. " + study_words.FLATTERS,
+            "correction over the variants. " + study_text.FLATTERS,
         ),
     )
 
@@ -58,7 +58,7 @@ def _row(study: Study, outcome: Outcome, palette: Palette) -> Row:
     default = tuning.default
     found = NOTHING if default is None else number(default.values[0]) if default.values else default.state
     best = tuning.best
-    near = study_words.near(study, tuning)
+    near = study_text.near(study, tuning)
     cells = (
         name_cell(tuning.name, palette),
         _trials(tuning),
@@ -133,7 +133,7 @@ def settings(best: Best) -> str:
 
 def reasons(study: Study, palette: Palette) -> Table | None:
     """Folded, the trials that have no value, and why; None where there are none."""
-    found = study_words.reasons(study)
+    found = study_text.reasons(study)
     if not found:
         return None
     rows = tuple(
@@ -143,7 +143,7 @@ def reasons(study: Study, palette: Palette) -> Table | None:
                 Cell(text=str(trial.number)),
                 Cell(text=trial.state, tone="bad"),
                 Cell(text=", ".join(f"{path.removeprefix('recipe.')} {said(value)}" for path, value in trial.params.items())),
-                Cell(text=study_words.why(trial)),
+                Cell(text=study_text.why(trial)),
             )
         )
         for tuning, trial in found[:MOST_REASONS]

@@ -14,9 +14,9 @@ from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, interval, listed, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
-from reports.sections import agreement, everything
+from reports.sections import agreement, all_metrics
 from reports.sections.common import by_cohort, name_cell
-from reports.sections.figures import COLLAPSE, collapse_cell, heading, known, value_text
+from reports.sections.metric_tables import COLLAPSE, collapse_cell, heading, known, value_text
 from reports.stats import MIN_SEEDS
 from reports.view import View
 
@@ -59,7 +59,7 @@ def plain_tables(view: View) -> tuple[PlainTable, ...]:
 
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
-    return [_summary(cohort, palette), *everything.tables(cohort, palette)]
+    return [_summary(cohort, palette), *all_metrics.tables(cohort, palette)]
 
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bench.core.text import counted
-from reports import apart
+from reports import cohort_differences
 from reports.cohort import Cohort, Entry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
 from reports.format import listed, number, some
@@ -30,7 +30,7 @@ def build(view: View) -> Section | None:
         return None
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     method = () if all(cohort.unmeasured for cohort in view.cohorts) else (Text(text=METHOD, tone="note"),)
-    tables = tuple(Text(text=sentence, tone="note") for sentence in apart.chosen(view.cohorts))
+    tables = tuple(Text(text=sentence, tone="note") for sentence in cohort_differences.chosen(view.cohorts))
     return Section(id="verdict", title=TITLE, blocks=(*tables, *blocks, *method))
 
 

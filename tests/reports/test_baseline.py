@@ -11,7 +11,7 @@ from synthetic_results import made, references, results
 
 from bench.core.errors import UserError
 from reports.baseline import read
-from reports.check import check
+from reports.baseline_check import check
 from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv
 
 

@@ -8,7 +8,7 @@ from synthetic_study import DEFAULT, diverged, pruned, study, trial, tuning
 from reports.palette import palette
 from reports.plots import base
 from reports.plots.expected_best import alt, draw, expected_best_data
-from reports.study_record import read
+from reports.study_reader import read
 
 
 def test_the_default_is_left_out_and_a_divergence_is_the_worst() -> None:

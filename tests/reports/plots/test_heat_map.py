@@ -15,7 +15,7 @@ from reports.plots.colour_scale import STEPS, colour_scale
 from reports.plots.dimension_axis import DimensionAxis, axis_of
 from reports.plots.heat_map import alt, bins_data, draw, heat_map_data, pairs
 from reports.study import Dimension, Study
-from reports.study_record import read
+from reports.study_reader import read
 
 RATES = [1e-4, 1.2e-4, 5e-3, 6e-3]
 

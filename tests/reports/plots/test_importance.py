@@ -10,7 +10,7 @@ from synthetic_study import LR_G, K, drawn, study, tuning
 from reports.palette import Style
 from reports.plots import base
 from reports.plots.importance import alt, draw, importance_data
-from reports.study_record import read
+from reports.study_reader import read
 
 
 def test_the_most_important_is_first_and_drawn_as_it_is() -> None:

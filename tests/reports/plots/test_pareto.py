@@ -11,7 +11,7 @@ from synthetic_study import diverged, study, trial, tuning
 from reports.palette import Style
 from reports.plots import base
 from reports.plots.pareto import alt, draw, pareto_data
-from reports.study_record import read
+from reports.study_reader import read
 
 OBJECTIVES = [{"key": FID, "direction": "lower"}, {"key": "quality/recall_classifier", "direction": "higher"}]
 

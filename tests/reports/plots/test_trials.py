@@ -15,7 +15,7 @@ from reports.plots.slices import alt as slice_alt
 from reports.plots.slices import slices_data
 from reports.plots.trials import MOST_DRAWN, draw_trials, drawn, trials_data, value_axis
 from reports.study import Study
-from reports.study_record import read
+from reports.study_reader import read
 
 STYLE = Style(colour="#2662fe")
 TRIALS = [

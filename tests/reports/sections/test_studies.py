@@ -40,7 +40,7 @@ from reports.markdown import markdown
 from reports.sections import studies
 from reports.sections.study_table import settings
 from reports.study import Best
-from reports.tuned import outcomes
+from reports.tuning_outcomes import outcomes
 from reports.view import view
 
 PARETO = [{"key": FID, "direction": "lower"}, {"key": "quality/recall_classifier", "direction": "higher"}]

@@ -6,7 +6,7 @@ from bench.metrics.cards import card, measured
 from reports.cohort import Cohort
 from reports.document import Block
 from reports.palette import Palette
-from reports.sections.figures import has_errors, known, median_cell, metric_table
+from reports.sections.metric_tables import has_errors, known, median_cell, metric_table
 
 GROUPS = ("quality", "diversity", "modes", "memorisation")
 

@@ -8,7 +8,7 @@ from typing import Any
 from synthetic_results import Made
 from synthetic_study import final_runs, search_runs, studied, usual
 
-from reports.tuned import Outcome, outcomes
+from reports.tuning_outcomes import Outcome, outcomes
 from reports.view import view
 
 

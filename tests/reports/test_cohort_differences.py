@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from synthetic_results import FID, Made, made, points, results
 
-from reports.apart import MOST, changed, chosen
 from reports.build import build
 from reports.cohort import Cohort
+from reports.cohort_differences import MOST, changed, chosen
 from reports.html import html
 from reports.markdown import markdown
 from reports.view import view

@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.tracking.results import Results
 from reports import stats
 from reports.baseline import read
-from reports.check import Line, Verdict, check, closing, differs, table
+from reports.baseline_check import Line, Verdict, check, closing, differs, table
 from reports.export import write_csv
 
 BASE: dict[str, Sequence[float]] = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
@@ -238,7 +238,7 @@ def test_the_check_needs_no_torch(tmp_path: Path) -> None:
     write_csv(results(made(BASE)), tmp_path)
     code = (
         "import sys; from pathlib import Path\n"
-        "from reports.baseline import read; from reports.check import check\n"
+        "from reports.baseline import read; from reports.baseline_check import check\n"
         f"found = read(Path({str(tmp_path)!r}))[0]\n"
         "assert [line.verdict for line in check(found, found)] == ['agrees', 'agrees']\n"
         "assert 'torch' not in sys.modules and 'mlflow' not in sys.modules"

@@ -13,7 +13,7 @@ from matplotlib.patches import StepPatch
 
 from reports.palette import INK, Style
 from reports.plots import base
-from reports.plots.filled import IN_ORDER, alt, draw, filled_data, is_clipped, scale_end
+from reports.plots.mode_shares import IN_ORDER, alt, draw, filled_data, is_clipped, scale_end
 
 STYLE = Style(colour="#112233")
 TRAIN = [0.2, 0.5, 0.3]

@@ -11,7 +11,7 @@ from reports.cohort import text
 from reports.format import interval, listed, number, percent
 from reports.plots.dimension_axis import said
 from reports.study import Dimension, Importance, Study, Trial, Tuning
-from reports.tuned import DEFAULT, Outcome
+from reports.tuning_outcomes import DEFAULT, Outcome
 from reports.view import Searched
 
 FLATTERS = "A search's best value flatters, because it was chosen among many; only runs on fresh seeds say what tuning bought."

@@ -7,7 +7,7 @@ from synthetic_results import made, references, results
 from synthetic_study import final_runs, studied, usual
 
 from bench.core.errors import UserError
-from reports.select import only
+from reports.filter_runs import only
 
 THREE = {"wgan": (1.0, 2.0), "wgan-gp": (3.0, 4.0), "dcgan": (5.0, 6.0)}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic_study import DEFAULT, HUGE, LR_G, K, diverged, drawn, pruned, study, trial, tuning, usual
 
 from reports.study import Dimension, Importance, Study
-from reports.study_record import read
+from reports.study_reader import read
 
 
 def known(recorded: dict[str, Any]) -> Study:

@@ -14,7 +14,7 @@ from reports.build import build as whole
 from reports.document import Figure, Section, Table, Text
 from reports.plots.profiles import profiles_data
 from reports.render import html
-from reports.sections.across import build, fields
+from reports.sections.across_datasets import build, fields
 from reports.view import view
 
 ONE = {"a": (30.0, 33.0, 31.0), "b": (60.0, 61.0, 58.0), "c": (45.0, 40.0, 50.0)}

@@ -9,7 +9,7 @@ import pytest
 from synthetic_results import FID, KL, Made, made, points, results
 
 from reports.cohort import Cohort
-from reports.sections.figures import collapse_cell, heading, known, mean_cell, median_cell, value_text
+from reports.sections.metric_tables import collapse_cell, heading, known, mean_cell, median_cell, value_text
 from reports.view import view
 
 
