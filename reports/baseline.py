@@ -27,7 +27,7 @@ LATER = (
 )  # columns that came after the first published results of this format, which lack them
 
 
-def read(folder: Path) -> tuple[Results, str]:
+def read_baseline(folder: Path) -> tuple[Results, str]:
     """The results of a folder and the date of their newest run. A folder that holds no such results is a UserError."""
     about = _about(folder)
     needed = [name for name in (*RUN_COLUMNS, *BUDGET_COLUMNS) if name not in LATER]

@@ -13,22 +13,22 @@ from bench.core.text import counted
 from bench.metrics.cards import Direction
 from bench.tracking.results import Results
 from reports import stats
-from reports.cohort import Cohort, Entry, settings_of, text, version
-from reports.format import NOTHING, interval, listed, number, p_value
+from reports.cohort import Cohort, CohortEntry, settings_of, text, version
+from reports.format import NOTHING, interval, join_words, number, p_value
 from reports.sections.summary import PlainTable
 from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
 from reports.view import view
 
-Verdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
+CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
 HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
 IDENTITY = ("param:networks", "param:recipe.")  # settings that change what is trained; where it ran may differ
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Place:
+class PlacedEntry:
     """An entry in its cohort."""
 
-    entry: Entry
+    entry: CohortEntry
     cohort: Cohort
 
     @property
@@ -59,7 +59,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class CheckedVariant:
     """One variant of the baseline. `ratio` is here over baseline, of geometric means."""
 
     name: str
@@ -68,7 +68,7 @@ class Line:
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
-    verdict: Verdict = "not run"
+    verdict: CheckVerdict = "not run"
     why: str = ""
 
     @property
@@ -81,11 +81,11 @@ class Line:
         return 1 / self.pair.ratio, Interval(low=1 / self.pair.interval.high, high=1 / self.pair.interval.low)
 
 
-def check(baseline: Results, here: Results) -> list[Line]:
+def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
     """A line for each entry of the baseline, in its order. Where none at all can be tested it is a UserError."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
-    judged = iter(stats.judged([line.pair for line in lines if line.pair is not None]))
+    judged = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
     found = [line if line.pair is None else _judged(replace(line, pair=next(judged))) for line in lines]
     if not any(line.verdict in ("agrees", "differs") for line in found):
         reasons = Counter(_words(line) for line in found)
@@ -94,13 +94,13 @@ def check(baseline: Results, here: Results) -> list[Line]:
     return found
 
 
-def table(lines: Sequence[Line], title: str) -> PlainTable:
+def check_table(lines: Sequence[CheckedVariant], title: str) -> PlainTable:
     """The lines for a terminal, under a title that says by which metrics."""
-    metrics = listed(list(dict.fromkeys(line.metric for line in lines)))
+    metrics = join_words(list(dict.fromkeys(line.metric for line in lines)))
     return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
 
 
-def closing(lines: Sequence[Line]) -> str:
+def check_summary(lines: Sequence[CheckedVariant]) -> str:
     """The check in one sentence."""
     counts = Counter(line.verdict for line in lines)
     parts = [f"{counts['agrees']} of {counted(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
@@ -111,19 +111,19 @@ def closing(lines: Sequence[Line]) -> str:
     return "; ".join(parts) + "."
 
 
-def differs(lines: Sequence[Line]) -> bool:
+def any_differs(lines: Sequence[CheckedVariant]) -> bool:
     """Whether any variant differs from the baseline."""
     return any(line.verdict == "differs" for line in lines)
 
 
-def _places(results: Results) -> list[Place]:
-    return [Place(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
+def _places(results: Results) -> list[PlacedEntry]:
+    return [PlacedEntry(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
 
 
-def _line(place: Place, others: Sequence[Place]) -> Line:
+def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
     """One entry against that one of its variant here which differs from it in least."""
     headline = place.cohort.headline
-    line = Line(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
+    line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
     same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
     if not same:
@@ -135,7 +135,7 @@ def _line(place: Place, others: Sequence[Place]) -> Line:
     return _compared(line, other.entry.sample(headline.key))
 
 
-def _compared(line: Line, here: Sample) -> Line:
+def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
     """The pair tested, or why it cannot be."""
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
@@ -155,12 +155,12 @@ def _compared(line: Line, here: Sample) -> Line:
     return replace(line, verdict="not comparable", why=pair.reason)
 
 
-def _judged(line: Line) -> Line:
+def _judged(line: CheckedVariant) -> CheckedVariant:
     p = None if line.pair is None else line.pair.p_holm
     return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
 
 
-def _differing(one: Place, two: Place) -> list[str]:
+def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
     """What keeps two entries of a variant from being compared, in words; empty where nothing does."""
     a, b, headline = one.cohort, two.cohort, one.cohort.headline
     known = a.recorded and b.recorded
@@ -177,14 +177,14 @@ def _differing(one: Place, two: Place) -> list[str]:
     return [*(name for name, (x, y) in facts.items() if x != y), *(path.removeprefix("param:") for path in _other_settings(one, two))]
 
 
-def _other_settings(one: Place, two: Place) -> list[str]:
+def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
     """Settings with two values. One that a side lacks came with another version: as long as nobody changes it, it changes nothing."""
     mine, other = one.settings, two.settings
     differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
     return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: CheckedVariant) -> tuple[str, ...]:
     ratio = line.ratio
     return (
         line.name,
@@ -196,7 +196,7 @@ def _row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _words(line: Line) -> str:
+def _words(line: CheckedVariant) -> str:
     return f"{line.verdict}: {line.why}" if line.why else line.verdict
 
 

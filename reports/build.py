@@ -10,7 +10,7 @@ from bench.tracking.results import Results
 from reports import cohort_differences, render
 from reports.cohort import text
 from reports.document import Document, Fact, Group, Section, Text
-from reports.format import listed
+from reports.format import join_words
 from reports.sections import (
     across_datasets,
     agreement,
@@ -67,7 +67,7 @@ def write(document: Document, out: Path) -> Path:
     return render.write(document, out)
 
 
-def spoken(document: Document) -> str:
+def verdict_text(document: Document) -> str:
     """The verdict in a few sentences."""
     verdicts = next((section for section in document.sections if section.title == verdict.TITLE), None)
     said = [block.text for block in verdicts.blocks if isinstance(block, Text) and block.tone in ("lead", "body")] if verdicts else []
@@ -81,7 +81,7 @@ def summary_tables(results: Results) -> tuple[PlainTable, ...]:
 
 def _subtitle(prepared: View) -> str:
     entries = {entry.name for cohort in prepared.cohorts for entry in cohort.entries}
-    data = listed(sorted({cohort.dataset for cohort in prepared.cohorts}))
+    data = join_words(sorted({cohort.dataset for cohort in prepared.cohorts}))
     if entries:
         return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
     return "a search for recipes, not yet followed by runs on fresh seeds"
@@ -91,7 +91,7 @@ def _facts(prepared: View) -> tuple[Fact, ...]:
     facts = _of_runs(prepared) if prepared.cohorts else []
     studies = [searched.study for searched in prepared.studies]
     if studies:
-        facts.append(Fact(label="studies" if len(studies) > 1 else "study", value=listed([study.name for study in studies])))
+        facts.append(Fact(label="studies" if len(studies) > 1 else "study", value=join_words([study.name for study in studies])))
     return tuple(facts)
 
 
@@ -100,10 +100,10 @@ def _of_runs(prepared: View) -> list[Fact]:
     finished = int((runs["status"] == "finished").sum())
     started = runs["started"].dropna()
     facts = [
-        Fact(label="data", value=listed(sorted(set(runs["dataset"])))),
-        Fact(label="budget a run", value=listed(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
-        Fact(label="track", value=listed(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
-        Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"])) if seed >= 0]) or "unrecorded"),
+        Fact(label="data", value=join_words(sorted(set(runs["dataset"])))),
+        Fact(label="budget a run", value=join_words(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
+        Fact(label="track", value=join_words(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
+        Fact(label="seeds", value=join_words([str(seed) for seed in sorted(set(runs["seed"])) if seed >= 0]) or "unrecorded"),
         Fact(label="runs", value=f"{finished} of {len(runs)} finished"),
     ]
     if len(started):
@@ -142,6 +142,6 @@ def _warnings(prepared: View) -> tuple[str, ...]:
         found.append(
             f"{counted(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
         )
-    found += cohort_differences.changed(prepared.cohorts)
+    found += cohort_differences.measurement_differences(prepared.cohorts)
     found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]
     return tuple(found)

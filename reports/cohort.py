@@ -27,7 +27,7 @@ FIRST_VERSION = "1"  # of the harness and of every variant, when runs did not re
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Entry:
+class CohortEntry:
     """A variant under one configuration, with one run a seed (in the order of seeds)."""
 
     name: str
@@ -69,7 +69,7 @@ class Cohort:
     length: Budget
     track: str
     results_version: str
-    entries: tuple[Entry, ...]  # by median of the headline metric, best first
+    entries: tuple[CohortEntry, ...]  # by median of the headline metric, best first
     references: pd.DataFrame  # rows `real` and `untrained` of the same protocol
     headline: Card
     protocols: dict[str, str]  # of each metric, as far as recorded

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from bench.core.text import printable
 from bench.metrics.cards import CARDS
 from reports.cohort import Cohort, seed_words
-from reports.format import listed, some
+from reports.format import join_words, shorten
 
 SO = "so they stand in separate tables."
 MOST = 8  # names in a sentence
 
 
-def chosen(cohorts: Sequence[Cohort]) -> list[str]:
+def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
     """A sentence for each of data, budget and track that whoever ran these runs chose differently; none for what is the same."""
     found = []
     data = _distinct(printable(cohort.dataset) or "unrecorded data" for cohort in cohorts)
@@ -24,7 +24,7 @@ def chosen(cohorts: Sequence[Cohort]) -> list[str]:
     return found
 
 
-def changed(cohorts: Sequence[Cohort]) -> list[str]:
+def measurement_differences(cohorts: Sequence[Cohort]) -> list[str]:
     """A sentence for each of the harness's version and the protocols that changed between runs which were meant to compare."""
     found = []
     if len({cohort.results_version for cohort in cohorts}) > 1:
@@ -56,7 +56,7 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
     if not several:
         return []
     values = _distinct(value for own in several.values() for value in own)
-    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(some(values, MOST))}), {SO}"]
+    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(shorten(values, MOST))}), {SO}"]
 
 
 def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
@@ -73,4 +73,4 @@ def _distinct(words: Iterable[str]) -> list[str]:
 
 
 def _several(words: Sequence[str]) -> str:
-    return listed(some(words, MOST))
+    return join_words(shorten(words, MOST))

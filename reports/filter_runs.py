@@ -15,7 +15,7 @@ from bench.tracking.results import Results
 EVERYTHING = "*"
 
 
-def only(results: Results, pattern: str) -> Results:
+def filter_runs(results: Results, pattern: str) -> Results:
     """The results of the variants that match a glob, or one of several with commas between, with the reference rows of their data. No match is a UserError."""
     if pattern == EVERYTHING:
         return results

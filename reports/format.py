@@ -56,11 +56,11 @@ def p_value(value: float | None) -> str:
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
-def some(items: Sequence[str], most: int) -> list[str]:
+def shorten(items: Sequence[str], most: int) -> list[str]:
     """The items, of too many the first and how many more."""
     return list(items) if len(items) <= most else [*items[: most - 1], f"{len(items) - most + 1:,} more"]
 
 
-def listed(items: Sequence[str], *, last: str = "and") -> str:
+def join_words(items: Sequence[str], *, last: str = "and") -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bench.core.text import printable
 from bench.metrics.cards import BEST
-from reports.cohort import Cohort, Entry, numbers
+from reports.cohort import Cohort, CohortEntry, numbers
 from reports.format import NOTHING, number
 from reports.sections.summary import has_best
 from reports.stats import Summary
@@ -89,7 +89,7 @@ def _noise(cohort: Cohort) -> list[str]:
     return [f"Measuring one run has a standard error of {low if low == high else f'{low} to {high}'}."]
 
 
-def _row(entry: Entry, cohort: Cohort, summaries: dict[str, Summary], *, best: bool) -> str:
+def _row(entry: CohortEntry, cohort: Cohort, summaries: dict[str, Summary], *, best: bool) -> str:
     summary = summaries[entry.name]
     half = "" if summary.interval is None else f" ± {number(summary.interval.high - summary.mean)}"
     means, medians = [found.mean for found in summaries.values()], [found.median for found in summaries.values()]

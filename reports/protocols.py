@@ -25,7 +25,7 @@ def protocols_of(results: Results) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ProtocolGroup:
     """Runs within which no metric has two protocols. `unknown` names what stands for protocols that nobody recorded."""
 
     runs: pd.DataFrame
@@ -33,7 +33,7 @@ class Part:
     unknown: str = ""
 
 
-def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[Part]:
+def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[ProtocolGroup]:
     """The largest part first. A run that was not measured, such as a failed one, is in all whose protocols are known.
 
     A measured run of unknown protocols is with those alone that have the same hash of them, else by itself.
@@ -56,9 +56,9 @@ def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> lis
     bare = {run for run in runs["run_id"] if not protocols.get(run)}.difference(*lone.values())
     if not groups and (bare or not lone):
         groups = [(set(), {})]
-    parts = [Part(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
+    parts = [ProtocolGroup(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
     parts += [
-        Part(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
+        ProtocolGroup(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
         for name, members in sorted(lone.items())
     ]
     return sorted(parts, key=lambda part: (bool(part.unknown), -len(part.runs)))

@@ -21,7 +21,7 @@ LOWEST, HIGHEST = -1.0, 2.0  # scores: as far beyond either end of a scale as it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class ScoreScale:
     """The values of the two rows for scale on one data set."""
 
     untrained: float
@@ -56,7 +56,7 @@ class Aggregate:
     worst: float  # the lowest mean of a data set
 
 
-def scores(data: Sample, scale: Scale) -> tuple[float, ...]:
+def scores(data: Sample, scale: ScoreScale) -> tuple[float, ...]:
     """The scores of an entry's runs on one data set, a failed run counting as untrained."""
     return (*(scale.score(value) for value in data.values), *[0.0] * data.failures)
 

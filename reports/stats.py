@@ -147,10 +147,12 @@ def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interv
 def compare_all(samples: Mapping[str, Sample], direction: Direction) -> list[Comparison]:
     """Every pair compared, with Holm's correction over the pairs that can be tested. Pairs come in the order of `samples`."""
     log_scale = all(value > 0 for data in samples.values() for value in data.values)
-    return judged([compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)])
+    return with_verdicts(
+        [compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)]
+    )
 
 
-def judged(pairs: Sequence[Comparison]) -> list[Comparison]:
+def with_verdicts(pairs: Sequence[Comparison]) -> list[Comparison]:
     """The pairs with their verdicts, after Holm's correction over those that were tested."""
     tested = [i for i, pair in enumerate(pairs) if pair.p is not None]
     adjusted = dict(zip(tested, holm([pair.p for pair in pairs if pair.p is not None]), strict=True))

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from bench.core.text import matches, printable
 from bench.metrics.cards import Card
 
-Kind = Literal["log", "linear", "int", "choice"]
+DimensionKind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 Setting: TypeAlias = str | int | float | bool | None
 
@@ -22,11 +22,11 @@ TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # trials that say
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dimension:
+class SearchDimension:
     """One setting that was searched. `variants` is a glob of those that have it, `also` names what it sets besides."""
 
     path: str
-    kind: Kind
+    kind: DimensionKind
     low: float = math.nan
     high: float = math.nan
     choices: tuple[Setting, ...] = ()
@@ -58,7 +58,7 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class BestTrial:
     """The best trial of a variant, and its recipe as the settings ("path=value") that the command line takes."""
 
     number: int
@@ -67,7 +67,7 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importance:
+class DimensionImportance:
     """Share of the variance of the objective that a dimension explains, with its spread."""
 
     path: str
@@ -81,9 +81,9 @@ class Tuning:
 
     variant: str
     trials: tuple[Trial, ...]
-    best: Best | None = None
+    best: BestTrial | None = None
     pareto: tuple[int, ...] = ()
-    importance: tuple[Importance, ...] = ()
+    importance: tuple[DimensionImportance, ...] = ()
     importance_note: str = ""
 
     @property
@@ -113,12 +113,12 @@ class Tuning:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class SearchedStudy:
     """A study of some variants over one space, by one or two objectives, the first of which ranks."""
 
     tag: str  # its name as its runs have it
     objectives: tuple[Card, ...]
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[SearchDimension, ...]
     tunings: tuple[Tuning, ...]  # in the order of names
     idea: str = ""
     dataset: str = ""
@@ -140,7 +140,7 @@ class Study:
         """What trials are ranked by."""
         return self.objectives[0]
 
-    def dimensions_of(self, variant: str) -> tuple[Dimension, ...]:
+    def dimensions_of(self, variant: str) -> tuple[SearchDimension, ...]:
         """The dimensions that a variant has, one a path."""
         return tuple({dimension.path: dimension for dimension in self.dimensions if dimension.of(variant)}.values())
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from bench.core.errors import one_line
 from bench.core.text import printable
 from bench.metrics.cards import Card, card, is_metric
-from reports.study import Best, Dimension, Importance, Kind, Setting, State, Study, Trial, Tuning
+from reports.study import BestTrial, DimensionImportance, DimensionKind, SearchDimension, SearchedStudy, Setting, State, Trial, Tuning
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ MOST_TRIALS = 10_000  # of a variant
 LONGEST = 400  # characters of a text
 
 
-def read(recorded: Mapping[str, Any]) -> Study | None:
+def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
     """The study that a `STUDY` artifact describes; None, with a warning, where it lacks what every study has."""
     name = str(recorded.get("study", ""))
     objectives = tuple(found for entry in _dicts(recorded.get("objectives")) if (found := _objective(entry)) is not None)
@@ -34,7 +34,7 @@ def read(recorded: Mapping[str, Any]) -> Study | None:
         return None
     space = _dict(recorded.get("space"))
     dimensions = [found for entry in _dicts(space.get("dimensions")) for found in _dimension(entry)]
-    return Study(
+    return SearchedStudy(
         tag=name,
         objectives=objectives,
         dimensions=tuple(dict.fromkeys(dimensions)),
@@ -69,14 +69,14 @@ def _objective(entry: Mapping[str, Any]) -> Card | None:
     return found if found.direction == direction else None
 
 
-def _dimension(entry: Mapping[str, Any]) -> tuple[Dimension, ...]:
+def _dimension(entry: Mapping[str, Any]) -> tuple[SearchDimension, ...]:
     """The dimension, or nothing."""
     path, kind = _text(entry.get("path")), entry.get("kind")
     if not path or kind not in KINDS:
         return ()
-    found = Dimension(
+    found = SearchDimension(
         path=path,
-        kind=cast(Kind, kind),
+        kind=cast(DimensionKind, kind),
         low=_number(entry.get("low")),
         high=_number(entry.get("high")),
         choices=tuple(_setting(choice) for choice in _list(entry.get("choices"))[:50]),
@@ -94,7 +94,7 @@ def _tuning(variant: str, found: Mapping[str, Any], objectives: int) -> Tuning:
     if len(trials) < recorded:
         log.warning("%d of %d trials of %s cannot be read", recorded - len(trials), recorded, one_line(repr(variant), most=80))
     importance = [
-        Importance(path=_text(path), mean=_number(_dict(value).get("mean")), sd=_number(_dict(value).get("sd")))
+        DimensionImportance(path=_text(path), mean=_number(_dict(value).get("mean")), sd=_number(_dict(value).get("sd")))
         for path, value in _dict(found.get("importance")).items()
     ]
     return Tuning(
@@ -133,12 +133,12 @@ def _trial(entry: Mapping[str, Any], objectives: int) -> Trial | None:
     )
 
 
-def _best(entry: Mapping[str, Any], trials: Mapping[int, Trial]) -> Best | None:
+def _best(entry: Mapping[str, Any], trials: Mapping[int, Trial]) -> BestTrial | None:
     """The best trial; None where it is not among the trials or has no value there."""
     number = _whole(entry.get("number"))
     if number is None or number not in trials or not trials[number].values:
         return None
-    return Best(number=number, values=trials[number].values, options=_options(entry))
+    return BestTrial(number=number, values=trials[number].values, options=_options(entry))
 
 
 def _options(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from reports import stats
-from reports.cohort import Entry, text
+from reports.cohort import CohortEntry, text
 from reports.stats import Comparison, Sample
 from reports.study import Tuning
-from reports.view import Searched
+from reports.view import StudyResults
 
 TUNED, DEFAULT = "tuned", "default"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
+class TuningOutcome:
     """A variant's final runs on the first objective. `pair` compares tuned (a) with default (b); None where there is nothing to compare."""
 
     tuning: Tuning
     key: str
-    tuned: Entry | None
-    default: Entry | None
+    tuned: CohortEntry | None
+    default: CohortEntry | None
     same: bool  # the default was the best found: one entry is both
     pair: Comparison | None = None
 
@@ -39,18 +39,18 @@ class Outcome:
         return trial if trial and trial != str(self.tuning.best.number) else ""
 
 
-def outcomes(searched: Searched) -> list[Outcome]:
+def tuning_outcomes(searched: StudyResults) -> list[TuningOutcome]:
     """The final runs of every variant, compared where both recipes have some, with Holm's correction over the variants."""
     found = [_outcome(searched, tuning) for tuning in searched.study.tunings]
-    judged = iter(stats.judged([outcome.pair for outcome in found if outcome.pair is not None]))
+    judged = iter(stats.with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
     return [outcome if outcome.pair is None else replace(outcome, pair=next(judged)) for outcome in found]
 
 
-def _outcome(searched: Searched, tuning: Tuning) -> Outcome:
+def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:
     key, direction = searched.study.objective.key, searched.study.objective.direction
     tuned, default = searched.final(tuning, "tuned", "both"), searched.final(tuning, "default", "both")
     same = tuned is not None and default is not None and tuned[1] is default[1]
-    found = Outcome(tuning=tuning, key=key, tuned=tuned and tuned[1], default=default and default[1], same=same)
+    found = TuningOutcome(tuning=tuning, key=key, tuned=tuned and tuned[1], default=default and default[1], same=same)
     if tuned is None or default is None or same:
         return found
     if tuned[0] is not default[0]:

@@ -20,11 +20,11 @@ from bench.metrics.cards import HEADLINE, Card, card, is_metric, measured
 from bench.tracking.results import Results
 from reports import budget
 from reports.budget import budget_of
-from reports.cohort import Cohort, Entry, numbers, text, version
+from reports.cohort import Cohort, CohortEntry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
-from reports.protocols import Part, agree, by_protocol, protocols_of
-from reports.study import Study, Tuning
-from reports.study_reader import read
+from reports.protocols import ProtocolGroup, agree, by_protocol, protocols_of
+from reports.study import SearchedStudy, Tuning
+from reports.study_reader import read_study
 
 ENDED = ("finished", "diverged", "failed", "pruned")
 SEARCH, FINAL = "search", "final"  # phases of a study
@@ -33,15 +33,15 @@ ROLES = {"tuned": "tuned", "default": "default", "both": "default = best", "supe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Searched:
+class StudyResults:
     """A study with its own final runs, sorted into cohorts as those of the report are, and the number of runs that its search took."""
 
-    study: Study
+    study: SearchedStudy
     cohorts: tuple[Cohort, ...]
     search_runs: int
     claims: bool  # whether results on its data may support a claim
 
-    def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, Entry] | None:
+    def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, CohortEntry] | None:
         """The entry of a variant's final runs in one of these roles, the newest of several, and its cohort; None without any."""
         wanted = {role_name(tuning.name, role) for role in roles}
         found = [(cohort, entry) for cohort in self.cohorts for entry in cohort.entries if entry.name in wanted]
@@ -56,7 +56,7 @@ class View:
     cohorts: tuple[Cohort, ...]
     palette: Palette
     superseded: int  # older runs of the same configuration and seed, not shown
-    studies: tuple[Searched, ...] = ()
+    studies: tuple[StudyResults, ...] = ()
     unread: tuple[str, ...] = ()  # studies that runs belong to, of which nothing can be read
     small: bool = False  # whether few samples are to be shown, and none of earlier training
 
@@ -71,7 +71,7 @@ class View:
 def view(results: Results, *, small: bool = False) -> View:
     """Sort results into cohorts and entries. No runs at all and no study is a UserError."""
     runs = results.runs[results.runs["kind"] == "run"]
-    studies = [study for recorded in results.studies if (study := read(recorded)) is not None]
+    studies = [study for recorded in results.studies if (study := read_study(recorded)) is not None]
     if runs.empty and not studies:
         raise UserError(
             f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
@@ -91,11 +91,11 @@ def view(results: Results, *, small: bool = False) -> View:
     )
 
 
-def _searched(study: Study, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> Searched:
+def _searched(study: SearchedStudy, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> StudyResults:
     """A study among all runs."""
     own = runs[runs["study"].map(text) == study.tag]
     finals = compared[(compared["study"].map(text) == study.tag) & (compared["role"] != "")]
-    return Searched(
+    return StudyResults(
         study=study,
         cohorts=_cohorts(finals, results),
         search_runs=int((own["phase"] == SEARCH).sum()),
@@ -115,7 +115,7 @@ def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
     return tuple(replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(titles))
 
 
-def _with_roles(runs: pd.DataFrame, studies: Sequence[Study]) -> pd.DataFrame:
+def _with_roles(runs: pd.DataFrame, studies: Sequence[SearchedStudy]) -> pd.DataFrame:
     """The runs with columns `role` (a key of `ROLES`, empty outside studies) and `current` (whether the study says so now).
 
     What the study recorded last counts, else what the run was started as: the best trial may have changed since.
@@ -130,7 +130,7 @@ def _with_roles(runs: pd.DataFrame, studies: Sequence[Study]) -> pd.DataFrame:
     return runs.assign(role=[role for role, _ in found], current=[current for _, current in found])
 
 
-def _palette(cohorts: Sequence[Cohort], studies: Sequence[Study]) -> Palette:
+def _palette(cohorts: Sequence[Cohort], studies: Sequence[SearchedStudy]) -> Palette:
     """A style an entry, and for each variant of a study that of its tuned entry, or one of its own where there is none."""
     names = {entry.name for cohort in cohorts for entry in cohort.entries}
     variants = {tuning.name for study in studies for tuning in study.tunings}
@@ -185,11 +185,11 @@ def _latest(runs: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(["entry", "seed"], keep="last").drop(columns="_ended").sort_values(["entry", "seed", "run_id"])
 
 
-def _cohort(part: Part, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
+def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
     runs, known = part.runs, part.protocols
     first = runs.iloc[0]
     headline = _headline(runs)
-    entries = [Entry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
+    entries = [CohortEntry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
     agreeing = references["run_id"].map(lambda run: agree(protocols.get(run, {}), known)).astype(bool)
     references = references[agreeing & (not part.unknown) & (references["dataset"] == first["dataset"])].sort_values(
         ["started", "run_id"], na_position="first"
@@ -209,7 +209,7 @@ def _cohort(part: Part, references: pd.DataFrame, protocols: dict[str, dict[str,
     )
 
 
-def _why(part: Part, headline: Card) -> str:
+def _why(part: ProtocolGroup, headline: Card) -> str:
     """What sets a part apart from the others."""
     if part.unknown:
         return f"unknown protocol {part.unknown}"
@@ -231,7 +231,7 @@ def _headline(runs: pd.DataFrame) -> Card:
     return card(next(found, next(iter(recorded), HEADLINE)))
 
 
-def _rank(entry: Entry, headline: Card) -> float:
+def _rank(entry: CohortEntry, headline: Card) -> float:
     median = entry.summary(headline.key).median
     if math.isnan(median):
         return math.inf

@@ -72,7 +72,7 @@ def picture(ax: Axes, alt: str) -> document.Picture:
     """The axes' figure as SVG: no date in it, two decimals a coordinate, ink and paper that follow the reader's colour scheme."""
     buffer = io.StringIO()
     figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    drawn = svg.finished(buffer.getvalue())
+    drawn = svg.minified(buffer.getvalue())
     return document.Picture(data=drawn.encode(), media="image/svg+xml", alt=alt, grouped=svg.has_groups(drawn))
 
 
@@ -83,7 +83,7 @@ def figure_of(ax: Axes) -> Figure:
     return ax.figure
 
 
-def plain(name: str) -> str:
+def short_name(name: str) -> str:
     """A name as a label, cut where it is long."""
     shown = printable(name)
     return shown if len(shown) <= LABEL_MAX else shown[: LABEL_MAX - 1] + "…"
@@ -99,8 +99,8 @@ def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours
     for name, y, target, colour in zip(names, spread, points, colours, strict=True):
         where = ((y - low) / (high - low), (target - low) / (high - low))
         line = ax.plot([1.0, 1.025], where[::-1], transform=ax.transAxes, color=colour, linewidth=0.8, clip_on=False)
-        label = ax.text(1.032, where[0], plain(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
-        svg.belongs(name, *line, label)
+        label = ax.text(1.032, where[0], short_name(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
+        svg.mark_entry(name, *line, label)
 
 
 def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: float, low: float, high: float) -> list[float]:
@@ -128,7 +128,7 @@ def thousands(value: float, _position: float = 0) -> str:
     return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"
 
 
-def drawable(points: pd.DataFrame) -> pd.DataFrame:
+def thinned(points: pd.DataFrame) -> pd.DataFrame:
     """What of curves (entry, seed, images, ...) is drawn: the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` of its marks, spread evenly.
 
     More lines or points would lie on top of each other, and a page of them would be too large to open.

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from reports.palette import INK, Style
-from reports.plots.base import plain
+from reports.plots.base import short_name
 
 COLUMNS = ["seed", "position", "name", "generated", "real"]
 
@@ -45,7 +45,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:
     ax.scatter(data["generated"], data["position"], s=7, color=INK, alpha=0.55, linewidths=0, zorder=3)
     ax.vlines(means["real"], means.index - 0.36, means.index + 0.36, color=INK, linewidth=1.4, zorder=4)
     ax.set_yticks(list(means.index))
-    ax.set_yticklabels([plain(name) for name in means["name"]], parse_math=False)
+    ax.set_yticklabels([short_name(name) for name in means["name"]], parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()

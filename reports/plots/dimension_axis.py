@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from reports.plots.base import plain
-from reports.study import Dimension, Setting
+from reports.plots.base import short_name
+from reports.study import SearchDimension, Setting
 
 MOST_SLOTS = 10  # whole numbers that have a slot each
 FEWEST_BINS, MOST_BINS = 3, 8
@@ -54,7 +54,7 @@ class DimensionAxis:
         if self.log:
             ax.set_xscale("log")
         ax.set_xlim(*self._limits())
-        ax.set_xlabel(plain(self.name), parse_math=False)
+        ax.set_xlabel(short_name(self.name), parse_math=False)
         self._ticks(ax.xaxis)
 
     def dress_y(self, ax: Axes) -> None:
@@ -62,7 +62,7 @@ class DimensionAxis:
         if self.log:
             ax.set_yscale("log")
         ax.set_ylim(*self._limits())
-        ax.set_ylabel(plain(self.name), parse_math=False)
+        ax.set_ylabel(short_name(self.name), parse_math=False)
         self._ticks(ax.yaxis)
 
     def _limits(self) -> tuple[float, float]:
@@ -76,7 +76,7 @@ class DimensionAxis:
 
     def _ticks(self, axis: Axis) -> None:
         if self.slots:
-            axis.set_ticks(range(len(self.slots)), [plain(said(slot)) for slot in self.slots], parse_math=False)
+            axis.set_ticks(range(len(self.slots)), [short_name(setting_text(slot)) for slot in self.slots], parse_math=False)
         elif self.log:
             wide = self.high >= 30 * self.low
             axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
@@ -86,7 +86,7 @@ class DimensionAxis:
             axis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
 
 
-def axis_of(dimension: Dimension, values: Iterable[Setting]) -> DimensionAxis | None:
+def axis_of(dimension: SearchDimension, values: Iterable[Setting]) -> DimensionAxis | None:
     """The axis of a dimension that also holds the values that trials have of it, such as a default outside the range; None without any."""
     tried = [value for value in values if value is not None]
     if dimension.kind == "choice":
@@ -106,7 +106,7 @@ def axis_of(dimension: Dimension, values: Iterable[Setting]) -> DimensionAxis | 
     return DimensionAxis(name=dimension.name, low=low, high=high, log=log)
 
 
-def said(value: Setting) -> str:
+def setting_text(value: Setting) -> str:
     """A setting as readers write it: three digits of a number, a text as it is."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value).lower() if isinstance(value, bool) else str(value)

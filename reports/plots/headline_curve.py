@@ -14,9 +14,9 @@ from bench.tracking.results import curve
 from reports.budget import Budget
 from reports.format import count
 from reports.palette import FAINT, Palette
-from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
+from reports.plots.base import end_labels, figure_of, short_name, thinned, thousands
 from reports.plots.seed_means import MEAN, SEED, with_means
-from reports.plots.svg import belongs
+from reports.plots.svg import mark_entry
 from reports.stats import LARGEST
 
 Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
@@ -30,7 +30,7 @@ def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, leng
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
     every = with_means(points[finite], runs, length)
-    shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
+    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
     return shown.sort_values(["entry", "line", "seed", "images"], ignore_index=True)
 
 
@@ -52,7 +52,7 @@ def draw(
             points[against], points["value"], color=style.colour, marker=style.marker, markersize=5 if thick else 2.5,
             linewidth=2.2 if thick else 0.8, alpha=1.0 if thick else 0.45, dashes=style.dash if thick else (), zorder=3 if thick else 2,
         )  # fmt: skip
-        belongs(entry, *drawn)
+        mark_entry(entry, *drawn)
         if thick or entry not in ends:
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():
@@ -75,5 +75,5 @@ def alt(data: pd.DataFrame, metric: Card, against: Against = "images") -> str:
     """The plot in words: where each mean ends."""
     last = data[data["line"] == MEAN].groupby("entry", sort=True).tail(1)
     at = [f" at {count(seconds)} s" if against == "seconds" else "" for seconds in last["seconds"]]
-    ends = ", ".join(f"{plain(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
+    ends = ", ".join(f"{short_name(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
     return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last mark: {ends or 'none'}"

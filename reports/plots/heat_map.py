@@ -15,15 +15,15 @@ from bench.core.text import counted
 from bench.metrics.cards import Card, Direction
 from reports.palette import RULE
 from reports.plots.colour_scale import ColourScale
-from reports.plots.dimension_axis import DimensionAxis, said
-from reports.plots.trials import draw_places, settings, trials_data, words
-from reports.study import Dimension, Study, Tuning
+from reports.plots.dimension_axis import DimensionAxis, setting_text
+from reports.plots.trials import draw_places, settings, trials_data, value_text
+from reports.study import SearchDimension, SearchedStudy, Tuning
 
 FEWEST = 5  # trials that make bins; under it there are dots alone
 BIN_COLUMNS = ["left", "right", "bottom", "top", "value", "n"]
 
 
-def heat_map_data(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.DataFrame:
+def heat_map_data(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchDimension) -> pd.DataFrame:
     """number, state, value, default, x_setting, y_setting of the trials that have both dimensions."""
     data = trials_data(study, tuning)
     found = data.assign(x_setting=settings(data, tuning, x.path), y_setting=settings(data, tuning, y.path))
@@ -70,20 +70,20 @@ def draw(ax: Axes, data: pd.DataFrame, bins: pd.DataFrame, x: DimensionAxis, y: 
     scale.draw(ax, metric)
 
 
-def alt(name: str, data: pd.DataFrame, x: Dimension, y: Dimension, metric: Card) -> str:
+def alt(name: str, data: pd.DataFrame, x: SearchDimension, y: SearchDimension, metric: Card) -> str:
     """The map in words: the best trial and the worst."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
     start = f"{name}, {metric.title} over {x.name} and {y.name}, {counted(len(data), 'trial')}"
     if ranked.empty:
         return f"{start}, none of them complete"
     ends = [
-        f"{which} {words(row['value'])} at {x.name} {said(row['x_setting'])}, {y.name} {said(row['y_setting'])}"
+        f"{which} {value_text(row['value'])} at {x.name} {setting_text(row['x_setting'])}, {y.name} {setting_text(row['y_setting'])}"
         for which, row in (("best", ranked.iloc[0]), ("worst", ranked.iloc[-1]))
     ]
     return f"{start}: {'; '.join(ends)}; {counted(int((data['state'] == 'diverged').sum()), 'divergence')}"
 
 
-def pairs(dimensions: Sequence[Dimension]) -> list[tuple[Dimension, Dimension]]:
+def pairs(dimensions: Sequence[SearchDimension]) -> list[tuple[SearchDimension, SearchDimension]]:
     """What is worth a map: a learning rate (else the first range) against k (else the first with few values), and two learning rates."""
     ranges = [dimension for dimension in dimensions if dimension.kind in ("log", "linear")]
     steps = [dimension for dimension in dimensions if dimension.kind in ("int", "choice")]

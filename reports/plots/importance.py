@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.palette import INK, Style
-from reports.plots.base import plain
+from reports.plots.base import short_name
 from reports.study import Tuning
 
 COLUMNS = ["path", "mean", "sd"]
@@ -24,7 +24,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style) -> None:
     ax.barh(places, data["mean"], color=style.colour, height=0.66, alpha=0.85)
     ax.hlines(places, data["mean"] - data["sd"].fillna(0), data["mean"] + data["sd"].fillna(0), color=INK, linewidth=1.4)
     ax.set_yticks(places)
-    ax.set_yticklabels([plain(path.removeprefix("recipe.")) for path in data["path"]], parse_math=False)
+    ax.set_yticklabels([short_name(path.removeprefix("recipe.")) for path in data["path"]], parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.palette import INK, Style
 
-Kind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
+ShareKind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
 COLUMNS = ["position", "generated", "real", "seeds"]
 MOST = 10_000  # shares; lists that are longer are left out
 IN_ORDER = 100  # modes: up to here they are in the order of the data, more are sorted
@@ -22,7 +22,7 @@ CLIP = 6.0  # times the largest real share: where the scale ends
 ERROR = 0.01  # by which shares may miss a sum of 1
 
 
-def filled_data(evidence: Mapping[int, Mapping[str, Any]], kind: Kind) -> pd.DataFrame:
+def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind) -> pd.DataFrame:
     """position, generated (mean over seeds), real, seeds (how many), a row a mode or bin in the order drawn. `evidence` is the artifact of each seed.
 
     Real is the share of the training data in a bin, and an equal share of each mode. Bins come by their real share, the largest first; modes as the data has
@@ -42,7 +42,7 @@ def filled_data(evidence: Mapping[int, Mapping[str, Any]], kind: Kind) -> pd.Dat
     return data.assign(position=range(len(data)))[COLUMNS]
 
 
-def _shares(own: object, kind: Kind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Generated and real shares of a run, as far as they are shares of the same things."""
     if not isinstance(own, Mapping):
         return None
@@ -107,7 +107,7 @@ def share(value: float) -> str:
     return f"{100 * value:.2g} %" if value < 0.995 else f"{100 * value:.0f} %"
 
 
-def alt(entry: str, data: pd.DataFrame, kind: Kind) -> str:
+def alt(entry: str, data: pd.DataFrame, kind: ShareKind) -> str:
     """The panel in words: the largest share, and how many are empty."""
     empty = int((data["generated"] == 0).sum())
     return f"{entry}: of {len(data):,} {kind} the fullest has {share(float(data['generated'].max()))}; empty: {empty:,}"

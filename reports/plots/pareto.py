@@ -10,14 +10,14 @@ from bench.core.text import counted
 from bench.metrics.cards import Card
 from reports.palette import INK, Style
 from reports.plots.base import thousands
-from reports.plots.trials import WIDEST, between, words
-from reports.study import Study, Tuning
+from reports.plots.trials import WIDEST, between, value_text
+from reports.study import SearchedStudy, Tuning
 
 LONG = 5  # highest over lowest value from which a scale is logarithmic
 COLUMNS = ["number", "x", "y", "default", "front"]
 
 
-def pareto_data(study: Study, tuning: Tuning) -> pd.DataFrame:
+def pareto_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
     """number, x (first objective), y (second), default, front (whether the study has it there) of the complete trials, by x."""
     complete = [trial for trial in tuning.trials if len(trial.values) == 2]
     rows = [(trial.number, *trial.values, trial.default, trial.number in tuning.pareto) for trial in complete]
@@ -48,5 +48,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, metrics: tuple[Card, ...]) 
 
 def alt(name: str, data: pd.DataFrame, metrics: tuple[Card, ...]) -> str:
     """The panel in words: the trials of the front."""
-    front = ", ".join(f"{words(x)} and {words(y)}" for x, y in zip(data[data["front"]]["x"], data[data["front"]]["y"], strict=True))
+    front = ", ".join(
+        f"{value_text(x)} and {value_text(y)}" for x, y in zip(data[data["front"]]["x"], data[data["front"]]["y"], strict=True)
+    )
     return f"{name}, {metrics[0].title} and {metrics[1].title} of {counted(len(data), 'trial')}; not beaten in both: {front or 'none'}"

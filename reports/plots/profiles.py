@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.palette import Palette
-from reports.plots.base import plain
-from reports.plots.svg import belongs
+from reports.plots.base import short_name
+from reports.plots.svg import mark_entry
 from reports.scores import profile
 
 LEVELS = 101
@@ -35,15 +35,17 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette) -> None:
     names = [str(name) for name in dict.fromkeys(data["entry"])]
     for name, own in data.groupby("entry", sort=True):
         style = palette[str(name)]
-        belongs(str(name), *ax.step(own["level"], own["share"], where="post", color=style.colour, linewidth=2, dashes=style.dash))
+        mark_entry(str(name), *ax.step(own["level"], own["share"], where="post", color=style.colour, linewidth=2, dashes=style.dash))
     ax.set_xlabel("score: 0 untrained, 1 real")
     ax.set_ylabel("share of runs above it")
     ax.set_ylim(-0.02, 1.04)
     handles = [ax.plot([], [], color=palette[name].colour, linewidth=2, dashes=palette[name].dash)[0] for name in names]
-    legend = ax.legend(handles, [plain(name) for name in names], frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend = ax.legend(
+        handles, [short_name(name) for name in names], frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    )
     for name, handle, text in zip(names, legend.legend_handles, legend.get_texts(), strict=True):
         if handle is not None:
-            belongs(name, handle, text)
+            mark_entry(name, handle, text)
 
 
 def alt(data: pd.DataFrame) -> str:

@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 from bench.metrics.cards import card
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
-from reports.plots.base import plain
-from reports.plots.svg import belongs
+from reports.plots.base import short_name
+from reports.plots.svg import mark_entry
 
 COLUMNS = ["entry", "key", "value", "rank", "position"]
 
@@ -40,7 +40,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
             [keys.index(key) for key in own["key"]], own["position"], color=style.colour, marker=style.marker, markersize=6 if thick else 4.5,
             linewidth=2.6 if thick else 1.1, alpha=1.0 if thick or not marked else 0.6, zorder=3 if thick else 2,
         )  # fmt: skip
-        belongs(str(entry), *drawn)
+        mark_entry(str(entry), *drawn)
     for i, key in enumerate(keys):
         for row in data[data["key"] == key].to_dict("records"):
             _label(ax, i, row, last=i == len(keys) - 1, first=i == 0)
@@ -60,7 +60,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
 def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last: bool) -> None:
     """Name and value beside the first and the last column, the value alone at those between."""
     value, y = number(float(str(row["value"]))), float(str(row["position"]))
-    name = plain(str(row["entry"]))
+    name = short_name(str(row["entry"]))
     if first or last:
         words = f"{name}  {value}" if first else f"{value}  {name}"
         label = ax.text(
@@ -68,7 +68,7 @@ def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last:
         )
     else:
         label = ax.text(x + 0.04, y, value, ha="left", va="bottom", fontsize=7.5, color=FAINT)
-    belongs(str(row["entry"]), label)
+    mark_entry(str(row["entry"]), label)
 
 
 def alt(data: pd.DataFrame) -> str:

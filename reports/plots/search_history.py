@@ -9,11 +9,11 @@ from matplotlib.ticker import MaxNLocator
 from bench.core.text import counted
 from bench.metrics.cards import Card
 from reports.palette import Style
-from reports.plots.trials import draw_trials, trials_data, value_axis, words
-from reports.study import Study, Tuning
+from reports.plots.trials import draw_trials, trials_data, value_axis, value_text
+from reports.study import SearchedStudy, Tuning
 
 
-def search_history_data(study: Study, tuning: Tuning) -> pd.DataFrame:
+def search_history_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
     """number, state, value, default, best: the best value of a complete trial up to there, NaN before the first."""
     data = trials_data(study, tuning)
     complete = data["value"].where(data["state"] == "complete")
@@ -39,4 +39,4 @@ def alt(name: str, data: pd.DataFrame, metric: Card) -> str:
         return f"{name}: none of {counted(len(data), 'trial')} is complete"
     last = known["best"].iloc[-1]
     found = known[known["best"] == last]["number"].iloc[0]
-    return f"{name}: the best {metric.title} of {counted(len(data), 'trial')} is {words(last)}, of trial {found}"
+    return f"{name}: the best {metric.title} of {counted(len(data), 'trial')} is {value_text(last)}, of trial {found}"

@@ -20,7 +20,7 @@ LABEL, LETTER = 28, 6  # the room that a tick's label takes at least, and a lett
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class DotScale:
     """Where values lie in a cell, in pixels from its left; logarithmic where all values are positive."""
 
     low: float
@@ -37,7 +37,7 @@ class Scale:
         return MARGIN + (WIDTH - 2 * MARGIN) * min(max(share, 0.0), 1.0)
 
 
-def scale_of(values: Iterable[float]) -> Scale | None:
+def scale_of(values: Iterable[float]) -> DotScale | None:
     """A scale that holds all finite values; None where there are none."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
@@ -45,12 +45,12 @@ def scale_of(values: Iterable[float]) -> Scale | None:
     low, high = min(finite), max(finite)
     log = low > sys.float_info.min  # below it the logarithm's scale has no room
     if log:
-        return Scale(low=low / 1.06, high=high * 1.06, log=True)
+        return DotScale(low=low / 1.06, high=high * 1.06, log=True)
     edge = (high - low) * 0.05 or 1.0
-    return Scale(low=low - edge, high=high + edge, log=False)
+    return DotScale(low=low - edge, high=high + edge, log=False)
 
 
-def dots(data: Sample, summary: Summary, scale: Scale, style: Style) -> document.Picture:
+def dots(data: Sample, summary: Summary, scale: DotScale, style: Style) -> document.Picture:
     """The cell: interval as a bar, mean as a tick, seeds as dots, and a cross at the bad end for each failure."""
     middle = HEIGHT / 2
     parts = [f'<line x1="0" x2="{WIDTH}" y1="{middle}" y2="{middle}" style="stroke: {RULE}"/>']
@@ -67,10 +67,10 @@ def dots(data: Sample, summary: Summary, scale: Scale, style: Style) -> document
     for i in range(data.failures):
         x = WIDTH - 5 - 9 * i
         parts.append(f'<path d="M{x - 3} {middle - 3}l6 6m0 -6l-6 6" style="stroke: {INK}" stroke-width="1.6" fill="none"/>')
-    return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=words(data))
+    return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=values_text(data))
 
 
-def axis(scale: Scale) -> document.Picture:
+def axis(scale: DotScale) -> document.Picture:
     """The shared scale, to stand at the head of the column."""
     ticks = _ticks(scale)
     parts = [f'<line x1="0" x2="{WIDTH}" y1="17" y2="17" style="stroke: {FAINT}"/>']
@@ -81,12 +81,12 @@ def axis(scale: Scale) -> document.Picture:
     return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=f"scale from {number(ticks[0])} to {number(ticks[-1])}")
 
 
-def words(data: Sample) -> str:
+def values_text(data: Sample) -> str:
     """The same as text: every seed's value, and failures."""
     return " · ".join([*(number(value) for value in data.values), *["failed"] * data.failures])
 
 
-def _ticks(scale: Scale) -> list[float]:
+def _ticks(scale: DotScale) -> list[float]:
     """Round values inside the scale, far enough from each other and from the ends to be labelled."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1) if scale.log else ()
     wide = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from bench.core.text import counted
 from bench.metrics.cards import Card
 from reports.palette import Style
-from reports.plots.dimension_axis import DimensionAxis, said
-from reports.plots.trials import draw_trials, settings, trials_data, value_axis, words
-from reports.study import Dimension, Study, Tuning
+from reports.plots.dimension_axis import DimensionAxis, setting_text
+from reports.plots.trials import draw_trials, settings, trials_data, value_axis, value_text
+from reports.study import SearchDimension, SearchedStudy, Tuning
 
 
-def slices_data(study: Study, tuning: Tuning, dimension: Dimension) -> pd.DataFrame:
+def slices_data(study: SearchedStudy, tuning: Tuning, dimension: SearchDimension) -> pd.DataFrame:
     """number, state, value, default, setting of the trials that have the dimension."""
     data = trials_data(study, tuning)
     found = data.assign(setting=settings(data, tuning, dimension.path))
@@ -28,8 +28,12 @@ def draw(ax: Axes, data: pd.DataFrame, axis: DimensionAxis, style: Style, metric
     axis.dress_x(ax)
 
 
-def alt(name: str, data: pd.DataFrame, dimension: Dimension, metric: Card) -> str:
+def alt(name: str, data: pd.DataFrame, dimension: SearchDimension, metric: Card) -> str:
     """The panel in words: where the best trial lies."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
-    best = f", best {words(ranked.iloc[0]['value'])} at {said(ranked.iloc[0]['setting'])}" if len(ranked) else ", none of them complete"
+    best = (
+        f", best {value_text(ranked.iloc[0]['value'])} at {setting_text(ranked.iloc[0]['setting'])}"
+        if len(ranked)
+        else ", none of them complete"
+    )
     return f"{name}, {metric.title} against {dimension.name}, {counted(len(data), 'trial')}{best}"

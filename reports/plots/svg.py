@@ -18,7 +18,7 @@ STRAIGHT = re.compile(r"[MLz\d. -]*")
 _DRAWN = "'DejaVu Sans'"  # matplotlib's own font, with which text was measured
 
 
-def belongs(entry: str, *artists: Artist) -> None:
+def mark_entry(entry: str, *artists: Artist) -> None:
     """Mark what is drawn as an entry's own."""
     for artist in artists:
         artist.set_gid(_ENTRY + entry.encode().hex())
@@ -35,7 +35,7 @@ def part_of_page(svg: str, group: Callable[[str], str], number: int) -> str:
     return _GROUP.sub(lambda mark: f' data-entry="{escape(name)}"' if (name := group(unescape(mark[1]))) else "", svg)
 
 
-def finished(svg: str) -> str:
+def minified(svg: str) -> str:
     """What matplotlib wrote, made small and coloured for light and dark pages. Same input, same output; no text changes."""
     svg = svg[svg.index("<svg") :]  # no declaration, no document type: UTF-8 needs neither
     used = frozenset((*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)))

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.tracking.results import curve
 from reports.budget import Budget
 from reports.palette import FAINT, INK, Style
-from reports.plots.base import drawable, plain, thousands
+from reports.plots.base import short_name, thinned, thousands
 from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.trials import between
 from reports.stats import LARGEST
@@ -43,7 +43,7 @@ def own_panels(curves: pd.DataFrame) -> list[Panel]:
     """A panel for each number of training that has no place in the others and is no learning rate: what objectives log of their own."""
     logged = (str(key) for key in curves["key"].unique())
     own = sorted(key for key in logged if key.startswith(GROUP) and key not in ELSEWHERE and not key.startswith(f"{GROUP}lr_"))
-    return [Panel(keys=(key,), words=(plain(key.removeprefix(GROUP)),)) for key in own]
+    return [Panel(keys=(key,), words=(short_name(key.removeprefix(GROUP)),)) for key in own]
 
 
 def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: Budget) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length
     points = curve(curves, panel.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = points[points["value"].abs() < LARGEST]
     every = with_means(finite, runs, length, by=("entry", "key"))
-    shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
+    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
     columns = ["entry", "key", "line", "seed", "images", "value"]
     chosen = shown.groupby(columns[:4])["images"].transform(_is_drawn).astype(bool)
     return shown[chosen][columns].sort_values([*columns[:4], "images"], ignore_index=True)

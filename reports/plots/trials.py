@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from bench.metrics.cards import Card
 from reports.palette import INK, PAPER, Style
 from reports.plots.base import thousands
-from reports.study import Study, Tuning
+from reports.study import SearchedStudy, Tuning
 
 COLUMNS = ["number", "state", "value", "default"]
 LEGEND = (
@@ -23,7 +23,7 @@ WIDEST = 1e12  # highest over lowest value of a log scale
 EDGE = 0.035  # of the axes' height, where what has no value is drawn
 
 
-def trials_data(study: Study, tuning: Tuning) -> pd.DataFrame:
+def trials_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
     """number, state, value, default of the trials that say something of their recipe; a diverged one has no value (NaN)."""
     rows = [(trial.number, trial.state, study.outcome(trial), trial.default) for trial in tuning.tried]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "default": bool})
@@ -106,6 +106,6 @@ def between(low: float, high: float) -> Callable[[float, object], str]:
     return lambda value, _: thousands(value) if f"{value:e}"[0] in digits else ""
 
 
-def words(value: float) -> str:
+def value_text(value: float) -> str:
     """A value in a sentence."""
     return "diverged" if math.isnan(value) else f"{value:.3g}"

@@ -10,9 +10,9 @@ from scipy.stats import rankdata
 
 from reports.cohort import Cohort, numbers
 from reports.document import Block, Cell, Column, Figure, Heading, Row, Section, Table, Text
-from reports.format import interval, listed, number
+from reports.format import interval, join_words, number
 from reports.plots import base, profiles
-from reports.scores import Aggregate, Scale, aggregate, scores
+from reports.scores import Aggregate, ScoreScale, aggregate, scores
 from reports.sections.common import name_cell
 from reports.view import View
 
@@ -21,7 +21,7 @@ FEWEST = 2  # data sets, and entries that are on all of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Field:
+class DatasetGroup:
     """Entries that were trained on the same data sets, at one budget and on one track."""
 
     cohorts: tuple[Cohort, ...]  # one a data set
@@ -45,12 +45,12 @@ class Field:
 
 def build(view: View) -> Section | None:
     """A table and a profile for every set of entries that are on at least two data sets; None where there is none."""
-    found = fields(view)
+    found = dataset_groups(view)
     blocks = [block for field in found for block in _blocks(field, view, titled=len(found) > 1)]
     return Section(id="across", title=TITLE, blocks=tuple(blocks)) if blocks else None
 
 
-def fields(view: View) -> list[Field]:
+def dataset_groups(view: View) -> list[DatasetGroup]:
     """Cohorts that differ in nothing but the data, with the entries that all of them have."""
     alike: dict[tuple[str, str, str], list[Cohort]] = {}
     for cohort in view.cohorts:
@@ -64,7 +64,7 @@ def fields(view: View) -> list[Field]:
         by_entry = {name: _scores(name, usable, scales) for name in _shared(usable)}
         whole = {name: by_data for name, by_data in by_entry.items() if all(by_data.values())}
         if len(whole) >= FEWEST:
-            found.append(Field(cohorts=tuple(usable), scores=whole))
+            found.append(DatasetGroup(cohorts=tuple(usable), scores=whole))
     return found
 
 
@@ -73,25 +73,23 @@ def _shared(cohorts: Sequence[Cohort]) -> list[str]:
     return sorted(set.intersection(*names))
 
 
-def _scale(cohort: Cohort) -> Scale:
+def _scale(cohort: Cohort) -> ScoreScale:
     values = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
-    return Scale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
+    return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
 
-def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, Scale]) -> dict[str, tuple[float, ...]]:
+def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, ScoreScale]) -> dict[str, tuple[float, ...]]:
     entries = {cohort.dataset: next(entry for entry in cohort.entries if entry.name == name) for cohort in cohorts}
     return {
         cohort.dataset: scores(entries[cohort.dataset].sample(cohort.headline.key), scales[cohort.index]) for cohort in cohorts
     }  # fmt: skip
 
 
-def _blocks(field: Field, view: View, *, titled: bool) -> list[Block]:
+def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
     aggregates, ranks = field.aggregates, field.ranks()
     best = next(iter(aggregates))
     first = field.cohorts[0]
-    lead = (
-        f"Highest interquartile mean over {listed([cohort.dataset for cohort in field.cohorts])}: {best}, {number(aggregates[best].iqm)}."
-    )
+    lead = f"Highest interquartile mean over {join_words([cohort.dataset for cohort in field.cohorts])}: {best}, {number(aggregates[best].iqm)}."
     rows = [
         Row(
             cells=(

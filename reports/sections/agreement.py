@@ -10,7 +10,7 @@ import pandas as pd
 from bench.metrics.cards import HEADLINE, PIXELS, card
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
-from reports.format import listed, number
+from reports.format import join_words, number
 from reports.plots import base, ranks
 from reports.sections.common import by_cohort
 from reports.stats import rank_agreement
@@ -90,5 +90,5 @@ def _words(data: pd.DataFrame, marked: list[str]) -> str:
     for name in marked:
         own = data[data["entry"] == name]
         places = [f"rank {rank:g} by {card(key).title}" for key, rank in zip(own["key"], own["rank"], strict=True)]
-        parts.append(f"{name} has {listed(places)}")
+        parts.append(f"{name} has {join_words(places)}")
     return f"Ordered very differently: {'; '.join(parts)}. {WHY}"

@@ -6,14 +6,14 @@ from bench.metrics.cards import card, measured
 from reports.cohort import Cohort
 from reports.document import Block
 from reports.palette import Palette
-from reports.sections.metric_tables import has_errors, known, median_cell, metric_table
+from reports.sections.metric_tables import has_column, has_errors, median_cell, metric_table
 
 GROUPS = ("quality", "diversity", "modes", "memorisation")
 
 
 def tables(cohort: Cohort, palette: Palette) -> list[Block]:
     """The groups in order, metrics of one's own after the built-in ones; a metric that no run has is no column."""
-    keys = [key for key in measured() if known(cohort, key)]
+    keys = [key for key in measured() if has_column(cohort, key)]
     found: list[Block] = []
     for group in dict.fromkeys((*GROUPS, *(card(key).group for key in keys))):
         own = [key for key in keys if card(key).group == group]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.tracking.results import EVIDENCE
-from reports.cohort import Cohort, Entry
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Gallery, Section, Tile
 from reports.plots import base
 from reports.plots.class_shares import alt, class_shares_data, draw
@@ -38,6 +38,6 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     return [Gallery(id=f"classes-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
 
-def _shares(entry: Entry, view: View) -> pd.DataFrame:
+def _shares(entry: CohortEntry, view: View) -> pd.DataFrame:
     pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
     return class_shares_data({int(seed): view.results.read_json(str(run_id), EVIDENCE) or {} for seed, run_id in pairs})

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bench.tracking.results import Results
-from reports.cohort import Cohort, Entry, seed_words
+from reports.cohort import Cohort, CohortEntry, seed_words
 from reports.document import Block, Cell, Gallery, Heading, Picture, Tile
 from reports.palette import Palette
 from reports.view import View
@@ -37,7 +37,7 @@ def _heading(cohort: Cohort) -> tuple[Block, ...]:
     return (Heading(text=cohort.title),) if cohort.title else ()
 
 
-def first_seed_with(results: Results, entry: Entry, path: str) -> tuple[str, int] | None:
+def first_seed_with(results: Results, entry: CohortEntry, path: str) -> tuple[str, int] | None:
     """Run id and seed of the lowest seed that has an artifact."""
     for run_id, seed in zip(entry.runs["run_id"], entry.runs["seed"], strict=True):
         if results.artifact(run_id, path) is not None:

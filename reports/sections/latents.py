@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.core.text import printable
 from bench.tracking.results import EVIDENCE, LATENT
-from reports.cohort import Cohort, Entry, seed_words
+from reports.cohort import Cohort, CohortEntry, seed_words
 from reports.document import Block, Gallery, Section, Tile
 from reports.sections.common import WIDE_TILE, by_cohort, first_seed_with, png
 from reports.view import View
@@ -52,7 +52,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     ]
 
 
-def _pictures(entry: Entry, view: View) -> list[str]:
+def _pictures(entry: CohortEntry, view: View) -> list[str]:
     """What the first run of an entry that has any such picture has."""
     for run_id in entry.runs["run_id"]:
         if found := [path for path in view.results.names(str(run_id), LATENT) if path.endswith(".png")]:
@@ -60,7 +60,7 @@ def _pictures(entry: Entry, view: View) -> list[str]:
     return []
 
 
-def _tile(entry: Entry, path: str, view: View) -> Tile | None:
+def _tile(entry: CohortEntry, path: str, view: View) -> Tile | None:
     found = first_seed_with(view.results, entry, path)
     if found is None:
         return None

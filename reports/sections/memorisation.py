@@ -7,7 +7,7 @@ from bench.tracking.results import NEAREST
 from reports.cohort import Cohort
 from reports.document import Block, Heading, Section
 from reports.sections.common import by_cohort, gallery
-from reports.sections.metric_tables import has_errors, known, median_cell, metric_table
+from reports.sections.metric_tables import has_column, has_errors, median_cell, metric_table
 from reports.view import View
 
 TITLE = "Memorisation"
@@ -30,7 +30,7 @@ def build(view: View) -> Section | None:
 
 
 def _table(cohort: Cohort, view: View) -> list[Block]:
-    keys = [key for key in measured() if key.startswith("memorisation/") and known(cohort, key)]
+    keys = [key for key in measured() if key.startswith("memorisation/") and has_column(cohort, key)]
     if not keys:
         return []
     errors = " ± is the standard error of measuring one run." if has_errors(cohort, keys) else ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.metrics.cards import SE, card
-from reports.cohort import POINTS, Cohort, Entry, numbers
+from reports.cohort import POINTS, Cohort, CohortEntry, numbers
 from reports.document import Cell, Column, Row, Table
 from reports.format import NOTHING, count, number
 from reports.palette import Palette
@@ -17,10 +17,10 @@ from reports.sections.common import name_cell
 
 COLLAPSE = "modes/collapse"
 WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered", "modes/found")
-CellOf = Callable[[Entry, str], Cell]
+CellOf = Callable[[CohortEntry, str], Cell]
 
 
-def known(cohort: Cohort, key: str) -> bool:
+def has_column(cohort: Cohort, key: str) -> bool:
     """Whether a metric has a column: any run has a value (references alone are not enough), or collapse was to be judged."""
     judged = key == COLLAPSE and key in cohort.protocols
     return judged or any(not math.isnan(value) for value in numbers(cohort.runs, key))
@@ -52,12 +52,12 @@ def metric_table(
 
 def _reference(row: pd.Series, keys: Sequence[str], cell: CellOf) -> Row:
     """A reference as an entry of one run, so that its cells are made as all others."""
-    alone = Entry(name=str(row["variant"]), runs=row.to_frame().T)
+    alone = CohortEntry(name=str(row["variant"]), runs=row.to_frame().T)
     muted = (replace(cell(alone, key), tone="muted") for key in keys)
     return Row(cells=(Cell(text=alone.name, tone="muted"), *muted), reference=True)
 
 
-def median_cell(entry: Entry, key: str) -> Cell:
+def median_cell(entry: CohortEntry, key: str) -> Cell:
     """The median over finished runs, with the standard error of measuring one of them."""
     if key == COLLAPSE:
         return collapse_cell(entry)
@@ -67,7 +67,7 @@ def median_cell(entry: Entry, key: str) -> Cell:
     return Cell(text=value_text(key, value), detail=detail)
 
 
-def mean_cell(entry: Entry, key: str) -> Cell:
+def mean_cell(entry: CohortEntry, key: str) -> Cell:
     """The mean over finished runs, with the smallest and the largest value where they differ."""
     if key == COLLAPSE:
         return collapse_cell(entry)
@@ -89,7 +89,7 @@ def _mean_text(key: str, value: float) -> str:
     return number(value)
 
 
-def collapse_cell(entry: Entry) -> Cell:
+def collapse_cell(entry: CohortEntry) -> Cell:
     """How many of the judged runs collapsed, or that none could be judged."""
     finished = entry.runs[entry.runs["status"] == "finished"]
     values = [value for value in numbers(finished, COLLAPSE) if not math.isnan(value)]
@@ -103,4 +103,4 @@ def collapse_cell(entry: Entry) -> Cell:
 
 def has_errors(cohort: Cohort, keys: Sequence[str]) -> bool:
     """Whether any of the metrics has a standard error."""
-    return any(known(cohort, f"{key}{SE}") for key in keys)
+    return any(has_column(cohort, f"{key}{SE}") for key in keys)

@@ -7,17 +7,17 @@ from bench.metrics.cards import REVERSE_KL, measured
 from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
-from reports.format import LONG, count, listed
+from reports.format import LONG, count, join_words
 from reports.plots import base, mode_shares
-from reports.plots.mode_shares import Kind
+from reports.plots.mode_shares import ShareKind
 from reports.sections.common import by_cohort
-from reports.sections.metric_tables import heading, known, mean_cell, metric_table
+from reports.sections.metric_tables import has_column, heading, mean_cell, metric_table
 from reports.view import View
 
 TITLE = "Modes"
 FOUND = "modes/found"
 BINS = ("modes/ndb", "modes/js_bins")
-HEADINGS: dict[Kind, str] = {"modes": "How the modes are filled", "bins": "How the bins are filled (NDB)"}
+HEADINGS: dict[ShareKind, str] = {"modes": "How the modes are filled", "bins": "How the bins are filled (NDB)"}
 CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of the line; a larger one is written where it is cut."
 
 
@@ -28,9 +28,9 @@ def build(view: View) -> Section | None:
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
-    if not any(known(cohort, key) for key in (FOUND, *BINS)):
+    if not any(has_column(cohort, key) for key in (FOUND, *BINS)):
         return []
-    keys = [key for key in measured() if key.startswith("modes/") and known(cohort, key)]
+    keys = [key for key in measured() if key.startswith("modes/") and has_column(cohort, key)]
     of = _count(cohort, view)
     titles = {FOUND: heading(FOUND).replace("found", f"found of {of:,}")} if of else {}
     notes = [f"{cohort.setting}. Mean over finished runs, with the smallest and the largest.", *_readings(keys, cohort.things)]
@@ -38,12 +38,12 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     return [*_lead(cohort, of), found, *_pictures(cohort, view, "modes"), *_pictures(cohort, view, "bins")]
 
 
-def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
+def _pictures(cohort: Cohort, view: View, kind: ShareKind) -> list[Block]:
     """A panel for each entry that recorded shares of its modes or bins, all on one scale."""
     panels = {}
     for entry in cohort.entries:
         pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
-        data = mode_shares.filled_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
+        data = mode_shares.mode_shares_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
         if not data.empty:
             panels[entry.name] = data
     if not panels:
@@ -60,7 +60,7 @@ def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
     return [Heading(text=HEADINGS[kind]), Gallery(id=f"{kind}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
 
-def _filling(kind: Kind, things: str, most: int) -> str:
+def _filling(kind: ShareKind, things: str, most: int) -> str:
     """What the panels show, and in which order."""
     if kind == "bins":
         return (
@@ -87,14 +87,14 @@ def _readings(keys: list[str], things: str) -> list[str]:
 
 def _lead(cohort: Cohort, of: int) -> list[Block]:
     """Who finds all modes in every finished run; nothing where it is not known how many there are."""
-    if not of or not known(cohort, FOUND):
+    if not of or not has_column(cohort, FOUND):
         return []
     finders = []
     for entry in cohort.entries:
         values = numbers(entry.runs[entry.runs["status"] == "finished"], FOUND)
         if values and min(values) >= of:
             finders.append(entry.name)
-    words = f"All {count(of)} modes are found in every finished run by {listed(finders)}." if finders else ""
+    words = f"All {count(of)} modes are found in every finished run by {join_words(finders)}." if finders else ""
     return [Text(text=words or f"No entry finds all {count(of)} modes in every finished run.", tone="lead")]
 
 

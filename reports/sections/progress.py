@@ -9,7 +9,7 @@ import pandas as pd
 from bench.core.text import printable
 from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
-from reports.format import listed, number
+from reports.format import join_words, number
 from reports.plots import base, headline_curve
 from reports.plots.headline_curve import Against
 from reports.sections import time_to_target
@@ -57,7 +57,7 @@ def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> 
             f"The same marks by the training clock, which stands still while a run is measured: {thin} thin, the mean over all seeds thick, at the mean of their seconds. "
             "It is the clock of the runs' own machine, and runs that share a machine slow each other down."
         )
-        return caption + few + (f" These runs were on {listed(devices)}, whose seconds do not compare." if len(devices) > 1 else "")
+        return caption + few + (f" These runs were on {join_words(devices)}, whose seconds do not compare." if len(devices) > 1 else "")
     caption = (
         f"{cohort.headline.title} at the marks of training: {thin} thin, the mean over all seeds thick (only where every seed has a value)."
     )

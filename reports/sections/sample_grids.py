@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.tracking.results import FINAL_GRID, GRIDS
-from reports.cohort import Cohort, Entry, numbers, seed_words
+from reports.cohort import Cohort, CohortEntry, numbers, seed_words
 from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
 from reports.format import number
 from reports.plots.base import thousands
@@ -24,7 +24,7 @@ SIDES = (8, 6, 5, 4)  # of a shown part of a grid, in samples: the largest that 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Frames:
+class RunPictures:
     """The pictures of one run: its last, and those at marks of training by images."""
 
     name: str
@@ -51,19 +51,19 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     for _, row in cohort.references.iterrows():
         end = pixels_of(view.results, str(row["run_id"]), FINAL_GRID)
         name = str(row["variant"])
-        found.append(Frames(name=name, detail="reference", alt=f"{cohort.things} of the reference {name}", entry=False, end=end))
+        found.append(RunPictures(name=name, detail="reference", alt=f"{cohort.things} of the reference {name}", entry=False, end=end))
     side, of = shown_side([picture for frames in found for picture in frames.all], 0 if view.small else ROOM // len(view.cohorts))
     part = "" if side >= of else f" The first {side} × {side} of {of} × {of} samples; MLflow has all of them."
     return [*_wall(found, cohort, view, side, part), *_through_training(found, cohort, view, side)]
 
 
-def _wall(found: Sequence[Frames], cohort: Cohort, view: View, side: int, part: str) -> list[Block]:
+def _wall(found: Sequence[RunPictures], cohort: Cohort, view: View, side: int, part: str) -> list[Block]:
     tiles = []
     for frames in found:
         if frames.end is None:
             continue
         colour = view.palette[frames.name].colour if frames.entry else ""
-        tiles.append(Tile(title=frames.name, colour=colour, picture=picture_of(cut(frames.end, side), frames.alt), detail=frames.detail))
+        tiles.append(Tile(title=frames.name, colour=colour, picture=picture_of(crop(frames.end, side), frames.alt), detail=frames.detail))
     caption = f"After {cohort.budget}, not picked: the same noise seed for every entry, the first seed that has a {'picture' if cohort.points else 'grid'}. The figure beside the seed is of the end.{part}"
     if cohort.points:
         caption += " Dots are generated points, circles hold what lies within 3 standard deviations of a true centre."
@@ -75,7 +75,7 @@ def _film_id(cohort: Cohort) -> str:
     return f"marks-{cohort.index}"
 
 
-def _through_training(found: Sequence[Frames], cohort: Cohort, view: View, side: int) -> list[Block]:
+def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, side: int) -> list[Block]:
     """A line for each entry; its k-th picture stands in the k-th column.
 
     Entries reach a mark at slightly different numbers of images (a round is k batches), so a column is headed by their range.
@@ -90,7 +90,7 @@ def _through_training(found: Sequence[Frames], cohort: Cohort, view: View, side:
         pictures: list[Picture | None] = [None] * depth
         for i, (images, pixels) in enumerate(frames.marks):
             if pixels is not None:
-                pictures[i] = picture_of(cut(pixels, side), f"{frames.name} after {images:,} {cohort.things}")
+                pictures[i] = picture_of(crop(pixels, side), f"{frames.name} after {images:,} {cohort.things}")
         strips.append(Strip(title=frames.name, colour=view.palette[frames.name].colour, pictures=tuple(pictures)))
     caption = f"The same noise at each mark, in real {cohort.things} seen in training; of the same runs as above, which show the end."
     return [
@@ -99,7 +99,7 @@ def _through_training(found: Sequence[Frames], cohort: Cohort, view: View, side:
     ]
 
 
-def _frames(entry: Entry, cohort: Cohort, view: View) -> Frames | None:
+def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | None:
     """The pictures of the first run that has both a final one and marks, else a final one, else marks; None without any."""
     found = []
     values = numbers(entry.runs, cohort.headline.key)
@@ -114,7 +114,7 @@ def _frames(entry: Entry, cohort: Cohort, view: View) -> Frames | None:
         return None
     marks = tuple((images, pixels_of(view.results, run_id, path)) for images, path in paths)
     alt = f"generated {cohort.things} of {entry.name}, {seed_words(seed)}"
-    return Frames(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
+    return RunPictures(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
 
 
 def shown_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
@@ -122,12 +122,12 @@ def shown_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
     pictures = list(pictures)
     largest = max((_samples(pixels) for pixels in pictures), default=0)
     for side in (side for side in SIDES if side < largest or side == SIDES[0]):
-        if side == SIDES[-1] or sum(len(picture_of(cut(pixels, side), "").data) for pixels in pictures) <= room:
+        if side == SIDES[-1] or sum(len(picture_of(crop(pixels, side), "").data) for pixels in pictures) <= room:
             return min(side, largest), largest
     return largest, largest
 
 
-def cut(pixels: np.ndarray, side: int) -> np.ndarray:
+def crop(pixels: np.ndarray, side: int) -> np.ndarray:
     """The first samples of a grid [H, W] or [H, W, 3], so many a side; a picture that is no square grid as it is."""
     samples = _samples(pixels)
     if samples <= side:

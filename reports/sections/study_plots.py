@@ -12,8 +12,8 @@ from reports.plots import base, expected_best, heat_map, importance, pareto, sea
 from reports.plots.colour_scale import colour_scale
 from reports.plots.dimension_axis import DimensionAxis, axis_of
 from reports.plots.trials import LEGEND
-from reports.study import Dimension, Study, Tuning
-from reports.tuning_outcomes import Outcome
+from reports.study import SearchDimension, SearchedStudy, Tuning
+from reports.tuning_outcomes import TuningOutcome
 
 MOST_SLICES = 6  # dimensions
 TILE = (3.4, 2.5)  # inches
@@ -27,7 +27,7 @@ GROUND = (
 )
 
 
-def tuned(study: Study, outcomes: list[Outcome], palette: Palette, index: int) -> list[Block]:
+def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette, index: int) -> list[Block]:
     """Tuned against default, all variants in one picture; nothing without final runs of both."""
     data = tuned_default.tuned_default_data({outcome.tuning.name: outcome.samples for outcome in outcomes if len(outcome.samples) == 2})
     if data.empty:
@@ -42,7 +42,7 @@ def tuned(study: Study, outcomes: list[Outcome], palette: Palette, index: int) -
     return [Figure(id=f"study-{index}-tuned", caption=caption, picture=picture)]
 
 
-def heat_maps(study: Study, palette: Palette, index: int) -> list[Block]:
+def heat_maps(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """For each pair of dimensions a map a variant, all of a study in one colour scale."""
     blocks: list[Block] = []
     found = {
@@ -67,7 +67,7 @@ def heat_maps(study: Study, palette: Palette, index: int) -> list[Block]:
     return blocks
 
 
-def _mapped(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.DataFrame:
+def _mapped(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchDimension) -> pd.DataFrame:
     """The trials of a map, without those that no axis can show."""
     if not (x.of(tuning.variant) and y.of(tuning.variant)):
         return pd.DataFrame()
@@ -83,7 +83,7 @@ def _placed(settings: pd.Series, axis: DimensionAxis | None) -> pd.Series:
     return pd.Series([axis is not None and axis.at(value) == axis.at(value) for value in settings], index=settings.index, dtype=bool)
 
 
-def slices_of(study: Study, palette: Palette, index: int) -> list[Block]:
+def slices_of(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """The objective against each dimension, panels for each variant."""
     values = {
         dimension: [trial.params.get(dimension.path) for tuning in study.tunings for trial in tuning.tried]
@@ -102,7 +102,7 @@ def slices_of(study: Study, palette: Palette, index: int) -> list[Block]:
     return _gallery("Slices", f"study-{index}-slices", caption, tiles)
 
 
-def _slice(study: Study, tuning: Tuning, dimension: Dimension, axis: DimensionAxis, palette: Palette) -> Picture | None:
+def _slice(study: SearchedStudy, tuning: Tuning, dimension: SearchDimension, axis: DimensionAxis, palette: Palette) -> Picture | None:
     data = slices.slices_data(study, tuning, dimension)
     own = data[_placed(data["setting"], axis)]
     if own.empty:
@@ -112,7 +112,7 @@ def _slice(study: Study, tuning: Tuning, dimension: Dimension, axis: DimensionAx
         return base.picture(ax, slices.alt(tuning.name, own, dimension, study.objective))
 
 
-def importances(study: Study, palette: Palette, index: int) -> list[Block]:
+def importances(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """Bars for each variant that has any, and why the others have none."""
     found = [(tuning, importance.importance_data(tuning)) for tuning in study.tunings]
     tiles = []
@@ -129,7 +129,7 @@ def importances(study: Study, palette: Palette, index: int) -> list[Block]:
     return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *said]
 
 
-def histories(study: Study, palette: Palette, index: int) -> list[Block]:
+def histories(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """The search of each variant in the order of trials."""
     tiles = _tiles(
         study, palette, lambda tuning: search_history.search_history_data(study, tuning), search_history.draw, search_history.alt
@@ -138,7 +138,7 @@ def histories(study: Study, palette: Palette, index: int) -> list[Block]:
 
 
 def _tiles(
-    study: Study, palette: Palette, data_of: Callable[[Tuning], pd.DataFrame], draw: Callable[..., None], alt: Callable[..., str]
+    study: SearchedStudy, palette: Palette, data_of: Callable[[Tuning], pd.DataFrame], draw: Callable[..., None], alt: Callable[..., str]
 ) -> list[Tile]:
     tiles = []
     for tuning in study.tunings:
@@ -155,7 +155,7 @@ def _tiles(
     return tiles
 
 
-def budget(study: Study, palette: Palette, index: int) -> list[Block]:
+def budget(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """The expected best of so many random trials, or why that cannot be said."""
     if study.sampler != "random":
         sampler = {"tpe": "TPE", "grid": "a grid"}.get(study.sampler, study.sampler or "an unrecorded sampler")
@@ -173,7 +173,7 @@ def budget(study: Study, palette: Palette, index: int) -> list[Block]:
     return [Heading(text="How many trials"), Figure(id=f"study-{index}-budget", caption=caption, picture=picture)]
 
 
-def fronts(study: Study, palette: Palette, index: int) -> list[Block]:
+def fronts(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
     """The Pareto front of each variant, where there are two objectives."""
     if len(study.objectives) < 2:
         return []

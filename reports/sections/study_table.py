@@ -7,23 +7,23 @@ import statistics
 
 from bench.core.text import counted
 from reports import stats
-from reports.cohort import Entry
+from reports.cohort import CohortEntry
 from reports.document import Cell, Column, Row, Table, Tone
 from reports.format import NOTHING, count, interval, number, percent
 from reports.palette import Palette
-from reports.plots.dimension_axis import said
+from reports.plots.dimension_axis import setting_text
 from reports.sections import study_text
 from reports.sections.common import name_cell
 from reports.stats import Comparison
-from reports.study import Best, State, Study, Tuning
-from reports.tuning_outcomes import DEFAULT, Outcome
-from reports.view import Searched
+from reports.study import BestTrial, SearchedStudy, State, Tuning
+from reports.tuning_outcomes import DEFAULT, TuningOutcome
+from reports.view import StudyResults
 
 SHOWN: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
 MOST_REASONS = 50  # rows
 
 
-def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Table:
+def table(searched: StudyResults, outcomes: list[TuningOutcome], palette: Palette) -> Table:
     """A line a variant."""
     study = searched.study
     objective = study.objective
@@ -53,7 +53,7 @@ def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Tabl
     )
 
 
-def _row(study: Study, outcome: Outcome, palette: Palette) -> Row:
+def _row(study: SearchedStudy, outcome: TuningOutcome, palette: Palette) -> Row:
     tuning = outcome.tuning
     default = tuning.default
     found = NOTHING if default is None else number(default.values[0]) if default.values else default.state
@@ -90,7 +90,7 @@ def _saved(tuning: Tuning) -> str:
     return f"{percent(sum(trial.images for trial in ended) / (statistics.median(whole) * len(ended)))} of unpruned"
 
 
-def _final(entry: Entry | None, key: str, study: Study) -> Cell:
+def _final(entry: CohortEntry | None, key: str, study: SearchedStudy) -> Cell:
     """Mean with its interval and the number of seeds; failures make it infinite."""
     data = None if entry is None else entry.sample(key)
     if data is None or not data.n:
@@ -110,7 +110,7 @@ def _verdict(pair: Comparison | None) -> Cell:
     return Cell(text=words, tone="plain" if pair.better == DEFAULT else tones[pair.verdict], detail=ratio or pair.reason or pair.test)
 
 
-def recipes(study: Study, palette: Palette) -> Table | None:
+def recipes(study: SearchedStudy, palette: Palette) -> Table | None:
     """The best recipe of each variant, ready for the command line; None where there is none."""
     found = [(tuning, tuning.best) for tuning in study.tunings if tuning.best is not None]
     rows = tuple(
@@ -126,12 +126,12 @@ def recipes(study: Study, palette: Palette) -> Table | None:
     return Table(columns=columns, rows=rows) if rows else None
 
 
-def settings(best: Best) -> str:
+def settings(best: BestTrial) -> str:
     """The recipe as the command line takes it, quoted for a shell: a store is anybody's."""
     return shlex.join(word for option in best.options for word in ("--set", option))
 
 
-def reasons(study: Study, palette: Palette) -> Table | None:
+def reasons(study: SearchedStudy, palette: Palette) -> Table | None:
     """Folded, the trials that have no value, and why; None where there are none."""
     found = study_text.reasons(study)
     if not found:
@@ -142,7 +142,7 @@ def reasons(study: Study, palette: Palette) -> Table | None:
                 name_cell(tuning.name, palette),
                 Cell(text=str(trial.number)),
                 Cell(text=trial.state, tone="bad"),
-                Cell(text=", ".join(f"{path.removeprefix('recipe.')} {said(value)}" for path, value in trial.params.items())),
+                Cell(text=", ".join(f"{path.removeprefix('recipe.')} {setting_text(value)}" for path, value in trial.params.items())),
                 Cell(text=study_text.why(trial)),
             )
         )

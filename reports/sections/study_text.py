@@ -8,18 +8,18 @@ from bench.core.text import counted
 from bench.metrics.cards import Card
 from reports import stats
 from reports.cohort import text
-from reports.format import interval, listed, number, percent
-from reports.plots.dimension_axis import said
-from reports.study import Dimension, Importance, Study, Trial, Tuning
-from reports.tuning_outcomes import DEFAULT, Outcome
-from reports.view import Searched
+from reports.format import interval, join_words, number, percent
+from reports.plots.dimension_axis import setting_text
+from reports.study import DimensionImportance, SearchDimension, SearchedStudy, Trial, Tuning
+from reports.tuning_outcomes import DEFAULT, TuningOutcome
+from reports.view import StudyResults
 
 FLATTERS = "A search's best value flatters, because it was chosen among many; only runs on fresh seeds say what tuning bought."
 NEAR_EDGE = 0.05  # of a range
 FEWEST = 5  # trials; of fewer, where the best lies and how many come near it is chance
 
 
-def lead(study: Study, outcomes: list[Outcome]) -> str:
+def lead(study: SearchedStudy, outcomes: list[TuningOutcome]) -> str:
     """What tuning bought, by the final runs alone."""
     if not any(tuning.tried for tuning in study.tunings):
         return "No trial of this study has ended yet."
@@ -29,7 +29,7 @@ def lead(study: Study, outcomes: list[Outcome]) -> str:
     return f"The tuned recipe against the author's on fresh seeds, by {study.objective.title}: {'; '.join(said_)}."
 
 
-def _bought(outcome: Outcome) -> str:
+def _bought(outcome: TuningOutcome) -> str:
     """One variant's part of the lead; empty where it has no final runs."""
     name, pair = outcome.tuning.name, outcome.pair
     if outcome.same:
@@ -50,16 +50,16 @@ def _much(ratio: float, span: stats.Interval | None) -> str:
     return f", {number(ratio)} times as good {interval(span)}".rstrip()
 
 
-def setting(searched: Searched) -> str:
+def setting(searched: StudyResults) -> str:
     """What was searched, by what, and how much of it there is."""
     study = searched.study
     sampler = {"tpe": "TPE", "random": "random search", "grid": "a grid"}.get(study.sampler, study.sampler)
     pruner = {"none": "no pruning", "median": "the median pruner", "wilcoxon": "the Wilcoxon pruner"}.get(study.pruner, study.pruner)
-    how = listed([part for part in (sampler, pruner) if part])
+    how = join_words([part for part in (sampler, pruner) if part])
     ranges = list(dict.fromkeys(_dimension(dimension, study) for dimension in study.dimensions))
     parts = [
         ", ".join(part for part in (study.dataset, f"{study.budget} a run" if study.budget else "") if part),
-        f"Searched {study.space}: {listed(ranges)}".replace(" :", ":") if ranges else "",
+        f"Searched {study.space}: {join_words(ranges)}".replace(" :", ":") if ranges else "",
         f"{counted(study.trials_wanted, 'trial')} a variant" + (f" by {how}" if how else "") if study.trials_wanted else "",
         f"Search on {_seeds(study.search_seeds)}, final runs on {_seeds(study.final_seeds)}"
         if study.search_seeds and study.final_seeds
@@ -70,31 +70,35 @@ def setting(searched: Searched) -> str:
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:
-    return ("seed " if len(seeds) == 1 else "seeds ") + listed([str(seed) for seed in seeds])
+    return ("seed " if len(seeds) == 1 else "seeds ") + join_words([str(seed) for seed in seeds])
 
 
-def _dimension(dimension: Dimension, study: Study) -> str:
+def _dimension(dimension: SearchDimension, study: SearchedStudy) -> str:
     """A dimension with its range, and who has it where not all have."""
     owners = [tuning.name for tuning in study.tunings if dimension.of(tuning.variant)]
-    return _range(dimension) + (f" for {listed(owners) or 'none'}" if len(owners) < len(study.tunings) else "")
+    return _range(dimension) + (f" for {join_words(owners) or 'none'}" if len(owners) < len(study.tunings) else "")
 
 
-def _range(dimension: Dimension) -> str:
-    also = f" (with {listed([path.removeprefix('recipe.') for path in dimension.also])})" if dimension.also else ""
+def _range(dimension: SearchDimension) -> str:
+    also = f" (with {join_words([path.removeprefix('recipe.') for path in dimension.also])})" if dimension.also else ""
     if dimension.kind == "choice":
-        return f"{dimension.name}{also} of {listed([said(choice) for choice in dimension.choices], last='or')}"
-    span = f"{said(dimension.low)} to {said(dimension.high)}" if dimension.kind != "int" else f"{dimension.low:g} to {dimension.high:g}"
+        return f"{dimension.name}{also} of {join_words([setting_text(choice) for choice in dimension.choices], last='or')}"
+    span = (
+        f"{setting_text(dimension.low)} to {setting_text(dimension.high)}"
+        if dimension.kind != "int"
+        else f"{dimension.low:g} to {dimension.high:g}"
+    )
     return f"{dimension.name}{also} {span}{' (log)' if dimension.kind == 'log' else ''}"
 
 
-def waiting(study: Study) -> str:
+def unfinished_search(study: SearchedStudy) -> str:
     """Which searches have not ended; empty where all have."""
     ended = {tuning.name: len(tuning.tried) + tuning.count("failed") for tuning in study.tunings}
     short = [f"{name} {n} of {study.trials_wanted}" for name, n in ended.items() if n < study.trials_wanted]
     return f"The search has not ended: {', '.join(short)} trials." if short else ""
 
 
-def recipe(study: Study, outcome: Outcome) -> str:
+def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
     """Which recipe the search found for a variant, and how sure and how important that is."""
     tuning = outcome.tuning
     if tuning.best is None:
@@ -111,10 +115,10 @@ def recipe(study: Study, outcome: Outcome) -> str:
     return ". ".join(part for part in parts if part) + "."
 
 
-def _advice(study: Study, outcome: Outcome, best: Trial) -> str:
+def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
     """What to take, as far as the final runs bear it."""
     params = ", ".join(
-        f"{dimension.name} {said(best.params[dimension.path])}"
+        f"{dimension.name} {setting_text(best.params[dimension.path])}"
         for dimension in study.dimensions_of(outcome.tuning.variant)
         if dimension.path in best.params
     )
@@ -143,15 +147,15 @@ def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
     return f"{value}, the author's recipe {state}"
 
 
-def _edges(study: Study, tuning: Tuning, best: Trial) -> str:
+def _edges(study: SearchedStudy, tuning: Tuning, best: Trial) -> str:
     """The dimensions whose best value lies at the end of what was searched: the best may lie beyond. Nothing where few trials were made."""
     if len(tuning.tried) < FEWEST:
         return ""
     found = [dimension.name for dimension in study.dimensions_of(tuning.variant) if _at_edge(dimension, best.params.get(dimension.path))]
-    return f"{listed(found)} at the edge of the range: a wider one may hold better" if found else ""
+    return f"{join_words(found)} at the edge of the range: a wider one may hold better" if found else ""
 
 
-def _at_edge(dimension: Dimension, value: object) -> bool:
+def _at_edge(dimension: SearchDimension, value: object) -> bool:
     if dimension.kind == "choice" or isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     low, high, place = dimension.low, dimension.high, float(value)
@@ -171,7 +175,7 @@ def importance(tuning: Tuning) -> str:
     ranked = sorted(tuning.importance, key=lambda found: -found.mean)
     if not ranked:
         return ""
-    shares = listed([_share(found) for found in ranked])
+    shares = join_words([_share(found) for found in ranked])
     if len(ranked) == 1:
         return f"Share of the variance explained: {shares}"
     first, second = ranked[:2]
@@ -180,16 +184,16 @@ def importance(tuning: Tuning) -> str:
     return f"{most}; share of the variance explained: {shares}"
 
 
-def _share(found: Importance) -> str:
+def _share(found: DimensionImportance) -> str:
     spread = "" if math.isnan(found.sd) else f" ± {found.sd:.2f}"
     return f"{found.path.removeprefix('recipe.')} {found.mean:.2f}{spread}"
 
 
-def _spread(found: Importance) -> float:
+def _spread(found: DimensionImportance) -> float:
     return 0.0 if math.isnan(found.sd) else found.sd
 
 
-def near(study: Study, tuning: Tuning) -> float | None:
+def near(study: SearchedStudy, tuning: Tuning) -> float | None:
     """The share of the trials that came near the best; None where that cannot be said, or of few trials."""
     if len(tuning.tried) < FEWEST:
         return None
@@ -197,13 +201,13 @@ def near(study: Study, tuning: Tuning) -> float | None:
     return stats.near_best(values, len(tuning.tried) - len(values), study.objective.direction)
 
 
-def sensitivity(study: Study, tuning: Tuning) -> str:
+def sensitivity(study: SearchedStudy, tuning: Tuning) -> str:
     """The same in words."""
     share = near(study, tuning)
     return "" if share is None else f"{percent(share)} of the trials came within {percent(stats.NEAR)} of the best"
 
 
-def reasons(study: Study) -> list[tuple[Tuning, Trial]]:
+def reasons(study: SearchedStudy) -> list[tuple[Tuning, Trial]]:
     """The trials that have no value for a reason other than pruning."""
     return [(tuning, trial) for tuning in study.tunings for trial in tuning.trials if trial.state in ("diverged", "failed")]
 

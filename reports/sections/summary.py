@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.metrics.cards import BEST, PIXELS
-from reports.cohort import Cohort, Entry
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Row, Section, Table
-from reports.format import NOTHING, interval, listed, number, percent
+from reports.format import NOTHING, interval, join_words, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
 from reports.sections import agreement, all_metrics
 from reports.sections.common import by_cohort, name_cell
-from reports.sections.metric_tables import COLLAPSE, collapse_cell, heading, known, value_text
+from reports.sections.metric_tables import COLLAPSE, collapse_cell, has_column, heading, value_text
 from reports.stats import MIN_SEEDS
 from reports.view import View
 
@@ -63,7 +63,7 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
 
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:
-    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and known(cohort, key)]
+    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and has_column(cohort, key)]
     marks, notes = _notes(cohort)
     headline = cohort.headline
     scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
@@ -80,7 +80,7 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     )
 
 
-def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.Scale | None) -> Row:
+def _row(entry: CohortEntry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.DotScale | None) -> Row:
     cells = [
         name_cell(entry.name, palette, mark),
         *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
@@ -90,7 +90,7 @@ def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: 
     return Row(cells=tuple(cells))
 
 
-def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.Scale | None) -> list[Cell]:
+def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_dots.DotScale | None) -> list[Cell]:
     """The cells of the headline, of the last and where it was kept of the best checkpoint."""
     key = cohort.headline.key
     data, summary = entry.sample(key), entry.summary(key)
@@ -99,11 +99,11 @@ def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.S
         Cell(text=number(summary.median), tone="strong"),
         *([Cell(text=number(entry.summary(BEST + key).median))] if has_best(cohort) else []),
         Cell(text=number(summary.mean), detail=interval(summary.interval)),
-        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
+        Cell(text=seed_dots.values_text(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
     ]
 
 
-def _noise(entry: Entry, key: str) -> str:
+def _noise(entry: CohortEntry, key: str) -> str:
     """The standard error of measuring one run and its share of the variance between seeds; empty where no error was recorded."""
     noise = entry.noise(key)
     if noise is None:
@@ -113,7 +113,7 @@ def _noise(entry: Entry, key: str) -> str:
 
 def has_best(cohort: Cohort) -> bool:
     """Whether any run kept its best checkpoint and measured it."""
-    return known(cohort, BEST + cohort.headline.key)
+    return has_column(cohort, BEST + cohort.headline.key)
 
 
 def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
@@ -135,14 +135,14 @@ def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
-def statuses(entry: Entry) -> str:
+def statuses(entry: CohortEntry) -> str:
     """How the runs ended: "3/3 finished", or "2/3 finished, 1 diverged"."""
     counts = Counter(entry.runs["status"])
     others = [f"{n} {status}" for status, n in sorted(counts.items()) if status != "finished"]
     return ", ".join([f"{counts['finished']}/{len(entry.runs)} finished", *others])
 
 
-def _status_cell(entry: Entry) -> Cell:
+def _status_cell(entry: CohortEntry) -> Cell:
     first, _, rest = statuses(entry).partition(", ")
     return Cell(text=first.removesuffix(" finished"), detail=rest, tone="bad" if rest else "plain")
 
@@ -179,7 +179,7 @@ def _legend(cohort: Cohort) -> list[str]:
     lines += _legend_of_noise(cohort)
     contested = agreement.contested(agreement.ranked(cohort))
     if contested:
-        lines.append(f"Features disagree about {listed(contested)}: see “{agreement.TITLE}”.")
+        lines.append(f"Features disagree about {join_words(contested)}: see “{agreement.TITLE}”.")
     if any(data.failures for data in samples):
         lines.append("A failed run counts as infinitely bad in median and mean, and there is no interval beside it; a cross marks it.")
     if any(data.n < MIN_SEEDS for data in samples):
@@ -209,7 +209,7 @@ def _legend_of_noise(cohort: Cohort) -> list[str]:
 
 def _plain(cohort: Cohort) -> PlainTable:
     quality = ("quality/precision_classifier", "quality/recall_classifier", "modes/found", "modes/high_quality", "modes/classes_covered")
-    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if known(cohort, key)]  # a terminal is narrow
+    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if has_column(cohort, key)]  # a terminal is narrow
     last = heading(cohort.headline.key)
     heads = [] if cohort.unmeasured else [last, *(["best checkpoint"] if has_best(cohort) else []), MEAN]
     rows = []

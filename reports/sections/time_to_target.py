@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.metrics.cards import Card
 from bench.tracking.results import curve
-from reports.cohort import Cohort, Entry
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Heading, Row, Table
 from reports.format import count, number
 from reports.palette import Palette
@@ -26,7 +26,7 @@ NEVER = "not reached"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reached:
+class TargetTimes:
     """When the runs of an entry were first at the target: infinity for a run that never was, or that failed."""
 
     images: tuple[float, ...]
@@ -59,7 +59,7 @@ def target(cohort: Cohort) -> float | None:
     return ordered[len(ordered) // 2]
 
 
-def reached(entry: Entry, marks: dict[str, pd.DataFrame], level: float, metric: Card) -> Reached:
+def reached(entry: CohortEntry, marks: dict[str, pd.DataFrame], level: float, metric: Card) -> TargetTimes:
     """When each run that has ended was first at the target; a finished one that was not measured says nothing and is left out."""
     found: list[tuple[float, float]] = []
     for run_id, status in zip(entry.runs["run_id"], entry.runs["status"], strict=True):
@@ -69,7 +69,7 @@ def reached(entry: Entry, marks: dict[str, pd.DataFrame], level: float, metric: 
             own = marks[run_id]
             images = first_at(list(zip(own["images"], own["value"], strict=True)), level, metric.direction)
             found.append((images, first_at(list(zip(own["seconds"], own["value"], strict=True)), level, metric.direction)))
-    return Reached(images=tuple(images for images, _ in found), seconds=tuple(seconds for _, seconds in found))
+    return TargetTimes(images=tuple(images for images, _ in found), seconds=tuple(seconds for _, seconds in found))
 
 
 def _marks(cohort: Cohort, view: View) -> dict[str, pd.DataFrame]:
@@ -79,7 +79,7 @@ def _marks(cohort: Cohort, view: View) -> dict[str, pd.DataFrame]:
     return {str(run_id): own for run_id, own in points.groupby("run_id", sort=True)}
 
 
-def _table(cohort: Cohort, palette: Palette, found: dict[str, Reached], level: float, marks: Sequence[int]) -> Table:
+def _table(cohort: Cohort, palette: Palette, found: dict[str, TargetTimes], level: float, marks: Sequence[int]) -> Table:
     titles = ("reached it", f"real {cohort.things}", "seconds")
     low, high = min(marks), max(marks)
     measured = f"{low}" if low == high else f"{low} to {high}"
@@ -95,7 +95,7 @@ def _table(cohort: Cohort, palette: Palette, found: dict[str, Reached], level: f
     )
 
 
-def _cells(own: Reached) -> tuple[Cell, ...]:
+def _cells(own: TargetTimes) -> tuple[Cell, ...]:
     if not own.images:
         return (Cell(text="no run measured", tone="muted"), Cell(text=""), Cell(text=""))
     medians = float(np.median(own.images)), float(np.median(own.seconds))

@@ -6,9 +6,9 @@ import math
 
 from bench.core.text import counted
 from reports import cohort_differences
-from reports.cohort import Cohort, Entry
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
-from reports.format import listed, number, some
+from reports.format import join_words, number, shorten
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import ALPHA, CLEAR_RATIO, MIN_SEEDS, Comparison, Verdict
 from reports.view import View
@@ -30,7 +30,7 @@ def build(view: View) -> Section | None:
         return None
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     method = () if all(cohort.unmeasured for cohort in view.cohorts) else (Text(text=METHOD, tone="note"),)
-    tables = tuple(Text(text=sentence, tone="note") for sentence in cohort_differences.chosen(view.cohorts))
+    tables = tuple(Text(text=sentence, tone="note") for sentence in cohort_differences.chosen_differences(view.cohorts))
     return Section(id="verdict", title=TITLE, blocks=(*tables, *blocks, *method))
 
 
@@ -59,7 +59,7 @@ def sentences(cohort: Cohort) -> list[str]:
         return [start, "There is one entry, so nothing to compare it with."]
     tested = [pair for pair in cohort.comparisons if pair.p_holm is not None]
     if not tested:
-        reasons = listed(sorted({pair.reason for pair in cohort.comparisons if pair.reason}))
+        reasons = join_words(sorted({pair.reason for pair in cohort.comparisons if pair.reason}))
         return [start, f"No claim about any pair: {reasons}."]
     decided = sum(pair.better is not None for pair in tested)
     return [
@@ -69,21 +69,21 @@ def sentences(cohort: Cohort) -> list[str]:
     ]
 
 
-def _of_best(best: Entry, cohort: Cohort) -> str:
+def _of_best(best: CohortEntry, cohort: Cohort) -> str:
     """How the entry with the best median stands against the others."""
     words = [
-        f"{verdict} than {listed(some(names, MOST))}"
+        f"{verdict} than {join_words(shorten(names, MOST))}"
         for verdict in ("clearly better", "better")
         if (names := [loser for loser, said in _beaten(best.name, cohort) if said == verdict])
     ]
     equals = _undecided(best.name, cohort)
     if equals:
-        words.append(f"not to be told apart from {listed(some(equals, MOST), last='or')}")
+        words.append(f"not to be told apart from {join_words(shorten(equals, MOST), last='or')}")
     beaten_by = [pair.better for pair in cohort.comparisons if pair.better and best.name in (pair.a, pair.b) and pair.better != best.name]
     return (
         f"{best.name} is {'; '.join(words)}."
         if not beaten_by
-        else f"{best.name} has the best median, but {listed(some(beaten_by, MOST))} test as better: medians and means disagree."
+        else f"{best.name} has the best median, but {join_words(shorten(beaten_by, MOST))} test as better: medians and means disagree."
     )
 
 
@@ -109,7 +109,7 @@ def _table(cohort: Cohort, view: View) -> Table:
         lists["no claim against"].append(_undecided(entry.name, cohort))
     shown = {title: column for title, column in lists.items() if any(column)}
     rows = [
-        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(some(column[i], MOST))) for column in shown.values())))
+        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(shorten(column[i], MOST))) for column in shown.values())))
         for i, entry in enumerate(cohort.entries)
     ]
     columns = tuple(Column(title=title, align="left") for title in ("", *shown))

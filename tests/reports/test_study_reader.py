@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_study import DEFAULT, HUGE, LR_G, K, diverged, drawn, pruned, study, trial, tuning, usual
 
-from reports.study import Dimension, Importance, Study
-from reports.study_reader import read
+from reports.study import DimensionImportance, SearchDimension, SearchedStudy
+from reports.study_reader import read_study
 
 
-def known(recorded: dict[str, Any]) -> Study:
-    found = read(recorded)
+def known(recorded: dict[str, Any]) -> SearchedStudy:
+    found = read_study(recorded)
     assert found is not None
     return found
 
 
-def one(*trials: dict[str, Any], **over: Any) -> Study:
+def one(*trials: dict[str, Any], **over: Any) -> SearchedStudy:
     return known(study({"dcgan": tuning(trials)}, **over))
 
 
@@ -36,11 +36,11 @@ def test_a_whole_study_is_read() -> None:
     assert dcgan.best is not None
     assert kept.best is not None
     assert (dcgan.role("0"), dcgan.role(str(dcgan.best.number)), dcgan.role("99"), kept.role("0")) == ("default", "tuned", "", "both")
-    assert dcgan.importance[0] == Importance(path=LR_G, mean=0.61, sd=0.08)
+    assert dcgan.importance[0] == DimensionImportance(path=LR_G, mean=0.61, sd=0.08)
 
 
 def test_a_dimension_is_of_the_variants_that_its_globs_mean() -> None:
-    dimension = Dimension(path="recipe.norm_d", kind="choice", variants="dcgan, lsgan*,wgan")
+    dimension = SearchDimension(path="recipe.norm_d", kind="choice", variants="dcgan, lsgan*,wgan")
     assert [name for name in ("dcgan", "lsgan", "lsgan-sigmoid", "wgan", "wgan-gp", "gan") if dimension.of(name)] == [
         "dcgan", "lsgan", "lsgan-sigmoid", "wgan",
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def test_a_trial_stopped_between_seeds_has_the_mean_so_far() -> None:
     ],
 )
 def test_what_is_no_study_is_left_out_with_a_warning(over: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert read({**usual(5), **over}) is None
+    assert read_study({**usual(5), **over}) is None
     assert "the study 'lr-k-quick' is left out" in caplog.text
     assert words in caplog.text
 
@@ -157,7 +157,7 @@ def test_anything_anywhere_is_read_or_left_out(place: list[int], value: Any) -> 
         parent, key = inner, (list(inner)[step % len(inner)] if isinstance(inner, dict) else step % len(inner))  # type: ignore[assignment]
     parent[key] = value  # type: ignore[index]
     if isinstance(recorded, dict):
-        read(recorded)
+        read_study(recorded)
 
 
 def test_settings_that_are_no_numbers_are_none() -> None:

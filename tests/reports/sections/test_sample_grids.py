@@ -75,24 +75,24 @@ def grid(samples: int, width: int = 4, lines: int = 255) -> np.ndarray:
 
 def test_part_of_a_grid_is_whole_samples() -> None:
     whole = grid(8)
-    assert sample_grids.cut(whole, 8) is whole
-    part = sample_grids.cut(whole, 6)
+    assert sample_grids.crop(whole, 8) is whole
+    part = sample_grids.crop(whole, 6)
     assert part.shape == (31, 31)
     assert (part == whole[:31, :31]).all()
     colour = np.stack([whole, whole, np.where(whole == 255, 255, 0).astype(np.uint8)], axis=2)
-    assert sample_grids.cut(colour, 4).shape == (21, 21, 3)
+    assert sample_grids.crop(colour, 4).shape == (21, 21, 3)
 
 
 @pytest.mark.parametrize(
     "pixels", [grid(8, lines=0), grid(8)[:-5], grid(8)[:, 1:], np.full((41, 41), 255, np.uint8), np.zeros((9, 9), np.uint8)]
 )
 def test_a_picture_that_is_no_square_grid_stays_whole(pixels: np.ndarray) -> None:
-    assert sample_grids.cut(pixels, 4) is pixels
+    assert sample_grids.crop(pixels, 4) is pixels
 
 
 def test_as_many_samples_as_there_is_room_for() -> None:
     pictures = [grid(8, width=28)] * 3
-    sizes = {side: 3 * len(picture_of(sample_grids.cut(pictures[0], side), "").data) for side in sample_grids.SIDES}
+    sizes = {side: 3 * len(picture_of(sample_grids.crop(pictures[0], side), "").data) for side in sample_grids.SIDES}
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     for side, size in sizes.items():
         assert sample_grids.shown_side(pictures, size) == (side, 8)

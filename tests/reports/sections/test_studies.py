@@ -39,8 +39,8 @@ from reports.latex import latex
 from reports.markdown import markdown
 from reports.sections import studies
 from reports.sections.study_table import settings
-from reports.study import Best
-from reports.tuning_outcomes import outcomes
+from reports.study import BestTrial
+from reports.tuning_outcomes import tuning_outcomes
 from reports.view import view
 
 PARETO = [{"key": FID, "direction": "lower"}, {"key": "quality/recall_classifier", "direction": "higher"}]
@@ -66,7 +66,7 @@ def section(found: Results) -> Section:
 def opening(found: Results) -> list[Block]:
     """What the first study says, without its pictures."""
     prepared = view(found)
-    return studies.opening(prepared.studies[0], outcomes(prepared.studies[0]), prepared)
+    return studies.opening(prepared.studies[0], tuning_outcomes(prepared.studies[0]), prepared)
 
 
 def said(found: Results) -> list[str]:
@@ -151,7 +151,7 @@ def test_the_figures_by_hand() -> None:
 
 def test_a_recipe_is_quoted_for_a_shell() -> None:
     nasty = ("recipe.k=2", "recipe.x=$(rm -rf ~); `id`")
-    line = settings(Best(number=0, values=(1.0,), options=nasty))
+    line = settings(BestTrial(number=0, values=(1.0,), options=nasty))
     assert line == "--set recipe.k=2 --set 'recipe.x=$(rm -rf ~); `id`'"
     assert shlex.split(line)[1::2] == list(nasty)
     kept = study({"dcgan": tuning([trial(0)], best={"number": 0, "set": "", "settings": {}})})
