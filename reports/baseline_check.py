@@ -1,4 +1,4 @@
-"""Does this store agree with published results? Each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from reports.view import view
 
 CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
 HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
-IDENTITY = ("param:networks", "param:recipe.")  # settings that change what is trained; where it ran may differ
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlacedEntry:
-    """An entry in its cohort."""
+    """An entry with its cohort."""
 
     entry: CohortEntry
     cohort: Cohort
 
     @property
     def name(self) -> str:
-        """The entry's name, with that of its cohort where there are several."""
+        """The entry's name, with its cohort's title if there are several cohorts."""
         return f"{self.entry.name} ({self.cohort.title})" if self.cohort.title else self.entry.name
 
     @property
@@ -44,7 +44,7 @@ class PlacedEntry:
 
     @property
     def overridden(self) -> set[str]:
-        """The settings that were changed from the variant as registered, by path."""
+        """The paths of the settings that differ from the registered variant."""
         return {f"param:{path}" for overrides in self.entry.runs["overrides"] for path in settings_of(overrides)}
 
     @property
@@ -54,16 +54,16 @@ class PlacedEntry:
 
     @property
     def source(self) -> str:
-        """Hash of the source of a variant that is not registered."""
+        """Hash of the source code of a variant that is not registered."""
         return text(self.entry.runs.iloc[0]["variant_source"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedVariant:
-    """One variant of the baseline. `ratio` is here over baseline, of geometric means."""
+    """One variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
 
     name: str
-    metric: str  # its title
+    metric: str  # title
     direction: Direction
     baseline: Sample
     here: Sample | None = None
@@ -73,7 +73,7 @@ class CheckedVariant:
 
     @property
     def ratio(self) -> tuple[float, Interval] | None:
-        """How many times the baseline's value the value here is, with the interval; None where it was not tested on logs."""
+        """The value here over the baseline's value, with its interval; None unless it was tested on logs."""
         if self.pair is None or self.pair.ratio is None or self.pair.interval is None:
             return None
         if self.direction == "lower":
@@ -82,26 +82,26 @@ class CheckedVariant:
 
 
 def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
-    """A line for each entry of the baseline, in its order. Where none at all can be tested it is a UserError."""
+    """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
-    judged = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
-    found = [line if line.pair is None else _judged(replace(line, pair=next(judged))) for line in lines]
+    pairs = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
+    found = [line if line.pair is None else _with_verdict(replace(line, pair=next(pairs))) for line in lines]
     if not any(line.verdict in ("agrees", "differs") for line in found):
         reasons = Counter(_words(line) for line in found)
-        said = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
-        raise UserError(f"nothing of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {said}")
+        counts = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
+        raise UserError(f"no variant of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {counts}")
     return found
 
 
 def check_table(lines: Sequence[CheckedVariant], title: str) -> PlainTable:
-    """The lines for a terminal, under a title that says by which metrics."""
+    """Return the result as a table for a terminal; its title names the metrics."""
     metrics = join_words(list(dict.fromkeys(line.metric for line in lines)))
     return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
 
 
 def check_summary(lines: Sequence[CheckedVariant]) -> str:
-    """The check in one sentence."""
+    """Return the result in one sentence."""
     counts = Counter(line.verdict for line in lines)
     parts = [f"{counts['agrees']} of {counted(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
     different = [line.name for line in lines if line.verdict == "differs"]
@@ -112,7 +112,7 @@ def check_summary(lines: Sequence[CheckedVariant]) -> str:
 
 
 def any_differs(lines: Sequence[CheckedVariant]) -> bool:
-    """Whether any variant differs from the baseline."""
+    """Return whether any variant differs from the baseline."""
     return any(line.verdict == "differs" for line in lines)
 
 
@@ -121,7 +121,7 @@ def _places(results: Results) -> list[PlacedEntry]:
 
 
 def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
-    """One entry against that one of its variant here which differs from it in least."""
+    """Compare one entry with the entry of the same variant here that has the fewest differences."""
     headline = place.cohort.headline
     line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
@@ -136,7 +136,7 @@ def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
 
 
 def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
-    """The pair tested, or why it cannot be."""
+    """Test the pair, or record why it cannot be tested."""
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
     if here.n >= MIN_SEEDS and not here.values and not line.baseline.failures:
@@ -145,7 +145,7 @@ def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
     if few:
         return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
     if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
-        return replace(line, verdict="too few seeds", why="for a rank test, which failed runs need")
+        return replace(line, verdict="too few seeds", why="failed runs need a rank test, which needs more seeds")
     log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
     pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
     if pair.p is not None:
@@ -155,13 +155,13 @@ def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
     return replace(line, verdict="not comparable", why=pair.reason)
 
 
-def _judged(line: CheckedVariant) -> CheckedVariant:
+def _with_verdict(line: CheckedVariant) -> CheckedVariant:
     p = None if line.pair is None else line.pair.p_holm
     return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
 
 
 def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
-    """What keeps two entries of a variant from being compared, in words; empty where nothing does."""
+    """The names of the differences that keep two entries of a variant from being compared."""
     a, b, headline = one.cohort, two.cohort, one.cohort.headline
     known = a.recorded and b.recorded
     facts = {
@@ -178,7 +178,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
 
 
 def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
-    """Settings with two values. One that a side lacks came with another version: as long as nobody changes it, it changes nothing."""
+    """Settings with different values. A setting that one side lacks is a default of another version: it counts only if it was changed."""
     mine, other = one.settings, two.settings
     differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
     return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])

@@ -92,7 +92,7 @@ def _caption(cohort: Cohort) -> str:
     card = cohort.headline
     parts = [f"{cohort.setting}."]
     if not cohort.claims:
-        parts.append("A trial run: this data supports no claim.")
+        parts.append("A trial run: this data is too small to support conclusions.")
     if cohort.unmeasured:
         return escape(" ".join([*parts, "No metric exists for this data, so nothing is ranked."]))
     better = {"lower": "lower is better", "higher": "higher is better", "none": "neither end is better"}[card.direction]

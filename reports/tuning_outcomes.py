@@ -1,4 +1,4 @@
-"""What tuning bought: for each variant of a study the tuned recipe against the author's, on seeds that the search never used."""
+"""The gain from tuning: for each variant of a study the tuned recipe against the default one, on seeds that the search never used."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ TUNED, DEFAULT = "tuned", "default"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TuningOutcome:
-    """A variant's final runs on the first objective. `pair` compares tuned (a) with default (b); None where there is nothing to compare."""
+    """A variant's final runs on the first objective. `pair` compares tuned (a) with default (b); None if either is missing or both are the same."""
 
     tuning: Tuning
     key: str
     tuned: CohortEntry | None
     default: CohortEntry | None
-    same: bool  # the default was the best found: one entry is both
+    same: bool  # the default recipe is the best one found, so one entry is both
     pair: Comparison | None = None
 
     @property
     def samples(self) -> dict[str, Sample]:
-        """The outcomes of each recipe that has any."""
+        """The sample of each recipe that has runs."""
         entries = {DEFAULT: self.default, TUNED: None if self.same else self.tuned}
         return {name: data for name, entry in entries.items() if entry is not None and (data := entry.sample(self.key)).n}
 
     @property
-    def old(self) -> str:
-        """The trial that the tuned runs are of, where by now another one is the best; empty otherwise."""
+    def former_trial(self) -> str:
+        """The trial whose recipe the tuned runs have, if another trial is the best by now; empty otherwise."""
         if self.tuned is None or self.same or self.tuning.best is None:
             return ""
         trial = text(self.tuned.runs["trial"].iloc[-1])
@@ -40,10 +40,10 @@ class TuningOutcome:
 
 
 def tuning_outcomes(searched: StudyResults) -> list[TuningOutcome]:
-    """The final runs of every variant, compared where both recipes have some, with Holm's correction over the variants."""
+    """Return the final runs of every variant. Variants with runs of both recipes are compared, with Holm's correction over the variants."""
     found = [_outcome(searched, tuning) for tuning in searched.study.tunings]
-    judged = iter(stats.with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
-    return [outcome if outcome.pair is None else replace(outcome, pair=next(judged)) for outcome in found]
+    pairs = iter(stats.with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
+    return [outcome if outcome.pair is None else replace(outcome, pair=next(pairs)) for outcome in found]
 
 
 def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:

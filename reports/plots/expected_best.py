@@ -1,4 +1,4 @@
-"""What so many random trials can be expected to find: a search's budget, read off."""
+"""The expected best value by number of random trials."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ COLUMNS = ["entry", "trials", "value"]
 
 
 def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
-    """entry, trials, value: the expected best of so many random trials of a variant, from where they cannot all have diverged.
+    """Return entry, trials, value: the expected best by number of random trials of a variant, from the number on at which not all can have diverged.
 
-    The author's recipe was given, not drawn, and is left out. A pruned trial counts with what it had when it was stopped.
+    The default recipe is left out, because it is not a random trial. A pruned trial counts with its last value.
     """
     rows = []
     for tuning in study.tunings:
@@ -33,7 +33,7 @@ def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw a line a variant."""
+    """Draw a line for each variant."""
     value_axis(ax, data["value"], metric)
     ends = {}
     for name, own in data.groupby("entry", sort=True):
@@ -48,7 +48,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
 
 
 def alt(data: pd.DataFrame, metric: Card) -> str:
-    """The plot in words: both ends of each line."""
+    """Return the plot in words: both ends of each line."""
     parts = [
         f"{short_name(str(name))} " + ", ".join(f"{value_text(own['value'].iloc[i])} with {own['trials'].iloc[i]}" for i in (0, -1))
         for name, own in data.groupby("entry", sort=True)

@@ -1,4 +1,4 @@
-"""The headline metric through training, against images or seconds: every seed thin, the mean over seeds thick."""
+"""The headline metric through training, against images or seconds: seeds as thin lines, the mean over seeds as a thick line."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
 
 
 def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: Budget) -> pd.DataFrame:
-    """entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
+    """Return entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
 
-    Values that are missing or infinite are left out, and so are some of many seeds or marks (`drawable`); means are of all seeds (`with_means`).
+    Missing and infinite values are left out, and lines are `thinned`; means are over all seeds (`with_means`).
     """
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
@@ -38,7 +38,7 @@ def draw(
     ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float], things: str = "images",
     against: Against = "images",
 ) -> None:  # fmt: skip
-    """Draw the lines, log scale where all of both are positive, and a grey level for each reference."""
+    """Draw the lines and a grey level for each reference row, on a log scale if all values are positive."""
     if (data["value"] > 0).all() and all(level > 0 for level in levels.values()):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(thousands)
@@ -72,8 +72,8 @@ def _seconds(value: float, _position: float = 0) -> str:
 
 
 def alt(data: pd.DataFrame, metric: Card, against: Against = "images") -> str:
-    """The plot in words: where each mean ends."""
+    """Return the plot in words: the last value of each mean."""
     last = data[data["line"] == MEAN].groupby("entry", sort=True).tail(1)
     at = [f" at {count(seconds)} s" if against == "seconds" else "" for seconds in last["seconds"]]
     ends = ", ".join(f"{short_name(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
-    return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last mark: {ends or 'none'}"
+    return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last evaluation point: {ends or 'none'}"

@@ -1,4 +1,4 @@
-"""Performance profiles: the share of runs above each score, a line an entry."""
+"""Performance profiles: the share of runs above each score, one line for each entry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVELS = 101
 
 
 def profiles_data(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> pd.DataFrame:
-    """entry, level, share of the scores {entry: {dataset: scores}}, at levels from the lowest to the highest score of all."""
+    """Return entry, level, share of the scores {entry: {dataset: scores}}, at levels from the lowest to the highest score."""
     every = [score for by_data in scores.values() for own in by_data.values() for score in own]
     if not every:
         return pd.DataFrame(columns=["entry", "level", "share"])
@@ -31,7 +31,7 @@ def profiles_data(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> pd.Dat
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette) -> None:
-    """Draw a step an entry, and a legend in the order of the data."""
+    """Draw a step line for each entry, and a legend in the order of the data."""
     names = [str(name) for name in dict.fromkeys(data["entry"])]
     for name, own in data.groupby("entry", sort=True):
         style = palette[str(name)]
@@ -49,7 +49,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette) -> None:
 
 
 def alt(data: pd.DataFrame) -> str:
-    """The plot in words: each entry's median score."""
+    """Return the plot in words: each entry's median score."""
     medians = [
         f"{name} {float(own[own['share'] >= 0.5]['level'].max()) if (own['share'] >= 0.5).any() else float(own['level'].min()):.2f}"
         for name, own in data.groupby("entry", sort=True)

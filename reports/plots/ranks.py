@@ -1,4 +1,4 @@
-"""Ranks of the entries by several metrics side by side: a line that crosses others is an entry that the metrics order differently."""
+"""Ranks of the entries by several metrics side by side. A line that crosses others is an entry that the metrics rank differently."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ["entry", "key", "value", "rank", "position"]
 
 
 def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
-    """entry, key, value, rank (1 is best, equal values share their mean rank), position (1, 2, ... from the top, ties by name).
+    """Return entry, key, value, rank (1 is best; equal values share their mean rank), position (1, 2, ... from the top, ties by name).
 
     `medians` has the values of each entry by key.
     """
@@ -32,7 +32,7 @@ def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) 
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:
-    """Draw a column a metric and a line an entry, the marked ones thick; the value of each at its dot or, outside, beside its name."""
+    """Draw a column for each metric and a line for each entry, the marked ones thick, with each value at its dot or beside the name."""
     keys = list(dict.fromkeys(data["key"]))
     for entry, own in data.groupby("entry", sort=True):
         style, thick = palette[str(entry)], entry in marked
@@ -58,7 +58,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
 
 
 def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last: bool) -> None:
-    """Name and value beside the first and the last column, the value alone at those between."""
+    """Draw name and value beside the first and the last column, the value alone at the columns between."""
     value, y = number(float(str(row["value"]))), float(str(row["position"]))
     name = short_name(str(row["entry"]))
     if first or last:
@@ -72,7 +72,7 @@ def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last:
 
 
 def alt(data: pd.DataFrame) -> str:
-    """The plot in words: the order by each metric."""
+    """Return the plot in words: the order by each metric."""
     orders = [
         f"by {card(str(key)).title}: {', '.join(own.sort_values('position')['entry'])}" for key, own in data.groupby("key", sort=False)
     ]

@@ -1,4 +1,4 @@
-"""A dot for each seed with the interval of the mean, small enough for a table cell: all cells of a column share one scale."""
+"""A dot for each seed with the interval of the mean, in a table cell; all cells of a column share one scale."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from reports.plots.svg import FONTS, follow_scheme
 from reports.stats import Sample, Summary
 
 WIDTH, HEIGHT, MARGIN = 140, 22, 8
-LABEL, LETTER = 28, 6  # the room that a tick's label takes at least, and a letter of it
+LABEL, LETTER = 28, 6  # pixels: the least width of a tick's label, and the width of a letter
 
 
 @dataclass(frozen=True, kw_only=True)
 class DotScale:
-    """Where values lie in a cell, in pixels from its left; logarithmic where all values are positive."""
+    """The scale of a cell, in pixels from its left edge; logarithmic if all values are positive."""
 
     low: float
     high: float
     log: bool
 
     def at(self, value: float) -> float:
-        """The position of a value, kept inside the cell."""
+        """Return the position of a value, clipped to the cell."""
         turn = math.log if self.log else float
         if self.log and value <= 0:
             return float(MARGIN)
         span = turn(self.high) - turn(self.low)
-        share = (turn(value) - turn(self.low)) / span if span > 0 else 0.5  # numbers so large that the edges of the scale are one
+        share = (turn(value) - turn(self.low)) / span if span > 0 else 0.5  # both ends are equal for very large numbers
         return MARGIN + (WIDTH - 2 * MARGIN) * min(max(share, 0.0), 1.0)
 
 
 def scale_of(values: Iterable[float]) -> DotScale | None:
-    """A scale that holds all finite values; None where there are none."""
+    """Return a scale of all finite values; None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None
     low, high = min(finite), max(finite)
-    log = low > sys.float_info.min  # below it the logarithm's scale has no room
+    log = low > sys.float_info.min  # a log scale cannot extend below it
     if log:
         return DotScale(low=low / 1.06, high=high * 1.06, log=True)
     edge = (high - low) * 0.05 or 1.0
@@ -51,7 +51,7 @@ def scale_of(values: Iterable[float]) -> DotScale | None:
 
 
 def dots(data: Sample, summary: Summary, scale: DotScale, style: Style) -> document.Picture:
-    """The cell: interval as a bar, mean as a tick, seeds as dots, and a cross at the bad end for each failure."""
+    """Return the cell: interval as a bar, mean as a tick, seeds as dots, and a cross at the right edge for each failure."""
     middle = HEIGHT / 2
     parts = [f'<line x1="0" x2="{WIDTH}" y1="{middle}" y2="{middle}" style="stroke: {RULE}"/>']
     if summary.interval is not None:
@@ -71,7 +71,7 @@ def dots(data: Sample, summary: Summary, scale: DotScale, style: Style) -> docum
 
 
 def axis(scale: DotScale) -> document.Picture:
-    """The shared scale, to stand at the head of the column."""
+    """Return the shared scale, for the column title."""
     ticks = _ticks(scale)
     parts = [f'<line x1="0" x2="{WIDTH}" y1="17" y2="17" style="stroke: {FAINT}"/>']
     for tick in ticks:
@@ -82,12 +82,12 @@ def axis(scale: DotScale) -> document.Picture:
 
 
 def values_text(data: Sample) -> str:
-    """The same as text: every seed's value, and failures."""
+    """Return the cell as text: every seed's value, and failures."""
     return " · ".join([*(number(value) for value in data.values), *["failed"] * data.failures])
 
 
 def _ticks(scale: DotScale) -> list[float]:
-    """Round values inside the scale, far enough from each other and from the ends to be labelled."""
+    """Round values in the scale, with enough distance from each other and from the ends for their labels."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1) if scale.log else ()
     wide = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     found = (
@@ -102,7 +102,7 @@ def _ticks(scale: DotScale) -> list[float]:
 
 
 def _room(tick: float) -> float:
-    """The width of a tick's label, with a gap."""
+    """The width of a tick's label with a gap, in pixels."""
     return max(LABEL, LETTER * len(number(tick)) + 4)
 
 

@@ -1,4 +1,4 @@
-"""The objective against one dimension of a search, the others being what they were."""
+"""The objective against one dimension of a search, while the other dimensions vary."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reports.study import SearchDimension, SearchedStudy, Tuning
 
 
 def slices_data(study: SearchedStudy, tuning: Tuning, dimension: SearchDimension) -> pd.DataFrame:
-    """number, state, value, default, setting of the trials that have the dimension."""
+    """Return number, state, value, default, setting of the trials with the dimension."""
     data = trials_data(study, tuning)
     found = data.assign(setting=settings(data, tuning, dimension.path))
     return found[found["setting"].notna()].reset_index(drop=True)
 
 
 def draw(ax: Axes, data: pd.DataFrame, axis: DimensionAxis, style: Style, metric: Card) -> None:
-    """Draw a mark a trial."""
+    """Draw a dot for each trial."""
     value_axis(ax, data["value"], metric)
     places = [axis.apart(setting, number) for setting, number in zip(data["setting"], data["number"], strict=True)]
     draw_trials(ax, data.assign(x=places), style, metric)
@@ -29,7 +29,7 @@ def draw(ax: Axes, data: pd.DataFrame, axis: DimensionAxis, style: Style, metric
 
 
 def alt(name: str, data: pd.DataFrame, dimension: SearchDimension, metric: Card) -> str:
-    """The panel in words: where the best trial lies."""
+    """Return the panel in words: the best trial and its setting."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
     best = (
         f", best {value_text(ranked.iloc[0]['value'])} at {setting_text(ranked.iloc[0]['setting'])}"

@@ -1,4 +1,4 @@
-"""The tuned recipe against the author's on fresh seeds: a line a variant."""
+"""The tuned recipe against the default one on fresh seeds: one line for each variant."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from reports.stats import Sample
 
 COLUMNS = ["entry", "recipe", "value"]
 RECIPES = ("default", "tuned")
-ASIDE = 0.17  # of a line: the two recipes above and below it
+ASIDE = 0.17  # of the line distance: offset of the two recipes from their line
 
 
 def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFrame:
-    """entry, recipe (default | tuned), value of each seed, NaN for a failed run. `samples` has those of each variant by recipe."""
+    """Return entry, recipe (default | tuned), value of each seed, NaN for a failed run. `samples` has the samples of each variant by recipe."""
     rows = [
         (name, recipe, value)
         for name, found in samples.items()
@@ -33,7 +33,7 @@ def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFr
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw each seed, hollow for the author's recipe, filled for the tuned one, means as ticks, and crosses at the bad end for failures."""
+    """Draw each seed, hollow for the default recipe and filled for the tuned one, means as ticks, and crosses at the bad end for failures."""
     names = list(dict.fromkeys(data["entry"]))
     if (data["value"].dropna() > 0).all() and data["value"].notna().any():
         ax.set_xscale("log")
@@ -69,7 +69,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
 
 
 def alt(data: pd.DataFrame, metric: Card) -> str:
-    """The plot in words: the mean of each recipe."""
+    """Return the plot in words: the mean of each recipe."""
     parts = []
     for name, own in data.groupby("entry", sort=False):
         means = [f"{recipe} {value_text(found['value'].mean(skipna=False))}" for recipe, found in own.groupby("recipe", sort=True)]

@@ -1,4 +1,4 @@
-"""Studies: searches for the recipe of each variant, and what it was worth on seeds that the search never used."""
+"""Studies: the search for the recipe of each variant, and the gain on seeds that the search never used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TITLE = "Studies"
 
 
 def build(view: View) -> Section | None:
-    """Each study in words, figures and pictures; None where no study was recorded."""
+    """Return each study as text, tables and plots; None if no study was recorded."""
     blocks = [
         block
         for index, searched in enumerate(view.studies)
@@ -22,11 +22,11 @@ def build(view: View) -> Section | None:
 
 
 def opening(searched: StudyResults, found: list[TuningOutcome], view: View) -> list[Block]:
-    """What a study says, in words and in figures."""
+    """Return the text and the tables of a study."""
     study, palette = searched.study, view.palette
     said: list[Block] = [Heading(text=study.name)] if len(view.studies) > 1 else []
     if not searched.claims:
-        said.append(Text(text=f"What follows is a trial run: {study.dataset or 'its data'} supports no claim.", tone="warning"))
+        said.append(Text(text=f"This is a trial run: {study.dataset or 'its data'} is too small to support conclusions.", tone="warning"))
     said.append(Text(text=study_text.lead(study, found), tone="lead"))
     if study.idea:
         said.append(Text(text=study.idea if len(view.studies) > 1 else f"{study.name}: {study.idea}"))
@@ -38,7 +38,7 @@ def opening(searched: StudyResults, found: list[TuningOutcome], view: View) -> l
 
 
 def pictures(searched: StudyResults, found: list[TuningOutcome], view: View, index: int) -> list[Block]:
-    """The same in pictures; `index` keeps their names apart from those of other studies."""
+    """Return the plots of a study; `index` makes their ids differ from those of other studies."""
     study, palette = searched.study, view.palette
     return [
         *study_plots.tuned(study, found, palette, index),

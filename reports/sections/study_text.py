@@ -1,4 +1,4 @@
-"""A study in sentences: what tuning bought, which recipe to take, and how much each setting matters. Never more than the data say."""
+"""A study in sentences: the gain from tuning, the recipe to use, and how much each setting matters. Each sentence follows from the data alone."""
 
 from __future__ import annotations
 
@@ -14,44 +14,37 @@ from reports.study import DimensionImportance, SearchDimension, SearchedStudy, T
 from reports.tuning_outcomes import DEFAULT, TuningOutcome
 from reports.view import StudyResults
 
-FLATTERS = "A search's best value flatters, because it was chosen among many; only runs on fresh seeds say what tuning bought."
+BIAS = "The best value of a search is biased, because it is the best of many; only runs on fresh seeds measure the gain from tuning."
 NEAR_EDGE = 0.05  # of a range
-FEWEST = 5  # trials; of fewer, where the best lies and how many come near it is chance
+FEWEST = 5  # trials; with fewer, the place of the best trial and the share near it are chance
 
 
 def lead(study: SearchedStudy, outcomes: list[TuningOutcome]) -> str:
-    """What tuning bought, by the final runs alone."""
+    """Return the gain from tuning, from the final runs alone."""
     if not any(tuning.tried for tuning in study.tunings):
         return "No trial of this study has ended yet."
-    said_ = [words for outcome in outcomes if (words := _bought(outcome))]
-    if not said_:
-        return f"No final runs yet, so no claim that tuning helps. {FLATTERS}"
-    return f"The tuned recipe against the author's on fresh seeds, by {study.objective.title}: {'; '.join(said_)}."
+    gains = [words for outcome in outcomes if (words := _gain(outcome))]
+    if not gains:
+        return f"There are no final runs yet, so the gain from tuning is not known. {BIAS}"
+    return f"Tuned recipe against default recipe on fresh seeds, by {study.objective.title}: {'; '.join(gains)}."
 
 
-def _bought(outcome: TuningOutcome) -> str:
-    """One variant's part of the lead; empty where it has no final runs."""
+def _gain(outcome: TuningOutcome) -> str:
+    """One variant's part of the lead; empty if it has no final runs."""
     name, pair = outcome.tuning.name, outcome.pair
     if outcome.same:
-        return f"{name} keeps the author's recipe, the best that was found"
+        return f"{name} keeps the default recipe, the best one found"
     if pair is None:
-        missing = [recipe for recipe, entry in (("tuned", outcome.tuned), ("author's", outcome.default)) if entry is None]
-        return "" if len(missing) > 1 else f"{name} no claim, as the {missing[0]} recipe has no runs"
+        missing = [recipe for recipe, entry in (("tuned", outcome.tuned), ("default", outcome.default)) if entry is None]
+        return "" if len(missing) > 1 else f"{name} not tested, because the {missing[0]} recipe has no runs"
     if pair.p is None:
-        return f"{name} no claim: {pair.reason}"
-    much = "" if pair.ratio is None else _much(pair.ratio, pair.interval)
-    if pair.better == DEFAULT:
-        return f"{name} {pair.verdict} with the author's recipe{much}"
-    return f"{name} {pair.verdict}{much}"
-
-
-def _much(ratio: float, span: stats.Interval | None) -> str:
-    """By how much, in the direction of the tuned recipe."""
-    return f", {number(ratio)} times as good {interval(span)}".rstrip()
+        return f"{name} not tested: {pair.reason}"
+    ratio = "" if pair.ratio is None else f", {number(pair.ratio)} times as good {interval(pair.interval)}".rstrip()
+    return f"{name} {pair.verdict}{' with the default recipe' if pair.better == DEFAULT else ''}{ratio}"
 
 
 def setting(searched: StudyResults) -> str:
-    """What was searched, by what, and how much of it there is."""
+    """Return the search space, the sampler, the pruner, the seeds and the number of runs in words."""
     study = searched.study
     sampler = {"tpe": "TPE", "random": "random search", "grid": "a grid"}.get(study.sampler, study.sampler)
     pruner = {"none": "no pruning", "median": "the median pruner", "wilcoxon": "the Wilcoxon pruner"}.get(study.pruner, study.pruner)
@@ -64,7 +57,7 @@ def setting(searched: StudyResults) -> str:
         f"Search on {_seeds(study.search_seeds)}, final runs on {_seeds(study.final_seeds)}"
         if study.search_seeds and study.final_seeds
         else "",
-        f"{counted(searched.search_runs, 'search run')}, which no other section shows",
+        f"{counted(searched.search_runs, 'search run')}, not shown in other sections",
     ]
     return ". ".join(part for part in parts if part) + "."
 
@@ -74,7 +67,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 
 
 def _dimension(dimension: SearchDimension, study: SearchedStudy) -> str:
-    """A dimension with its range, and who has it where not all have."""
+    """A dimension with its range, and its variants if not all have it."""
     owners = [tuning.name for tuning in study.tunings if dimension.of(tuning.variant)]
     return _range(dimension) + (f" for {join_words(owners) or 'none'}" if len(owners) < len(study.tunings) else "")
 
@@ -92,14 +85,14 @@ def _range(dimension: SearchDimension) -> str:
 
 
 def unfinished_search(study: SearchedStudy) -> str:
-    """Which searches have not ended; empty where all have."""
+    """Return which searches have not ended; empty if all have."""
     ended = {tuning.name: len(tuning.tried) + tuning.count("failed") for tuning in study.tunings}
     short = [f"{name} {n} of {study.trials_wanted}" for name, n in ended.items() if n < study.trials_wanted]
     return f"The search has not ended: {', '.join(short)} trials." if short else ""
 
 
 def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
-    """Which recipe the search found for a variant, and how sure and how important that is."""
+    """Return the recipe that the search found for a variant, with its value, its importance and its sensitivity."""
     tuning = outcome.tuning
     if tuning.best is None:
         return f"{tuning.name}: {_nothing_found(tuning)}"
@@ -110,13 +103,13 @@ def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
         _edges(study, tuning, best),
         importance(tuning),
         sensitivity(study, tuning),
-        f"The final runs are of trial {outcome.old}, which was the best before" if outcome.old else "",
+        f"The final runs have the recipe of trial {outcome.former_trial}, which was the best before" if outcome.former_trial else "",
     ]
     return ". ".join(part for part in parts if part) + "."
 
 
 def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
-    """What to take, as far as the final runs bear it."""
+    """The recipe to use, as far as the final runs support it."""
     params = ", ".join(
         f"{dimension.name} {setting_text(best.params[dimension.path])}"
         for dimension in study.dimensions_of(outcome.tuning.variant)
@@ -124,18 +117,18 @@ def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
     )
     found = f"{params} (trial {best.number} of {counted(len(outcome.tuning.trials), 'trial')})".removeprefix(" ")
     if best.default:
-        return f"the author's recipe is the best of {counted(len(outcome.tuning.trials), 'trial')}: {params}"
+        return f"the default recipe is the best of {counted(len(outcome.tuning.trials), 'trial')}: {params}"
     better = None if outcome.pair is None else outcome.pair.better
     if better == DEFAULT:
-        return f"keep the author's recipe; the search's best, {found}, did worse on fresh seeds"
-    return f"take {found}" if better else f"the search's best is {found}"
+        return f"keep the default recipe; the search's best, {found}, is worse on fresh seeds"
+    return f"use {found}" if better else f"the search's best is {found}"
 
 
 def _nothing_found(tuning: Tuning) -> str:
     lost = tuning.count("diverged")
     if lost and lost == len(tuning.tried):
-        return f"all {counted(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to take."
-    return "no trial is complete, so there is no recipe to take."
+        return f"all {counted(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to use."
+    return "no trial is complete, so there is no recipe to use."
 
 
 def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
@@ -144,15 +137,15 @@ def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
     if default is None or best.default:
         return value
     state = number(default.values[0]) if default.values else default.state
-    return f"{value}, the author's recipe {state}"
+    return f"{value}, the default recipe {state}"
 
 
 def _edges(study: SearchedStudy, tuning: Tuning, best: Trial) -> str:
-    """The dimensions whose best value lies at the end of what was searched: the best may lie beyond. Nothing where few trials were made."""
+    """The dimensions whose best value lies at an edge of its range; empty with few trials."""
     if len(tuning.tried) < FEWEST:
         return ""
     found = [dimension.name for dimension in study.dimensions_of(tuning.variant) if _at_edge(dimension, best.params.get(dimension.path))]
-    return f"{join_words(found)} at the edge of the range: a wider one may hold better" if found else ""
+    return f"{join_words(found)} at the edge of the range: a wider range may contain a better value" if found else ""
 
 
 def _at_edge(dimension: SearchDimension, value: object) -> bool:
@@ -166,12 +159,12 @@ def _at_edge(dimension: SearchDimension, value: object) -> bool:
     if not high > low:
         return False
     if dimension.kind == "int":
-        return place >= high or (place <= low and low > 1)  # under one update, or one layer, there is nothing
+        return place >= high or (place <= low and low > 1)  # a count of 1 cannot go lower
     return not NEAR_EDGE < (place - low) / (high - low) < 1 - NEAR_EDGE
 
 
 def importance(tuning: Tuning) -> str:
-    """What matters most, where that can be told, and the share of each dimension."""
+    """Return the most important dimension, if one is clearly first, and the share of each dimension."""
     ranked = sorted(tuning.importance, key=lambda found: -found.mean)
     if not ranked:
         return ""
@@ -180,7 +173,7 @@ def importance(tuning: Tuning) -> str:
         return f"Share of the variance explained: {shares}"
     first, second = ranked[:2]
     clear = first.mean - _spread(first) > second.mean + _spread(second)
-    most = f"{first.path.removeprefix('recipe.')} matters most" if clear else "What matters most cannot be told"
+    most = f"{first.path.removeprefix('recipe.')} matters most" if clear else "No setting clearly matters most"
     return f"{most}; share of the variance explained: {shares}"
 
 
@@ -194,7 +187,7 @@ def _spread(found: DimensionImportance) -> float:
 
 
 def near(study: SearchedStudy, tuning: Tuning) -> float | None:
-    """The share of the trials that came near the best; None where that cannot be said, or of few trials."""
+    """Return the share of the trials near the best one; None with few trials, or where the values have no ratio."""
     if len(tuning.tried) < FEWEST:
         return None
     values = [trial.values[0] for trial in tuning.trials if trial.values]
@@ -202,16 +195,16 @@ def near(study: SearchedStudy, tuning: Tuning) -> float | None:
 
 
 def sensitivity(study: SearchedStudy, tuning: Tuning) -> str:
-    """The same in words."""
+    """Return the share of the trials near the best one in words."""
     share = near(study, tuning)
-    return "" if share is None else f"{percent(share)} of the trials came within {percent(stats.NEAR)} of the best"
+    return "" if share is None else f"{percent(share)} of the trials are within {percent(stats.NEAR)} of the best"
 
 
 def reasons(study: SearchedStudy) -> list[tuple[Tuning, Trial]]:
-    """The trials that have no value for a reason other than pruning."""
+    """Return the trials that have no value for a reason other than pruning."""
     return [(tuning, trial) for tuning in study.tunings for trial in tuning.trials if trial.state in ("diverged", "failed")]
 
 
 def why(trial: Trial) -> str:
-    """Why a trial has no value."""
+    """Return why a trial has no value."""
     return text(trial.reason) or trial.state
