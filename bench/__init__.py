@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 MOVED = {  # by its old name, what to import in place of a module that is no longer there
     "bench.artifacts": "bench.tracking.artifacts",
@@ -104,13 +105,21 @@ MOVED = {  # by its old name, what to import in place of a module that is no lon
 }
 
 
-class _Moved:
-    """Finder that names the new place of a module that has moved. It is asked first: the folder of a package that is gone may still be there."""
+class MovedModules:
+    """Import finder that names the new place of a module that has moved. It is asked first: the folder of a package that is gone may still be there."""
 
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name in MOVED:
-            raise ImportError(f"{name} has moved: import {MOVED[name]}", name=name)
+    def __init__(self, moved: Mapping[str, str]) -> None:
+        self._moved = moved
+
+    @classmethod
+    def answer(cls, moved: Mapping[str, str]) -> None:
+        """Answer imports of these old names, once for each package, with an ImportError that names what to import."""
+        sys.meta_path.insert(0, cls(moved))
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raise the ImportError for a moved module; leave every other name to the next finder."""
+        if name in self._moved:
+            raise ImportError(f"{name} has moved: import {self._moved[name]}", name=name)
 
 
-sys.meta_path.insert(0, _Moved)
+MovedModules.answer(MOVED)

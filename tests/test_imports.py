@@ -28,6 +28,7 @@ def loaded_after(statement: str) -> set[str]:
         "bench.core.atomic_files",
         "bench.tracking.results",
         "bench.tracking.store",
+        "bench.tracking.study_record",
         "bench.tracking.client",
         "bench.cli",
     ],

@@ -27,7 +27,7 @@ def perf(
     """
     from bench.perf.measure import Setting, measure
     from bench.perf.report import as_json, draw, notes, rate_rows, ratio_rows
-    from reports.files import check_folder, write_all
+    from reports.io import check_folder, write_all
 
     setting = Setting(models=_listed(models), parts=_listed(only), turns=turns, seconds=seconds, dataset=dataset)
     setting.check()

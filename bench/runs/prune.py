@@ -13,7 +13,7 @@ from bench.runs.lock import FILE, RunLocked, run_lock
 from bench.runs.pending_writes import undelivered_status
 from bench.tracking.client import Lookup
 from bench.tracking.tags import FINGERPRINT
-from bench.training.checkpoints import Kept
+from bench.training.checkpoints import CheckpointStore
 
 DAY = 86_400.0  # seconds
 
@@ -68,7 +68,7 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
                 if (time.time() - written) / DAY < one.days:
                     yield one, "another process has written a newer one"
                     continue
-                Kept(one.folder).remove()
+                CheckpointStore(one.folder).remove()
         except RunLocked as error:
             yield one, str(error)
             continue

@@ -91,7 +91,7 @@ FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # a strip: each row goes from one latent to another in 8 steps
 LATENT = "pictures/latent"  # a folder of strips: what parts of the latent, class directions and latent arithmetic do (`bench.evaluation.latent_space`)
 NEAREST = "nearest_training.png"  # generated images beside their nearest training images, the closest pairs
-STUDY = "study.json"  # of a study's parent run: space, objectives, and of each variant the trials, the best of them and what mattered
+STUDY = "study.json"  # of a study's parent run: its search, as `bench.tracking.study_record` has it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -293,5 +293,5 @@ def test_published_results(content: bytes, tmp_path: Path) -> None:
     for name in (ABOUT, RUNS, PROTOCOLS):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:
-        baseline.read(tmp_path)
+        baseline.read_baseline(tmp_path)
     assert one_line(error)

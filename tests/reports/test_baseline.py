@@ -10,8 +10,8 @@ import pytest
 from synthetic_results import made, references, results
 
 from bench.core.errors import UserError
-from reports.baseline import read
-from reports.check import check
+from reports.baseline import read_baseline
+from reports.baseline_check import check_baseline
 from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv
 
 
@@ -23,7 +23,7 @@ def published(tmp_path: Path) -> Path:
 
 def refused(folder: Path) -> str:
     with pytest.raises(UserError) as error:
-        read(folder)
+        read_baseline(folder)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -90,9 +90,9 @@ def test_a_value_of_another_kind(published: Path, old: str, new: str, message: s
 def test_results_older_than_a_column_are_read(published: Path) -> None:
     frame = pd.read_csv(published / RUNS, dtype=str, keep_default_na=False)
     frame.drop(columns="headline").to_csv(published / RUNS, index=False)
-    older, _ = read(published)
+    older, _ = read_baseline(published)
     assert list(older.runs["headline"]) == [""] * 3
-    assert [line.verdict for line in check(older, older)] == ["agrees"]
+    assert [line.verdict for line in check_baseline(older, older)] == ["agrees"]
 
 
 def test_reference_rows_alone(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_damaged_files_are_read_or_refused_in_one_line(published: Path, seed: in
     file.write_bytes(bytes(content))
     said = ""
     try:
-        found, _ = read(published)
-        check(found, found)
+        found, _ = read_baseline(published)
+        check_baseline(found, found)
     except UserError as error:
         said = str(error)
     assert "\n" not in said

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from bench.tracking.results import Results
-from reports.build import build, spoken, summary_tables, write
+from reports.build import build, summary_tables, verdict_text, write
 from reports.document import Document, Figure, Picture
 from reports.export import write_csv
 from reports.latex import latex
@@ -95,7 +95,7 @@ def whole(results: Results, folder: Path) -> Written:
     page = Page(html)
     page.pictures += [picture.data.decode() for picture in _inline(document)]
     written = Written(
-        document=document, html=html, page=page, latex=table, tidy=folder / "tidy", spoken=spoken(document),
+        document=document, html=html, page=page, latex=table, tidy=folder / "tidy", spoken=verdict_text(document),
         markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),
     )  # fmt: skip
     drawn = page.texts_in_pictures()

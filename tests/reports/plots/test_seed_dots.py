@@ -10,13 +10,13 @@ from itertools import pairwise
 import pytest
 
 from reports.palette import Style
-from reports.plots.seed_dots import MARGIN, WIDTH, Scale, axis, dots, scale_of, words
+from reports.plots.seed_dots import MARGIN, WIDTH, DotScale, axis, dots, scale_of, values_text
 from reports.stats import Sample, summarise
 
 STYLE = Style(colour="#112233")
 
 
-def positions(sample: Sample, scale: Scale) -> list[float]:
+def positions(sample: Sample, scale: DotScale) -> list[float]:
     svg = dots(sample, summarise(sample, "lower"), scale, STYLE).data.decode()
     ElementTree.fromstring(svg)
     return [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', svg)]
@@ -50,16 +50,16 @@ def test_one_value_stands_inside(values: list[float]) -> None:
 
 
 def test_a_dot_a_seed_and_a_cross_a_failure() -> None:
-    scale = Scale(low=1.0, high=100.0, log=True)
+    scale = DotScale(low=1.0, high=100.0, log=True)
     sample = Sample(values=(2.0, 20.0), failures=2)
     assert positions(sample, scale) == pytest.approx([scale.at(2.0), scale.at(20.0)], abs=0.06)
     picture = dots(sample, summarise(sample, "lower"), scale, STYLE)
     assert picture.data.decode().count("<path") == 2
-    assert picture.alt == words(sample) == "2.00 · 20.0 · failed · failed"
+    assert picture.alt == values_text(sample) == "2.00 · 20.0 · failed · failed"
 
 
 def test_the_interval_is_drawn_only_where_there_is_one() -> None:
-    scale = Scale(low=1.0, high=100.0, log=True)
+    scale = DotScale(low=1.0, high=100.0, log=True)
     two, three = Sample(values=(2.0, 3.0)), Sample(values=(2.0, 3.0, 4.0))
     assert b"<rect" not in dots(two, summarise(two, "lower"), scale, STYLE).data
     assert b"<rect" in dots(three, summarise(three, "lower"), scale, STYLE).data

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from reports.palette import INK
 from reports.plots import base
-from reports.plots.svg import belongs, finished, has_groups, part_of_page
+from reports.plots.svg import has_groups, mark_entry, minified, part_of_page
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
@@ -21,7 +21,7 @@ def drawn(name: str, *, whose: bool = True) -> str:
     with base.axes(3, 2) as ax:
         line = ax.plot([0, 1, 2], [0.123456, 1, 0.5], color="#2662fe")
         if whose:
-            belongs(name, *line, _label(ax, name))
+            mark_entry(name, *line, _label(ax, name))
         return base.picture(ax, "words").data.decode()
 
 
@@ -56,7 +56,7 @@ def test_what_nobody_owns_has_no_group() -> None:
     with base.axes(3, 2) as ax:
         assert not base.picture(ax, "words").grouped
     with base.axes(3, 2) as ax:
-        belongs("a", *ax.plot([0, 1], [0, 1]))
+        mark_entry("a", *ax.plot([0, 1], [0, 1]))
         assert base.picture(ax, "words").grouped
 
 
@@ -88,7 +88,7 @@ def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() 
         ax.plot(np.linspace(0, 1, 50), np.random.default_rng(0).normal(size=50))
         ax.legend(ax.plot([0, 1], [np.pi, 2]), ["a curved box"])
         base.figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None})
-    before, small = buffer.getvalue(), finished(buffer.getvalue())
+    before, small = buffer.getvalue(), minified(buffer.getvalue())
     assert len(small) < 0.7 * len(before)
     assert not re.search(r">\s+<", small)
     assert small.startswith("<svg")
@@ -114,5 +114,5 @@ def xy(element: ElementTree.Element) -> list[float]:
     ],
 )
 def test_straight_lines_are_points_and_curves_keep_their_commands(path: str, short: str) -> None:
-    drawn = finished(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
+    drawn = minified(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
     assert drawn.split("</style>")[1] == f'<g><path d="{short}"/></g></svg>'

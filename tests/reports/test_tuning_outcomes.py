@@ -8,13 +8,13 @@ from typing import Any
 from synthetic_results import Made
 from synthetic_study import final_runs, search_runs, studied, usual
 
-from reports.tuned import Outcome, outcomes
+from reports.tuning_outcomes import TuningOutcome, tuning_outcomes
 from reports.view import view
 
 
-def of(recorded: dict[str, Any], runs: list[Made]) -> dict[str, Outcome]:
+def of(recorded: dict[str, Any], runs: list[Made]) -> dict[str, TuningOutcome]:
     (searched,) = view(studied(recorded, runs)).studies
-    return {outcome.tuning.variant: outcome for outcome in outcomes(searched)}
+    return {outcome.tuning.variant: outcome for outcome in tuning_outcomes(searched)}
 
 
 def test_tuned_is_compared_with_default_under_holm() -> None:

@@ -14,7 +14,7 @@ from reports.build import build as whole
 from reports.document import Figure, Section, Table, Text
 from reports.plots.profiles import profiles_data
 from reports.render import html
-from reports.sections.across import build, fields
+from reports.sections.across_datasets import build, dataset_groups
 from reports.view import view
 
 ONE = {"a": (30.0, 33.0, 31.0), "b": (60.0, 61.0, 58.0), "c": (45.0, 40.0, 50.0)}
@@ -39,14 +39,14 @@ def built(found: Results) -> Section:
 
 
 def test_entries_of_all_data_sets_and_no_others() -> None:
-    (field,) = fields(view(two()))
+    (field,) = dataset_groups(view(two()))
     assert sorted(field.scores) == ["a", "b"]
     assert [cohort.dataset for cohort in field.cohorts] == ["fashion-mnist", "mnist"]
 
 
 def test_the_figures_are_those_of_the_scores() -> None:
-    (field,) = fields(view(two()))
-    scale = scores.Scale(untrained=210.0, real=0.1)
+    (field,) = dataset_groups(view(two()))
+    scale = scores.ScoreScale(untrained=210.0, real=0.1)
     expected = {name: {"fashion-mnist": [scale.score(v) for v in ONE[name]], "mnist": [scale.score(v) for v in TWO[name]]} for name in "ab"}
     for name in "ab":
         assert {data: list(own) for data, own in field.scores[name].items()} == expected[name]
@@ -61,12 +61,12 @@ def test_the_figures_are_those_of_the_scores() -> None:
 def test_a_failed_run_counts_as_untrained() -> None:
     found = two()
     found.runs.loc[(found.runs["variant"] == "b") & (found.runs["dataset"] == "mnist") & (found.runs["seed"] == 0), "status"] = "diverged"
-    (field,) = fields(view(found))
+    (field,) = dataset_groups(view(found))
     assert field.scores["b"]["mnist"].count(0.0) == 1
 
 
 def test_the_profile_is_the_share_of_runs_above() -> None:
-    (field,) = fields(view(two()))
+    (field,) = dataset_groups(view(two()))
     data = profiles_data(field.scores)
     for name in "ab":
         own = data[data["entry"] == name]

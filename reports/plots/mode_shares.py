@@ -1,4 +1,4 @@
-"""How one entry fills the known modes, or the bins of the training data: its share of each against what is due."""
+"""The shares of one entry's samples in the known modes, or in the bins of the training data, against the expected shares."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.palette import INK, Style
 
-Kind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
+ShareKind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
 COLUMNS = ["position", "generated", "real", "seeds"]
-MOST = 10_000  # shares; lists that are longer are left out
-IN_ORDER = 100  # modes: up to here they are in the order of the data, more are sorted
-CLIP = 6.0  # times the largest real share: where the scale ends
-ERROR = 0.01  # by which shares may miss a sum of 1
+MOST = 10_000  # shares; longer lists are left out
+IN_ORDER = 100  # up to so many modes are in the order of the data; more are sorted by share
+CLIP = 6.0  # the scale ends at this multiple of the largest real share
+ERROR = 0.01  # tolerance for the sum of shares, which is 1
 
 
-def filled_data(evidence: Mapping[int, Mapping[str, Any]], kind: Kind) -> pd.DataFrame:
-    """position, generated (mean over seeds), real, seeds (how many), a row a mode or bin in the order drawn. `evidence` is the artifact of each seed.
+def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind) -> pd.DataFrame:
+    """Return position, generated (mean over seeds), real, seeds (their number): a row for each mode or bin, in drawing order. `evidence` is the artifact of each seed.
 
-    Real is the share of the training data in a bin, and an equal share of each mode. Bins come by their real share, the largest first; modes as the data has
-    them, or above `IN_ORDER` by the generated one. Seeds without shares that make sense are left out, and so are those with other bins, or
-    another number of modes, than most.
+    `real` is the share of the training data in a bin, and an equal share for a mode. Bins are sorted by their real share, the largest first. Modes have the
+    order of the data or, above `IN_ORDER`, are sorted by the generated share. Seeds without valid shares are left out, and seeds whose bins or number
+    of modes differ from the most common ones.
     """
     found = {seed: shares for seed, own in sorted(evidence.items()) if (shares := _shares(own.get(kind), kind)) is not None}
     if not found:
@@ -42,8 +42,8 @@ def filled_data(evidence: Mapping[int, Mapping[str, Any]], kind: Kind) -> pd.Dat
     return data.assign(position=range(len(data)))[COLUMNS]
 
 
-def _shares(own: object, kind: Kind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Generated and real shares of a run, as far as they are shares of the same things."""
+def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Generated and real shares of a run; None if they are missing or do not match."""
     if not isinstance(own, Mapping):
         return None
     if kind == "bins":
@@ -55,7 +55,7 @@ def _shares(own: object, kind: Kind) -> tuple[tuple[float, ...], tuple[float, ..
 
 
 def _checked(values: object) -> tuple[float, ...] | None:
-    """A list of shares: numbers from 0 up whose sum is 1; None for anything else."""
+    """A list of shares, non-negative numbers with the sum 1; None for anything else."""
     if not isinstance(values, list) or not 0 < len(values) <= MOST:
         return None
     if not all(type(value) in (int, float) and 0 <= value <= 1 for value in values):
@@ -64,18 +64,18 @@ def _checked(values: object) -> tuple[float, ...] | None:
 
 
 def scale_end(panels: Sequence[pd.DataFrame]) -> float:
-    """Where the scale of these panels ends: at the largest share of all, but at no more than `CLIP` times the largest real one."""
+    """Return the end of the scale of these panels: the largest share, but at most `CLIP` times the largest real one."""
     largest, real = (max(float(data[column].max()) for data in panels) for column in ("generated", "real"))
     return min(max(largest, real), CLIP * real)
 
 
 def is_clipped(data: pd.DataFrame, end: float) -> bool:
-    """Whether a panel has a share beyond the end of the scale."""
+    """Return whether a panel has a share beyond the end of the scale."""
     return bool((data["generated"] > end).any())
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, end: float) -> None:
-    """Draw the generated shares as filled steps and the real ones as a line in ink; a largest share beyond `end` is written where it is cut."""
+    """Draw the generated shares as filled steps and the real ones as a line; a largest share beyond `end` is written as a number."""
     heights, edges = _steps(data["generated"])
     ax.stairs(heights, edges, fill=True, color=style.colour, alpha=0.85, linewidth=0)
     heights, edges = _steps(data["real"])
@@ -96,18 +96,18 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, end: float) -> None:
 
 
 def _steps(shares: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Heights and edges of the steps, neighbours of the same height as one."""
+    """Heights and edges of the steps; neighbours of equal height are one step."""
     values = shares.to_numpy(dtype=float)
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     return values[starts], np.append(starts, len(values))
 
 
 def share(value: float) -> str:
-    """A share in per cent, to two digits."""
+    """Return a share in per cent with two digits."""
     return f"{100 * value:.2g} %" if value < 0.995 else f"{100 * value:.0f} %"
 
 
-def alt(entry: str, data: pd.DataFrame, kind: Kind) -> str:
-    """The panel in words: the largest share, and how many are empty."""
+def alt(entry: str, data: pd.DataFrame, kind: ShareKind) -> str:
+    """Return the panel in words: the largest share, and the number of empty modes or bins."""
     empty = int((data["generated"] == 0).sum())
-    return f"{entry}: of {len(data):,} {kind} the fullest has {share(float(data['generated'].max()))}; empty: {empty:,}"
+    return f"{entry}: of {len(data):,} {kind} the largest has {share(float(data['generated'].max()))}; empty: {empty:,}"

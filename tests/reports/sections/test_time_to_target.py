@@ -10,7 +10,7 @@ from synthetic_results import FID, Made, made, results
 from bench.metrics.cards import card
 from bench.tracking.results import Results
 from reports.document import Heading, Table
-from reports.sections import progress, target
+from reports.sections import progress, time_to_target
 from reports.view import view
 
 # Medians 10, 15, 30 and 40: the worse of the two middle ones is 30.
@@ -23,7 +23,7 @@ def table_of(found: Results) -> Table | None:
     assert section is not None
     titles = [block.text for block in section.blocks if isinstance(block, Heading)]
     tables = [block for block in section.blocks if isinstance(block, Table)]
-    assert titles == [target.TITLE] * len(tables)
+    assert titles == [time_to_target.TITLE] * len(tables)
     return tables[0] if tables else None
 
 
@@ -39,7 +39,7 @@ def level(values: dict[str, tuple[float, ...]], headline: str = FID) -> float | 
         for name in values
         for i, v in enumerate(values[name])
     ]
-    return target.target(view(results(runs)).cohorts[0])
+    return time_to_target.target(view(results(runs)).cohorts[0])
 
 
 def test_the_table_by_hand() -> None:

@@ -13,7 +13,7 @@ from matplotlib.patches import StepPatch
 
 from reports.palette import INK, Style
 from reports.plots import base
-from reports.plots.filled import IN_ORDER, alt, draw, filled_data, is_clipped, scale_end
+from reports.plots.mode_shares import IN_ORDER, alt, draw, is_clipped, mode_shares_data, scale_end
 
 STYLE = Style(colour="#112233")
 TRAIN = [0.2, 0.5, 0.3]
@@ -28,7 +28,7 @@ def modes(shares: Any, count: Any = 4) -> dict[str, Any]:
 
 
 def test_bins_by_hand_the_fullest_of_real_data_first() -> None:
-    data = filled_data({0: bins([0.1, 0.6, 0.3]), 1: bins([0.3, 0.0, 0.7])}, "bins")
+    data = mode_shares_data({0: bins([0.1, 0.6, 0.3]), 1: bins([0.3, 0.0, 0.7])}, "bins")
     assert list(data["real"]) == [0.5, 0.3, 0.2]
     assert list(data["generated"]) == pytest.approx([0.3, 0.5, 0.2])
     assert list(data["position"]) == [0, 1, 2]
@@ -36,7 +36,7 @@ def test_bins_by_hand_the_fullest_of_real_data_first() -> None:
 
 
 def test_modes_keep_the_order_of_the_data_and_are_due_equal_shares() -> None:
-    data = filled_data({0: modes([0.1, 0.6, 0.3, 0.0]), 1: modes([0.3, 0.2, 0.5, 0.0])}, "modes")
+    data = mode_shares_data({0: modes([0.1, 0.6, 0.3, 0.0]), 1: modes([0.3, 0.2, 0.5, 0.0])}, "modes")
     assert list(data["generated"]) == pytest.approx([0.2, 0.4, 0.4, 0.0])
     assert list(data["real"]) == [0.25] * 4
 
@@ -45,7 +45,7 @@ def test_modes_keep_the_order_of_the_data_and_are_due_equal_shares() -> None:
 def test_many_modes_come_by_their_mean_share(count: int, ordered: bool) -> None:
     random = np.random.default_rng(0)
     lists = [random.dirichlet(np.ones(count)).tolist() for _ in range(2)]
-    data = filled_data({seed: modes(own, count) for seed, own in enumerate(lists)}, "modes")
+    data = mode_shares_data({seed: modes(own, count) for seed, own in enumerate(lists)}, "modes")
     mean = np.mean(lists, axis=0)
     assert list(data["generated"]) == list(np.sort(mean)[::-1] if ordered else mean)
     assert list(data["position"]) == list(range(count))
@@ -71,16 +71,16 @@ ODD: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", ODD)
 def test_odd_evidence_is_left_out(case: str) -> None:
-    assert filled_data({0: ODD[case]}, "bins").empty
-    assert filled_data({0: ODD[case]}, "modes").empty
+    assert mode_shares_data({0: ODD[case]}, "bins").empty
+    assert mode_shares_data({0: ODD[case]}, "modes").empty
     both = {0: ODD[case], 1: bins(TRAIN) | modes([0.25] * 4)}
-    assert list(filled_data(both, "bins")["seeds"]) == [1] * 3
-    assert list(filled_data(both, "modes")["seeds"]) == [1] * 4
+    assert list(mode_shares_data(both, "bins")["seeds"]) == [1] * 3
+    assert list(mode_shares_data(both, "modes")["seeds"]) == [1] * 4
 
 
 def test_other_bins_are_not_mixed() -> None:
     longer, other = bins([0.25] * 4, [0.25] * 4), bins([0.9, 0.1, 0.0], [0.4, 0.4, 0.2])
-    data = filled_data({0: longer, 1: bins([0.1, 0.6, 0.3]), 2: other, 3: bins([0.3, 0.4, 0.3])}, "bins")
+    data = mode_shares_data({0: longer, 1: bins([0.1, 0.6, 0.3]), 2: other, 3: bins([0.3, 0.4, 0.3])}, "bins")
     assert list(data["generated"]) == pytest.approx([0.5, 0.3, 0.2])
     assert set(data["seeds"]) == {2}
 
@@ -97,7 +97,7 @@ def stairs(ax: Any) -> list[tuple[bool, list[float]]]:
 
 
 def test_what_is_drawn_is_the_data_in_one_path_each() -> None:
-    data = filled_data({0: modes([0.2, 0.2, 0.6, 0.0])}, "modes")
+    data = mode_shares_data({0: modes([0.2, 0.2, 0.6, 0.0])}, "modes")
     with base.axes(3.4, 1.9) as ax:
         draw(ax, data, STYLE, 0.6)
         assert stairs(ax) == [(True, list(data["generated"])), (False, list(data["real"]))]
@@ -107,7 +107,7 @@ def test_what_is_drawn_is_the_data_in_one_path_each() -> None:
 
 def test_one_scale_that_an_enormous_share_does_not_flatten() -> None:
     count = 200
-    panels = [filled_data({0: modes([first] + [(1 - first) / (count - 1)] * (count - 1), count)}, "modes") for first in (0.5, 0.006)]
+    panels = [mode_shares_data({0: modes([first] + [(1 - first) / (count - 1)] * (count - 1), count)}, "modes") for first in (0.5, 0.006)]
     assert scale_end(panels) == pytest.approx(6 / count)
     assert scale_end(panels[1:]) == pytest.approx(0.006)
     assert [is_clipped(data, 6 / count) for data in panels] == [True, False]

@@ -10,7 +10,7 @@ from synthetic_results import MARKS, Made, made, points, references, results
 
 from bench.tracking.results import FINAL_GRID, GRIDS
 from reports.document import Filmstrip, Gallery
-from reports.sections import wall
+from reports.sections import sample_grids
 from reports.sections.common import picture_of
 from reports.view import view
 
@@ -21,7 +21,7 @@ def blocks(runs: list[Made], folder: Path, missing: tuple[str, ...] = ()) -> tup
     found = results(runs, folder)
     for path in missing:
         (folder / path).unlink()
-    section = wall.build(view(found))
+    section = sample_grids.build(view(found))
     assert section is not None
     gallery = next(block for block in section.blocks if isinstance(block, Gallery))
     return gallery, next(block for block in section.blocks if isinstance(block, Filmstrip))
@@ -75,35 +75,35 @@ def grid(samples: int, width: int = 4, lines: int = 255) -> np.ndarray:
 
 def test_part_of_a_grid_is_whole_samples() -> None:
     whole = grid(8)
-    assert wall.cut(whole, 8) is whole
-    part = wall.cut(whole, 6)
+    assert sample_grids.crop(whole, 8) is whole
+    part = sample_grids.crop(whole, 6)
     assert part.shape == (31, 31)
     assert (part == whole[:31, :31]).all()
     colour = np.stack([whole, whole, np.where(whole == 255, 255, 0).astype(np.uint8)], axis=2)
-    assert wall.cut(colour, 4).shape == (21, 21, 3)
+    assert sample_grids.crop(colour, 4).shape == (21, 21, 3)
 
 
 @pytest.mark.parametrize(
     "pixels", [grid(8, lines=0), grid(8)[:-5], grid(8)[:, 1:], np.full((41, 41), 255, np.uint8), np.zeros((9, 9), np.uint8)]
 )
 def test_a_picture_that_is_no_square_grid_stays_whole(pixels: np.ndarray) -> None:
-    assert wall.cut(pixels, 4) is pixels
+    assert sample_grids.crop(pixels, 4) is pixels
 
 
 def test_as_many_samples_as_there_is_room_for() -> None:
     pictures = [grid(8, width=28)] * 3
-    sizes = {side: 3 * len(picture_of(wall.cut(pictures[0], side), "").data) for side in wall.SIDES}
+    sizes = {side: 3 * len(picture_of(sample_grids.crop(pictures[0], side), "").data) for side in sample_grids.SIDES}
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     for side, size in sizes.items():
-        assert wall.shown_side(pictures, size) == (side, 8)
-    assert wall.shown_side(pictures, sizes[8] - 1) == (6, 8)
-    assert wall.shown_side(pictures, 1) == (4, 8)
-    assert wall.shown_side([grid(3)], 10**9) == (3, 3)
-    assert wall.shown_side([], 1) == (0, 0)
+        assert sample_grids.shown_side(pictures, size) == (side, 8)
+    assert sample_grids.shown_side(pictures, sizes[8] - 1) == (6, 8)
+    assert sample_grids.shown_side(pictures, 1) == (4, 8)
+    assert sample_grids.shown_side([grid(3)], 10**9) == (3, 3)
+    assert sample_grids.shown_side([], 1) == (0, 0)
 
 
 def test_a_small_report_has_few_samples_and_no_earlier_ones(tmp_path: Path) -> None:
-    section = wall.build(view(results(made(TWO), tmp_path), small=True))
+    section = sample_grids.build(view(results(made(TWO), tmp_path), small=True))
     assert section is not None
     assert [type(block) for block in section.blocks] == [Gallery]
     gallery = section.blocks[0]
@@ -117,7 +117,7 @@ def test_a_column_is_headed_by_the_range_of_its_marks(tmp_path: Path) -> None:
     for file in list((tmp_path / "2" / GRIDS).glob("step_*.png")):
         images = int(file.stem.removeprefix("step_"))
         file.rename(file.with_name(f"step_{images + 320:09d}.png"))
-    section = wall.build(view(found))
+    section = sample_grids.build(view(found))
     assert section is not None
     film = next(block for block in section.blocks if isinstance(block, Filmstrip))
     assert film.columns == ("3k–3.32k", "12k–12.32k", "30k", "67.5k", "112.5k")

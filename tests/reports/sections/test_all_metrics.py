@@ -8,8 +8,8 @@ from dataclasses import replace
 from synthetic_results import FID, NEW, Made, complete, made, points, references, results
 
 from reports.document import Table
-from reports.sections import everything
-from reports.sections.figures import median_cell
+from reports.sections import all_metrics
+from reports.sections.metric_tables import median_cell
 from reports.view import view
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
@@ -17,7 +17,7 @@ TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 def tables(runs: list[Made]) -> dict[str, Table]:
     prepared = view(results(runs))
-    found = [block for cohort in prepared.cohorts for block in everything.tables(cohort, prepared.palette)]
+    found = [block for cohort in prepared.cohorts for block in all_metrics.tables(cohort, prepared.palette)]
     return {block.folded.removeprefix("Every metric of "): block for block in found if isinstance(block, Table)}
 
 

@@ -1,4 +1,4 @@
-"""Over several data sets: each entry's scores between untrained and real, their interquartile mean, and ranks."""
+"""Comparison over several data sets: each entry's scores between untrained and real, their interquartile mean, and ranks."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from scipy.stats import rankdata
 
 from reports.cohort import Cohort, numbers
 from reports.document import Block, Cell, Column, Figure, Heading, Row, Section, Table, Text
-from reports.format import interval, listed, number
+from reports.format import interval, join_words, number
 from reports.plots import base, profiles
-from reports.scores import Aggregate, Scale, aggregate, scores
+from reports.scores import Aggregate, ScoreScale, aggregate, scores
 from reports.sections.common import name_cell
 from reports.view import View
 
 TITLE = "Over all data"
-FEWEST = 2  # data sets, and entries that are on all of them
+FEWEST = 2  # data sets, and entries on all of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Field:
-    """Entries that were trained on the same data sets, at one budget and on one track."""
+class DatasetGroup:
+    """Entries trained on the same data sets, with one budget and on one track."""
 
-    cohorts: tuple[Cohort, ...]  # one a data set
+    cohorts: tuple[Cohort, ...]  # one for each data set
     scores: Mapping[str, Mapping[str, tuple[float, ...]]]  # by entry, by data set
 
     @property
     def aggregates(self) -> dict[str, Aggregate]:
-        """Of every entry, the highest interquartile mean first."""
+        """The aggregate of every entry, the highest interquartile mean first."""
         found = {name: aggregate(by_data) for name, by_data in self.scores.items()}
         return dict(sorted(found.items(), key=lambda pair: (-pair[1].iqm, pair[0])))
 
     def ranks(self) -> dict[str, float]:
-        """Mean rank of every entry over the data sets by its mean score there, 1 the best."""
+        """Return the mean rank of every entry over the data sets, by mean score; 1 is best."""
         names = list(self.scores)
         by_data = [
             rankdata([-sum(self.scores[name][cohort.dataset]) / len(self.scores[name][cohort.dataset]) for name in names])
@@ -44,14 +44,14 @@ class Field:
 
 
 def build(view: View) -> Section | None:
-    """A table and a profile for every set of entries that are on at least two data sets; None where there is none."""
-    found = fields(view)
+    """Return a table and a profile for every group of entries on at least two data sets; None without such a group."""
+    found = dataset_groups(view)
     blocks = [block for field in found for block in _blocks(field, view, titled=len(found) > 1)]
     return Section(id="across", title=TITLE, blocks=tuple(blocks)) if blocks else None
 
 
-def fields(view: View) -> list[Field]:
-    """Cohorts that differ in nothing but the data, with the entries that all of them have."""
+def dataset_groups(view: View) -> list[DatasetGroup]:
+    """Return groups of cohorts that differ in the data alone, with their common entries."""
     alike: dict[tuple[str, str, str], list[Cohort]] = {}
     for cohort in view.cohorts:
         alike.setdefault((cohort.length.words, cohort.track, cohort.results_version), []).append(cohort)
@@ -60,11 +60,11 @@ def fields(view: View) -> list[Field]:
         scales = {cohort.index: _scale(cohort) for cohort in cohorts}
         usable = [cohort for cohort in cohorts if scales[cohort.index].usable and cohort.headline.direction != "none"]
         if len({cohort.dataset for cohort in usable}) < max(FEWEST, len(usable)):
-            continue  # too few data sets, or one by two protocols
+            continue  # too few data sets, or one data set with two protocols
         by_entry = {name: _scores(name, usable, scales) for name in _shared(usable)}
         whole = {name: by_data for name, by_data in by_entry.items() if all(by_data.values())}
         if len(whole) >= FEWEST:
-            found.append(Field(cohorts=tuple(usable), scores=whole))
+            found.append(DatasetGroup(cohorts=tuple(usable), scores=whole))
     return found
 
 
@@ -73,25 +73,23 @@ def _shared(cohorts: Sequence[Cohort]) -> list[str]:
     return sorted(set.intersection(*names))
 
 
-def _scale(cohort: Cohort) -> Scale:
+def _scale(cohort: Cohort) -> ScoreScale:
     values = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
-    return Scale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
+    return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
 
-def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, Scale]) -> dict[str, tuple[float, ...]]:
+def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, ScoreScale]) -> dict[str, tuple[float, ...]]:
     entries = {cohort.dataset: next(entry for entry in cohort.entries if entry.name == name) for cohort in cohorts}
     return {
         cohort.dataset: scores(entries[cohort.dataset].sample(cohort.headline.key), scales[cohort.index]) for cohort in cohorts
     }  # fmt: skip
 
 
-def _blocks(field: Field, view: View, *, titled: bool) -> list[Block]:
+def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
     aggregates, ranks = field.aggregates, field.ranks()
     best = next(iter(aggregates))
     first = field.cohorts[0]
-    lead = (
-        f"Highest interquartile mean over {listed([cohort.dataset for cohort in field.cohorts])}: {best}, {number(aggregates[best].iqm)}."
-    )
+    lead = f"Highest interquartile mean over {join_words([cohort.dataset for cohort in field.cohorts])}: {best}, {number(aggregates[best].iqm)}."
     rows = [
         Row(
             cells=(
@@ -112,9 +110,9 @@ def _blocks(field: Field, view: View, *, titled: bool) -> list[Block]:
         + "; ".join(f"{cohort.headline.title} on {cohort.dataset}" for cohort in field.cohorts)
         + ".",
         notes=(
-            "score: 0 is an untrained generator, 1 is real data, on a log scale where both are positive, else on a linear one; scores end at -1 and 2. A failed run counts as untrained. "
-            "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap of runs within each data set and "
-            "nominal: with few seeds it covers less than 95 %. No test is made over data sets.",
+            "score: 0 for an untrained generator, 1 for real data, on a log scale if both are positive, else on a linear scale. Scores are limited to -1 and 2. A failed run scores 0. "
+            "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap over runs within each data set and "
+            "nominal: with few seeds it covers less than 95 %. There is no test over data sets.",
         ),
     )
     data = profiles.profiles_data({name: field.scores[name] for name in aggregates})
@@ -123,7 +121,7 @@ def _blocks(field: Field, view: View, *, titled: bool) -> list[Block]:
         picture = base.picture(ax, profiles.alt(data))
     figure = Figure(
         id=f"profiles-{first.index}",
-        caption="The share of runs whose score is above each level, every data set weighing the same.",
+        caption="The share of runs with a score above each level; every data set has the same weight.",
         picture=picture,
     )
     heading = [Heading(text=f"{first.budget}, {first.held_equal}")] if titled else []

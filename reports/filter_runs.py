@@ -1,4 +1,4 @@
-"""A part of some results: the runs of variants whose names match a pattern."""
+"""Filter of results: the runs of variants whose names match a pattern."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.tracking.results import Results
 EVERYTHING = "*"
 
 
-def only(results: Results, pattern: str) -> Results:
-    """The results of the variants that match a glob, or one of several with commas between, with the reference rows of their data. No match is a UserError."""
+def filter_runs(results: Results, pattern: str) -> Results:
+    """Return the results of the variants that match one of the comma-separated globs, with the reference rows of their data. No match is a UserError."""
     if pattern == EVERYTHING:
         return results
     runs = results.runs
@@ -42,11 +42,11 @@ def only(results: Results, pattern: str) -> Results:
 
 
 def _searched(study: Mapping[str, Any]) -> Iterable[str]:
-    """The variants that a study recorded; none where that cannot be read."""
+    """The recorded variants of a study; none if they cannot be read."""
     variants = study.get("variants")
     return variants if isinstance(variants, dict) else ()
 
 
 def _part(study: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
-    """What a study recorded, of these variants alone."""
+    """The record of a study with these variants alone."""
     return {**study, "variants": {name: study["variants"][name] for name in _searched(study) if name in names}}

@@ -9,7 +9,7 @@ import pytest
 from synthetic_results import FID, KL, Made, made, points, results
 
 from reports.cohort import Cohort
-from reports.sections.figures import collapse_cell, heading, known, mean_cell, median_cell, value_text
+from reports.sections.metric_tables import collapse_cell, has_column, heading, mean_cell, median_cell, value_text
 from reports.view import view
 
 
@@ -61,9 +61,9 @@ def test_collapse_of_runs_that_did_not_finish_is_nothing(status: str) -> None:
 
 def test_a_column_needs_a_value_but_collapse_only_its_protocol() -> None:
     cohort = with_metric("modes/collapse", math.nan, math.nan)
-    assert known(cohort, "modes/collapse")
-    assert not known(with_metric("quality/recall_classifier", math.nan), "quality/recall_classifier")
-    assert not known(only(points({"c": (0.1,)})), "modes/collapse")
+    assert has_column(cohort, "modes/collapse")
+    assert not has_column(with_metric("quality/recall_classifier", math.nan), "quality/recall_classifier")
+    assert not has_column(only(points({"c": (0.1,)})), "modes/collapse")
 
 
 def test_heads_and_values() -> None:

@@ -1,4 +1,4 @@
-"""Why runs stand in separate tables, in words: what was chosen differently, and what changed between them."""
+"""Why runs are in separate tables, in sentences: different choices of the user, and changes of the harness or of a protocol."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from collections.abc import Callable, Iterable, Sequence
 from bench.core.text import printable
 from bench.metrics.cards import CARDS
 from reports.cohort import Cohort, seed_words
-from reports.format import listed, some
+from reports.format import join_words, shorten
 
-SO = "so they stand in separate tables."
+SEPARATE = "so they are in separate tables."
 MOST = 8  # names in a sentence
 
 
-def chosen(cohorts: Sequence[Cohort]) -> list[str]:
-    """A sentence for each of data, budget and track that whoever ran these runs chose differently; none for what is the same."""
+def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
+    """Return one sentence for each of data, budget and track in which these runs differ."""
     found = []
     data = _distinct(printable(cohort.dataset) or "unrecorded data" for cohort in cohorts)
     if len(data) > 1:
-        found.append(f"{_several(data)} are different data, {SO}")
+        found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
     found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different things equal")
     return found
 
 
-def changed(cohorts: Sequence[Cohort]) -> list[str]:
-    """A sentence for each of the harness's version and the protocols that changed between runs which were meant to compare."""
+def measurement_differences(cohorts: Sequence[Cohort]) -> list[str]:
+    """Return one sentence for the harness's version and one for the protocols, if they differ between runs with equal settings."""
     found = []
     if len({cohort.results_version for cohort in cohorts}) > 1:
-        found.append("The harness changed its results between these runs. Numbers of different results versions stand in separate tables.")
+        found.append("The harness changed its results between these runs. Runs of different results versions are in separate tables.")
     titles = [CARDS[key].title for key in CARDS if any(len(hashes) > 1 for hashes in _protocols(cohorts, key).values())]
     if titles:
         were = "was" if len(titles) == 1 else "were"
-        found.append(f"{_several(titles)} {were} measured by more than one protocol. Such numbers cannot be compared, {SO}")
+        found.append(
+            f"{_several(titles)} {were} measured by more than one evaluation protocol. Such numbers cannot be compared, {SEPARATE}"
+        )
     unknown = _distinct(
         f"{entry.name} {seed_words(seed)}"
         for cohort in cohorts
@@ -42,13 +44,13 @@ def changed(cohorts: Sequence[Cohort]) -> list[str]:
     )
     if unknown:
         found.append(
-            f"How {_several(unknown)} {'was' if len(unknown) == 1 else 'were'} measured is unknown: no protocol can be read. Such numbers cannot be compared, {SO}"
+            f"The evaluation protocol of {_several(unknown)} is unknown, because it cannot be read. Such numbers cannot be compared, {SEPARATE}"
         )
     return found
 
 
 def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed: str) -> list[str]:
-    """A sentence on what differs between runs on the same data: between data it needs none."""
+    """A sentence on what differs between runs on the same data; runs on different data may differ."""
     by_data: dict[str, list[str]] = {}
     for cohort in cohorts:
         by_data.setdefault(cohort.dataset, []).append(words(cohort))
@@ -56,11 +58,11 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
     if not several:
         return []
     values = _distinct(value for own in several.values() for value in own)
-    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(some(values, MOST))}), {SO}"]
+    return [f"Runs on {_several(list(several))} {differed} ({'; '.join(shorten(values, MOST))}), {SEPARATE}"]
 
 
 def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
-    """The protocols of a metric by data, among cohorts that nothing else sets apart."""
+    """The protocols of a metric by data, in cohorts that differ in nothing else."""
     found: dict[str, set[str]] = {}
     for cohort in cohorts:
         if cohort.why and key in cohort.protocols:
@@ -73,4 +75,4 @@ def _distinct(words: Iterable[str]) -> list[str]:
 
 
 def _several(words: Sequence[str]) -> str:
-    return listed(some(words, MOST))
+    return join_words(shorten(words, MOST))

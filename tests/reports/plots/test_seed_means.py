@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.budget import Budget
-from reports.plots.means import MEAN, with_means
+from reports.plots.seed_means import MEAN, with_means
 
 RUNS = pd.DataFrame({"entry": ["a", "a"], "seed": [0, 1]})
 IMAGES = Budget(unit="images", amount=100)

@@ -1,4 +1,4 @@
-"""Means over seeds at the marks of training, for every plot that has a line a seed."""
+"""Means over seeds at the points of a curve, for plots with a line for each seed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from reports.budget import Budget
 
 SEED = "seed"
 MEAN = "mean"
-MARKS = 100  # to which runs with a budget in seconds are matched; they log at as many
+MARKS = 100  # parts of a budget in seconds, in which points of several seeds are matched; runs log as many points
 
 
 def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: Budget, *, by: Sequence[str] = ("entry",)) -> pd.DataFrame:
-    """The points (entry, seed, images, seconds, value) with a column `line`, and below them the means over seeds, seed -1, a line for each of `by`.
+    """Return the points (entry, seed, images, seconds, value) with a column `line`, then the means over seeds (seed -1), one line for each of `by`.
 
-    A mean is at the mean of the seeds' images and seconds. It exists only where every seed of the entry has a value: a mean over the survivors would flatter.
+    A mean is at the mean of the seeds' images and seconds. It exists only if every seed of the entry has a value, because a mean over the surviving runs is biased.
     """
     keys = list(by)
     points = points.sort_values([*keys, "seed", "images"])  # sums of floats depend on the order
@@ -30,7 +30,7 @@ def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: Budget, *, by: 
 
 
 def _marks(points: pd.DataFrame, length: Budget) -> pd.Series:
-    """Which points of several seeds belong together: those at equal images; of a budget in seconds, where no images are equal, those in the same hundredth."""
+    """The key that matches points of several seeds: equal images or, with a budget in seconds, the same hundredth of it."""
     if length.unit != "train_seconds":
         return points["images"]
     return np.floor(points["seconds"] * MARKS / length.amount + 1e-6).clip(upper=MARKS)

@@ -1,4 +1,4 @@
-"""Every measured metric, folded: a table a group, medians with the standard error of measuring."""
+"""Folded tables of every measured metric, one for each group: medians with the half-sample standard error."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from bench.metrics.cards import card, measured
 from reports.cohort import Cohort
 from reports.document import Block
 from reports.palette import Palette
-from reports.sections.figures import has_errors, known, median_cell, metric_table
+from reports.sections.metric_tables import has_column, has_errors, median_cell, metric_table
 
 GROUPS = ("quality", "diversity", "modes", "memorisation")
 
 
 def tables(cohort: Cohort, palette: Palette) -> list[Block]:
-    """The groups in order, metrics of one's own after the built-in ones; a metric that no run has is no column."""
-    keys = [key for key in measured() if known(cohort, key)]
+    """Return the tables in the order of groups, the user's own metrics after the built-in ones. A metric without values has no column."""
+    keys = [key for key in measured() if has_column(cohort, key)]
     found: list[Block] = []
     for group in dict.fromkeys((*GROUPS, *(card(key).group for key in keys))):
         own = [key for key in keys if card(key).group == group]
-        errors = " ± is the standard error of measuring one run, not the spread of runs." if has_errors(cohort, own) else ""
+        errors = " ± is the half-sample standard error of one run, not the spread of runs." if has_errors(cohort, own) else ""
         caption = f"{cohort.setting}. Medians over finished runs.{errors}"
         if own:
             found.append(metric_table(cohort, palette, own, median_cell, caption=caption, folded=f"Every metric of {group}"))

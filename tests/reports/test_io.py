@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UserError
-from reports import files
+from reports import io
 
 
 def test_what_can_be_written_passes_and_nothing_is_made(tmp_path: Path) -> None:
-    files.check_folder(tmp_path / "a" / "b", "--csv")
-    files.check_file(tmp_path / "a" / "table.tex", "--latex")
+    io.check_folder(tmp_path / "a" / "b", "--csv")
+    io.check_file(tmp_path / "a" / "table.tex", "--latex")
     assert not list(tmp_path.iterdir())
 
 
@@ -21,32 +21,32 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("here")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match=r"--csv: cannot write to .* is no folder") as error:
-            files.check_folder(path, "--csv")
+            io.check_folder(path, "--csv")
         assert "\n" not in str(error.value)
-    files.check_file(tmp_path / "file", "--latex")  # is replaced
+    io.check_file(tmp_path / "file", "--latex")  # is replaced
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--latex: .* is a folder: give the path of a file"):
-        files.check_file(tmp_path, "--latex")
+        io.check_file(tmp_path, "--latex")
 
 
 def test_a_name_that_no_file_system_takes() -> None:
     with pytest.raises(UserError, match=r"--out: cannot write to 'aaa.*: File name too long"):
-        files.check_folder(Path("a" * 300), "--out")
+        io.check_folder(Path("a" * 300), "--out")
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder in which nobody can make one")
 def test_permissions_are_not_trusted() -> None:
     with pytest.raises(UserError, match=r"--out: cannot write to '/proc/none/a': No such file or directory"):
-        files.check_folder(Path("/proc/none/a"), "--out")
+        io.check_folder(Path("/proc/none/a"), "--out")
 
 
 @pytest.mark.parametrize("mask", [0o002, 0o077])
 def test_who_may_read_a_report_is_for_the_umask_to_say(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        files.write_all({tmp_path / "deep" / "t.tex": b"x"}, "the table")
+        io.write_all({tmp_path / "deep" / "t.tex": b"x"}, "the table")
     finally:
         os.umask(before)
     assert (tmp_path / "deep" / "t.tex").stat().st_mode & 0o777 == 0o666 & ~mask
@@ -59,5 +59,5 @@ def test_a_failed_write_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(UserError, match="cannot write the table: No space left on device"):
-        files.write_all({tmp_path / "t.tex": b"x"}, "the table")
+        io.write_all({tmp_path / "t.tex": b"x"}, "the table")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Metrics as cells and tables: an entry a row, a metric a column, `real` and `untrained` below for scale."""
+"""Metrics as cells and tables: a row for each entry, a column for each metric, and the reference rows `real` and `untrained`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.metrics.cards import SE, card
-from reports.cohort import POINTS, Cohort, Entry, numbers
+from reports.cohort import POINTS, Cohort, CohortEntry, numbers
 from reports.document import Cell, Column, Row, Table
 from reports.format import NOTHING, count, number
 from reports.palette import Palette
@@ -17,22 +17,22 @@ from reports.sections.common import name_cell
 
 COLLAPSE = "modes/collapse"
 WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered", "modes/found")
-CellOf = Callable[[Entry, str], Cell]
+CellOf = Callable[[CohortEntry, str], Cell]
 
 
-def known(cohort: Cohort, key: str) -> bool:
-    """Whether a metric has a column: any run has a value (references alone are not enough), or collapse was to be judged."""
+def has_column(cohort: Cohort, key: str) -> bool:
+    """Return whether a metric has a column: any run has a value (a reference row does not suffice), or collapse has a protocol."""
     judged = key == COLLAPSE and key in cohort.protocols
     return judged or any(not math.isnan(value) for value in numbers(cohort.runs, key))
 
 
 def heading(key: str) -> str:
-    """A metric as a column's head: its title and arrow."""
+    """Return a metric's column title: its title and arrow."""
     return f"{card(key).title}\N{NO-BREAK SPACE}{card(key).arrow}".strip()
 
 
 def value_text(key: str, value: float) -> str:
-    """A median or a single value of a metric."""
+    """Return a median or a single value of a metric as text."""
     if key in WHOLE:
         return count(value)
     return number(value)
@@ -42,7 +42,7 @@ def metric_table(
     cohort: Cohort, palette: Palette, keys: Sequence[str], cell: CellOf, *, caption: str, titles: Mapping[str, str] | None = None,
     folded: str = "", notes: tuple[str, ...] = (),
 ) -> Table:  # fmt: skip
-    """Entries by metrics, every cell as `cell` makes it; `titles` stand for those of the cards."""
+    """Return a table of entries by metrics, with the cells that `cell` returns; `titles` replace those of the cards."""
     heads = {key: heading(key) for key in keys} | dict(titles or {})
     rows = [Row(cells=(name_cell(entry.name, palette), *(cell(entry, key) for key in keys))) for entry in cohort.entries]
     rows += [_reference(row, keys, cell) for _, row in cohort.references.iterrows()]
@@ -51,14 +51,14 @@ def metric_table(
 
 
 def _reference(row: pd.Series, keys: Sequence[str], cell: CellOf) -> Row:
-    """A reference as an entry of one run, so that its cells are made as all others."""
-    alone = Entry(name=str(row["variant"]), runs=row.to_frame().T)
+    """A reference row as an entry of one run, so that its cells are made like all others."""
+    alone = CohortEntry(name=str(row["variant"]), runs=row.to_frame().T)
     muted = (replace(cell(alone, key), tone="muted") for key in keys)
     return Row(cells=(Cell(text=alone.name, tone="muted"), *muted), reference=True)
 
 
-def median_cell(entry: Entry, key: str) -> Cell:
-    """The median over finished runs, with the standard error of measuring one of them."""
+def median_cell(entry: CohortEntry, key: str) -> Cell:
+    """Return the median over finished runs, with the half-sample standard error of one run."""
     if key == COLLAPSE:
         return collapse_cell(entry)
     noise = entry.noise(key)
@@ -67,8 +67,8 @@ def median_cell(entry: Entry, key: str) -> Cell:
     return Cell(text=value_text(key, value), detail=detail)
 
 
-def mean_cell(entry: Entry, key: str) -> Cell:
-    """The mean over finished runs, with the smallest and the largest value where they differ."""
+def mean_cell(entry: CohortEntry, key: str) -> Cell:
+    """Return the mean over finished runs, with the smallest and the largest value if they differ."""
     if key == COLLAPSE:
         return collapse_cell(entry)
     finished = numbers(entry.runs[entry.runs["status"] == "finished"], key)
@@ -81,7 +81,7 @@ def mean_cell(entry: Entry, key: str) -> Cell:
 
 
 def _mean_text(key: str, value: float) -> str:
-    """A mean: counts with a decimal where they are not whole, high quality in per cent as it is published."""
+    """A mean as text: counts with a decimal if they are not whole, high quality in per cent as in publications."""
     if key == POINTS and 0 <= value <= 1:
         return f"{100 * value:.1f} %"
     if key in WHOLE:
@@ -89,8 +89,8 @@ def _mean_text(key: str, value: float) -> str:
     return number(value)
 
 
-def collapse_cell(entry: Entry) -> Cell:
-    """How many of the judged runs collapsed, or that none could be judged."""
+def collapse_cell(entry: CohortEntry) -> Cell:
+    """Return the number of collapsed runs among the judged ones, or "not judged"."""
     finished = entry.runs[entry.runs["status"] == "finished"]
     values = [value for value in numbers(finished, COLLAPSE) if not math.isnan(value)]
     if finished.empty:
@@ -102,5 +102,5 @@ def collapse_cell(entry: Entry) -> Cell:
 
 
 def has_errors(cohort: Cohort, keys: Sequence[str]) -> bool:
-    """Whether any of the metrics has a standard error."""
-    return any(known(cohort, f"{key}{SE}") for key in keys)
+    """Return whether any of the metrics has a standard error."""
+    return any(has_column(cohort, f"{key}{SE}") for key in keys)

@@ -1,4 +1,4 @@
-"""Does this store agree with published results? Each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from bench.core.text import pluralise
 from bench.metrics.cards import Direction
 from bench.tracking.results import Results
 from reports import stats
-from reports.cohort import Cohort, Entry, settings_of, text, version
-from reports.format import NOTHING, interval, listed, number, p_value
+from reports.cohort import Cohort, CohortEntry, settings_of, text, version
+from reports.format import NOTHING, interval, join_words, number, p_value
 from reports.sections.summary import PlainTable
 from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
 from reports.view import view
 
-Verdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
+CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
 HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
-IDENTITY = ("param:networks", "param:recipe.")  # settings that change what is trained; where it ran may differ
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Place:
-    """An entry in its cohort."""
+class PlacedEntry:
+    """An entry with its cohort."""
 
-    entry: Entry
+    entry: CohortEntry
     cohort: Cohort
 
     @property
     def name(self) -> str:
-        """The entry's name, with that of its cohort where there are several."""
+        """The entry's name, with its cohort's title if there are several cohorts."""
         return f"{self.entry.name} ({self.cohort.title})" if self.cohort.title else self.entry.name
 
     @property
@@ -44,7 +44,7 @@ class Place:
 
     @property
     def overridden(self) -> set[str]:
-        """The settings that were changed from the variant as registered, by path."""
+        """The paths of the settings that differ from the registered variant."""
         return {f"param:{path}" for overrides in self.entry.runs["overrides"] for path in settings_of(overrides)}
 
     @property
@@ -54,26 +54,26 @@ class Place:
 
     @property
     def source(self) -> str:
-        """Hash of the source of a variant that is not registered."""
+        """Hash of the source code of a variant that is not registered."""
         return text(self.entry.runs.iloc[0]["variant_source"])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One variant of the baseline. `ratio` is here over baseline, of geometric means."""
+class CheckedVariant:
+    """One variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
 
     name: str
-    metric: str  # its title
+    metric: str  # title
     direction: Direction
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
-    verdict: Verdict = "not run"
+    verdict: CheckVerdict = "not run"
     why: str = ""
 
     @property
     def ratio(self) -> tuple[float, Interval] | None:
-        """How many times the baseline's value the value here is, with the interval; None where it was not tested on logs."""
+        """The value here over the baseline's value, with its interval; None unless it was tested on logs."""
         if self.pair is None or self.pair.ratio is None or self.pair.interval is None:
             return None
         if self.direction == "lower":
@@ -81,27 +81,27 @@ class Line:
         return 1 / self.pair.ratio, Interval(low=1 / self.pair.interval.high, high=1 / self.pair.interval.low)
 
 
-def check(baseline: Results, here: Results) -> list[Line]:
-    """A line for each entry of the baseline, in its order. Where none at all can be tested it is a UserError."""
+def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
+    """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
-    judged = iter(stats.judged([line.pair for line in lines if line.pair is not None]))
-    found = [line if line.pair is None else _judged(replace(line, pair=next(judged))) for line in lines]
+    pairs = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
+    found = [line if line.pair is None else _with_verdict(replace(line, pair=next(pairs))) for line in lines]
     if not any(line.verdict in ("agrees", "differs") for line in found):
         reasons = Counter(_words(line) for line in found)
-        said = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
-        raise UserError(f"nothing of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {said}")
+        counts = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
+        raise UserError(f"no variant of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {counts}")
     return found
 
 
-def table(lines: Sequence[Line], title: str) -> PlainTable:
-    """The lines for a terminal, under a title that says by which metrics."""
-    metrics = listed(list(dict.fromkeys(line.metric for line in lines)))
+def check_table(lines: Sequence[CheckedVariant], title: str) -> PlainTable:
+    """Return the result as a table for a terminal; its title names the metrics."""
+    metrics = join_words(list(dict.fromkeys(line.metric for line in lines)))
     return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
 
 
-def closing(lines: Sequence[Line]) -> str:
-    """The check in one sentence."""
+def check_summary(lines: Sequence[CheckedVariant]) -> str:
+    """Return the result in one sentence."""
     counts = Counter(line.verdict for line in lines)
     parts = [f"{counts['agrees']} of {pluralise(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
     different = [line.name for line in lines if line.verdict == "differs"]
@@ -111,19 +111,19 @@ def closing(lines: Sequence[Line]) -> str:
     return "; ".join(parts) + "."
 
 
-def differs(lines: Sequence[Line]) -> bool:
-    """Whether any variant differs from the baseline."""
+def any_differs(lines: Sequence[CheckedVariant]) -> bool:
+    """Return whether any variant differs from the baseline."""
     return any(line.verdict == "differs" for line in lines)
 
 
-def _places(results: Results) -> list[Place]:
-    return [Place(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
+def _places(results: Results) -> list[PlacedEntry]:
+    return [PlacedEntry(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
 
 
-def _line(place: Place, others: Sequence[Place]) -> Line:
-    """One entry against that one of its variant here which differs from it in least."""
+def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
+    """Compare one entry with the entry of the same variant here that has the fewest differences."""
     headline = place.cohort.headline
-    line = Line(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
+    line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
     same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
     if not same:
@@ -135,8 +135,8 @@ def _line(place: Place, others: Sequence[Place]) -> Line:
     return _compared(line, other.entry.sample(headline.key))
 
 
-def _compared(line: Line, here: Sample) -> Line:
-    """The pair tested, or why it cannot be."""
+def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
+    """Test the pair, or record why it cannot be tested."""
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
     if here.n >= MIN_SEEDS and not here.values and not line.baseline.failures:
@@ -145,7 +145,7 @@ def _compared(line: Line, here: Sample) -> Line:
     if few:
         return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
     if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
-        return replace(line, verdict="too few seeds", why="for a rank test, which failed runs need")
+        return replace(line, verdict="too few seeds", why="failed runs need a rank test, which needs more seeds")
     log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
     pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
     if pair.p is not None:
@@ -155,13 +155,13 @@ def _compared(line: Line, here: Sample) -> Line:
     return replace(line, verdict="not comparable", why=pair.reason)
 
 
-def _judged(line: Line) -> Line:
+def _with_verdict(line: CheckedVariant) -> CheckedVariant:
     p = None if line.pair is None else line.pair.p_holm
     return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
 
 
-def _differing(one: Place, two: Place) -> list[str]:
-    """What keeps two entries of a variant from being compared, in words; empty where nothing does."""
+def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
+    """The names of the differences that keep two entries of a variant from being compared."""
     a, b, headline = one.cohort, two.cohort, one.cohort.headline
     known = a.recorded and b.recorded
     facts = {
@@ -177,14 +177,14 @@ def _differing(one: Place, two: Place) -> list[str]:
     return [*(name for name, (x, y) in facts.items() if x != y), *(path.removeprefix("param:") for path in _other_settings(one, two))]
 
 
-def _other_settings(one: Place, two: Place) -> list[str]:
-    """Settings with two values. One that a side lacks came with another version: as long as nobody changes it, it changes nothing."""
+def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
+    """Settings with different values. A setting that one side lacks is a default of another version: it counts only if it was changed."""
     mine, other = one.settings, two.settings
     differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
     return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: CheckedVariant) -> tuple[str, ...]:
     ratio = line.ratio
     return (
         line.name,
@@ -196,7 +196,7 @@ def _row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _words(line: Line) -> str:
+def _words(line: CheckedVariant) -> str:
     return f"{line.verdict}: {line.why}" if line.why else line.verdict
 
 
