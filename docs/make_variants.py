@@ -64,7 +64,7 @@ def page(suite: Suite) -> str:
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
     yield "# Variants\n"
-    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry.\n"
+    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry. `ganbench show NAME` prints one of them whole.\n"
     yield (
         f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search. "
         f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "

@@ -27,7 +27,7 @@ def show(
 ) -> None:
     """All of a variant on one page: losses, what happens in a round, layers, every number, differences from the publication, source lines.
 
-    Builds the networks, trains nothing, reads no data and writes nothing.
+    Builds the networks and computes each loss once on random data. Trains nothing and records nothing.
     """
     from bench.cli.plain_text import WIDTH, plain_text
     from bench.core.config import config_for

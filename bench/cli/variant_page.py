@@ -85,7 +85,8 @@ def _facts(config: RunConfig, variant: Variant, dataset: Dataset) -> Iterator[Fa
         yield Fact(label="Family", value=variant.family)
     if variant.aliases:
         yield Fact(label="Also", value=", ".join(variant.aliases))
-    yield Fact(label="Networks", value=config.networks)
+    other = "" if config.networks == variant.networks else f" (the variant's own: {variant.networks})"
+    yield Fact(label="Networks", value=f"{config.networks}{other}")
     needs = ", which the variant needs" if variant.needs_labels else ""
     labels = f", {dataset.spec.classes} classes{needs}" if dataset.spec.classes else ""
     yield Fact(label="Data", value=f"{dataset.name}: {dataset.spec.kind}, {shape(dataset.spec.shape)}{labels}")

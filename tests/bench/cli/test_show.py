@@ -163,6 +163,12 @@ def test_a_setting_is_marked_and_other_numbers_are_those_of_the_variant() -> Non
     assert "lecam" in cells(rest, 0)
 
 
+def test_other_networks_are_named_beside_those_of_the_variant() -> None:
+    document = shown("dcgan", networks="mlp-small")
+    assert next(fact.value for fact in document.facts if fact.label == "Networks") == "mlp-small (the variant's own: dcgan)"
+    assert any("mlp.py" in where for where in cells(tables(document, "code")[0], 0))
+
+
 def test_the_round_is_what_the_trainer_does() -> None:
     """Players in their order, updates of each, and which batch each update sees."""
     (players,) = tables(shown("wgan"), "round")
