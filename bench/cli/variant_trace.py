@@ -38,7 +38,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
     """The layers and the functions of these packages that the losses of all players, what follows an update, and sampling call.
 
     Nothing is trained, but running statistics, clipped weights and buffers of the objective are not what they were. Raises UserError where a
-    loss fails.
+    loss or sampling fails.
     """
     found = Trace()
     sizes = sorted({min(recipe.batch_size, PACKS * int(getattr(recipe, "pack", 1))), recipe.batch_size})
@@ -46,11 +46,12 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
         for size in sizes:
             try:
                 _round(networks, objective, data, size, share=1.0)
+                networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
                 break
-            except Exception as error:  # of a user's loss, which may need a whole batch
+            except Exception as error:  # of a user's code, which may need a whole batch
                 if size == sizes[-1]:
-                    raise UserError(f"{type(objective).__name__} fails on a batch of {size} random examples: {one_line(error)}") from error
-        networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
+                    who = f"{type(objective).__name__} with {type(networks).__name__}"
+                    raise UserError(f"{who} fails on a batch of {size} random examples: {one_line(error)}") from error
     whole = set(found.outputs)
     with torch.random.fork_rng(), _hooks(networks, found):
         for position in range(POSITIONS):  # layers that a network which has grown has no use for

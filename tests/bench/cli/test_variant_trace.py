@@ -7,12 +7,12 @@ import sys
 import pytest
 import tiny
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.cli.variant_trace import Trace, trace
 from bench.core.config import config_for
 from bench.core.errors import UserError
-from bench.core.spec import Batch, DataShape, Networks, Step, Terms
+from bench.core.spec import Batch, DataShape, Latent, Networks, Step, Terms
 from bench.training.build import assemble
 
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
@@ -92,11 +92,20 @@ def test_nothing_is_left_behind() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in networks.modules())
 
 
+def test_sampling_that_fails_is_one_too() -> None:
+    class Unsampled(tiny.DiffusionNets):
+        def sample(self, latent: Latent) -> Tensor:
+            raise ZeroDivisionError
+
+    with pytest.raises(UserError, match="DiffusionObjective with Unsampled fails"):
+        trace(Unsampled(), tiny.DiffusionObjective(), tiny.recipe(), tiny.SHAPE, {"tiny"})
+
+
 def test_a_loss_that_fails_is_a_mistake_of_the_user() -> None:
     class Broken(tiny.VaeObjective):
         def g(self, nets: nn.Module, batch: Batch, step: Step) -> Terms:
             raise ZeroDivisionError("by\nnothing")
 
-    with pytest.raises(UserError, match="Broken fails on a batch of 8 random examples: by nothing"):
+    with pytest.raises(UserError, match="Broken with VaeNets fails on a batch of 8 random examples: by nothing"):
         trace(tiny.VaeNets(), Broken(), tiny.recipe(), tiny.SHAPE, {"tiny"})
     assert sys.getprofile() is None
