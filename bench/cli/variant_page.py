@@ -16,6 +16,7 @@ from bench.core.config import NETWORKS, VARIANTS, RunConfig
 from bench.core.errors import UserError
 from bench.core.registry import Place
 from bench.core.spec import Dataset, Networks, Objective, Recipe, Variant, nothing
+from bench.runs.prepare import check_size
 from bench.training.build import assemble, initialise
 from bench.training.ema import Ema
 from bench.training.loop import Side, Trainer
@@ -30,6 +31,7 @@ HARNESS = ("bench", "torch")  # packages whose functions are no part of a varian
 def page(config: RunConfig, dataset: Dataset) -> Document:
     """The page of a configuration's variant on data of this shape, of which no example is read."""
     variant = VARIANTS.get(config.variant)
+    check_size(variant, config, dataset.spec)
     networks, objective = assemble(config, dataset.spec)
     found = trace(networks, objective, config.recipe, dataset.spec, _packages(config, variant, networks, objective))
     sides = [Side(player, networks, config.recipe) for player in objective.players]

@@ -69,7 +69,7 @@ def prepare(config: RunConfig) -> Work:
     )
 
 
-def _check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
+def check_size(variant: Variant, config: RunConfig, data: DataShape) -> None:
     """Refuse networks that would fill this machine's memory, before they do: a system may end the process instead of saying no."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
@@ -89,7 +89,7 @@ def check(config: RunConfig) -> None:
     dataset, variant = DATASETS.get(config.dataset), VARIANTS.get(config.variant)
     _check_labels(variant, config, dataset.spec)
     if config.device == "cpu":
-        _check_size(variant, config, dataset.spec)
+        check_size(variant, config, dataset.spec)
     assemble(config, dataset.spec)
     train = len(dataset.split("train"))
     check_batch_size(config.recipe.batch_size, train)
