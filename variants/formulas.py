@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from variants.losses import AdversarialLoss
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe
+
+SYMBOLS = {
+    r"\b[rf]\b": "r and f are D's logits of real data x and of generated data G(z)", "σ": "σ is the logistic function",
+    r"\bE\b": "E is the mean over the batch", r"\bm\(": "m is a running mean", "∇": "∇D is the gradient of D's logit by what D sees",
+    "x̂": "x̂ lies between real and generated data", "x̃": "x̃ lies near real data", r"\bT\(": "T is an augmentation",
+}  # fmt: skip
+
+
+def symbols(formula: str = "") -> str:
+    """What the symbols in a formula of adversarial training stand for, in words; without a formula all of them."""
+    meanings = [meaning for pattern, meaning in SYMBOLS.items() if not formula or re.search(pattern, formula)]
+    return ", and ".join(part for part in (", ".join(meanings[:-1]), *meanings[-1:]) if part)
 
 
 def adversarial(recipe: GanRecipe, loss: AdversarialLoss, *, generator: str = "") -> str:

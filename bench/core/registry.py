@@ -11,14 +11,17 @@ their name, `SCHEME:TEXT`.
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import importlib
+import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -46,6 +49,40 @@ def _plain(error: Exception) -> str:
     return one_line(error)
 
 
+class Place(NamedTuple):
+    """A line of a source file."""
+
+    file: str
+    line: int
+
+
+def _registered_at() -> Place | None:
+    """The line of the module that is being imported, from which an item is registered; None where none is."""
+    frame = sys._getframe(2)
+    while (caller := frame.f_back) is not None:
+        if frame.f_code.co_name == "<module>" and caller.f_globals.get("__name__") == "importlib._bootstrap":
+            return Place(frame.f_code.co_filename, frame.f_lineno)
+        frame = caller
+    return None
+
+
+def _bound_at(path: str) -> Place | None:
+    """Where the module of `module:OBJECT`, which is imported, binds that name; None where its source cannot be read or does not say."""
+    module, _, attribute = path.partition(":")
+    try:
+        file, source = inspect.getsourcefile(sys.modules[module]), inspect.getsource(sys.modules[module])
+    except (OSError, TypeError):
+        return None
+    for node in ast.walk(ast.parse(source)):
+        bound = {
+            getattr(node, "asname", None) or getattr(node, "name", None),
+            node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else None,
+        }
+        if attribute in bound and file:
+            return Place(file, node.lineno)  # type: ignore[attr-defined]  # an alias, a name, a class or a function has one
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheme(Generic[T]):
     """Builds an item from its name: `make` takes the text after the colon, `name` returns the canonical name of an item."""
@@ -63,6 +100,7 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
         self._schemes: dict[str, Scheme[T]] = {}
+        self._places: dict[str, Place | None] = {}
 
     def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
         """Add an item. Raises a UserError where the name or an alias is in use."""
@@ -70,6 +108,7 @@ class Registry(Generic[T]):
             if key in self._items or key in self._aliases:
                 raise UserError(f"there are two {self.kind}s named {key!r}")
         self._items[name] = item
+        self._places[name] = _registered_at()
         self._aliases.update(dict.fromkeys(aliases, name))
         return item
 
@@ -113,6 +152,14 @@ class Registry(Generic[T]):
         if colon and prefix in self._schemes:
             return self._schemes[prefix].name(item)
         return self._aliases.get(name, name)
+
+    def place(self, name: str) -> Place | None:
+        """Where the item of that name is registered, or where the module of `module:OBJECT` binds it; None where that is not known."""
+        canonical = self.canonical(name)
+        prefix, colon, _ = name.partition(":")
+        if canonical in self._items:
+            return self._places.get(canonical)
+        return _bound_at(name) if colon and prefix not in self._schemes else None
 
     def source(self, name: str) -> str:
         """Hash of the source behind `module:OBJECT`; empty for other names, and for unreadable source with a version set by hand."""

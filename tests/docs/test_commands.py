@@ -79,7 +79,7 @@ def is_name(word: str | None) -> bool:
 def test_a_command_of_the_documentation_exists(words: list[str]) -> None:
     verb, params = parsed(words)
     settings = parse_settings([text for text in params.get("set_") or [] if text != "PATH=VALUE"])
-    if verb == "run" and is_name(params.get("variant")):
+    if verb in ("run", "show") and is_name(params.get("variant")):
         config_for(params["variant"], settings)
     if verb == "suite" and is_name(params.get("name")):
         choice = {name: params[name] for name in ("only", "seeds", "dataset")}

@@ -36,6 +36,7 @@ EXAMPLES, MANY = 300, 2_000
 
 FUZZED = {
     "list",
+    "show",
     "data",
     "data fetch",
     "doctor",
@@ -158,6 +159,7 @@ WORDS = st.one_of(
 
 ARGUMENTS = {  # what lets a verb come further than its first word
     "list": ["variants", "datasets", "metrics", "suites", "networks"],
+    "show": [*VARIANTS.names(), "nothing:HERE", "os:path"],
     "data fetch": ["digits", "fashion-mnist", "folder:nowhere", "folder:.,size=8"],
     "run": [*VARIANTS.names(), "nothing:HERE", "os:path"],
     "suite": SUITES.names(),

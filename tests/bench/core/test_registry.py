@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.core.config import VARIANTS
@@ -93,3 +95,30 @@ def test_a_scheme_is_named_where_it_may_be_meant(doubling: Registry[int]) -> Non
 def test_a_scheme_that_is_taken_raises(doubling: Registry[int]) -> None:
     with pytest.raises(UserError, match="two ways to make a number from 'twice:'"):
         doubling.scheme("twice", int, name=str)
+
+
+def test_the_place_of_what_a_module_registers_while_it_is_imported() -> None:
+    place = VARIANTS.place("minimax-gan")
+    assert place is not None
+    lines = Path(place.file).read_text(encoding="utf-8").splitlines()
+    assert lines[place.line - 1 : place.line + 1] == ["register_gan(", '    "vanilla",']
+
+
+def test_the_place_of_an_object_by_its_import_path(registry: Registry[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "ELEVEN = 11\nif ELEVEN:\n    TWELVE: int = ELEVEN + 1\n(THIRTEEN, _) = (13, 0)\nglobals()['FOURTEEN'] = 14\nfrom errno import EPERM as ONE\n"
+    (tmp_path / "placed_numbers.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = {name: registry.place(f"placed_numbers:{name}") for name in ("ELEVEN", "TWELVE", "THIRTEEN", "FOURTEEN", "ONE")}
+    assert {name: place and place.line for name, place in found.items()} == {
+        "ELEVEN": 1,
+        "TWELVE": 3,
+        "THIRTEEN": 4,
+        "FOURTEEN": None,
+        "ONE": 6,
+    }
+
+
+def test_the_place_of_what_no_import_registers_is_not_known(registry: Registry[int]) -> None:
+    assert registry.place("one") is None
+    with pytest.raises(UserError, match="unknown number"):
+        registry.place("three")
