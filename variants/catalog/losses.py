@@ -1,4 +1,4 @@
-"""By loss. Networks and numbers are dcgan's where a note does not say otherwise."""
+"""By loss. Networks and numbers are dcgan's unless a note says otherwise."""
 
 from __future__ import annotations
 

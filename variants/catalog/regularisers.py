@@ -1,4 +1,4 @@
-"""By regulariser: what holds the discriminator back, or shows it other data."""
+"""By regulariser: penalties of the discriminator, and augmentations of its data."""
 
 from __future__ import annotations
 

@@ -41,5 +41,5 @@ def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, c
 
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
-    """What backbones and wirings read of a recipe that is no GAN's: the numbers of every variant, and all else off."""
+    """A GAN recipe for backbones and wirings: the common numbers of a recipe, and everything else off."""
     return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})
