@@ -199,7 +199,7 @@ def test_files_of_data_in_the_cache(dataset: object, bait: Bait, tmp_path: Path,
         with (offline.folder / file.name).open("wb") as opened:  # type: ignore[attr-defined]
             opened.write(bait.forms["pickle"])
             opened.truncate(file.size_bytes)  # as long as it should be
-    with pytest.raises(UserError, match="cannot be had") as error:
+    with pytest.raises(UserError, match="cannot be fetched") as error:
         offline.split("train")  # type: ignore[attr-defined]
     assert one_line(error)
 
