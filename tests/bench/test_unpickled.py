@@ -20,7 +20,7 @@ from bench.data.cifar10 import CIFAR10
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.data.fetched import KnownFile
 from bench.evaluation.generator import load_generator
-from bench.metrics import cache as kept_parts
+from bench.metrics import cache as metrics_cache
 from bench.metrics.extractors.classifier import read_extractor
 from bench.runs import lock
 from bench.runs.rescore import score
@@ -252,10 +252,10 @@ def test_extractors_and_reference_parts_in_the_cache(
     def measure() -> dict[str, torch.Tensor]:
         return {"a": torch.arange(3)}
 
-    kept_parts.kept("digits", {}, ("a",), measure)
+    metrics_cache.cached("digits", {}, ("a",), measure)
     (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
     part.write_bytes(content)
-    assert torch.equal(kept_parts.kept("digits", {}, ("a",), measure)["a"], torch.arange(3))
+    assert torch.equal(metrics_cache.cached("digits", {}, ("a",), measure)["a"], torch.arange(3))
     assert "measuring the real images again" in caplog.text
 
 

@@ -107,7 +107,7 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
             lambda: load(uri, ("small",)),
             lambda: find_run(tracker.client, "abcdef"),
         ):
-            with pytest.raises(UserError, match="no id"):
+            with pytest.raises(UserError, match="not an id"):
                 ask()
     assert sorted(tmp_path.rglob("*")) == before
 
