@@ -30,12 +30,12 @@ class Autoencoder(nn.Module):
 
 
 def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
-    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder normalised as told."""
+    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder with the normalisation `norm`."""
     backbone = NETWORKS.get(networks)
     if isinstance(backbone, Backbone) and not backbone.decodes:
         fitting = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes and data.kind in found.kinds]
         raise UserError(
-            f"the networks {networks!r} make no autoencoders: what they make hangs on more than a code; set networks={' or '.join(fitting)}"
+            f"the networks {networks!r} make no autoencoders: their output depends on more than a code; set networks={' or '.join(fitting)}"
         )
     return build_backbone(networks, Ports(data=data, latent=latent, outputs=code), as_backbone_recipe(recipe, norm))
 

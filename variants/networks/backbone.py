@@ -78,7 +78,7 @@ class Grows(Protocol):
 class Discriminator(nn.Module):
     """Data [N, *seen], and a condition [N, c] where the ports have one, to logits [N, outputs].
 
-    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch where it is asked for.
+    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch if the recipe has it.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:

@@ -39,5 +39,5 @@ def build(data: DataShape, width: int) -> nn.Module:
 
 
 NETWORKS.register(
-    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128 that are told the time", kinds=("points", "image"))
+    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128, with the time as input", kinds=("points", "image"))
 )
