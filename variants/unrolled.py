@@ -1,4 +1,4 @@
-"""Unrolled GAN: the generator looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
+"""Unrolled GAN: the generator's loss looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
-    """A GAN's numbers, and how far G looks ahead."""
+    """The recipe of a GAN with steps that G looks ahead."""
 
     unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="steps of the discriminator that the generator looks ahead")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
@@ -41,10 +41,10 @@ class UnrolledObjective(AdversarialObjective):
         self.formula = adversarial(recipe, self.loss, generator=later)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """-f_K: what D gains with the weights that it would have after K steps, through which gradients go back to G (section 2.2).
+        """-f_K: the negative loss of D with its weights after K steps, through which gradients flow back to G (section 2.2).
 
-        It is the whole of D's loss, real data included, since D's later weights hang on G. At D's optimum the steps change nothing,
-        and neither does K. Every step sees the same real batch and the same fakes. D itself is not moved.
+        It is the whole loss of D, real data included, since D's later weights depend on G. At D's optimum the steps change nothing.
+        Every step uses the same real batch and the same fakes. D itself does not change.
         """
         nets = gan(networks)
         fake = self.discriminator_input(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)

@@ -95,7 +95,7 @@ def _source(spec: ModuleSpec) -> str | None:
     if get_source := getattr(spec.loader, "get_source", None):
         try:
             found: str | None = get_source(spec.name)
-        except (ImportError, SyntaxError, UnicodeError):  # bytes that are no text; the import would have failed
+        except (ImportError, SyntaxError, UnicodeError):  # not text; the import would have failed
             return None
         return found
     if spec.origin and spec.has_location and spec.origin.endswith(".py"):

@@ -35,10 +35,10 @@ def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: 
     generated, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
     if not (np.isfinite(generated).all() and np.isfinite(real).all()):
         raise ValueError("some distances are not finite")
-    generated_bins, real_bins = np.asarray(generated_bins), np.asarray(test_bins)
+    cells, test_cells = np.asarray(generated_bins), np.asarray(test_bins)
     total = weight = 0.0
     for cell in range(len(train_counts)):
-        near, reference = generated[generated_bins == cell], real[real_bins == cell]
+        near, reference = generated[cells == cell], real[test_cells == cell]
         if len(near) > CELL_LEAST and len(reference) and int(train_counts[cell]):
             total += len(reference) * mann_whitney(near, reference)
             weight += len(reference)

@@ -105,7 +105,7 @@ class Trainer:
     @property
     def updates(self) -> dict[str, int]:
         """The number of updates of each player."""
-        return {player_state.player.name: player_state.updates for player_state in self.player_states}
+        return {state.player.name: state.updates for state in self.player_states}
 
     @property
     def eval_networks(self) -> Networks:
@@ -118,9 +118,9 @@ class Trainer:
         for update in range(first.player.updates):
             batch = self._fresh_batch()
             self._update(first, batch, measure_gradients and update == first.player.updates - 1)
-        for player_state in others:
-            for update in range(player_state.player.updates):
-                self._update(player_state, batch, measure_gradients and update == player_state.player.updates - 1)
+        for state in others:
+            for update in range(state.player.updates):
+                self._update(state, batch, measure_gradients and update == state.player.updates - 1)
         if self.ema:
             self.ema.update(self.networks, self.images, self.images_per_round)
 
@@ -131,51 +131,51 @@ class Trainer:
         self.images += len(batch)
         return replace(batch, data=self.networks.prepare(batch.data))
 
-    def _update(self, player_state: PlayerState, batch: Batch, measure_gradients: bool) -> None:
-        step = self._step(player_state)
-        self._freeze_all_but(player_state)
+    def _update(self, state: PlayerState, batch: Batch, measure_gradients: bool) -> None:
+        step = self._step(state)
+        self._freeze_all_but(state)
         with forward_precision(self.precision, self.device):
-            terms = player_state.player.loss(self.networks, batch, step)
+            terms = state.player.loss(self.networks, batch, step)
         loss = terms.loss.float().mean()
-        player_state.optimiser.zero_grad(set_to_none=True)
+        state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if measure_gradients:
-            gradients = [parameter.grad for parameter in player_state.parameters if parameter.grad is not None]
-            self._gradient_norms[player_state.player.name] = torch.nn.utils.get_total_norm(gradients)
-        player_state.optimiser.step()
+            gradients = [parameter.grad for parameter in state.parameters if parameter.grad is not None]
+            self._gradient_norms[state.player.name] = torch.nn.utils.get_total_norm(gradients)
+        state.optimiser.step()
         with torch.no_grad():
-            player_state.player.after(self.networks, terms, step)
-        player_state.updates += 1
-        self._count(player_state, loss, terms)
+            state.player.after(self.networks, terms, step)
+        state.updates += 1
+        self._count(state, loss, terms)
 
-    def _step(self, player_state: PlayerState) -> Step:
-        return Step(images=self.images, budget_images=self.budget_images, index=player_state.updates, noise=self._noise)
+    def _step(self, state: PlayerState) -> Step:
+        return Step(images=self.images, budget_images=self.budget_images, index=state.updates, noise=self._noise)
 
-    def _count(self, player_state: PlayerState, loss: Tensor, terms: Terms) -> None:
-        self.means.add(f"loss_{player_state.player.name}", loss)
+    def _count(self, state: PlayerState, loss: Tensor, terms: Terms) -> None:
+        self.means.add(f"loss_{state.player.name}", loss)
         for name, value in terms.log.items():
             self.means.add(name, value)
 
-    def _freeze_all_but(self, player_state: PlayerState) -> None:
+    def _freeze_all_but(self, state: PlayerState) -> None:
         for other in self.player_states:
-            if other is not player_state:
+            if other is not state:
                 for parameter in other.parameters:
                     parameter.requires_grad_(False)
-        for parameter in player_state.parameters:
+        for parameter in state.parameters:
             parameter.requires_grad_(True)
 
     def _unfreeze(self) -> None:
-        for player_state in self.player_states:
-            for parameter in player_state.parameters:
+        for state in self.player_states:
+            for parameter in state.parameters:
                 parameter.requires_grad_(True)
 
     def _follow_schedule(self) -> None:
         if self.batches.epoch == self._lr_epoch:
             return
         self._lr_epoch = self.batches.epoch
-        for player_state in self.player_states:
-            for group in player_state.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate(player_state.player.lr, self._lr_epoch)
+        for state in self.player_states:
+            for group in state.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate(state.player.lr, self._lr_epoch)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -195,16 +195,14 @@ class Trainer:
         scalars = self.means.read()
         self.means.reset()
         norms = {f"grad_norm_{name}": norm.item() for name, norm in self._gradient_norms.items()}
-        rates = {
-            f"lr_{player_state.player.name}": float(player_state.optimiser.param_groups[0]["lr"]) for player_state in self.player_states
-        }
+        rates = {f"lr_{state.player.name}": float(state.optimiser.param_groups[0]["lr"]) for state in self.player_states}
         reason = next((f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)), None)
         if reason is None and not self._weights_are_finite():
             reason = "a weight is not finite"
         return scalars | norms | rates, reason and f"{reason} at {self.images:,} images"
 
     def _weights_are_finite(self) -> bool:
-        weights = [parameter.detach() for player_state in self.player_states for parameter in player_state.parameters]
+        weights = [parameter.detach() for state in self.player_states for parameter in state.parameters]
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
@@ -213,7 +211,7 @@ class Trainer:
             "networks": self.networks.state_dict(),
             "objective": self.objective.state_dict(),
             "ema": self.ema.networks.state_dict() if self.ema else {},
-            "optimisers": {player_state.player.name: player_state.optimiser.state_dict() for player_state in self.player_states},
+            "optimisers": {state.player.name: state.optimiser.state_dict() for state in self.player_states},
             "streams": {"noise": self._noise.get_state(), "global": self._global.state_dict()},
             "means": {"sums": dict(self.means.sums), "counts": dict(self.means.counts)},
             "gradient_norms": dict(self._gradient_norms),

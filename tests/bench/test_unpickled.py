@@ -20,7 +20,7 @@ from bench.data.cifar10 import CIFAR10
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.data.fetched import KnownFile
 from bench.evaluation.generator import load_generator
-from bench.metrics import cache as kept_parts
+from bench.metrics import cache as metrics_cache
 from bench.metrics.extractors.classifier import read_extractor
 from bench.runs import lock
 from bench.runs.rescore import score
@@ -199,7 +199,7 @@ def test_files_of_data_in_the_cache(dataset: object, bait: Bait, tmp_path: Path,
         with (offline.folder / file.name).open("wb") as opened:  # type: ignore[attr-defined]
             opened.write(bait.forms["pickle"])
             opened.truncate(file.size_bytes)  # as long as it should be
-    with pytest.raises(UserError, match="cannot be had") as error:
+    with pytest.raises(UserError, match="cannot be fetched") as error:
         offline.split("train")  # type: ignore[attr-defined]
     assert one_line(error)
 
@@ -252,10 +252,10 @@ def test_extractors_and_reference_parts_in_the_cache(
     def measure() -> dict[str, torch.Tensor]:
         return {"a": torch.arange(3)}
 
-    kept_parts.kept("digits", {}, ("a",), measure)
+    metrics_cache.cached("digits", {}, ("a",), measure)
     (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
     part.write_bytes(content)
-    assert torch.equal(kept_parts.kept("digits", {}, ("a",), measure)["a"], torch.arange(3))
+    assert torch.equal(metrics_cache.cached("digits", {}, ("a",), measure)["a"], torch.arange(3))
     assert "measuring the real images again" in caplog.text
 
 

@@ -30,9 +30,9 @@ class Fixed(nn.Module):
         return self.numbers.expand(len(data), -1)
 
 
-def nets(said: list[float], *, categories: int = 2, continuous: int = 1) -> InfoGanNetworks:
+def nets(outputs: list[float], *, categories: int = 2, continuous: int = 1) -> InfoGanNetworks:
     recipe = InfoRecipe(z_dim=3, categories=categories, continuous=continuous)
-    return InfoGanNetworks(Fixed([0.0, 0.0]), Fixed(said), recipe, PLANE)
+    return InfoGanNetworks(Fixed([0.0, 0.0]), Fixed(outputs), recipe, PLANE)
 
 
 def draw(networks: InfoGanNetworks, n: int) -> Latent:

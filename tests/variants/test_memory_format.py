@@ -1,4 +1,4 @@
-"""Channels last is a way to lie in memory: the same networks, the same training, and a resume that is exact."""
+"""Channels last: the same networks, the same training, and an exact resume in another memory layout."""
 
 from __future__ import annotations
 

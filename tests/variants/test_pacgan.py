@@ -1,6 +1,6 @@
 """PacGAN in small: its grid of 25 modes, a GAN against the same GAN packed, on networks of a sixth of the width.
 
-The test asserts that both were measured and writes down what came out; which of the two is better at this size is a finding, not a
+The test asserts that both were measured and logs the result; which of the two is better at this size is a finding, not a
 requirement (docs/metrics.md has the numbers beside the paper's).
 """
 

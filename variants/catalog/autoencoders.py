@@ -1,4 +1,4 @@
-"""By discriminator: those that are autoencoders."""
+"""By discriminator: autoencoders."""
 
 from __future__ import annotations
 

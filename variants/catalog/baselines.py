@@ -1,4 +1,4 @@
-"""What GANs are compared with: an autoencoder and a diffusion model."""
+"""Baselines for GANs: an autoencoder and a diffusion model."""
 
 from __future__ import annotations
 

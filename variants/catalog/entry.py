@@ -1,4 +1,4 @@
-"""How an entry of the catalogue is made."""
+"""Helpers for entries of the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def register_gan(
     objective: Callable[[Recipe], Objective] = AdversarialObjective, build: Callable[[str, Recipe, DataShape], Networks] = build_gan,
     needs_labels: bool = False, family: str = "",
 ) -> Variant:  # fmt: skip
-    """Register a GAN: of the plain wiring and the adversarial objective, if nothing else is said."""
+    """Register a GAN, by default with the plain wiring and the adversarial objective."""
     variant = Variant(
         name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
         objective=objective, build=build, needs_labels=needs_labels, family=family,

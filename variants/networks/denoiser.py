@@ -1,4 +1,4 @@
-"""What networks of diffusion are: noisy data and a time in, the noise out."""
+"""Denoisers, the networks of diffusion: noisy data and a time in, the noise out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Denoiser:
 
 
 def build_denoiser(name: str, data: DataShape, width: int) -> nn.Module:
-    """A registered denoiser for this data; other networks, and a kind of data that it cannot make, are refused."""
+    """A registered denoiser for this data. Raises a UserError for other networks, and for data that it does not support."""
     denoiser = NETWORKS.get(name)
     fitting = [other for other, found in NETWORKS if isinstance(found, Denoiser) and data.kind in found.kinds]
     advice = f"; set networks={' or '.join(fitting)}" if fitting else ""

@@ -12,7 +12,7 @@ GAIN = math.sqrt(2.0)  # He's, for what a rectifier follows
 
 
 class Equalised(nn.Module):
-    """Weights drawn from N(0, 1) and scaled as they are used by gain / fan-in ** .5, so that Adam moves all layers at one relative rate.
+    """Weights drawn from N(0, 1) and scaled at use by gain / fan-in ** .5, so that Adam changes all layers at the same relative rate.
 
     `rate` is the share of the learning rate at which they move (Karras et al. 2019, arXiv 1812.04948, appendix C). Such weights are not
     re-drawn by `recipe.init`, which is for torch's own layers: a scheme of first weights would be scaled a second time.

@@ -1,4 +1,4 @@
-"""Layers that torch has not, and layers that equal torch's own and are faster on a CPU, where torch's are slow."""
+"""Layers that torch lacks, and layers that equal torch's and are faster on a CPU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return self._to_few_channels(input, padding) if few else super().forward(input)
 
     def _of_one_pixel(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
-        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that they are read as they lie."""
+        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that no copy is needed."""
         window = tuple(
             slice(pad, kernel - pad + more) for pad, kernel, more in zip(padding, self.kernel_size, self.output_padding, strict=True)
         )
@@ -83,14 +83,14 @@ class Conv2d(nn.Conv2d):
 
 
 def is_channels_last(tensor: Tensor) -> bool:
-    """Whether the channels of images or weights [N, C, H, W] lie side by side in memory, and no other way of reading it is as good."""
+    """Whether images or weights [N, C, H, W] are in channels-last format in memory, and not also contiguous."""
     return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014). On a CPU its mask is drawn four numbers at a time: torch's own draws Bernoulli's one by one.
 
-    There p is taken to 16 bits, and the scale is that of the p that is taken.
+    It rounds p to 16 bits, and scales by the rounded p.
     """
 
     def forward(self, input: Tensor) -> Tensor:

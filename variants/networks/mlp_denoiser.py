@@ -16,7 +16,7 @@ HIDDEN = 3
 
 
 class MlpDenoiser(nn.Module):
-    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; every hidden layer is told the time."""
+    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; the time is an input of every hidden layer."""
 
     def __init__(self, numbers: int, width: int) -> None:
         super().__init__()
@@ -39,5 +39,5 @@ def build(data: DataShape, width: int) -> nn.Module:
 
 
 NETWORKS.register(
-    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128 that are told the time", kinds=("points", "image"))
+    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128, with the time as input", kinds=("points", "image"))
 )

@@ -47,7 +47,7 @@ class GrowingGenerator(nn.Module):
         self.to_image = nn.ModuleList(EqualConv2d(width, ports.data.shape[0], 1) for width in widths)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Images: those of the stage, or as it fades in between the last stage's, enlarged, and its own."""
+        """Images of the stage; while it fades in, blended with the enlarged images of the stage before."""
         stage, fade = self.position.now()
         coarse = fine = self.start(z)
         for block in list(self.blocks)[:stage]:
@@ -97,7 +97,7 @@ class GrowingDiscriminator(Discriminator):
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The position of its growth."""
         return self.features.position
 
 

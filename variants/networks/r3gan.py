@@ -41,7 +41,7 @@ def initialised(layer: Layer, gain: float) -> Layer:
 
 
 class R3ganBlock(nn.Module):
-    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f begins as 0, so that signals pass unchanged whatever the depth.
+    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f starts as 0, so that signals pass unchanged at any depth.
 
     The other two convolutions begin at L ** (-1 / (2m - 2)) of He's scale, L being the blocks of the network and m = 3: Zhang et al. 2019
     (arXiv 1901.09321), section 2.

@@ -24,7 +24,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 
 def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> Conv2d:
-    """A convolution that keeps the size, with Glorot's first weights, as the authors' code has it: gain 2 ** .5 on branches, 1 on shortcuts."""
+    """A convolution that keeps the size, with Glorot's first weights, as in the authors' code: gain 2 ** .5 on branches, 1 on shortcuts."""
     layer = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
     nn.init.xavier_uniform_(layer.weight, math.sqrt(2.0) if size > 1 else 1.0)
     if layer.bias is not None:
@@ -57,7 +57,7 @@ class SumPool(nn.Module):
 def doubling(width: int) -> ResidualSum:
     """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with.
 
-    No biases, which batch norm on every way to the image would take away again.
+    No biases: batch norm on every path to the image would remove them.
     """
     branch = nn.Sequential(
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2), convolution(width, width, 3, bias=False),
@@ -96,7 +96,7 @@ def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
 def _discriminator(ports: Ports, width: int, recipe: GanRecipe) -> nn.Module:
     # A condition joins before the last block, so that it meets the image in something that is not linear.
     normalised = recipe.norm_d == "batch"
-    inputs = [ports.branch[0], width, width, width + ports.condition]
+    inputs = [ports.seen[0], width, width, width + ports.condition]
     blocks = [
         judging(wide, width, down=down, first=index == 0, normalised=normalised)
         for index, (wide, down) in enumerate(zip(inputs, DOWN, strict=True))

@@ -38,7 +38,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 class ModulatedConv2d(Equalised):
     """A convolution whose weights are scaled by a style in each input channel, and back to norm 1 in each output: section 2.2.
 
-    The image is scaled in the weights' place, which is the same and one convolution for the whole batch.
+    It scales the image instead of the weights, which is equivalent and takes one convolution for the whole batch.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, style: int, *, demodulate: bool = True) -> None:
@@ -78,7 +78,7 @@ class StyledLayer(nn.Module):
 
 
 class ToImage(nn.Module):
-    """Feature maps to what a size adds to the image."""
+    """Feature maps to the part of the image that a size adds."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
@@ -112,11 +112,11 @@ class StyleGenerator(nn.Module):
 
     @property
     def styles(self) -> int:
-        """Places that a style goes to: each layer, and the last image. Images before it take the style of the layer after them."""
+        """The number of inputs for styles: each layer, and the last image. Earlier images use the style of the next layer."""
         return len(self.layers) + 1
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
-        """Noise for each layer; in training also a second latent, and from which place on it gives the style."""
+        """Noise for each layer; in training also a second latent, and the index from which it gives the style."""
         extra = {
             f"noise_{index}": torch.randn((n, 1, side, side), generator=noise, device=noise.device) for index, side in enumerate(self.sides)
         }
@@ -137,7 +137,7 @@ class StyleGenerator(nn.Module):
         return {"styles": replace(rows, extra={**rows.extra, "second": second, "crossover": crossover})}
 
     def forward(self, vectors: Tensor, extra: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Images; without more than vectors there is neither noise nor mixing."""
+        """Images; without `extra` there is neither noise nor mixing."""
         extra = extra or {}
         styles = self._styles(vectors, extra)
         maps = self.constant.expand(len(vectors), -1, -1, -1)
@@ -151,7 +151,7 @@ class StyleGenerator(nn.Module):
         return image
 
     def _styles(self, vectors: Tensor, extra: Mapping[str, Tensor]) -> list[Tensor]:
-        """A style [N, style] for each place: of the first latent before the crossover, of the second from there on."""
+        """A style [N, style] for each input: of the first latent before the crossover, of the second from there on."""
         first: Tensor = self.mapping(vectors)
         if "second" not in extra:
             return [first] * self.styles

@@ -1,4 +1,4 @@
-"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, told the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
+"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, conditioned on the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
 
 It reads squares of 2 x 2 pixels as channels, which makes it four times as cheap as one at full size, and has two resolutions.
 """
@@ -18,7 +18,7 @@ PUBLISHED_WIDTH = 128
 PATCH = 2
 GROUP = 8  # channels that are normalised together
 DEEPER = 2  # times as many channels at the lower resolution
-OF_TIME = 4  # times as many numbers tell the time
+OF_TIME = 4  # width of the time embedding, in widths of the network
 
 
 class TimedResidual(nn.Module):
@@ -40,7 +40,7 @@ class TimedResidual(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every place looks at every other, with one head, and the input is added."""
+    """Self-attention over all pixels, with one head and a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

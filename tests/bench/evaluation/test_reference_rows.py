@@ -105,7 +105,7 @@ def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
 def test_paths_are_known_of_a_generator_alone() -> None:
     real, untrained = (reference_row(kind, digits()).measurement for kind in ("real", "untrained"))
     assert math.isnan(real.values["diversity/path_length"])
-    assert "without their generator" in real.reasons["diversity/path_length"]
+    assert "needs the generator" in real.reasons["diversity/path_length"]
     assert untrained.values["diversity/path_length"] > 0
 
 

@@ -16,8 +16,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
 
 
-class Counted:
-    """A measurement that counts how often it is made."""
+class CountingMeasure:
+    """A measurement that counts its calls."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_it_is_measured_once(tmp_path: Path) -> None:
-    measure = Counted()
+    measure = CountingMeasure()
     first, second = (cached("digits-test", {"version": 1}, ("a", "b"), measure) for _ in range(2))
     assert measure.times == 1
     assert torch.equal(first["b"], second["b"])
@@ -40,7 +40,7 @@ def test_it_is_measured_once(tmp_path: Path) -> None:
 
 
 def test_another_identity_or_number_of_threads_is_another_file(tmp_path: Path) -> None:
-    measure = Counted()
+    measure = CountingMeasure()
     cached("x", {"version": 1}, ("a", "b"), measure)
     cached("x", {"version": 2}, ("a", "b"), measure)
     before = torch.get_num_threads()
@@ -54,8 +54,8 @@ def test_another_identity_or_number_of_threads_is_another_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a safetensors file at all"])
-def test_a_damaged_file_is_said_and_replaced(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    measure = Counted()
+def test_a_damaged_file_is_logged_and_replaced(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    measure = CountingMeasure()
     cached("x", {}, ("a", "b"), measure)
     files(tmp_path)[0].write_bytes(damage)
     cached("x", {}, ("a", "b"), measure)
@@ -67,7 +67,7 @@ def test_a_damaged_file_is_said_and_replaced(tmp_path: Path, damage: bytes, capl
 
 def test_a_file_with_other_parts_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cached("x", {}, ("c",), lambda: {"c": torch.zeros(1)})
-    measure = Counted()
+    measure = CountingMeasure()
     cached("x", {}, ("a", "b"), measure)
     assert measure.times == 1
     assert "holds c" in caplog.text
@@ -78,7 +78,7 @@ def test_without_a_folder_it_is_measured_each_time(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "file"))
-    measure = Counted()
+    measure = CountingMeasure()
     for _ in range(2):
         assert torch.equal(cached("x", {}, ("a", "b"), measure)["a"], torch.arange(5))
     assert measure.times == 2

@@ -1,4 +1,4 @@
-"""Evidence and the table of metrics: parts are shared, reasons are kept, and anybody's metric goes all the way to the report."""
+"""Evidence and the table of metrics: parts are shared, reasons are recorded, and a user's metric reaches the report."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
 
         def seeing(self: Any, given: torch.Tensor, really: Any = extractor.__call__, **how: Any) -> Features:
             calls.append((self.name, len(given)))
-            seen: Features = really(self, given, **how)
-            return seen
+            features: Features = really(self, given, **how)
+            return features
 
         monkeypatch.setattr(extractor, "__call__", seeing)
     evidence = evaluator._evidence(images(), half_samples=4)

@@ -74,10 +74,10 @@ def test_copies_are_shown_beside_their_originals() -> None:
     nearest = measured(torch.cat([noise, copies])).nearest
     assert nearest is not None
     assert nearest.shape == (2 * NEAREST_PAIRS, 1, 8, 8)
-    made, training = nearest[0::2], nearest[1::2]
-    assert torch.equal(made[:10], training[:10])
-    assert {image.numpy().tobytes() for image in made[:10]} == {image.numpy().tobytes() for image in copies}
-    assert not any(torch.equal(one, other) for one, other in zip(made[10:], training[10:], strict=True))
+    generated, training = nearest[0::2], nearest[1::2]
+    assert torch.equal(generated[:10], training[:10])
+    assert {image.numpy().tobytes() for image in generated[:10]} == {image.numpy().tobytes() for image in copies}
+    assert not any(torch.equal(one, other) for one, other in zip(generated[10:], training[10:], strict=True))
     train = {image.numpy().tobytes() for image in DIGITS.split("train").data}
     assert all(image.numpy().tobytes() in train for image in training)
 
@@ -109,7 +109,7 @@ def test_what_could_not_be_measured_is_left_out(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("bench.metrics.memorisation.authenticity", fails)
     images = reference_images(DIGITS, 30)
     evidence = Evaluator(DIGITS, samples=30)._evidence(images[canonical_order(images)])
-    seen = evidence_json(evidence, provides(DIGITS))
-    assert set(seen.evidence) == {"n", "class_names", "class_share"}
-    assert seen.nearest is None
+    record = evidence_json(evidence, provides(DIGITS))
+    assert set(record.evidence) == {"n", "class_names", "class_share"}
+    assert record.nearest is None
     assert evidence.reasons["modes/ndb"] == evidence.reasons["memorisation/authenticity"] == "too odd"

@@ -9,9 +9,9 @@ from bench.metrics.half_samples import HALF_SAMPLES, canonical_order, draw_half_
 
 
 def test_a_half_holds_half_of_the_pairs_and_no_row_twice() -> None:
-    halves = draw_half_samples(1000)
-    assert halves.shape == (HALF_SAMPLES, 250)
-    for pairs in halves:
+    half_samples = draw_half_samples(1000)
+    assert half_samples.shape == (HALF_SAMPLES, 250)
+    for pairs in half_samples:
         rows = rows_of(pairs)
         assert len(rows.unique()) == 500
         assert torch.equal(rows, rows.sort().values)
@@ -33,11 +33,11 @@ def test_odd_numbers_leave_rows_out(n: int) -> None:
 def test_the_spread_over_halves_is_the_standard_error_of_a_mean() -> None:
     # Over many samples, the mean of the squared standard errors is s^2 / n (within its own sampling error: 3 %).
     n, noise = 400, torch.Generator().manual_seed(0)
-    halves = [rows_of(pairs) for pairs in draw_half_samples(n)]
+    half_samples = [rows_of(pairs) for pairs in draw_half_samples(n)]
     squared = []
     for _ in range(400):
         values = torch.randn(n, generator=noise, dtype=torch.float64) * 3
-        squared.append(torch.stack([values[rows].mean() for rows in halves]).var())
+        squared.append(torch.stack([values[rows].mean() for rows in half_samples]).var())
     assert float(torch.stack(squared).mean()) == pytest.approx(9 / n, rel=0.05)
 
 

@@ -88,7 +88,7 @@ def test_equal_distances_say_nothing() -> None:
     assert mann_whitney(np.zeros(30), np.zeros(40)) == 0.0
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     one = torch.ones(1)
     with pytest.raises(ValueError, match="some distances are not finite"):
         authenticity(one * torch.nan, torch.tensor([0]), one)

@@ -65,7 +65,7 @@ def test_order_of_a_pair_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPat
     torch.testing.assert_close(ms_ssim_2(images), before)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     with pytest.raises(ValueError, match=r"22 pixels a side, not of the shape \[1, 8, 8\]"):
         ms_ssim_2(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="a pair needs two images, not 1"):

@@ -72,7 +72,7 @@ def test_divergence_is_scipys_and_between_zero_and_log_two() -> None:
     assert jensen_shannon(np.array([1, 0]), np.array([0, 9])) == pytest.approx(math.log(2))
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     with pytest.raises(ValueError, match="at least 2 rows, not 1"):
         fit_bins(torch.zeros(1, 2))
     for function in (fit_bins, lambda rows: assign(rows, torch.zeros(2, 2))):

@@ -30,7 +30,7 @@ def test_a_circle_nears_its_circumference_with_more_steps() -> None:
     assert lengths[-1] == pytest.approx(2 * math.pi, rel=1e-4)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     for shape in ((3, 1, 4), (3, 4)):
         with pytest.raises(ValueError, match="at least 2 points"):
             path_lengths(torch.zeros(shape))

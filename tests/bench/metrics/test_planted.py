@@ -208,20 +208,20 @@ def test_five_classes_or_fewer_are_collapse_and_more_are_not_whichever_they_are(
     no_copies = torch.zeros(len(labels), dtype=torch.bool)
     wrong = []
     for m in range(1, classes):
-        for kept in itertools.combinations(range(classes), m):
-            rows = torch.isin(labels, torch.tensor(kept))
+        for subset in itertools.combinations(range(classes), m):
+            rows = torch.isin(labels, torch.tensor(subset))
             judged, _ = collapse(
                 inside=evidence.inside[rows], predictions=evidence.classifier.predictions[rows], duplicates=no_copies[rows],
                 real=evidence.real.shares,
             )  # fmt: skip
             if judged != float(m <= COLLAPSED_CLASSES * classes):
-                wrong.append((kept, judged))
+                wrong.append((subset, judged))
     assert wrong == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_documented_rows_for_scale_are_what_is_measured(kind: str) -> None:
+def test_documented_reference_rows_are_what_is_measured(kind: str) -> None:
     documented = read_table(PAGE.read_text(encoding="utf-8"), SCALE_HEADING)
     found = reference_row(kind, Evaluator(DATASETS.get("fashion-mnist"))).measurement.values
     assert len(documented) == sum(not key.endswith(SE) for key in found)

@@ -53,7 +53,7 @@ def test_stored_equals_measured(cached: Path, monkeypatch: pytest.MonkeyPatch) -
     assert all(torch.equal(stored[name], value) for name, value in measured.items())
 
 
-def test_a_damaged_part_is_measured_anew(cached: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_part_is_measured_again(cached: Path, caplog: pytest.LogCaptureFixture) -> None:
     measured = everything(digits())
     (file,) = (cached / "references").glob("digits-neighbours-*.safetensors")
     content = bytearray(file.read_bytes())
@@ -84,17 +84,17 @@ def test_shares_of_modes() -> None:
     assert shares.min() > 0.0005  # digits come in about equal shares
 
 
-# The modules that define what is kept, and their hash. Whoever changes a definition bumps `real_statistics.VERSION` too, or old parts are read.
+# The modules that define the cached statistics, and their hash. A changed definition needs a new `real_statistics.VERSION`, or old files are read.
 SOURCES = ("ndb", "neighbours")
-KEPT = {"version": 4, "code": "451f100b4514"}
+CACHED = {"version": 4, "code": "451f100b4514"}
 
 
-def test_whoever_changes_what_is_kept_bumps_its_version() -> None:
+def test_a_changed_definition_needs_a_new_version() -> None:
     folder = Path(str(real_statistics.__file__)).parent
     trees = [ast.parse((folder / f"{name}.py").read_text()) for name in SOURCES]
     code = "\n".join(ast.unparse(_without_words(tree)) for tree in trees)
     found = {"version": real_statistics.VERSION, "code": hashlib.sha256(code.encode()).hexdigest()[:12]}
-    assert found == KEPT, "ndb or neighbours changed: bump VERSION in bench/metrics/real_statistics.py if what is kept does"
+    assert found == CACHED, "ndb or neighbours changed: bump VERSION in bench/metrics/real_statistics.py if the statistics change"
 
 
 def _without_words(tree: ast.Module) -> ast.Module:

@@ -85,7 +85,7 @@ def run_named(run_id: str) -> Any:
 
 @pytest.mark.parametrize("run_id", [*OUTWARD, *ODD, " ", ".", "-rf", "~", "a/b", "a\tb", "a.b"])
 def test_ids_of_runs(run_id: str) -> None:
-    with pytest.raises(UserError, match="which is no id") as error:
+    with pytest.raises(UserError, match="which is not an id") as error:
         checked(run_named(run_id))
     assert len(str(error.value).splitlines()) == 1
 
@@ -98,7 +98,7 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
     before = sorted(tmp_path.rglob("*"))
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_run", lambda *_, **__: run_named("../../../escaped"))
-        with pytest.raises(UserError, match="no id"):
+        with pytest.raises(UserError, match="not an id"):
             tracker.start_run("x", {"variant": "dcgan"}, {}, outbox=tmp_path / "runs" / "f" / "outbox")
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "search_runs", lambda *_, **__: PagedList([run_named("../escaped")], None))
@@ -107,7 +107,7 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
             lambda: load(uri, ("small",)),
             lambda: find_run(tracker.client, "abcdef"),
         ):
-            with pytest.raises(UserError, match="no id"):
+            with pytest.raises(UserError, match="not an id"):
                 ask()
     assert sorted(tmp_path.rglob("*")) == before
 

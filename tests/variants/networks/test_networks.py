@@ -37,9 +37,9 @@ def test_every_wiring_has_the_right_shapes(name: str, copies: int, condition: in
     data = DataShape(kind="image", shape=shape, classes=10)
     ports = Ports(data=data, latent=13, copies=copies, condition=condition, outputs=outputs)
     generator, discriminator = build_backbone(name, ports, GanRecipe(width=4))
-    made = generator(torch.randn(5, 13))
-    assert made.shape == (5, *shape)
-    assert name in LINEAR_AT_THE_END or made.abs().max() <= 1
+    samples = generator(torch.randn(5, 13))
+    assert samples.shape == (5, *shape)
+    assert name in LINEAR_AT_THE_END or samples.abs().max() <= 1
     beside = torch.randn(5, condition) if condition else None
     assert discriminator(torch.randn(5, *ports.seen), beside).shape == (5, outputs)
 
@@ -52,9 +52,9 @@ def test_every_wiring_of_points(copies: int, condition: int, outputs: int) -> No
     generator, discriminator = build_backbone("mlp-2d", ports, GanRecipe(width=4))
     last = next(part for part in reversed(list(generator.modules())) if isinstance(part, nn.Linear))
     nn.init.constant_(last.bias, 7.0)
-    made = generator(torch.randn(5, 3))
-    assert made.shape == (5, 2)
-    assert made.min() > 1  # no tanh: points lie anywhere
+    samples = generator(torch.randn(5, 3))
+    assert samples.shape == (5, 2)
+    assert samples.min() > 1  # no tanh: points lie anywhere
     beside = torch.randn(5, condition) if condition else None
     assert discriminator(torch.randn(5, 2 * copies), beside).shape == (5, outputs)
 
@@ -90,9 +90,9 @@ def test_dcgan_deep_is_as_published() -> None:
 def test_dcgan_deep_takes_any_size(shape: tuple[int, ...]) -> None:
     data = DataShape(kind="image", shape=shape)
     generator, discriminator = build_backbone("dcgan-deep", Ports(data=data, latent=3), GanRecipe(width=2))
-    made = generator(torch.randn(4, 3))
-    assert made.shape == (4, *shape)
-    assert discriminator(made).shape == (4, 1)
+    samples = generator(torch.randn(4, 3))
+    assert samples.shape == (4, *shape)
+    assert discriminator(samples).shape == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_resnet_is_as_published() -> None:
     assert linear_sizes(discriminator) == [(128, 1)]
     sizes: list[int] = []
     for block in [*discriminator.get_submodule("features").children(), discriminator.get_submodule("head.0")]:
-        block.register_forward_hook(lambda _module, _inputs, made: sizes.append(made.shape[-1]))
+        block.register_forward_hook(lambda _module, _inputs, samples: sizes.append(samples.shape[-1]))
     discriminator(torch.randn(2, 3, 32, 32))
     assert sizes == [16, 8, 8, 8]
 
@@ -226,9 +226,9 @@ def test_sizes_that_no_doubling_gives_are_refused(name: str, shape: tuple[int, .
 def test_sizes_that_doublings_give_are_made(name: str, side: int) -> None:
     data = DataShape(kind="image", shape=(1, side, side))
     generator, discriminator = build_backbone(name, Ports(data=data, latent=3), GanRecipe(width=4))
-    made = generator(torch.randn(4, 3))
-    assert made.shape == (4, 1, side, side)
-    assert discriminator(made).shape == (4, 1)
+    samples = generator(torch.randn(4, 3))
+    assert samples.shape == (4, 1, side, side)
+    assert discriminator(samples).shape == (4, 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 30, 30), (1, 28, 32), (1, 2, 2)])

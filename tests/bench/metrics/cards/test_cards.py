@@ -71,7 +71,7 @@ def test_the_best_checkpoint_and_standard_errors_have_cards(key: str, title: str
 
 
 @pytest.mark.parametrize("key", ["quality/fid", "quality/fid_se", "best/", "_se", "best/_se", f"{HEADLINE}_se_se", "param:quality", ""])
-def test_what_is_no_metric(key: str) -> None:
+def test_an_unknown_key_is_not_a_metric(key: str) -> None:
     assert not is_metric(key)
 
 
@@ -128,9 +128,9 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert any(needs <= provided | {ASKED} for provided in given), key  # a conditional model provides that one
 
 
-def test_what_is_asked_for_is_asked_for_alone() -> None:
-    asked = {key for key in measured() if INCEPTION in card(key).needs}
-    assert asked == {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+def test_only_inception_metrics_are_optional() -> None:
+    optional = {key for key in measured() if INCEPTION in card(key).needs}
+    assert optional == {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
     digits = DATASETS.get("digits")
     assert provides(digits, inception=True) - provides(digits) == {INCEPTION}
     assert provides(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}

@@ -132,7 +132,7 @@ def test_the_reference_rows_carry_them_too(uri: str) -> None:
         "diversity/grey",
     ],
 )
-def test_what_is_no_card_is_said_in_one_line_and_left_out(uri: str, carried: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_card_is_one_warning_and_ignored(uri: str, carried: Any, caplog: pytest.LogCaptureFixture) -> None:
     before = dict(CARDS)
     run_id = record(uri, carried)
     record(uri, carried)

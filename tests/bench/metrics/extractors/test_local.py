@@ -1,4 +1,4 @@
-"""Classifiers trained on the user's machine: once, whoever asks, and never a damaged one."""
+"""Classifiers trained on the user's machine: once for all processes, and never a damaged one."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_trained_once_and_then_read(cache: Path, trainings: list[str]) -> None:
 def test_it_has_learned_and_its_card_says_how() -> None:
     card, test = trained(PATTERNS).card, PATTERNS.split("test")
     assert test.labels is not None
-    seen = trained(PATTERNS)(test.data)
-    assert seen.predictions.eq(test.labels).double().mean().item() == card.accuracy > 0.9
+    features = trained(PATTERNS)(test.data)
+    assert features.predictions.eq(test.labels).double().mean().item() == card.accuracy > 0.9
     assert card.command == "python -m bench.metrics.extractors.train patterns"
     assert (card.torch, card.epochs, card.data_digest) == (torch.__version__, plan_for(PATTERNS).epochs, PATTERNS.digest())
     assert card.where
@@ -103,7 +103,7 @@ def empty_card(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, Path.unlink, empty_card])
-def test_a_damaged_one_is_trained_anew_with_a_warning(
+def test_a_damaged_one_is_trained_again_with_a_warning(
     damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture, trainings: list[str]
 ) -> None:
     first = trained(PATTERNS).weights_hash
@@ -124,7 +124,7 @@ def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, traini
     assert "is of patterns" in caplog.text
 
 
-def test_a_class_without_a_test_image_is_said(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_a_class_without_a_test_image_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     photos.fill(tmp_path / "photos", 40, classes=("bird", "cat"))
     photos.save(tmp_path / "photos" / "dodo" / "only.png")
     dataset = DATASETS.get(f"folder:{tmp_path / 'photos'}")
@@ -134,7 +134,7 @@ def test_a_class_without_a_test_image_is_said(caplog: pytest.LogCaptureFixture, 
     ]
 
 
-def test_a_poor_classifier_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_poor_classifier_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
     assert "its features say little" in caplog.text
 
@@ -156,15 +156,15 @@ def test_class_folders_get_one_though_a_class_has_one_image(tmp_path: Path) -> N
     photos.fill(tmp_path / "photos", 40, classes=("bird", "cat"))
     photos.save(tmp_path / "photos" / "dodo" / "only.png")
     dataset = DATASETS.get(f"folder:{tmp_path / 'photos'}")
-    seen = extractor_for("classifier", dataset)(dataset.split("test").data)
-    assert seen.logits is not None
-    assert seen.logits.shape == (len(dataset.split("test")), 3)
-    assert seen.features.isfinite().all()
+    features = extractor_for("classifier", dataset)(dataset.split("test").data)
+    assert features.logits is not None
+    assert features.logits.shape == (len(dataset.split("test")), 3)
+    assert features.features.isfinite().all()
     card = ExtractorCard.model_validate(json.loads((next(trained_folders()) / "card.json").read_text()))
     assert card.dataset == dataset.name
 
 
-def test_ten_labelled_images_have_pixels_only_and_that_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_ten_labelled_images_have_pixels_only_and_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     dataset = DATASETS.get(f"folder:{photos.fill(tmp_path / 'few', 5, classes=('bird', 'cat'))}")
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
     assert classifier_is_ready(dataset)  # there is nothing to wait for
@@ -179,10 +179,10 @@ def text(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainings
     """A classifier as another machine sends it, whose bits differ from what is trained here; the cache folder is another one from then on."""
     with monkeypatch.context() as driver:
         driver.setattr(training, "SEED", 1)
-        made = packed_classifier(PATTERNS)
+        packed_text = packed_classifier(PATTERNS)
     trainings.clear()
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
-    return made
+    return packed_text
 
 
 def test_one_that_was_sent_is_taken_and_nothing_is_trained_or_written(text: str, tmp_path: Path, trainings: list[str]) -> None:

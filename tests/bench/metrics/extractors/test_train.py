@@ -34,28 +34,28 @@ def digits(n: int = 64) -> Tensor:
 
 def test_augmented_images_are_moved_over_an_edge_of_zeros() -> None:
     images = torch.full((4, 1, 8, 8), 9, dtype=torch.uint8)
-    seen = {tuple(augment(images, PLAN, noise(seed))[0, 0].eq(0).any(dim=1).nonzero().flatten().tolist()) for seed in range(40)}
-    assert len(seen) > 1
+    shifts = {tuple(augment(images, PLAN, noise(seed))[0, 0].eq(0).any(dim=1).nonzero().flatten().tolist()) for seed in range(40)}
+    assert len(shifts) > 1
     assert augment(images, PLAN, noise()).dtype == torch.uint8
     assert torch.equal(augment(images, replace(PLAN, shift=0), noise()), images)
 
 
 def test_half_of_the_images_are_mirrored_where_the_plan_says_so() -> None:
     images = torch.arange(8, dtype=torch.uint8).expand(1000, 1, 8, 8)
-    seen = augment(images, replace(PLAN, shift=0, flip=True), noise())
-    mirrored = seen[:, 0, 0, 0] == 7
+    augmented = augment(images, replace(PLAN, shift=0, flip=True), noise())
+    mirrored = augmented[:, 0, 0, 0] == 7
     assert 0.4 < mirrored.float().mean() < 0.6
-    assert torch.equal(seen[mirrored][0], images[0].flip(2))
-    assert torch.equal(seen[~mirrored][0], images[0])
+    assert torch.equal(augmented[mirrored][0], images[0].flip(2))
+    assert torch.equal(augmented[~mirrored][0], images[0])
 
 
 def test_outliers_are_as_many_bytes_and_unlike_the_images() -> None:
     images = digits(64)
-    made = make_outliers(images, noise())
-    assert made.shape == images.shape
-    assert made.dtype == torch.uint8
-    assert not (made == images).flatten(1).all(dim=1).any()
-    assert torch.equal(made[48:], images[48:].roll((4, 4), dims=(2, 3)))
+    outliers = make_outliers(images, noise())
+    assert outliers.shape == images.shape
+    assert outliers.dtype == torch.uint8
+    assert not (outliers == images).flatten(1).all(dim=1).any()
+    assert torch.equal(outliers[48:], images[48:].roll((4, 4), dims=(2, 3)))
 
 
 def test_the_same_plan_gives_the_same_bytes_and_leaves_the_global_generator_alone() -> None:
@@ -71,9 +71,9 @@ def test_command_writes_an_extractor_that_loads(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(PLANS, EMBEDDED, replace(PLAN, epochs=1))
     monkeypatch.setattr(sys, "argv", ["train_extractor", EMBEDDED, "--out", str(tmp_path / "new")])
     main()
-    made = read_extractor(tmp_path / "new" / "digits.json", tmp_path / "new" / "digits.safetensors")
-    assert made.card.epochs == 1
-    assert made.weights_hash != load_extractor("digits").weights_hash
+    extractor = read_extractor(tmp_path / "new" / "digits.json", tmp_path / "new" / "digits.safetensors")
+    assert extractor.card.epochs == 1
+    assert extractor.weights_hash != load_extractor("digits").weights_hash
 
 
 def test_command_trains_that_of_a_users_data_in_the_cache(
@@ -116,9 +116,9 @@ def test_threads_are_afterwards_as_they_were() -> None:
 def test_the_shipped_digits_extractor_follows_from_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train_extractor", EMBEDDED, "--out", str(tmp_path)])
     main()
-    made, shipped = read_extractor(tmp_path / "digits.json", tmp_path / "digits.safetensors"), load_extractor("digits")
+    extractor, shipped = read_extractor(tmp_path / "digits.json", tmp_path / "digits.safetensors"), load_extractor("digits")
     # Other processors round otherwise, so the bytes may differ; the quality may not.
-    assert made.card.accuracy == pytest.approx(shipped.card.accuracy, abs=0.01)
-    assert made.card.model_dump(exclude={"accuracy", "torch", "weights_sha256"}) == shipped.card.model_dump(
+    assert extractor.card.accuracy == pytest.approx(shipped.card.accuracy, abs=0.01)
+    assert extractor.card.model_dump(exclude={"accuracy", "torch", "weights_sha256"}) == shipped.card.model_dump(
         exclude={"accuracy", "torch", "weights_sha256"}
     )

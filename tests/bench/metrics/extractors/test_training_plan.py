@@ -15,8 +15,8 @@ from tests.support.labelled import Labelled
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted(Labelled):
-    """As many training images as one likes, which nobody looks at."""
+class EmptyImages(Labelled):
+    """A dataset of any number of empty images."""
 
     def split(self, name: Split) -> Examples:
         n = self.train if name == "train" else self.test
@@ -37,14 +37,14 @@ def test_a_network_of_any_image_can_be_built(shape: tuple[int, int, int]) -> Non
     ("images", "shape"), [(50_000, (3, 32, 32)), (60_000, (1, 28, 28)), (1_000_000, (3, 64, 64)), (5_000, (3, 128, 128))]
 )
 def test_work_is_bounded_and_spent(images: int, shape: tuple[int, int, int]) -> None:
-    plan = plan_for(Counted(shape=shape, train=images))
-    shown = plan.epochs * min(images, plan.epoch_images or images)
-    assert 0.6 * WORK < shown * work_of(shape, plan.widths) < 1.2 * WORK
+    plan = plan_for(EmptyImages(shape=shape, train=images))
+    images_shown = plan.epochs * min(images, plan.epoch_images or images)
+    assert 0.6 * WORK < images_shown * work_of(shape, plan.widths) < 1.2 * WORK
 
 
 @pytest.mark.parametrize("images", [50, 300, 1_000, 5_000])
 def test_few_images_are_shown_often_enough(images: int) -> None:
-    plan = plan_for(Counted(train=images))
+    plan = plan_for(EmptyImages(train=images))
     assert plan.epochs >= MOST_EPOCHS
     assert 200 <= plan.epochs * (images // plan.batch_size) <= 3_000
     assert plan.outliers >= 4  # one of each kind
