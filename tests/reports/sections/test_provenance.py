@@ -63,12 +63,13 @@ def test_the_recorded_budget_counts(budget: Budget, setting: str) -> None:
     assert words[7:] == ["--set", setting]
 
 
-def test_a_run_that_goes_on_from_another_says_so() -> None:
+def test_a_run_that_extends_another_names_it() -> None:
     longer = made({"a": (9.0,)}, extends="0123456789abcdef", **{"param:budget.images": "300000"})
     section = provenance.build(view(results(longer)))
     assert section is not None
     (row,) = [block for block in section.blocks if isinstance(block, Table)][-1].rows
-    assert [cell.detail for cell in row.cells if cell.detail] == ["goes on from 0123456789ab"]
+    (detail,) = [cell.detail for cell in row.cells if cell.detail]
+    assert "0123456789ab" in detail
     assert "--set budget.images=300000" in row.cells[-1].text
 
 
@@ -86,7 +87,7 @@ def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:
     assert facts["commit"] == "0123abc (3 runs); – (1 run)"
 
 
-def test_protocols_have_a_line_a_metric() -> None:
+def test_protocols_have_a_row_for_each_metric() -> None:
     section = provenance.build(view(results(made(TWO))))
     assert section is not None
     table = next(block for block in section.blocks if isinstance(block, Table) and block.folded.startswith("The protocol"))
@@ -98,4 +99,6 @@ def test_superseded_runs_are_counted() -> None:
     runs = [*made(TWO), Made(variant="a", seed=0, fid=9.0, columns={"run_id": "again"})]
     section = provenance.build(view(results(runs)))
     assert section is not None
-    assert section.blocks[-1] == Text(text="1 older run of the same configuration and seed not shown.", tone="note")
+    note = section.blocks[-1]
+    assert isinstance(note, Text)
+    assert note.text.startswith("1 older run")
