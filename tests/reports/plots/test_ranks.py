@@ -1,4 +1,4 @@
-"""The ranks side by side, and that just those are drawn."""
+"""The ranks side by side, and that exactly those are drawn."""
 
 from __future__ import annotations
 

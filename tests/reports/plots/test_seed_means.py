@@ -1,4 +1,4 @@
-"""Means over seeds: at which marks there are any, where they are, and of which values."""
+"""Means over seeds: their points, positions and values."""
 
 from __future__ import annotations
 

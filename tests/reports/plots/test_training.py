@@ -1,4 +1,4 @@
-"""The numbers of the training panels, and that just those are drawn."""
+"""The numbers of the training panels, and that exactly those are drawn."""
 
 from __future__ import annotations
 
