@@ -23,7 +23,7 @@ ESCAPES = {  # more than `Styler.format(escape="latex")` escapes
     "\N{NO-BREAK SPACE}": "~", "\N{REPLACEMENT CHARACTER}": "?", '"': "''",
 }  # fmt: skip
 HEAD = "% Written by ganbench report --latex; needs \\usepackage{booktabs}."
-BOLD = "textbf:--rwrap;"  # how a Styler is told to wrap a cell in \textbf{}
+BOLD = "textbf:--rwrap;"  # the style of a Styler that wraps a cell in \textbf{}
 RULE = "\\midrule\n"  # before the first cell of a row, it draws a rule above the row
 
 
