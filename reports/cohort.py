@@ -129,7 +129,7 @@ class Cohort:
 
 
 def numbers(runs: pd.DataFrame, key: str) -> list[float]:
-    """Return a metric's column as floats: NaN where it is missing, infinite from `stats.LARGEST` on."""
+    """Return a metric's column as floats: NaN if it is missing, infinite from `stats.LARGEST` on."""
     values = [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
     return [math.copysign(math.inf, value) if abs(value) >= stats.LARGEST else value for value in values]
 

@@ -112,7 +112,7 @@ def test_data_without_metrics() -> None:
 
 def test_the_error_of_measuring_is_in_the_caption() -> None:
     runs = [replace(run, metrics={f"{FID}_se": 0.2 if run.variant == "a" else 0.4}) for run in made(TWO)]
-    assert "standard error of 0.200 to 0.400" in latex(view(results(runs)))
+    assert "standard error of one run is 0.200 to 0.400" in latex(view(results(runs)))
     assert "standard error" not in latex(view(results(made(TWO))))
 
 
