@@ -13,7 +13,7 @@ import pandas as pd
 from bench.core.text import printable
 from bench.metrics.cards import SE, Card, card, measured
 from reports import stats
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.format import NOTHING
 from reports.stats import Comparison, Noise, Sample, Summary
 
@@ -66,7 +66,7 @@ class Cohort:
 
     index: int
     dataset: str
-    length: Budget
+    length: RunBudget
     track: str
     results_version: str
     entries: tuple[CohortEntry, ...]  # by median of the headline metric, best first

@@ -15,7 +15,7 @@ from bench.core.errors import one_line
 from bench.core.text import printable
 from bench.metrics.cards import Card, card, is_metric
 from bench.tracking.study_record import FORMAT, BestRecord, DimensionRecord, ObjectiveRecord, StudyRecord, TrialRecord, VariantRecord
-from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, Setting, State, Trial, Tuning
+from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, SettingValue, State, Trial, Tuning
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def _text(value: str) -> str:
     return printable(one_line(value, most=LONGEST))
 
 
-def _setting(value: object) -> Setting:
+def _setting(value: object) -> SettingValue:
     """A setting as recorded; a text made safe to show, a list as text, and None for a number that no axis can show."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if abs(value) <= 1e300 else None  # NaN is not

@@ -8,7 +8,7 @@ import pytest
 
 from reports.plots import base
 from reports.plots.dimension_axis import axis_of, setting_text
-from reports.study import SearchDimension, Setting
+from reports.study import SearchDimension, SettingValue
 
 LOG = SearchDimension(path="recipe.lr_g", kind="log", low=1e-5, high=1e-2)
 INT = SearchDimension(path="recipe.k", kind="int", low=1, high=5)
@@ -47,7 +47,7 @@ def test_many_whole_numbers_are_a_line() -> None:
     ("dimension", "values"),
     [(SearchDimension(path="a", kind="log"), []), (SearchDimension(path="a", kind="log", low=-1, high=0), [-3]), (SearchDimension(path="a", kind="choice"), [None])],
 )  # fmt: skip
-def test_without_any_value_there_is_no_axis(dimension: SearchDimension, values: list[Setting]) -> None:
+def test_without_any_value_there_is_no_axis(dimension: SearchDimension, values: list[SettingValue]) -> None:
     assert axis_of(dimension, values) is None
 
 
@@ -76,5 +76,5 @@ def test_a_single_value_still_has_a_range() -> None:
     ("value", "words"),
     [(2e-4, "2e-4"), (4.123e-4, "4.12e-4"), (0.01, "0.01"), (0.5, "0.5"), (12345.0, "12,345"), (3, "3"), (True, "true"), ("a", "a"), (None, "None")],
 )  # fmt: skip
-def test_settings_as_text(value: Setting, words: str) -> None:
+def test_settings_as_text(value: SettingValue, words: str) -> None:
     assert setting_text(value) == words

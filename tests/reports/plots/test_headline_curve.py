@@ -8,7 +8,7 @@ import pytest
 from synthetic_results import FID, Made, made, results
 
 from bench.metrics.cards import card
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.palette import palette
 from reports.plots import base
 from reports.plots.headline_curve import alt, draw, headline_curve_data
@@ -22,7 +22,7 @@ def frames(runs: list[Made]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return found.curves, view(found).cohorts[0].runs
 
 
-IMAGES = Budget(unit="images", amount=150_000)
+IMAGES = RunBudget(unit="images", amount=150_000)
 
 
 def test_data_by_hand() -> None:

@@ -10,7 +10,7 @@ import pytest
 from synthetic_results import Made, made, results
 
 from bench.tracking.results import ENVIRONMENT
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.document import Table, Text
 from reports.sections import provenance
 from reports.view import view
@@ -33,14 +33,14 @@ TWO = {"a": (10.0, 11.0), "b": (20.0, 21.0)}
     ],
 )
 def test_commands_are_what_a_shell_takes(overrides: str, settings: list[str]) -> None:
-    words = shlex.split(provenance.command("dcgan", "fashion-mnist", 2, overrides, Budget()))
+    words = shlex.split(provenance.command("dcgan", "fashion-mnist", 2, overrides, RunBudget()))
     assert words[:7] == ["ganbench", "run", "dcgan", "--dataset", "fashion-mnist", "--seed", "2"]
     assert words[7::2] == ["--set"] * len(settings)
     assert words[8::2] == settings
 
 
 def test_hostile_names_are_quoted() -> None:
-    assert shlex.split(provenance.command("a; rm -rf /", "d", 0, "", Budget()))[2] == "a; rm -rf /"
+    assert shlex.split(provenance.command("a; rm -rf /", "d", 0, "", RunBudget()))[2] == "a; rm -rf /"
 
 
 def test_every_run_has_its_command() -> None:
@@ -54,11 +54,11 @@ def test_every_run_has_its_command() -> None:
 @pytest.mark.parametrize(
     ("budget", "setting"),
     [
-        (Budget(unit="images", amount=300_000.0), "budget.images=300000"),
-        (Budget(unit="train_seconds", amount=0.5), "budget.train_seconds=0.5"),
+        (RunBudget(unit="images", amount=300_000.0), "budget.images=300000"),
+        (RunBudget(unit="train_seconds", amount=0.5), "budget.train_seconds=0.5"),
     ],
 )
-def test_the_recorded_budget_counts(budget: Budget, setting: str) -> None:
+def test_the_recorded_budget_counts(budget: RunBudget, setting: str) -> None:
     words = shlex.split(provenance.command("a", "d", 0, '{"budget.images": 100000, "budget.generator_updates": 3}', budget))
     assert words[7:] == ["--set", setting]
 

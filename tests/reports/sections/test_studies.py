@@ -93,11 +93,11 @@ def test_the_lead_has_the_verdict_on_each_variant() -> None:
     recorded = usual(14)
     lead = sentences(studied(recorded, final_runs(recorded, {"dcgan": 1.4, "wgan-gp": 1.001})))[0]
     dcgan, ns_gan, wgan_gp = lead.partition(": ")[2].split("; ")
-    assert dcgan.startswith("dcgan clearly better, 1.40 times as good [")
+    assert dcgan.startswith("dcgan clearly better, tuned 1.40 times as good [")
     assert ns_gan.startswith("ns-gan keeps the default recipe")
-    assert wgan_gp.startswith("wgan-gp no significant difference, 1.00 times as good [")
+    assert wgan_gp.startswith("wgan-gp no significant difference, tuned 1.00 times as good [")
     worse = sentences(studied(recorded, final_runs(recorded, {"dcgan": 0.7})))
-    assert "dcgan clearly better with the default recipe, 0.70" in worse[0]
+    assert "dcgan clearly better with the default recipe, tuned 0.70" in worse[0]
     assert any(text.startswith("dcgan: keep the default recipe") for text in worse)
 
 
