@@ -1,10 +1,10 @@
-"""MLflow runs to statistics to HTML and markdown. Reads the tracker, never imports torch."""
+"""Reports: from MLflow runs to statistics to HTML and markdown. Reads the tracker and imports no torch."""
 
 from __future__ import annotations
 
 from bench import MovedModules
 
-MOVED = {  # by its old name, what to import in place of a module that is no longer there
+MOVED = {  # the new name of each renamed module
     "reports.apart": "reports.cohort_differences",
     "reports.check": "reports.baseline_check",
     "reports.files": "reports.io",

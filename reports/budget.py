@@ -15,7 +15,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class RunBudget:
     """An amount of one unit; no unit if the budget was not recorded."""
 
     unit: str = ""
@@ -39,13 +39,13 @@ class Budget:
         return (list(WORDS).index(self.unit) if self.unit else -1, self.amount)
 
 
-def budget_of(run: Mapping[Any, Any]) -> Budget:
+def budget_of(run: Mapping[Any, Any]) -> RunBudget:
     """Return the budget of a run from its parameters. Exactly one unit is a number; older runs have images alone."""
     for unit in WORDS:
         amount = _positive(run.get(f"{PREFIX}{unit}"))
         if amount is not None:
-            return Budget(unit=unit, amount=amount)
-    return Budget()
+            return RunBudget(unit=unit, amount=amount)
+    return RunBudget()
 
 
 def _positive(value: object) -> float | None:

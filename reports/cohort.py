@@ -13,7 +13,7 @@ import pandas as pd
 from bench.core.text import printable
 from bench.metrics.cards import SE, Card, card, measured
 from reports import stats
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.format import NOTHING
 from reports.stats import Comparison, Noise, Sample, Summary
 
@@ -66,7 +66,7 @@ class Cohort:
 
     index: int
     dataset: str
-    length: Budget
+    length: RunBudget
     track: str
     results_version: str
     entries: tuple[CohortEntry, ...]  # by median of the headline metric, best first
@@ -129,7 +129,7 @@ class Cohort:
 
 
 def numbers(runs: pd.DataFrame, key: str) -> list[float]:
-    """Return a metric's column as floats: NaN where it is missing, infinite from `stats.LARGEST` on."""
+    """Return a metric's column as floats: NaN if it is missing, infinite from `stats.LARGEST` on."""
     values = [float(value) for value in runs[key]] if key in runs else [math.nan] * len(runs)
     return [math.copysign(math.inf, value) if abs(value) >= stats.LARGEST else value for value in values]
 

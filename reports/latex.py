@@ -23,7 +23,7 @@ ESCAPES = {  # more than `Styler.format(escape="latex")` escapes
     "\N{NO-BREAK SPACE}": "~", "\N{REPLACEMENT CHARACTER}": "?", '"': "''",
 }  # fmt: skip
 HEAD = "% Written by ganbench report --latex; needs \\usepackage{booktabs}."
-BOLD = "textbf:--rwrap;"  # how a Styler is told to wrap a cell in \textbf{}
+BOLD = "textbf:--rwrap;"  # the style of a Styler that wraps a cell in \textbf{}
 RULE = "\\midrule\n"  # before the first cell of a row, it draws a rule above the row
 
 
@@ -33,7 +33,7 @@ def latex(view: View) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX shows as it is, on one line, with no character that it would act on."""
+    """Return text that LaTeX shows literally, on one line, with all its special characters escaped."""
     apart = re.sub("-(?=-)", "-\0", printable(" ".join(text.split())))  # two hyphens would be a dash
     return "".join(ESCAPES.get(letter, letter) for letter in apart).replace("\0", "{}")
 
@@ -107,9 +107,9 @@ def _caption(cohort: Cohort) -> str:
 
 
 def _noise(cohort: Cohort) -> list[str]:
-    """The standard error of measuring one run, over the entries; nothing where none was recorded."""
+    """The range of the half-sample standard errors over the entries; empty if none was recorded."""
     errors = [noise.error for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not errors:
         return []
     low, high = number(min(errors)), number(max(errors))
-    return [f"Measuring one run has a standard error of {low if low == high else f'{low} to {high}'}."]
+    return [f"The half-sample standard error of one run is {low if low == high else f'{low} to {high}'}."]

@@ -135,7 +135,7 @@ def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
 
 
 def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval | None:
-    """Return Student's t interval of a mean; None below `MIN_SEEDS` values or where all are equal, which tells nothing about their spread."""
+    """Return Student's t interval of a mean; None below `MIN_SEEDS` values, or if all are equal, which tells nothing about their spread."""
     n = len(values)
     if n < MIN_SEEDS or _constant(values):
         return None
@@ -294,7 +294,7 @@ def _constant(values: Sequence[float]) -> bool:
 
 
 def _exp(value: float) -> float:
-    """Exponential; infinity where it overflows a float."""
+    """Exponential; infinity if it overflows a float."""
     try:
         return math.exp(value)
     except OverflowError:

@@ -16,7 +16,7 @@ from bench.metrics.cards import Card
 
 DimensionKind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
-Setting: TypeAlias = str | int | float | bool | None
+SettingValue: TypeAlias = str | int | float | bool | None
 
 TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trials that tell something about their recipe
 
@@ -29,7 +29,7 @@ class SearchDimension:
     kind: DimensionKind
     low: float = math.nan
     high: float = math.nan
-    choices: tuple[Setting, ...] = ()
+    choices: tuple[SettingValue, ...] = ()
     also: tuple[str, ...] = ()
     variants: str = "*"
 
@@ -52,7 +52,7 @@ class Trial:
     values: tuple[float, ...] = ()
     default: bool = False
     reason: str = ""
-    params: Mapping[str, Setting]
+    params: Mapping[str, SettingValue]
     images: int = 0
     points: tuple[tuple[float, float], ...] = ()
 

@@ -15,7 +15,7 @@ from bench.core.errors import one_line
 from bench.core.text import printable
 from bench.metrics.cards import Card, card, is_metric
 from bench.tracking.study_record import FORMAT, BestRecord, DimensionRecord, ObjectiveRecord, StudyRecord, TrialRecord, VariantRecord
-from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, Setting, State, Trial, Tuning
+from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, SettingValue, State, Trial, Tuning
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ LONGEST = 400  # characters of a text
 
 
 def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
-    """Return the study that a `study.json` describes; None, with a warning, where it cannot be read."""
+    """Return the study that a `study.json` describes; None, with a warning, if it cannot be read."""
     name = one_line(repr(str(recorded.get("study", ""))), most=80)
     if recorded.get("format") != FORMAT:
         other = one_line(repr(recorded.get("format")), most=40)
@@ -58,7 +58,7 @@ def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
 
 
 def _first(error: ValidationError) -> str:
-    """The first problem: where it is, and what is wrong there."""
+    """The place of the first problem, and its message."""
     problem = error.errors(include_url=False)[0]
     return printable(one_line(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, not {problem['input']!r}", most=200))
 
@@ -98,7 +98,7 @@ def _tuning(variant: str, record: VariantRecord, objectives: int) -> Tuning:
 
 
 def _trial(record: TrialRecord, objectives: int) -> Trial:
-    """The trial. A complete one without usable values is diverged where it has a reason, else failed."""
+    """The trial. A complete one without usable values is diverged if it has a reason, else failed."""
     state: State = record.state
     reason = _text(record.reason)
     values = tuple(record.values or ())
@@ -118,7 +118,7 @@ def _trial(record: TrialRecord, objectives: int) -> Trial:
 
 
 def _best(record: BestRecord | None, trials: Mapping[int, Trial]) -> BestTrial | None:
-    """The best trial; None where it is not among the trials or has no value there."""
+    """The best trial; None if it is not among the trials or has no value."""
     if record is None or record.number not in trials or not trials[record.number].values:
         return None
     return BestTrial(number=record.number, values=trials[record.number].values, options=_options(record))
@@ -138,11 +138,11 @@ def _options(record: BestRecord) -> tuple[str, ...]:
 
 
 def _text(value: str) -> str:
-    """A text on one line, cut where it is long, without characters that act on their surroundings."""
+    """A text on one line, shortened if it is long, without control characters."""
     return printable(one_line(value, most=LONGEST))
 
 
-def _setting(value: object) -> Setting:
+def _setting(value: object) -> SettingValue:
     """A setting as recorded; a text made safe to show, a list as text, and None for a number that no axis can show."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if abs(value) <= 1e300 else None  # NaN is not

@@ -54,7 +54,7 @@ def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:
     if tuned is None or default is None or same:
         return found
     if tuned[0] is not default[0]:
-        return replace(found, pair=Comparison(a=TUNED, b=DEFAULT, reason="the recipes were not trained and measured alike"))
+        return replace(found, pair=Comparison(a=TUNED, b=DEFAULT, reason="the recipes differ in budget, data, version or protocol"))
     one, two = tuned[1].sample(key), default[1].sample(key)
     log_scale = all(value > 0 for data in (one, two) for value in data.values)
     return replace(found, pair=stats.compare(TUNED, DEFAULT, one, two, direction, log_scale=log_scale))

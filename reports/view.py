@@ -1,6 +1,6 @@
 """The data that sections read: runs grouped into cohorts that may be compared, and within a cohort into entries.
 
-The runs of a cohort share data, budget, track, results version and the protocol of every metric, so no table mixes numbers that do not
+The runs of a cohort share data, budget, track, results version and the protocol of every metric. No table mixes numbers that do not
 compare. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
 because the best of them was selected by its value. The final runs are, as "dcgan (tuned)" and "dcgan (default)".
 """

@@ -79,7 +79,7 @@ def picture(ax: Axes, alt: str) -> document.Picture:
 def figure_of(ax: Axes) -> Figure:
     """Return the figure of the axes."""
     if not isinstance(ax.figure, Figure):
-        raise TypeError("a plot is drawn into a figure of its own")
+        raise TypeError("the axes belong to no figure, or to a part of one")
     return ax.figure
 
 

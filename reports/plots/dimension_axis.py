@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from reports.plots.base import short_name
-from reports.study import SearchDimension, Setting
+from reports.study import SearchDimension, SettingValue
 
 MOST_SLOTS = 10  # whole numbers with one slot each
 FEWEST_BINS, MOST_BINS = 3, 8
@@ -27,16 +27,16 @@ class DimensionAxis:
     low: float
     high: float
     log: bool = False
-    slots: tuple[Setting, ...] = ()
+    slots: tuple[SettingValue, ...] = ()
 
-    def at(self, value: Setting) -> float:
+    def at(self, value: SettingValue) -> float:
         """Return the position of a value; NaN if it has none."""
         if self.slots:
             return float(self.slots.index(value)) if value in self.slots else math.nan
         position = _value(value)
         return math.nan if self.log and position <= 0 else position
 
-    def apart(self, value: Setting, trial: int) -> float:
+    def apart(self, value: SettingValue, trial: int) -> float:
         """Return the position of a value, shifted within a slot by the number of its trial, so that dots do not overlap."""
         return self.at(value) + (((trial * GOLDEN) % 1 - 0.5) * 0.56 if self.slots else 0.0)
 
@@ -86,7 +86,7 @@ class DimensionAxis:
             axis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
 
 
-def axis_of(dimension: SearchDimension, values: Iterable[Setting]) -> DimensionAxis | None:
+def axis_of(dimension: SearchDimension, values: Iterable[SettingValue]) -> DimensionAxis | None:
     """Return the axis of a dimension, extended to the values of trials, such as a default outside the range; None without values."""
     tried = [value for value in values if value is not None]
     if dimension.kind == "choice":
@@ -106,7 +106,7 @@ def axis_of(dimension: SearchDimension, values: Iterable[Setting]) -> DimensionA
     return DimensionAxis(name=dimension.name, low=low, high=high, log=log)
 
 
-def setting_text(value: Setting) -> str:
+def setting_text(value: SettingValue) -> str:
     """Return a setting as text: a number with three digits, a text unchanged."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value).lower() if isinstance(value, bool) else str(value)
@@ -121,5 +121,5 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _value(value: Setting) -> float:
+def _value(value: SettingValue) -> float:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan

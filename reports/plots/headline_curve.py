@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.metrics.cards import Card
 from bench.tracking.results import curve
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.format import count
 from reports.palette import FAINT, Palette
 from reports.plots.base import end_labels, figure_of, short_name, thinned, thousands
@@ -22,7 +22,7 @@ from reports.stats import LARGEST
 Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
 
 
-def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: Budget) -> pd.DataFrame:
+def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: RunBudget) -> pd.DataFrame:
     """Return entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
 
     Missing and infinite values are left out, and lines are `thinned`; means are over all seeds (`with_means`).

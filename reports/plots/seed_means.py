@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reports.budget import Budget
+from reports.budget import RunBudget
 
 SEED = "seed"
 MEAN = "mean"
 MARKS = 100  # parts of a budget in seconds, in which points of several seeds are matched; runs log as many points
 
 
-def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: Budget, *, by: Sequence[str] = ("entry",)) -> pd.DataFrame:
+def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: RunBudget, *, by: Sequence[str] = ("entry",)) -> pd.DataFrame:
     """Return the points (entry, seed, images, seconds, value) with a column `line`, then the means over seeds (seed -1), one line for each of `by`.
 
     A mean is at the mean of the seeds' images and seconds. It exists only if every seed of the entry has a value, because a mean over the surviving runs is biased.
@@ -29,7 +29,7 @@ def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: Budget, *, by: 
     return pd.concat([lines[0], lines[1].astype({"seed": points["seed"].dtype})], ignore_index=True)
 
 
-def _marks(points: pd.DataFrame, length: Budget) -> pd.Series:
+def _marks(points: pd.DataFrame, length: RunBudget) -> pd.Series:
     """The key that matches points of several seeds: equal images or, with a budget in seconds, the same hundredth of it."""
     if length.unit != "train_seconds":
         return points["images"]

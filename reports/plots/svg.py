@@ -46,7 +46,7 @@ def minified(svg: str) -> str:
 
 
 def _tag(tag: str, used: frozenset[str]) -> str:
-    """A tag with one decimal for each coordinate, the reader's fonts, and an id only if something refers to it, because ids must be unique in a page."""
+    """A tag with one decimal for each coordinate and the reader's fonts. It keeps an id only if something refers to it, because ids are unique in a page."""
     tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used or found[1].startswith(_ENTRY) else "", tag)
     tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
     tag = re.sub(r'(?<= [xy]=")-?\d+\.\d+(?=")', _rounded, tag)

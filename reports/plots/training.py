@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.tracking.results import curve
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import short_name, thinned, thousands
 from reports.plots.seed_means import MEAN, SEED, with_means
@@ -46,7 +46,7 @@ def own_panels(curves: pd.DataFrame) -> list[Panel]:
     return [Panel(keys=(key,), words=(short_name(key.removeprefix(GROUP)),)) for key in own]
 
 
-def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: Budget) -> pd.DataFrame:
+def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: RunBudget) -> pd.DataFrame:
     """Return entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in this order. `length` is the budget of the runs.
 
     Missing and infinite values are left out. Lines are `thinned` and have at most `PANEL_MARKS` points; means are over all seeds (`with_means`).

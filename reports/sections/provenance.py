@@ -11,7 +11,7 @@ import pandas as pd
 from bench.core.text import pluralise
 from bench.metrics.cards import CARDS
 from bench.tracking.results import ENVIRONMENT
-from reports.budget import Budget, budget_of
+from reports.budget import RunBudget, budget_of
 from reports.cohort import Cohort, seed_text, settings_of, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING
@@ -114,7 +114,7 @@ def _extends(run: pd.Series) -> str:
     return f"extends {before[:SHORT]}" if before else ""
 
 
-def command(variant: str, dataset: str, seed: int, overrides: str, budget: Budget) -> str:
+def command(variant: str, dataset: str, seed: int, overrides: str, budget: RunBudget) -> str:
     """Return the shell command that repeats a run from its start. `overrides` is JSON text of the settings that were applied to the variant.
 
     The command has the recorded budget, because an extended run has a longer one than its first, and defaults change.

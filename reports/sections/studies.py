@@ -24,17 +24,17 @@ def build(view: View) -> Section | None:
 def opening(searched: StudyResults, found: list[TuningOutcome], view: View) -> list[Block]:
     """Return the text and the tables of a study."""
     study, palette = searched.study, view.palette
-    said: list[Block] = [Heading(text=study.name)] if len(view.studies) > 1 else []
+    blocks: list[Block] = [Heading(text=study.name)] if len(view.studies) > 1 else []
     if not searched.claims:
-        said.append(Text(text=f"This is a trial run: {study.dataset or 'its data'} is too small to support conclusions.", tone="warning"))
-    said.append(Text(text=study_text.lead(study, found), tone="lead"))
+        blocks.append(Text(text=f"This is a trial run: {study.dataset or 'its data'} is too small to support conclusions.", tone="warning"))
+    blocks.append(Text(text=study_text.lead(study, found), tone="lead"))
     if study.idea:
-        said.append(Text(text=study.idea if len(view.studies) > 1 else f"{study.name}: {study.idea}"))
+        blocks.append(Text(text=study.idea if len(view.studies) > 1 else f"{study.name}: {study.idea}"))
     if short := study_text.unfinished_search(study):
-        said.append(Text(text=short, tone="warning"))
-    said += [Text(text=study_text.recipe(study, outcome)) for outcome in found if outcome.tuning.tried]
+        blocks.append(Text(text=short, tone="warning"))
+    blocks += [Text(text=study_text.recipe(study, outcome)) for outcome in found if outcome.tuning.tried]
     tables = (study_table.table(searched, found, palette), study_table.recipes(study, palette), study_table.reasons(study, palette))
-    return [*said, *(table for table in tables if table is not None)]
+    return [*blocks, *(table for table in tables if table is not None)]
 
 
 def pictures(searched: StudyResults, found: list[TuningOutcome], view: View, index: int) -> list[Block]:

@@ -122,8 +122,8 @@ def importances(study: SearchedStudy, palette: Palette, index: int) -> list[Bloc
         tiles.append(Tile(title=tuning.name, colour=palette[tuning.name].colour, picture=picture, detail=tuning.importance_note))
     caption = "Share of the objective's variance that a setting explains. The line is its standard deviation."
     lacking = [f"{tuning.name}: {tuning.importance_note.rstrip('.')}" for tuning, data in found if data.empty and tuning.importance_note]
-    said: list[Block] = [Text(text=f"No importance of {'; '.join(lacking)}.", tone="note")] if lacking else []
-    return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *said]
+    note: list[Block] = [Text(text=f"No importance of {'; '.join(lacking)}.", tone="note")] if lacking else []
+    return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *note]
 
 
 def histories(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:

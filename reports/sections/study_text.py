@@ -39,7 +39,7 @@ def _gain(outcome: TuningOutcome) -> str:
         return "" if len(missing) > 1 else f"{name} not tested, because the {missing[0]} recipe has no runs"
     if pair.p is None:
         return f"{name} not tested: {pair.reason}"
-    ratio = "" if pair.ratio is None else f", {number(pair.ratio)} times as good {interval(pair.interval)}".rstrip()
+    ratio = "" if pair.ratio is None else f", tuned {number(pair.ratio)} times as good {interval(pair.interval)}".rstrip()
     return f"{name} {pair.verdict}{' with the default recipe' if pair.better == DEFAULT else ''}{ratio}"
 
 

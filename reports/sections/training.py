@@ -42,6 +42,7 @@ GALLERIES = (
     ),
 )
 MOST_OWN = 24  # numbers
+OWN_TITLE = "Numbers of the objectives"
 OWN = (
     "Numbers that an objective logs itself, by their names in MLflow, as means since the previous logged point: penalties before their factors, reconstruction errors, bounds, "
     "a convergence measure. Each has its own scale; the glossary defines the built-in ones."
@@ -59,7 +60,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     blocks: list[Block] = []
     panels_of_own = own_panels(view.results.curves)
     left_out = f" The first {MOST_OWN} by name, of {len(panels_of_own)}." if len(panels_of_own) > MOST_OWN else ""
-    own = ("own", "Numbers of the objectives", panels_of_own[:MOST_OWN], OWN + left_out)
+    own = ("own", OWN_TITLE, panels_of_own[:MOST_OWN], OWN + left_out)
     order = [entry.name for entry in cohort.entries]
     lines = LINES + base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds") + f", at most {PANEL_MARKS} points of each."
     for name, title, panels, caption in (*GALLERIES, own):

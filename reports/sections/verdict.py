@@ -1,4 +1,4 @@
-"""The result in sentences, from the tests alone: which entries are better than which, and where there is no significant difference."""
+"""The result in sentences, from the tests alone: which entries differ significantly, and which are better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study recorded, read from whatever lies there."""
+"""Studies read from whole, old, odd and damaged records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SVG that is the same for the same data, follows the reader's scheme and keeps its text."""
+"""Plots as SVG: identical for identical data, in the reader's colour scheme, with text as text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_same_bytes_and_no_date() -> None:
     assert "<metadata>" not in drawn()
 
 
-def test_ink_and_paper_are_variables_with_a_dark_side() -> None:
+def test_ink_and_paper_are_variables_with_dark_values() -> None:
     svg = drawn()
     body = svg.split("</style>", 1)[1]
     assert INK not in body
@@ -66,7 +66,7 @@ def test_images_on_an_axis(value: float, text: str) -> None:
     assert base.thousands(value) == text
 
 
-def test_of_many_seeds_and_marks_the_first_and_an_even_choice_are_drawn() -> None:
+def test_of_many_seeds_and_points_the_first_and_evenly_spaced_ones_are_drawn() -> None:
     curves = pd.DataFrame(
         [
             (entry, seed, images)

@@ -1,4 +1,4 @@
-"""Where the values of a dimension lie."""
+"""The positions of a dimension's values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from reports.plots import base
 from reports.plots.dimension_axis import axis_of, setting_text
-from reports.study import SearchDimension, Setting
+from reports.study import SearchDimension, SettingValue
 
 LOG = SearchDimension(path="recipe.lr_g", kind="log", low=1e-5, high=1e-2)
 INT = SearchDimension(path="recipe.k", kind="int", low=1, high=5)
@@ -47,12 +47,12 @@ def test_many_whole_numbers_are_a_line() -> None:
     ("dimension", "values"),
     [(SearchDimension(path="a", kind="log"), []), (SearchDimension(path="a", kind="log", low=-1, high=0), [-3]), (SearchDimension(path="a", kind="choice"), [None])],
 )  # fmt: skip
-def test_without_any_value_there_is_no_axis(dimension: SearchDimension, values: list[Setting]) -> None:
+def test_without_any_value_there_is_no_axis(dimension: SearchDimension, values: list[SettingValue]) -> None:
     assert axis_of(dimension, values) is None
 
 
 @pytest.mark.parametrize("dimension", [LOG, INT, CHOICE, SearchDimension(path="a", kind="linear", low=0.0, high=1.0), SearchDimension(path="b", kind="log", low=1e-4, high=1e-3)])  # fmt: skip
-def test_both_directions_are_dressed(dimension: SearchDimension) -> None:
+def test_both_axes_are_set(dimension: SearchDimension) -> None:
     axis = axis_of(dimension, [])
     assert axis is not None
     with base.axes(3, 2) as ax:
@@ -76,5 +76,5 @@ def test_a_single_value_still_has_a_range() -> None:
     ("value", "words"),
     [(2e-4, "2e-4"), (4.123e-4, "4.12e-4"), (0.01, "0.01"), (0.5, "0.5"), (12345.0, "12,345"), (3, "3"), (True, "true"), ("a", "a"), (None, "None")],
 )  # fmt: skip
-def test_settings_as_readers_write_them(value: Setting, words: str) -> None:
+def test_settings_as_text(value: SettingValue, words: str) -> None:
     assert setting_text(value) == words

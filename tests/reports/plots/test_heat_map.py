@@ -1,4 +1,4 @@
-"""The ground of medians, and the trials on it."""
+"""The background of medians, and the trials on it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_divergence_is_infinitely_bad_in_a_median() -> None:
     assert list(bins_data(data, across, up, "higher")["value"]) == [31.0]
 
 
-def test_under_five_trials_there_are_dots_alone() -> None:
+def test_below_five_trials_there_are_dots_alone() -> None:
     found = known([at(n, 2e-4, 1, 30.0) for n in range(4)])
     x, y, across, up = both(found)
     assert bins_data(heat_map_data(found, found.tunings[0], x, y), across, up, "lower").empty

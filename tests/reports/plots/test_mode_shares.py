@@ -1,4 +1,4 @@
-"""How modes and bins are filled: the numbers, what is left out of them, and that just those are drawn."""
+"""The shares of modes and bins: the numbers, what is left out, and that exactly those are drawn."""
 
 from __future__ import annotations
 
@@ -120,4 +120,4 @@ def test_one_scale_that_an_enormous_share_does_not_flatten() -> None:
 
 def test_the_words() -> None:
     data = pd.DataFrame({"position": [0, 1], "generated": [0.0, 1.0], "real": [0.5, 0.5], "seeds": 1})
-    assert alt("a", data, "bins") == "a: of 2 bins the fullest has 100 %; empty: 1"
+    assert alt("a", data, "bins") == "a: of 2 bins the largest has 100 %; empty: 1"

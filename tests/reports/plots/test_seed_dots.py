@@ -1,4 +1,4 @@
-"""Dots that stand where their values are."""
+"""Dots at the positions of their values."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_no_values_no_scale(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("values", [[5.0], [0.0], [0.0, 0.0]])
-def test_one_value_stands_inside(values: list[float]) -> None:
+def test_one_value_is_inside(values: list[float]) -> None:
     scale = scale_of(values)
     assert scale is not None
     assert MARGIN <= scale.at(values[0]) <= WIDTH - MARGIN
 
 
-def test_a_dot_a_seed_and_a_cross_a_failure() -> None:
+def test_a_dot_for_each_seed_and_a_cross_for_each_failure() -> None:
     scale = DotScale(low=1.0, high=100.0, log=True)
     sample = Sample(values=(2.0, 20.0), failures=2)
     assert positions(sample, scale) == pytest.approx([scale.at(2.0), scale.at(20.0)], abs=0.06)
@@ -79,7 +79,7 @@ def test_ticks_are_inside_and_apart(values: tuple[float, float]) -> None:
     assert all(b - a >= 27.9 for a, b in pairwise(xs))
 
 
-def test_equal_numbers_too_large_for_an_edge_stand_in_the_middle() -> None:
+def test_equal_numbers_too_large_for_an_edge_are_in_the_middle() -> None:
     scale = scale_of([-1e30, -1e30])
     assert scale is not None
     assert scale.at(-1e30) == pytest.approx(WIDTH / 2)

@@ -1,18 +1,18 @@
-"""Means over seeds: at which marks there are any, where they are, and of which values."""
+"""Means over seeds: their points, positions and values."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from reports.budget import Budget
+from reports.budget import RunBudget
 from reports.plots.seed_means import MEAN, with_means
 
 RUNS = pd.DataFrame({"entry": ["a", "a"], "seed": [0, 1]})
-IMAGES = Budget(unit="images", amount=100)
-SECONDS = Budget(unit="train_seconds", amount=10.0)
+IMAGES = RunBudget(unit="images", amount=100)
+SECONDS = RunBudget(unit="train_seconds", amount=10.0)
 
 
-def means(points: list[tuple[int, float, float, float]], length: Budget) -> list[tuple[float, float, float]]:
+def means(points: list[tuple[int, float, float, float]], length: RunBudget) -> list[tuple[float, float, float]]:
     """images, seconds and value of each mean of the points (seed, images, seconds, value) of one entry."""
     frame = pd.DataFrame(points, columns=["seed", "images", "seconds", "value"]).assign(entry="a")
     found = with_means(frame, RUNS, length)

@@ -1,4 +1,4 @@
-"""Small SVG that keeps what was drawn: text to the letter, numbers to a decimal, each entry in a group of its own."""
+"""Small SVG with the drawn content: text unchanged, numbers to one decimal, each entry in its group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _label(ax: Axes, text: str):  # type: ignore[no-untyped-def]
         '"/><script>x</script>',
     ],
 )
-def test_text_and_owner_are_kept_to_the_letter(name: str) -> None:
+def test_text_and_entry_are_unchanged(name: str) -> None:
     root = ElementTree.fromstring(drawn(name))
     owned = [element for element in root.iter(f"{SPACE}g") if "data-entry" in element.attrib]
     assert [element.attrib["data-entry"] for element in owned] == [name, name]
@@ -50,7 +50,7 @@ def test_text_and_owner_are_kept_to_the_letter(name: str) -> None:
     assert len([path for element in owned for path in element.iter(f"{SPACE}path")]) == 1
 
 
-def test_what_nobody_owns_has_no_group() -> None:
+def test_parts_of_no_entry_have_no_group() -> None:
     assert not has_groups(drawn("a", whose=False))
     assert has_groups(drawn("a"))
     with base.axes(3, 2) as ax:
@@ -69,7 +69,7 @@ def test_groups_are_renamed_and_ids_are_its_own() -> None:
     assert owners == ['a "b"<', 'a "b"<']
 
 
-def test_only_ids_that_something_refers_to_are_left_and_all_of_those() -> None:
+def test_exactly_the_ids_that_something_refers_to_stay() -> None:
     svg = drawn("a")
     ids, used = re.findall(r' id="([^"]*)"', svg), {*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)}
     assert used
@@ -102,7 +102,7 @@ def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() 
 
 
 def xy(element: ElementTree.Element) -> list[float]:
-    """Where an element is."""
+    """The position of an element."""
     return [float(element.attrib.get(name, 0)) for name in ("x", "y")]
 
 

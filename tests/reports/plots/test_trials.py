@@ -1,4 +1,4 @@
-"""Trials, and that just those are drawn, none of them at a number it does not have."""
+"""Trials, and that exactly those are drawn, none at a value that it does not have."""
 
 from __future__ import annotations
 

@@ -85,11 +85,11 @@ def test_the_profile_is_the_share_of_runs_above() -> None:
         lambda: results([*made(ONE, dataset="fashion-mnist"), *on("mnist", TWO)]),
     ],
 )
-def test_no_scores_where_there_is_nothing_to_average(found: Any) -> None:
+def test_no_scores_without_anything_to_average(found: Any) -> None:
     assert build(view(found())) is None
 
 
-def test_nobody_misses_it_where_there_is_one_data_set() -> None:
+def test_with_one_data_set_its_absence_is_not_named() -> None:
     assert "Over all data" not in whole(results(on("fashion-mnist", ONE)), title="t").left_out
 
 
@@ -101,4 +101,4 @@ def test_one_seed_and_hostile_names_are_shown() -> None:
     assert "<script>alert" not in page
     ((lead, *_),) = [section.blocks for section in whole(two(), title="t").sections if section.id == "across"]
     assert isinstance(lead, Text)
-    assert lead.text.startswith("Highest interquartile mean over fashion-mnist and mnist: ")
+    assert "fashion-mnist and mnist" in lead.text

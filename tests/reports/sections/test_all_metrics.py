@@ -1,4 +1,4 @@
-"""Every metric that was measured, in its group, and no other."""
+"""Every measured metric in its group, and no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tables(runs: list[Made]) -> dict[str, Table]:
     return {block.folded.removeprefix("Every metric of "): block for block in found if isinstance(block, Table)}
 
 
-def test_a_table_a_group_in_order() -> None:
+def test_a_table_for_each_group_in_order() -> None:
     found = tables(complete([*made(TWO), *references()]))
     assert list(found) == ["quality", "diversity", "modes", "memorisation"]
     for group, table in found.items():
@@ -40,7 +40,7 @@ def test_the_error_is_that_of_one_run() -> None:
     (cohort,) = view(results(runs)).cohorts
     cell = median_cell(cohort.entries[0], FID)
     assert (cell.text, cell.detail) == ("11.0", "± 0.408")
-    assert "± is the standard error of measuring one run" in tables(runs)["quality"].caption
+    assert "± is the half-sample standard error" in tables(runs)["quality"].caption
     assert "±" not in tables(made(TWO))["quality"].caption
 
 
@@ -50,7 +50,7 @@ def test_metrics_of_other_data_are_no_columns() -> None:
     assert len(found["modes"].columns) == 4
 
 
-def test_collapse_that_could_not_be_judged_says_so() -> None:
+def test_collapse_that_could_not_be_judged() -> None:
     runs = [replace(run, metrics={"modes/collapse": math.nan}) for run in made({"a": TWO["a"]})]
     table = tables(runs)["modes"]
     assert [(cell.text, cell.tone) for cell in table.rows[0].cells][-1] == ("not judged", "muted")

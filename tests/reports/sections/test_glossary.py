@@ -1,4 +1,4 @@
-"""The glossary has what occurs, and only that."""
+"""The glossary has the metrics that occur, and no others."""
 
 from __future__ import annotations
 

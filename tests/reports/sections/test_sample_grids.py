@@ -1,4 +1,4 @@
-"""Pictures at the right place, and gaps where there are none."""
+"""Pictures in the right place, and gaps for missing ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_run_that_stopped_early_has_gaps_and_no_end(tmp_path: Path) -> None:
     assert not any(picture is None for picture in film.strips[1].pictures)
 
 
-def test_the_wall_and_the_strip_of_an_entry_are_of_one_run(tmp_path: Path) -> None:
+def test_the_final_grid_and_the_strip_of_an_entry_are_from_one_run(tmp_path: Path) -> None:
     """A later seed with both comes before an earlier one that lacks either."""
     marks = tuple(f"0/{GRIDS}/step_{mark:09d}.png" for mark in MARKS)
     gallery, film = blocks(made(TWO), tmp_path, missing=(*marks, f"2/{FINAL_GRID}"))
@@ -86,11 +86,11 @@ def test_part_of_a_grid_is_whole_samples() -> None:
 @pytest.mark.parametrize(
     "pixels", [grid(8, lines=0), grid(8)[:-5], grid(8)[:, 1:], np.full((41, 41), 255, np.uint8), np.zeros((9, 9), np.uint8)]
 )
-def test_a_picture_that_is_no_square_grid_stays_whole(pixels: np.ndarray) -> None:
+def test_a_picture_that_is_not_a_square_grid_is_unchanged(pixels: np.ndarray) -> None:
     assert sample_grids.crop(pixels, 4) is pixels
 
 
-def test_as_many_samples_as_there_is_room_for() -> None:
+def test_as_many_samples_as_fit() -> None:
     pictures = [grid(8, width=28)] * 3
     sizes = {side: 3 * len(picture_of(sample_grids.crop(pictures[0], side), "").data) for side in sample_grids.SIDES}
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)

@@ -1,4 +1,4 @@
-"""The target, and when runs reached it, by hand: a run with a final FID f has 10 f, 4 f, 2 f and f at its four marks."""
+"""The target, and when runs reached it, by hand: a run with a final FID f has 10 f, 4 f, 2 f and f at its four evaluation points."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_the_table_by_hand() -> None:
     table = table_of(found)
     assert table is not None
     assert [column.title for column in table.columns] == ["", "reached it", "real images", "seconds"]
-    assert "The target is classifier-FID of at most 30.0: the middle one" in table.caption
-    assert "Marks are few (4 a run), so these are upper bounds." in table.caption
+    assert "classifier-FID of at most 30.0" in table.caption
+    assert "(4 each)" in table.caption
 
 
 def test_medians_are_of_runs_with_clocks_of_their_own() -> None:
@@ -65,15 +65,15 @@ def test_medians_are_of_runs_with_clocks_of_their_own() -> None:
     assert rows(found)[0] == ["a", "3 of 3", "112,500", "45.0"]
 
 
-def test_failures_never_reach_it_and_runs_under_way_do_not_count() -> None:
-    failed = Made(variant="a", seed=3, fid=1.0, status="diverged")  # its marks were good
+def test_failed_runs_never_reach_it_and_running_ones_do_not_count() -> None:
+    failed = Made(variant="a", seed=3, fid=1.0, status="diverged")  # its values were good
     running = Made(variant="a", seed=4, fid=1.0, status="running")
     assert rows(results([*made(FOUR), failed, running]))[0] == ["a", "3 of 4", "112,500", "22.5"]
     three = [Made(variant="a", seed=seed, fid=1.0, status="diverged") for seed in (3, 4, 5)]
     assert rows(results([*made(FOUR), *three]))[-1] == ["a", "3 of 6", "not reached", "not reached"]
 
 
-def test_a_run_without_values_says_nothing() -> None:
+def test_a_run_without_values_is_left_out() -> None:
     found = results(made(FOUR))
     kept = found.curves[~found.curves["run_id"].isin(["a-0", "d-0", "d-1", "d-2"])]
     texts = rows(replace(found, curves=kept))
