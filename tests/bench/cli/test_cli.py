@@ -59,7 +59,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("show dcgan --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
         ("show dcgan --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
         ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
-        ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment is of images, and this data is points"),
+        ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment is for images, and this data is points"),
         ("list nonsense", "there is no list of 'nonsense'"),
         ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
         ("run dcgan --sead 3", "there is no option '--sead'; did you mean '--seed'?"),

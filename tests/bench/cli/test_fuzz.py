@@ -17,7 +17,7 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.cli import app, doctor, main
+from bench.cli import app, doctor, machine_checks, main
 from bench.cli.common import parse_settings
 from bench.cli.machine_checks import Check
 from bench.core.config import NETWORKS, VARIANTS, RunConfig, config_for, load_config, override, paths
@@ -27,7 +27,7 @@ from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
 from bench.runs import prepare
 from bench.scheduling import scheduler
-from bench.scheduling.estimate import Estimate
+from bench.scheduling.estimate import Paces
 from bench.scheduling.suite import SUITES
 from studies import sweep
 from studies.study import STUDIES
@@ -47,6 +47,8 @@ FUZZED = {
     "sample",
     "score",
     "study",
+    "runs",
+    "runs prune",
     "sync",
     "perf",
     "relocate",
@@ -189,6 +191,7 @@ GIVEN: dict[str, list[str]] = {
     "--out": ["x.png", "x.npz", "x.txt", "nowhere/x.png", "/proc/x.png", "."],
     "--n": ["1", "0", "64"],
     "--weights": ["last", "best", "worst"],
+    "--older-than": ["0", "30", "-1", "nan", "inf", "x"],
     "--runs-dir": ["runs", "nowhere", "/proc/runs", "a" * 300],
     "--range": ["0", "-1", "nan"],
 }  # fmt: skip
@@ -235,8 +238,10 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scheduler, "run_suite", trained)
-    monkeypatch.setattr(scheduler, "estimate", lambda decisions: Estimate())
+    monkeypatch.setattr(scheduler, "Paces", lambda *, probe: Paces(probe=False))
     monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
+    monkeypatch.setattr(machine_checks, "machine_facts", dict)
+    monkeypatch.setattr(doctor, "machine_facts", dict)
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])
     monkeypatch.setattr(IdxImages, "fetch", unreachable)
     monkeypatch.setattr(measuring, "measure", unreachable)

@@ -178,7 +178,7 @@ def test_the_round_is_what_the_trainer_does() -> None:
     seen: list[tuple[str, int]] = []
     batches: list[Batch] = []  # kept, so that no two have one address
     trainer = tiny_trainer("wgan")
-    for side in trainer.sides:
+    for side in trainer.player_states:
         side.player = replace(side.player, loss=_spy(side.player, seen, batches))
     trainer.round()
     assert seen == [("d", 0), ("d", 1), ("d", 2), ("d", 3), ("d", 4), ("g", 4)]

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from bench.cli.variant_networks import networks_blocks, shape
 from bench.cli.variant_trace import Trace, trace
 from bench.core.spec import Batch, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
-from bench.training.loop import Side
+from bench.training.loop import PlayerState
 from reports.document import Cell, Table
 
 POINTS = DataShape(kind="points", shape=(2,))
@@ -59,7 +59,7 @@ def tables() -> dict[str, dict[str, tuple[Cell, ...]]]:
     """By module of a player: the rows by the layer's name."""
     networks, objective, recipe = Nets(), Game(), Recipe()
     found: Trace = trace(networks, objective, recipe, POINTS, set())
-    blocks = networks_blocks(networks, found, [Side(player, networks, recipe) for player in objective.players])
+    blocks = networks_blocks(networks, found, [PlayerState(player, networks, recipe) for player in objective.players])
     rows = [{row.cells[0].text: row.cells for row in block.rows} for block in blocks if isinstance(block, Table)]
     return dict(zip(("discriminator", "generator"), rows, strict=True))
 
