@@ -15,7 +15,6 @@ import logging
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -26,13 +25,10 @@ from bench.metrics import diversity, modes, ms_ssim
 from bench.metrics.cards import BUILT_IN, Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.half_samples import draw_half_samples
+from bench.metrics.half_samples import draw_half_samples, rows_of
 from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
 from bench.metrics.real_statistics import RealSide
-
-if TYPE_CHECKING:
-    from bench.metrics.half_evidence import HalfSample
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +80,11 @@ class Evidence:
     @cached_property
     def half_samples(self) -> list[HalfSample]:
         """The half-samples whose spread gives standard errors."""
-        from bench.metrics.half_evidence import HalfSample  # which is an Evidence itself
-
         return [HalfSample(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
     def release_half_samples(self) -> None:
         """Drop the half-samples, since reference cycles would keep this evidence in memory."""
-        self.__dict__.pop("halves", None)
+        self.__dict__.pop("half_samples", None)
 
     @cached_property
     def classifier(self) -> Features:
@@ -286,3 +280,92 @@ def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
 def metric_keys() -> list[str]:
     """The metrics that have a function here, in the order of their cards."""
     return [key for key in measured() if key in METRICS]
+
+
+class HalfSample(Evidence):
+    """Half of the generated examples. Its parts are slices of those of the whole evidence and not computed again.
+
+    It consists of whole pairs of neighbouring rows, so the values of pairs are valid here, too.
+    """
+
+    _logs = False  # twenty log lines would hide the others; a failure here costs only a standard error
+
+    def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
+        self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
+        super().__init__(whole.data[:0], whole.real, asked=None if whole._asked is None else whole._asked[self.rows])
+
+    @property
+    def data(self) -> Tensor:
+        """The examples of this half; not cached, so half-samples take no memory."""
+        return self._whole.data[self.rows]
+
+    @property
+    def classifier(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.classifier.part(self.rows)
+
+    @property
+    def pixels(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.pixels.part(self.rows)
+
+    @property
+    def inception(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.inception.part(self.rows)
+
+    def kernel_distance(self, kind: str) -> float:
+        """From all pairs instead of random subsets: the same mean, in one pass for all half-samples."""
+        return float(self._whole._kernel_distances(kind)[self._index])
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Neighbours within this half."""
+        return self._whole.neighbours.among(self.rows)
+
+    @property
+    def inside(self) -> Tensor:
+        """Slice of the whole: real manifolds do not depend on the other generated images."""
+        return self._whole.inside[self.rows]
+
+    @property
+    def balls(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.balls[self.rows]
+
+    @property
+    def reached(self) -> Tensor:
+        """By the manifold of this half."""
+        return self._whole._overlap.reached[1 + self._index]
+
+    @property
+    def covered(self) -> Tensor:
+        """By this half."""
+        return self._whole._overlap.covered[1 + self._index]
+
+    @cached_property
+    def to_training(self) -> tuple[Tensor, Tensor]:
+        """As in the whole."""
+        distance, index = self._whole.to_training
+        return distance[self.rows], index[self.rows]
+
+    @cached_property
+    def bins(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.bins[self.rows]
+
+    @cached_property
+    def pair_distances(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_distances[self._chosen]
+
+    @cached_property
+    def pair_similarities(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_similarities[self._chosen]
+
+    @cached_property
+    def path_lengths(self) -> Tensor | None:
+        """Of half of the paths."""
+        lengths = self._whole.path_lengths
+        return None if lengths is None else lengths[draw_half_samples(2 * len(lengths), self._index + 1)[self._index]]

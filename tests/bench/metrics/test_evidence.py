@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,10 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
     assert unknown(values) == UNKNOWN
     assert {key for key in UNKNOWN if math.isfinite(errors[key])} == set()
     assert errors["diversity/pairwise_distance"] > 0
+    half = weakref.ref(evidence.half_samples[0])
+    evidence.release_half_samples()
+    gc.collect()
+    assert half() is None
 
 
 def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
