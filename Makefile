@@ -89,6 +89,7 @@ check: lint format-check type
 lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/check_words.py
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix --exit-zero --quiet .

@@ -20,12 +20,14 @@ from statistics import fmean
 import pandas as pd
 from PIL import Image
 
-from bench import results, store
-from bench.cards import HEADLINE, card
-from bench.config import VARIANTS
-from bench.files import write_atomic
-from bench.spec import Variant
+from bench.cli.variant_page import changed, number, paper_link
+from bench.core.atomic_files import write_atomic
+from bench.core.config import VARIANTS
+from bench.core.spec import Variant
+from bench.metrics.cards import HEADLINE, card
+from bench.tracking import results, store
 from reports.cohort import settings_of
+from variants.formulas import symbols
 
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "variants.md", DOCS / "images" / "variants"
@@ -62,13 +64,12 @@ def page(suite: Suite) -> str:
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
     yield "# Variants\n"
-    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry.\n"
+    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry. `ganbench show NAME` prints one of them whole.\n"
     yield (
         f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search. "
         f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
         "Which is better at your budget is what a suite of several seeds, or a study, tells. "
-        "In formulas r and f are D's logits of real data x and of generated data G(z), σ is the logistic function, E the mean over the batch and m a running mean; "
-        "x̂ lies between real and generated data, x̃ near real data, and T is an augmentation.\n"
+        f"In formulas {symbols()}.\n"
     )
     for family, names in families:
         yield f"## {family or 'Others'}\n"
@@ -143,7 +144,8 @@ def _figure(runs: pd.DataFrame, key: str) -> str:
 
 
 def _paper(paper: str) -> str:
-    return f"[{paper}](https://arxiv.org/abs/{paper.removeprefix('arXiv ')})" if paper.startswith("arXiv ") else paper
+    link = paper_link(paper)
+    return f"[{paper}]({link})" if link else paper
 
 
 def _also(variant: Variant) -> str:
@@ -155,14 +157,8 @@ def _numbers(variant: Variant) -> str:
     """The numbers of the recipe in which it differs from the defaults of its kind, and the learning rates."""
     recipe = variant.recipe
     always = [name for name in ("batch_size", "lr_g", "lr_d", "k") if name in type(recipe).model_fields]
-    changed = [name for name, field in type(recipe).model_fields.items() if getattr(recipe, name) != field.default and name not in SAID]
-    return ", ".join(f"`{name}` {_shown(getattr(recipe, name))}" for name in dict.fromkeys([*always, *changed]))
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(_shown(part) for part in value)})"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    named = dict.fromkeys([*always, *(name for name in changed(recipe) if name not in SAID)])
+    return ", ".join(f"`{name}` {number(getattr(recipe, name))}" for name in named)
 
 
 def main() -> None:

@@ -1,1 +1,23 @@
-"""MLflow runs to statistics to HTML and markdown. Reads the tracker, never imports torch."""
+"""Reports: from MLflow runs to statistics to HTML and markdown. Reads the tracker and imports no torch."""
+
+from __future__ import annotations
+
+from bench import MovedModules
+
+MOVED = {  # the new name of each renamed module
+    "reports.apart": "reports.cohort_differences",
+    "reports.check": "reports.baseline_check",
+    "reports.files": "reports.io",
+    "reports.plots.filled": "reports.plots.mode_shares",
+    "reports.plots.means": "reports.plots.seed_means",
+    "reports.sections.across": "reports.sections.across_datasets",
+    "reports.sections.everything": "reports.sections.all_metrics",
+    "reports.sections.figures": "reports.sections.metric_tables",
+    "reports.sections.study_words": "reports.sections.study_text",
+    "reports.sections.target": "reports.sections.time_to_target",
+    "reports.sections.wall": "reports.sections.sample_grids",
+    "reports.select": "reports.filter_runs",
+    "reports.study_record": "reports.study_reader",
+    "reports.tuned": "reports.tuning_outcomes",
+}
+MovedModules.answer(MOVED)

@@ -1,4 +1,4 @@
-"""Published results read back: a folder that `reports.export` wrote, as `Results` without curves and artifacts."""
+"""Published results: a folder that `reports.export` wrote, read as `Results` without curves and artifacts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.artifacts import Artifacts
-from bench.cards import is_metric
-from bench.errors import UserError, one_line
-from bench.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
+from bench.core.errors import UserError, one_line
+from bench.metrics.cards import is_metric
+from bench.tracking.artifacts import Artifacts
+from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 
@@ -24,17 +24,17 @@ LATER = (
     "phase",
     "trial",
     "recipe",
-)  # columns that came after the first published results of this format, which lack them
+)  # columns added after the first published results of this format
 
 
-def read(folder: Path) -> tuple[Results, str]:
-    """The results of a folder and the date of their newest run. A folder that holds no such results is a UserError."""
+def read_baseline(folder: Path) -> tuple[Results, str]:
+    """Return the results in a folder and the date of their newest run. A folder without such results is a UserError."""
     about = _about(folder)
     needed = [name for name in (*RUN_COLUMNS, *BUDGET_COLUMNS) if name not in LATER]
     table = _table(folder, RUNS, needed)
     runs = _typed(table.assign(**{name: "" for name in LATER if name not in table}), folder)
     if not (runs["kind"] == "run").any():
-        raise UserError(f"the baseline {str(folder)!r} holds no run")
+        raise UserError(f"the baseline {str(folder)!r} has no run")
     suites = about.get("suites")
     found = Results(
         uri=str(folder),
@@ -51,19 +51,19 @@ def _about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(_bytes(folder, ABOUT))
     except ValueError as error:
-        raise UserError(f"{str(folder / ABOUT)!r} is no JSON: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / ABOUT)!r} is not JSON: {one_line(error, most=120)}") from error
     written = about.get("format") if isinstance(about, dict) else None
     if written != FORMAT:
-        raise UserError(f"{str(folder / ABOUT)!r} is of format {written!r}; this ganbench reads format {FORMAT}")
+        raise UserError(f"{str(folder / ABOUT)!r} has format {written!r}; this ganbench reads format {FORMAT}")
     return dict(about)
 
 
 def _table(folder: Path, name: str, needed: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text columns, checked to have those it must have."""
+    """A CSV file as text columns, with a check that the needed ones exist."""
     try:
         frame = pd.read_csv(io.BytesIO(_bytes(folder, name)), dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError as error:  # pandas' parser errors and unicode errors
-        raise UserError(f"{str(folder / name)!r} is no table: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / name)!r} is not a table: {one_line(error, most=120)}") from error
     missing = [column for column in needed if column not in frame]
     if missing:
         raise UserError(f"{str(folder / name)!r} lacks the column {missing[0]!r}")
@@ -75,12 +75,12 @@ def _bytes(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except OSError as error:
         raise UserError(
-            f"--check: {str(folder)!r} is no folder that `ganbench report --csv` wrote: {name}: {error.strerror or error}"
+            f"--check: {str(folder)!r} is not a folder written by `ganbench report --csv`: {name}: {error.strerror or error}"
         ) from error
 
 
 def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The run table as `Results.runs` has it: numbers, dates, and the budget as the parameter of its unit."""
+    """The run table in the form of `Results.runs`: numbers, dates, and the budget as the parameter of its unit."""
     keys = [name for name in frame if is_metric(str(name))]
     try:
         frame["seed"] = frame["seed"].astype("int64")
@@ -88,10 +88,10 @@ def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
         for key in keys:
             frame[key] = [float(value) if value else float("nan") for value in frame[key]]
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{str(folder / RUNS)!r} holds a value that cannot be read: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / RUNS)!r} has a value that cannot be read: {one_line(error, most=120)}") from error
     unknown = sorted(set(frame["budget_unit"]) - {"", *WORDS})
     if unknown:
-        raise UserError(f"{str(folder / RUNS)!r} has the unknown budget_unit {unknown[0]!r}; there is {', '.join(WORDS)}")
+        raise UserError(f"{str(folder / RUNS)!r} has the unknown budget_unit {unknown[0]!r}; known units: {', '.join(WORDS)}")
     for unit in WORDS:
         frame[f"{PREFIX}{unit}"] = frame["budget"].where(frame["budget_unit"] == unit, "None")
     return frame

@@ -1,4 +1,4 @@
-"""How long runs trained, whatever the unit: what groups runs into cohorts, and the words for it."""
+"""The training budget in any unit; runs of one budget form a cohort."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """An amount of one unit; no unit where the budget was not recorded."""
+class RunBudget:
+    """An amount of one unit; no unit if the budget was not recorded."""
 
     unit: str = ""
     amount: float = 0.0
 
     @property
     def words(self) -> str:
-        """100,000 real images."""
+        """The budget in words, e.g. "100,000 real images"."""
         if not self.unit:
             return "an unrecorded budget"
         return f"{self.number:,} {WORDS[self.unit][self.amount != 1]}"
 
     @property
     def number(self) -> float:
-        """The amount, whole where it is."""
+        """The amount, as an int if it is whole."""
         return int(self.amount) if self.amount.is_integer() else self.amount
 
     @property
     def order(self) -> tuple[int, float]:
-        """What budgets are sorted by: the unit, then the amount."""
+        """Sort key: the unit, then the amount."""
         return (list(WORDS).index(self.unit) if self.unit else -1, self.amount)
 
 
-def budget_of(run: Mapping[Any, Any]) -> Budget:
-    """The budget of a run from its parameters, of which exactly one is a number; older runs have images alone."""
+def budget_of(run: Mapping[Any, Any]) -> RunBudget:
+    """Return the budget of a run from its parameters. Exactly one unit is a number; older runs have images alone."""
     for unit in WORDS:
         amount = _positive(run.get(f"{PREFIX}{unit}"))
         if amount is not None:
-            return Budget(unit=unit, amount=amount)
-    return Budget()
+            return RunBudget(unit=unit, amount=amount)
+    return RunBudget()
 
 
 def _positive(value: object) -> float | None:
-    """A parameter's text as a number; None where it is "None", missing or no finite positive number."""
+    """A parameter's text as a number; None if it is "None", missing or not a finite positive number."""
     try:
         number = float(str(value))
     except ValueError:

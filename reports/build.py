@@ -1,18 +1,18 @@
-"""Results to a document, and a document to files: the two calls that the command line makes."""
+"""Build a document from results and write it to files: the two calls of the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.results import Results
-from bench.words import counted, printable
-from reports import apart, render
+from bench.core.text import pluralise, printable
+from bench.tracking.results import Results
+from reports import cohort_differences, render
 from reports.cohort import text
 from reports.document import Document, Fact, Group, Section, Text
-from reports.format import listed
+from reports.format import join_words
 from reports.sections import (
-    across,
+    across_datasets,
     agreement,
     classes,
     glossary,
@@ -24,26 +24,26 @@ from reports.sections import (
     pairs,
     progress,
     provenance,
+    sample_grids,
     studies,
     summary,
     training,
     verdict,
-    wall,
 )  # fmt: skip
 from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, across, studies, wall, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, latents, health, provenance, glossary,
+    verdict, summary, across_datasets, studies, sample_grids, progress, pairs, agreement, modes, classes, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
-# In the order of reading: the title under which a section is named where it is left out, and what builds it.
+# In reading order: the title that names a section that is left out, and the function that builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
-OCCASIONAL = (across.TITLE, studies.TITLE, latents.TITLE)  # most results give no occasion for them
+OCCASIONAL = (across_datasets.TITLE, studies.TITLE, latents.TITLE)  # most results have no data for them
 
 
 def build(results: Results, *, title: str, small: bool = False) -> Document:
-    """The report on some results; a small one shows few samples. No runs at all is a UserError; everything else that is missing is left out and named."""
+    """Return the report on some results; a small one shows few samples. Without any run, raise a UserError; a section without data is left out and named."""
     prepared = view(results, small=small)
     built = [(name, section(prepared)) for name, section in SECTIONS]
     return Document(
@@ -53,45 +53,45 @@ def build(results: Results, *, title: str, small: bool = False) -> Document:
         warnings=_warnings(prepared),
         groups=_groups(prepared),
         sections=tuple(section for _, section in built if section is not None),
-        left_out=tuple(name for name, section in built if section is None and _is_missed(name, results)),
+        left_out=tuple(name for name, section in built if section is None and _is_expected(name, results)),
     )
 
 
-def _is_missed(title: str, results: Results) -> bool:
-    """Whether a section that could not be built is named: not where nobody expects it."""
+def _is_expected(title: str, results: Results) -> bool:
+    """Whether a reader expects this section, so that its absence is named."""
     return title not in OCCASIONAL or (title == studies.TITLE and any(results.runs["study"]))
 
 
 def write(document: Document, out: Path) -> Path:
-    """Write index.html, and report.md with its pictures beside it, into a folder. Returns the path of index.html."""
+    """Write index.html, and report.md with its pictures, into a folder. Return the path of index.html."""
     return render.write(document, out)
 
 
-def spoken(document: Document) -> str:
-    """The verdict in a few sentences."""
+def verdict_text(document: Document) -> str:
+    """Return the verdict in a few sentences."""
     verdicts = next((section for section in document.sections if section.title == verdict.TITLE), None)
-    said = [block.text for block in verdicts.blocks if isinstance(block, Text) and block.tone in ("lead", "body")] if verdicts else []
-    return "\n\n".join(said)
+    texts = [block.text for block in verdicts.blocks if isinstance(block, Text) and block.tone in ("lead", "body")] if verdicts else []
+    return "\n\n".join(texts)
 
 
 def summary_tables(results: Results) -> tuple[PlainTable, ...]:
-    """The summary as text, a table for each cohort, for a terminal."""
+    """Return the summary for a terminal: a text table for each cohort."""
     return plain_tables(view(results))
 
 
 def _subtitle(prepared: View) -> str:
     entries = {entry.name for cohort in prepared.cohorts for entry in cohort.entries}
-    data = listed(sorted({cohort.dataset for cohort in prepared.cohorts}))
+    data = join_words(sorted({cohort.dataset for cohort in prepared.cohorts}))
     if entries:
-        return f"{counted(len(entries), 'variant')} compared on {data}, over training seeds"
-    return "a search for recipes, not yet followed by runs on fresh seeds"
+        return f"{pluralise(len(entries), 'variant')} compared on {data}, over training seeds"
+    return "a search for recipes, without final runs on fresh seeds so far"
 
 
 def _facts(prepared: View) -> tuple[Fact, ...]:
     facts = _of_runs(prepared) if prepared.cohorts else []
     studies = [searched.study for searched in prepared.studies]
     if studies:
-        facts.append(Fact(label="studies" if len(studies) > 1 else "study", value=listed([study.name for study in studies])))
+        facts.append(Fact(label="studies" if len(studies) > 1 else "study", value=join_words([study.name for study in studies])))
     return tuple(facts)
 
 
@@ -100,10 +100,10 @@ def _of_runs(prepared: View) -> list[Fact]:
     finished = int((runs["status"] == "finished").sum())
     started = runs["started"].dropna()
     facts = [
-        Fact(label="data", value=listed(sorted(set(runs["dataset"])))),
-        Fact(label="budget a run", value=listed(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
-        Fact(label="track", value=listed(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
-        Fact(label="seeds", value=listed([str(seed) for seed in sorted(set(runs["seed"])) if seed >= 0]) or "unrecorded"),
+        Fact(label="data", value=join_words(sorted(set(runs["dataset"])))),
+        Fact(label="budget a run", value=join_words(list(dict.fromkeys(cohort.budget for cohort in prepared.cohorts)))),
+        Fact(label="track", value=join_words(list(dict.fromkeys(cohort.held_equal or "unrecorded" for cohort in prepared.cohorts)))),
+        Fact(label="seeds", value=join_words([str(seed) for seed in sorted(set(runs["seed"])) if seed >= 0]) or "unrecorded"),
         Fact(label="runs", value=f"{finished} of {len(runs)} finished"),
     ]
     if len(started):
@@ -112,7 +112,7 @@ def _of_runs(prepared: View) -> list[Fact]:
 
 
 def _groups(prepared: View) -> tuple[Group, ...]:
-    """A group a variant or, where there is one variant alone, an entry. What a study calls by the variant's name belongs to the variant."""
+    """One group for each variant, or for each entry if there is only one variant. The searches of a study belong to their variants."""
     variants = {name: name for searched in prepared.studies for name in (tuning.name for tuning in searched.study.tunings)}
     for cohort in prepared.cohorts:
         variants |= {entry.name: printable(text(entry.runs["variant"].iloc[0])) for entry in cohort.entries}
@@ -129,19 +129,21 @@ def _groups(prepared: View) -> tuple[Group, ...]:
 
 def _warnings(prepared: View) -> tuple[str, ...]:
     runs = prepared.runs
-    every = prepared.results.runs[prepared.results.runs["kind"] == "run"]  # those of a study's search, too
-    no_claim = sorted(set(every[every["claims"] == "false"]["dataset"]))
+    every = prepared.results.runs[prepared.results.runs["kind"] == "run"]  # with the runs of searches
+    trial_data = sorted(set(every[every["claims"] == "false"]["dataset"]))
     found = [
-        f"{name} supports no claim: it is small and serves for tests and a first look. Do not quote these numbers." for name in no_claim
+        f"{name} is too small to support conclusions: it is for tests and a first look. Do not quote these numbers." for name in trial_data
     ]
-    waiting = int(runs["status"].isin(["running", "interrupted"]).sum())
-    if waiting:
-        found.append(f"{counted(waiting, 'run')} not ended yet: what follows is not the whole suite.")
+    unfinished = int(runs["status"].isin(["running", "interrupted"]).sum())
+    if unfinished:
+        found.append(
+            f"{pluralise(unfinished, 'run')} {'has' if unfinished == 1 else 'have'} not ended yet: this report does not cover the whole suite."
+        )
     seedless = int((every["seed"] < 0).sum())
     if seedless:
         found.append(
-            f"{counted(seedless, 'run')} recorded no seed. Whether they repeat each other is not known, so of each entry the newest alone is shown."
+            f"{pluralise(seedless, 'run')} recorded no seed, and may repeat each other. Of these, only the newest run of each entry is shown."
         )
-    found += apart.changed(prepared.cohorts)
-    found += [f"Nothing can be read of the search of the study {name}: its trials are not shown." for name in prepared.unread]
+    found += cohort_differences.measurement_differences(prepared.cohorts)
+    found += [f"The search of the study {name} cannot be read: its trials are not shown." for name in prepared.unread]
     return tuple(found)

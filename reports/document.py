@@ -1,4 +1,4 @@
-"""What a report says, as frozen data: no HTML and no markdown. Every renderer shows the same document."""
+"""The content of a report as frozen data, without HTML or markdown. Every renderer shows the same document."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Tone = Literal["plain", "muted", "strong", "better", "clearly-better", "bad"]
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image and the words that stand for it."""
+    """An image and its alternative text."""
 
     data: bytes
     media: Media
     alt: str
     pixelated: bool = False  # enlarge without smoothing
-    grouped: bool = False  # an SVG with a group for each entry (`data-entry`), which a page may hide
+    grouped: bool = False  # an SVG with a group for each entry (`data-entry`) that a page can hide
 
     @property
     def suffix(self) -> str:
-        """The end of a file name."""
+        """The suffix of a file name."""
         return {"image/png": ".png", "image/svg+xml": ".svg"}[self.media]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A paragraph: a lead is the section's answer, a note small print, a warning must not be overlooked."""
+    """A paragraph. A lead is the answer of its section, a note is small print, a warning must not be overlooked."""
 
     text: str
     tone: Literal["body", "lead", "note", "warning"] = "body"
@@ -42,20 +42,20 @@ class Heading:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell: its text always says everything; a picture, where there is one, shows the same."""
+    """One cell. Its text is complete; a picture shows the same content."""
 
     text: str
     tone: Tone = "plain"
     detail: str = ""  # a second, smaller line
     colour: str = ""  # "#rrggbb" of the entry it names
     code: bool = False
-    mark: str = ""  # of a note under the table
+    mark: str = ""  # refers to a note below the table
     picture: Picture | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column's heading; numbers go to the right. A colour is that of the entry that the title names."""
+    """A column's heading. Numbers align right. The colour is that of the entry named in the title."""
 
     title: str
     align: Literal["left", "right", "center"] = "right"
@@ -63,26 +63,26 @@ class Column:
 
     @property
     def entry(self) -> str:
-        """The entry that the column is of; empty where it is of all."""
+        """The entry that the column belongs to; empty if it belongs to all."""
         return self.title if self.colour else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Cells, one a column; a reference row is set apart."""
+    """One cell for each column; a reference row looks different."""
 
     cells: tuple[Cell, ...]
     reference: bool = False
 
     @property
     def entries(self) -> tuple[str, ...]:
-        """The entries that the row is of: those that its cells name."""
+        """The entries that the cells of the row name."""
         return tuple(cell.text for cell in self.cells if cell.colour)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under columns. `folded` is the title under which it starts closed, where the renderer can fold; `fixed` rows make no sense in another order."""
+    """Rows under columns. `folded` is the title of a table that starts closed, if the renderer can fold. The rows of a `fixed` table cannot be sorted."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -90,7 +90,7 @@ class Table:
     notes: tuple[str, ...] = ()
     folded: str = ""
     fixed: bool = False
-    axis: Picture | None = None  # the scale that the pictures in the cells share
+    axis: Picture | None = None  # the shared scale of the pictures in the cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A picture in a gallery. A colour is that of the entry that the title names."""
+    """A picture in a gallery. The colour is that of the entry named in the title."""
 
     title: str
     picture: Picture
@@ -113,13 +113,13 @@ class Tile:
 
     @property
     def entry(self) -> str:
-        """The entry that it is of; empty where it is of none."""
+        """The entry that it belongs to; empty if it belongs to none."""
         return self.title if self.colour else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures side by side, as many in a line as fit. `tile_width` is in CSS pixels, `film` the id of a filmstrip that shows the same earlier."""
+    """Pictures side by side, as many as fit in a line. `tile_width` is in CSS pixels; `film` is the id of a filmstrip with the same tiles earlier in training."""
 
     id: str
     caption: str
@@ -129,13 +129,13 @@ class Gallery:
 
     @property
     def photos(self) -> bool:
-        """Whether the tiles are images without words, which may be small."""
+        """Whether the tiles are images without text, which may be small."""
         return all(tile.picture.media == "image/png" for tile in self.tiles)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One line of a filmstrip; None where a picture is missing. A colour is that of the entry that the title names."""
+    """One row of a filmstrip; None for a missing picture. The colour is that of the entry named in the title."""
 
     title: str
     pictures: tuple[Picture | None, ...]
@@ -143,13 +143,13 @@ class Strip:
 
     @property
     def entry(self) -> str:
-        """The entry that it is of; empty where it is of none."""
+        """The entry that it belongs to; empty if it belongs to none."""
         return self.title if self.colour else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filmstrip:
-    """Lines of pictures under shared column titles, e.g. marks of training. `tile_width` is in CSS pixels."""
+    """Rows of pictures under shared column titles, e.g. evaluation points. `tile_width` is in CSS pixels."""
 
     id: str
     caption: str
@@ -163,7 +163,7 @@ Block: TypeAlias = Text | Heading | Table | Figure | Gallery | Filmstrip
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A titled part of the report, reached from the contents by its id."""
+    """A titled part of the report; the table of contents links to its id."""
 
     id: str
     title: str
@@ -172,7 +172,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One of the few things to know before reading on."""
+    """One fact at the top of the report."""
 
     label: str
     value: str
@@ -180,7 +180,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Entries that a reader shows or hides together, everywhere at once."""
+    """Entries that a reader shows or hides together, in the whole page."""
 
     name: str
     entries: tuple[str, ...]
@@ -189,7 +189,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report. `left_out` names the sections for which there was no data."""
+    """A whole report. `left_out` names the sections without data."""
 
     title: str
     subtitle: str

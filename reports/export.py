@@ -1,6 +1,6 @@
-"""Results as tidy files that any tool reads: runs.csv, protocols.csv, curves.csv and about.json.
+"""Export of results as tidy files for any tool: runs.csv, protocols.csv, curves.csv and about.json.
 
-docs/tidy-results.md is their contract; `FORMAT` is its version. The same results give the same bytes.
+docs/tidy-results.md is their contract and `FORMAT` its version. The same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import BEST, CARDS, SE, measured
-from bench.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
+from bench.metrics.cards import BEST, CARDS, SE, measured
+from bench.tracking.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version
-from reports.files import write_all
+from reports.io import write_all
 
-FORMAT = 1  # bumped when a column of the contract goes or changes its meaning
+FORMAT = 1  # bumped when a column of the contract is removed or changes its meaning
 RUNS, PROTOCOLS, CURVES, ABOUT = "runs.csv", "protocols.csv", "curves.csv", "about.json"
 BUDGET_COLUMNS = ("budget", "budget_unit")
 ORDER = ["kind", "suite", "dataset", "variant", "seed", "started", "run_id"]
 
 
 def write_csv(results: Results, folder: Path) -> None:
-    """Write the four files into a folder, made if need be. A folder that cannot be written is a UserError."""
+    """Write the four files into a folder, which is made if needed. A folder that cannot be written is a UserError."""
     files = {
         RUNS: _csv(runs_frame(results)),
         PROTOCOLS: _csv(_sorted(results.protocols, PROTOCOL_COLUMNS)),
@@ -37,7 +37,7 @@ def write_csv(results: Results, folder: Path) -> None:
 
 
 def runs_frame(results: Results) -> pd.DataFrame:
-    """One row a run, training runs before reference rows: identity, budget, metrics in the order of their cards, settings."""
+    """Return one row for each run, training runs before reference rows: identity, budget, metrics in the order of their cards, settings."""
     runs = results.runs.assign(_reference=results.runs["kind"] == "reference").sort_values(["_reference", *ORDER], kind="stable")
     budgets = [budget_of(run) for run in runs.to_dict("records")]
     identity = runs[list(RUN_COLUMNS)].assign(
@@ -51,20 +51,20 @@ def runs_frame(results: Results) -> pd.DataFrame:
 
 
 def curves_frame(results: Results) -> pd.DataFrame:
-    """What was measured of each run at the marks of training and at its end; the scalars of training are not in it."""
+    """Return the metrics of each run at its evaluation points and at its end, without the scalars of training."""
     return _sorted(curve(results.curves, _with_errors(measured())), CURVE_COLUMNS)
 
 
 def _with_errors(keys: Iterable[str]) -> list[str]:
-    """The keys, each before its standard error, then the same of the best checkpoint."""
+    """The keys, each before its standard error, then those of the best checkpoint."""
     pairs = [key for plain in keys for key in (plain, f"{plain}{SE}")]
     return [*pairs, *(f"{BEST}{key}" for key in pairs)]
 
 
 def about(results: Results) -> dict[str, Any]:
-    """Where the rows come from: versions, data, budgets, protocols, machines and the date of the newest run.
+    """Return the origin of the rows: versions, data, budgets, protocols, machines and the date of the newest run.
 
-    No address, and no path but that in the name of `folder:PATH` data, which is the name that the run table has.
+    It has no address of a store, and no path except in the names of `folder:PATH` data, which are those of the run table.
     """
     runs = results.runs[results.runs["kind"] == "run"]
     facts = [results.read_json(str(run), ENVIRONMENT) or {} for run in runs["run_id"]]
@@ -87,7 +87,7 @@ def about(results: Results) -> dict[str, Any]:
 
 
 def _protocols(results: Results) -> dict[str, dict[str, list[str]]]:
-    """The protocol hashes of each metric, by dataset: one hash unless runs were measured in different ways."""
+    """The protocol hashes of each metric, by dataset: one hash unless runs used different protocols."""
     data = dict(zip(results.runs["run_id"], results.runs["dataset"], strict=True))
     rows = results.protocols.assign(dataset=results.protocols["run_id"].map(data))
     return {
@@ -101,7 +101,7 @@ def _values(column: pd.Series) -> list[str]:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """Different plain values in a fixed order; a text that is a path of some machine is left out."""
+    """The distinct plain values in a fixed order; a text that is a path on a machine is left out."""
     plain = [value for value in values if (not _is_path(value) if isinstance(value, str) else _is_number(value))]
     return [json.loads(text) for text in sorted({json.dumps(value) for value in plain})]
 
@@ -119,5 +119,5 @@ def _sorted(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8 with plain line ends; a float is the shortest text that reads back as the same float, a missing value is empty."""
+    """A frame as UTF-8 CSV with "\\n" line ends. A float is the shortest text that parses to the same float; a missing value is empty."""
     return bytes(frame.to_csv(index=False, lineterminator="\n").encode())

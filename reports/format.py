@@ -1,4 +1,4 @@
-"""Numbers and lists as a reader wants them: three significant digits, thousands apart, a dash where there is nothing."""
+"""Numbers and lists as text: three significant digits, separated thousands, a dash for a missing value."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from reports.stats import LARGEST, Interval
 
 NOTHING = "–"
-LONG = 1e9  # from here on a number is written with its power of ten
+LONG = 1e9  # numbers from here on are written with a power of ten
 
 
 def number(value: float) -> str:
-    """About three significant digits: 125, 25.9, 0.931, 0.00042, 1.50e12."""
+    """Return a number with about three significant digits: 125, 25.9, 0.931, 0.00042, 1.50e12."""
     if math.isnan(value):
         return NOTHING
     size = abs(value)
@@ -35,32 +35,32 @@ def number(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """A whole number with its thousands apart; one that nobody can count to as any other."""
+    """Return a whole number with separated thousands; from `LONG` on, as `number` does."""
     return number(value) if math.isnan(value) or abs(value) >= LONG else f"{value:,.0f}"
 
 
 def interval(value: Interval | None, *, times: str = "") -> str:
-    """[low, high], or nothing."""
+    """Return "[low, high]", or "" for no interval."""
     return "" if value is None else f"[{number(value.low)}{times}, {number(value.high)}{times}]"
 
 
 def percent(share: float) -> str:
-    """A share as whole per cent: 7 %, or its bound."""
+    """Return a share in whole per cent: "7 %", or "< 1 %"."""
     return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def p_value(value: float | None) -> str:
-    """A p value to three places, or its bound."""
+    """Return a p value with three decimals, or "< .001"."""
     if value is None:
         return NOTHING
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
-def some(items: Sequence[str], most: int) -> list[str]:
-    """The items, of too many the first and how many more."""
+def shorten(items: Sequence[str], most: int) -> list[str]:
+    """Return the items; of more than `most`, the first ones and the number of the rest."""
     return list(items) if len(items) <= most else [*items[: most - 1], f"{len(items) - most + 1:,} more"]
 
 
-def listed(items: Sequence[str], *, last: str = "and") -> str:
-    """a, b and c."""
+def join_words(items: Sequence[str], *, last: str = "and") -> str:
+    """Return "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

@@ -1,7 +1,7 @@
-"""A document as one HTML file that needs nothing else: pictures, style and script are inside, everything else is escaped.
+"""Renderer of a document as one self-contained HTML file: pictures, style and script are inside, all texts are escaped.
 
-All of it can be read without the script, which sorts tables, hides variants, moves through training and enlarges pictures. The page's own policy lets
-nothing be loaded from anywhere, and no other script run.
+The page is complete without its script, which sorts tables, hides variants, shows samples through training and enlarges pictures. The content
+security policy of the page blocks every load from elsewhere and every other script.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.words import harmless
+from bench.core.text import harmless
 from reports.document import Document, Picture
 from reports.plots.svg import part_of_page
 
 SCRIPT = "page.js"
-IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # of an SVG in a quoted attribute, these need no escape
+IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # these need no escape in an SVG within a quoted attribute
 
 
 def html(document: Document) -> str:
-    """The whole page."""
+    """Return the whole page."""
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -32,7 +32,7 @@ def html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: harmless(value) if type(value) is str else value,  # markup has been through it
+        finalize=lambda value: harmless(value) if type(value) is str else value,  # markup is harmless already
     )
     parts = itertools.count(1)
     groups = {entry: group.name for group in document.groups for entry in group.entries}
@@ -47,12 +47,12 @@ def html(document: Document) -> str:
 
 
 def _digest(script: str) -> str:
-    """How a content security policy names a script."""
+    """The hash of a script for a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _uri(picture: Picture) -> Markup:
-    """A picture as the value of a quoted attribute: SVG as text, which is a third smaller than base64."""
+    """A picture as the value of a quoted attribute: SVG as text, which is smaller than base64 by a third."""
     if picture.media == "image/svg+xml":
         return Markup(f"data:{picture.media}," + quote(picture.data.decode(), safe=IN_ATTRIBUTE + "<>"))
     return Markup(f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}")

@@ -1,64 +1,90 @@
-"""The leaderboard as LaTeX: a booktabs table for each cohort, every name escaped."""
+"""The leaderboard as LaTeX: a booktabs table for each cohort, written by `pandas.Styler.to_latex` from cells that are escaped here."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
-from bench.cards import BEST
-from bench.words import printable
-from reports.cohort import Cohort, Entry, numbers
-from reports.format import NOTHING, number
+import pandas as pd
+
+from bench.core.text import printable
+from bench.metrics.cards import BEST
+from reports.cohort import Cohort, CohortEntry, numbers
+from reports.format import number
 from reports.sections.summary import has_best
 from reports.stats import Summary
 from reports.view import View
 
-ESCAPES = {
+ESCAPES = {  # more than `Styler.format(escape="latex")` escapes
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # after the end of a row these would be read as its options
+    "[": "{[}", "]": "{]}", "*": "{*}",  # after the end of a row, LaTeX reads these as its options
     "−": "$-$", "∞": r"$\infty$", "–": "--", "±": r"$\pm$", "×": r"$\times$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
     "\N{NO-BREAK SPACE}": "~", "\N{REPLACEMENT CHARACTER}": "?", '"': "''",
 }  # fmt: skip
 HEAD = "% Written by ganbench report --latex; needs \\usepackage{booktabs}."
+BOLD = "textbf:--rwrap;"  # the style of a Styler that wraps a cell in \textbf{}
+RULE = "\\midrule\n"  # before the first cell of a row, it draws a rule above the row
 
 
 def latex(view: View) -> str:
-    """All leaderboards of a report, ready to be \\input."""
+    """Return the leaderboards of a report, ready to be \\input."""
     return "\n".join([HEAD, *(_table(cohort) for cohort in view.cohorts)])
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX shows as it is, on one line, with no character that it would act on."""
+    """Return text that LaTeX shows literally, on one line, with all its special characters escaped."""
     apart = re.sub("-(?=-)", "-\0", printable(" ".join(text.split())))  # two hyphens would be a dash
     return "".join(ESCAPES.get(letter, letter) for letter in apart).replace("\0", "{}")
 
 
 def _table(cohort: Cohort) -> str:
-    best = has_best(cohort)
+    key, best = cohort.headline.key, has_best(cohort)
     columns = ["variant", f"{cohort.headline.title} {cohort.headline.arrow}, mean ± half-interval", "median"]
     columns += [*(["best checkpoint"] if best else []), "seeds", "finished"]
-    summaries = {entry.name: entry.summary(cohort.headline.key) for entry in cohort.entries}
-    rows = [_row(entry, cohort, summaries, best=best) for entry in cohort.entries]
-    references = [_reference(str(name), value, len(columns)) for name, value in _references(cohort)]
-    lines = [
-        r"\begin{table}",
-        r"  \centering",
-        f"  \\caption{{{_caption(cohort)}}}",
-        f"  \\label{{tab:ganbench-{cohort.index + 1}}}",
-        f"  \\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
-        r"    \toprule",
-        f"    {' & '.join(map(escape, columns))} \\\\",
-        r"    \midrule",
-        *(f"    {row} \\\\" for row in rows),
-        *([r"    \midrule"] if references else []),
-        *(f"    {row} \\\\" for row in references),
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        r"\end{table}",
+    summaries = [entry.summary(key) for entry in cohort.entries]
+    rows = [_row(entry, summary, cohort, best=best) for entry, summary in zip(cohort.entries, summaries, strict=True)]
+    values = zip(cohort.references["variant"], numbers(cohort.references, key), strict=True)
+    references = [[str(name), number(value), *[""] * (len(columns) - 2)] for name, value in values]
+    escaped = [list(map(escape, row)) for row in (*rows, *references)]
+    if references:
+        escaped[len(rows)][0] = RULE + escaped[len(rows)][0]
+    cells = pd.DataFrame(escaped, columns=list(map(escape, columns)))
+    bold = pd.DataFrame("", index=cells.index, columns=cells.columns)
+    bold.iloc[_best_rows([found.mean for found in summaries], cohort.headline.direction), 1] = BOLD
+    bold.iloc[_best_rows([found.median for found in summaries], cohort.headline.direction), 2] = BOLD
+    return (
+        cells.style.hide(axis="index")
+        .apply(lambda _: bold, axis=None)
+        .to_latex(
+            hrules=True,
+            column_format="l" + "r" * (len(columns) - 1),
+            position_float="centering",
+            caption=_caption(cohort),
+            label=f"tab:ganbench-{cohort.index + 1}",
+        )
+    )
+
+
+def _row(entry: CohortEntry, summary: Summary, cohort: Cohort, *, best: bool) -> list[str]:
+    half = "" if summary.interval is None else f" ± {number(summary.interval.high - summary.mean)}"
+    return [
+        entry.name,
+        number(summary.mean) + half,
+        number(summary.median),
+        *([number(entry.summary(BEST + cohort.headline.key).median)] if best else []),
+        str(len(entry.runs)),
+        f"{len(entry.finished)}/{len(entry.runs)}",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _best_rows(values: list[float], direction: str) -> list[int]:
+    """The rows whose value is the best of the finite ones; equal values share it."""
+    finite = [value for value in values if math.isfinite(value)]
+    if direction == "none" or not finite:
+        return []
+    best = min(finite) if direction == "lower" else max(finite)
+    return [row for row, value in enumerate(values) if value == best]
 
 
 def _caption(cohort: Cohort) -> str:
@@ -66,7 +92,7 @@ def _caption(cohort: Cohort) -> str:
     card = cohort.headline
     parts = [f"{cohort.setting}."]
     if not cohort.claims:
-        parts.append("A trial run: this data supports no claim.")
+        parts.append("A trial run: this data is too small to support conclusions.")
     if cohort.unmeasured:
         return escape(" ".join([*parts, "No metric exists for this data, so nothing is ranked."]))
     better = {"lower": "lower is better", "higher": "higher is better", "none": "neither end is better"}[card.direction]
@@ -81,43 +107,9 @@ def _caption(cohort: Cohort) -> str:
 
 
 def _noise(cohort: Cohort) -> list[str]:
-    """The standard error of measuring one run, over the entries; nothing where none was recorded."""
+    """The range of the half-sample standard errors over the entries; empty if none was recorded."""
     errors = [noise.error for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not errors:
         return []
     low, high = number(min(errors)), number(max(errors))
-    return [f"Measuring one run has a standard error of {low if low == high else f'{low} to {high}'}."]
-
-
-def _row(entry: Entry, cohort: Cohort, summaries: dict[str, Summary], *, best: bool) -> str:
-    summary = summaries[entry.name]
-    half = "" if summary.interval is None else f" ± {number(summary.interval.high - summary.mean)}"
-    means, medians = [found.mean for found in summaries.values()], [found.median for found in summaries.values()]
-    direction = cohort.headline.direction
-    finished = int((entry.runs["status"] == "finished").sum())
-    cells = [
-        escape(entry.name),
-        _bold(escape(f"{number(summary.mean)}{half}"), summary.mean, means, direction),
-        _bold(escape(number(summary.median)), summary.median, medians, direction),
-        *([escape(number(entry.summary(BEST + cohort.headline.key).median))] if best else []),
-        str(len(entry.runs)),
-        f"{finished}/{len(entry.runs)}",
-    ]
-    return " & ".join(cells)
-
-
-def _bold(cell: str, value: float, values: Sequence[float], direction: str) -> str:
-    """The cell, bold if its value is the best of the finite ones; equal ones share that."""
-    finite = [other for other in values if math.isfinite(other)]
-    if direction == "none" or not finite or value != (min(finite) if direction == "lower" else max(finite)):
-        return cell
-    return f"\\textbf{{{cell}}}"
-
-
-def _references(cohort: Cohort) -> list[tuple[str, float]]:
-    return list(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
-
-
-def _reference(name: str, value: float, width: int) -> str:
-    shown = NOTHING if math.isnan(value) else number(value)
-    return " & ".join([escape(name), escape(shown), *[""] * (width - 2)])
+    return [f"The half-sample standard error of one run is {low if low == high else f'{low} to {high}'}."]

@@ -1,4 +1,4 @@
-"""A document as markdown that renders on a code host, with its pictures as files beside it."""
+"""Renderer of a document as markdown for a code host, with its pictures as separate files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.words import harmless
+from bench.core.text import harmless
 from reports.document import Block, Cell, Document, Figure, Filmstrip, Gallery, Heading, Picture, Table, Text
 
 FOLDER = "report_files"
@@ -16,14 +16,14 @@ ACROSS = 4  # pictures of a gallery in one line
 
 @dataclass(frozen=True, kw_only=True)
 class Markdown:
-    """The text, and the pictures that it links to, by path relative to it."""
+    """The text, and its pictures by relative path."""
 
     text: str
     files: dict[str, bytes] = field(default_factory=dict)
 
 
 def markdown(document: Document) -> Markdown:
-    """The whole document."""
+    """Return the whole document."""
     files: dict[str, bytes] = {}
     parts = [f"# {escape(document.title)}", escape(document.subtitle)]
     if document.facts:
@@ -31,7 +31,7 @@ def markdown(document: Document) -> Markdown:
     parts += [f"> **{escape(warning)}**" for warning in document.warnings]
     parts.append("\n".join(f"- [{escape(section.title)}](#{anchor(section.title)})" for section in document.sections))
     if document.left_out:
-        parts.append(f"Left out for want of data: {escape(', '.join(document.left_out))}.")
+        parts.append(f"Left out, because there is no data: {escape(', '.join(document.left_out))}.")
     for section in document.sections:
         parts.append(f"## {escape(section.title)}")
         parts += [_block(block, files) for block in section.blocks]
@@ -39,19 +39,19 @@ def markdown(document: Document) -> Markdown:
 
 
 def escape(text: str) -> str:
-    """Text that markdown shows as it is, on one line."""
+    """Return text that markdown shows literally, on one line."""
     line = harmless(" ".join(text.split()))
     line = re.sub(r"([\\`*_{}\[\]<>#|~$&!])", r"\\\1", line)
     return re.sub(r"^([-+=]|\d+(?=[.)](?: |$)))", lambda start: _defused(start[1]), line)
 
 
 def _defused(start: str) -> str:
-    """The start of a line that would open a list or an underline: a sign escaped, or a number as it is before an escaped dot."""
+    """Escape the start of a line that would open a list or an underline: the sign, or the dot after a number."""
     return f"{start}\\" if start[0].isdigit() else f"\\{start}"
 
 
 def anchor(title: str) -> str:
-    """The anchor that code hosts give a heading."""
+    """Return the anchor that code hosts give a heading."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
@@ -98,9 +98,9 @@ def _cell(cell: Cell) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span in a table: the fence is longer than any run of backticks inside, and a bar is escaped even there.
+    """A code span in a table. Its fence is longer than any run of backticks inside; a bar is escaped.
 
-    A backslash before a bar cannot be written in one that every parser reads alike, so such a text is no code span.
+    Parsers disagree on a backslash before a bar in a code span, so such a text is plain.
     """
     if "\\|" in text:
         return escape(text)

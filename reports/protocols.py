@@ -1,4 +1,4 @@
-"""Which runs were measured in the same way: by the protocols of their metrics, as far as these are known."""
+"""Groups of runs that were measured by the same evaluation protocols, as far as these are known."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import measured
-from bench.errors import one_line
-from bench.results import Results
-from bench.words import printable
+from bench.core.errors import one_line
+from bench.core.text import printable
+from bench.metrics.cards import measured
+from bench.tracking.results import Results
 from reports.cohort import text
 
-ID_DIGITS = 8  # of a run's id, in a title
+ID_DIGITS = 8  # digits of a run's id in a title
 
 
 def protocols_of(results: Results) -> dict[str, dict[str, str]]:
-    """The protocols of each run's metrics: as it recorded them, else as another run did whose hash of them all is the same."""
+    """Return the protocols of each run's metrics: its own record, else that of a run with the same overall hash."""
     recorded = results.protocols[results.protocols["key"].isin(measured())]
     own = {str(run): dict(zip(rows["key"], rows["protocol"], strict=True)) for run, rows in recorded.groupby("run_id")}
     hashes = {str(run): text(value) for run, value in zip(results.runs["run_id"], results.runs["protocol"], strict=True)}
@@ -25,18 +25,18 @@ def protocols_of(results: Results) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """Runs within which no metric has two protocols. `unknown` names what stands for protocols that nobody recorded."""
+class ProtocolGroup:
+    """Runs in which no metric has two protocols. `unknown` identifies protocols that are not recorded."""
 
     runs: pd.DataFrame
     protocols: dict[str, str]
     unknown: str = ""
 
 
-def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[Part]:
-    """The largest part first. A run that was not measured, such as a failed one, is in all whose protocols are known.
+def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[ProtocolGroup]:
+    """Return the groups, the largest first. A run without measurements, such as a failed one, is in every group with known protocols.
 
-    A measured run of unknown protocols is with those alone that have the same hash of them, else by itself.
+    A measured run with unknown protocols is grouped only with runs that have the same overall hash, else alone.
     """
     groups: list[tuple[set[str], dict[str, str]]] = []
     for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
@@ -56,19 +56,19 @@ def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> lis
     bare = {run for run in runs["run_id"] if not protocols.get(run)}.difference(*lone.values())
     if not groups and (bare or not lone):
         groups = [(set(), {})]
-    parts = [Part(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
+    parts = [ProtocolGroup(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
     parts += [
-        Part(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
+        ProtocolGroup(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
         for name, members in sorted(lone.items())
     ]
     return sorted(parts, key=lambda part: (bool(part.unknown), -len(part.runs)))
 
 
 def _have_values(runs: pd.DataFrame) -> pd.Series:
-    """Whether each run has a value of a metric of quality."""
+    """Whether each run has a value of any metric."""
     return runs[[key for key in measured() if key in runs]].notna().any(axis=1)
 
 
 def agree(one: dict[str, str], two: dict[str, str]) -> bool:
-    """Whether two runs measured what both measured in the same way."""
+    """Return whether two runs have equal protocols for the metrics that both have."""
     return all(two.get(key, value) == value for key, value in one.items())

@@ -1,4 +1,4 @@
-"""A document as files: index.html alone, report.md with its pictures. Each appears whole or not at all."""
+"""Writes a document as files: index.html, and report.md with its pictures. Each file is written atomically."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from reports.document import Document
-from reports.files import write_all
 from reports.html import html
+from reports.io import write_all
 from reports.markdown import FOLDER, markdown
 
 HTML = "index.html"
 MARKDOWN = "report.md"
-WRITTEN = "written.txt"  # in the pictures' folder: the names that were written there, so that the next report may remove them
+WRITTEN = "written.txt"  # in the pictures' folder: the names of its pictures, so that the next report can remove them
 SUFFIXES = (".png", ".svg")
 
 
 def write(document: Document, out: Path) -> Path:
-    """Write the report into a folder, made if need be, and return the path of its HTML. A folder that cannot be written is a UserError.
+    """Write the report into a folder, which is made if needed, and return the path of its HTML. A folder that cannot be written is a UserError.
 
-    Pictures of a former report that this one lacks are removed; files that no report wrote are left alone.
+    Pictures of the previous report that this one lacks are removed. Files that no report wrote stay.
     """
     rendered = markdown(document)
     listing = out / FOLDER / WRITTEN
@@ -28,10 +28,12 @@ def write(document: Document, out: Path) -> Path:
     former = _listed(listing)
     files = {out / path: data for path, data in rendered.files.items()}
     files |= {out / MARKDOWN: rendered.text.encode(), out / HTML: html(document).encode()}
-    first = {listing: _listing(new | former)} if new | former else {}  # before the pictures, lest a stopped write leaves unlisted ones
+    first = (
+        {listing: _listing(new | former)} if new | former else {}
+    )  # before the pictures, so that an interrupted write leaves no unlisted picture
     write_all(first | files, f"the report to {str(out)!r}")
     for name in former - new:
-        with suppress(OSError):  # a stale picture does no harm
+        with suppress(OSError):  # a stale picture is harmless
             (out / FOLDER / name).unlink()
     if former - new:
         write_all({listing: _listing(new)}, f"the report to {str(out)!r}")
@@ -43,7 +45,7 @@ def _listing(names: Iterable[str]) -> bytes:
 
 
 def _listed(listing: Path) -> set[str]:
-    """The pictures that the former report wrote: plain names of pictures, whatever else the file says."""
+    """The pictures of the previous report: plain names of pictures, and nothing else that the file may contain."""
     try:
         names = listing.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):

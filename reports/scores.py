@@ -1,7 +1,8 @@
-"""Scores that can be averaged over data sets, and how long a run needed: for entries that were trained on several data sets.
+"""Scores that can be averaged over data sets, for entries trained on several data sets; and the time to a target value.
 
-A score is 0 where an entry is as good as an untrained generator and 1 where it is as good as real images. The scale is logarithmic where both
-of these values are positive, else linear, for all entries alike. Aggregates are those of Agarwal et al. 2021 (arXiv 2108.13264). Their intervals are nominal: with few seeds a bootstrap covers less than it says.
+A score is 0 for a value as good as an untrained generator and 1 for a value as good as real images. The scale is logarithmic if both
+reference values are positive, else linear, for all entries alike. The aggregates follow Agarwal et al. 2021 (arXiv 2108.13264). Their
+intervals are nominal: with few seeds a bootstrap interval covers less than its level.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ import numpy as np
 from reports.stats import Interval, Sample
 
 RESAMPLES = 2_000
-TRIMMED = 0.25  # of the scores at either end: what is left is their interquartile mean
+TRIMMED = 0.25  # share of the scores that the interquartile mean drops at either end
 CONFIDENCE = 0.95
-LOWEST, HIGHEST = -1.0, 2.0  # scores: as far beyond either end of a scale as its ends are apart
+LOWEST, HIGHEST = -1.0, 2.0  # bounds of scores: one length of the scale beyond either end
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
-    """The values of the two rows for scale on one data set."""
+class ScoreScale:
+    """The values of the two reference rows on one data set."""
 
     untrained: float
     real: float
 
     @property
     def usable(self) -> bool:
-        """Whether the two are there and apart."""
+        """Whether both values are finite and differ."""
         return math.isfinite(self.untrained) and math.isfinite(self.real) and self.untrained != self.real
 
     def score(self, value: float) -> float:
-        """0 at `untrained`, 1 at `real`; from `LOWEST` to `HIGHEST` where a value lies beyond them. What is not finite is as bad as untrained.
+        """Return 0 at `untrained` and 1 at `real`, within `LOWEST` and `HIGHEST`. A value that is not finite scores 0.
 
         On a log scale a value of 0 or less has the score that small positive values tend to: metrics can be 0, and estimates can be negative.
         """
@@ -49,20 +50,20 @@ def _log(value: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
-    """An entry over all data sets."""
+    """Scores of an entry aggregated over all data sets."""
 
     iqm: float
     interval: Interval  # nominal
-    worst: float  # the lowest mean of a data set
+    worst: float  # the lowest mean score of a data set
 
 
-def scores(data: Sample, scale: Scale) -> tuple[float, ...]:
-    """The scores of an entry's runs on one data set, a failed run counting as untrained."""
+def scores(data: Sample, scale: ScoreScale) -> tuple[float, ...]:
+    """Return the scores of an entry's runs on one data set; a failed run scores 0."""
     return (*(scale.score(value) for value in data.values), *[0.0] * data.failures)
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
-    """The mean of what is left when a quarter at either end is cut off, rounded down; NaN of nothing."""
+    """Return the mean without a quarter of the values, rounded down, at either end; NaN without values."""
     if not len(values):
         return math.nan
     ordered = np.sort(np.asarray(values, dtype=float))
@@ -71,7 +72,7 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggregate:
-    """Over the scores of each data set, with a bootstrap that draws runs within each. Every data set has at least one score."""
+    """Aggregate the scores of all data sets; a bootstrap draws runs within each. A data set without a score is a ValueError."""
     if not by_data or not all(len(own) for own in by_data.values()):
         raise ValueError("every data set needs a score")
     parts = [np.asarray(by_data[name], dtype=float) for name in sorted(by_data)]
@@ -89,12 +90,12 @@ def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggre
 
 
 def profile(by_data: Mapping[str, Sequence[float]], levels: Sequence[float]) -> list[float]:
-    """The share of runs whose score is above each level, every data set weighing the same."""
+    """Return the share of runs with a score above each level; every data set has the same weight."""
     shares = [[float(np.mean(np.asarray(own) > level)) for own in by_data.values()] for level in levels]
     return [float(np.mean(share)) for share in shares]
 
 
 def first_at(points: Sequence[tuple[float, float]], target: float, direction: str) -> float:
-    """The position of the first (position, value) that is as good as a target; infinity where none is."""
+    """Return the position of the first (position, value) as good as the target; infinity if there is none."""
     sign = -1.0 if direction == "higher" else 1.0
     return min((at for at, value in points if math.isfinite(value) and sign * value <= sign * target), default=math.inf)

@@ -1,6 +1,6 @@
-"""Statistics for few training seeds: intervals, tests and verdict words. The unit of replication is the training seed.
+"""Statistics for few training seeds: intervals, tests and verdicts. The unit of replication is the training seed.
 
-Failed runs stay in: they are infinitely bad in medians and the worst rank in comparisons. Under `MIN_SEEDS` seeds there is
+Failed runs count: they are infinitely bad in medians and the worst rank in comparisons. Below `MIN_SEEDS` seeds there is
 neither an interval nor a test, because at 2 seeds both say more about luck than about the variant.
 """
 
@@ -15,20 +15,20 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from bench.cards import Direction
+from bench.metrics.cards import Direction
 
-Verdict = Literal["no claim", "better", "clearly better"]
+Verdict = Literal["no significant difference", "significantly better", "clearly better"]
 Test = Literal["", "Welch on logs", "Welch", "rank permutation"]
 
 MIN_SEEDS = 3
 ALPHA = 0.05
-CLEAR_RATIO = 1.1
-FAILED = ("diverged", "failed")  # an outcome of the variant; pruned, interrupted and running are none yet
+CLEAR_RATIO = 1.1  # "clearly better" is significantly better by at least this ratio
+FAILED = ("diverged", "failed")  # outcomes of the variant; pruned, interrupted and running runs have none
 MAX_PERMUTATIONS = 200_000
 LARGEST = (
-    1e75  # what is not smaller is infinite: SQL trackers store infinity as the largest float, and the square of a variance must be a float
+    1e75  # values from here on are infinite: SQL trackers store infinity as the largest float, and a squared variance must fit a float
 )
-NEAR = 0.1  # of the best value: what is near it
+NEAR = 0.1  # relative distance within which a trial is near the best one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The outcomes of one entry on one metric, a seed each. `unmeasured` counts finished runs that lack the metric."""
+    """The values of one entry on one metric, one a seed. `unmeasured` counts finished runs without the metric."""
 
     values: tuple[float, ...]
     failures: int = 0
@@ -49,13 +49,13 @@ class Sample:
 
     @property
     def n(self) -> int:
-        """Runs that count: measured ones and failures."""
+        """The number of runs that count: measured ones and failures."""
         return len(self.values) + self.failures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a table says of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
+    """Statistics of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
 
     n: int
     failures: int
@@ -66,15 +66,15 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """What measuring adds to the spread between seeds. `share` of their variance is None under `MIN_SEEDS` seeds or where they do not differ."""
+    """Measurement noise. `share` is its part of the variance between seeds; None below `MIN_SEEDS` seeds or without variance."""
 
-    error: float  # of one measurement: the root of the mean squared standard error
+    error: float  # root mean square of the standard errors of single measurements
     share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two entries on one metric. `ratio` says how many times better `a` is than `b`; its interval is not adjusted for the number of pairs."""
+    """Comparison of two entries on one metric. `ratio` is how many times better `a` is than `b`; its interval is not corrected for the number of pairs."""
 
     a: str
     b: str
@@ -83,14 +83,14 @@ class Comparison:
     p_holm: float | None = None
     ratio: float | None = None
     interval: Interval | None = None
-    p_better: float | None = None  # P(A better): the share of seed pairs in which a is the better, ties half
+    p_better: float | None = None  # share of the seed pairs in which a is better, ties half
     better: str | None = None
-    verdict: Verdict = "no claim"
+    verdict: Verdict = "no significant difference"
     reason: str = ""  # why there is no test
 
 
 def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
-    """The sample that runs with these metric values and statuses make. Runs that have not ended are left out."""
+    """Return the sample of runs with these metric values and statuses. Runs that have not ended are left out."""
     measured: list[float] = []
     failures = unmeasured = 0
     for value, status in zip(values, statuses, strict=True):
@@ -107,7 +107,7 @@ def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
 
 
 def summarise(data: Sample, direction: Direction) -> Summary:
-    """Median and mean with its Student-t interval; failures are infinitely bad where the metric has a bad end."""
+    """Return median and mean with its Student-t interval; failures are infinitely bad where the metric has a bad end."""
     worst = {"lower": math.inf, "higher": -math.inf, "none": math.nan}[direction]
     counted = [*data.values, *([worst] * data.failures if direction != "none" else [])]
     return Summary(
@@ -120,9 +120,9 @@ def summarise(data: Sample, direction: Direction) -> Summary:
 
 
 def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
-    """How much of the variance between seeds is noise of measuring: mean squared standard error over that variance, at most 1.
+    """Return the measurement noise and its share of the variance between seeds: mean squared standard error over that variance, at most 1.
 
-    Seeds whose value or error is missing or infinite are left out; None without any.
+    Seeds whose value or error is missing or infinite are left out; None if no seed remains.
     """
     pairs = [(value, error) for value, error in zip(values, errors, strict=True) if math.isfinite(value) and math.isfinite(error)]
     if not pairs:
@@ -135,7 +135,7 @@ def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
 
 
 def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval | None:
-    """Student's interval of a mean; None under `MIN_SEEDS` values or where they do not differ, which says nothing of their spread."""
+    """Return Student's t interval of a mean; None below `MIN_SEEDS` values, or if all are equal, which tells nothing about their spread."""
     n = len(values)
     if n < MIN_SEEDS or _constant(values):
         return None
@@ -145,20 +145,22 @@ def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interv
 
 
 def compare_all(samples: Mapping[str, Sample], direction: Direction) -> list[Comparison]:
-    """Every pair compared, with Holm's correction over the pairs that can be tested. Pairs come in the order of `samples`."""
+    """Compare every pair, with Holm's correction over the pairs that can be tested. Pairs come in the order of `samples`."""
     log_scale = all(value > 0 for data in samples.values() for value in data.values)
-    return judged([compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)])
+    return with_verdicts(
+        [compare(a, b, samples[a], samples[b], direction, log_scale=log_scale) for a, b in itertools.combinations(samples, 2)]
+    )
 
 
-def judged(pairs: Sequence[Comparison]) -> list[Comparison]:
-    """The pairs with their verdicts, after Holm's correction over those that were tested."""
+def with_verdicts(pairs: Sequence[Comparison]) -> list[Comparison]:
+    """Return the pairs with their verdicts, after Holm's correction over the tested ones."""
     tested = [i for i, pair in enumerate(pairs) if pair.p is not None]
     adjusted = dict(zip(tested, holm([pair.p for pair in pairs if pair.p is not None]), strict=True))
     return [_judge(pair, adjusted.get(i)) for i, pair in enumerate(pairs)]
 
 
 def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, log_scale: bool) -> Comparison:
-    """One pair tested, or the reason why it cannot be; `judged` gives the verdict."""
+    """Test one pair, or record why it cannot be tested; `with_verdicts` adds the verdict."""
     pair = Comparison(a=a, b=b)
     if direction == "none":
         return replace(pair, reason="the metric has no better end")
@@ -184,11 +186,11 @@ def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, l
 
 
 def _judge(pair: Comparison, p_holm: float | None) -> Comparison:
-    """The pair with its verdict. Nothing is better without a test that says so."""
+    """Return the pair with its verdict. Without a significant test nothing is better."""
     if p_holm is None or p_holm >= ALPHA or pair.better is None:
-        return replace(pair, p_holm=p_holm, better=None, verdict="no claim")
+        return replace(pair, p_holm=p_holm, better=None, verdict="no significant difference")
     clear = pair.ratio is not None and (pair.ratio >= CLEAR_RATIO or pair.ratio * CLEAR_RATIO <= 1)
-    return replace(pair, p_holm=p_holm, verdict="clearly better" if clear else "better")
+    return replace(pair, p_holm=p_holm, verdict="clearly better" if clear else "significantly better")
 
 
 def _winner(pair: Comparison, advantage_of_a: float) -> str | None:
@@ -198,7 +200,7 @@ def _winner(pair: Comparison, advantage_of_a: float) -> str | None:
 
 
 def welch(x: Sequence[float], y: Sequence[float], confidence: float = 1 - ALPHA) -> tuple[float, float, Interval]:
-    """mean(x) - mean(y), its two-sided p and its interval: Welch 1947, Biometrika 34, with Welch-Satterthwaite degrees of freedom."""
+    """Return mean(x) - mean(y), its two-sided p and its interval: Welch 1947, Biometrika 34, with Welch-Satterthwaite degrees of freedom."""
     (mean_x, var_x), (mean_y, var_y) = _moments(x), _moments(y)
     a, b = var_x / len(x), var_y / len(y)
     error = math.sqrt(a + b)
@@ -210,7 +212,7 @@ def welch(x: Sequence[float], y: Sequence[float], confidence: float = 1 - ALPHA)
 
 
 def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Two-sided p of the difference in mean rank under all splits of the pooled runs; past `MAX_PERMUTATIONS` splits, under random ones."""
+    """Return the two-sided p of the difference in mean rank under all splits of the pooled runs; above `MAX_PERMUTATIONS` splits, under random ones."""
     ranks = stats.rankdata([*x, *y])
     observed = abs(ranks[: len(x)].mean() - ranks.mean())
     splits = math.comb(len(ranks), len(x))
@@ -226,13 +228,13 @@ def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def rank_agreement(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Kendall's tau-b of two lists: 1 where they order all pairs alike, -1 where all the other way. None where one list is all ties."""
+    """Return Kendall's tau-b of two lists: 1 if they order all pairs alike, -1 if they order all the other way round. None if one list is all ties."""
     tau = float(stats.kendalltau(x, y).statistic) if len(x) > 1 else math.nan
     return None if math.isnan(tau) else tau
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values that keep the chance of any false verdict: Holm 1979, Scand. J. Statist. 6."""
+    """Return p values adjusted so that the chance of any false verdict is kept: Holm 1979, Scand. J. Statist. 6."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -243,7 +245,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def expected_best(values: Sequence[float], failures: int, direction: Direction) -> list[float]:
-    """The expected best of k = 1, 2, ... n of n random trials, drawn without replacement: unbiased for the best of k further ones.
+    """Return the expected best of k = 1, 2, ... n of n random trials, drawn without replacement: unbiased for the best of k further trials.
 
     E_k = sum_i C(n - i, k - 1) x_(i) / C(n, k) for x sorted best first (the U-statistic of the minimum; Tang et al. 2020, ACL, eq. 5). A
     failure is infinitely bad, so E_k is NaN as long as k trials can all be failures (k <= failures).
@@ -259,9 +261,9 @@ def expected_best(values: Sequence[float], failures: int, direction: Direction) 
 
 
 def near_best(values: Sequence[float], others: int, direction: Direction) -> float | None:
-    """The share of trials whose value is within `NEAR` of the best one, as a ratio; `others` have no value and count as far from it.
+    """Return the share of trials whose value is within the ratio `NEAR` of the best one; `others` have no value and count as far from it.
 
-    None without a better end, without values and where one is not positive, which has no ratio.
+    None without a better end, without values, or where a value is not positive and so has no ratio.
     """
     if direction == "none" or not values or min(values) <= 0:
         return None
@@ -270,12 +272,12 @@ def near_best(values: Sequence[float], others: int, direction: Direction) -> flo
 
 
 def _chance(x: Sequence[float], y: Sequence[float]) -> float:
-    """The share of pairs in which x is the lower, ties half: Mann and Whitney's U over its largest value."""
+    """Share of the pairs in which x is lower, ties half: Mann and Whitney's U over its largest value."""
     return sum((a < b) + 0.5 * (a == b) for a in x for b in y) / (len(x) * len(y))
 
 
 def _badness(data: Sample, direction: Direction) -> list[float]:
-    """Values turned so that lower is better, failures last."""
+    """Values with signs such that lower is better, failures last."""
     sign = 1.0 if direction == "lower" else -1.0
     return [*(sign * value for value in data.values), *([math.inf] * data.failures)]
 
@@ -287,12 +289,12 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _constant(values: Sequence[float]) -> bool:
-    """Whether values are equal up to rounding, in which case a t statistic is noise of the arithmetic."""
+    """Whether values are equal up to rounding, so that a t statistic would be rounding noise."""
     return max(values) - min(values) <= max(1e-12 * max(abs(value) for value in values), 1 / LARGEST)
 
 
 def _exp(value: float) -> float:
-    """The exponential; infinity where it is too large for a float."""
+    """Exponential; infinity if it overflows a float."""
     try:
         return math.exp(value)
     except OverflowError:

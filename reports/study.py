@@ -1,7 +1,7 @@
-"""A study as sections read it: what was searched, and of each variant the trials and the best of them.
+"""A study as sections read it: the search space, and for each variant its trials and the best one.
 
-A study gives every variant the same number of trials. A trial is one recipe; its value on an objective is a mean over the search's seeds,
-so the best of many trials is too good to be true: what a recipe is worth is said by the final runs, on seeds that the search never used.
+A study gives every variant the same number of trials. A trial is one recipe; its value on an objective is a mean over the search's seeds.
+The best value of many trials is biased towards good luck. The final runs, on seeds that the search never used, measure a recipe without that bias.
 """
 
 from __future__ import annotations
@@ -11,56 +11,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bench.cards import Card
-from bench.names import matches
-from bench.words import printable
+from bench.core.text import matches, printable
+from bench.metrics.cards import Card
 
-Kind = Literal["log", "linear", "int", "choice"]
+DimensionKind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
-Setting: TypeAlias = str | int | float | bool | None
+SettingValue: TypeAlias = str | int | float | bool | None
 
-TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # trials that say something of their recipe
+TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trials that tell something about their recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dimension:
-    """One setting that was searched. `variants` is a glob of those that have it, `also` names what it sets besides."""
+class SearchDimension:
+    """One searched setting. `variants` is a glob of the variants that have it, `also` lists further paths that get the same value."""
 
     path: str
-    kind: Kind
+    kind: DimensionKind
     low: float = math.nan
     high: float = math.nan
-    choices: tuple[Setting, ...] = ()
+    choices: tuple[SettingValue, ...] = ()
     also: tuple[str, ...] = ()
     variants: str = "*"
 
     @property
     def name(self) -> str:
-        """The path as readers know it."""
+        """The path without the prefix `recipe.`."""
         return self.path.removeprefix("recipe.")
 
     def of(self, variant: str) -> bool:
-        """Whether a variant has it."""
+        """Whether a variant has this dimension."""
         return matches(variant, self.variants)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One recipe. `values` has the objectives of a complete trial that did not diverge; `points` what was measured on the way."""
+    """One recipe. `values` are the objectives of a complete trial that did not diverge; `points` are its intermediate values (step, value)."""
 
     number: int
     state: State
     values: tuple[float, ...] = ()
     default: bool = False
     reason: str = ""
-    params: Mapping[str, Setting]
+    params: Mapping[str, SettingValue]
     images: int = 0
     points: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
-    """The best trial of a variant, and its recipe as the settings ("path=value") that the command line takes."""
+class BestTrial:
+    """The best trial of a variant, and its recipe as settings ("path=value") for the command line."""
 
     number: int
     values: tuple[float, ...]
@@ -68,8 +67,8 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importance:
-    """Share of the variance of the objective that a dimension explains, with its spread."""
+class DimensionImportance:
+    """Share of the objective's variance that a dimension explains: mean and standard deviation."""
 
     path: str
     mean: float
@@ -82,44 +81,44 @@ class Tuning:
 
     variant: str
     trials: tuple[Trial, ...]
-    best: Best | None = None
+    best: BestTrial | None = None
     pareto: tuple[int, ...] = ()
-    importance: tuple[Importance, ...] = ()
+    importance: tuple[DimensionImportance, ...] = ()
     importance_note: str = ""
 
     @property
     def name(self) -> str:
-        """The variant as it may be shown."""
+        """The variant's name, safe to show."""
         return printable(self.variant)
 
     @property
     def tried(self) -> tuple[Trial, ...]:
-        """The trials that say something of their recipe."""
+        """The trials that tell something about their recipe."""
         return tuple(trial for trial in self.trials if trial.state in TRIED)
 
     @property
     def default(self) -> Trial | None:
-        """The trial of the author's recipe."""
+        """The trial of the variant's default recipe."""
         return next((trial for trial in self.trials if trial.default), None)
 
     def role(self, trial: str) -> str:
-        """What a trial is, by its number as text: the tuned recipe, the default, both, or (empty) neither."""
+        """Return the role of a trial, by its number as text: "tuned", "default", "both", or "" for neither."""
         tuned = self.best is not None and str(self.best.number) == trial
         default = self.default is not None and str(self.default.number) == trial
         return ("both" if default else "tuned") if tuned else "default" if default else ""
 
     def count(self, state: State) -> int:
-        """How many trials are in a state."""
+        """Return the number of trials in a state."""
         return sum(trial.state == state for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """A study of some variants over one space, by one or two objectives, the first of which ranks."""
+class SearchedStudy:
+    """A study of some variants over one space. It has one or two objectives; the first one ranks the trials."""
 
-    tag: str  # its name as its runs have it
+    tag: str  # its name as its runs record it
     objectives: tuple[Card, ...]
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[SearchDimension, ...]
     tunings: tuple[Tuning, ...]  # in the order of names
     idea: str = ""
     dataset: str = ""
@@ -133,20 +132,20 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The name as it may be shown."""
+        """The name, safe to show."""
         return printable(self.tag)
 
     @property
     def objective(self) -> Card:
-        """What trials are ranked by."""
+        """The metric that ranks the trials."""
         return self.objectives[0]
 
-    def dimensions_of(self, variant: str) -> tuple[Dimension, ...]:
-        """The dimensions that a variant has, one a path."""
+    def dimensions_of(self, variant: str) -> tuple[SearchDimension, ...]:
+        """Return the dimensions of a variant, one for each path."""
         return tuple({dimension.path: dimension for dimension in self.dimensions if dimension.of(variant)}.values())
 
     def outcome(self, trial: Trial) -> float:
-        """The value of a trial; of a pruned one what it had when it was stopped (over seeds the mean so far). NaN where there is none."""
+        """Return the value of a trial. A pruned trial has its last intermediate value, or the mean of those over seeds. NaN if there is no value."""
         if trial.values:
             return trial.values[0]
         if trial.state != "pruned" or not trial.points:

@@ -1,8 +1,8 @@
-"""What sections read: runs sorted into cohorts that may be compared, and in each the entries that are.
+"""The data that sections read: runs grouped into cohorts that may be compared, and within a cohort into entries.
 
-A cohort shares data, budget, track, the version of the harness's results and the protocol of every metric, so no table mixes
-what is not comparable. An entry is a variant under one configuration; its runs differ in nothing but the seed. The runs of a study's search are
-in no cohort: they were chosen among, so their numbers flatter. Its final runs are, as "dcgan (tuned)" and "dcgan (default)".
+The runs of a cohort share data, budget, track, results version and the protocol of every metric. No table mixes numbers that do not
+compare. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
+because the best of them was selected by its value. The final runs are, as "dcgan (tuned)" and "dcgan (default)".
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.cards import HEADLINE, Card, card, is_metric, measured
-from bench.errors import UserError
-from bench.results import Results
-from bench.words import printable
+from bench.core.errors import UserError
+from bench.core.text import printable
+from bench.metrics.cards import HEADLINE, Card, card, is_metric, measured
+from bench.tracking.results import Results
 from reports import budget
 from reports.budget import budget_of
-from reports.cohort import Cohort, Entry, numbers, text, version
+from reports.cohort import Cohort, CohortEntry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
-from reports.protocols import Part, agree, by_protocol, protocols_of
-from reports.study import Study, Tuning
-from reports.study_record import read
+from reports.protocols import ProtocolGroup, agree, by_protocol, protocols_of
+from reports.study import SearchedStudy, Tuning
+from reports.study_reader import read_study
 
 ENDED = ("finished", "diverged", "failed", "pruned")
 SEARCH, FINAL = "search", "final"  # phases of a study
-# What a final run's recipe is, and the words for it; superseded: it was the best before more trials.
+# The roles of a final run's recipe in words; superseded: the best recipe before further trials.
 ROLES = {"tuned": "tuned", "default": "default", "both": "default = best", "superseded": "tuned before"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Searched:
-    """A study with its own final runs, sorted into cohorts as those of the report are, and the number of runs that its search took."""
+class StudyResults:
+    """A study with its final runs in cohorts, and the number of runs of its search."""
 
-    study: Study
+    study: SearchedStudy
     cohorts: tuple[Cohort, ...]
     search_runs: int
-    claims: bool  # whether results on its data may support a claim
+    claims: bool  # whether its data is large enough to support conclusions
 
-    def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, Entry] | None:
-        """The entry of a variant's final runs in one of these roles, the newest of several, and its cohort; None without any."""
+    def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, CohortEntry] | None:
+        """Return the entry of a variant's final runs in one of these roles, the newest of several, with its cohort; None if there is none."""
         wanted = {role_name(tuning.name, role) for role in roles}
         found = [(cohort, entry) for cohort in self.cohorts for entry in cohort.entries if entry.name in wanted]
         return max(found, key=lambda pair: pair[1].runs["started"].max()) if found else None
@@ -50,28 +50,28 @@ class Searched:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """Results prepared for a report: cohorts, and one style an entry throughout."""
+    """Results prepared for a report: cohorts, and one style for each entry."""
 
     results: Results
     cohorts: tuple[Cohort, ...]
     palette: Palette
-    superseded: int  # older runs of the same configuration and seed, not shown
-    studies: tuple[Searched, ...] = ()
-    unread: tuple[str, ...] = ()  # studies that runs belong to, of which nothing can be read
-    small: bool = False  # whether few samples are to be shown, and none of earlier training
+    superseded: int  # older runs of the same configuration and seed, which are not shown
+    studies: tuple[StudyResults, ...] = ()
+    unread: tuple[str, ...] = ()  # studies of runs whose record is missing or damaged
+    small: bool = False  # show few samples, and none of earlier training
 
     @property
     def runs(self) -> pd.DataFrame:
-        """Every run shown, once, with its entry's name."""
+        """Every run in a cohort, once, with its entry's name."""
         if not self.cohorts:
             return self.results.runs.iloc[:0].assign(entry="")
         return pd.concat([cohort.runs for cohort in self.cohorts], ignore_index=True).drop_duplicates("run_id", ignore_index=True)
 
 
 def view(results: Results, *, small: bool = False) -> View:
-    """Sort results into cohorts and entries. No runs at all and no study is a UserError."""
+    """Group results into cohorts and entries. Without any run or study, raise a UserError."""
     runs = results.runs[results.runs["kind"] == "run"]
-    studies = [study for recorded in results.studies if (study := read(recorded)) is not None]
+    studies = [study for recorded in results.studies if (study := read_study(recorded)) is not None]
     if runs.empty and not studies:
         raise UserError(
             f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
@@ -91,11 +91,11 @@ def view(results: Results, *, small: bool = False) -> View:
     )
 
 
-def _searched(study: Study, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> Searched:
-    """A study among all runs."""
+def _searched(study: SearchedStudy, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> StudyResults:
+    """A study with its runs."""
     own = runs[runs["study"].map(text) == study.tag]
     finals = compared[(compared["study"].map(text) == study.tag) & (compared["role"] != "")]
-    return Searched(
+    return StudyResults(
         study=study,
         cohorts=_cohorts(finals, results),
         search_runs=int((own["phase"] == SEARCH).sum()),
@@ -104,7 +104,7 @@ def _searched(study: Study, runs: pd.DataFrame, compared: pd.DataFrame, results:
 
 
 def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
-    """Runs with their roles, sorted into cohorts."""
+    """Runs with their roles, grouped into cohorts."""
     protocols = protocols_of(results)
     references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
     cohorts: list[Cohort] = []
@@ -115,10 +115,10 @@ def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
     return tuple(replace(cohort, index=i, title=title) for i, (cohort, title) in enumerate(titles))
 
 
-def _with_roles(runs: pd.DataFrame, studies: Sequence[Study]) -> pd.DataFrame:
-    """The runs with columns `role` (a key of `ROLES`, empty outside studies) and `current` (whether the study says so now).
+def _with_roles(runs: pd.DataFrame, studies: Sequence[SearchedStudy]) -> pd.DataFrame:
+    """The runs with columns `role` (a key of `ROLES`, empty outside studies) and `current` (whether it is the role in the study's record).
 
-    What the study recorded last counts, else what the run was started as: the best trial may have changed since.
+    The study's record has priority over the role at the start of the run, because the best trial may have changed.
     """
     searches = {(study.tag, tuning.variant): tuning for study in studies for tuning in study.tunings}
     found = []
@@ -130,8 +130,8 @@ def _with_roles(runs: pd.DataFrame, studies: Sequence[Study]) -> pd.DataFrame:
     return runs.assign(role=[role for role, _ in found], current=[current for _, current in found])
 
 
-def _palette(cohorts: Sequence[Cohort], studies: Sequence[Study]) -> Palette:
-    """A style an entry, and for each variant of a study that of its tuned entry, or one of its own where there is none."""
+def _palette(cohorts: Sequence[Cohort], studies: Sequence[SearchedStudy]) -> Palette:
+    """A style for each entry. A variant of a study has the style of its tuned entry, or one of its own without such an entry."""
     names = {entry.name for cohort in cohorts for entry in cohort.entries}
     variants = {tuning.name for study in studies for tuning in study.tunings}
     tuned = {name: next((full for role in ("tuned", "both") if (full := role_name(name, role)) in names), name) for name in variants}
@@ -140,12 +140,12 @@ def _palette(cohorts: Sequence[Cohort], studies: Sequence[Study]) -> Palette:
 
 
 def role_name(variant: str, role: str) -> str:
-    """The name of the entry that has a variant's final runs in a role."""
+    """Return the name of the entry of a variant's final runs in a role."""
     return f"{variant} ({ROLES[role]})"
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Runs by dataset, budget, track and results version, in the order of those."""
+    """Runs by dataset, budget, track and results version, in this order."""
     columns = ["dataset", "track", "results_version", *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
     keys = [
         (text(run["dataset"]), budget_of(run), text(run["track"]), version(run["results_version"]))
@@ -156,17 +156,17 @@ def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `entry`: the variant, with its role in a study, and what tells the configurations apart where there are several.
+    """The runs with a column `entry`: the variant, its role in a study, and the differing settings if it has several configurations.
 
-    Of the configurations that a role had, the one that the study holds for it now, else the newest, has its name alone.
+    If a role had several configurations, the current one in the study's record, else the newest, has the plain name.
     """
     shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
     settings = (name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared))
     paths = [*settings, "variant_version", "variant_source"]
     runs = runs.assign(variant_version=runs["variant_version"].map(version))
     names = runs["variant"].map(text).map(printable)
-    claimed = runs["role"].replace("both", "tuned")  # a best recipe is a best recipe, be it the default or not
-    for key, group in runs.groupby(["variant", claimed], sort=True):
+    roles = runs["role"].replace("both", "tuned")  # the best recipe may be the default one
+    for key, group in runs.groupby(["variant", roles], sort=True):
         variant, role = map(text, key)
         differing = sorted(path for path in paths if group[path].map(text).nunique() > 1)
         newest = group.sort_values(["current", "started", "run_id"], na_position="first").iloc[-1]
@@ -179,17 +179,17 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _latest(runs: pd.DataFrame) -> pd.DataFrame:
-    """One run for each entry and seed: one that has ended before one that has not, then the newest."""
+    """One run for each entry and seed: the newest that has ended, else the newest."""
     ended = runs["status"].isin(ENDED)
     ordered = runs.assign(_ended=ended).sort_values(["_ended", "started", "run_id"], na_position="first")
     return ordered.drop_duplicates(["entry", "seed"], keep="last").drop(columns="_ended").sort_values(["entry", "seed", "run_id"])
 
 
-def _cohort(part: Part, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
+def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
     runs, known = part.runs, part.protocols
     first = runs.iloc[0]
     headline = _headline(runs)
-    entries = [Entry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
+    entries = [CohortEntry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
     agreeing = references["run_id"].map(lambda run: agree(protocols.get(run, {}), known)).astype(bool)
     references = references[agreeing & (not part.unknown) & (references["dataset"] == first["dataset"])].sort_values(
         ["started", "run_id"], na_position="first"
@@ -209,17 +209,17 @@ def _cohort(part: Part, references: pd.DataFrame, protocols: dict[str, dict[str,
     )
 
 
-def _why(part: Part, headline: Card) -> str:
-    """What sets a part apart from the others."""
+def _why(part: ProtocolGroup, headline: Card) -> str:
+    """How a group of runs differs from the others with the same settings."""
     if part.unknown:
         return f"unknown protocol {part.unknown}"
     return f"protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"
 
 
 def _headline(runs: pd.DataFrame) -> Card:
-    """The metric that entries are ranked by: what most of the runs recorded as theirs, else the first with a better end; one that was measured.
+    """The metric that ranks the entries: a measured one, first that which most runs recorded, else the first with a better end.
 
-    Nothing measured at all: what was recorded. Runs older than the record are judged by classifier-FID.
+    If nothing was measured, the recorded one. Runs from before this record are ranked by classifier-FID.
     """
     recorded = [
         key
@@ -231,7 +231,7 @@ def _headline(runs: pd.DataFrame) -> Card:
     return card(next(found, next(iter(recorded), HEADLINE)))
 
 
-def _rank(entry: Entry, headline: Card) -> float:
+def _rank(entry: CohortEntry, headline: Card) -> float:
     median = entry.summary(headline.key).median
     if math.isnan(median):
         return math.inf
@@ -239,11 +239,11 @@ def _rank(entry: Entry, headline: Card) -> float:
 
 
 def _titles(cohorts: Sequence[Cohort]) -> list[str]:
-    """What tells each cohort from the others; empty for a single one."""
+    """The differences of each cohort from the others; empty for a single cohort."""
     if len(cohorts) == 1:
         return [""]
     parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.why) for c in cohorts]
-    lengths = len({c.length for c in cohorts})  # in words they differ between images and points, too
+    lengths = len({c.length for c in cohorts})  # their words differ between images and points
     telling = [lengths > 1, *(len({part[i] for part in parts}) > 1 for i in range(1, 4))]
     return [
         ", ".join([printable(cohort.dataset), *(words for words, tells in zip(part, telling, strict=True) if tells and words)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.suite import Entry
+from bench.scheduling.suite import Entry
 from studies.spaces import SPACES, Dimension, Space
 from studies.study import STUDIES, Study
 

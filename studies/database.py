@@ -17,8 +17,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bench.errors import UserError
-from bench.store import plain_error, redacted
+from bench.core.errors import UserError
+from bench.tracking.store import plain_error, redacted
 from studies.storage import Storage, worker_name
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 15, 60

@@ -13,14 +13,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bench.cards import card
-from bench.display import figures, left
-from bench.job import Job
-from bench.record import RunProgress
-from bench.run import RunResult
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import card
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling.progress import figures, left
 from studies.study import Plan
 from studies.sweep import Standing, StudyDisplay
+from studies.trial import TrialJob
 
 
 class Pace:
@@ -50,12 +49,12 @@ class LineStudyDisplay(StudyDisplay):
         for line in prospect(plan, standings, workers):
             self._say(line)
 
-    def end(self, job: Job, result: RunResult, standings: Sequence[Standing]) -> None:
+    def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
         """How the trial ended, the best of its variant so far, and the time left."""
         if self._plan is None or self._pace is None:
             return
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
-        own = standings[job.arguments["arm"]]
+        own = standings[job.arm]
         left_ = left(self._pace.seconds_left(standings))
         self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
 
@@ -88,7 +87,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._live.start()
         self._draw()
 
-    def update(self, job: Job, progress: object) -> None:
+    def update(self, job: TrialJob, progress: object) -> None:
         """Move the trial's bar."""
         if not isinstance(progress, RunProgress):
             return
@@ -97,7 +96,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
         self._draw()
 
-    def end(self, job: Job, result: RunResult, standings: Sequence[Standing]) -> None:
+    def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
         """Take the trial's bar away, and leave a line in its place."""
         if job.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(job.key))
@@ -139,9 +138,9 @@ def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[st
     keys = ", ".join(dict.fromkeys(dimension.path.removeprefix("recipe.") for arm in plan.arms for dimension in arm.dimensions))
     aims = " and ".join(f"{card(objective.key).title} ({objective.direction} is better)" for objective in plan.objectives)
     lines = [
-        f"{plan.study}: {counted(more, 'trial')} of {counted(len(plan.arms), 'variant')}, {workers} at a time"
+        f"{plan.study}: {pluralise(more, 'trial')} of {pluralise(len(plan.arms), 'variant')}, {workers} at a time"
         + (f"; {there} are there already" if there else ""),
-        f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {counted(len(plan.search_seeds), 'seed')} a trial; "
+        f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {pluralise(len(plan.search_seeds), 'seed')} a trial; "
         f"sampler {plan.sampler}, pruner {plan.pruner}",
     ]
     return lines
@@ -149,7 +148,7 @@ def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[st
 
 def finals(plan: Plan) -> str:
     """What the second phase is."""
-    return f"the best of each variant and its default, on {counted(len(plan.final_seeds), 'seed')} that chose nothing:"
+    return f"the best of each variant and its default, on {pluralise(len(plan.final_seeds), 'seed')} that chose nothing:"
 
 
 def ending(plan: Plan, variant: str, result: RunResult) -> str:

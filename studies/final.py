@@ -9,13 +9,13 @@ from typing import Any
 
 import optuna
 
-from bench.campaign import Display, Outcome, foresee, run_suite
-from bench.cluster import Cluster
-from bench.config import merged, override
-from bench.delivery import answering
-from bench.suite import TUNED as TUNED_TRACK
-from bench.suite import Entry, PlannedRun, Suite
-from bench.tracking import Tracker
+from bench.core.config import merged, override
+from bench.scheduling.cluster import Cluster
+from bench.scheduling.scheduler import Display, Outcome, foresee, run_suite
+from bench.scheduling.suite import TUNED as TUNED_TRACK
+from bench.scheduling.suite import Entry, PlannedRun, Suite
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import answering
 from studies.opening import DEFAULT
 from studies.record import best, settings_of_trial
 from studies.study import Arm, Plan

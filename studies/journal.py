@@ -15,8 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from bench.errors import UserError, one_line
-from bench.files import refusal
+from bench.core.atomic_files import refusal
+from bench.core.errors import UserError, one_line
 from studies.storage import WORKER, Storage, worker_name
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.store import redacted
+from bench.core.errors import UserError
+from bench.tracking.store import redacted
 from studies.storage import Storage
 
 POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")

@@ -12,7 +12,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.errors import UserError, one_line
+from bench.core.errors import UserError, one_line
 from studies.sampling import pruner
 from studies.storage import REASON, Storage
 from studies.study import Arm, Plan

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.assemble import check
-from bench.auto import Auto, resolve
-from bench.cards import card
-from bench.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
-from bench.errors import UserError, nearest, one_line
-from bench.evaluate import Evaluator, evaluator_for, usual_samples
-from bench.results import REFERENCES
-from bench.suite import MOST_SEEDS, SUITES, Entry
+from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
+from bench.core.errors import UserError, nearest, one_line
+from bench.evaluation.evaluator import Evaluator, evaluator_for, usual_samples
+from bench.metrics.cards import card
+from bench.runs.prepare import check
+from bench.runs.resolve import Auto, resolve
+from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry
+from bench.tracking.results import REFERENCES
 from studies.kinds import check_kind
 from studies.spaces import SPACES, Dimension, defaults_of, fitting, settings_of
 from studies.study import FIRST_SEARCH_SEED, Arm, Objective, Plan, Study

@@ -1,6 +1,6 @@
 """What a study leaves in MLflow: one parent run, kept through resumes, with trial values as metrics and `study.json`, which is all a report reads.
 
-`study.json` (format 1): docs/studies.md says what is in it.
+`study.json`: `bench.tracking.study_record` says what is in it.
 """
 
 from __future__ import annotations
@@ -10,28 +10,39 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bench import store
-from bench.campaign import commit_tag
-from bench.delivery import answering
-from bench.errors import UserError
-from bench.tracking import Tracker
+from bench.core.errors import UserError
+from bench.scheduling.scheduler import commit_tag
+from bench.tracking import store
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import answering
+from bench.tracking.results import STUDY
+from bench.tracking.study_record import (
+    FORMAT,
+    BestRecord,
+    DimensionRecord,
+    ImportanceRecord,
+    ObjectiveRecord,
+    SpaceRecord,
+    StudyRecord,
+    TrialRecord,
+    VariantRecord,
+)
 from studies.importance import Importance, importance
 from studies.opening import DEFAULT
+from studies.spaces import Dimension
 from studies.storage import AGAIN, REASON
 from studies.study import Arm, Plan
 from studies.trial import DIVERGED, DONE, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED
 
 log = logging.getLogger(__name__)
-FORMAT = 1
-FILE = "study.json"
 EVERY_SECONDS = 10.0
 UNKNOWN = Importance(note="the study goes on")
-STATES = {
+STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "waiting"]] = {
     TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }  # fmt: skip
@@ -71,7 +82,7 @@ class Record:
         asked = [arm.variant for arm in self._plan.arms]
         try:
             with answering(self._plan.uri), store.impatient():
-                variants = (self._tracker.read_json(self._parent, FILE) or {}).get("variants")
+                variants = (self._tracker.read_json(self._parent, STUDY) or {}).get("variants")
                 self._logged = {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
         except UserError as error:
             log.warning("%s: what is known of this study is not read", error)
@@ -89,10 +100,10 @@ class Record:
         try:
             with answering(self._plan.uri), store.impatient():
                 if self._parent and self._is_read:
-                    self._tracker.artifact(self._parent, FILE, found.encode())
+                    self._tracker.artifact(self._parent, STUDY, found.encode())
                     self._values()
         except UserError as error:
-            log.warning("%s: %s is not up to date", error, FILE)
+            log.warning("%s: %s is not up to date", error, STUDY)
         self._written = time.monotonic()
         return found
 
@@ -127,45 +138,47 @@ def as_json(
     plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[str, Importance], others: Mapping[str, Any] | None = None
 ) -> str:
     """The whole study as one JSON object, with what is known of importances by variant, and of variants that are not asked for now."""
-    found = {
-        "format": FORMAT, "study": plan.study, "idea": plan.idea, "dataset": plan.arms[0].base.dataset, "budget": str(plan.arms[0].base.budget),
-        "space": plan.space.model_dump(mode="json", exclude={"dimensions"})
-        | {"dimensions": [_dimension(dimension.model_dump(mode="json")) for dimension in plan.space.dimensions]},
-        "objectives": [objective.model_dump(mode="json") for objective in plan.objectives], "sampler": plan.sampler,
-        "sampler_seed": plan.sampler_seed, "pruner": plan.pruner, "trials_wanted": plan.trials, "search_seeds": list(plan.search_seeds),
-        "final_seeds": list(plan.final_seeds),
-        "variants": {**(others or {})} | {arm.variant: _variant(plan, arm, study, importances.get(arm.variant, UNKNOWN)) for arm, study in zip(plan.arms, studies, strict=True)},
-    }  # fmt: skip
+    record = StudyRecord(
+        format=FORMAT, study=plan.study, idea=plan.idea, dataset=plan.arms[0].base.dataset, budget=str(plan.arms[0].base.budget),
+        space=SpaceRecord(name=plan.space.name, idea=plan.space.idea, dimensions=[_dimension(dimension) for dimension in plan.space.dimensions]),
+        objectives=[ObjectiveRecord.model_validate(objective.model_dump(mode="json")) for objective in plan.objectives],
+        sampler=plan.sampler, sampler_seed=plan.sampler_seed, pruner=plan.pruner, trials_wanted=plan.trials, search_seeds=list(plan.search_seeds),
+        final_seeds=list(plan.final_seeds),
+        variants={arm.variant: _variant(plan, arm, study, importances.get(arm.variant, UNKNOWN)) for arm, study in zip(plan.arms, studies, strict=True)},
+    )  # fmt: skip
+    found = record.model_dump(mode="json")
+    found["variants"] = {**(others or {}), **found["variants"]}
     return json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
 
 
-def _dimension(values: dict[str, Any]) -> dict[str, Any]:
-    return {**values, "also": list(values["also"]), "choices": list(values["choices"]) or None}
+def _dimension(dimension: Dimension) -> DimensionRecord:
+    values = dimension.model_dump(mode="json")
+    return DimensionRecord.model_validate({**values, "choices": values["choices"] or None})
 
 
-def _variant(plan: Plan, arm: Arm, study: optuna.Study, found: Importance) -> dict[str, Any]:
+def _variant(plan: Plan, arm: Arm, study: optuna.Study, found: Importance) -> VariantRecord:
     trials = study.get_trials(deepcopy=False)
     chosen = best(plan, trials)
-    return {
-        "trials": [_trial(arm, trial) for trial in trials],
-        "best": _best(arm, chosen) if chosen else None,
-        "pareto": [trial.number for trial in front(plan, trials)] if len(plan.objectives) > 1 else [],
-        "importance": found.values,
-        "importance_note": found.note,
-    }
+    return VariantRecord(
+        trials=[_trial(arm, trial) for trial in trials],
+        best=_best(arm, chosen) if chosen else None,
+        pareto=[trial.number for trial in front(plan, trials)] if len(plan.objectives) > 1 else [],
+        importance=None if found.values is None else {path: ImportanceRecord.model_validate(share) for path, share in found.values.items()},
+        importance_note=found.note,
+    )
 
 
-def _trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
+def _trial(arm: Arm, trial: FrozenTrial) -> TrialRecord:
     attributes = trial.user_attrs
-    return {
-        "number": trial.number, "state": STATES[trial.state], "values": list(trial.values) if trial.state == TrialState.COMPLETE else None,
-        "default": bool(attributes.get(DEFAULT)), "diverged": bool(attributes.get(DIVERGED)),
-        "reason": str(attributes.get(UNSCORED) or attributes.get(REASON) or ""), "params": params(arm, trial),
-        "settings": attributes.get(SETTINGS, {}), "images": attributes.get(IMAGES, 0), "train_seconds": attributes.get(SECONDS, 0.0),
-        "intermediate": [[step, value] for step, value in sorted(trial.intermediate_values.items())],
-        "run_ids": attributes.get(RUNS, []), "again": attributes.get(AGAIN),
-        "started": _moment(trial.datetime_start), "ended": _moment(trial.datetime_complete),
-    }  # fmt: skip
+    return TrialRecord(
+        number=trial.number, state=STATES[trial.state], values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
+        default=bool(attributes.get(DEFAULT)), diverged=bool(attributes.get(DIVERGED)),
+        reason=str(attributes.get(UNSCORED) or attributes.get(REASON) or ""), params=params(arm, trial),
+        settings=attributes.get(SETTINGS, {}), images=attributes.get(IMAGES, 0), train_seconds=attributes.get(SECONDS, 0.0),
+        intermediate=[[step, value] for step, value in sorted(trial.intermediate_values.items())],
+        run_ids=attributes.get(RUNS, []), again=attributes.get(AGAIN),
+        started=_moment(trial.datetime_start), ended=_moment(trial.datetime_complete),
+    )  # fmt: skip
 
 
 def params(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
@@ -173,13 +186,16 @@ def params(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
     return {dimension.path: dimension.value(trial.params[dimension.path]) for dimension in arm.dimensions if dimension.path in trial.params}
 
 
-def _best(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    values = params(arm, trial)
+def _best(arm: Arm, trial: FrozenTrial) -> BestRecord:
     settings = settings_of_trial(arm, trial)
-    return {
-        "number": trial.number, "values": list(trial.values), "settings": settings, "params": values, "default": bool(trial.user_attrs.get(DEFAULT)),
-        "set": arm.options(settings),
-    }  # fmt: skip
+    return BestRecord(
+        number=trial.number,
+        values=list(trial.values),
+        settings=settings,
+        params=params(arm, trial),
+        default=bool(trial.user_attrs.get(DEFAULT)),
+        set=arm.options(settings),
+    )
 
 
 def settings_of_trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:

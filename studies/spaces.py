@@ -14,10 +14,10 @@ from typing import Any, Literal
 from optuna import Trial
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from bench.config import RunConfig, override, paths
-from bench.errors import UserError, nearest, one_line
-from bench.names import matches
-from bench.registry import Registry
+from bench.core.config import RunConfig, override, paths
+from bench.core.errors import UserError, nearest, one_line
+from bench.core.registry import Registry
+from bench.core.text import matches
 
 Kind = Literal["log", "linear", "int", "choice"]
 GRID_POINTS = 4  # of a range of real numbers, its ends among them

@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bench.errors import UserError, one_line
-from bench.store import redacted
+from bench.core.errors import UserError, one_line
+from bench.tracking.store import redacted
 
 # Attributes of a trial: who has it, why it failed, that it was stopped from outside, whose parameters it tries again, and how many workers died of them.
 WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"

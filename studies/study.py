@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.auto import Choice
-from bench.config import RunConfig, load_config, merged
-from bench.registry import Registry
-from bench.suite import Entry
+from bench.core.config import RunConfig, load_config, merged
+from bench.core.registry import Registry
+from bench.runs.resolve import Choice
+from bench.scheduling.suite import Entry
 from studies.spaces import Dimension, Space, as_options, defaults_of, settings_of
 
 Direction = Literal["lower", "higher"]

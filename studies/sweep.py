@@ -12,14 +12,14 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.auto import record_choices, resolve
-from bench.campaign import Display, Outcome
-from bench.cluster import HERE, Cluster, check_nodes
-from bench.execute import execute
-from bench.job import Job
-from bench.run import RunResult, check_writable, make_folder
-from bench.store import sqlite_path
-from bench.tracking import Lookup, Tracker
+from bench.core.atomic_files import check_writable, make_folder
+from bench.runs.resolve import record_choices, resolve
+from bench.runs.types import RunResult
+from bench.scheduling.cluster import HERE, Cluster, check_nodes
+from bench.scheduling.executor import execute
+from bench.scheduling.scheduler import Display, Outcome
+from bench.tracking.client import Lookup, Tracker
+from bench.tracking.store import sqlite_path
 from studies import record
 from studies.final import do_final
 from studies.kinds import open_storage
@@ -27,7 +27,7 @@ from studies.opening import DEFAULT, check_known, name_of, open_study, target
 from studies.record import Record
 from studies.storage import REASON, WORKER, Storage
 from studies.study import Arm, Plan
-from studies.trial import DONE, KIND, NOTHING, UNSCORED, left
+from studies.trial import DONE, NOTHING, UNSCORED, TrialJob, left
 
 LOOK_SECONDS = 2.0  # between looks at what other processes do
 GIVE_UP = 3  # trials of a variant that crash, after which it gets no more
@@ -73,10 +73,10 @@ class StudyDisplay:
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
         """Before the first trial."""
 
-    def update(self, job: Job, progress: object) -> None:
+    def update(self, job: TrialJob, progress: object) -> None:
         """A trial has told how far its run is."""
 
-    def end(self, job: Job, result: RunResult, standings: Sequence[Standing]) -> None:
+    def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
         """A trial has ended."""
 
     def searched(self, standings: Sequence[Standing]) -> None:
@@ -98,7 +98,7 @@ class _Search:
     number: int = 0
     looked: float = 0.0
 
-    def jobs(self) -> Iterator[Job | None]:
+    def jobs(self) -> Iterator[TrialJob | None]:
         """A job for every trial that is to be begun; None while there is only to wait for those under way."""
         while True:
             needs = {index: need for index in range(len(self.plan.arms)) if index not in self.given_up and (need := self._need(index)) > 0}
@@ -113,9 +113,9 @@ class _Search:
             else:
                 return
 
-    def ended(self, job: Job, result: RunResult) -> None:
+    def ended(self, job: TrialJob, result: RunResult) -> None:
         """A job has ended."""
-        index = job.arguments["arm"]
+        index = job.arm
         self.out[index] -= 1
         if result.status == "failed":
             (self.crashes if "trial" in result.values else self.deaths)[index] += 1
@@ -150,13 +150,11 @@ class _Search:
     def _trials(self, index: int) -> list[FrozenTrial]:
         return self.studies[index].get_trials(deepcopy=False)
 
-    def _job(self, index: int) -> Job:
+    def _job(self, index: int) -> TrialJob:
         arm = self.plan.arms[index]
-        arguments = {"plan": self.plan.model_dump_json(), "arm": index, "driver": self.driver}
-        folder = str(Path(self.plan.folder) / self.plan.study)
-        return Job(
-            name=f"{arm.variant} trial", kind=KIND, key=f"trial-{self.driver}-{self.number}", arguments=arguments, folder=folder,
-            dataset=arm.base.dataset,
+        return TrialJob(
+            name=f"{arm.variant} trial", key=f"trial-{self.driver}-{self.number}", folder=str(Path(self.plan.folder) / self.plan.study),
+            dataset=arm.base.dataset, plan=self.plan, arm=index, driver=self.driver,
         )  # fmt: skip
 
 

@@ -9,21 +9,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 from optuna.exceptions import TrialPruned
 from optuna.trial import TrialState
 
-from bench.assemble import check
-from bench.cards import card
-from bench.config import DATASETS, RunConfig, merged, override
-from bench.errors import UserError, one_line
-from bench.evaluate import evaluator_for
-from bench.record import RunProgress, Watch
-from bench.run import Judge, Place, RunResult, run, worthwhile
-from bench.suite import TUNED
-from bench.tracking import Lookup, Tracker
+from bench.core.config import DATASETS, RunConfig, merged, override
+from bench.core.errors import UserError, one_line
+from bench.evaluation.evaluator import evaluator_for
+from bench.metrics.cards import card
+from bench.runs.prepare import check
+from bench.runs.runner import run
+from bench.runs.types import Judge, Place, RunProgress, RunResult, Watch, worthwhile
+from bench.scheduling.jobs import Job
+from bench.scheduling.suite import TUNED
+from bench.tracking.client import Lookup, Tracker
 from studies.kinds import open_storage
 from studies.opening import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler
@@ -31,7 +32,6 @@ from studies.storage import AGAIN, REASON, STOPPED, Storage
 from studies.study import Arm, Plan
 
 log = logging.getLogger(__name__)
-KIND = "studies.trial:one"  # as a job names it
 NOTHING = "nothing"  # the status of a job that found no trial to take
 SETTINGS, RUNS, IMAGES, SECONDS, UNSCORED, DIVERGED = "settings", "runs", "images", "train_seconds", "unscored", "diverged"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -45,13 +45,20 @@ class Failed(Exception):
     """A run of the trial crashed."""
 
 
-def one(arguments: Mapping[str, Any], stop: Callable[[], bool], watch: Watch) -> RunResult:
-    """Take a trial of a variant, if one is left, and do it: the job of a worker. `arguments`: plan (JSON), arm (its index), driver (who gave it out)."""
-    plan = Plan.model_validate_json(arguments["plan"])
-    arm = plan.arms[arguments["arm"]]
-    storage = open_storage(plan.storage)
-    with storage.answering():
-        return _one(plan, arm, storage, arguments["driver"], stop, watch)
+class TrialJob(Job):
+    """Take a trial of a variant, if one is left, and do it. A worker that dies leaves its trial to the storage, which gives it out again."""
+
+    kind: ClassVar[str] = "trial"
+    repeated: ClassVar[bool] = False
+    plan: Plan
+    arm: int  # its index in the plan
+    driver: str  # the process that gave it out
+
+    def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
+        """Do it in this process."""
+        storage = open_storage(self.plan.storage)
+        with storage.answering():
+            return _one(self.plan, self.plan.arms[self.arm], storage, self.driver, stop, watch)
 
 
 def _one(plan: Plan, arm: Arm, storage: Storage, driver: str, stop: Callable[[], bool], watch: Watch) -> RunResult:

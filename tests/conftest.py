@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
+from bench.tracking import store
 
 
 @pytest.fixture(autouse=True)
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test measures the processor, or caches that, to decide what `auto` means: it means float32 and channels last."""
-    from bench import auto, environment
+    from bench.core import environment
+    from bench.runs import resolve
 
-    choice = auto.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
-    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: choice)
+    choice = resolve.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
+    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choice)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def ganbench(
 @pytest.fixture
 def tables() -> Iterator[None]:
     """Room for metrics of a test's own: the tables of metrics are afterwards as they were."""
-    from bench.cards import CARDS
+    from bench.metrics.cards import CARDS
     from bench.metrics.evidence import METRICS
 
     kept = dict(CARDS), dict(METRICS)

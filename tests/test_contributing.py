@@ -1,31 +1,35 @@
-"""The examples of CONTRIBUTING.md are executed as they stand, and what they add is used."""
+"""CONTRIBUTING.md: its picture is that of the imports, its road is the one that a run takes, its examples are executed and what they add is used."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 import pytest
 import small
 import torch
 from synthetic_results import QUICK, made, results
 
-from bench.cards import CARDS, measured
 from bench.cli.common import parse_settings
-from bench.config import DATASETS, NETWORKS, VARIANTS
-from bench.evaluate import Evaluator, reference_images
+from bench.core.config import DATASETS, NETWORKS, VARIANTS
+from bench.core.registry import load_catalogs
+from bench.evaluation.evaluator import Evaluator, reference_images
+from bench.metrics.cards import CARDS, measured
 from bench.metrics.evidence import METRICS
-from bench.registry import load_catalogs
-from bench.results import PROTOCOL, load
-from bench.run import RunResult, run
+from bench.runs.runner import run
+from bench.runs.types import RunResult
+from bench.tracking.results import PROTOCOL, load
 from reports import build as report
 from reports.view import view
 from variants.losses import HARD, LOSSES
 
-GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "CONTRIBUTING.md"
 EXECUTED = {"Add a variant", "Add a loss", "Add networks", "Add a metric", "Add a report section"}
 LONGEST = 20  # lines that are not blank: an example is no program
 
@@ -66,6 +70,86 @@ def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
     assert (result.status, result.reason) == ("finished", "")
     assert math.isfinite(result.values["quality/fid_classifier"])
     return result
+
+
+@pytest.fixture(scope="module")
+def house() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_house", ROOT / "docs" / "make_house.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def picture() -> str:
+    """The one picture, which comes before every heading but the title."""
+    (found,) = re.findall(r"^```mermaid\n(.*?)^```", GUIDE.read_text(encoding="utf-8").split("\n## ")[0], re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_the_picture_is_that_of_the_imports(house: ModuleType) -> None:
+    assert f"```mermaid\n{picture()}```\n" == house.mermaid(), "make it anew: python docs/make_house.py"
+
+
+def test_the_picture_has_every_room_and_no_arrow_that_another_way_says(house: ModuleType) -> None:
+    boxes = re.findall(r"^ +(\w+)\[", picture().partition("end\n")[0].partition('"bench/"]')[2], re.MULTILINE)
+    assert set(boxes) == {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")}
+    arrows = set(re.findall(r"^ +(\w+) --> (\w+)$", picture(), re.MULTILINE))
+    imports = house.imports()
+    assert arrows <= imports
+    for box in {*boxes, *house.OTHERS}:
+        assert house.reachable(box, arrows) == house.reachable(box, imports), box
+        assert box not in house.reachable(box, imports), f"{box} imports itself, by way of others"
+    for one, other in arrows:
+        assert other not in house.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
+
+
+def test_every_line_of_the_picture_is_mermaid() -> None:
+    label = r'\["(?:[^"`\[\]{}<>]|<b>|</b>|<br/>)+"\]'
+    known = (r"flowchart TD", rf" {{4}}subgraph \w+{label}", rf" +\w+{label}", r" {4}end", r" {4}\w+ --> \w+")
+    assert [line for line in picture().splitlines() if not any(re.fullmatch(pattern, line) for pattern in known)] == []
+
+
+def road() -> list[list[tuple[str, str]]]:
+    """By line of the road: (file, function), for each that it names."""
+    lines = re.findall(
+        r"^\d+\. (.+)$", GUIDE.read_text(encoding="utf-8").partition("## The road of one run\n")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    return [
+        [(file, name) for file, names in re.findall(r"`([\w/]+\.py)` \(([^)]+)\)", line) for name in re.findall(r"`([\w.]+)`", names)]
+        for line in lines
+    ]
+
+
+def test_a_run_takes_the_road(uri: str, tmp_path: Path) -> None:
+    """Everything that the road names is called, and the first of each line after that of the line before."""
+    lines = road()
+    named = {(str(ROOT / file), name) for line in lines for file, name in line}
+    called: dict[tuple[str, str], None] = {}
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and (key := (frame.f_code.co_filename, frame.f_code.co_qualname)) in named:
+            called.setdefault(key)
+
+    small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=1)  # with the reference rows, which take a road of their own
+    sys.setprofile(watch)
+    try:
+        small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=2)
+        report.write(report.build(load(uri, ("small",)), title="t"), tmp_path / "out")
+    finally:
+        sys.setprofile(None)
+    verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # which trains for minutes
+    assert named - called.keys() == verb
+    assert len(lines) == 10
+    firsts = [(str(ROOT / line[0][0]), line[0][1]) for line in lines[1:]]
+    assert [key for key in called if key in firsts] == firsts
+
+
+def test_every_file_that_the_guide_names_is_there() -> None:
+    files = re.findall(r"`((?:bench|variants|studies|reports|tests|docs)/[\w/.]+)`", GUIDE.read_text(encoding="utf-8"))
+    assert len(files) > 30
+    assert [file for file in files if not (ROOT / file).exists()] == []
 
 
 def test_every_example_is_executed_and_short() -> None:

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from bench.config import VARIANTS
+from bench.core.config import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -120,7 +120,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path):
 LIST = """
 import pathlib, sys
 import bench, reports, studies, variants
-from bench.config import DATASETS, VARIANTS
+from bench.core.config import DATASETS, VARIANTS
 from bench.metrics.extractors import load_extractor
 where = pathlib.Path(sys.argv[1])
 assert all(pathlib.Path(module.__file__).is_relative_to(where) for module in (bench, reports, studies, variants)), bench.__file__

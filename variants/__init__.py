@@ -1,1 +1,1 @@
-"""What is compared: networks, an objective and a recipe under one name."""
+"""The variants that are compared: networks, an objective and a recipe under one name."""

@@ -1,4 +1,4 @@
-"""What may happen to images, and to points, before the discriminator sees them. All of it is differentiable, and drawn from a given stream."""
+"""Differentiable augmentations of images, and noise on any data, before the discriminator sees them. They draw from a given stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CROP = 4  # pixels, at most, of the augmentation of consistency regularisation
 
 
 def colour(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Brightness + U[-.5, .5], saturation x U[0, 2], contrast x U[.5, 1.5], one of each an image: Zhao et al. 2020, as their code has it."""
+    """Brightness + U[-.5, .5], saturation x U[0, 2], contrast x U[.5, 1.5], drawn for each image: Zhao et al. 2020, as in their code."""
     bright, saturate, contrast = (_uniform(images, noise) for _ in range(3))
     images = images + (bright - 0.5)
     grey = images.mean(dim=1, keepdim=True)
@@ -24,12 +24,12 @@ def colour(images: Tensor, noise: torch.Generator) -> Tensor:
 
 
 def translation(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Shifted by up to an eighth of each side, zeros (mid grey) coming in: Zhao et al. 2020."""
+    """Shift each image by up to an eighth of each side, padded with zeros (mid grey): Zhao et al. 2020."""
     return _shifted(images, noise, tuple(int(side * SHIFT + 0.5) for side in images.shape[2:]))
 
 
 def cutout(images: Tensor, noise: torch.Generator) -> Tensor:
-    """A square of half a side set to zero (mid grey), its centre anywhere: Zhao et al. 2020."""
+    """Set a square of half a side to zero (mid grey), with its centre anywhere: Zhao et al. 2020."""
     inside = None
     for dim, side in enumerate(images.shape[2:], start=2):
         size = int(side * HOLE + 0.5)
@@ -53,7 +53,7 @@ def augment(images: Tensor, policy: str, noise: torch.Generator) -> Tensor:
 
 
 def crop_and_flip(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Half of the images mirrored, and shifted by up to an eighth of the side and 4 pixels, which is 4 of 32 as published: the augmentation of Zhang et al. 2020 (arXiv 1910.12027, section 3.1)."""
+    """Mirror half of the images, and shift all by up to an eighth of the side, at most 4 pixels: Zhang et al. 2020 (arXiv 1910.12027, section 3.1)."""
     mirrored = _uniform(images, noise) < 0.5
     images = torch.where(mirrored, images.flip(3), images)
     return _shifted(images, noise, tuple(min(CROP, side // 8) for side in images.shape[2:]))
@@ -65,7 +65,7 @@ def instance_noise(data: Tensor, sd: float, noise: torch.Generator) -> Tensor:
 
 
 def _shifted(images: Tensor, noise: torch.Generator, most: tuple[int, ...]) -> Tensor:
-    """Each image moved by whole pixels, at most so many down and right or up and left."""
+    """Shift each image by whole pixels, at most `most` (rows, columns) in either direction."""
     count, _, height, width = images.shape
     down, right = (torch.randint(-limit, limit + 1, (count, 1), generator=noise, device=images.device) for limit in most)
     rows = (torch.arange(height, device=images.device) + down + 1).clamp(0, height + 1)

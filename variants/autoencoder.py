@@ -1,4 +1,4 @@
-"""GANs whose discriminator is an autoencoder: its reconstruction is bad where data is not real."""
+"""GANs whose discriminator is an autoencoder with a large reconstruction error on generated data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from bench.spec import Batch, Count, DataShape, Kind, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.spec import Batch, Count, DataShape, Kind, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.gan import GanNetworks
 from variants.networks.autoencoder import Autoencoder, Norm, as_backbone_recipe, build_pair
 from variants.recipe import Share, recipe_of
 
 
 class AutoencoderGanRecipe(Recipe):
-    """What GANs with an autoencoder have beside the common numbers: no logits, so no adversarial loss, labels or penalties on logits."""
+    """The recipe of GANs with an autoencoder: there are no logits, so no adversarial loss, labels or penalties on logits."""
 
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
@@ -27,21 +27,21 @@ class AutoencoderGanRecipe(Recipe):
 
 
 class EbganRecipe(AutoencoderGanRecipe):
-    """The numbers of EBGAN."""
+    """The recipe of EBGAN."""
 
     margin: Positive = Field(10.0, description="energy above which the discriminator no longer pushes generated data")
     pulling_away: NonNegative = Field(0.1, description="weight of the pulling-away term on the codes of generated data")
 
 
 class BeganRecipe(AutoencoderGanRecipe):
-    """The numbers of BEGAN."""
+    """The recipe of BEGAN."""
 
     gamma: Share = Field(0.5, description="γ: error of generated over error of real data at equilibrium; lower: less diverse")
     lambda_k: NonNegative = Field(1e-3, description="λ_k: how fast the balance k_t is corrected")
 
 
 class AutoencoderGanNetworks(GanNetworks):
-    """A generator, and an autoencoder for a discriminator."""
+    """A generator, and an autoencoder as discriminator."""
 
     discriminator: Autoencoder
 
@@ -68,7 +68,7 @@ def energy(data: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def absolute_error(data: Tensor, reconstruction: Tensor) -> Tensor:
-    """L(v) = |v - D(v)| [N], a mean over the numbers of an example: Berthelot et al. 2017, eq. 1 with η = 1."""
+    """L(v) = |v - D(v)| [N], a mean over the elements of an example: Berthelot et al. 2017, eq. 1 with η = 1."""
     return (reconstruction.float() - data.float()).abs().flatten(1).mean(dim=1)
 
 
@@ -83,7 +83,7 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 
 class EbganObjective(Objective):
-    """The discriminator gives low energies to real data, and energies of at least a margin to generated data."""
+    """EBGAN: the discriminator gives low energies to real data, and energies of at least a margin to generated data."""
 
     needs = AutoencoderGanNetworks
     formula = (
@@ -119,11 +119,11 @@ class EbganObjective(Objective):
 
 
 class BeganObjective(Objective):
-    """The discriminator reconstructs real data and not generated data, as far as keeps the two errors in balance."""
+    """BEGAN: the discriminator reconstructs real but not generated data, weighted so that the two errors stay in balance."""
 
     needs = AutoencoderGanNetworks
     formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over numbers"
-    k_t: Tensor  # how much the discriminator minds generated data
+    k_t: Tensor  # weight of generated data in the discriminator's loss
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -164,13 +164,13 @@ class BeganObjective(Objective):
 
 
 def fresh_fakes(nets: AutoencoderGanNetworks, n: int, step: Step) -> Tensor:
-    """Generated data [n, *shape] for the discriminator, which need no graph."""
+    """Generated data [n, *shape] for the discriminator, without a graph."""
     with torch.no_grad():
         return nets.generate(nets.draw(n, step.noise))
 
 
 def autoencoder_gan(networks: Networks) -> AutoencoderGanNetworks:
-    """The networks as what `Objective.check` has found them to be."""
+    """The networks, typed; `Objective.check` has checked them."""
     if not isinstance(networks, AutoencoderGanNetworks):
         raise TypeError(f"not a GAN with an autoencoder: {type(networks).__name__}")
     return networks

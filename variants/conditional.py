@@ -1,7 +1,7 @@
-"""GANs that are told the class: the label goes into the generator, and in one of three ways into the discriminator.
+"""Conditional GANs: the label is an input of the generator, and enters the discriminator in one of three ways.
 
-Beside the data (Mirza and Osindero 2014), as an inner product with its features (Miyato and Koyama 2018), or as what it has to tell
-(Odena et al. 2017).
+Beside the data (Mirza and Osindero 2014), as an inner product with its features (Miyato and Koyama 2018), or as the target of a
+classifier (Odena et al. 2017).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, NonNegative, Recipe
 from variants.gan import AdversarialObjective, GanNetworks
 from variants.networks.backbone import Discriminator, Grows, Ports, build_backbone
 from variants.networks.growth import Position
@@ -25,14 +25,14 @@ CLASSES = "classes"  # the traversal from class to class
 
 
 class ConditionalGanNetworks(GanNetworks):
-    """The label as a one-hot vector beside z, and beside what the discriminator makes of the data."""
+    """The label is a one-hot vector beside z, and beside the discriminator's features of the data."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe, data: DataShape) -> None:
         super().__init__(generator, discriminator, recipe, data.kind)
         self.classes = data.classes
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents of these labels [n], or of labels drawn alike from all classes."""
+        """n latents of these labels [n], by default drawn uniformly from all classes."""
         if labels is None:
             labels = torch.randint(self.classes, (n,), generator=noise, device=noise.device)
         return super().draw(n, noise, labels)
@@ -48,7 +48,7 @@ class ConditionalGanNetworks(GanNetworks):
         return one_hot(labels, self.classes).float().reshape(len(labels) // self.pack, -1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """The same z in one class after the other."""
+        """The same z in each class."""
         return {
             **super().traversals(latent, columns),
             CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device)),
@@ -56,10 +56,10 @@ class ConditionalGanNetworks(GanNetworks):
 
 
 class AuxiliaryGanNetworks(ConditionalGanNetworks):
-    """The label beside z alone: the discriminator has to tell it, in outputs of its own."""
+    """The label is an input of the generator alone; further outputs of the discriminator predict it."""
 
     def condition(self, labels: Tensor | None) -> None:
-        """The discriminator is told no label."""
+        """None: the label is no input of the discriminator."""
 
 
 class ProjectionDiscriminator(nn.Module):
@@ -76,7 +76,7 @@ class ProjectionDiscriminator(nn.Module):
 
     @property
     def position(self) -> Position:
-        """Where a discriminator that grows stands; others have none, and then this has none either."""
+        """The position of a discriminator that grows; raises AttributeError for others."""
         return cast("Grows", self.discriminator).position
 
     def forward(self, data: Tensor, labels: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ def build_projection(networks: str, recipe: Recipe, data: DataShape) -> Conditio
 
 
 def build_auxiliary(networks: str, recipe: Recipe, data: DataShape) -> AuxiliaryGanNetworks:
-    """Labels beside z; the discriminator tells them of what it sees."""
+    """Labels beside z; the discriminator predicts them."""
     recipe = _checked(recipe, data)
     ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack, outputs=1 + recipe.pack * data.classes)
     return AuxiliaryGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
@@ -127,13 +127,13 @@ def _checked(recipe: Recipe, data: DataShape) -> GanRecipe:
 
 
 class AuxiliaryRecipe(GanRecipe):
-    """A GAN's numbers, and how much the classes weigh."""
+    """The recipe of a GAN with an auxiliary classifier."""
 
     classify: NonNegative = Field(1.0, description="weight of the discriminator's cross-entropy on classes")
 
 
 class AuxiliaryObjective(AdversarialObjective):
-    """AC-GAN (Odena et al. 2017, arXiv 1610.09585, eq. 2 and 3): D and G both want D to tell the class, of real and of generated data."""
+    """AC-GAN (Odena et al. 2017, arXiv 1610.09585, eq. 2 and 3): D and G both minimise D's error on the classes of data."""
 
     needs = AuxiliaryGanNetworks
     recipe: AuxiliaryRecipe
@@ -155,7 +155,7 @@ class AuxiliaryObjective(AdversarialObjective):
         return {"class_loss_g": (self.recipe.classify, class_loss(fake, latent.labels))}
 
 
-def class_loss(said: Tensor, labels: Tensor | None) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor | None) -> Tensor:
     """-log P(C = c | x) [N] by logits [N / pack, pack * classes]."""
     assert labels is not None
-    return cross_entropy(said.reshape(len(labels), -1), labels, reduction="none")
+    return cross_entropy(logits.reshape(len(labels), -1), labels, reduction="none")

@@ -1,6 +1,6 @@
 """Denoising diffusion (Ho et al. 2020, arXiv 2006.11239), sampled without further randomness (DDIM: Song et al. 2021, arXiv 2010.02502).
 
-Times are counted as in the papers: 1, ..., T for noisy data, 0 for data. ᾱ_t is the share of the data's variance that is left at t.
+Times count as in the papers: 1, ..., T for noisy data, 0 for data. ᾱ_t is the share of the data's variance that remains at t.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bench.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
-LEAST_LEFT = 1e-12  # of the data's variance at the last time: as published 4e-5 are left
+LEAST_LEFT = 1e-12  # of the data's variance at the last time; as published 4e-5 remain
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
 class DdpmRecipe(Recipe):
-    """The common numbers, the noise that is added, and how finely it is taken away again."""
+    """The recipe of diffusion: the noise schedule and the number of sampling steps."""
 
     z_dim: Literal[0] = Field(0, description="0: the latent of diffusion has the shape of the data")
-    z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): what data becomes at the last time")
+    z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the distribution of data at the last time")
     times: Annotated[int, Field(ge=2, le=100_000)] = Field(1000, description="T, times at which noise is added")
     beta_first: Variance = Field(1e-4, description="variance that is added at time 1")
     beta_last: Variance = Field(0.02, description="variance that is added at time T; linear between")
-    sampling_steps: Count = Field(20, description="steps of DDIM in which a sample is made, at most T")
+    sampling_steps: Count = Field(20, description="steps of DDIM for a sample, at most T")
 
     @model_validator(mode="after")
     def _steps_are_times(self) -> DdpmRecipe:
         if self.sampling_steps > self.times:
             raise ValueError(f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}")
-        left = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
-        if left < LEAST_LEFT:
+        remaining = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
+        if remaining < LEAST_LEFT:
             raise ValueError(
-                f"recipe.beta_last={self.beta_last:g} leaves {left:.2g} of the data's variance after {self.times} steps, too little to go back from: "
+                f"recipe.beta_last={self.beta_last:g} leaves {remaining:.2g} of the data's variance after {self.times} steps, too little to restore the data: "
                 "set a smaller one, or a smaller recipe.times"
             )
         return self
@@ -65,31 +65,31 @@ class DiffusionNetworks(Networks):
 
     def add_noise(self, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """x_t = sqrt(ᾱ_t) x_0 + sqrt(1 - ᾱ_t) ε: Ho et al. 2020, eq. 4, at times [N]."""
-        kept = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
-        return kept.sqrt() * data + (1.0 - kept).sqrt() * noise
+        signal = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
+        return signal.sqrt() * data + (1.0 - signal).sqrt() * noise
 
     def clean(self, noisy: Tensor, noise: Tensor, time: int) -> Tensor:
-        """x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9; of images cut to [-1, 1], as their code has it."""
-        kept = self.alpha_bar[time]
-        data = (noisy - (1.0 - kept).sqrt() * noise) / kept.sqrt()
+        """x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9; of images clamped to [-1, 1], as in their code."""
+        signal = self.alpha_bar[time]
+        data = (noisy - (1.0 - signal).sqrt() * noise) / signal.sqrt()
         return data.clamp(-1.0, 1.0) if self.data.kind == "image" else data
 
     def back(self, noisy: Tensor, noise: Tensor, time: int, earlier: int) -> Tensor:
-        """Data at an earlier time, given the noise at this one: Song et al. 2021, eq. 12 with σ = 0, where cutting x_0 has changed the noise."""
-        data, kept, left = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
-        noise = (noisy - kept.sqrt() * data) / (1.0 - kept).sqrt()
-        return left.sqrt() * data + (1.0 - left).sqrt() * noise
+        """Data at an earlier time, given the noise at this one: Song et al. 2021, eq. 12 with σ = 0; clamping x_0 changes the noise."""
+        data, signal, earlier_signal = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
+        noise = (noisy - signal.sqrt() * data) / (1.0 - signal).sqrt()
+        return earlier_signal.sqrt() * data + (1.0 - earlier_signal).sqrt() * noise
 
     def sample(self, latent: Latent) -> Tensor:
         """The data at time 0 [n, *shape], from that at time T by way of `path`."""
-        made = latent.z
+        samples = latent.z
         for time, earlier in zip(self.path, (*self.path[1:], 0), strict=True):
-            made = self.back(made, self.predict(made, torch.full((len(made),), time, device=made.device)), time, earlier)
-        return made
+            samples = self.back(samples, self.predict(samples, torch.full((len(samples),), time, device=samples.device)), time, earlier)
+        return samples
 
 
 class DiffusionObjective(Objective):
-    """One player, g, that learns to tell the noise in data."""
+    """One player, g, that learns to predict the noise in data."""
 
     needs = DiffusionNetworks
     formula = "(ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t))², t and ε at random, as a mean over numbers"
@@ -100,7 +100,7 @@ class DiffusionObjective(Objective):
         self.players = (Player(name="g", modules=("denoiser",), lr=recipe.lr_g, loss=self.loss),)
 
     def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """|ε - ε_θ(x_t, t)|² [N] at a time drawn evenly from 1, ..., T: Ho et al. 2020, eq. 14, as a mean over the numbers of an example."""
+        """|ε - ε_θ(x_t, t)|² [N] at a time drawn evenly from 1, ..., T: Ho et al. 2020, eq. 14, as a mean over the elements of an example."""
         if not isinstance(networks, DiffusionNetworks):
             raise TypeError(f"not networks of diffusion: {type(networks).__name__}")
         device = batch.data.device

@@ -2,7 +2,7 @@
 
 With an output activation g and the conjugate f* of the divergence, D maximises E g(r) - E f*(g(f)) (eq. 7). G maximises E g(f), which is
 their practical variant (section 3.2) of minimising -E f*(g(f)), with stronger gradients at the start. Activations and conjugates are
-those of tables 2 and 6; f*(g(.)) is written out, so that no exponential of an exponential is taken.
+those of tables 2 and 6; f*(g(.)) is simplified, so that there is no exponential of an exponential.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CITATION = "Nowozin et al. 2016, arXiv 1606.00709"
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """An f-divergence as f-GAN needs it, as functions of logits v."""
+    """An f-divergence for f-GAN, as functions of logits v."""
 
     activation: Callable[[Tensor], Tensor]  # g(v), into the domain of the conjugate
     conjugate: Callable[[Tensor], Tensor]  # f*(g(v))

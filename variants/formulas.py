@@ -1,21 +1,34 @@
-"""What players minimise, as the documentation shows it."""
+"""The formulas of what players minimise, for the documentation."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from variants.losses import AdversarialLoss
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe
 
+SYMBOLS = {
+    r"\b[rf]\b": "r and f are D's logits of real data x and of generated data G(z)", "σ": "σ is the logistic function",
+    r"\bE\b": "E is the mean over the batch", r"\bm\(": "m is a running mean", "∇": "∇D is the gradient of D's logit by what D sees",
+    "x̂": "x̂ lies between real and generated data", "x̃": "x̃ lies near real data", r"\bT\(": "T is an augmentation",
+}  # fmt: skip
+
+
+def symbols(formula: str = "") -> str:
+    """What the symbols in a formula of adversarial training stand for, in words; without a formula all of them."""
+    meanings = [meaning for pattern, meaning in SYMBOLS.items() if not formula or re.search(pattern, formula)]
+    return ", and ".join(part for part in (", ".join(meanings[:-1]), *meanings[-1:]) if part)
+
 
 def adversarial(recipe: GanRecipe, loss: AdversarialLoss, *, generator: str = "") -> str:
-    """The loss of D and of G, which may have another than the loss says, and what the recipe changes and adds."""
+    """The losses of D and G (`generator` replaces that of G), and what the recipe changes and adds."""
     of_d, g, of_g = loss.formula.partition("; G: ")
     return "; ".join((f"{of_d}{g}{generator or of_g}", *changes(recipe), *(f"D: + {term}" for term in regularisers(recipe))))
 
 
 def changes(recipe: GanRecipe) -> Iterator[str]:
-    """What the recipe changes of what D is told and shown, in words beside the formulas."""
+    """The changes that the recipe makes to D's labels and inputs, in words."""
     for label, name, hard in ((recipe.real_label, "real", 1.0), (recipe.fake_label, "generated", 0.0)):
         if label != hard:
             yield f"D's label of {name} data is {label:g}: {label:g} (-log σ(·)) + {1.0 - label:g} (-log(1 - σ(·)))"
@@ -29,7 +42,7 @@ def changes(recipe: GanRecipe) -> Iterator[str]:
 
 
 def regularisers(recipe: GanRecipe) -> Iterator[str]:
-    """What the recipe adds to D's loss, as formulas. x̂ lies between real and generated data, x̃ near real data; m(·) is a running mean."""
+    """The terms that the recipe adds to D's loss. x̂ is between real and generated data, x̃ near real data; m(·) is a running mean."""
     formulas = {
         "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
         "drift": "{} r²", "lecam": "{} ((r - m(f))² + (f - m(r))²)", "consistency": "{} (D(x) - D(T(x)))²",

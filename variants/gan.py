@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, Objective, Player, Recipe, Step, Terms
 from variants.augment import augment, crop_and_flip, instance_noise
 from variants.formulas import adversarial
 from variants.losses import LOSSES, Labels
@@ -33,7 +33,7 @@ class GanNetworks(Networks):
         self.z_distribution = recipe.z_distribution
         self.pack = recipe.pack
         self.batch_coupled = has_batch_norm(discriminator) or recipe.minibatch_std
-        # Asked once: to see whether an object has a protocol takes longer than to draw a batch.
+        # Cached: an isinstance check of a protocol takes longer than drawing a batch.
         self._generator_takes_more = isinstance(generator, TakesMore)
         self._growing = tuple(name for name, part in self.named_children() if isinstance(part, Grows))
 
@@ -44,7 +44,7 @@ class GanNetworks(Networks):
         return Latent(z=z, labels=labels, extra=extra)
 
     def at(self, step: Step) -> None:
-        """Networks that grow are told where training stands."""
+        """Set the position of networks that grow."""
         for name in self._growing:
             self._position(name).follow(step)
 
@@ -53,31 +53,31 @@ class GanNetworks(Networks):
         return self._position("discriminator").prepare(data) if "discriminator" in self._growing else data
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final examples [n, *shape], in the data's range where the generator itself has none."""
-        made = self.generate(latent)
+        """Final examples [n, *shape], clamped to the range of images."""
+        samples = self.generate(latent)
         if "generator" in self._growing:
-            made = self._position("generator").finish(made)
-        return made.clamp(-1.0, 1.0) if self.kind == "image" else made
+            samples = self._position("generator").finish(samples)
+        return samples.clamp(-1.0, 1.0) if self.kind == "image" else samples
 
     def generate(self, latent: Latent) -> Tensor:
-        """What the discriminator is shown as fake."""
+        """The fake data for the discriminator, at its current resolution."""
         generator, inputs = self.generator, self.inputs(latent)
-        made: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
-        return made
+        samples: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
+        return samples
 
     def _position(self, name: str) -> Position:
         return cast("Grows", self.get_submodule(name)).position
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """What the generator has to show of its latents."""
+        """The traversals of the generator, if it has any."""
         return self.generator.traversals(latent, columns) if isinstance(self.generator, Traverses) else {}
 
     def inputs(self, latent: Latent) -> Tensor:
-        """The vectors [n, ports.latent] that the generator reads: z, and in other wirings what stands beside it."""
+        """The vectors [n, ports.latent] that the generator reads: z, and in other wirings codes or labels beside it."""
         return latent.z
 
     def packs(self, data: Tensor) -> Tensor:
-        """Examples [N, C, ...] as what the discriminator judges together: [N / pack, pack * C, ...], each pack of neighbours.
+        """Examples [N, C, ...] in packs that the discriminator judges together: [N / pack, pack * C, ...], of neighbours in the batch.
 
         Lin et al. 2018 (arXiv 1712.04086), section 2: neighbours of a shuffled batch are independent, and so are fresh fakes.
         """
@@ -86,24 +86,24 @@ class GanNetworks(Networks):
         return data.reshape(len(data) // self.pack, self.pack * data.shape[1], *data.shape[2:])
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
-        """What the discriminator is told of the labels [N] of packs: [N / pack, c], or nothing, as in the plain wiring."""
+        """The discriminator's input for the labels [N] of packs: [N / pack, c], or None, as in the plain wiring."""
         return None
 
     def read(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """All that the discriminator says of packs [N / pack, outputs], in float32 whatever the precision of the forward pass.
+        """All outputs of the discriminator for packs [N / pack, outputs], in float32 whatever the precision of the forward pass.
 
         The first column is the logit of being real; other wirings have more.
         """
         condition = self.condition(labels)
-        said: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
-        return said.float()
+        outputs: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
+        return outputs.float()
 
     def judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits [N / pack, 1] of packs."""
         return self.read(packs, labels)[:, :1]
 
     def discriminate(self, data: Tensor, labels: Tensor | None = None) -> Tensor:
-        """All that the discriminator says [N / pack, outputs] of examples [N, *shape], and of their labels [N] in a conditional wiring."""
+        """All outputs of the discriminator [N / pack, outputs] for examples [N, *shape], with labels [N] in a conditional wiring."""
         return self.read(self.packs(data), labels)
 
     def discriminate_both(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -154,29 +154,29 @@ class AdversarialObjective(Objective):
         )
 
     def check(self, networks: Networks) -> None:
-        """Refuse a per-sample penalty on a discriminator that couples its samples, and pictures' augmentations on points."""
+        """Raise a UserError for a per-sample penalty on a discriminator with batch norm, and for augmentations of points."""
         super().check(networks)
         penalty = next((name for name in GRADIENT_PENALTIES if getattr(self.recipe, name)), None)
-        if penalty and has_batch_norm(gan(networks).discriminator):  # minibatch std beside a penalty is ProGAN's and StyleGAN's own
+        if penalty and has_batch_norm(gan(networks).discriminator):  # ProGAN and StyleGAN use minibatch std with a penalty
             raise UserError(
                 f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
             )
         picture = next((name for name in ("augment", "consistency") if getattr(self.recipe, name)), None)
         if picture and gan(networks).kind != "image":
-            raise UserError(f"recipe.{picture} is of images, and this data is {gan(networks).kind}")
+            raise UserError(f"recipe.{picture} is for images, and this data is {gan(networks).kind}")
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """The loss of d on fresh fakes, which need no graph here."""
+        """The loss of d on new fakes, which need no graph here."""
         nets = gan(networks)
         with torch.no_grad():
             latent = nets.draw(len(batch), step.noise, batch.labels)
-            fake = self.shown(nets.generate(latent), step)
-            real = self.shown(batch.data, step)
-        real_said, fake_said = nets.discriminate_both(real, fake, batch.labels)
-        real_logits, fake_logits = real_said[:, :1], fake_said[:, :1]
-        loss = self.loss.discriminator(*self._told(real_logits, fake_logits, step), self.labels)
+            fake = self.discriminator_input(nets.generate(latent), step)
+            real = self.discriminator_input(batch.data, step)
+        real_outputs, fake_outputs = nets.discriminate_both(real, fake, batch.labels)
+        real_logits, fake_logits = real_outputs[:, :1], fake_outputs[:, :1]
+        loss = self.loss.discriminator(*self._with_label_noise(real_logits, fake_logits, step), self.labels)
         log = self._logits(real_logits.detach(), fake_logits.detach())
-        for name, (weight, term) in self.beside_d(real_said[:, 1:], fake_said[:, 1:], batch, latent).items():
+        for name, (weight, term) in self.beside_d(real_outputs[:, 1:], fake_outputs[:, 1:], batch, latent).items():
             loss = loss.mean() + weight * term.mean()
             log[name] = term.detach()
         for name, weight, penalty in self._penalties(nets, real, fake, batch.labels, step):
@@ -193,18 +193,18 @@ class AdversarialObjective(Objective):
         return Terms(loss=loss, log=log)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """The loss of g against the frozen discriminator, on fakes of its own; a relativistic one looks at d's last real batch, too."""
+        """The loss of g against the frozen discriminator, on new fakes; a relativistic loss uses d's last real batch, too."""
         nets = gan(networks)
         latent = nets.draw(len(batch), step.noise, batch.labels)
-        fake = self.shown(nets.generate(latent), step)
+        fake = self.discriminator_input(nets.generate(latent), step)
         if self.loss.sees_real:
-            real_said, fake_said = nets.discriminate_both(self.shown(batch.data, step), fake, batch.labels)
+            real_outputs, fake_outputs = nets.discriminate_both(self.discriminator_input(batch.data, step), fake, batch.labels)
         else:
-            real_said = fake_said = nets.discriminate(fake, batch.labels)
-        loss = self.loss.generator(fake_said[:, :1], real_said[:, :1])
-        for weight, term in self.beside_g(fake_said[:, 1:], latent).values():
+            real_outputs = fake_outputs = nets.discriminate(fake, batch.labels)
+        loss = self.loss.generator(fake_outputs[:, :1], real_outputs[:, :1])
+        for weight, term in self.beside_g(fake_outputs[:, 1:], latent).values():
             loss = loss.mean() + weight * term.mean()
-        return Terms(loss=loss, log=self.logged(fake_said[:, 1:].detach(), latent))
+        return Terms(loss=loss, log=self.logged(fake_outputs[:, 1:].detach(), latent))
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         """(weight, term) that d minimises beside the adversarial loss, by name, from its further outputs [N / pack, outputs - 1]."""
@@ -215,15 +215,15 @@ class AdversarialObjective(Objective):
         return {}
 
     def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
-        """What else to log of d's further outputs [N / pack, outputs - 1] at g's update."""
+        """Values to log from d's further outputs [N / pack, outputs - 1] at g's update."""
         return {}
 
-    def shown(self, data: Tensor, step: Step) -> Tensor:
-        """Data as the discriminator sees it: with instance noise, and augmented, where the recipe says so."""
+    def discriminator_input(self, data: Tensor, step: Step) -> Tensor:
+        """Data as the discriminator sees it, with the recipe's instance noise and augmentation."""
         recipe = self.recipe
         if recipe.instance_noise:
-            left = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
-            data = instance_noise(data, recipe.instance_noise * left, step.noise)
+            share = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
+            data = instance_noise(data, recipe.instance_noise * share, step.noise)
         return augment(data, recipe.augment, step.noise) if recipe.augment else data
 
     def after_discriminator(self, networks: Networks, terms: Terms, step: Step) -> None:
@@ -234,8 +234,8 @@ class AdversarialObjective(Objective):
             self.mean_real.lerp_(terms.log["logit_real"].mean(), 1.0 - LECAM_DECAY)
             self.mean_fake.lerp_(terms.log["logit_fake"].mean(), 1.0 - LECAM_DECAY)
 
-    def _told(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """Logits as the loss takes them for real and for fake: with label noise some pairs the wrong way round."""
+    def _with_label_noise(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Real and fake logits, some pairs exchanged by label noise."""
         if not self.recipe.label_noise:
             return real, fake
         wrong = torch.rand(real.shape, generator=step.noise, device=real.device) < self.recipe.label_noise
@@ -270,7 +270,7 @@ class AdversarialObjective(Objective):
 
 
 def gan(networks: Networks) -> GanNetworks:
-    """The networks as what `Objective.check` has found them to be."""
+    """The networks, typed; `Objective.check` has checked them."""
     if not isinstance(networks, GanNetworks):
         raise TypeError(f"not GAN networks: {type(networks).__name__}")
     return networks

@@ -1,4 +1,4 @@
-"""InfoGAN: codes that the discriminator can read back from what the generator makes of them (Chen et al. 2016, arXiv 1606.03657)."""
+"""InfoGAN: latent codes that the discriminator predicts from generated data (Chen et al. 2016, arXiv 1606.03657)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, NonNegative, Recipe
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, NonNegative, Recipe
 from variants.gan import AdversarialObjective, GanNetworks
 from variants.networks.backbone import Ports, build_backbone
 from variants.recipe import GanRecipe, recipe_of
 
 CODE, CONTINUOUS = "code", "continuous"  # parts of the latent
-REACH = 2.0  # how far pictures turn a continuous code, trained on [-1, 1]: as the paper's figure 2
+REACH = 2.0  # range of a traversal of a continuous code, which is trained on [-1, 1]: as in the paper's figure 2
 
 
 class InfoRecipe(GanRecipe):
-    """A GAN's numbers, its codes and how much they weigh."""
+    """The recipe of InfoGAN: a GAN's, with codes and their weights."""
 
     categories: Annotated[int, Field(ge=2, le=1000)] = Field(10, description="values of the categorical code")
     continuous: Annotated[int, Field(ge=0, le=100)] = Field(2, description="continuous codes, U[-1, 1]")
@@ -50,7 +50,7 @@ class InfoGanNetworks(GanNetworks):
         return torch.cat([latent.z, code, latent.extra[CONTINUOUS]], dim=1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """The same z in one category after the other, and along each continuous code."""
+        """The same z in each category, and along each continuous code."""
         device = latent.z.device
         found = {
             **super().traversals(latent, columns),
@@ -71,7 +71,7 @@ def build_infogan(networks: str, recipe: Recipe, data: DataShape) -> InfoGanNetw
 
 
 class InfoObjective(AdversarialObjective):
-    """The minimax game less λ L_I(G, Q), which D's trunk, Q and G all raise: eq. 6."""
+    """The minimax game less λ L_I(G, Q), which D's trunk, Q and G all maximise: eq. 6."""
 
     needs = InfoGanNetworks
     recipe: InfoRecipe
@@ -82,20 +82,20 @@ class InfoObjective(AdversarialObjective):
         self.formula += f"; D and G: - {recipe.info:g} log Q(c | G(z, c)) + {recipe.info_continuous:g} (c' - Q(G(z, c)))²/2"
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """Q learns to read the codes of generated data."""
+        """The loss of Q on the codes of generated data."""
         return self._unread(fake, latent)
 
     def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """G makes them legible."""
+        """The same loss for G."""
         return self._unread(fake, latent)
 
     def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
         """The bound on the category's mutual information, in nats."""
         return {"mutual_information": information_bound(fake[:, : self.recipe.categories], latent.extra[CODE])}
 
-    def _unread(self, said: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
+    def _unread(self, logits: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
         recipe = self.recipe
-        category, means = said[:, : recipe.categories], said[:, recipe.categories :]
+        category, means = logits[:, : recipe.categories], logits[:, recipe.categories :]
         unread = {"code_loss": (recipe.info, cross_entropy(category, latent.extra[CODE], reduction="none"))}
         if recipe.continuous:
             unread["continuous_loss"] = (recipe.info_continuous, gaussian_loss(means, latent.extra[CONTINUOUS]))
@@ -115,5 +115,5 @@ def gaussian_loss(means: Tensor, codes: Tensor) -> Tensor:
 def _as_info_recipe(recipe: Recipe) -> InfoRecipe:
     recipe = recipe_of(InfoRecipe, recipe, "InfoGAN")
     if recipe.pack > 1:
-        raise UserError("recipe.pack: InfoGAN's codes are of single examples, so it packs none; leave it at 1")
+        raise UserError("recipe.pack: InfoGAN's codes are of single examples, so it does not pack them; leave it at 1")
     return recipe

@@ -1,4 +1,4 @@
-"""Adversarial losses on logits, per sample. The generator's are what it minimises.
+"""Adversarial losses on logits, per sample. Discriminator and generator both minimise theirs.
 
 r and f stand for the discriminator's logits on real and on generated examples, σ for the logistic function. The losses of f-GAN are in
 `variants.divergences`.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from bench.registry import Registry
+from bench.core.registry import Registry
 
 
 class Labels(NamedTuple):
@@ -31,12 +31,12 @@ class AdversarialLoss:
     """A pair of losses on logits [N]."""
 
     discriminator: Callable[[Tensor, Tensor, Labels], Tensor]  # (r, f, labels) -> [N]
-    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]; most look at f alone
+    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]; most use f alone
     formula: str
     citation: str
     log_odds: bool = False  # whether σ(logit) is the probability of being real
     soft_labels: bool = False  # whether the discriminator's labels may be other than 1 and 0
-    sees_real: bool = False  # whether the generator's looks at r
+    sees_real: bool = False  # whether the generator's loss uses r
 
 
 LOSSES: Registry[AdversarialLoss] = Registry("loss", AdversarialLoss)
@@ -55,7 +55,7 @@ def binary_cross_entropy(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
 
 
 def minimax_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """log(1 - σ(f)): Goodfellow et al. 2014, eq. 1. It saturates where the discriminator is sure."""
+    """log(1 - σ(f)): Goodfellow et al. 2014, eq. 1. It saturates where the discriminator is confident."""
     return -softplus(fake)
 
 

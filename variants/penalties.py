@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from bench.precision import full_precision
+from bench.training.precision import full_precision
 
 Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outputs]
 
@@ -18,8 +18,8 @@ Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outp
 def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
     """The gradient of each sample's logit by its own data, flat [N, D], in float32 and itself differentiable.
 
-    Meaningless with batch norm, where the logit of a sample hangs on the others of its batch. With minibatch standard deviation it holds what a
-    sample does to the logits of the others, too, as in the published networks that have both (ProGAN, StyleGAN).
+    Meaningless with batch norm, where the logit of a sample depends on the rest of its batch. With minibatch standard deviation it
+    includes the effect of a sample on the other logits, as in the published networks that use both (ProGAN, StyleGAN).
     """
     data = data.detach().float().requires_grad_(True)
     with full_precision(data.device):
@@ -38,8 +38,8 @@ def gradient_penalty(discriminate: Discriminate, real: Tensor, fake: Tensor, noi
 def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Generator) -> Tensor:
     """(|grad D(x)| - 1)² [N] around real data: Kodali et al. 2017 (arXiv 1705.07215), eq. 2.
 
-    As in the authors' code x is on the way from real data, by U[0, 1] for each sample, to real + std(real) / 2 * U[0, 1] for each
-    coordinate; std is that of the batch.
+    As in the authors' code, x is between real data and real + std(real) / 2 * U[0, 1] (for each coordinate), at a share U[0, 1] for
+    each sample; std is that of the batch.
     """
     far = 0.5 * real.float().std() * _uniform(real, noise, each=True)
     near = real.float() + _uniform(real, noise, each=False) * far
@@ -62,7 +62,7 @@ def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> T
 
 
 def clip_weights(module: nn.Module, bound: float) -> None:
-    """Every weight into [-bound, bound], in place: Arjovsky et al. 2017 (arXiv 1701.07875), algorithm 1."""
+    """Clip every weight to [-bound, bound], in place: Arjovsky et al. 2017 (arXiv 1701.07875), algorithm 1."""
     weights: Iterable[nn.Parameter] = module.parameters()
     tensors = [weight.data for weight in weights]
     torch._foreach_clamp_min_(tensors, -bound)

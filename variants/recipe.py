@@ -1,4 +1,4 @@
-"""The numbers of a GAN."""
+"""The recipe of a GAN: its hyperparameters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from bench.errors import UserError, nearest
-from bench.spec import Count, NonNegative, Positive, R, Recipe
+from bench.core.errors import UserError, nearest
+from bench.core.spec import Count, NonNegative, Positive, R, Recipe
 from variants.augment import POLICIES
 from variants.losses import LOSSES, AdversarialLoss
 
@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class GanRecipe(Recipe):
-    """What every GAN has beside the common numbers. 0 turns a regulariser off."""
+    """The hyperparameters of every GAN. 0 turns a regulariser off."""
 
     loss: str = Field("non-saturating", description="a registered adversarial loss")
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
@@ -26,10 +26,10 @@ class GanRecipe(Recipe):
     real_label: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="target for real data; below 1: one-sided label smoothing")
     fake_label: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="target for generated data; above 0: two-sided smoothing")
     label_noise: Annotated[float, Field(ge=0, lt=0.5)] = Field(
-        0.0, description="share of pairs, real and generated, whose labels D is told the wrong way round"
+        0.0, description="share of pairs, real and generated, whose labels are exchanged for D"
     )
     norm_d: Literal["published", "batch", "none", "spectral"] = Field("published", description="normalisation in the discriminator")
-    minibatch_std: bool = Field(False, description="whether D's head is told the spread of its batch (ProGAN)")
+    minibatch_std: bool = Field(False, description="whether D's head sees the spread of its batch (ProGAN)")
     gp: NonNegative = Field(0.0, description="weight of the gradient penalty between real and generated data (WGAN-GP)")
     dragan: NonNegative = Field(0.0, description="weight of the gradient penalty around real data (DRAGAN)")
     r1: NonNegative = Field(0.0, description="γ of the squared gradient at real data (R1)")
@@ -56,22 +56,22 @@ class GanRecipe(Recipe):
         parts = text.split(",")
         for part in parts:
             if part not in POLICIES:
-                raise ValueError(f"{part!r} is no augmentation{nearest(part, POLICIES)}")
+                raise ValueError(f"{part!r} is not an augmentation{nearest(part, POLICIES)}")
             if parts.count(part) > 1:
-                raise ValueError(f"{part!r} is there more than once")
+                raise ValueError(f"{part!r} occurs more than once")
         return text
 
     def sources(self) -> Mapping[str, str]:
-        """The loss may be the user's own."""
+        """The hash of a user's loss."""
         return {"loss": LOSSES.source(self.loss)}
 
     def bound_to_budget(self) -> str | None:
-        """Growth is a share of the budget."""
+        """`grow`, which is a share of the budget."""
         return "grow" if self.grow else super().bound_to_budget()
 
 
 def recipe_of(kind: type[R], recipe: Recipe, whose: str) -> R:
-    """The recipe as one of the kind that `whose` objective or networks need; any other is a mistake in a catalogue."""
+    """The recipe, typed as the kind that `whose` objective or networks need. Another kind is a UserError."""
     if not isinstance(recipe, kind):
         raise UserError(f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}")
     return recipe
@@ -83,7 +83,7 @@ def as_gan_recipe(recipe: Recipe) -> GanRecipe:
 
 
 def check_packs(recipe: GanRecipe) -> None:
-    """A UserError unless a batch makes whole packs, at least two of them: batch norm in the discriminator needs a batch."""
+    """Raise a UserError unless a batch consists of at least two whole packs: batch norm in the discriminator needs a batch."""
     size, pack = recipe.batch_size, recipe.pack
     if pack > size // 2:
         raise UserError(
@@ -91,11 +91,11 @@ def check_packs(recipe: GanRecipe) -> None:
         )
     if size % pack:
         fitting = max(2, round(size / pack)) * pack
-        raise UserError(f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}")
+        raise UserError(f"recipe.pack: a batch of {size} does not divide into packs of {pack}; set recipe.batch_size={fitting}")
 
 
 def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
-    """A UserError for numbers that have no meaning together."""
+    """Raise a UserError for numbers that contradict each other."""
     soft = next(
         (name for name in ("real_label", "fake_label", "label_noise") if getattr(recipe, name) != GanRecipe.model_fields[name].default),
         None,
@@ -105,11 +105,11 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
         raise UserError(f"recipe.{soft}: the loss {recipe.loss!r} has no labels to change; those that have are {able}")
     if recipe.fake_label >= recipe.real_label:
         raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
-    held = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
-    if len(held) > 1:
+    exclusive = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
+    if len(exclusive) > 1:
         raise UserError(
-            f"recipe.{held[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
-            f"set one of {' and '.join(f'recipe.{name}' for name in held)} to 0"
+            f"recipe.{exclusive[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
+            f"set one of {' and '.join(f'recipe.{name}' for name in exclusive)} to 0"
         )
     if recipe.instance_noise_images and not recipe.instance_noise:
         raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")

@@ -1,4 +1,4 @@
-"""Unrolled GAN: the generator looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
+"""Unrolled GAN: the generator's loss looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.errors import UserError
-from bench.precision import full_precision
-from bench.spec import Batch, Networks, Positive, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, Networks, Positive, Recipe, Step, Terms
+from bench.training.precision import full_precision
 from variants.formulas import adversarial
 from variants.gan import AdversarialObjective, GanNetworks, gan
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
-    """A GAN's numbers, and how far G looks ahead."""
+    """The recipe of a GAN with steps that G looks ahead."""
 
     unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="steps of the discriminator that the generator looks ahead")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
@@ -41,14 +41,14 @@ class UnrolledObjective(AdversarialObjective):
         self.formula = adversarial(recipe, self.loss, generator=later)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """-f_K: what D gains with the weights that it would have after K steps, through which gradients go back to G (section 2.2).
+        """-f_K: the negative loss of D with its weights after K steps, through which gradients flow back to G (section 2.2).
 
-        It is the whole of D's loss, real data included, since D's later weights hang on G. At D's optimum the steps change nothing,
-        and neither does K. Every step sees the same real batch and the same fakes. D itself is not moved.
+        It is the whole loss of D, real data included, since D's later weights depend on G. At D's optimum the steps change nothing.
+        Every step uses the same real batch and the same fakes. D itself does not change.
         """
         nets = gan(networks)
-        fake = self.shown(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
-        real = self.shown(batch.data, step)
+        fake = self.discriminator_input(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
+        real = self.discriminator_input(batch.data, step)
         with full_precision(fake.device):
             fake, real = fake.float(), real.float()
             weights = {name: weight.detach().requires_grad_() for name, weight in nets.discriminator.named_parameters()}
@@ -65,5 +65,5 @@ class UnrolledObjective(AdversarialObjective):
 def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor, labels: Tensor | None = None) -> Tensor:
     """Logits [N / pack, 1] by the discriminator with other weights."""
     condition = nets.condition(labels)
-    said: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
-    return said[:, :1]
+    outputs: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
+    return outputs[:, :1]

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.networks.autoencoder import Norm, build_pair
 from variants.recipe import recipe_of
 
@@ -18,7 +18,7 @@ LEAST = 1e-6  # probabilities are kept this far from 0 and from 1
 
 
 class VaeRecipe(Recipe):
-    """The common numbers, and the model of the data."""
+    """The recipe of a VAE."""
 
     z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the prior")
     norm_encoder: Norm = Field("published", description="normalisation in the encoder, a backbone's discriminator")
@@ -43,8 +43,8 @@ class VaeNetworks(Networks):
 
     def sample(self, latent: Latent) -> Tensor:
         """The mean of the data given z [n, *shape]."""
-        made: Tensor = self.decoder(latent.z)
-        return made
+        decoded: Tensor = self.decoder(latent.z)
+        return decoded
 
     def posterior(self, data: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each [N, z_dim], in float32."""
@@ -53,7 +53,7 @@ class VaeNetworks(Networks):
 
 
 class VaeObjective(Objective):
-    """One player, g, that moves encoder and decoder up the evidence's lower bound."""
+    """One player, g: encoder and decoder maximise the evidence lower bound."""
 
     needs = VaeNetworks
     formula = "KL(q(z | x) ‖ N(0, 1)) - log p(x | z), z from q(z | x)"
@@ -64,21 +64,23 @@ class VaeObjective(Objective):
         self.players = (Player(name="g", modules=("encoder", "decoder"), lr=recipe.lr_g, loss=self.loss),)
 
     def check(self, networks: Networks) -> None:
-        """Refuse probabilities of points."""
+        """Raise a UserError for a Bernoulli likelihood of points."""
         super().check(networks)
         kind = vae(networks).kind
         if self.recipe.likelihood == "bernoulli" and self.recipe.sd != VaeRecipe.model_fields["sd"].default:
-            raise UserError("recipe.sd is of the gaussian likelihood; set recipe.likelihood=gaussian, too")
+            raise UserError("recipe.sd is for the gaussian likelihood; set recipe.likelihood=gaussian, too")
         if self.recipe.likelihood == "bernoulli" and kind != "image":
-            raise UserError(f"recipe.likelihood: bernoulli is of images, and this data is {kind}; set recipe.likelihood=gaussian")
+            raise UserError(f"recipe.likelihood: bernoulli is for images, and this data is {kind}; set recipe.likelihood=gaussian")
 
     def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """-ELBO [N] in nats, of one z for each example: Kingma and Welling 2014, eq. 10, with β on the rate."""
         nets = vae(networks)
         mean, log_variance = nets.posterior(batch.data)
         noise = torch.randn(mean.shape, generator=step.noise, device=mean.device)
-        made = nets.sample(Latent(z=mean + (0.5 * log_variance).exp() * noise)).float()
-        likelihood = bernoulli(batch.data, made) if self.recipe.likelihood == "bernoulli" else gaussian(batch.data, made, self.recipe.sd)
+        decoded = nets.sample(Latent(z=mean + (0.5 * log_variance).exp() * noise)).float()
+        likelihood = (
+            bernoulli(batch.data, decoded) if self.recipe.likelihood == "bernoulli" else gaussian(batch.data, decoded, self.recipe.sd)
+        )
         rate, distortion = rate_of(mean, log_variance), -likelihood
         log = {"rate": rate.detach(), "distortion": distortion.detach(), "elbo": -(rate + distortion).detach()}
         return Terms(loss=distortion + self.recipe.beta * rate, log=log)
@@ -89,20 +91,20 @@ def rate_of(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
 
 
-def bernoulli(data: Tensor, made: Tensor) -> Tensor:
-    """log p(x | z) [N] of pixels and probabilities that both come in [-1, 1]: Kingma and Welling 2014, appendix C.1."""
-    x, p = 0.5 * (data.float() + 1.0), (0.5 * (made + 1.0)).clamp(LEAST, 1.0 - LEAST)
+def bernoulli(data: Tensor, decoded: Tensor) -> Tensor:
+    """log p(x | z) [N] of pixels and probabilities, both given in [-1, 1]: Kingma and Welling 2014, appendix C.1."""
+    x, p = 0.5 * (data.float() + 1.0), (0.5 * (decoded + 1.0)).clamp(LEAST, 1.0 - LEAST)
     return (x * p.log() + (1.0 - x) * (1.0 - p).log()).flatten(1).sum(dim=1)
 
 
-def gaussian(data: Tensor, made: Tensor, sd: float) -> Tensor:
+def gaussian(data: Tensor, decoded: Tensor, sd: float) -> Tensor:
     """log N(x; mean, sd²) [N]: Kingma and Welling 2014, appendix C.2, with one sd for all."""
-    scaled = (data.float() - made).flatten(1) / sd
+    scaled = (data.float() - decoded).flatten(1) / sd
     return -(0.5 * scaled.square() + math.log(sd) + 0.5 * math.log(2.0 * math.pi)).sum(dim=1)
 
 
 def vae(networks: Networks) -> VaeNetworks:
-    """The networks as what `Objective.check` has found them to be."""
+    """The networks, typed; `Objective.check` has checked them."""
     if not isinstance(networks, VaeNetworks):
         raise TypeError(f"not networks of a VAE: {type(networks).__name__}")
     return networks

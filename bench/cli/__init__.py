@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.logging import RichHandler
 
-from bench.cli import look, measure, perf, relocate, report, study, sync, train  # noqa: F401 (registers the verbs)
+from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the verbs)
 from bench.cli.common import app, errors
 from bench.cli.mistakes import is_help, mistake, status_of
 

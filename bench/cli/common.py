@@ -18,7 +18,7 @@ from rich.text import Text
 from bench.cli.mistakes import Verbs
 
 if TYPE_CHECKING:
-    from bench.cluster import Cluster
+    from bench.scheduling.cluster import Cluster
 
 app = typer.Typer(
     cls=Verbs,
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+DEFAULT_RUNS = Path("runs")
 LEFT = 3  # exit status where another process has a run, so that this one did not finish it
 PIPE_WIDTH = 160  # columns where there is no terminal to ask
 console = Console() if sys.__stdout__ is not None and sys.__stdout__.isatty() else Console(width=PIPE_WIDTH)
@@ -65,14 +66,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 
 def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     """The --set options as paths to values."""
-    from bench.config import parse_setting
+    from bench.core.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
 
 
 def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) -> Cluster:
     """Where the runs go, by the options."""
-    from bench.cluster import Cluster
+    from bench.scheduling.cluster import Cluster
 
     return Cluster(address=ray, cpus=cpus, gpus=gpus, memory_gb=memory)
 
@@ -81,7 +82,7 @@ def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, 
     """The settings with what --inception-weights implies; this process and its workers are told of the file."""
     if weights is None:
         return settings
-    from bench.errors import UserError
+    from bench.core.errors import UserError
     from bench.metrics.extractors.inception import VARIABLE
 
     path = "evaluation.inception"
@@ -89,6 +90,16 @@ def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, 
         raise UserError(f"{path} cannot be {settings[path]!r} with --inception-weights, which asks for it")
     os.environ[VARIABLE] = str(weights.absolute())
     return {**settings, path: True}
+
+
+def runs_folder(folder: Path) -> Path:
+    """The absolute folder of runs that is given; a UserError for one that is not there, unless nobody asked for it."""
+    if folder != DEFAULT_RUNS and not folder.is_dir():
+        from bench.core.errors import UserError, nearest
+
+        neighbours = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
+        raise UserError(f"there is no folder {str(folder)!r}" + nearest(folder.name, neighbours))
+    return folder.absolute()
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.common import app, print_table, say
 from bench.cli.mistakes import Verbs
-from bench.errors import UserError, nearest
+from bench.core.errors import UserError, nearest
 
 data_app = typer.Typer(cls=Verbs, help="Data sets: what is here, and fetching what is not.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -20,7 +20,7 @@ def list_(
     what: Annotated[str, typer.Argument(help="variants, datasets, metrics, suites, studies, spaces or networks")] = "variants",
 ) -> None:
     """What there is: variants, datasets, metrics, suites, studies, spaces or networks."""
-    from bench import catalogue_tables
+    from bench.cli import tables as catalogue_tables
 
     tables = catalogue_tables.TABLES
     if what not in tables:
@@ -50,13 +50,15 @@ def doctor(
 
     Exit status 1 if something is missing that nothing works without.
     """
-    from bench.doctor import as_json, missing
-    from bench.doctor import doctor as examine
+    from bench.cli.doctor import as_json, missing
+    from bench.cli.doctor import doctor as examine
+    from bench.cli.machine_checks import machine_facts
 
     checks = examine(network=network, deep=deep)
     if json_:
         say(json.dumps(as_json(checks), indent=2))
     else:
+        print_table("machine", ("what", "found"), list(machine_facts().items()))
         rows = [(check.mark, check.name, check.found, check.advice) for check in checks]
         print_table("doctor", ("", "what", "found", "advice"), rows)
         needed = missing(checks)

@@ -22,12 +22,12 @@ from bench.cli.common import (
     with_error,
     with_inception,
 )
-from bench.words import counted
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.measure import Measured
-    from bench.rescore import Finished
-    from bench.run import RunResult
+    from bench.evaluation.external import Measured
+    from bench.runs.types import RunResult
+    from bench.scheduling.rescore import Finished
 
 
 @app.command()
@@ -52,7 +52,7 @@ def evaluate(
     Images are uint8, or floats in [0, 1] or in --range, in the order NHWC, NCHW, or NHW if grey. A module:OBJECT is a torch module,
     or a function or class that returns one; modules of the working directory can be named.
     """
-    from bench.measure import measure
+    from bench.evaluation.external import measure
 
     inception = bool(with_inception({}, inception_weights))
     measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
@@ -80,8 +80,8 @@ def sample(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
     """Images (or points) of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
-    from bench.export import check_target, write_samples
-    from bench.load import check_count, load_generator
+    from bench.evaluation.export import check_target, write_samples
+    from bench.evaluation.generator import check_count, load_generator
 
     check_count(n)
     check_target(out, force=force)
@@ -101,10 +101,10 @@ def score(
     inception_weights: InceptionWeights = None,
 ) -> None:
     """Measure finished runs again from their weights, e.g. by another protocol: --set evaluation.samples=5000. Trains nothing."""
-    from bench.display import display_for
-    from bench.rescore import finished_runs, rescore
-    from bench.stopping import stop_on_signal
-    from bench.store import tracking_uri
+    from bench.scheduling.progress import display_for
+    from bench.scheduling.rescore import finished_runs, rescore
+    from bench.scheduling.signals import stop_on_signal
+    from bench.tracking.store import tracking_uri
 
     uri = tracking_uri()
     runs = finished_runs(uri, run_ids or (), suite, with_inception(parse_settings(set_), inception_weights))
@@ -123,8 +123,8 @@ def score(
 
 
 def _print_measured(measured: Measured) -> None:
-    from bench.cards import SE, card
-    from bench.cards import measured as metrics
+    from bench.metrics.cards import SE, card
+    from bench.metrics.cards import measured as metrics
 
     rows = []
     for key in (key for key in metrics() if key in measured.measurement.values):
@@ -143,7 +143,7 @@ def _print_measured(measured: Measured) -> None:
 
 
 def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
-    from bench.cards import card, headline_among, headline_value
+    from bench.metrics.cards import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [
         (
@@ -159,4 +159,4 @@ def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
     ]
     keys = {headline_among(result.values) for _, result in ended} - {None}
     title = " or ".join(sorted(card(key).title for key in keys if key)) or "headline"
-    print_table(f"{counted(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)
+    print_table(f"{pluralise(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)

@@ -14,8 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from bench.errors import UserError, nearest, one_line
-from bench.source_hash import PACKAGES
+from bench.core.errors import UserError, nearest, one_line
+from bench.core.source_hash import PACKAGES
 
 # click's UsageError, through the only one of its kind that typer exports.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -74,7 +74,7 @@ def _of_the_store(error: Exception) -> str | None:
     """The line for what a tracking store raised in the midst of a verb."""
     if "mlflow" not in sys.modules:
         return None
-    from bench.store import trouble
+    from bench.tracking.store import trouble
 
     return trouble(error)
 

@@ -26,8 +26,8 @@ def perf(
     Fifteen to twenty minutes on two cores. Ratios of loops hold where other programs run beside, rates and seconds do not.
     """
     from bench.perf.measure import Setting, measure
-    from bench.perf.shown import as_json, draw, notes, rate_rows, ratio_rows
-    from reports.files import check_folder, write_all
+    from bench.perf.report import as_json, draw, notes, rate_rows, ratio_rows
+    from reports.io import check_folder, write_all
 
     setting = Setting(models=_listed(models), parts=_listed(only), turns=turns, seconds=seconds, dataset=dataset)
     setting.check()

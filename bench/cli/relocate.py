@@ -13,10 +13,10 @@ def relocate() -> None:
     """
     import sqlite3
 
-    from bench import relocation, store
-    from bench.config import short_hash
+    from bench.core.config import short_hash
+    from bench.core.errors import UserError
     from bench.data.cache import cache_root
-    from bench.errors import UserError
+    from bench.tracking import relocation, store
 
     uri = store.tracking_uri()
     store.connect(uri)

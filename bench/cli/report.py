@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.common import app, print_table, say
-from bench.errors import UserError, one_line
-from bench.words import counted
+from bench.core.errors import UserError, one_line
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.tracking.results import Results
 
 NAMED = 3  # suites that a title names
 log = logging.getLogger(__name__)
@@ -43,16 +43,16 @@ def report(
     ] = None,
 ) -> None:
     """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
-    from bench.results import load
-    from bench.store import tracking_uri
+    from bench.tracking.results import load
+    from bench.tracking.store import tracking_uri
     from reports.export import write_csv
-    from reports.files import check_folder, write_all
+    from reports.filter_runs import filter_runs
+    from reports.io import check_folder, write_all
     from reports.latex import latex as as_latex
-    from reports.select import only as select
     from reports.view import view
 
     _check_targets(out, csv, latex)
-    results = select(load(tracking_uri(), suite or (), run_ids=runs or ()), only)
+    results = filter_runs(load(tracking_uri(), suite or (), run_ids=runs or ()), only)
     target = out or (Path("build") / "report" / _folder(results.experiments) if check is None else None)
     if target is not None:
         check_folder(target, "--out")
@@ -73,7 +73,7 @@ def _title(suites: Sequence[str]) -> str:
     """The heading of the page: the first suites by name, and how many more."""
     if not suites:
         return "GAN benchmark"
-    rest = [counted(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
+    rest = [pluralise(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
     names = [*suites[:NAMED], *rest]
     return "GAN benchmark: " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
 
@@ -87,12 +87,12 @@ def _folder(suites: Sequence[str]) -> str:
 
 def _write(results: Results, target: Path, *, title: str, attach: bool, small: bool) -> None:
     """Write the page and print the summary; of all that one suite has, keep it in MLflow, too."""
-    from reports.build import build, spoken, summary_tables, write
+    from reports.build import build, summary_tables, verdict_text, write
 
     document = build(results, title=title, small=small)
     page = write(document, target)
     if attach and len(results.experiments) == 1:
-        _attach(results.experiments[0], page.read_bytes(), spoken(document))
+        _attach(results.experiments[0], page.read_bytes(), verdict_text(document))
     for table in summary_tables(results):
         print_table(table.title, table.headers, table.rows)
     say(f"report: {page}")
@@ -100,8 +100,8 @@ def _write(results: Results, target: Path, *, title: str, attach: bool, small: b
 
 def _attach(suite: str, page: bytes, verdict: str) -> None:
     """Keep the report in MLflow, too; that it cannot be is no reason to fail."""
-    from bench.attach import attach_report
-    from bench.store import tracking_uri
+    from bench.tracking.attachments import attach_report
+    from bench.tracking.store import tracking_uri
 
     try:
         attach_report(tracking_uri(), suite, page, verdict)
@@ -111,7 +111,7 @@ def _attach(suite: str, page: bytes, verdict: str) -> None:
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
     """Refuse what cannot be written before any work."""
-    from reports.files import check_file, check_folder
+    from reports.io import check_file, check_folder
 
     for folder, option in ((out, "--out"), (csv, "--csv")):
         if folder is not None:
@@ -122,13 +122,13 @@ def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> No
 
 def _agrees(folder: Path, results: Results, only: str) -> bool:
     """Print how these results stand against published ones, and say whether no variant differs."""
-    from reports import baseline
-    from reports import check as checking
-    from reports.select import only as select
+    from reports.baseline import read_baseline
+    from reports.baseline_check import any_differs, check_baseline, check_summary, check_table
+    from reports.filter_runs import filter_runs
 
-    published, newest = baseline.read(folder)
-    lines = checking.check(select(published, only), results)
-    table = checking.table(lines, f"against the baseline {folder}" + (f" of {newest}" if newest else ""))
+    published, newest = read_baseline(folder)
+    lines = check_baseline(filter_runs(published, only), results)
+    table = check_table(lines, f"against the baseline {folder}" + (f" of {newest}" if newest else ""))
     print_table(table.title, table.headers, table.rows)
-    say(checking.closing(lines))
-    return not checking.differs(lines)
+    say(check_summary(lines))
+    return not any_differs(lines)

@@ -28,11 +28,11 @@ from bench.cli.common import (
     say,
     with_inception,
 )
-from bench.errors import UserError
-from bench.words import counted
+from bench.core.errors import UserError
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.cluster import Cluster
+    from bench.scheduling.cluster import Cluster
     from studies.study import Plan, Study
     from studies.sweep import Sweep
 
@@ -73,7 +73,7 @@ def study(
 
     What is there already counts: call it again to go on, or elsewhere at the same time to share the work.
     """
-    from bench.store import tracking_uri
+    from bench.tracking.store import tracking_uri
     from studies.plan import plan
     from studies.study import STUDIES
 
@@ -94,8 +94,8 @@ def study(
 
 
 def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
-    from bench.display import display_for
-    from bench.stopping import stop_on_signal
+    from bench.scheduling.progress import display_for
+    from bench.scheduling.signals import stop_on_signal
     from studies.display import study_display_for
     from studies.sweep import sweep
 
@@ -136,8 +136,8 @@ def _print_plan(planned: Plan) -> None:
     ]  # fmt: skip
     print_table(planned.study, ("variant", "trials", "budget a run", "data", "default, the first trial", "space"), rows)
     say(
-        f"{counted(len(planned.search_seeds), 'seed')} a trial, sampler {planned.sampler}, pruner {planned.pruner}; "
-        f"then the best and the default on {counted(len(planned.final_seeds), 'fresh seed')}"
+        f"{pluralise(len(planned.search_seeds), 'seed')} a trial, sampler {planned.sampler}, pruner {planned.pruner}; "
+        f"then the best and the default on {pluralise(len(planned.final_seeds), 'fresh seed')}"
     )
 
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.common import app, say
-from bench.errors import UserError, nearest
-from bench.words import counted
+from bench.cli.common import DEFAULT_RUNS, app, runs_folder, say
+from bench.core.errors import UserError
+from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.waiting import Delivered
-
-DEFAULT_RUNS = Path("runs")
+    from bench.runs.pending_writes import Delivered
 
 
 @app.command()
@@ -22,15 +20,12 @@ def sync(
     folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep what could not be recorded.")] = DEFAULT_RUNS,
 ) -> None:
     """Record what runs could not while the tracking store was away: every write that waits, in order."""
-    from bench.store import tracking_uri
-    from bench.waiting import deliver_waiting
+    from bench.runs.pending_writes import deliver_waiting
+    from bench.tracking.store import tracking_uri
 
-    if folder != DEFAULT_RUNS and not folder.is_dir():
-        there = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
-        raise UserError(f"there is no folder {str(folder)!r}" + nearest(folder.name, there))
     told = []
     strangers = []  # they are a mistake where there is nothing else
-    for one in deliver_waiting(folder.absolute(), tracking_uri()):
+    for one in deliver_waiting(runs_folder(folder), tracking_uri()):
         told.append(one)
         if one.meant_for:
             strangers.append(one)
@@ -44,8 +39,8 @@ def sync(
     if not told:
         say(f"nothing waits in {folder}")
         return
-    delivered = f"{counted(sent, 'write')} of {counted(sum(one.sent > 0 for one in told), 'run')} delivered"
-    say(delivered + (f", {counted(left, 'write')} still wait" if left else ""))
+    delivered = f"{pluralise(sent, 'write')} of {pluralise(sum(one.sent > 0 for one in told), 'run')} delivered"
+    say(delivered + (f", {pluralise(left, 'write')} still wait" if left else ""))
     if any(one.problem for one in told):
         raise typer.Exit(1)
 
@@ -54,6 +49,6 @@ def _line(one: Delivered) -> str:
     """What became of one run's writes."""
     if one.busy:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
-    stays = f"; {counted(one.left, 'write')} stay: {one.problem}" if one.problem else ""
-    held = f"; {counted(one.held, 'write')} held until the run goes on" if one.held else ""
-    return f"{one.name}: {counted(one.sent, 'write')} delivered{stays}{held}"
+    stays = f"; {pluralise(one.left, 'write')} stay: {one.problem}" if one.problem else ""
+    held = f"; {pluralise(one.held, 'write')} held until the run goes on" if one.held else ""
+    return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{held}"

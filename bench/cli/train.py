@@ -29,15 +29,15 @@ from bench.cli.common import (
     with_error,
     with_inception,
 )
-from bench.errors import UserError
-from bench.words import counted, duration
+from bench.core.errors import UserError
+from bench.core.text import duration, pluralise
 
 if TYPE_CHECKING:
-    from bench.campaign import Outcome, Outlook
-    from bench.cluster import Cluster
-    from bench.config import RunConfig
-    from bench.run import RunResult
-    from bench.suite import PlannedRun, Suite
+    from bench.core.config import RunConfig
+    from bench.runs.types import RunResult
+    from bench.scheduling.cluster import Cluster
+    from bench.scheduling.scheduler import Outcome, Outlook
+    from bench.scheduling.suite import PlannedRun, Suite
 
 RUNS = "runs"  # the experiment of `ganbench run`
 
@@ -58,16 +58,16 @@ def run(
 
     Exit status 1 if the run fails, 3 if another process is training it.
     """
-    from bench.suite import Entry, Suite, plan
+    from bench.scheduling.suite import Entry, Suite, plan
 
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
     planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
     if dry_run:
-        from bench.auto import Auto
-        from bench.decide import resolve_and_check
-        from bench.store import tracking_uri
+        from bench.runs.prepare import check
+        from bench.runs.resolve import Auto, resolve
+        from bench.tracking.store import tracking_uri
 
-        resolve_and_check(planned, Auto(tracking_uri(), RUNS))
+        check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
         console.print_json(planned[0].config.canonical())
         return
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
@@ -103,7 +103,7 @@ def suite(
 
     Runs that another process trains come last, and are waited for. Exit status 1 if a run fails, 3 if one is left to another process.
     """
-    from bench.suite import SUITES, plan
+    from bench.scheduling.suite import SUITES, plan
 
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
@@ -119,9 +119,9 @@ def suite(
     )
     left = f", {len(outcome.left)} left to another process" if outcome.left else ""
     anew = sum(bool(decision.changed) for decision in outcome.decisions)
-    earlier = f"; {counted(anew, 'run')} there under another version, too" if anew else ""
+    earlier = f"; {pluralise(anew, 'run')} there under another version, too" if anew else ""
     say(
-        f"{name}: {counted(trained, 'run')} done now"
+        f"{name}: {pluralise(trained, 'run')} done now"
         + (f" ({counts})" if counts else "")
         + f", {outcome.skipped} were there already{left}{earlier}"
     )
@@ -140,9 +140,9 @@ def _foreseen(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
 ) -> Outlook:  # fmt: skip
-    from bench.campaign import foresee
-    from bench.cluster import HERE
-    from bench.store import tracking_uri
+    from bench.scheduling.cluster import HERE
+    from bench.scheduling.scheduler import foresee
+    from bench.tracking.store import tracking_uri
 
     return foresee(
         suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, cluster=cluster or HERE, extend=extend, probe=probe,
@@ -151,10 +151,10 @@ def _foreseen(
 
 
 def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
-    from bench.campaign import run_suite
-    from bench.display import display_for
-    from bench.stopping import stop_on_signal
-    from bench.store import tracking_uri
+    from bench.scheduling.progress import display_for
+    from bench.scheduling.scheduler import run_suite
+    from bench.scheduling.signals import stop_on_signal
+    from bench.tracking.store import tracking_uri
 
     display = display_for(console)
     try:
@@ -192,7 +192,7 @@ def _print_outlook(outlook: Outlook) -> None:
         for decision in outlook.decisions
     ]
     columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
-    print_table(f"{counted(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
+    print_table(f"{pluralise(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
     if outlook.todo:
         workers = min(outlook.workers, len(outlook.todo))
         say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
@@ -200,7 +200,7 @@ def _print_outlook(outlook: Outlook) -> None:
 
 def _differences(config: RunConfig) -> str:
     """The recipe's numbers that are not as the variant is registered."""
-    from bench.config import config_for, paths
+    from bench.core.config import config_for, paths
 
     registered = paths(config_for(config.variant))
     changed = {path: value for path, value in paths(config).items() if path.startswith("recipe.") and value != registered[path]}
@@ -208,7 +208,7 @@ def _differences(config: RunConfig) -> str:
 
 
 def _print_values(result: RunResult) -> None:
-    from bench.cards import CARDS, SE
+    from bench.metrics.cards import CARDS, SE
 
     values = result.values
     rows = [

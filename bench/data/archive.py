@@ -1,4 +1,4 @@
-"""Sources that are one gzipped tar archive of known hash. Members are picked by name and read into memory: nothing is extracted to a path."""
+"""Sources that are one gzipped tar archive of known hash. Members are read into memory by name: nothing is extracted to a path."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.data.sources import Source, Unavailable, answers, download
 ARCHIVE_SECONDS = 600.0  # for one archive: some hundred megabytes
 
 
-def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
-    """An archive that somebody has put somewhere. `path` is asked when it is needed, for the cache can be moved."""
+def cached_archive(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
+    """An archive that the user has put into the cache. `path` is called at each use, for the cache can be moved."""
 
     def content() -> bytes:
-        """The archive as it is there."""
+        """The bytes of the archive."""
         try:
             return path().read_bytes()
         except FileNotFoundError as error:
@@ -40,11 +40,11 @@ def kept(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source
     )
 
 
-def online(url: str, *, archive: KnownFile, inside: str) -> Source:
-    """An archive at a URL, of which only the members are kept."""
+def online_archive(url: str, *, archive: KnownFile, inside: str) -> Source:
+    """An archive at a URL, of which only the members are stored."""
 
     def content() -> bytes:
-        """The archive as it comes, with a progress bar."""
+        """Download the archive with a progress bar."""
         with progress(f"downloading {archive.name}, bytes", archive.size_bytes) as advance:
             return download(url, limit=archive.size_bytes, total_seconds=ARCHIVE_SECONDS, advance=advance)
 
@@ -67,9 +67,9 @@ def members(content: bytes, sizes: Mapping[str, int], *, archive: KnownFile, ins
                 name = wanted.get(member.name)
                 file = tar.extractfile(member) if name and member.isfile() else None
                 if name and file:
-                    found[name] = file.read(sizes[name] + 1)  # a hash then refuses what is longer
+                    found[name] = file.read(sizes[name] + 1)  # a longer file then fails its hash
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise Unavailable(f"{archive.name} is no gzipped tar archive ({error})") from error
+        raise Unavailable(f"{archive.name} is not a gzipped tar archive ({error})") from error
     if absent := sizes.keys() - found.keys():
         raise Unavailable(f"{', '.join(sorted(absent))} not in {archive.name}")
     return found

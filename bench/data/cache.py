@@ -1,4 +1,4 @@
-"""Where downloaded bytes lie, and how they are written so that two processes at once do no harm."""
+"""The folder of downloaded files, with a lock and atomic writes for several processes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from bench import files
-from bench.errors import UserError
+from bench.core import atomic_files
+from bench.core.errors import UserError
 
 ENVIRONMENT_VARIABLE = "GANBENCH_CACHE"
 LOCK_SECONDS = 900.0  # longer than the slowest fetch
@@ -25,7 +25,7 @@ def cache_root() -> Path:
 
 @contextmanager
 def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold the lock of a cache folder, which is made if need be. Released by the system if the process dies."""
+    """Context manager that holds the lock of a cache folder, creating the folder. The system releases it if the process dies."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
@@ -41,9 +41,9 @@ def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[N
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file of the cache, whole or not at all; a UserError where it cannot be."""
+    """Write a file of the cache atomically. Raises a UserError."""
     try:
-        files.write_atomic(path, content)
+        atomic_files.write_atomic(path, content)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
 

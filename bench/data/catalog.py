@@ -1,11 +1,13 @@
-"""The table of datasets, and what can be asked of one before it is loaded: is it here, fetch it, which does `auto` mean."""
+"""The table of datasets, and what works before one is loaded: is it here, fetch it, which one is `auto`."""
 
 from __future__ import annotations
 
 import logging
 from functools import cache
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
 from bench.data import fetched
 from bench.data.cifar10 import CIFAR10
 from bench.data.digits import Digits
@@ -14,8 +16,6 @@ from bench.data.folder.dataset import SCHEME, make
 from bench.data.mixtures import GRID25, RING8
 from bench.data.mnist import MNIST
 from bench.data.stacked import StackedImages
-from bench.errors import UserError
-from bench.spec import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,13 @@ def available(name: str) -> str | None:
 
 
 def fetch(name: str) -> str:
-    """Have a dataset's bytes on this machine, and say where they came from."""
+    """Fetch the files of a dataset unless they are here; return where they came from."""
     return fetched.fetch(DATASETS.get(name))
 
 
 @cache
 def resolve_auto() -> str:
-    """The dataset that `auto` means here: Fashion-MNIST where it can be had, else the embedded digits, and that is said loudly."""
+    """The dataset that `auto` means: Fashion-MNIST if it can be fetched, else the embedded digits, with a warning."""
     try:
         fetch(PREFERRED)
     except UserError as error:

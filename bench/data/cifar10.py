@@ -1,6 +1,6 @@
 """CIFAR-10: 50,000 + 10,000 colour 32x32 photographs of ten kinds of things (Krizhevsky 2009), in its binary version.
 
-The version that torchvision loads is pickled, and nothing here is unpickled. In a binary file every image is one byte of label and
+The version that torchvision loads is pickled, and ganbench unpickles nothing. A binary file has one byte of label for each image,
 then 3,072 bytes of red, green and blue planes.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
-from bench.data.archive import kept, online
+from bench.data.archive import cached_archive, online_archive
 from bench.data.fetched import Content, KnownFile, KnownFiles
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 NAME = "cifar10"
 INSIDE = "cifar-10-batches-bin"  # the folder that the archive unpacks to
@@ -30,7 +30,7 @@ BATCH_BYTES = 10_000 * (1 + 3 * 32 * 32)
 
 
 def archive_path() -> Path:
-    """Where the archive may be put by hand."""
+    """Where a user may put the archive."""
     return cache.cache_root() / "data" / NAME / ARCHIVE.name
 
 
@@ -51,7 +51,7 @@ class BinaryImages(KnownFiles):
 
     @property
     def folder(self) -> Path:
-        """Where the archive unpacks to, if it is unpacked in the dataset's folder of the cache."""
+        """The folder that the archive unpacks to in the dataset's folder of the cache."""
         return cache.cache_root() / "data" / self.name / INSIDE
 
     @property
@@ -60,13 +60,13 @@ class BinaryImages(KnownFiles):
         return f"{ARCHIVE.name} into {self.folder.parent}"
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, C, H, W] and labels [N], fetched if need be and loaded once a process."""
+        """Images uint8 [N, C, H, W] and labels [N], fetched if missing and loaded once a process."""
         return _load(self, self.folder, name)
 
 
 @lru_cache(maxsize=2)
 def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
-    """One split (154 MB of CIFAR-10's training images), kept for the life of the process. `folder` is in the key: the cache can be moved."""
+    """One split (154 MB of CIFAR-10's training images), cached for the process. `folder` is in the key: the cache can be moved."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")
@@ -74,11 +74,11 @@ def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
 
 
 def parse(contents: Sequence[Content], spec: DataShape, *, name: str) -> Examples:
-    """Images uint8 [N, C, H, W] and labels [N] of some files of records; a UserError where they do not fit."""
+    """Images uint8 [N, C, H, W] and labels [N] from files of records. Raises a UserError where they do not fit the shape."""
     record = 1 + int(np.prod(spec.shape))
     ragged = [len(content) for content in contents if len(content) % record]
     if ragged:
-        raise UserError(f"{name}: {ragged[0]:,} bytes are no whole number of records of {record:,}")
+        raise UserError(f"{name}: {ragged[0]:,} bytes are not a whole number of records of {record:,}")
     rows = [np.frombuffer(content, dtype=np.uint8).reshape(-1, record) for content in contents]
     labels = np.concatenate([part[:, 0] for part in rows]).astype(np.int64)
     if len(labels) and labels.max() >= spec.classes:
@@ -105,5 +105,5 @@ CIFAR10 = BinaryImages(
         _batch("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
     ),
     test=(_batch("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),),
-    sources=(kept(archive_path, archive=ARCHIVE, inside=INSIDE), online(URL, archive=ARCHIVE, inside=INSIDE)),
+    sources=(cached_archive(archive_path, archive=ARCHIVE, inside=INSIDE), online_archive(URL, archive=ARCHIVE, inside=INSIDE)),
 )

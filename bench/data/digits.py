@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 
 TEST_EXAMPLES = 500
 _SEED = 0
@@ -59,9 +59,9 @@ def _splits() -> dict[str, Examples]:
 
 
 def _test_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which examples are test examples: a systematic sample of the examples shuffled and then sorted by class.
+    """The mask of test examples: a systematic sample of the examples, shuffled and then sorted by class.
 
-    RandomState's stream is frozen for ever (NEP 19), so the split is the same in every version of NumPy.
+    RandomState's stream is frozen (NEP 19), so the split is the same in every version of NumPy.
     """
     shuffled = np.random.RandomState(_SEED).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.core.spec import DataShape
 from bench.data.fetched import KnownFile
 from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import debian_package, folder, mirrors
-from bench.spec import DataShape
 
 PACKAGE = "dataset-fashion-mnist"
 INSIDE = "usr/share/datasets/fashion-mnist"  # where the package keeps its files
@@ -20,7 +20,7 @@ def _torchvision_mirrors() -> list[str]:
     return list(FashionMNIST.mirrors)
 
 
-# Hashes of the unpacked files: Debian packs them anew, so hashes of the .gz files differ between sources.
+# Hashes of the unpacked files: Debian repacks them, so hashes of the .gz files differ between sources.
 TRAIN = SplitFiles(
     images=KnownFile(
         name="train-images-idx3-ubyte", size_bytes=47_040_016, sha256="c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"

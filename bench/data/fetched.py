@@ -1,4 +1,4 @@
-"""Datasets whose bytes must first be fetched: asking for what is missing, fetching it into the cache, and never using what is not verified."""
+"""Datasets whose files must be fetched first: find what is missing, fetch it into the cache, use only files of the right hash."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from bench.core.errors import UserError
 from bench.data import cache
 from bench.data.sources import Source, Unavailable
-from bench.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ NOTHING_TO_FETCH = "the installed packages: nothing to fetch"
 
 @runtime_checkable
 class Fetched(Protocol):
-    """A dataset whose bytes must first be fetched. One without these two methods is always here."""
+    """A dataset whose files must be fetched first. A dataset without these two methods is always available."""
 
     def missing(self) -> str | None: ...
     def fetch(self) -> str: ...
@@ -35,13 +35,13 @@ def missing(dataset: object) -> str | None:
 
 
 def fetch(dataset: object) -> str:
-    """Have a dataset's bytes on this machine, and say where they came from."""
+    """Fetch the files of a dataset unless they are here; return where they came from."""
     return dataset.fetch() if isinstance(dataset, Fetched) else NOTHING_TO_FETCH
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
-    """One file as it must be once unpacked."""
+    """Name, size and hash of an unpacked file."""
 
     name: str
     size_bytes: int
@@ -50,7 +50,7 @@ class KnownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFiles:
-    """A dataset made of files whose hashes are known, kept unpacked in the cache. Every use checks the hashes: 47 MB take well under 0.1 s."""
+    """A dataset of files with known hashes, unpacked in the cache. Every use checks the hashes: 47 MB take well under 0.1 s."""
 
     name: str
     title: str
@@ -63,27 +63,27 @@ class KnownFiles:
 
     @property
     def folder(self) -> Path:
-        """Where the unpacked files lie."""
+        """The folder of the unpacked files."""
         return cache.cache_root() / "data" / self.name
 
     @property
     def by_hand(self) -> str:
-        """What to put where, for a machine that no source reaches."""
+        """What the user can put where on a machine that reaches no source."""
         return f"the unpacked files {', '.join(file.name for file in self.files)} into {self.folder}"
 
     def digest(self) -> str:
-        """SHA-256 over the known hashes of the files: no need to have them."""
+        """SHA-256 over the known hashes: it needs no file."""
         return hashlib.sha256("\n".join(f"{file.name} {file.sha256}" for file in self.files).encode()).hexdigest()
 
     def missing(self) -> str | None:
-        """Why the files are not in the cache, or None where they are. Touches no network; hashes are checked at a load."""
+        """Why files are missing in the cache, or None. Uses no network; hashes are checked when the files are loaded."""
         absent = [file.name for file in self.files if _size(self.folder / file.name) != file.size_bytes]
         which = "its files are" if len(absent) == len(self.files) else ", ".join(absent)
         return f"{which} not in {self.folder}: `ganbench data fetch {self.name}`" if absent else None
 
     def fetch(self) -> str:
-        """Have all files in the cache, checked, and say where they came from. Sources are tried in their order."""
-        if self._complete():  # asked without the lock: a cache that is complete may be read-only
+        """Fetch all files into the cache and check them; return where they came from. Tries the sources in order."""
+        if self._complete():  # without the lock: a complete cache may be read-only
             return f"the cache {self.folder}"
         with cache.locked(self.folder):
             if self._complete():  # another process was first
@@ -97,12 +97,14 @@ class KnownFiles:
                     tried.append(f"{source.name} ({error})")
                     continue
                 return source.name
-        raise UserError(f"{self.title} cannot be had: tried {'; '.join(tried) or 'nothing'}. Put {self.by_hand}, or use --dataset digits")
+        raise UserError(
+            f"{self.title} cannot be fetched: tried {'; '.join(tried) or 'nothing'}. Put {self.by_hand}, or use --dataset digits"
+        )
 
     def contents(self, files: Iterable[KnownFile]) -> list[Content]:
-        """What is in some of the files, with one fetch if any is absent or corrupted.
+        """The contents of some files, with one fetch if any is missing or corrupted.
 
-        Mapped, not read: the processes of a machine share one copy. What is written to it stays with the process.
+        They are memory maps: the processes of a machine share one copy, and writes to it stay in the process.
         """
         files = tuple(files)
         contents = [self._cached(file) for file in files]
@@ -115,7 +117,7 @@ class KnownFiles:
         return self.missing() is None and all(self._cached(file) is not None for file in self.files)
 
     def _take(self, source: Source) -> None:
-        """Store the files of one source if every hash is right; a wrong one is a warning and the source is given up."""
+        """Store the files of one source if every hash is right; else warn and raise Unavailable."""
         found = source.read({file.name: file.size_bytes for file in self.files})
         for file in self.files:
             if _sha256(found[file.name]) != file.sha256:
@@ -125,7 +127,7 @@ class KnownFiles:
             cache.write_atomic(self.folder / file.name, found[file.name])
 
     def _cached(self, file: KnownFile) -> Content | None:
-        """The content of a cached file, or None where it is absent or, with a warning, corrupted."""
+        """The content of a cached file; None if it is missing or, with a warning, corrupted."""
         path = self.folder / file.name
         try:
             with path.open("rb") as opened:
@@ -141,7 +143,7 @@ class KnownFiles:
 
     def _sound(self, file: KnownFile, content: Content | None) -> Content:
         if content is None:
-            raise UserError(f"{self.folder / file.name} changed while it was read: is the disk sound, or does another program write there?")
+            raise UserError(f"{self.folder / file.name} changed while it was read: check the disk, and that no other program writes there")
         return content
 
 

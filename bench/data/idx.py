@@ -1,4 +1,4 @@
-"""Image datasets in the idx format of MNIST: parsing, and a dataset made of four such files whose hashes are known."""
+"""Image datasets in the idx format of MNIST: a parser, and a dataset of four such files with known hashes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data.fetched import Content, KnownFile, KnownFiles
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 _UNSIGNED_BYTE = 0x08
 
@@ -56,13 +56,13 @@ class IdxImages(KnownFiles):
         return (self.train.images, self.train.labels, self.test.images, self.test.labels)
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, 1, H, W] and labels [N], fetched if need be and loaded once a process."""
+        """Images uint8 [N, 1, H, W] and labels [N], fetched if missing and loaded once a process."""
         return _load(self, self.folder, name)
 
 
 @lru_cache(maxsize=4)
 def _load(dataset: IdxImages, folder: Path, name: Split) -> Examples:
-    """One split, kept for the life of the process. `folder` is in the key because the cache can be moved."""
+    """One split, cached for the process. `folder` is in the key because the cache can be moved."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")

@@ -1,6 +1,6 @@
 """Mixtures of round Gaussians in the plane, where every mode is known: the ring of 8 and the grid of 25 of PacGAN (1712.04086, table 1).
 
-The points are drawn once and for all: RandomState's stream is frozen (NEP 19), so they are the same in every version of NumPy.
+The points are fixed: RandomState's stream is frozen (NEP 19), so they are the same in every version of NumPy.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 
 EXAMPLES = {"train": 100_000, "test": 2_500}  # as in PacGAN's experiments
 _STREAM = {"train": 0, "test": 1}
@@ -73,7 +73,7 @@ def _draw(mixture: PlaneMixture, name: Split) -> Examples:
 
 
 def _on_circle(modes: int) -> tuple[tuple[float, float], ...]:
-    """Points at equal distances on the unit circle, all distinct; rounded, so that no processor's last bit of a sine matters."""
+    """Points at equal distances on the unit circle, rounded, because processors differ in the last bit of a sine."""
     angles = [2 * math.pi * index / modes for index in range(modes)]
     return tuple((round(math.cos(angle), 12) + 0.0, round(math.sin(angle), 12) + 0.0) for angle in angles)
 

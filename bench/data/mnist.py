@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bench.core.spec import DataShape
 from bench.data.fetched import KnownFile
 from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import mirrors
-from bench.spec import DataShape
 
 
 def _torchvision_mirrors() -> list[str]:

@@ -1,4 +1,4 @@
-"""How far a long preparation is: a bar on a terminal, a line in the log every few seconds elsewhere. Both go to stderr."""
+"""Progress of a long preparation: a bar on a terminal, else a log line every few seconds. Both go to stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LINE_SECONDS = 10.0  # between two lines in a log
 
-Advance = Callable[[int], None]  # told how many more are done
+Advance = Callable[[int], None]  # takes the number of further items done
 
 
 class _Rate(ProgressColumn):
@@ -28,7 +28,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """Show how many of `total` things are done while the block runs; it calls what it is given with each further count."""
+    """Context manager that shows how many of `total` items are done. The block calls the yielded function with further counts."""
     if not sys.stderr.isatty():
         yield lines(what, total)
         return
@@ -39,12 +39,12 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
 
 def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) -> Advance:
-    """A counter that logs a line when `LINE_SECONDS` have passed since the last; nothing where all is done sooner."""
+    """A counter that logs a line whenever `LINE_SECONDS` have passed since the last one."""
     start = last = clock()
     done = 0
 
     def advance(count: int) -> None:
-        """So many more are done."""
+        """Count further items."""
         nonlocal done, last
         done += count
         now = clock()
@@ -52,8 +52,8 @@ def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) ->
             return
         last = now
         rate = done / (now - start)
-        left = f"{(total - done) / rate:,.0f} s left" if rate else "no end in sight"
-        # A warning because the command line shows no less, and minutes of silence are worse.
+        left = f"{(total - done) / rate:,.0f} s left" if rate else "time left unknown"
+        # A warning, because the command line shows nothing below that level.
         log.warning("%s: %s of %s, %s a second, %s", what, f"{done:,}", f"{total:,}", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}", left)
 
     return advance

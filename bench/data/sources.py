@@ -1,4 +1,4 @@
-"""Places that a dataset's files can be fetched from. Each gives unpacked bytes by file name; none is trusted: callers check hashes."""
+"""Sources of a dataset's files. Each returns unpacked bytes by file name; none is trusted: callers check hashes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5.0  # for a connection and for each read, so that a blocked network is given up soon
-DOWNLOAD_SECONDS = 180.0  # for one whole file, so that a trickle is given up too
-PROBE_SECONDS = 3.0  # for asking whether a place answers
+CONNECT_SECONDS = 5.0  # for a connection and for each read, so that a blocked network fails soon
+DOWNLOAD_SECONDS = 180.0  # for one whole file, so that a slow download fails too
+PROBE_SECONDS = 3.0  # for a check whether a source answers
 APT_UPDATE_SECONDS = 120.0
 APT_DOWNLOAD_SECONDS = 300.0
 _APT_OPTIONS = (
@@ -35,24 +35,24 @@ class Unavailable(Exception):
     """A source cannot give the files; the message is a short reason."""
 
 
-def _unasked(names: Sequence[str]) -> str:
+def _cannot_probe(names: Sequence[str]) -> str:
     raise Unavailable("it can only be tried")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One place: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable.
+    """One source: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable.
 
-    `probe` takes file names, fetches nothing and says in a few words what answers, or raises Unavailable.
+    `probe` takes file names, fetches nothing and returns in a few words what answers, or raises Unavailable.
     """
 
     name: str
     read: Callable[[Mapping[str, int]], dict[str, bytes]]
-    probe: Callable[[Sequence[str]], str] = _unasked
+    probe: Callable[[Sequence[str]], str] = _cannot_probe
 
 
 def folder(path: Path) -> Source:
-    """Files that lie in a folder already, as they are or gzipped."""
+    """A folder that holds the files, plain or gzipped."""
     return Source(name=str(path), read=lambda sizes: read_folder(path, sizes), probe=lambda names: _probe_folder(path, names))
 
 
@@ -85,7 +85,7 @@ def _read_one(path: Path, name: str, size: int) -> bytes:
 
 
 def unpack(content: bytes, size: int) -> bytes:
-    """Gunzip at most one byte more than the expected size: a hash then refuses what is longer, and no bomb fills the memory."""
+    """Gunzip at most one byte more than the expected size: a longer file fails its hash, and a zip bomb cannot fill the memory."""
     try:
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(content, size + 1)
     except zlib.error as error:
@@ -106,7 +106,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
 
     def probe(names: Sequence[str]) -> str:
-        """Whether a mirror answers, without its files."""
+        """The first mirror that answers; downloads nothing."""
         reasons = []
         for url in urls():
             try:
@@ -119,7 +119,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
 
 
 def answers(url: str) -> str:
-    """The host of a URL that can be fetched, asked for its head only."""
+    """Send a HEAD request to a URL; return that its host answers, or raise Unavailable."""
     host = urllib.parse.urlsplit(url).netloc
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
@@ -128,17 +128,17 @@ def answers(url: str) -> str:
         raise Unavailable(f"{host} does not answer ({getattr(error, 'reason', None) or error})") from error
 
 
-def _untold(count: int) -> None:
-    """Nobody asked how far a download is."""
+def _no_progress(count: int) -> None:
+    """Report no progress."""
 
 
 def download(
     url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS,
-    advance: Callable[[int], None] = _untold,
+    advance: Callable[[int], None] = _no_progress,
 ) -> bytes:  # fmt: skip
-    """The bytes at a URL, at most `limit` of them; `advance` is told of each further number of them.
+    """The bytes at a URL, at most `limit` of them; calls `advance` with the number of bytes of each chunk.
 
-    Gives up on silence after `connect_seconds` and in any case after `total_seconds`.
+    Raises Unavailable after `connect_seconds` without data, and after `total_seconds` in all.
     """
     deadline = time.monotonic() + total_seconds
     content = bytearray()
@@ -166,17 +166,17 @@ def debian_package(package: str, inside: str) -> Source:
 
 
 def _probe_package(package: str) -> str:
-    """Where apt would take the package from, if that place answers. Lists of packages are not brought up to date for this."""
+    """The host that apt would download the package from, if it answers. Does not update the package lists."""
     if shutil.which("apt-get") is None:
         raise Unavailable("there is no apt-get here")
     command = [*_apt(), "--print-uris", "download", package]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10 * PROBE_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"apt-get cannot be asked ({error})") from error
+        raise Unavailable(f"apt-get cannot be run ({error})") from error
     urls = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("'")]
     if not urls:
-        raise Unavailable("the package is in none of this machine's lists; fetching brings lists of its own")
+        raise Unavailable("the package is in none of this machine's lists; fetching downloads its own lists")
     return answers(urls[0])
 
 
@@ -192,7 +192,7 @@ def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[s
 
 
 def _apt_download(package: str, work: Path) -> Path:
-    """The package's archive: by the system's package lists, or else by private ones (a fresh container has none, an old one stale ones)."""
+    """Download the package by the system's package lists, else by private ones (a container may have none, or stale ones)."""
     try:
         _call([*_apt(), "download", package], work, APT_DOWNLOAD_SECONDS)
     except Unavailable as error:
@@ -210,7 +210,7 @@ def _apt_download(package: str, work: Path) -> Path:
 
 
 def _private_lists(work: Path) -> tuple[str, ...]:
-    """Options that keep apt's lists and caches in a folder of ours, so that `update` needs no root."""
+    """Options that put apt's lists and caches into our own folder, so that `update` needs no root."""
     for part in ("state/lists/partial", "cache/archives/partial"):
         (work / part).mkdir(parents=True)
     lists, caches = work / "state" / "lists", work / "cache"
@@ -222,7 +222,7 @@ def _apt(*options: str) -> list[str]:
 
 
 def _call(command: list[str], work: Path, timeout_seconds: float) -> None:
-    """Run a command in a folder; its last line of complaint becomes the reason of Unavailable."""
+    """Run a command in a folder; the last line of its stderr becomes the reason of Unavailable."""
     what = next((f"{command[0]} {word}" for word in command if word in ("update", "download")), command[0])
     try:
         done = subprocess.run(
@@ -241,5 +241,5 @@ def _call(command: list[str], work: Path, timeout_seconds: float) -> None:
     except OSError as error:
         raise Unavailable(f"{what} cannot be started ({error.strerror or error})") from error
     if done.returncode != 0:
-        complaints = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise Unavailable(f"{what}: {complaints[-1].removeprefix('E: ')}")
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise Unavailable(f"{what}: {lines[-1].removeprefix('E: ')}")

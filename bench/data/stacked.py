@@ -1,7 +1,7 @@
 """Stacked images: three random grey images as the channels R, G and B, so that 10 classes make 1,000 modes (VEEGAN 1705.07761, 1712.04086).
 
-The triples are drawn once and for all from a frozen stream (NEP 19). Training triples are of training images and test triples of test images;
-PacGAN draws its 128,000 from both splits together; unrolled GAN (1611.02163) draws new ones for ever.
+The triples are fixed: they come from a frozen stream (NEP 19). Training triples are of training images, test triples of test images.
+PacGAN draws its 128,000 from both splits together; unrolled GAN (1611.02163) draws new ones at each step.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import Dataset, DataShape, Examples, Split
 from bench.data import fetched
 from bench.data.sources import Source
-from bench.errors import UserError
-from bench.spec import Dataset, DataShape, Examples, Split
 
 TRAIN_EXAMPLES = 128_000  # PacGAN's number
 TEST_EXAMPLES = 26_000  # of VEEGAN and PacGAN: 26 for each of 1,000 modes
@@ -78,22 +78,22 @@ class StackedImages:
         return _stack(self, name)
 
     def missing(self) -> str | None:
-        """Why the base is not here, or None where it is. Uses no network."""
+        """Why files of the base are missing, or None. Uses no network."""
         return fetched.missing(self.base)
 
     def fetch(self) -> str:
-        """Have the base's bytes on this machine, and say where they came from."""
+        """Fetch the base's files unless they are here; return where they came from."""
         return fetched.fetch(self.base)
 
 
 def draw_triples(name: Split, images: int) -> NDArray[np.int64]:
-    """Which of so many images each channel of a split takes: [N, 3]."""
+    """The index of the image of each channel of a split, out of `images`: [N, 3]."""
     return np.random.RandomState([_SEED, _STREAM[name]]).randint(0, images, size=(_EXAMPLES[name], 3), dtype=np.int64)
 
 
 @lru_cache(maxsize=2)
 def _stack(dataset: StackedImages, name: Split) -> Examples:
-    """One split, kept for the life of the process. Of several stacked datasets only the last is: they are large, and soon stacked again."""
+    """One split. The process caches only the last stacked dataset: they are large, and quickly stacked again."""
     base, classes = dataset.base.split(name), dataset.base.spec.classes
     if base.labels is None or base.data.shape[1] != 1:
         raise UserError(f"only labelled grey images can be stacked, not {list(base.data.shape)} of {dataset.base.name}")

@@ -1,4 +1,4 @@
-"""Diversity: how far apart generated images are, how many different ones there are, and how many are the same image again."""
+"""Diversity: distances between generated images, the effective number of distinct images, and duplicates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
-DUPLICATE_QUANTILE = 0.001  # among real images, one in a thousand has another as near as this
+DUPLICATE_QUANTILE = 0.001  # one real image in a thousand has another one as near
 
 CHUNK = 2**21  # values held in float64 at once
 
@@ -16,7 +16,7 @@ CHUNK = 2**21  # values held in float64 at once
 def pair_distances(images: Tensor) -> Tensor:
     """The Euclidean distance of rows 2p and 2p + 1 of uint8 images [n, ...], in grey levels: [n // 2], float64.
 
-    The rows must be in a random order, so that neighbours are a random pair. A last row without a partner is left out.
+    The rows must be in a random order, so that neighbours are a random pair. An odd last row is ignored.
     """
     if len(images) < 2:
         raise ValueError(f"a pair needs two images, not {len(images)}")
@@ -32,7 +32,7 @@ def vendi_score(features: Tensor) -> float:
     direction: they count as alike, and as at right angles to all others.
     """
     if not len(features) or not features.isfinite().all():
-        raise ValueError("some features are not finite" if len(features) else "no images have no diversity")
+        raise ValueError("some features are not finite" if len(features) else "diversity needs at least one image")
     n, dims = features.shape
     scatter, zeros = torch.zeros(dims, dims, dtype=torch.float64), 0
     for part in features.split(max(1, CHUNK // dims)):
@@ -52,10 +52,22 @@ def duplicate_threshold(nearest: Tensor) -> float:
 
 
 def duplicates(nearest: Tensor, threshold: float) -> Tensor:
-    """Which images have their nearest other image (distance [N]) nearer than the threshold: [N] bool. Exact copies count whatever it is."""
+    """The mask [N] of images whose nearest other image (distance [N]) is nearer than the threshold. Exact copies always count."""
     return (nearest < threshold) | (nearest == 0)
 
 
 def duplicate_rate(nearest: Tensor, threshold: float) -> float:
-    """The share of such images."""
+    """The share of duplicates."""
     return float(duplicates(nearest, threshold).double().mean())
+
+
+def path_lengths(features: Tensor) -> Tensor:
+    """The length of each of W paths of S points [W, S, d], the sum of its S - 1 steps, in units of the features: [W], float64.
+
+    After perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1), whole paths in place of short ends.
+    """
+    if features.ndim != 3 or features.shape[1] < 2:
+        raise ValueError(f"a path needs at least 2 points: features are [paths, points, dims], not {list(features.shape)}")
+    if not features.isfinite().all():
+        raise ValueError("some features are not finite")
+    return features.double().diff(dim=1).norm(dim=2).sum(dim=1)

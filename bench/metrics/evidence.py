@@ -1,12 +1,12 @@
-"""What a metric may look at, and how one is registered: a card, and a function from the evidence to a number.
+"""The evidence that metrics compute from, and how a metric is registered: a card, and a function from the evidence to a number.
 
     @metric(Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level."))
     def brightness(evidence: Evidence) -> float:
         return float(evidence.images.float().mean())
 
-in a module that an installed catalogue imports (`bench.registry`) is all that a metric of one's own takes: every evaluation then
-gives it, after the ones that were there, and it is tracked, hashed into the protocol and reported like them. A run carries the
-cards of such metrics (`bench.carried`), so a report shows them where that catalogue is not installed.
+in a module that an installed catalogue imports (`bench.core.registry`) adds a metric: every evaluation computes it, after the
+built-in ones, and it is tracked, hashed into the protocol and reported like them. A run records the cards of such metrics
+(`bench.metrics.cards.recorded`), so a report shows them where that catalogue is not installed.
 """
 
 from __future__ import annotations
@@ -15,53 +15,49 @@ import logging
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bench.cards import BUILT_IN, Card, measured, register_card
-from bench.errors import UserError, one_line
-from bench.metrics import diversity, modes, paths, structure
-from bench.metrics.bins import assign
+from bench.core.errors import UserError, one_line
+from bench.core.spec import Mixture
+from bench.metrics import diversity, modes, ms_ssim
+from bench.metrics.cards import BUILT_IN, Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.halves import draw_halves
+from bench.metrics.half_samples import draw_half_samples, rows_of
+from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
-from bench.metrics.reference import RealSide
-from bench.spec import Mixture
-
-if TYPE_CHECKING:
-    from bench.metrics.half import Half
+from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
 
-UNSAID = "it is {value}, and the metric does not say why"
+NO_REASON = "it is {value}, and the metric does not say why"
 
 
 class Evidence:
-    """One set of generated examples and all that metrics share about it: each part is computed when first asked for, once."""
+    """A set of generated examples and what metrics share about it. Each part is computed once, at its first use."""
 
-    _says = True  # whether it logs what cannot be determined
+    _logs = True  # whether it logs failures
 
     def __init__(
-        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, halves: int = 0
+        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
     ) -> None:  # fmt: skip
         self._data = data
         self._asked = asked
-        self.real = real  # the test split, as the metrics see it
+        self.real = real  # the real examples
         self.dataset = real.dataset
         self.reasons: dict[str, str] = {}  # why a metric is not-a-number
         self.raised: list[str] = []  # metrics whose code failed
         self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
-        self._pairs = draw_halves(len(data), halves)  # [halves, pairs]
+        self._pairs = draw_half_samples(len(data), half_samples)  # [halves, pairs]
         self._kernels: dict[str, Tensor] = {}
         self._values: dict[str, float] = {}
         self._computing: list[str] = []
 
     @property
     def data(self) -> Tensor:
-        """Images uint8 [n, C, H, W], or points float32 [n, D], in an order that tells nothing."""
+        """Images uint8 [n, C, H, W], or points float32 [n, D], in a random order."""
         return self._data
 
     @property
@@ -76,25 +72,23 @@ class Evidence:
 
     @property
     def asked(self) -> Tensor:
-        """[n], int64: the class that each image was asked to be of."""
+        """[n], int64: the class that each image was generated for."""
         if self._asked is None:
-            raise ValueError("these images were asked for without labels")
+            raise ValueError("these images were generated without labels")
         return self._asked
 
     @cached_property
-    def halves(self) -> list[Half]:
+    def half_samples(self) -> list[HalfSample]:
         """The half-samples whose spread gives standard errors."""
-        from bench.metrics.half import Half  # which is an Evidence itself
+        return [HalfSample(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
-        return [Half(self, index, pairs) for index, pairs in enumerate(self._pairs)]
-
-    def forget_halves(self) -> None:
-        """Let go of the half-samples: they hold this, and this holds them, so that nothing else would free either soon."""
-        self.__dict__.pop("halves", None)
+    def release_half_samples(self) -> None:
+        """Drop the half-samples, since reference cycles would keep this evidence in memory."""
+        self.__dict__.pop("half_samples", None)
 
     @cached_property
     def classifier(self) -> Features:
-        """The generated images as the classifier sees them: features, and classes."""
+        """The features and classes of the generated images by the classifier."""
         return self.real.extractor(CLASSIFIER)(self.data)
 
     @cached_property
@@ -107,26 +101,26 @@ class Evidence:
         """Their Inception-v3 features and logits."""
         return self.real.extractor(INCEPTION)(self.data)
 
-    def seen(self, kind: str) -> Features:
-        """The generated images as the extractor of a kind sees them."""
+    def features_of(self, kind: str) -> Features:
+        """The features of the generated images by the extractor of a kind."""
         return {CLASSIFIER: lambda: self.classifier, PIXELS: lambda: self.pixels, INCEPTION: lambda: self.inception}[kind]()
 
     def kernel_distance(self, kind: str) -> float:
         """The kernel distance to the real images in the features of a kind."""
-        return kernel_distance(self.seen(kind).features, self.real.seen(kind).features)
+        return kernel_distance(self.features_of(kind).features, self.real.features_of(kind).features)
 
     def _kernel_distances(self, kind: str) -> Tensor:
-        """[halves]: the same of every half, from one pass over all pairs."""
+        """[H]: the same of every half-sample, from one pass over all pairs."""
         if kind not in self._kernels:
             members = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
-            for index, half in enumerate(self.halves):
+            for index, half in enumerate(self.half_samples):
                 members[index, half.rows] = True
-            self._kernels[kind] = kernel_distances(self.seen(kind).features, self.real.seen(kind).features, members)
+            self._kernels[kind] = kernel_distances(self.features_of(kind).features, self.real.features_of(kind).features, members)
         return self._kernels[kind]
 
     @property
     def main(self) -> Features:
-        """The features in which neighbours are sought: the classifier's, or pixels' where there is none."""
+        """The features in which neighbours are searched: the classifier's, else those of pixels."""
         return self.classifier if self.real.main == CLASSIFIER else self.pixels
 
     @cached_property
@@ -138,7 +132,7 @@ class Evidence:
     def _overlap(self) -> Overlap:
         inside = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
         radius = torch.zeros(inside.shape, dtype=self.main.features.dtype)
-        for index, half in enumerate(self.halves):
+        for index, half in enumerate(self.half_samples):
             inside[index, half.rows] = True
             radius[index, half.rows] = half.neighbours.radius(K)
         return overlap(self.real.neighbours, self.neighbours, inside, radius)
@@ -181,16 +175,16 @@ class Evidence:
     @cached_property
     def pair_similarities(self) -> Tensor:
         """[n / 2]: the structural similarity of the same pairs."""
-        return structure.ms_ssim_2(self.data)
+        return ms_ssim.ms_ssim_2(self.data)
 
     @cached_property
     def path_lengths(self) -> Tensor | None:
-        """[W]: the length in feature space of paths between random latents; None where no generator is at hand."""
+        """[W]: the length in feature space of paths between random latents; None without a generator."""
         if self._walks is None:
             return None
         steps = self._walks.shape[1]
         features = self.real.extractor(self.real.main)(self._walks.flatten(0, 1)).features
-        return paths.path_lengths(features.reshape(-1, steps, features.shape[1]))
+        return diversity.path_lengths(features.reshape(-1, steps, features.shape[1]))
 
     @cached_property
     def shares(self) -> modes.Shares:
@@ -199,19 +193,19 @@ class Evidence:
 
     @cached_property
     def found(self) -> modes.Found:
-        """Which of the known modes are made, and in what shares."""
+        """The known modes that samples fall in, and their shares."""
         if isinstance(self.dataset, Mixture):
             return modes.mixture_modes(self.points, self.dataset.centres, self.dataset.sd)
         return modes.stacked_modes(self.classifier.predictions, len(self.real.mode_shares))
 
     def value(self, key: str) -> float:
-        """A registered metric of these images, computed once. One that fails is not-a-number with its reason, and that is logged.
+        """A registered metric of these images, computed once. A failure gives not-a-number and a reason, and is logged.
 
-        That there is no memory is no failure of the metric: it is raised.
+        Raises MemoryError, which is not a failure of the metric.
         """
         if key not in self._values:
             if key in self._computing:
-                raise RecursionError(f"{' -> '.join([*self._computing, key])}: metrics that wait for each other")
+                raise RecursionError(f"{' -> '.join([*self._computing, key])}: these metrics depend on each other")
             self._computing.append(key)
             try:
                 self._values[key] = self._computed(key)
@@ -223,11 +217,11 @@ class Evidence:
         """The standard error of a metric: its standard deviation over half-samples. Not-a-number where the metric is."""
         if not math.isfinite(self.value(key)):
             return math.nan
-        values = torch.tensor([half.value(key) for half in self.halves], dtype=torch.float64)
+        values = torch.tensor([half.value(key) for half in self.half_samples], dtype=torch.float64)
         return float(values.std()) if len(values) > 1 else math.nan
 
     def unknown(self, reason: str) -> float:
-        """Not-a-number, with the reason why the metric that is being computed cannot be determined: `return evidence.unknown(...)`."""
+        """Record why the current metric cannot be determined, and return not-a-number: `return evidence.unknown("...")`."""
         self.reasons[self._computing[-1]] = one_line(reason)
         return math.nan
 
@@ -239,27 +233,27 @@ class Evidence:
         except ValueError as error:
             if key not in BUILT_IN:
                 return self._failed(key, error)
-            if self._says:
+            if self._logs:
                 log.warning("%s cannot be determined: %s", key, one_line(error))
             return self.unknown(str(error))
-        except (Exception, SystemExit) as error:  # a metric may be anybody's, and the training behind it must not be lost
+        except (Exception, SystemExit) as error:  # a user's metric may raise anything, and must not lose the training
             if _no_memory(error):
                 raise MemoryError(f"the metric {key}: {one_line(error)}") from error
             return self._failed(key, error)
         if not math.isfinite(value) and key not in self.reasons:
-            return self.unknown(UNSAID.format(value=value))
+            return self.unknown(NO_REASON.format(value=value))
         return value
 
     def _failed(self, key: str, error: BaseException) -> float:
-        if self._says and key not in self.real.told:
-            self.real.told.add(key)  # once: it fails so at every mark
+        if self._logs and key not in self.real.reported:
+            self.real.reported.add(key)  # once: it fails alike at every mark
             log.exception("the metric %s failed", key)
         self.raised.append(key)
         return self.unknown(f"{type(error).__name__}: {one_line(error)}")
 
 
 def _no_memory(error: BaseException) -> bool:
-    """Whether that is torch saying that there is no memory: on the CPU it has no class of its own."""
+    """Whether torch is out of memory; on the CPU that has no exception class of its own."""
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
 
 
@@ -271,12 +265,12 @@ def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
     """Register a function as the metric of a card, and the card with it. A second function for one card raises."""
 
     def register(function: MetricFunction) -> MetricFunction:
-        """The function itself, now known."""
+        """Register the function and return it."""
         if METRICS.get(card.key, function) is not function:
             raise UserError(f"there are two functions for the metric {card.key!r}")
         register_card(card)
         if card.key not in measured():
-            raise UserError(f"{card.key!r}: the group {card.group!r} is for what no evaluation gives")
+            raise UserError(f"{card.key!r}: no evaluation gives metrics of the group {card.group!r}")
         METRICS[card.key] = function
         return function
 
@@ -286,3 +280,92 @@ def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
 def metric_keys() -> list[str]:
     """The metrics that have a function here, in the order of their cards."""
     return [key for key in measured() if key in METRICS]
+
+
+class HalfSample(Evidence):
+    """Half of the generated examples. Its parts are slices of those of the whole evidence and not computed again.
+
+    It consists of whole pairs of neighbouring rows, so the values of pairs are valid here, too.
+    """
+
+    _logs = False  # twenty log lines would hide the others; a failure here costs only a standard error
+
+    def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
+        self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
+        super().__init__(whole.data[:0], whole.real, asked=None if whole._asked is None else whole._asked[self.rows])
+
+    @property
+    def data(self) -> Tensor:
+        """The examples of this half; not cached, so half-samples take no memory."""
+        return self._whole.data[self.rows]
+
+    @property
+    def classifier(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.classifier.part(self.rows)
+
+    @property
+    def pixels(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.pixels.part(self.rows)
+
+    @property
+    def inception(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.inception.part(self.rows)
+
+    def kernel_distance(self, kind: str) -> float:
+        """From all pairs instead of random subsets: the same mean, in one pass for all half-samples."""
+        return float(self._whole._kernel_distances(kind)[self._index])
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Neighbours within this half."""
+        return self._whole.neighbours.among(self.rows)
+
+    @property
+    def inside(self) -> Tensor:
+        """Slice of the whole: real manifolds do not depend on the other generated images."""
+        return self._whole.inside[self.rows]
+
+    @property
+    def balls(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.balls[self.rows]
+
+    @property
+    def reached(self) -> Tensor:
+        """By the manifold of this half."""
+        return self._whole._overlap.reached[1 + self._index]
+
+    @property
+    def covered(self) -> Tensor:
+        """By this half."""
+        return self._whole._overlap.covered[1 + self._index]
+
+    @cached_property
+    def to_training(self) -> tuple[Tensor, Tensor]:
+        """As in the whole."""
+        distance, index = self._whole.to_training
+        return distance[self.rows], index[self.rows]
+
+    @cached_property
+    def bins(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.bins[self.rows]
+
+    @cached_property
+    def pair_distances(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_distances[self._chosen]
+
+    @cached_property
+    def pair_similarities(self) -> Tensor:
+        """Of the pairs of this half."""
+        return self._whole.pair_similarities[self._chosen]
+
+    @cached_property
+    def path_lengths(self) -> Tensor | None:
+        """Of half of the paths."""
+        lengths = self._whole.path_lengths
+        return None if lengths is None else lengths[draw_half_samples(2 * len(lengths), self._index + 1)[self._index]]

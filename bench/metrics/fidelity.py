@@ -1,8 +1,7 @@
 """Fréchet distance, kernel distance and classifier score: the numbers of torch-fidelity, at a fraction of its time.
 
-Means and covariances are float64 and made in chunks, so batch sizes do not show in the digits that matter. KID and the score take
-the images in subsets, so those two depend a little on their order. NumPy's linear algebra takes every core it finds: a caller who
-shares the machine limits it with threadpoolctl.
+Means and covariances are summed in chunks in float64, so the batch size changes no relevant digit. KID and the score use
+subsets of the images, so they depend a little on the order. NumPy's linear algebra uses all cores: limit it with threadpoolctl.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ KID_SUBSET_SIZE = 1000
 KID_SUBSET_SIZE_SMALL = 250  # where there are fewer than KID_SUBSET_SIZE images
 INFINITY_SIZES = 15  # sample sizes that the line is fitted to: Chong & Forsyth 2020, section 4
 INFINITY_SMALLEST = 0.1  # the least of them, of all images: their 5,000 of 50,000
-INFINITY_ROWS_A_DIMENSION = 10  # in it, where there are: with fewer, the bias is not linear in 1/N
+INFINITY_ROWS_A_DIMENSION = 10  # in the least sample, if available: with fewer, the bias is not linear in 1/N
 INFINITY_LEAST = 3  # images a dimension that a line needs: half of them is its smallest sample
 
 WIDE = 512  # dimensions
@@ -35,17 +34,17 @@ STRIP = 250  # rows of a kernel matrix at once
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """Mean and covariance of features: all that the Fréchet distance sees of a set of images."""
+    """Mean and covariance of features: the Fréchet distance of two sets depends on them alone."""
 
     mean: NDArray[np.float64]  # [d]
     covariance: NDArray[np.float64]  # [d, d]
 
     @cached_property
     def root(self) -> NDArray[np.float64]:
-        """The symmetric square root of the covariance; an eigenvalue that is rounding counts as zero."""
+        """The symmetric square root of the covariance; an eigenvalue below the rounding error counts as zero."""
         values, vectors = np.linalg.eigh(self.covariance)
-        kept = values > len(values) * np.finfo(float).eps * values.max()
-        return (vectors[:, kept] * np.sqrt(values[kept])) @ vectors[:, kept].T
+        positive = values > len(values) * np.finfo(float).eps * values.max()
+        return (vectors[:, positive] * np.sqrt(values[positive])) @ vectors[:, positive].T
 
 
 def fit_gaussian(features: Tensor) -> Gaussian:
@@ -121,19 +120,19 @@ def kernel_distance(generated: Tensor, real: Tensor) -> float:
     return _finite(float(np.mean(values)))
 
 
-def kernel_distances(generated: Tensor, real: Tensor, halves: Tensor) -> Tensor:
-    """The same distance of each of H halves [H, n] (bool) of the generated images, from all their pairs at once: [H], float64.
+def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> Tensor:
+    """The same distance of each of H half-samples [H, n] (bool) of the generated images, from all their pairs: [H], float64.
 
-    All pairs instead of random subsets: the estimate has the same mean and less noise, since no subsets are drawn, and the kernel
-    values, computed once and in the features' own precision, serve all the halves. Gretton et al. 2012, eq. 3.
+    With all pairs instead of random subsets the estimate has the same mean and less noise. The kernel values are computed once,
+    in the features' own precision, for all half-samples. Gretton et al. 2012, eq. 3.
     """
-    sizes = halves.sum(dim=1).double()
+    sizes = half_samples.sum(dim=1).double()
     kid_subset_size(int(sizes.min()), len(real))
-    members = halves.T.to(generated.dtype)  # [n, H]
-    within, across = torch.zeros(2, len(halves), dtype=torch.float64)
+    members = half_samples.T.to(generated.dtype)  # [n, H]
+    within, across = torch.zeros(2, len(half_samples), dtype=torch.float64)
     for at in _strips(len(generated)):
         rows = generated[at]
-        # Off the diagonal block every pair is met once and counts twice.
+        # Outside the diagonal block every pair occurs once and counts twice.
         own, later = (_kernel(rows, other) @ members[part] for other, part in ((rows, at), (generated[at.stop :], slice(at.stop, None))))
         within += ((own + 2 * later) * members[at]).sum(dim=0, dtype=torch.float64)
         within -= (_diagonal(rows)[:, None] * members[at]).sum(dim=0)
@@ -144,7 +143,7 @@ def kernel_distances(generated: Tensor, real: Tensor, halves: Tensor) -> Tensor:
 
 
 def kid_subset_size(generated: int, real: int) -> int:
-    """1,000 images where both sides have them, else 250, else as many as there are."""
+    """The size of a subset: 1,000 images, else 250, else the smaller number of images."""
     fewest = min(generated, real)
     if fewest < 2:
         raise ValueError(f"a kernel distance needs at least 2 images on either side, not {fewest}")

@@ -1,4 +1,4 @@
-"""Memorisation: whether generated images are copies of training images. From the distances to the nearest training image alone."""
+"""Memorisation: whether generated images are copies of training images, by the distance to the nearest training image."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 # Part of the definition of the metric: a change bumps the version on its card.
-CELL_LEAST = 20  # a cell is judged with more generated images than this: the authors' tau = 20 / m
+CELL_LEAST = 20  # a cell counts with more generated images than this: the paper's tau = 20 / m
 
 
 def authenticity(distance: Tensor, index: Tensor, train_nearest: Tensor) -> float:
     """The share of authentic images: Alaa et al. 2022 (arXiv 2102.08921), section 4.3.
 
     An image is authentic unless it is as near to its nearest training image (distance [n], index [n]) as that one is to its own
-    nearest other (train_nearest [T]). Copies are not, even of training images that have copies themselves.
+    nearest other (train_nearest [T]). Copies are not authentic, even of training images that have copies themselves.
     """
     if not len(distance) or not distance.isfinite().all():
-        raise ValueError("some distances are not finite" if len(distance) else "no images are neither authentic nor copied")
+        raise ValueError("some distances are not finite" if len(distance) else "authenticity needs at least one image")
     return float((distance > train_nearest[index]).double().mean())
 
 
@@ -28,17 +28,17 @@ def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: 
     """C_T of Meehan, Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), eq. 2: far below 0 for copying, far above for underfitting.
 
     In each cell, the z-score of the Mann-Whitney test whether generated images [n] are as far from their nearest training image as
-    test images [N] are; then the mean over cells, weighted by their shares of the test images, as the paper has it. Cells of 20
-    generated images or fewer, or without test or training images [K], are left out: it is not-a-number where none is left. Equal
-    distances share their ranks, and the variance is corrected for them. A z-score grows with the root of the sample size.
+    test images [N] are; then the mean over cells, weighted by their shares of the test images, as in the paper. Ignores cells of
+    20 generated images or fewer, or without test or training images [K]; not-a-number without any cell. Equal distances share
+    their ranks, with a corrected variance. A z-score grows with the root of the sample size.
     """
-    made, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
-    if not (np.isfinite(made).all() and np.isfinite(real).all()):
+    generated, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
+    if not (np.isfinite(generated).all() and np.isfinite(real).all()):
         raise ValueError("some distances are not finite")
-    made_bins, real_bins = np.asarray(generated_bins), np.asarray(test_bins)
+    cells, test_cells = np.asarray(generated_bins), np.asarray(test_bins)
     total = weight = 0.0
     for cell in range(len(train_counts)):
-        near, reference = made[made_bins == cell], real[real_bins == cell]
+        near, reference = generated[cells == cell], real[test_cells == cell]
         if len(near) > CELL_LEAST and len(reference) and int(train_counts[cell]):
             total += len(reference) * mann_whitney(near, reference)
             weight += len(reference)

@@ -1,4 +1,4 @@
-"""Modes: which classes a generator makes, in what shares, and whether it has collapsed."""
+"""Modes: the classes that a generator covers, their shares, and mode collapse."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
 COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its real share
-COLLAPSED_CLASSES = 0.5  # at most this fraction of the classes made is collapse
-COLLAPSED_SHARE = 0.4  # for that a class counts from this fraction of its real share: the classifier's own errors make up to 0.3 of it
-COLLAPSED_DUPLICATES = 0.5  # so is this share of duplicates: real images have none, images repeated twice are all duplicates
+COLLAPSED_CLASSES = 0.5  # generating at most this fraction of the classes is collapse
+COLLAPSED_SHARE = 0.4  # a class counts from this fraction of its real share: the classifier's errors alone reach 0.3 of it
+COLLAPSED_DUPLICATES = 0.5  # this share of duplicates is collapse, too: real images have none, images repeated twice are all duplicates
 JUDGED_SHARE = 0.05  # of images in the real manifold; below it classes and duplicates are those of noise
-JUDGED_IMAGES = 3  # of them a class, on average; with fewer, chance alone leaves classes out
+JUDGED_IMAGES = 3  # in the real manifold for each class, on average; with fewer, classes are missing by chance
 
 NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
 
@@ -31,13 +31,13 @@ def class_shares(predictions: Tensor, classes: int) -> Shares:
 
 
 def classes_covered(generated: Shares, real: Shares) -> int:
-    """How many of the classes that real images have are made at least a tenth as often as they occur."""
+    """The number of real classes that are generated at least a tenth as often as they occur."""
     return int(((generated >= COVERED_FRACTION * real) & (real > 0)).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Which of the known modes of the data are made."""
+    """The known modes of the data that generated examples fall in."""
 
     found: int
     shares: Shares  # [modes], of all examples
@@ -66,7 +66,7 @@ def mixture_modes(points: Tensor, centres: Tensor, sd: float) -> Found:
 
 
 def near_shares(modes: int, dims: int) -> Shares:
-    """What `Found.near` is for the data itself: each of the modes alike, and what a round Gaussian has beyond 3 sd. [modes + 1]."""
+    """`Found.near` of the data itself: equal shares of the modes, and the share of a round Gaussian beyond 3 sd. [modes + 1]."""
     near = float(chi2.cdf(NEAR_SD**2, dims))
     return np.asarray([near / modes] * modes + [1 - near], dtype=np.float64)
 
@@ -78,18 +78,18 @@ def stacked_modes(predictions: Tensor, modes: int) -> Found:
 
 
 def reverse_kl(generated: Shares, real: Shares) -> float:
-    """KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite where one is made that real data does not have."""
-    made = generated > 0
+    """KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite for a generated one without real data."""
+    present = generated > 0
     with np.errstate(divide="ignore"):
-        return float(np.sum(generated[made] * np.log(generated[made] / real[made])))
+        return float(np.sum(generated[present] * np.log(generated[present] / real[present])))
 
 
 def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: Shares) -> tuple[float, str]:
     """1 for collapse, 0 for none; not-a-number with the reason where it cannot be judged.
 
-    Judged by the images that lie in the real manifold alone (`inside`, bool [n]): what others look like to the classifier, or to each
-    other, tells nothing. Collapse is that half of the classes or fewer are made at least COLLAPSED_SHARE as often as they occur
-    (`predictions` [n] against the shares of real images), or that half of the images or more are duplicates (bool [n]).
+    Uses only images in the real manifold (`inside`, bool [n]): classes and distances of others are meaningless. Collapse means
+    that at most half of the classes are generated at least COLLAPSED_SHARE as often as they occur (`predictions` [n] against the
+    shares of real images), or that at least half of the images are duplicates (bool [n]).
     """
     share = float(inside.double().mean())
     if share < JUDGED_SHARE:
@@ -101,7 +101,7 @@ def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: S
     if near < JUDGED_IMAGES * classes:
         return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes take {JUDGED_IMAGES * classes}"
     counts = torch.bincount(predictions[inside], minlength=len(real)).numpy()
-    least = np.maximum(1, np.floor(COLLAPSED_SHARE * near * real))  # whole images, for chance leaves out the last one
+    least = np.maximum(1, np.floor(COLLAPSED_SHARE * near * real))  # rounded down to whole images
     covered = int(((counts >= least) & (real > 0)).sum())
     repeated = float(duplicates[inside].double().mean())
     return float(covered <= COLLAPSED_CLASSES * classes or repeated >= COLLAPSED_DUPLICATES), ""

@@ -1,8 +1,8 @@
-"""Nearest neighbours in feature space: who is near whom, and precision, recall, density and coverage from one block pass.
+"""Nearest neighbours in feature space, and precision, recall, density and coverage from one block pass.
 
-Who is near comes from one matrix product a block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, of centred features in their own
-precision. That form loses the digits of small distances, so what is listed is measured again from the differences: an exact copy is
-at distance 0, and a pair at the very edge of a ball is judged exactly. Against float64, float32 flips near-ties of recall only.
+Candidates come from one matrix product for each block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, of centred features in their
+own precision. That form loses digits of small distances, so candidates are measured again from the differences: an exact copy is
+at distance 0, and a pair at the edge of a ball is decided exactly. Against float64, float32 flips near-ties of recall only.
 Blocks stay in the processor's cache, so memory grows with the rows and not with their square.
 """
 
@@ -18,18 +18,18 @@ from torch.nn import functional
 K = 3  # neighbours that span a manifold: Kynkäänniemi et al. 2019, section 3
 K_BALL = 5  # neighbours that a ball of density and coverage holds: Naeem et al. 2020, section 3
 
-LISTED = 24  # half of them are in a half-sample, so a row of one finds its own AMONG there but for one in a thousand
+LISTED = 24  # half of them are in a half-sample, which is enough for its AMONG neighbours but for one row in a thousand
 AMONG = 5
 BLOCK_ELEMENTS = 2**19  # of float32 are 2 MB
 WIDTH = 8192  # targets at once
-GROUP = 16  # columns whose minimum stands for them all in `_smallest`
-CANDIDATES = 4  # measured exactly to find one nearest
-ROUNDING = 16  # times the precision times |a|^2 + |b|^2: more than the matrix product ever errs
+GROUP = 16  # columns that share one minimum in `_smallest`
+CANDIDATES = 4  # groups that are measured exactly to find one nearest row
+ROUNDING = 16  # times the precision times |a|^2 + |b|^2: a bound on the error of the matrix product
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """What a set of features knows of itself: the nearest other rows of each row."""
+    """The nearest other rows of each row of a set of features."""
 
     features: Tensor  # [N, d]
     index: Tensor  # [N, m] int64: the nearest other rows, ascending in distance
@@ -47,7 +47,7 @@ class Neighbours:
         return self.distance[:, k - 1]
 
     def among(self, rows: Tensor) -> Neighbours:
-        """The AMONG nearest others of each of these rows (ascending, int64 [M]) within them alone: from the lists, where they reach."""
+        """The AMONG nearest others of each of these rows (ascending, int64 [M]) within them: from the lists, where these suffice."""
         wanted = min(AMONG, len(rows) - 1)
         features = self.features[rows]
         place = torch.full((len(self.features),), -1).index_copy_(0, rows, torch.arange(len(rows)))
@@ -56,11 +56,11 @@ class Neighbours:
         enough = rank[:, -1] >= wanted
         if not enough.all():
             found = _search(features, enough.logical_not().nonzero()[:, 0], listed=LISTED)
-        taken = (index >= 0) & (rank <= wanted) & enough[:, None]
+        chosen = (index >= 0) & (rank <= wanted) & enough[:, None]
         new_index = torch.empty(len(rows), wanted, dtype=torch.int64)
         new_distance = self.distance.new_empty(len(rows), wanted)
-        new_index[enough] = index[taken].view(-1, wanted)
-        new_distance[enough] = self.distance[rows][taken].view(-1, wanted)
+        new_index[enough] = index[chosen].view(-1, wanted)
+        new_distance[enough] = self.distance[rows][chosen].view(-1, wanted)
         if not enough.all():
             new_index[~enough], new_distance[~enough] = (part[:, :wanted] for part in found)
         return Neighbours(features=features, index=new_index, distance=new_distance)
@@ -74,7 +74,7 @@ def find_neighbours(features: Tensor, *, listed: int = LISTED, block: int | None
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """How two sets of features lie in each other: all that precision, recall, density and coverage need, of a set and of its halves.
+    """The overlap of two sets of features: what precision, recall, density and coverage need, of a set and of its half-samples.
 
     precision = inside.mean(), recall = reached[0].mean() (Kynkäänniemi et al. 2019, eq. 1-3); density = balls.mean() / K_BALL,
     coverage = covered[0].mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], covered[1 + h].
@@ -83,26 +83,25 @@ class Overlap:
 
     inside: Tensor  # [n] bool: the generated row is within the K-ball of some real row
     balls: Tensor  # [n] int64: in how many real K_BALL-balls the generated row lies
-    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row: of the whole set, and of each half
-    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row holds a generated row: of the whole set, and of each half
+    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row of the whole set, and of each half
+    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row holds a generated row of the whole set, and of each half
 
 
-def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
-    """The overlap of N real with n generated features, and with H halves [H, n] (bool) of the generated ones, in one pass.
+def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
+    """The overlap of N real with n generated features, and with H half-samples [H, n] (bool) of the generated ones, in one pass.
 
-    half_radius [H, n] is the radius(K) of each generated row among its half, from `among`; where a row is not in the half it is
-    not looked at.
+    half_radius [H, n] is the radius(K) of each generated row within its half, from `among`; other rows are ignored.
     """
     center = real.features.mean(dim=0)
     x, y = real.features - center, generated.features - center
     x_squares, y_squares = _squares(x), _squares(y)
     wide, narrow = real.radius(K_BALL).square(), real.radius(K).square()
-    members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), halves])  # [1 + H, n]
+    members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), half_samples])  # [1 + H, n]
     radii = torch.cat([generated.radius(K)[None], half_radius.to(y.dtype)])
     reach = torch.where(members, radii.square(), -torch.inf)
     inside, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.int64)
     reached, covered = torch.zeros(2, len(members), len(x), dtype=torch.bool)
-    counted = members.T.to(y.dtype)
+    weights = members.T.to(y.dtype)
     blocks = _blocks(len(x), len(y), x.shape[1], block)
     room, spare = x.new_empty(2, _rows(blocks), len(y))
     for at in blocks:
@@ -111,13 +110,13 @@ def overlap(real: Neighbours, generated: Neighbours, halves: Tensor, half_radius
         row, column = _at_most(squared, wide[at] + slack)
         values = squared[row, column]
         unsure = ((values - wide[at][row]).abs() <= slack[row]) | ((values - narrow[at][row]).abs() <= slack[row]) | (values <= slack[row])
-        # Measured from the features as they came, like the radii: what is as far as a radius then is exactly so.
+        # Measured from the original features, like the radii: equal distances are then exactly equal.
         values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
         squared[row, column] = values
         inside[column[values <= narrow[at][row]]] = True
         within = values <= wide[at][row]
         balls += torch.bincount(column[within], minlength=len(y))
-        covered[:, at] = counted.new_zeros(len(squared), len(members)).index_add_(0, row[within], counted[column[within]]).T > 0
+        covered[:, at] = weights.new_zeros(len(squared), len(members)).index_add_(0, row[within], weights[column[within]]).T > 0
         for which, squared_radius in enumerate(reach):
             reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
     return Overlap(inside=inside, balls=balls, reached=reached, covered=covered)
@@ -143,7 +142,7 @@ def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = 
     index = torch.empty(len(rows), listed, dtype=torch.int64)
     distance = features.new_empty(len(rows), listed)
     blocks = _blocks(len(rows), len(features), features.shape[1], block)
-    room = features.new_empty(_rows(blocks), len(features))  # fresh memory for every block costs as much as the product
+    room = features.new_empty(_rows(blocks), len(features))  # new memory for every block costs as much as the product
     for at in blocks:
         own = rows[at]
         # |a|^2 is the same for a whole row, so the order of its neighbours is known without it.
@@ -158,7 +157,7 @@ def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = 
 def _scan(points: Tensor, targets: Tensor, *, others: bool) -> tuple[Tensor, Tensor]:
     """Distance and row of the nearest target of each point; `others`: the two are one set, and a row is not its own neighbour.
 
-    Targets stand in groups. The groups with the smallest minima are measured exactly, every target of theirs.
+    Targets are in groups. All targets of the groups with the smallest minima are measured exactly.
     """
     if len(targets) < 1 + others:
         raise ValueError(f"nearest {'others' if others else 'targets'} need at least {1 + others} rows, not {len(targets)}")
@@ -193,7 +192,7 @@ def _scan(points: Tensor, targets: Tensor, *, others: bool) -> tuple[Tensor, Ten
 
 
 def _at_most(values: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column of every value [b, n] that is no larger than the bound [b] of its row."""
+    """Row and column of every value [b, n] that is at most the bound [b] of its row."""
     width = values.shape[1] // GROUP
     grouped = values[:, : width * GROUP].view(len(values), GROUP, width)
     row, group = (grouped.amin(dim=1) <= bound[:, None]).nonzero(as_tuple=True)
@@ -205,8 +204,8 @@ def _at_most(values: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
 def _smallest(values: Tensor, k: int) -> Tensor:
     """The columns of the k smallest values of each row [b, n], in no order.
 
-    Columns stand in groups; a value that is among the k smallest is in one of the k groups with the smallest minima, so those hold
-    them all. Several times as fast as sorting out whole rows.
+    Columns are in groups. Each of the k smallest values is in one of the k groups with the smallest minima, so only these are
+    searched. Several times as fast as a topk of whole rows.
     """
     width = values.shape[1] // GROUP
     if width < 4 * k:
@@ -237,7 +236,7 @@ def _rows(blocks: list[slice]) -> int:
 
 
 def _squares(features: Tensor) -> Tensor:
-    """|a|^2 of each row; a ValueError where that is no finite number."""
+    """|a|^2 of each row. Raises a ValueError where that is not finite."""
     squares = features.square().sum(dim=1)
     if not squares.isfinite().all():
         raise ValueError("some features are not finite, or too large to be squared")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from bench.config import RunConfig, load_config
-from bench.errors import UserError
+from bench.core.config import RunConfig, load_config
+from bench.core.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 END_SECONDS = 10.0
@@ -130,9 +130,9 @@ def _serve(pipe: Connection, name: str, config_json: str, threads: int) -> None:
     try:
         import torch
 
-        from bench.memory import forget_peak_memory, keep_freed_memory, peak_memory_mb
+        from bench.core.memory import forget_peak_memory, keep_freed_memory, peak_memory_mb
+        from bench.core.registry import load_catalogs
         from bench.perf.loops import loop
-        from bench.registry import load_catalogs
 
         torch.set_num_threads(threads)
         load_catalogs()

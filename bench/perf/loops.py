@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench.assemble import Work, assemble, prepare
-from bench.config import DATASETS, RunConfig, override
-from bench.environment import native_bf16
-from bench.errors import UserError
-from bench.precision import Precision, forward_precision
-from bench.spec import Dataset, to_unit_range
-from bench.train import train
+from bench.core.config import DATASETS, RunConfig, override
+from bench.core.environment import native_bf16
+from bench.core.errors import UserError
+from bench.core.spec import Dataset, to_unit_range
+from bench.runs.prepare import Work, prepare
+from bench.training.build import assemble
+from bench.training.loop import train
+from bench.training.precision import Precision, forward_precision
 
 MARK_IMAGES = 1_000  # between two marks of train(), as in the suite `quick`
 MOST_MARKS = 10_000  # in a turn

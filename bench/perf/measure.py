@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import environment
-from bench.assemble import check
-from bench.auto import resolve
-from bench.config import RunConfig, config_for, override
+from bench.core import environment
+from bench.core.config import RunConfig, config_for, override
+from bench.core.environment import cores
+from bench.core.errors import UserError, nearest
 from bench.data.progress import progress
-from bench.environment import cores
-from bench.errors import UserError, nearest
 from bench.perf.host import Contender, hosts
 from bench.perf.loops import GEMM
 from bench.perf.peak import flops_per_image
 from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
 from bench.perf.race import Rate, race, ratio
 from bench.perf.whole import Whole, in_process, whole_run
-from bench.suite import SUITES
+from bench.runs.prepare import check
+from bench.runs.resolve import resolve
+from bench.scheduling.suite import SUITES
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.assemble import prepare
-from bench.config import RunConfig
-from bench.run import limited_threads
+from bench.core.config import RunConfig
+from bench.core.threads import limited_threads
+from bench.runs.prepare import prepare
 
 
 def flops_per_image(config: RunConfig) -> float:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.assemble import prepare
-from bench.cards import HEADLINE
-from bench.config import DATASETS, RunConfig, load_config, override
-from bench.errors import UserError
-from bench.evaluate import Evaluator, draw, evaluator_for
-from bench.memory import keep_freed_memory
-from bench.registry import load_catalogs
-from bench.spec import Networks
-from bench.train import train
+from bench.core.config import DATASETS, RunConfig, load_config, override
+from bench.core.errors import UserError
+from bench.core.memory import keep_freed_memory
+from bench.core.registry import load_catalogs
+from bench.core.spec import Networks
+from bench.evaluation.evaluator import Evaluator, draw, evaluator_for
+from bench.metrics.cards import HEADLINE
+from bench.runs.prepare import prepare
+from bench.training.loop import train
 
 MARKS_AN_EPOCH = 6
 
@@ -65,7 +65,7 @@ def harness_quality(config_json: str, target: float, epochs: int) -> Reached | N
     work = prepare(config)
     assert work.evaluator is not None  # `_ready` has seen it
     for progress in train(work.trainer, marks):
-        value = _value(work.evaluator, work.trainer.scored, work.device)
+        value = _value(work.evaluator, work.trainer.eval_networks, work.device)
         if value <= target:
             return Reached(value=value, images=progress.images, seconds=progress.train_seconds)
     return None

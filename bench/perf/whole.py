@@ -12,11 +12,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench import store
-from bench.config import load_config
-from bench.errors import UserError
+from bench.core.config import load_config
+from bench.core.errors import UserError
 from bench.perf.host import environment_of
-from bench.run import Place, run
+from bench.runs.runner import run
+from bench.runs.types import Place
+from bench.tracking import store
 
 Found = TypeVar("Found")
 
@@ -53,8 +54,8 @@ def in_process(function: Callable[..., Found], *arguments: Any, threads: int) ->
 
 def whole_run(config_json: str) -> Whole:
     """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
-    from bench.assemble import prepare
-    from bench.registry import load_catalogs
+    from bench.core.registry import load_catalogs
+    from bench.runs.prepare import prepare
 
     load_catalogs()
     config = load_config(config_json)

@@ -21,8 +21,8 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table, create_engine, text
 
-from bench import store
-from bench.artifacts import Artifacts
+from bench.tracking import store
+from bench.tracking.artifacts import Artifacts
 
 TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")  # in the order in which they refer to each other
 

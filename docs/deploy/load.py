@@ -25,9 +25,9 @@ from typing import Any
 
 import requests
 
-from bench import results, store
-from bench.tracking import Tracker
-from bench.waiting import deliver_waiting
+from bench.runs.pending_writes import deliver_waiting
+from bench.tracking import results, store
+from bench.tracking.client import Tracker
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SUITE = "load"

@@ -1,1 +1,1 @@
-"""One file a plot: `*_data(frame)`, whose numbers are tested, and `draw(ax, data, palette)`, which draws just those."""
+"""One file for each plot: `*_data(frame)` returns its numbers, which are tested, and `draw(ax, data, palette)` draws them."""

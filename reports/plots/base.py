@@ -1,4 +1,4 @@
-"""What all plots share: the theme, a figure, and a picture that is the same for the same data."""
+"""Common parts of all plots: the theme, a figure, and a picture that is identical for identical data."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.words import printable
+from bench.core.text import printable
 from reports import document
 from reports.palette import FAINT, INK, PAPER, RULE
 from reports.plots import svg
 
 MOST_SEEDS = 10  # lines of an entry
 MOST_MARKS = 200  # points of a line
-LABEL_MAX = 28  # characters of an entry's name in a plot; tables have it whole
+LABEL_MAX = 28  # characters of an entry's name in a plot; tables show the whole name
 
 
 @contextmanager
 def axes(width: float, height: float) -> Iterator[Axes]:
-    """One set of axes in a figure of its own, in inches, under the house theme. No global state outlives the block."""
+    """Context manager for axes in a figure of its own, size in inches, with the theme of the report. No global state outlives the block."""
     with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # a user's matplotlibrc changes no report
+        mpl.rcdefaults()  # a user's matplotlibrc does not change a report
         mpl.rcParams.update(_theme())
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw the text, not ours
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw the text
         figure = Figure(figsize=(width, height), layout="constrained")
         ax = figure.add_subplot()
         sns.despine(ax=ax)
@@ -40,7 +40,7 @@ def axes(width: float, height: float) -> Iterator[Axes]:
 
 def _theme() -> Any:  # its keys are literals in matplotlib's stubs
     ours = {
-        "font.family": "DejaVu Sans",  # shipped with matplotlib, so text is measured alike everywhere; `picture` swaps it
+        "font.family": "DejaVu Sans",  # part of matplotlib, so text has the same size on every machine; `picture` replaces it
         "font.size": 9,
         "axes.labelsize": 9,
         "axes.titlesize": 10,
@@ -69,28 +69,28 @@ def _theme() -> Any:  # its keys are literals in matplotlib's stubs
 
 
 def picture(ax: Axes, alt: str) -> document.Picture:
-    """The axes' figure as SVG: no date in it, two decimals a coordinate, ink and paper that follow the reader's colour scheme."""
+    """Return the axes' figure as SVG without a date; its ink and paper follow the reader's colour scheme."""
     buffer = io.StringIO()
     figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    drawn = svg.finished(buffer.getvalue())
+    drawn = svg.minified(buffer.getvalue())
     return document.Picture(data=drawn.encode(), media="image/svg+xml", alt=alt, grouped=svg.has_groups(drawn))
 
 
 def figure_of(ax: Axes) -> Figure:
-    """The figure that holds the axes alone."""
+    """Return the figure of the axes."""
     if not isinstance(ax.figure, Figure):
-        raise TypeError("a plot is drawn into a figure of its own")
+        raise TypeError("the axes belong to no figure, or to a part of one")
     return ax.figure
 
 
-def plain(name: str) -> str:
-    """A name as a label, cut where it is long."""
+def short_name(name: str) -> str:
+    """Return a name as a label, shortened if it is long."""
     shown = printable(name)
     return shown if len(shown) <= LABEL_MAX else shown[: LABEL_MAX - 1] + "…"
 
 
 def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours: Sequence[str]) -> None:
-    """Names at the right edge, in their colours, each as near to its height (in data) as the others allow."""
+    """Draw names at the right edge in their colours, each as near to its height (in data units) as the others allow."""
     if not names:
         return
     points = ax.transData.transform(np.column_stack([np.zeros(len(heights)), heights]))[:, 1]
@@ -99,12 +99,12 @@ def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours
     for name, y, target, colour in zip(names, spread, points, colours, strict=True):
         where = ((y - low) / (high - low), (target - low) / (high - low))
         line = ax.plot([1.0, 1.025], where[::-1], transform=ax.transAxes, color=colour, linewidth=0.8, clip_on=False)
-        label = ax.text(1.032, where[0], plain(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
-        svg.belongs(name, *line, label)
+        label = ax.text(1.032, where[0], short_name(name), transform=ax.transAxes, color=colour, va="center", fontsize=9, parse_math=False)
+        svg.mark_entry(name, *line, label)
 
 
 def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: float, low: float, high: float) -> list[float]:
-    """Heights moved apart to at least `gap`, in the same order, within the bounds where they can all fit."""
+    """Return heights with distances of at least `gap`, in the same order, within the bounds if they fit."""
     order = np.argsort(heights, kind="stable")
     placed = [min(max(float(heights[i]), low), high) for i in order]
     for _ in range(2):
@@ -122,16 +122,16 @@ def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: fl
 
 
 def thousands(value: float, _position: float = 0) -> str:
-    """A number of images, short: 0, 50k, 1.5M."""
+    """Return a number of images in short form: 0, 50k, 1.5M."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:.4g}M"
     return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"
 
 
-def drawable(points: pd.DataFrame) -> pd.DataFrame:
-    """What of curves (entry, seed, images, ...) is drawn: the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` of its marks, spread evenly.
+def thinned(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points of curves (entry, seed, images, ...) to draw: the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` evenly spaced points.
 
-    More lines or points would lie on top of each other, and a page of them would be too large to open.
+    More lines or points would overlap and make the page too large.
     """
     seeds = points.groupby("entry")["seed"].transform(lambda seed: seed.rank(method="dense"))
     marks = points.groupby("entry")["images"].transform(_is_drawn)
@@ -145,5 +145,5 @@ def _is_drawn(images: pd.Series) -> pd.Series:
 
 
 def seeds_drawn(runs: pd.DataFrame, one: str, few: str) -> str:
-    """Words for the lines of a plot of these runs: `one` where every seed is drawn, else `few` with their number."""
+    """Return the words for the lines of a plot of these runs: `one` if every seed is drawn, else `few` with their number."""
     return one if runs.groupby("entry")["seed"].nunique().max() <= MOST_SEEDS else few.format(most=MOST_SEEDS)

@@ -1,4 +1,4 @@
-"""The share of each class among generated images, as the classifier sees them, against its share among real ones."""
+"""The share of each class among generated images, by the classifier, against its share among real images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from reports.palette import INK, Style
-from reports.plots.base import plain
+from reports.plots.base import short_name
 
 COLUMNS = ["seed", "position", "name", "generated", "real"]
 
 
 def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
-    """seed, position, name, generated, real: one row a seed and class. `evidence` is the artifact of each seed.
+    """Return seed, position, name, generated, real: one row for each seed and class. `evidence` is the artifact of each seed.
 
-    A seed without shares, or whose lists do not fit together or hold anything but shares, gives no rows.
+    A seed without shares, or with lists that do not match or contain other values, gives no rows.
     """
     rows = []
     for seed, found in sorted(evidence.items()):
@@ -32,20 +32,20 @@ def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame
 
 
 def _shares(values: Any) -> list[float]:
-    """A list of numbers from 0 to 1, not all of them 0; empty where it is anything else."""
+    """A list of numbers from 0 to 1, not all 0; empty for anything else."""
     if not isinstance(values, list) or not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
         return []
     return [float(value) for value in values] if any(values) else []
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:
-    """Draw the mean share over seeds as bars, each seed as a dot, and the real share as a tick to reach; `largest` ends the axis."""
+    """Draw the mean share over seeds as bars, each seed as a dot, and the real share as a tick; the axis ends at `largest`."""
     means = data.groupby("position", sort=True).agg(name=("name", "first"), generated=("generated", "mean"), real=("real", "mean"))
     ax.barh(means.index, means["generated"], color=style.colour, height=0.72, alpha=0.85)
     ax.scatter(data["generated"], data["position"], s=7, color=INK, alpha=0.55, linewidths=0, zorder=3)
     ax.vlines(means["real"], means.index - 0.36, means.index + 0.36, color=INK, linewidth=1.4, zorder=4)
     ax.set_yticks(list(means.index))
-    ax.set_yticklabels([plain(name) for name in means["name"]], parse_math=False)
+    ax.set_yticklabels([short_name(name) for name in means["name"]], parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
@@ -55,6 +55,6 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:
 
 
 def alt(entry: str, data: pd.DataFrame) -> str:
-    """The panel in words: the rarest and the commonest class."""
+    """Return the panel in words: the rarest and the most frequent class."""
     means = data.groupby("name", sort=True)["generated"].mean()
     return f"{entry}: from {100 * means.min():.1f} % ({means.idxmin()}) to {100 * means.max():.1f} % ({means.idxmax()})"

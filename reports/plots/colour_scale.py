@@ -1,4 +1,4 @@
-"""Values as colours: viridis, which survives colour blindness and print, its bright end for the best."""
+"""Colour scale of values: viridis, which suits colour blindness and print; its bright end is best."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from bench.cards import Card
+from bench.metrics.cards import Card
 from reports.format import number
 
 STEPS = 12  # colours of the strip
@@ -20,7 +20,7 @@ STRIP = (0.0, 1.045, 0.42, 0.045)  # left, bottom, width, height, in axes
 
 @dataclass(frozen=True, kw_only=True)
 class ColourScale:
-    """From the lowest value to the highest, logarithmic where all are positive."""
+    """A scale from the lowest value to the highest, logarithmic if all are positive."""
 
     low: float
     high: float
@@ -28,19 +28,19 @@ class ColourScale:
     best: str  # the better end: lower | higher
 
     def of(self, value: float) -> str:
-        """The colour of a value, "#rrggbb"."""
+        """Return the colour of a value, "#rrggbb"."""
         turn = math.log if self.log else float
         span = turn(self.high) - turn(self.low)
         share = min(max((turn(value) - turn(self.low)) / span, 0.0), 1.0) if span > 0 else 0.5
         return self.at(share)
 
     def at(self, share: float) -> str:
-        """The colour of a share of the way from low to high."""
+        """Return the colour at a fraction of the way from low to high."""
         colours = mpl.colormaps["viridis_r" if self.best == "lower" else "viridis"]
         return to_hex(colours(round(share * 32) / 32))
 
     def draw(self, ax: Axes, metric: Card) -> None:
-        """Draw the scale as a strip above the axes, with its ends and the metric's name."""
+        """Draw the scale as a strip above the axes, with its end values and the metric's title."""
         left, bottom, width, height = STRIP
         for i in range(STEPS):
             corner = (left + width * i / STEPS, bottom)
@@ -52,7 +52,7 @@ class ColourScale:
 
 
 def colour_scale(values: Iterable[float], metric: Card) -> ColourScale | None:
-    """The scale of all finite values; None where there are none."""
+    """Return the scale of all finite values; None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None

@@ -1,4 +1,4 @@
-"""Where the values of a searched dimension lie on an axis: logarithmic, linear, or a slot for each of few values."""
+"""Axis of a searched dimension: logarithmic, linear, or with a slot for each of few values."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from reports.plots.base import plain
-from reports.study import Dimension, Setting
+from reports.plots.base import short_name
+from reports.study import SearchDimension, SettingValue
 
-MOST_SLOTS = 10  # whole numbers that have a slot each
+MOST_SLOTS = 10  # whole numbers with one slot each
 FEWEST_BINS, MOST_BINS = 3, 8
-GOLDEN = (math.sqrt(5) - 1) / 2  # steps of it never pile up
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, never cluster
 
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionAxis:
-    """An axis from `low` to `high` in the dimension's own values; with slots, from the first to the last of them at 0, 1, ..."""
+    """An axis from `low` to `high` in the dimension's values; slots lie at 0, 1, ..."""
 
     name: str
     low: float
     high: float
     log: bool = False
-    slots: tuple[Setting, ...] = ()
+    slots: tuple[SettingValue, ...] = ()
 
-    def at(self, value: Setting) -> float:
-        """The position of a value; NaN where it has none."""
+    def at(self, value: SettingValue) -> float:
+        """Return the position of a value; NaN if it has none."""
         if self.slots:
             return float(self.slots.index(value)) if value in self.slots else math.nan
         position = _value(value)
         return math.nan if self.log and position <= 0 else position
 
-    def apart(self, value: Setting, trial: int) -> float:
-        """The position of a value, in a slot moved aside by the number of its trial, so that dots do not hide each other."""
+    def apart(self, value: SettingValue, trial: int) -> float:
+        """Return the position of a value, shifted within a slot by the number of its trial, so that dots do not overlap."""
         return self.at(value) + (((trial * GOLDEN) % 1 - 0.5) * 0.56 if self.slots else 0.0)
 
     def edges(self, points: int) -> list[float]:
-        """Edges of bins: one a slot, else as many as the number of points bears."""
+        """Return the edges of bins: one bin for each slot, else a number of bins that suits the number of points."""
         if self.slots:
             return [i - 0.5 for i in range(len(self.slots) + 1)]
         bins = min(max(math.ceil(math.sqrt(points)), FEWEST_BINS), MOST_BINS)
@@ -50,19 +50,19 @@ class DimensionAxis:
         return [float(edge) for edge in np.linspace(self.low, self.high, bins + 1)]
 
     def dress_x(self, ax: Axes) -> None:
-        """Scale, limits, ticks and name of the horizontal axis."""
+        """Set scale, limits, ticks and name of the horizontal axis."""
         if self.log:
             ax.set_xscale("log")
         ax.set_xlim(*self._limits())
-        ax.set_xlabel(plain(self.name), parse_math=False)
+        ax.set_xlabel(short_name(self.name), parse_math=False)
         self._ticks(ax.xaxis)
 
     def dress_y(self, ax: Axes) -> None:
-        """The same of the vertical axis."""
+        """Set scale, limits, ticks and name of the vertical axis."""
         if self.log:
             ax.set_yscale("log")
         ax.set_ylim(*self._limits())
-        ax.set_ylabel(plain(self.name), parse_math=False)
+        ax.set_ylabel(short_name(self.name), parse_math=False)
         self._ticks(ax.yaxis)
 
     def _limits(self) -> tuple[float, float]:
@@ -76,7 +76,7 @@ class DimensionAxis:
 
     def _ticks(self, axis: Axis) -> None:
         if self.slots:
-            axis.set_ticks(range(len(self.slots)), [plain(said(slot)) for slot in self.slots], parse_math=False)
+            axis.set_ticks(range(len(self.slots)), [short_name(setting_text(slot)) for slot in self.slots], parse_math=False)
         elif self.log:
             wide = self.high >= 30 * self.low
             axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
@@ -86,8 +86,8 @@ class DimensionAxis:
             axis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
 
 
-def axis_of(dimension: Dimension, values: Iterable[Setting]) -> DimensionAxis | None:
-    """The axis of a dimension that also holds the values that trials have of it, such as a default outside the range; None without any."""
+def axis_of(dimension: SearchDimension, values: Iterable[SettingValue]) -> DimensionAxis | None:
+    """Return the axis of a dimension, extended to the values of trials, such as a default outside the range; None without values."""
     tried = [value for value in values if value is not None]
     if dimension.kind == "choice":
         slots = tuple(dict.fromkeys([*dimension.choices, *tried]))
@@ -106,20 +106,20 @@ def axis_of(dimension: Dimension, values: Iterable[Setting]) -> DimensionAxis | 
     return DimensionAxis(name=dimension.name, low=low, high=high, log=log)
 
 
-def said(value: Setting) -> str:
-    """A setting as readers write it: three digits of a number, a text as it is."""
+def setting_text(value: SettingValue) -> str:
+    """Return a setting as text: a number with three digits, a text unchanged."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value).lower() if isinstance(value, bool) else str(value)
     return short(value) if isinstance(value, float) else str(value)
 
 
 def short(value: float) -> str:
-    """A number of a recipe: 0.5, 4.1e-4, 1e-5."""
+    """Return a number of a recipe as text: 0.5, 4.1e-4, 1e-5."""
     if value and abs(value) < 0.001:
         digits, _, power = f"{value:.2e}".partition("e")
         return f"{float(digits):g}e{int(power)}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _value(value: Setting) -> float:
+def _value(value: SettingValue) -> float:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan

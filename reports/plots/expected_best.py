@@ -1,4 +1,4 @@
-"""What so many random trials can be expected to find: a search's budget, read off."""
+"""The expected best value by number of random trials."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
+from bench.metrics.cards import Card
 from reports import stats
 from reports.palette import Palette
-from reports.plots.base import end_labels, figure_of, plain
-from reports.plots.svg import belongs
-from reports.plots.trials import trials_data, value_axis, words
-from reports.study import Study
+from reports.plots.base import end_labels, figure_of, short_name
+from reports.plots.svg import mark_entry
+from reports.plots.trials import trials_data, value_axis, value_text
+from reports.study import SearchedStudy
 
 COLUMNS = ["entry", "trials", "value"]
 
 
-def expected_best_data(study: Study) -> pd.DataFrame:
-    """entry, trials, value: the expected best of so many random trials of a variant, from where they cannot all have diverged.
+def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
+    """Return entry, trials, value: the expected best by number of random trials of a variant, from the number on at which not all can have diverged.
 
-    The author's recipe was given, not drawn, and is left out. A pruned trial counts with what it had when it was stopped.
+    The default recipe is left out, because it is not a random trial. A pruned trial counts with its last value.
     """
     rows = []
     for tuning in study.tunings:
@@ -33,12 +33,12 @@ def expected_best_data(study: Study) -> pd.DataFrame:
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw a line a variant."""
+    """Draw a line for each variant."""
     value_axis(ax, data["value"], metric)
     ends = {}
     for name, own in data.groupby("entry", sort=True):
         style = palette[str(name)]
-        belongs(str(name), *ax.plot(own["trials"], own["value"], color=style.colour, dashes=style.dash, linewidth=1.8))
+        mark_entry(str(name), *ax.plot(own["trials"], own["value"], color=style.colour, dashes=style.dash, linewidth=1.8))
         ends[str(name)] = float(own["value"].iloc[-1])
     ax.set_xlabel("random trials")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
@@ -48,9 +48,9 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
 
 
 def alt(data: pd.DataFrame, metric: Card) -> str:
-    """The plot in words: both ends of each line."""
+    """Return the plot in words: both ends of each line."""
     parts = [
-        f"{plain(str(name))} " + ", ".join(f"{words(own['value'].iloc[i])} with {own['trials'].iloc[i]}" for i in (0, -1))
+        f"{short_name(str(name))} " + ", ".join(f"{value_text(own['value'].iloc[i])} with {own['trials'].iloc[i]}" for i in (0, -1))
         for name, own in data.groupby("entry", sort=True)
     ]
     return f"Expected best {metric.title} by number of random trials: {'; '.join(parts)}"

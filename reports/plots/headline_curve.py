@@ -1,4 +1,4 @@
-"""The headline metric through training, against images or seconds: every seed thin, the mean over seeds thick."""
+"""The headline metric through training, against images or seconds: seeds as thin lines, the mean over seeds as a thick line."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.results import curve
-from reports.budget import Budget
+from bench.metrics.cards import Card
+from bench.tracking.results import curve
+from reports.budget import RunBudget
 from reports.format import count
 from reports.palette import FAINT, Palette
-from reports.plots.base import drawable, end_labels, figure_of, plain, thousands
-from reports.plots.means import MEAN, SEED, with_means
-from reports.plots.svg import belongs
+from reports.plots.base import end_labels, figure_of, short_name, thinned, thousands
+from reports.plots.seed_means import MEAN, SEED, with_means
+from reports.plots.svg import mark_entry
 from reports.stats import LARGEST
 
 Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
 
 
-def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: Budget) -> pd.DataFrame:
-    """entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
+def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: RunBudget) -> pd.DataFrame:
+    """Return entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
 
-    Values that are missing or infinite are left out, and so are some of many seeds or marks (`drawable`); means are of all seeds (`with_means`).
+    Missing and infinite values are left out, and lines are `thinned`; means are over all seeds (`with_means`).
     """
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
     every = with_means(points[finite], runs, length)
-    shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
+    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
     return shown.sort_values(["entry", "line", "seed", "images"], ignore_index=True)
 
 
@@ -38,7 +38,7 @@ def draw(
     ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card, levels: dict[str, float], things: str = "images",
     against: Against = "images",
 ) -> None:  # fmt: skip
-    """Draw the lines, log scale where all of both are positive, and a grey level for each reference."""
+    """Draw the lines and a grey level for each reference row, on a log scale if all values are positive."""
     if (data["value"] > 0).all() and all(level > 0 for level in levels.values()):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(thousands)
@@ -52,7 +52,7 @@ def draw(
             points[against], points["value"], color=style.colour, marker=style.marker, markersize=5 if thick else 2.5,
             linewidth=2.2 if thick else 0.8, alpha=1.0 if thick else 0.45, dashes=style.dash if thick else (), zorder=3 if thick else 2,
         )  # fmt: skip
-        belongs(entry, *drawn)
+        mark_entry(entry, *drawn)
         if thick or entry not in ends:
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():
@@ -72,8 +72,8 @@ def _seconds(value: float, _position: float = 0) -> str:
 
 
 def alt(data: pd.DataFrame, metric: Card, against: Against = "images") -> str:
-    """The plot in words: where each mean ends."""
+    """Return the plot in words: the last value of each mean."""
     last = data[data["line"] == MEAN].groupby("entry", sort=True).tail(1)
     at = [f" at {count(seconds)} s" if against == "seconds" else "" for seconds in last["seconds"]]
-    ends = ", ".join(f"{plain(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
-    return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last mark: {ends or 'none'}"
+    ends = ", ".join(f"{short_name(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
+    return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last evaluation point: {ends or 'none'}"

@@ -1,4 +1,4 @@
-"""The objective over two dimensions of a search: medians in bins as ground, the trials on it."""
+"""The objective over two dimensions of a search: medians in bins as background, trials as dots."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bench.cards import Card, Direction
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import Card, Direction
 from reports.palette import RULE
 from reports.plots.colour_scale import ColourScale
-from reports.plots.dimension_axis import DimensionAxis, said
-from reports.plots.trials import draw_places, settings, trials_data, words
-from reports.study import Dimension, Study, Tuning
+from reports.plots.dimension_axis import DimensionAxis, setting_text
+from reports.plots.trials import draw_places, settings, trials_data, value_text
+from reports.study import SearchDimension, SearchedStudy, Tuning
 
-FEWEST = 5  # trials that make bins; under it there are dots alone
+FEWEST = 5  # trials; with fewer there are dots and no bins
 BIN_COLUMNS = ["left", "right", "bottom", "top", "value", "n"]
 
 
-def heat_map_data(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.DataFrame:
-    """number, state, value, default, x_setting, y_setting of the trials that have both dimensions."""
+def heat_map_data(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchDimension) -> pd.DataFrame:
+    """Return number, state, value, default, x_setting, y_setting of the trials with both dimensions."""
     data = trials_data(study, tuning)
     found = data.assign(x_setting=settings(data, tuning, x.path), y_setting=settings(data, tuning, y.path))
     return found[found["x_setting"].notna() & found["y_setting"].notna()].reset_index(drop=True)
 
 
 def bins_data(data: pd.DataFrame, x: DimensionAxis, y: DimensionAxis, direction: Direction) -> pd.DataFrame:
-    """left, right, bottom, top, value, n: the bins that have trials, with the median of them; none under `FEWEST` trials.
+    """Return left, right, bottom, top, value, n: the bins with trials and their median; none below `FEWEST` trials.
 
-    A diverged trial is infinitely bad, and where that makes the median infinite it is NaN. A pruned one counts with what it had when it was
-    stopped.
+    A diverged trial is infinitely bad; an infinite median is NaN. A pruned trial counts with its last value.
     """
     if len(data) < FEWEST:
         return pd.DataFrame(columns=BIN_COLUMNS)
@@ -56,7 +55,7 @@ def bins_data(data: pd.DataFrame, x: DimensionAxis, y: DimensionAxis, direction:
 
 
 def draw(ax: Axes, data: pd.DataFrame, bins: pd.DataFrame, x: DimensionAxis, y: DimensionAxis, scale: ColourScale, metric: Card) -> None:
-    """Draw the bins in the colours of their medians (grey where that is a divergence), the trials over them, and the scale above."""
+    """Draw the bins in the colours of their medians (grey if the median diverged), the trials on top, and the scale above."""
     for left, right, bottom, top, value, _ in bins.itertuples(index=False, name=None):
         colour = RULE if math.isnan(value) else scale.of(value)
         ax.add_patch(Rectangle((left, bottom), right - left, top - bottom, facecolor=colour, linewidth=0, zorder=1))
@@ -70,21 +69,21 @@ def draw(ax: Axes, data: pd.DataFrame, bins: pd.DataFrame, x: DimensionAxis, y: 
     scale.draw(ax, metric)
 
 
-def alt(name: str, data: pd.DataFrame, x: Dimension, y: Dimension, metric: Card) -> str:
-    """The map in words: the best trial and the worst."""
+def alt(name: str, data: pd.DataFrame, x: SearchDimension, y: SearchDimension, metric: Card) -> str:
+    """Return the map in words: the best trial and the worst."""
     ranked = data[data["state"] == "complete"].sort_values("value", ascending=metric.direction == "lower")
-    start = f"{name}, {metric.title} over {x.name} and {y.name}, {counted(len(data), 'trial')}"
+    start = f"{name}, {metric.title} over {x.name} and {y.name}, {pluralise(len(data), 'trial')}"
     if ranked.empty:
         return f"{start}, none of them complete"
     ends = [
-        f"{which} {words(row['value'])} at {x.name} {said(row['x_setting'])}, {y.name} {said(row['y_setting'])}"
+        f"{which} {value_text(row['value'])} at {x.name} {setting_text(row['x_setting'])}, {y.name} {setting_text(row['y_setting'])}"
         for which, row in (("best", ranked.iloc[0]), ("worst", ranked.iloc[-1]))
     ]
-    return f"{start}: {'; '.join(ends)}; {counted(int((data['state'] == 'diverged').sum()), 'divergence')}"
+    return f"{start}: {'; '.join(ends)}; {pluralise(int((data['state'] == 'diverged').sum()), 'divergence')}"
 
 
-def pairs(dimensions: Sequence[Dimension]) -> list[tuple[Dimension, Dimension]]:
-    """What is worth a map: a learning rate (else the first range) against k (else the first with few values), and two learning rates."""
+def pairs(dimensions: Sequence[SearchDimension]) -> list[tuple[SearchDimension, SearchDimension]]:
+    """Return the pairs of dimensions to map: a learning rate (else the first range) against k (else the first with few values), and two learning rates."""
     ranges = [dimension for dimension in dimensions if dimension.kind in ("log", "linear")]
     steps = [dimension for dimension in dimensions if dimension.kind in ("int", "choice")]
     ranges.sort(key=lambda dimension: (dimension.kind != "log", not dimension.name.startswith("lr")))

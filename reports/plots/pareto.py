@@ -1,4 +1,4 @@
-"""Trials by two objectives, and the front: those that no other trial beats in both."""
+"""Trials by two objectives, and the front: trials that no other trial beats in both."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import Card
 from reports.palette import INK, Style
 from reports.plots.base import thousands
-from reports.plots.trials import WIDEST, between, words
-from reports.study import Study, Tuning
+from reports.plots.trials import WIDEST, between, value_text
+from reports.study import SearchedStudy, Tuning
 
-LONG = 5  # highest over lowest value from which a scale is logarithmic
+LONG = 5  # ratio of highest to lowest value above which a scale is logarithmic
 COLUMNS = ["number", "x", "y", "default", "front"]
 
 
-def pareto_data(study: Study, tuning: Tuning) -> pd.DataFrame:
-    """number, x (first objective), y (second), default, front (whether the study has it there) of the complete trials, by x."""
+def pareto_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
+    """Return number, x (first objective), y (second), default, front (as the study recorded it) of the complete trials, sorted by x."""
     complete = [trial for trial in tuning.trials if len(trial.values) == 2]
     rows = [(trial.number, *trial.values, trial.default, trial.number in tuning.pareto) for trial in complete]
     data = pd.DataFrame(rows, columns=COLUMNS).astype({"x": float, "y": float, "default": bool, "front": bool})
@@ -26,7 +26,7 @@ def pareto_data(study: Study, tuning: Tuning) -> pd.DataFrame:
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, metrics: tuple[Card, ...]) -> None:
-    """Draw the front filled and joined in steps, other trials hollow, a ring around the author's recipe."""
+    """Draw the front filled and joined in steps, other trials hollow, a ring around the default recipe."""
     front, others = data[data["front"]], data[~data["front"]]
     better_right = metrics[0].direction == "higher"
     ax.step(front["x"], front["y"], where="pre" if better_right else "post", color=style.colour, linewidth=1.4, alpha=0.7, zorder=2)
@@ -47,6 +47,8 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, metrics: tuple[Card, ...]) 
 
 
 def alt(name: str, data: pd.DataFrame, metrics: tuple[Card, ...]) -> str:
-    """The panel in words: the trials of the front."""
-    front = ", ".join(f"{words(x)} and {words(y)}" for x, y in zip(data[data["front"]]["x"], data[data["front"]]["y"], strict=True))
-    return f"{name}, {metrics[0].title} and {metrics[1].title} of {counted(len(data), 'trial')}; not beaten in both: {front or 'none'}"
+    """Return the panel in words: the trials of the front."""
+    front = ", ".join(
+        f"{value_text(x)} and {value_text(y)}" for x, y in zip(data[data["front"]]["x"], data[data["front"]]["y"], strict=True)
+    )
+    return f"{name}, {metrics[0].title} and {metrics[1].title} of {pluralise(len(data), 'trial')}; not beaten in both: {front or 'none'}"

@@ -1,4 +1,4 @@
-"""Ranks of the entries by several metrics side by side: a line that crosses others is an entry that the metrics order differently."""
+"""Ranks of the entries by several metrics side by side. A line that crosses others is an entry that the metrics rank differently."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import rankdata
 
-from bench.cards import card
+from bench.metrics.cards import card
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
-from reports.plots.base import plain
-from reports.plots.svg import belongs
+from reports.plots.base import short_name
+from reports.plots.svg import mark_entry
 
 COLUMNS = ["entry", "key", "value", "rank", "position"]
 
 
 def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
-    """entry, key, value, rank (1 is best, equal values share their mean rank), position (1, 2, ... from the top, ties by name).
+    """Return entry, key, value, rank (1 is best; equal values share their mean rank), position (1, 2, ... from the top, ties by name).
 
     `medians` has the values of each entry by key.
     """
@@ -32,7 +32,7 @@ def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) 
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:
-    """Draw a column a metric and a line an entry, the marked ones thick; the value of each at its dot or, outside, beside its name."""
+    """Draw a column for each metric and a line for each entry, the marked ones thick, with each value at its dot or beside the name."""
     keys = list(dict.fromkeys(data["key"]))
     for entry, own in data.groupby("entry", sort=True):
         style, thick = palette[str(entry)], entry in marked
@@ -40,7 +40,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
             [keys.index(key) for key in own["key"]], own["position"], color=style.colour, marker=style.marker, markersize=6 if thick else 4.5,
             linewidth=2.6 if thick else 1.1, alpha=1.0 if thick or not marked else 0.6, zorder=3 if thick else 2,
         )  # fmt: skip
-        belongs(str(entry), *drawn)
+        mark_entry(str(entry), *drawn)
     for i, key in enumerate(keys):
         for row in data[data["key"] == key].to_dict("records"):
             _label(ax, i, row, last=i == len(keys) - 1, first=i == 0)
@@ -58,9 +58,9 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
 
 
 def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last: bool) -> None:
-    """Name and value beside the first and the last column, the value alone at those between."""
+    """Draw name and value beside the first and the last column, the value alone at the columns between."""
     value, y = number(float(str(row["value"]))), float(str(row["position"]))
-    name = plain(str(row["entry"]))
+    name = short_name(str(row["entry"]))
     if first or last:
         words = f"{name}  {value}" if first else f"{value}  {name}"
         label = ax.text(
@@ -68,11 +68,11 @@ def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last:
         )
     else:
         label = ax.text(x + 0.04, y, value, ha="left", va="bottom", fontsize=7.5, color=FAINT)
-    belongs(str(row["entry"]), label)
+    mark_entry(str(row["entry"]), label)
 
 
 def alt(data: pd.DataFrame) -> str:
-    """The plot in words: the order by each metric."""
+    """Return the plot in words: the order by each metric."""
     orders = [
         f"by {card(str(key)).title}: {', '.join(own.sort_values('position')['entry'])}" for key, own in data.groupby("key", sort=False)
     ]

@@ -1,4 +1,4 @@
-"""A search in the order of its trials, with the best found so far."""
+"""A search in the order of its trials, with the best value so far."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.cards import Card
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import Card
 from reports.palette import Style
-from reports.plots.trials import draw_trials, trials_data, value_axis, words
-from reports.study import Study, Tuning
+from reports.plots.trials import draw_trials, trials_data, value_axis, value_text
+from reports.study import SearchedStudy, Tuning
 
 
-def search_history_data(study: Study, tuning: Tuning) -> pd.DataFrame:
-    """number, state, value, default, best: the best value of a complete trial up to there, NaN before the first."""
+def search_history_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
+    """Return number, state, value, default, best: the best value of the complete trials so far, NaN before the first."""
     data = trials_data(study, tuning)
     complete = data["value"].where(data["state"] == "complete")
     best = complete.cummin() if study.objective.direction == "lower" else complete.cummax()
@@ -22,21 +22,21 @@ def search_history_data(study: Study, tuning: Tuning) -> pd.DataFrame:
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
-    """Draw the best so far as a line in steps, and a mark a trial."""
+    """Draw the best value so far as a step line, and a dot for each trial."""
     value_axis(ax, data["value"], metric)
     known = data[data["best"].notna()]
     ax.step(known["number"], known["best"], where="post", color=style.colour, linewidth=1.6, alpha=0.7, zorder=2)
     draw_trials(ax, data.assign(x=data["number"]), style, metric)
-    ax.set_xlim(-0.6, float(data["number"].max()) + 0.6)  # crosses do not stretch it
+    ax.set_xlim(-0.6, float(data["number"].max()) + 0.6)  # crosses do not extend it
     ax.set_xlabel("trial")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
 
 
 def alt(name: str, data: pd.DataFrame, metric: Card) -> str:
-    """The panel in words: the best, and when it was found."""
+    """Return the panel in words: the best value and its trial."""
     known = data[data["best"].notna()]
     if known.empty:
-        return f"{name}: none of {counted(len(data), 'trial')} is complete"
+        return f"{name}: none of {pluralise(len(data), 'trial')} is complete"
     last = known["best"].iloc[-1]
     found = known[known["best"] == last]["number"].iloc[0]
-    return f"{name}: the best {metric.title} of {counted(len(data), 'trial')} is {words(last)}, of trial {found}"
+    return f"{name}: the best {metric.title} of {pluralise(len(data), 'trial')} is {value_text(last)}, of trial {found}"

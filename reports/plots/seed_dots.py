@@ -1,4 +1,4 @@
-"""A dot for each seed with the interval of the mean, small enough for a table cell: all cells of a column share one scale."""
+"""A dot for each seed with the interval of the mean, in a table cell; all cells of a column share one scale."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from reports.plots.svg import FONTS, follow_scheme
 from reports.stats import Sample, Summary
 
 WIDTH, HEIGHT, MARGIN = 140, 22, 8
-LABEL, LETTER = 28, 6  # the room that a tick's label takes at least, and a letter of it
+LABEL, LETTER = 28, 6  # pixels: the least width of a tick's label, and the width of a letter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
-    """Where values lie in a cell, in pixels from its left; logarithmic where all values are positive."""
+class DotScale:
+    """The scale of a cell, in pixels from its left edge; logarithmic if all values are positive."""
 
     low: float
     high: float
     log: bool
 
     def at(self, value: float) -> float:
-        """The position of a value, kept inside the cell."""
+        """Return the position of a value, clipped to the cell."""
         turn = math.log if self.log else float
         if self.log and value <= 0:
             return float(MARGIN)
         span = turn(self.high) - turn(self.low)
-        share = (turn(value) - turn(self.low)) / span if span > 0 else 0.5  # numbers so large that the edges of the scale are one
+        share = (turn(value) - turn(self.low)) / span if span > 0 else 0.5  # both ends are equal for very large numbers
         return MARGIN + (WIDTH - 2 * MARGIN) * min(max(share, 0.0), 1.0)
 
 
-def scale_of(values: Iterable[float]) -> Scale | None:
-    """A scale that holds all finite values; None where there are none."""
+def scale_of(values: Iterable[float]) -> DotScale | None:
+    """Return a scale of all finite values; None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None
     low, high = min(finite), max(finite)
-    log = low > sys.float_info.min  # below it the logarithm's scale has no room
+    log = low > sys.float_info.min  # a log scale cannot extend below it
     if log:
-        return Scale(low=low / 1.06, high=high * 1.06, log=True)
+        return DotScale(low=low / 1.06, high=high * 1.06, log=True)
     edge = (high - low) * 0.05 or 1.0
-    return Scale(low=low - edge, high=high + edge, log=False)
+    return DotScale(low=low - edge, high=high + edge, log=False)
 
 
-def dots(data: Sample, summary: Summary, scale: Scale, style: Style) -> document.Picture:
-    """The cell: interval as a bar, mean as a tick, seeds as dots, and a cross at the bad end for each failure."""
+def dots(data: Sample, summary: Summary, scale: DotScale, style: Style) -> document.Picture:
+    """Return the cell: interval as a bar, mean as a tick, seeds as dots, and a cross at the right edge for each failure."""
     middle = HEIGHT / 2
     parts = [f'<line x1="0" x2="{WIDTH}" y1="{middle}" y2="{middle}" style="stroke: {RULE}"/>']
     if summary.interval is not None:
@@ -67,11 +67,11 @@ def dots(data: Sample, summary: Summary, scale: Scale, style: Style) -> document
     for i in range(data.failures):
         x = WIDTH - 5 - 9 * i
         parts.append(f'<path d="M{x - 3} {middle - 3}l6 6m0 -6l-6 6" style="stroke: {INK}" stroke-width="1.6" fill="none"/>')
-    return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=words(data))
+    return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=values_text(data))
 
 
-def axis(scale: Scale) -> document.Picture:
-    """The shared scale, to stand at the head of the column."""
+def axis(scale: DotScale) -> document.Picture:
+    """Return the shared scale, for the column title."""
     ticks = _ticks(scale)
     parts = [f'<line x1="0" x2="{WIDTH}" y1="17" y2="17" style="stroke: {FAINT}"/>']
     for tick in ticks:
@@ -81,13 +81,13 @@ def axis(scale: Scale) -> document.Picture:
     return document.Picture(data=_svg(parts, HEIGHT), media="image/svg+xml", alt=f"scale from {number(ticks[0])} to {number(ticks[-1])}")
 
 
-def words(data: Sample) -> str:
-    """The same as text: every seed's value, and failures."""
+def values_text(data: Sample) -> str:
+    """Return the cell as text: every seed's value, and failures."""
     return " · ".join([*(number(value) for value in data.values), *["failed"] * data.failures])
 
 
-def _ticks(scale: Scale) -> list[float]:
-    """Round values inside the scale, far enough from each other and from the ends to be labelled."""
+def _ticks(scale: DotScale) -> list[float]:
+    """Round values in the scale, with enough distance from each other and from the ends for their labels."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1) if scale.log else ()
     wide = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     found = (
@@ -102,7 +102,7 @@ def _ticks(scale: Scale) -> list[float]:
 
 
 def _room(tick: float) -> float:
-    """The width of a tick's label, with a gap."""
+    """The width of a tick's label with a gap, in pixels."""
     return max(LABEL, LETTER * len(number(tick)) + 4)
 
 

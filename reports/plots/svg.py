@@ -1,4 +1,4 @@
-"""SVG as a report wants it: it follows the reader's colour scheme, is small, and has a group for each entry that a page may hide."""
+"""SVG for a report: small, with colours that follow the reader's colour scheme, and a group for each entry that a page can hide."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from reports.palette import DARK, FAINT, INK, PAPER, RULE
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
-_ENTRY = "entry-"  # how a group's id starts that says whose it is; the name follows in hexadecimal digits, which nothing here changes
+_ENTRY = "entry-"  # prefix of the id of an entry's group; the entry's name follows in hexadecimal digits, which nothing here changes
 _GROUP = re.compile(r' data-entry="([^"]*)"')
 STRAIGHT = re.compile(r"[MLz\d. -]*")
-_DRAWN = "'DejaVu Sans'"  # matplotlib's own font, with which text was measured
+_DRAWN = "'DejaVu Sans'"  # matplotlib's own font, which gives the size of texts
 
 
-def belongs(entry: str, *artists: Artist) -> None:
-    """Mark what is drawn as an entry's own."""
+def mark_entry(entry: str, *artists: Artist) -> None:
+    """Mark artists as parts of an entry."""
     for artist in artists:
         artist.set_gid(_ENTRY + entry.encode().hex())
 
 
 def has_groups(svg: str) -> bool:
-    """Whether anything in it is marked as an entry's own."""
+    """Return whether an SVG has parts of an entry."""
     return _GROUP.search(svg) is not None
 
 
 def part_of_page(svg: str, group: Callable[[str], str], number: int) -> str:
-    """The SVG with ids that no other number has, and `data-entry` changed from the entry's name to what `group` makes of it; none where that is nothing."""
+    """Return the SVG for embedding in a page: with ids unique to `number`, and the entry's group as `data-entry`; an entry without group has none."""
     svg = _in_tags(svg, r'(?<= id=")(?=[^"]*")|(?<=url\(#)|(?<=href="#)', f"p{number}-")
     return _GROUP.sub(lambda mark: f' data-entry="{escape(name)}"' if (name := group(unescape(mark[1]))) else "", svg)
 
 
-def finished(svg: str) -> str:
-    """What matplotlib wrote, made small and coloured for light and dark pages. Same input, same output; no text changes."""
-    svg = svg[svg.index("<svg") :]  # no declaration, no document type: UTF-8 needs neither
+def minified(svg: str) -> str:
+    """Return matplotlib's SVG in small form, with colours for light and dark pages. No text changes."""
+    svg = svg[svg.index("<svg") :]  # without declaration and document type, which UTF-8 does not need
     used = frozenset((*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)))
     svg = re.sub(r"<[^>]*>", lambda tag: _tag(tag[0], used), svg)
     svg = re.sub(r">\s+<", "><", svg.strip()).replace("<g></g>", "")
@@ -46,7 +46,7 @@ def finished(svg: str) -> str:
 
 
 def _tag(tag: str, used: frozenset[str]) -> str:
-    """A tag with a decimal a coordinate, the reader's fonts and no id but those that something refers to: pictures of one page would share the others."""
+    """A tag with one decimal for each coordinate and the reader's fonts. It keeps an id only if something refers to it, because ids are unique in a page."""
     tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used or found[1].startswith(_ENTRY) else "", tag)
     tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
     tag = re.sub(r'(?<= [xy]=")-?\d+\.\d+(?=")', _rounded, tag)
@@ -55,7 +55,7 @@ def _tag(tag: str, used: frozenset[str]) -> str:
 
 
 def follow_scheme(svg: str, style: str = "") -> str:
-    """An SVG whose ink and paper are variables, redefined where the reader prefers a dark page."""
+    """Return an SVG whose ink and paper are variables, with other values for readers who prefer a dark page."""
     for colour, variable in VARIABLES.items():
         svg = _in_tags(svg, rf"(fill|stroke|stop-color): {colour}", rf"\1: var({variable})")
     light = "".join(f"{variable}:{colour};" for colour, variable in VARIABLES.items())
@@ -69,11 +69,11 @@ def _rounded(number: re.Match[str]) -> str:
 
 
 def _in_tags(svg: str, pattern: str, instead: str) -> str:
-    """Replace in tags, not in text."""
+    """Replace a pattern in tags, not in text."""
     return re.sub(r"<[^>]*>", lambda tag: re.sub(pattern, instead, tag[0]), svg)
 
 
 def _path(steps: str) -> str:
-    """A path on one line with a decimal a coordinate; straight lines are points alone, for a point after another is joined to it by a straight line."""
+    """A path on one line with one decimal for each coordinate. Straight lines are points alone, because SVG joins consecutive points by lines."""
     path = " ".join(re.sub(r"-?\d+\.\d+", _rounded, steps).split())
     return re.sub(r" ?([MLz]) ?", lambda step: " " if step[1] == "L" else step[1], path) if STRAIGHT.fullmatch(path) else path

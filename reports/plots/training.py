@@ -1,4 +1,4 @@
-"""Curves of training, one entry a panel: D's and G's side of losses, beliefs, logits and gradients, and what else is logged. Seeds thin, their mean thick."""
+"""Training curves, one panel for each entry: losses, probabilities, logits and gradient norms of D and G, and other logged numbers. Seeds are thin, their mean is thick."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.results import curve
-from reports.budget import Budget
+from bench.tracking.results import curve
+from reports.budget import RunBudget
 from reports.palette import FAINT, INK, Style
-from reports.plots.base import drawable, plain, thousands
-from reports.plots.means import MEAN, SEED, with_means
+from reports.plots.base import short_name, thinned, thousands
+from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.trials import between
 from reports.stats import LARGEST
 
-PANEL_MARKS = 50  # points of a line: a panel is small, and there are many on a page
+PANEL_MARKS = 50  # points of a line: panels are small and many
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """The curves of one panel, one or two: their keys, the words at the panel's top and an optional level of balance."""
+    """One or two curves of a panel: their keys, their labels, and an optional horizontal level."""
 
     keys: tuple[str, ...]
     words: tuple[str, ...]
     level: float | None = None
     limits: tuple[float, float] | None = None
-    log: bool = False  # a log scale, where all values are positive
+    log: bool = False  # use a log scale if all values are positive
 
 
 LOSSES = Panel(keys=("train/loss_d", "train/loss_g"), words=("D", "G"))
@@ -40,28 +40,28 @@ ELSEWHERE = {f"{GROUP}generator_updates", *(key for panel in (LOSSES, PROBABILIT
 
 
 def own_panels(curves: pd.DataFrame) -> list[Panel]:
-    """A panel for each number of training that has no place in the others and is no learning rate: what objectives log of their own."""
+    """Return a panel for each logged number that has no panel yet and is not a learning rate: those that objectives log themselves."""
     logged = (str(key) for key in curves["key"].unique())
     own = sorted(key for key in logged if key.startswith(GROUP) and key not in ELSEWHERE and not key.startswith(f"{GROUP}lr_"))
-    return [Panel(keys=(key,), words=(plain(key.removeprefix(GROUP)),)) for key in own]
+    return [Panel(keys=(key,), words=(short_name(key.removeprefix(GROUP)),)) for key in own]
 
 
-def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: Budget) -> pd.DataFrame:
-    """entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in that order. `length` is the budget of the runs.
+def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: RunBudget) -> pd.DataFrame:
+    """Return entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in this order. `length` is the budget of the runs.
 
-    Values that are missing or infinite are left out, and so are some of many seeds (`drawable`) or marks (`PANEL_MARKS`); means are of all seeds (`with_means`).
+    Missing and infinite values are left out. Lines are `thinned` and have at most `PANEL_MARKS` points; means are over all seeds (`with_means`).
     """
     points = curve(curves, panel.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = points[points["value"].abs() < LARGEST]
     every = with_means(finite, runs, length, by=("entry", "key"))
-    shown = pd.concat([drawable(every[every["line"] == line]) for line in (SEED, MEAN)])
+    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
     columns = ["entry", "key", "line", "seed", "images", "value"]
     chosen = shown.groupby(columns[:4])["images"].transform(_is_drawn).astype(bool)
     return shown[chosen][columns].sort_values([*columns[:4], "images"], ignore_index=True)
 
 
 def _is_drawn(line: pd.Series) -> pd.Series:
-    """Which points of a line are drawn: some, spread evenly, the first and the last among them."""
+    """Whether a point of a line is drawn: evenly spaced ones, with the first and the last."""
     drawn = np.zeros(len(line), dtype=bool)
     drawn[np.linspace(0, len(line) - 1, min(len(line), PANEL_MARKS)).round().astype(int)] = True
     return pd.Series(drawn, index=line.index)
@@ -97,7 +97,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, panel: Panel) -> None:
 
 
 def alt(entry: str, data: pd.DataFrame, panel: Panel) -> str:
-    """The panel in words: the last values, over seeds."""
+    """Return the panel in words: the last values, as means over seeds."""
     ends = []
     for key, word in zip(panel.keys, panel.words, strict=True):
         last = data[(data["key"] == key) & (data["line"] == SEED)].groupby("seed", sort=True)["value"].last()

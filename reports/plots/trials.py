@@ -1,4 +1,4 @@
-"""Trials as every plot of a study has them: filled when complete, hollow when pruned, a cross when diverged, the author's in a ring."""
+"""Trials in the plots of a study: filled if complete, hollow if pruned, a cross if diverged, a ring around the default recipe."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.cards import Card
+from bench.metrics.cards import Card
 from reports.palette import INK, PAPER, Style
 from reports.plots.base import thousands
-from reports.study import Study, Tuning
+from reports.study import SearchedStudy, Tuning
 
 COLUMNS = ["number", "state", "value", "default"]
 LEGEND = (
-    "Filled: complete trials; hollow: pruned, at what they had when they were stopped; crosses: diverged or not to be measured; "
-    "ring: the author's recipe."
+    "Filled: complete trials; hollow: pruned trials, at their last value; crosses: trials that diverged or could not be measured; "
+    "ring: default recipe."
 )
 MOST_DRAWN = 300  # trials in a plot
-WIDEST = 1e12  # highest over lowest value of a log scale
-EDGE = 0.035  # of the axes' height, where what has no value is drawn
+WIDEST = 1e12  # largest ratio of highest to lowest value on a log scale
+EDGE = 0.035  # of the axes' height: position of trials without a value
 
 
-def trials_data(study: Study, tuning: Tuning) -> pd.DataFrame:
-    """number, state, value, default of the trials that say something of their recipe; a diverged one has no value (NaN)."""
+def trials_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
+    """Return number, state, value, default of the trials that tell something about their recipe; a diverged one has no value (NaN)."""
     rows = [(trial.number, trial.state, study.outcome(trial), trial.default) for trial in tuning.tried]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "default": bool})
 
 
 def settings(data: pd.DataFrame, tuning: Tuning, path: str) -> pd.Series:
-    """The values that the trials of `data` have of a dimension, as they were recorded; None for a trial without it."""
+    """Return the recorded values of a dimension for the trials of `data`; None for a trial without it."""
     found = {trial.number: trial.params.get(path) for trial in tuning.tried}
     return pd.Series([found[number] for number in data["number"]], index=data.index, dtype=object)
 
 
 def drawn(data: pd.DataFrame) -> pd.DataFrame:
-    """The trials that are drawn: of many those that come first, and the default."""
+    """Return the trials to draw: the first `MOST_DRAWN`, and the default."""
     return data[(data["number"].rank(method="first") <= MOST_DRAWN) | data["default"]]
 
 
 def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
-    """Draw the trials of columns x, value, state and default; what has no value stands at the bad end of the axis."""
+    """Draw the trials with columns x, value, state and default; a trial without a value is at the bad end of the axis."""
     shown = drawn(data)
     placed, lost = shown[shown["value"].notna()], shown[shown["value"].isna()]
     for state, face in (("complete", style.colour), ("pruned", "none")):
@@ -67,7 +67,7 @@ def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> Non
 
 
 def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
-    """Draw the trials of columns x, y, state and default where their settings are, in these colours; a halo sets them off any ground."""
+    """Draw the trials with columns x, y, state and default at their settings, in these colours, with a halo against the background."""
     shown = drawn(data.assign(colour=list(colours)))
     for state, own in shown.groupby("state", sort=True):
         if state == "diverged":
@@ -83,7 +83,7 @@ def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
 
 
 def value_axis(ax: Axes, values: pd.Series, metric: Card) -> None:
-    """The vertical axis of an objective: log scale where all values are positive, with room at the bad end for crosses."""
+    """Set the vertical axis of an objective: a log scale if all values are positive, with space for crosses at the bad end."""
     finite = values[values.notna()]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (math.nan, math.nan)
     if low > 0 and high / WIDEST < low:
@@ -101,11 +101,11 @@ def value_axis(ax: Axes, values: pd.Series, metric: Card) -> None:
 
 
 def between(low: float, high: float) -> Callable[[float, object], str]:
-    """What labels the minor ticks of a log scale: all of them where it is short, a few where it is long."""
+    """Return a formatter for the minor ticks of a log scale: it labels all of them on a short scale, a few on a long one."""
     digits = "123456789" if high < 4 * low else "235" if high < 15 * low else "25"
     return lambda value, _: thousands(value) if f"{value:e}"[0] in digits else ""
 
 
-def words(value: float) -> str:
-    """A value in a sentence."""
+def value_text(value: float) -> str:
+    """Return a value for a sentence."""
     return "diverged" if math.isnan(value) else f"{value:.3g}"

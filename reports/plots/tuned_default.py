@@ -1,4 +1,4 @@
-"""The tuned recipe against the author's on fresh seeds: a line a variant."""
+"""The tuned recipe against the default one on fresh seeds: one line for each variant."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.cards import Card
+from bench.metrics.cards import Card
 from reports.palette import INK, Palette
-from reports.plots.base import plain, thousands
-from reports.plots.svg import belongs
-from reports.plots.trials import between, words
+from reports.plots.base import short_name, thousands
+from reports.plots.svg import mark_entry
+from reports.plots.trials import between, value_text
 from reports.stats import Sample
 
 COLUMNS = ["entry", "recipe", "value"]
 RECIPES = ("default", "tuned")
-ASIDE = 0.17  # of a line: the two recipes above and below it
+ASIDE = 0.17  # of the line distance: offset of the two recipes from their line
 
 
 def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFrame:
-    """entry, recipe (default | tuned), value of each seed, NaN for a failed run. `samples` has those of each variant by recipe."""
+    """Return entry, recipe (default | tuned), value of each seed, NaN for a failed run. `samples` has the samples of each variant by recipe."""
     rows = [
         (name, recipe, value)
         for name, found in samples.items()
@@ -33,7 +33,7 @@ def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFr
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw each seed, hollow for the author's recipe, filled for the tuned one, means as ticks, and crosses at the bad end for failures."""
+    """Draw each seed, hollow for the default recipe and filled for the tuned one, means as ticks, and crosses at the bad end for failures."""
     names = list(dict.fromkeys(data["entry"]))
     if (data["value"].dropna() > 0).all() and data["value"].notna().any():
         ax.set_xscale("log")
@@ -52,16 +52,16 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
             zorder=3,
         )
         if len(values) == len(own):
-            belongs(str(name), ax.vlines(values.mean(), y - 0.13, y + 0.13, color=style.colour, linewidth=2, zorder=2))
+            mark_entry(str(name), ax.vlines(values.mean(), y - 0.13, y + 0.13, color=style.colour, linewidth=2, zorder=2))
         edge = 0.985 if metric.direction == "lower" else 0.015
         lost = [edge - 0.02 * i if metric.direction == "lower" else edge + 0.02 * i for i in range(len(own) - len(values))]
         crosses = ax.scatter(
             lost, [y] * len(lost), s=24, marker="x", color=INK, linewidths=1.3, transform=ax.get_yaxis_transform(), zorder=4
         )
-        belongs(str(name), seeds, crosses)
+        mark_entry(str(name), seeds, crosses)
     ax.set_yticks(range(len(names)))
-    for name, label in zip(names, ax.set_yticklabels([plain(name) for name in names], parse_math=False), strict=True):
-        belongs(name, label)
+    for name, label in zip(names, ax.set_yticklabels([short_name(name) for name in names], parse_math=False), strict=True):
+        mark_entry(name, label)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
@@ -69,9 +69,9 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
 
 
 def alt(data: pd.DataFrame, metric: Card) -> str:
-    """The plot in words: the mean of each recipe."""
+    """Return the plot in words: the mean of each recipe."""
     parts = []
     for name, own in data.groupby("entry", sort=False):
-        means = [f"{recipe} {words(found['value'].mean(skipna=False))}" for recipe, found in own.groupby("recipe", sort=True)]
-        parts.append(f"{plain(str(name))} {', '.join(means)}")
+        means = [f"{recipe} {value_text(found['value'].mean(skipna=False))}" for recipe, found in own.groupby("recipe", sort=True)]
+        parts.append(f"{short_name(str(name))} {', '.join(means)}")
     return f"Mean {metric.title} on fresh seeds: {'; '.join(parts)}"

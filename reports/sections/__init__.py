@@ -1,1 +1,1 @@
-"""One file a section: `TITLE` and `build(view) -> Section | None`, None where there is no data for it."""
+"""One file for each section: `TITLE` and `build(view) -> Section | None`, which is None without data."""

@@ -1,4 +1,4 @@
-"""Do the extractors agree? The entries ranked by Fréchet distances on different features, and those that the features order very differently."""
+"""Agreement of the feature extractors: entries ranked by Fréchet distances on different features, and the entries with very different ranks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 
 import pandas as pd
 
-from bench.cards import HEADLINE, PIXELS, card
+from bench.metrics.cards import HEADLINE, PIXELS, card
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
-from reports.format import listed, number
+from reports.format import join_words, number
 from reports.plots import base, ranks
 from reports.sections.common import by_cohort
 from reports.stats import rank_agreement
@@ -18,23 +18,23 @@ from reports.view import View
 
 TITLE = "Do the extractors agree?"
 KEYS = (HEADLINE, PIXELS, "quality/fid_inception")
-FEWEST = 3  # entries; the order of two says nothing
+FEWEST = 3  # entries; the order of two has no information
 WHY = (
-    "A classifier sees what tells classes apart: blurred silhouettes can fool it. Pixels see blur and brightness and know nothing of objects. "
-    "Where the two disagree, neither number settles it: look at the samples."
+    "A classifier's features separate classes, so blurred silhouettes can score well. Pixels respond to blur and brightness, and not to objects. "
+    "If the two disagree, neither number decides: look at the samples."
 )
 
 
 def build(view: View) -> Section | None:
-    """A sentence a pair of metrics, the ranks side by side, and the marked entries; None under three entries with two such metrics."""
+    """Return a sentence for each pair of metrics, the ranks side by side, and the marked entries; None below three entries with two such metrics."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="agreement", title=TITLE, blocks=blocks) if blocks else None
 
 
 def ranked(cohort: Cohort) -> pd.DataFrame:
-    """The ranks (`reports.plots.ranks`) of the entries that have each of the metrics; empty where there are too few of either.
+    """Return the ranks (`reports.plots.ranks`) of the entries that have all of the metrics; empty with too few entries or metrics.
 
-    Medians are over the finished runs: that a run failed is no matter of features.
+    Medians are over the finished runs, because failures do not depend on the features.
     """
     medians = {entry.name: {key: entry.finished_median(key) for key in KEYS} for entry in cohort.entries}
     keys = [key for key in KEYS if any(math.isfinite(found[key]) for found in medians.values())]
@@ -47,7 +47,7 @@ def ranked(cohort: Cohort) -> pd.DataFrame:
 
 
 def contested(data: pd.DataFrame) -> list[str]:
-    """The entries whose ranks by any two metrics are at least half of the number of entries apart (and at least two)."""
+    """Return the entries whose ranks by two metrics differ by at least half of the number of entries (and at least two)."""
     spread = data.groupby("entry", sort=True)["rank"].agg(lambda found: found.max() - found.min())
     return [str(name) for name, apart in spread.items() if apart >= max(2.0, len(spread) / 2)]
 
@@ -61,15 +61,15 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         ranks.draw(ax, data, view.palette, marked)
         picture = base.picture(ax, ranks.alt(data))
     caption = (
-        f"{cohort.setting}. Entries ordered by each metric, the best on top, with medians over finished runs. Thick: ranks at least "
-        f"{max(2.0, entries / 2):g} apart, half of the number of entries."
+        f"{cohort.setting}. Entries ordered by each metric, the best on top, with medians over finished runs. Thick: ranks that differ by at least "
+        f"{max(2.0, entries / 2):g}, half of the number of entries."
     )
-    said: list[Block] = [Text(text=sentence, tone="lead" if i == 0 else "body") for i, sentence in enumerate(sentences(data))]
-    return [*said, Text(text=_words(data, marked)), Figure(id=f"ranks-{cohort.index}", caption=caption, picture=picture)]
+    found: list[Block] = [Text(text=sentence, tone="lead" if i == 0 else "body") for i, sentence in enumerate(sentences(data))]
+    return [*found, Text(text=_words(data, marked)), Figure(id=f"ranks-{cohort.index}", caption=caption, picture=picture)]
 
 
 def sentences(data: pd.DataFrame) -> list[str]:
-    """How much each two metrics agree, in words and figures."""
+    """Return the agreement of each pair of metrics in sentences."""
     table = data.pivot(index="entry", columns="key", values="rank")
     keys = list(dict.fromkeys(data["key"]))
     found = []
@@ -78,17 +78,17 @@ def sentences(data: pd.DataFrame) -> list[str]:
         alike = sum((one[0] - two[0]) * (one[1] - two[1]) > 0 for one, two in pairs)
         tau = rank_agreement(list(table[a]), list(table[b]))
         figure = "" if tau is None else f" (Kendall's τ = {number(tau)})"
-        found.append(f"{card(a).title} and {card(b).title} order {alike} of {len(pairs)} pairs alike{figure}.")
+        found.append(f"{card(a).title} and {card(b).title} order {alike} of {len(pairs)} pairs of entries alike{figure}.")
     return found
 
 
 def _words(data: pd.DataFrame, marked: list[str]) -> str:
-    """Which entries are ordered very differently, and what that means."""
+    """The entries with very different ranks, and what that means."""
     if not marked:
-        return f"No variant is ordered very differently by them. {WHY}"
+        return f"No entry has very different ranks. {WHY}"
     parts = []
     for name in marked:
         own = data[data["entry"] == name]
         places = [f"rank {rank:g} by {card(key).title}" for key, rank in zip(own["key"], own["rank"], strict=True)]
-        parts.append(f"{name} has {listed(places)}")
-    return f"Ordered very differently: {'; '.join(parts)}. {WHY}"
+        parts.append(f"{name} has {join_words(places)}")
+    return f"Very different ranks: {'; '.join(parts)}. {WHY}"

@@ -1,11 +1,11 @@
-"""Which classes each entry generates, against the real shares."""
+"""The share of each class among generated images, against the real shares."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from bench.results import EVIDENCE
-from reports.cohort import Cohort, Entry
+from bench.tracking.results import EVIDENCE
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Gallery, Section, Tile
 from reports.plots import base
 from reports.plots.class_shares import alt, class_shares_data, draw
@@ -16,7 +16,7 @@ TITLE = "Classes"
 
 
 def build(view: View) -> Section | None:
-    """A histogram for each entry; None where no run recorded shares."""
+    """Return a histogram for each entry; None if no run recorded shares."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="classes", title=TITLE, blocks=blocks) if blocks else None
 
@@ -32,12 +32,10 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         with base.axes(3.4, 0.9 + 0.19 * data["position"].nunique()) as ax:
             draw(ax, data, style, largest)
             tiles.append(Tile(title=name, colour=style.colour, picture=base.picture(ax, alt(name, data))))
-    caption = (
-        "Share of each class among generated images, as the classifier sees them: bar, mean over seeds; dot, a seed; tick, real images."
-    )
+    caption = "Share of each class among generated images, by the classifier. Bar: mean over seeds; dot: one seed; tick: real images."
     return [Gallery(id=f"classes-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
 
-def _shares(entry: Entry, view: View) -> pd.DataFrame:
+def _shares(entry: CohortEntry, view: View) -> pd.DataFrame:
     pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
     return class_shares_data({int(seed): view.results.read_json(str(run_id), EVIDENCE) or {} for seed, run_id in pairs})

@@ -1,4 +1,4 @@
-"""What several sections share: cells that name an entry, blocks by cohort, pictures from artifacts."""
+"""Helpers of several sections: cells that name an entry, blocks by cohort, pictures from artifacts."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from itertools import chain
 import numpy as np
 from PIL import Image
 
-from bench.results import Results
-from reports.cohort import Cohort, Entry, seed_words
+from bench.tracking.results import Results
+from reports.cohort import Cohort, CohortEntry, seed_words
 from reports.document import Block, Cell, Gallery, Heading, Picture, Tile
 from reports.palette import Palette
 from reports.view import View
 
 log = logging.getLogger(__name__)
-COARSE = 120  # pixels; up to here a picture is enlarged enough for square pixels to look better than a blur
+COARSE = 120  # pixels; pictures up to this size are enlarged so much that sharp pixels look better than smoothed ones
 WIDE_TILE = 270  # pixels
-MAX_SIDE = 1600  # pixels; a larger artifact is no thumbnail and is left out
+MAX_SIDE = 1600  # pixels; larger pictures are left out
 
 
 def name_cell(name: str, palette: Palette, mark: str = "") -> Cell:
-    """The cell that names an entry, in its colour."""
+    """Return the cell that names an entry, in its colour."""
     return Cell(text=name, tone="strong", colour=palette[name].colour, mark=mark)
 
 
 def by_cohort(view: View, blocks: Callable[[Cohort], Sequence[Block]]) -> tuple[Block, ...]:
-    """The blocks of every cohort, under its title where there are several; a cohort without any is left out."""
+    """Return the blocks of every cohort, below its title if there are several; a cohort without blocks is left out."""
     found = [(cohort, blocks(cohort)) for cohort in view.cohorts]
     return tuple(chain.from_iterable((*_heading(cohort), *made) for cohort, made in found if made))
 
@@ -37,8 +37,8 @@ def _heading(cohort: Cohort) -> tuple[Block, ...]:
     return (Heading(text=cohort.title),) if cohort.title else ()
 
 
-def first_seed_with(results: Results, entry: Entry, path: str) -> tuple[str, int] | None:
-    """Run id and seed of the lowest seed that has an artifact."""
+def first_seed_with(results: Results, entry: CohortEntry, path: str) -> tuple[str, int] | None:
+    """Return run id and seed of the run with the lowest seed that has an artifact."""
     for run_id, seed in zip(entry.runs["run_id"], entry.runs["seed"], strict=True):
         if results.artifact(run_id, path) is not None:
             return str(run_id), int(seed)
@@ -46,7 +46,7 @@ def first_seed_with(results: Results, entry: Entry, path: str) -> tuple[str, int
 
 
 def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, caption: str) -> list[Block]:
-    """A picture artifact of every entry that has one, of its lowest seed; nothing where none has. `alt` is followed by the entry's name."""
+    """Return a gallery of a picture artifact: of each entry, that of its lowest seed; empty without any. The entry's name is appended to `alt`."""
     tiles = []
     for entry in cohort.entries:
         found = first_seed_with(view.results, entry, path)
@@ -57,13 +57,13 @@ def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, capti
 
 
 def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
-    """A picture artifact, enlarged pixels undone; None where it is missing or no picture."""
+    """Return a picture artifact without enlargement of its pixels; None if it is missing or damaged."""
     pixels = pixels_of(results, run_id, path)
     return None if pixels is None else picture_of(pixels, alt)
 
 
 def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
-    """The pixels [H, W] or [H, W, 3] of a picture artifact, enlarged ones undone; None where it is missing or no picture."""
+    """Return the pixels [H, W] or [H, W, 3] of a picture artifact without their enlargement; None if it is missing or damaged."""
     content = results.read(run_id, path)
     if content is None:
         return None
@@ -79,12 +79,12 @@ def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
 
 
 def picture_of(pixels: np.ndarray, alt: str) -> Picture:
-    """Pixels as a PNG."""
+    """Return pixels as a PNG."""
     return Picture(data=_encoded(pixels), media="image/png", alt=alt, pixelated=max(pixels.shape) <= COARSE)
 
 
 def unscaled(pixels: np.ndarray) -> np.ndarray:
-    """The smallest picture [H, W] or [H, W, 3] that, each pixel enlarged to a square, is this one. Colour that is grey becomes grey."""
+    """Return the smallest picture [H, W] or [H, W, 3] that gives this one when each pixel is enlarged to a square. Grey colours become greyscale."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
     for factor in range(min(16, *pixels.shape[:2]), 1, -1):
@@ -101,7 +101,7 @@ def _encoded(pixels: np.ndarray) -> bytes:
 
 
 def _compact(image: Image.Image) -> Image.Image:
-    """A drawing in few colours with a palette, which takes a third of the bytes; any other picture as it is. No pixel changes."""
+    """A drawing in few colours with a palette, which takes a third of the bytes; another picture unchanged. No pixel changes."""
     if image.mode != "RGB" or image.getcolors(256) is None:
         return image
     small = image.quantize(256, dither=Image.Dither.NONE)

@@ -1,10 +1,10 @@
-"""What every number means and who defined it, from the metric cards."""
+"""The meaning and the source of every number, from the metric cards."""
 
 from __future__ import annotations
 
 import math
 
-from bench.cards import CARDS, SE, is_metric
+from bench.metrics.cards import CARDS, SE, is_metric
 from reports.cohort import numbers
 from reports.document import Cell, Column, Row, Section, Table
 from reports.view import View
@@ -14,7 +14,7 @@ GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
 
 
 def build(view: View) -> Section | None:
-    """The cards of the metrics that occur in these results."""
+    """Return the cards of the metrics in these results; None without any."""
     logged = set(view.results.curves["key"].unique())
     runs = view.results.runs
     shown = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]
@@ -36,10 +36,10 @@ def build(view: View) -> Section | None:
 
 
 def _notes(view: View) -> tuple[str, ...]:
-    """What a standard error is, where any was recorded."""
+    """The definition of the standard error, if any was recorded."""
     if not any(str(name).endswith(SE) and is_metric(str(name)) for name in view.results.runs):
         return ()
     return (
-        f"A standard error (the key and {SE}) is the standard deviation of the metric over 20 half-samples of the generated images or points, each "
-        "without replacement: how far the value would move if the same weights were sampled and measured again. It says nothing of training.",
+        f"A half-sample standard error (the key and {SE}) is the standard deviation of the metric over 20 half-samples of the generated images or points, each "
+        "without replacement. It estimates how much the value changes when the same weights are sampled and measured again. It does not include training.",
     )

@@ -1,4 +1,4 @@
-"""What went wrong or looked unhealthy: runs that did not finish, flags raised in training, metrics that could not be judged."""
+"""Health of the runs: runs that did not finish, flags raised in training, metrics that could not be determined."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import SE, card, is_metric
-from bench.results import EVIDENCE
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import SE, card, is_metric
+from bench.tracking.results import EVIDENCE
 from reports.cohort import seed_text, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING, count
@@ -21,7 +21,7 @@ TITLE = "Health"
 
 
 def build(view: View) -> Section | None:
-    """Failures, flags and reasons over all runs. Where there are none, it says so: silence would be ambiguous. None without any run."""
+    """Return failures, flags and reasons of all runs, or a sentence that there are none. None without any run."""
     runs = view.runs
     if runs.empty:
         return None
@@ -30,7 +30,7 @@ def build(view: View) -> Section | None:
     if not blocks:
         metrics = "" if any(cohort.unmeasured for cohort in view.cohorts) else " and every metric could be judged"
         no_flag = f"{', ' if metrics else ' and '}no health flag was raised"
-        blocks = [Text(text=f"All {counted(len(runs), 'run')} finished{no_flag}{metrics}.")]
+        blocks = [Text(text=f"All {pluralise(len(runs), 'run')} finished{no_flag}{metrics}.")]
     return Section(id="health", title=TITLE, blocks=tuple(blocks))
 
 
@@ -50,7 +50,7 @@ def _unfinished(runs: pd.DataFrame, palette: Palette) -> list[Block]:
 
 
 def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
-    """Flags raised in training; equal flags of several seeds in one row."""
+    """Flags raised in training; equal flags of several seeds share a row."""
     found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
     for _, run in runs.iterrows():
         for flag in _list(evidence[run["run_id"]].get("health")):
@@ -72,17 +72,17 @@ def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Pal
 
 
 def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
-    """Metrics without a value, with the reason that was recorded; equal ones of several seeds in one row."""
+    """Metrics without a value, with the recorded reason; equal reasons of several seeds share a row."""
     found: dict[tuple[str, str, str], list[int]] = {}
     for _, run in runs.iterrows():
         recorded = evidence[run["run_id"]].get("reasons")
         reasons = {key: reason for key, reason in recorded.items() if isinstance(reason, str)} if isinstance(recorded, dict) else {}
         for key, reason in sorted(reasons.items()):
-            if key.endswith(SE) and key.removesuffix(SE) in reasons:  # no value, so no error: said once
+            if key.endswith(SE) and key.removesuffix(SE) in reasons:  # without a value there is no error: one reason suffices
                 continue
             title = card(key).title if is_metric(key) else key
             found.setdefault((run["entry"], title, reason), []).append(int(run["seed"]))
-    metrics: dict[tuple[str, str, str], list[str]] = {}  # one cause often takes many metrics: they share a row
+    metrics: dict[tuple[str, str, str], list[str]] = {}  # one cause often affects many metrics: they share a row
     for (entry, title, reason), where in found.items():
         metrics.setdefault((entry, ", ".join(map(seed_text, where)), reason), []).append(title)
     rows = [

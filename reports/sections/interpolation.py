@@ -1,18 +1,21 @@
-"""Latent interpolation: each row of a strip walks from one latent to another."""
+"""Latent interpolation: each row of a strip goes from one latent to another."""
 
 from __future__ import annotations
 
-from bench.results import INTERPOLATION
+from bench.tracking.results import INTERPOLATION
 from reports.document import Section
 from reports.sections.common import by_cohort, gallery
 from reports.view import View
 
 TITLE = "Interpolation"
-CAPTION = "Each row goes from one latent to another in even steps, of a conditional model each in a class of its own. Smooth change without repeats speaks against memorised images."
+CAPTION = (
+    "Each row goes from one latent to another in even steps; a conditional model keeps one class in each row. "
+    "Smooth changes without repeated images are evidence against memorisation."
+)
 
 
 def build(view: View) -> Section | None:
-    """A strip for each entry; None where no run kept one."""
+    """Return a strip for each entry; None if no run recorded one."""
     blocks = by_cohort(
         view, lambda cohort: gallery(cohort, view, INTERPOLATION, name="interpolation", alt="interpolations of", caption=CAPTION)
     )

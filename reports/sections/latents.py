@@ -1,4 +1,4 @@
-"""What the latent space holds: classes, codes and styles turned, class directions, latent arithmetic."""
+"""The latent space: changes of class, code and style, class directions, latent arithmetic."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from bench.results import EVIDENCE, LATENT
-from bench.words import printable
-from reports.cohort import Cohort, Entry, seed_words
+from bench.core.text import printable
+from bench.tracking.results import EVIDENCE, LATENT
+from reports.cohort import Cohort, CohortEntry, seed_words
 from reports.document import Block, Gallery, Section, Tile
 from reports.sections.common import WIDE_TILE, by_cohort, first_seed_with, png
 from reports.view import View
@@ -16,19 +16,19 @@ from reports.view import View
 TITLE = "Latent space"
 DIRECTIONS, ARITHMETIC = "directions", "arithmetic"
 CAPTIONS = {
-    DIRECTIONS: "Class directions: each row takes one latent halfway towards the direction from the mean latent of one class to that of another. "
-    "The share is that of all latents of the first class which the classifier then takes for the second.",
-    ARITHMETIC: "Latent arithmetic: bright images of a class, dark ones of it, dark ones of another class, and what bright - dark + dark of the other makes: "
-    "bright ones of the other, where latents add up. Each image is of a mean latent.",
-    "classes": "Class after class, in the order of the data's, from the same z, four of them.",
-    "code": "Each value of the categorical code from the same z, four of them. What a value stands for was found without labels.",
-    "styles": "Styles mixed: each row has the coarse layers of one latent and, from column to column, the fine layers of others.",
+    DIRECTIONS: "Class directions: each row moves one latent along the direction from the mean latent of one class to that of another. "
+    "The share is that of all latents of the first class that the classifier then assigns to the second class.",
+    ARITHMETIC: "Latent arithmetic: bright images of a class, dark images of it, dark images of another class, and bright - dark + dark of the other class. "
+    "If latents add up, the last are bright images of the other class. Each image is of a mean latent.",
+    "classes": "Every class from the same z, in the order of the data's classes, for four z.",
+    "code": "Every value of the categorical code from the same z, for four z. The model learned the meaning of a value without labels.",
+    "styles": "Mixed styles: each row has the coarse layers of one latent, each column the fine layers of another.",
 }
-OTHER = "The same latents as one part of them is turned from end to end: {name}."
+OTHER = "The same latents with one part of them varied over its range: {name}."
 
 
 def build(view: View) -> Section | None:
-    """A gallery for each kind of picture; None where no run kept any."""
+    """Return a gallery for each kind of picture; None if no run recorded any."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="latents", title=TITLE, blocks=blocks) if blocks else None
 
@@ -52,15 +52,15 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     ]
 
 
-def _pictures(entry: Entry, view: View) -> list[str]:
-    """What the first run of an entry that has any such picture has."""
+def _pictures(entry: CohortEntry, view: View) -> list[str]:
+    """The pictures of the first run of an entry that has any."""
     for run_id in entry.runs["run_id"]:
         if found := [path for path in view.results.names(str(run_id), LATENT) if path.endswith(".png")]:
             return found
     return []
 
 
-def _tile(entry: Entry, path: str, view: View) -> Tile | None:
+def _tile(entry: CohortEntry, path: str, view: View) -> Tile | None:
     found = first_seed_with(view.results, entry, path)
     if found is None:
         return None
@@ -76,7 +76,7 @@ def _tile(entry: Entry, path: str, view: View) -> Tile | None:
 
 
 def _words(name: str, evidence: Mapping[str, Any]) -> str:
-    """What is in the rows of a picture, as far as the run says."""
+    """The content of the rows of a picture, as far as the run recorded it."""
     latent = evidence.get("latent")
     rows = latent.get(name) if isinstance(latent, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -1,36 +1,36 @@
-"""Mode coverage: known modes found and how evenly, classes covered, and bins of the training data that are filled wrongly, in figures and in pictures."""
+"""Mode coverage: found modes and their shares, covered classes, and bins of the training data with wrong shares, in tables and plots."""
 
 from __future__ import annotations
 
-from bench.cards import REVERSE_KL, measured
-from bench.results import EVIDENCE
-from bench.words import counted
+from bench.core.text import pluralise
+from bench.metrics.cards import REVERSE_KL, measured
+from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile
-from reports.format import LONG, count, listed
-from reports.plots import base, filled
-from reports.plots.filled import Kind
+from reports.format import LONG, count, join_words
+from reports.plots import base, mode_shares
+from reports.plots.mode_shares import ShareKind
 from reports.sections.common import by_cohort
-from reports.sections.figures import heading, known, mean_cell, metric_table
+from reports.sections.metric_tables import has_column, heading, mean_cell, metric_table
 from reports.view import View
 
 TITLE = "Modes"
 FOUND = "modes/found"
 BINS = ("modes/ndb", "modes/js_bins")
-HEADINGS: dict[Kind, str] = {"modes": "How the modes are filled", "bins": "How the bins are filled (NDB)"}
-CLIPPED = f" The scale ends at {filled.CLIP:g} times the largest share of the line; a larger one is written where it is cut."
+HEADINGS: dict[ShareKind, str] = {"modes": "Shares of the modes", "bins": "Shares of the bins (NDB)"}
+CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of the line; a larger share is cut and written as a number."
 
 
 def build(view: View) -> Section | None:
-    """A table a cohort, and how each entry fills modes and bins; None where neither known modes nor bins were measured."""
+    """Return for each cohort a table, and the shares of modes and bins of each entry; None if neither was measured."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="modes", title=TITLE, blocks=blocks) if blocks else None
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
-    if not any(known(cohort, key) for key in (FOUND, *BINS)):
+    if not any(has_column(cohort, key) for key in (FOUND, *BINS)):
         return []
-    keys = [key for key in measured() if key.startswith("modes/") and known(cohort, key)]
+    keys = [key for key in measured() if key.startswith("modes/") and has_column(cohort, key)]
     of = _count(cohort, view)
     titles = {FOUND: heading(FOUND).replace("found", f"found of {of:,}")} if of else {}
     notes = [f"{cohort.setting}. Mean over finished runs, with the smallest and the largest.", *_readings(keys, cohort.things)]
@@ -38,66 +38,68 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     return [*_lead(cohort, of), found, *_pictures(cohort, view, "modes"), *_pictures(cohort, view, "bins")]
 
 
-def _pictures(cohort: Cohort, view: View, kind: Kind) -> list[Block]:
-    """A panel for each entry that recorded shares of its modes or bins, all on one scale."""
+def _pictures(cohort: Cohort, view: View, kind: ShareKind) -> list[Block]:
+    """A panel for each entry with recorded shares of its modes or bins, all on one scale."""
     panels = {}
     for entry in cohort.entries:
         pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
-        data = filled.filled_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
+        data = mode_shares.mode_shares_data({int(seed): view.results.read_json(str(run), EVIDENCE) or {} for seed, run in pairs}, kind)
         if not data.empty:
             panels[entry.name] = data
     if not panels:
         return []
-    end = filled.scale_end(list(panels.values()))
+    end = mode_shares.scale_end(list(panels.values()))
     tiles = []
     for name, data in panels.items():
-        style, detail = view.palette[name], counted(int(data["seeds"].iloc[0]), "seed")
+        style, detail = view.palette[name], pluralise(int(data["seeds"].iloc[0]), "seed")
         with base.axes(3.4, 1.9) as ax:
-            filled.draw(ax, data, style, end)
-            tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, filled.alt(name, data, kind))))
-    clipped = any(filled.is_clipped(data, end) for data in panels.values())
-    caption = _filling(kind, cohort.things, max(map(len, panels.values()))) + (CLIPPED if clipped else "")
+            mode_shares.draw(ax, data, style, end)
+            tiles.append(Tile(title=name, colour=style.colour, detail=detail, picture=base.picture(ax, mode_shares.alt(name, data, kind))))
+    clipped = any(mode_shares.is_clipped(data, end) for data in panels.values())
+    caption = _caption(kind, cohort.things, max(map(len, panels.values()))) + (CLIPPED if clipped else "")
     return [Heading(text=HEADINGS[kind]), Gallery(id=f"{kind}-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
 
-def _filling(kind: Kind, things: str, most: int) -> str:
-    """What the panels show, and in which order."""
+def _caption(kind: ShareKind, things: str, most: int) -> str:
+    """The content of the panels, and their order."""
     if kind == "bins":
         return (
-            f"Filled: the share of generated {things} in each bin, the mean over seeds; line: the share of training {things}, the fullest bin first. "
-            "A gap under the line is a kind that is missing, a peak one that is made too often."
+            f"Filled: share of generated {things} in each bin, mean over seeds; line: share of training {things}, the largest bin first. "
+            "A gap below the line is a missing kind, a peak is a kind generated too often."
         )
-    order = "as the data has them" if most <= filled.IN_ORDER else f"the most filled first, where there are over {filled.IN_ORDER}"
-    whose = "nearest to" if things == "points" else "that the classifier takes for"
-    return f"Filled: the share of generated {things} {whose} each mode, the mean over seeds; line: an equal share. Modes {order}."
+    order = "in the order of the data" if most <= mode_shares.IN_ORDER else f"by their share, if there are more than {mode_shares.IN_ORDER}"
+    whose = "nearest to" if things == "points" else "that the classifier assigns to"
+    return f"Filled: share of generated {things} {whose} each mode, mean over seeds; line: an equal share. Modes {order}."
 
 
 def _readings(keys: list[str], things: str) -> list[str]:
-    """How to read the columns that are there."""
-    said = {
-        REVERSE_KL: "Reverse KL of a finite sample of real data is above 0 too: the row real is the floor.",
-        POINTS: "Reverse KL counts a point for its nearest centre however far that is, so read it with high quality. The true Gaussians score "
-        "98.89 % there (1 − exp(−9/2)): clearly more means collapse inside the modes, points too near the centres.",
-        BINS[0]: f"Bins are k-means cells of the training {things}; real {things} fill about 5 % of them significantly differently.",
+    """Explanations of the columns."""
+    readings = {
+        REVERSE_KL: "Reverse KL of a finite sample of real data is above 0 too: the row real is the lower bound.",
+        POINTS: "Reverse KL assigns a point to its nearest centre at any distance, so read it together with high quality. The true Gaussians have "
+        "a high quality of 98.89 % (1 − exp(−9/2)); a much larger value means collapse within the modes, with points too near the centres.",
+        BINS[0]: f"Bins are k-means cells of the training {things}; for real {things} about 5 % of the bins differ significantly.",
     }
-    return [words for key, words in said.items() if key in keys]
+    return [words for key, words in readings.items() if key in keys]
 
 
 def _lead(cohort: Cohort, of: int) -> list[Block]:
-    """Who finds all modes in every finished run; nothing where it is not known how many there are."""
-    if not of or not known(cohort, FOUND):
+    """The entries that find all modes in every finished run; empty if the number of modes is unknown."""
+    if not of or not has_column(cohort, FOUND):
         return []
     finders = []
     for entry in cohort.entries:
         values = numbers(entry.runs[entry.runs["status"] == "finished"], FOUND)
         if values and min(values) >= of:
             finders.append(entry.name)
-    words = f"All {count(of)} modes are found in every finished run by {listed(finders)}." if finders else ""
+    words = (
+        f"{join_words(finders)} {'finds' if len(finders) == 1 else 'find'} all {count(of)} modes in every finished run." if finders else ""
+    )
     return [Text(text=words or f"No entry finds all {count(of)} modes in every finished run.", tone="lead")]
 
 
 def _count(cohort: Cohort, view: View) -> int:
-    """How many modes the data has, as the runs recorded it; 0 where they did not or disagree."""
+    """The recorded number of modes of the data; 0 if the runs have none or disagree."""
     recorded = set()
     for run_id in cohort.runs["run_id"]:
         modes = (view.results.read_json(str(run_id), EVIDENCE) or {}).get("modes")

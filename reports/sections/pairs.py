@@ -1,4 +1,4 @@
-"""Every pair of entries: the verdict and how large the difference is."""
+"""Every pair of entries: the verdict and the size of the difference."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from reports.document import Block, Cell, Column, Row, Section, Table, Tone
 from reports.format import interval, number, p_value
 from reports.palette import Palette
 from reports.sections.common import by_cohort, name_cell
-from reports.stats import Comparison
+from reports.stats import Comparison, Verdict
 from reports.view import View
 
 TITLE = "Pairs"
-_RATIO = " With the ratio of geometric means: how many times better."
-MOST = 40  # entries: more columns are no table, and their pairs no page
-TONES: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
+RATIO = " With the ratio of geometric means: how many times better."
+NOT_SIGNIFICANT, UNTESTED = "n.s.", "not tested"
+NOTE = "n.s.: no significant difference. The section on the verdict defines the other terms."
+MOST = 40  # entries: a matrix of more columns cannot be read, and the page would be too large
+TONES: dict[Verdict, Tone] = {"no significant difference": "muted", "significantly better": "better", "clearly better": "clearly-better"}
 
 
 def build(view: View) -> Section | None:
-    """A matrix of verdicts a cohort and, folded, the figures of each pair; None where no pair could be tested."""
+    """Return for each cohort a matrix of verdicts and, folded, the statistics of each pair; None if no pair could be tested."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
     return Section(id="pairs", title=TITLE, blocks=blocks) if blocks else None
 
@@ -36,7 +38,7 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
 
 
 def _matrix(cohort: Cohort, names: Sequence[str], shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
-    """Rows against columns, both by median, so that the upper triangle says everything."""
+    """Rows against columns, both ordered by median, so that the upper triangle holds every pair."""
     pairs = {(pair.a, pair.b): pair for pair in shown}
     rows = [
         Row(cells=(name_cell(a, palette), *(_verdict(pairs[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
@@ -49,19 +51,26 @@ def _matrix(cohort: Cohort, names: Sequence[str], shown: Sequence[Comparison], p
         ),
         rows=tuple(rows),
         fixed=True,
-        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{_RATIO if _has_ratio(shown) else ''}",
+        notes=(NOTE,),
+        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{RATIO if _has_ratio(shown) else ''}",
     )
 
 
 def _has_ratio(pairs: Sequence[Comparison]) -> bool:
-    """Whether any pair was compared on logs: values that are not all positive have no ratio."""
+    """Whether any pair was compared on logs: only positive values have a ratio."""
     return any(pair.ratio is not None for pair in pairs)
 
 
 def _verdict(pair: Comparison) -> Cell:
-    words: str = pair.verdict if pair.better in (None, pair.a) else f"{pair.b} is {pair.verdict}"
     ratio = "" if pair.ratio is None else f"× {number(pair.ratio)}"
-    return Cell(text=words, tone=TONES[pair.verdict], detail=ratio or pair.reason or pair.test)
+    return Cell(text=verdict_words(pair), tone=TONES[pair.verdict], detail=ratio or pair.reason or pair.test)
+
+
+def verdict_words(pair: Comparison) -> str:
+    """Return the verdict on A against B for a cell; it names B where B is better."""
+    if pair.better is None:
+        return UNTESTED if pair.p is None else NOT_SIGNIFICANT
+    return pair.verdict if pair.better == pair.a else f"{pair.b} is {pair.verdict}"
 
 
 def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
@@ -70,7 +79,7 @@ def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Tab
             cells=(
                 name_cell(pair.a, palette),
                 name_cell(pair.b, palette),
-                Cell(text=pair.verdict if pair.better in (None, pair.a) else f"{pair.b} is {pair.verdict}", tone=TONES[pair.verdict]),
+                Cell(text=verdict_words(pair), tone=TONES[pair.verdict]),
                 Cell(text=number(pair.ratio) if pair.ratio is not None else "", detail=interval(pair.interval)),
                 Cell(text="" if pair.p_better is None else number(pair.p_better)),
                 Cell(text=p_value(pair.p)),
@@ -91,6 +100,6 @@ def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         columns=tuple(Column(title=title, align="left" if title in left else "right") for title in titles),
         rows=tuple(rows),
         caption=setting,
-        folded="The figures of every pair",
-        notes=(f"{ratio}P(A better): share of pairs of seeds in which A is better, ties half.",),
+        folded="Statistics of every pair",
+        notes=(f"{ratio}P(A better): share of the pairs of seeds in which A is better, ties half. {NOTE}",),
     )

@@ -1,4 +1,4 @@
-"""The headline metric through training, all entries in one plot: against images, against seconds, and when they reached a target."""
+"""The headline metric through training, all entries in one plot: against images, against seconds, and the time to a target."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 
 import pandas as pd
 
-from bench.words import printable
+from bench.core.text import printable
 from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
-from reports.format import listed, number
+from reports.format import join_words, number
 from reports.plots import base, headline_curve
 from reports.plots.headline_curve import Against
-from reports.sections import target
+from reports.sections import time_to_target
 from reports.sections.common import by_cohort
 from reports.view import View
 
 TITLE = "Progress"
-MOST = 24  # entries: more lines cannot be told apart
+MOST = 24  # entries: more lines cannot be distinguished
 
 
 def build(view: View) -> Section | None:
-    """A plot against images, one against seconds, and the time to a target, a cohort; None where the metric was measured at no mark."""
+    """Return for each cohort a plot against images, one against seconds, and the time to a target; None without evaluation points."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="progress", title=TITLE, blocks=blocks) if blocks else None
 
@@ -35,7 +35,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     found: list[Block] = [_figure(cohort, view, data, "images")]
     if data["seconds"].nunique() > 1:
         found.append(_figure(cohort, view, data, "seconds"))
-    return [*found, *target.blocks(cohort, view)]
+    return [*found, *time_to_target.blocks(cohort, view)]
 
 
 def _figure(cohort: Cohort, view: View, data: pd.DataFrame, against: Against) -> Figure:
@@ -54,12 +54,16 @@ def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> 
     if against == "seconds":
         devices = sorted({printable(text(device)) for device in cohort.runs["device"] if text(device)})
         caption = (
-            f"The same marks by the training clock, which stands still while a run is measured: {thin} thin, the mean over all seeds thick, at the mean of their seconds. "
-            "It is the clock of the runs' own machine, and runs that share a machine slow each other down."
+            f"The same evaluation points against the training clock, which excludes evaluation. Thin: {thin}; thick: mean over all seeds, at the mean of their seconds. "
+            "Times depend on the machine of the runs, and runs that share a machine slow each other down."
         )
-        return caption + few + (f" These runs were on {listed(devices)}, whose seconds do not compare." if len(devices) > 1 else "")
+        return (
+            caption
+            + few
+            + (f" These runs used {join_words(devices)}; seconds of different devices are not comparable." if len(devices) > 1 else "")
+        )
     caption = (
-        f"{cohort.headline.title} at the marks of training: {thin} thin, the mean over all seeds thick (only where every seed has a value)."
+        f"{cohort.headline.title} at the evaluation points. Thin: {thin}; thick: mean over all seeds, only where every seed has a value."
     )
     real = references.get("real", math.nan)
     return caption + few + (f" Real {cohort.things}: {number(real)}." if math.isfinite(real) else "")

@@ -1,4 +1,4 @@
-"""How the numbers came about: protocol of each metric, versions and hardware, and the command that repeats each run."""
+"""Provenance of the numbers: protocol of each metric, versions and hardware, and the command that repeats each run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cards import CARDS
-from bench.results import ENVIRONMENT
-from bench.words import counted
-from reports.budget import Budget, budget_of
+from bench.core.text import pluralise
+from bench.metrics.cards import CARDS
+from bench.tracking.results import ENVIRONMENT
+from reports.budget import RunBudget, budget_of
 from reports.cohort import Cohort, seed_text, settings_of, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text
 from reports.format import NOTHING
@@ -20,11 +20,11 @@ from reports.stats import LARGEST
 from reports.view import View
 
 TITLE = "Environment and protocol"
-SHORT = 12  # digits of a hash that a table shows
+SHORT = 12  # digits of a hash in a table
 
 
 def build(view: View) -> Section | None:
-    """Protocols, environments and runs; None without any run to compare."""
+    """Return protocols, environments and runs; None without any run."""
     if not view.cohorts:
         return None
     blocks = [*_protocols(view), *_environment(view), *_runs(view)]
@@ -32,7 +32,7 @@ def build(view: View) -> Section | None:
 
 
 def _protocols(view: View) -> list[Block]:
-    """A column a cohort where there are several, so that it is seen which metric differs."""
+    """A column for each cohort, so that a differing protocol can be seen."""
     keys = [key for key in CARDS if any(key in cohort.protocols for cohort in view.cohorts)]
     if not keys:
         return []
@@ -46,9 +46,7 @@ def _protocols(view: View) -> list[Block]:
         for key in keys
     ]
     columns = (Column(title="metric", align="left"), *(Column(title=_head(cohort), align="left") for cohort in view.cohorts))
-    note = (
-        "A protocol is a hash of the data, the reference split, the number of images, the extractor's weights and the metric's definition."
-    )
+    note = "An evaluation protocol is a hash of the data, the reference split, the number of images, the extractor's weights and the metric's definition."
     return [Heading(text="Protocol"), Table(columns=columns, rows=tuple(rows), notes=(note,), folded="The protocol of each metric")]
 
 
@@ -57,7 +55,7 @@ def _head(cohort: Cohort) -> str:
 
 
 def _environment(view: View) -> list[Block]:
-    """One line a fact; where runs differ, every value with the number of runs that have it."""
+    """A row for each fact; if runs differ, every value with its number of runs."""
     found: dict[str, dict[str, int]] = {}
     for run_id in view.runs["run_id"]:
         for key, value in (view.results.read_json(run_id, ENVIRONMENT) or {}).items():
@@ -67,14 +65,14 @@ def _environment(view: View) -> list[Block]:
         return []
     rows = []
     for key, values in found.items():
-        shown = [value if len(values) == 1 else f"{value} ({counted(n, 'run')})" for value, n in sorted(values.items())]
+        shown = [value if len(values) == 1 else f"{value} ({pluralise(n, 'run')})" for value, n in sorted(values.items())]
         rows.append(Row(cells=(Cell(text=key.replace("_", " ")), Cell(text="; ".join(shown)))))
     columns = (Column(title="", align="left"), Column(title="", align="left"))
     return [Heading(text="Environment"), Table(columns=columns, rows=tuple(rows))]
 
 
 def _words(value: Any) -> str:
-    """A fact as text; a dash for none, and for what is no fact: a list, or no finite number."""
+    """A fact as text; a dash for a missing one, a list, or a number that is not finite."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -102,24 +100,24 @@ def _runs(view: View) -> list[Block]:
     ]
     titles = ("", "seed", "status", "run", "fingerprint", "the command that repeats it")
     table = Table(
-        columns=tuple(Column(title=title, align="left") for title in titles), rows=tuple(rows), folded=f"All {counted(len(rows), 'run')}"
+        columns=tuple(Column(title=title, align="left") for title in titles), rows=tuple(rows), folded=f"All {pluralise(len(rows), 'run')}"
     )
     blocks: list[Block] = [Heading(text="Runs"), table]
     if view.superseded:
-        blocks.append(Text(text=f"{counted(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
+        blocks.append(Text(text=f"{pluralise(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
     return blocks
 
 
 def _extends(run: pd.Series) -> str:
-    """Which run this one went on from, in words; empty where it started afresh."""
+    """The run that this one extends, in words; empty if it extends none."""
     before = text(run["extends"])
-    return f"goes on from {before[:SHORT]}" if before else ""
+    return f"extends {before[:SHORT]}" if before else ""
 
 
-def command(variant: str, dataset: str, seed: int, overrides: str, budget: Budget) -> str:
-    """The shell command that repeats a run from its start. `overrides` is JSON text of the settings that were applied to the variant.
+def command(variant: str, dataset: str, seed: int, overrides: str, budget: RunBudget) -> str:
+    """Return the shell command that repeats a run from its start. `overrides` is JSON text of the settings that were applied to the variant.
 
-    The recorded budget counts: a run that went on from a shorter one has another than it was first given, and defaults change.
+    The command has the recorded budget, because an extended run has a longer one than its first, and defaults change.
     """
     settings = settings_of(overrides)
     if budget.unit:

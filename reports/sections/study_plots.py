@@ -1,4 +1,4 @@
-"""The pictures of a study."""
+"""The plots of a study."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from reports.plots import base, expected_best, heat_map, importance, pareto, sea
 from reports.plots.colour_scale import colour_scale
 from reports.plots.dimension_axis import DimensionAxis, axis_of
 from reports.plots.trials import LEGEND
-from reports.study import Dimension, Study, Tuning
-from reports.tuned import Outcome
+from reports.study import SearchDimension, SearchedStudy, Tuning
+from reports.tuning_outcomes import TuningOutcome
 
 MOST_SLICES = 6  # dimensions
 TILE = (3.4, 2.5)  # inches
-NO_EXPECTED = (
-    "How good a best is to be expected of so many trials can be read off random search only: "
-    "the trials of {sampler} depend on those before them."
-)
+NO_EXPECTED = "The expected best value by number of trials can be estimated from random search only: the trials of {sampler} depend on earlier trials."
 GROUND = (
-    f"Ground: the median of the trials in a cell (grey: half of them or more diverged; none under {heat_map.FEWEST} trials), "
-    f"in one colour scale for all, yellow the best. {LEGEND}"
+    f"Background: the median of the trials in a cell (grey: half of them or more diverged; none below {heat_map.FEWEST} trials). "
+    f"All maps share one colour scale, yellow is best. {LEGEND}"
 )
 
 
-def tuned(study: Study, outcomes: list[Outcome], palette: Palette, index: int) -> list[Block]:
-    """Tuned against default, all variants in one picture; nothing without final runs of both."""
+def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette, index: int) -> list[Block]:
+    """Return tuned against default, all variants in one plot; nothing without final runs of both."""
     data = tuned_default.tuned_default_data({outcome.tuning.name: outcome.samples for outcome in outcomes if len(outcome.samples) == 2})
     if data.empty:
         return []
@@ -36,14 +33,14 @@ def tuned(study: Study, outcomes: list[Outcome], palette: Palette, index: int) -
         tuned_default.draw(ax, data, palette, study.objective)
         picture = base.picture(ax, tuned_default.alt(data, study.objective))
     caption = (
-        f"{study.objective.title} of the final runs, a dot a seed: hollow, the author's recipe; filled, the tuned one; ticks: means; "
+        f"{study.objective.title} of the final runs, one dot for each seed. Hollow: default recipe; filled: tuned recipe; ticks: means; "
         "crosses: failed runs."
     )
     return [Figure(id=f"study-{index}-tuned", caption=caption, picture=picture)]
 
 
-def heat_maps(study: Study, palette: Palette, index: int) -> list[Block]:
-    """For each pair of dimensions a map a variant, all of a study in one colour scale."""
+def heat_maps(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return for each pair of dimensions one map for each variant; all maps of a study share one colour scale."""
     blocks: list[Block] = []
     found = {
         pair: {tuning.name: data for tuning in study.tunings if len(data := _mapped(study, tuning, *pair))}
@@ -67,7 +64,7 @@ def heat_maps(study: Study, palette: Palette, index: int) -> list[Block]:
     return blocks
 
 
-def _mapped(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.DataFrame:
+def _mapped(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchDimension) -> pd.DataFrame:
     """The trials of a map, without those that no axis can show."""
     if not (x.of(tuning.variant) and y.of(tuning.variant)):
         return pd.DataFrame()
@@ -79,12 +76,12 @@ def _mapped(study: Study, tuning: Tuning, x: Dimension, y: Dimension) -> pd.Data
 
 
 def _placed(settings: pd.Series, axis: DimensionAxis | None) -> pd.Series:
-    """Whether each setting has a place on the axis."""
+    """Whether each setting has a position on the axis."""
     return pd.Series([axis is not None and axis.at(value) == axis.at(value) for value in settings], index=settings.index, dtype=bool)
 
 
-def slices_of(study: Study, palette: Palette, index: int) -> list[Block]:
-    """The objective against each dimension, panels for each variant."""
+def slices_of(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return the objective against each dimension, in panels for each variant."""
     values = {
         dimension: [trial.params.get(dimension.path) for tuning in study.tunings for trial in tuning.tried]
         for dimension in study.dimensions
@@ -98,11 +95,11 @@ def slices_of(study: Study, palette: Palette, index: int) -> list[Block]:
     ]
     most = max((len(study.dimensions_of(tuning.variant)) for tuning in study.tunings), default=0)
     more = f" The first {MOST_SLICES} dimensions of a variant." if most > MOST_SLICES else ""
-    caption = f"All other settings vary from dot to dot, so a slice shows a tendency, not an effect. {LEGEND}{more}"
+    caption = f"All other settings vary between the dots, so a slice shows a tendency, not an effect. {LEGEND}{more}"
     return _gallery("Slices", f"study-{index}-slices", caption, tiles)
 
 
-def _slice(study: Study, tuning: Tuning, dimension: Dimension, axis: DimensionAxis, palette: Palette) -> Picture | None:
+def _slice(study: SearchedStudy, tuning: Tuning, dimension: SearchDimension, axis: DimensionAxis, palette: Palette) -> Picture | None:
     data = slices.slices_data(study, tuning, dimension)
     own = data[_placed(data["setting"], axis)]
     if own.empty:
@@ -112,8 +109,8 @@ def _slice(study: Study, tuning: Tuning, dimension: Dimension, axis: DimensionAx
         return base.picture(ax, slices.alt(tuning.name, own, dimension, study.objective))
 
 
-def importances(study: Study, palette: Palette, index: int) -> list[Block]:
-    """Bars for each variant that has any, and why the others have none."""
+def importances(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return bars for each variant with importances, and the reason for each variant without."""
     found = [(tuning, importance.importance_data(tuning)) for tuning in study.tunings]
     tiles = []
     for tuning, data in found:
@@ -123,22 +120,22 @@ def importances(study: Study, palette: Palette, index: int) -> list[Block]:
             importance.draw(ax, data, palette[tuning.name])
             picture = base.picture(ax, importance.alt(tuning.name, data))
         tiles.append(Tile(title=tuning.name, colour=palette[tuning.name].colour, picture=picture, detail=tuning.importance_note))
-    caption = "Share of the variance of the objective that a setting explains, with its spread as a line."
+    caption = "Share of the objective's variance that a setting explains. The line is its standard deviation."
     lacking = [f"{tuning.name}: {tuning.importance_note.rstrip('.')}" for tuning, data in found if data.empty and tuning.importance_note]
-    said: list[Block] = [Text(text=f"No importance of {'; '.join(lacking)}.", tone="note")] if lacking else []
-    return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *said]
+    note: list[Block] = [Text(text=f"No importance of {'; '.join(lacking)}.", tone="note")] if lacking else []
+    return [*_gallery("Importance", f"study-{index}-importance", caption, tiles), *note]
 
 
-def histories(study: Study, palette: Palette, index: int) -> list[Block]:
-    """The search of each variant in the order of trials."""
+def histories(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return the search of each variant in the order of trials."""
     tiles = _tiles(
         study, palette, lambda tuning: search_history.search_history_data(study, tuning), search_history.draw, search_history.alt
     )
-    return _gallery("History", f"study-{index}-history", f"The best so far as a line. {LEGEND}", tiles)
+    return _gallery("History", f"study-{index}-history", f"Line: the best value so far. {LEGEND}", tiles)
 
 
 def _tiles(
-    study: Study, palette: Palette, data_of: Callable[[Tuning], pd.DataFrame], draw: Callable[..., None], alt: Callable[..., str]
+    study: SearchedStudy, palette: Palette, data_of: Callable[[Tuning], pd.DataFrame], draw: Callable[..., None], alt: Callable[..., str]
 ) -> list[Tile]:
     tiles = []
     for tuning in study.tunings:
@@ -155,8 +152,8 @@ def _tiles(
     return tiles
 
 
-def budget(study: Study, palette: Palette, index: int) -> list[Block]:
-    """The expected best of so many random trials, or why that cannot be said."""
+def budget(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return the expected best by number of random trials, or why it cannot be estimated."""
     if study.sampler != "random":
         sampler = {"tpe": "TPE", "grid": "a grid"}.get(study.sampler, study.sampler or "an unrecorded sampler")
         return [Text(text=NO_EXPECTED.format(sampler=sampler), tone="note")]
@@ -167,14 +164,14 @@ def budget(study: Study, palette: Palette, index: int) -> list[Block]:
         expected_best.draw(ax, data, palette, study.objective)
         picture = base.picture(ax, expected_best.alt(data, study.objective))
     caption = (
-        "The expected best of so many random trials, unbiased, on the search's seeds, the author's recipe left out; a line starts where "
-        "that many trials cannot all have diverged. A pruned trial counts with what it had when it was stopped."
+        "Unbiased estimate of the expected best by number of random trials, on the search's seeds, without the default recipe. A line starts "
+        "where that many trials cannot all have diverged. A pruned trial counts with its last value."
     )
     return [Heading(text="How many trials"), Figure(id=f"study-{index}-budget", caption=caption, picture=picture)]
 
 
-def fronts(study: Study, palette: Palette, index: int) -> list[Block]:
-    """The Pareto front of each variant, where there are two objectives."""
+def fronts(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
+    """Return the Pareto front of each variant if there are two objectives."""
     if len(study.objectives) < 2:
         return []
     tiles = _tiles(
@@ -182,7 +179,7 @@ def fronts(study: Study, palette: Palette, index: int) -> list[Block]:
         lambda ax, data, style, _: pareto.draw(ax, data, style, study.objectives),
         lambda name, data, _: pareto.alt(name, data, study.objectives),
     )  # fmt: skip
-    caption = "Filled: trials that no other beats in both objectives. Hollow: the others. Ring: the author's recipe."
+    caption = "Filled: trials that no other trial beats in both objectives. Hollow: other trials. Ring: default recipe."
     return _gallery("Two objectives", f"study-{index}-front", caption, tiles)
 
 

@@ -1,30 +1,31 @@
-"""A study in figures: of each variant the trials, what they cost, what they found, and what that was worth on fresh seeds."""
+"""The tables of a study: for each variant its trials, their cost, the best value, and the gain on fresh seeds."""
 
 from __future__ import annotations
 
 import shlex
 import statistics
 
-from bench.words import counted
+from bench.core.text import pluralise
 from reports import stats
-from reports.cohort import Entry
+from reports.cohort import CohortEntry
 from reports.document import Cell, Column, Row, Table, Tone
 from reports.format import NOTHING, count, interval, number, percent
 from reports.palette import Palette
-from reports.plots.dimension_axis import said
-from reports.sections import study_words
+from reports.plots.dimension_axis import setting_text
+from reports.sections import study_text
 from reports.sections.common import name_cell
+from reports.sections.pairs import TONES, verdict_words
 from reports.stats import Comparison
-from reports.study import Best, State, Study, Tuning
-from reports.tuned import DEFAULT, Outcome
-from reports.view import Searched
+from reports.study import BestTrial, SearchedStudy, State, Tuning
+from reports.tuning_outcomes import DEFAULT, TuningOutcome
+from reports.view import StudyResults
 
 SHOWN: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
 MOST_REASONS = 50  # rows
 
 
-def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Table:
-    """A line a variant."""
+def table(searched: StudyResults, outcomes: list[TuningOutcome], palette: Palette) -> Table:
+    """Return the table with a row for each variant."""
     study = searched.study
     objective = study.objective
     value = f"{objective.title}\N{NO-BREAK SPACE}{objective.arrow}".strip()
@@ -32,33 +33,33 @@ def table(searched: Searched, outcomes: list[Outcome], palette: Palette) -> Tabl
         "",
         "trials",
         "images",
-        "author's, search",
+        "default, search",
         "best, search",
-        "author's, final",
+        "default, final",
         "tuned, final",
-        "tuned is better",
+        "tuned against default",
         "near the best",
     )
     return Table(
         columns=tuple(Column(title=title, align="right" if title else "left") for title in titles),
         rows=tuple(_row(study, outcome, palette) for outcome in outcomes),
-        caption=f"{study_words.setting(searched)} {value} on the search's seeds, and on the final ones as mean with its 95 % interval.",
+        caption=f"{study_text.setting(searched)} {value} on the search's seeds, and for the final runs its mean with a 95 % interval.",
         notes=(
-            "images: real images that the trials were trained on; the share is of what the same trials would have taken unpruned. "
-            f"near the best: trials within {percent(stats.NEAR)} of the best value, of all that were complete, pruned or diverged; "
-            "few mean that the settings matter. A search may measure with fewer samples than final runs do: compare within a phase.",
-            "tuned is better: ratio of geometric means over the final seeds with its 95 % Welch interval, the verdict after Holm's "
-            "correction over the variants. " + study_words.FLATTERS,
+            "images: real images seen by the trials, and their share of what the same trials would have seen without pruning. "
+            f"near the best: share of the complete, pruned and diverged trials within {percent(stats.NEAR)} of the best value; "
+            "a small share means that the settings matter. A search may measure with fewer samples than final runs: compare within a phase.",
+            "tuned against default: ratio of geometric means over the final seeds with its 95 % Welch interval, and the verdict after Holm's "
+            "correction over the variants (n.s.: no significant difference). " + study_text.BIAS,
         ),
     )
 
 
-def _row(study: Study, outcome: Outcome, palette: Palette) -> Row:
+def _row(study: SearchedStudy, outcome: TuningOutcome, palette: Palette) -> Row:
     tuning = outcome.tuning
     default = tuning.default
     found = NOTHING if default is None else number(default.values[0]) if default.values else default.state
     best = tuning.best
-    near = study_words.near(study, tuning)
+    near = study_text.near(study, tuning)
     cells = (
         name_cell(tuning.name, palette),
         _trials(tuning),
@@ -74,7 +75,7 @@ def _row(study: Study, outcome: Outcome, palette: Palette) -> Row:
 
 
 def _trials(tuning: Tuning) -> Cell:
-    """How many, and how they ended."""
+    """The number of trials, and how they ended."""
     counts = {state: tuning.count(state) for state in SHOWN if tuning.count(state)}
     lost = counts.keys() & {"diverged", "failed"}
     detail = ", ".join(f"{n} {state}" for state, n in counts.items() if state != "complete")
@@ -82,7 +83,7 @@ def _trials(tuning: Tuning) -> Cell:
 
 
 def _saved(tuning: Tuning) -> str:
-    """What share of the images of unpruned trials was spent; empty where nothing was stopped early or no trial tells the whole length."""
+    """The share of images compared with unpruned trials; empty if no trial was pruned, or none was complete."""
     ended = [trial for trial in tuning.trials if trial.state in ("complete", "pruned")]
     whole = [trial.images for trial in ended if trial.state == "complete" and trial.images]
     if not whole or not any(trial.state == "pruned" for trial in ended):
@@ -90,34 +91,33 @@ def _saved(tuning: Tuning) -> str:
     return f"{percent(sum(trial.images for trial in ended) / (statistics.median(whole) * len(ended)))} of unpruned"
 
 
-def _final(entry: Entry | None, key: str, study: Study) -> Cell:
-    """Mean with its interval and the number of seeds; failures make it infinite."""
+def _final(entry: CohortEntry | None, key: str, study: SearchedStudy) -> Cell:
+    """Mean with its interval and the number of seeds; failures make the mean infinite."""
     data = None if entry is None else entry.sample(key)
     if data is None or not data.n:
         return Cell(text=NOTHING)
     summary = stats.summarise(data, study.objective.direction)
     few = data.n != len(study.final_seeds) or data.failures
-    seeds = counted(data.n, "seed") + (f", {data.failures} failed" if data.failures else "") if few else ""
+    seeds = pluralise(data.n, "seed") + (f", {data.failures} failed" if data.failures else "") if few else ""
     return Cell(text=number(summary.mean), detail=" ".join(part for part in (interval(summary.interval), seeds) if part))
 
 
 def _verdict(pair: Comparison | None) -> Cell:
     if pair is None:
         return Cell(text=NOTHING)
-    tones: dict[str, Tone] = {"no claim": "muted", "better": "better", "clearly better": "clearly-better"}
-    words: str = pair.verdict if pair.better != DEFAULT else f"the author's is {pair.verdict}"
     ratio = "" if pair.ratio is None else f"× {number(pair.ratio)} {interval(pair.interval)}"
-    return Cell(text=words, tone="plain" if pair.better == DEFAULT else tones[pair.verdict], detail=ratio or pair.reason or pair.test)
+    tone: Tone = "plain" if pair.better == DEFAULT else TONES[pair.verdict]
+    return Cell(text=verdict_words(pair), tone=tone, detail=ratio or pair.reason or pair.test)
 
 
-def recipes(study: Study, palette: Palette) -> Table | None:
-    """The best recipe of each variant, ready for the command line; None where there is none."""
+def recipes(study: SearchedStudy, palette: Palette) -> Table | None:
+    """Return the best recipe of each variant as command-line options; None if no variant has one."""
     found = [(tuning, tuning.best) for tuning in study.tunings if tuning.best is not None]
     rows = tuple(
         Row(
             cells=(
                 name_cell(tuning.name, palette),
-                Cell(text=settings(best), code=True) if best.options else Cell(text="the author's: nothing to set", tone="muted"),
+                Cell(text=settings(best), code=True) if best.options else Cell(text="the default: nothing to set", tone="muted"),
             )
         )
         for tuning, best in found
@@ -126,14 +126,14 @@ def recipes(study: Study, palette: Palette) -> Table | None:
     return Table(columns=columns, rows=rows) if rows else None
 
 
-def settings(best: Best) -> str:
-    """The recipe as the command line takes it, quoted for a shell: a store is anybody's."""
+def settings(best: BestTrial) -> str:
+    """Return the recipe as command-line options, quoted for a shell, because its text comes from the store."""
     return shlex.join(word for option in best.options for word in ("--set", option))
 
 
-def reasons(study: Study, palette: Palette) -> Table | None:
-    """Folded, the trials that have no value, and why; None where there are none."""
-    found = study_words.reasons(study)
+def reasons(study: SearchedStudy, palette: Palette) -> Table | None:
+    """Return the folded table of trials without a value, with their reasons; None if there are none."""
+    found = study_text.reasons(study)
     if not found:
         return None
     rows = tuple(
@@ -142,15 +142,13 @@ def reasons(study: Study, palette: Palette) -> Table | None:
                 name_cell(tuning.name, palette),
                 Cell(text=str(trial.number)),
                 Cell(text=trial.state, tone="bad"),
-                Cell(text=", ".join(f"{path.removeprefix('recipe.')} {said(value)}" for path, value in trial.params.items())),
-                Cell(text=study_words.why(trial)),
+                Cell(text=", ".join(f"{path.removeprefix('recipe.')} {setting_text(value)}" for path, value in trial.params.items())),
+                Cell(text=study_text.why(trial)),
             )
         )
         for tuning, trial in found[:MOST_REASONS]
     )
     columns = tuple(Column(title=title, align="left") for title in ("", "trial", "state", "settings", "reason"))
     more = f"The first {MOST_REASONS} of {len(found)}. " if len(found) > MOST_REASONS else ""
-    caption = (
-        f"{more}A diverged trial counts as the worst of all, and so does one that could not be measured; a failed one counts for nothing."
-    )
+    caption = f"{more}A trial that diverged or could not be measured ranks last; a failed trial does not count."
     return Table(columns=columns, rows=rows, caption=caption, folded="Trials without a value")

@@ -1,4 +1,4 @@
-"""The table of all entries: headline with interval and seeds, then what else was measured, with `real` and `untrained` for scale."""
+"""The table of all entries: headline metric with interval and seeds, then other metrics, and the reference rows `real` and `untrained`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cards import BEST, PIXELS
-from reports.cohort import Cohort, Entry
+from bench.metrics.cards import BEST, PIXELS
+from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Row, Section, Table
-from reports.format import NOTHING, interval, listed, number, percent
+from reports.format import NOTHING, interval, join_words, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
-from reports.sections import agreement, everything
+from reports.sections import agreement, all_metrics
 from reports.sections.common import by_cohort, name_cell
-from reports.sections.figures import COLLAPSE, collapse_cell, heading, known, value_text
+from reports.sections.metric_tables import COLLAPSE, collapse_cell, has_column, heading, value_text
 from reports.stats import MIN_SEEDS
 from reports.view import View
 
@@ -40,7 +40,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, kw_only=True)
 class PlainTable:
-    """A table as text alone, for a terminal."""
+    """A table as text, for a terminal."""
 
     title: str
     headers: tuple[str, ...]
@@ -48,22 +48,22 @@ class PlainTable:
 
 
 def build(view: View) -> Section | None:
-    """The summary of every cohort, and, folded, the median of every metric; None without any run to compare."""
+    """Return the summary of every cohort and, folded, the median of every metric; None without any run."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
     return Section(id="summary", title=TITLE, blocks=blocks) if blocks else None
 
 
 def plain_tables(view: View) -> tuple[PlainTable, ...]:
-    """The summary of each cohort in few columns of text."""
+    """Return the summary of each cohort in few columns of text."""
     return tuple(_plain(cohort) for cohort in view.cohorts)
 
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
-    return [_summary(cohort, palette), *everything.tables(cohort, palette)]
+    return [_summary(cohort, palette), *all_metrics.tables(cohort, palette)]
 
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:
-    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and known(cohort, key)]
+    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and has_column(cohort, key)]
     marks, notes = _notes(cohort)
     headline = cohort.headline
     scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
@@ -80,7 +80,7 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     )
 
 
-def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.Scale | None) -> Row:
+def _row(entry: CohortEntry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.DotScale | None) -> Row:
     cells = [
         name_cell(entry.name, palette, mark),
         *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
@@ -90,8 +90,8 @@ def _row(entry: Entry, cohort: Cohort, palette: Palette, keys: list[str], mark: 
     return Row(cells=tuple(cells))
 
 
-def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.Scale | None) -> list[Cell]:
-    """The cells of the headline, of the last and where it was kept of the best checkpoint."""
+def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_dots.DotScale | None) -> list[Cell]:
+    """The cells of the headline metric for the last checkpoint and, if recorded, the best one."""
     key = cohort.headline.key
     data, summary = entry.sample(key), entry.summary(key)
     picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
@@ -99,12 +99,12 @@ def _outcomes(entry: Entry, cohort: Cohort, palette: Palette, scale: seed_dots.S
         Cell(text=number(summary.median), tone="strong"),
         *([Cell(text=number(entry.summary(BEST + key).median))] if has_best(cohort) else []),
         Cell(text=number(summary.mean), detail=interval(summary.interval)),
-        Cell(text=seed_dots.words(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
+        Cell(text=seed_dots.values_text(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
     ]
 
 
-def _noise(entry: Entry, key: str) -> str:
-    """The standard error of measuring one run and its share of the variance between seeds; empty where no error was recorded."""
+def _noise(entry: CohortEntry, key: str) -> str:
+    """The half-sample standard error of one run and its share of the variance between seeds; empty if no error was recorded."""
     noise = entry.noise(key)
     if noise is None:
         return ""
@@ -112,12 +112,12 @@ def _noise(entry: Entry, key: str) -> str:
 
 
 def has_best(cohort: Cohort) -> bool:
-    """Whether any run kept its best checkpoint and measured it."""
-    return known(cohort, BEST + cohort.headline.key)
+    """Return whether any run recorded the metrics of its best checkpoint."""
+    return has_column(cohort, BEST + cohort.headline.key)
 
 
 def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
-    """The columns of the headline: the median of the last and of the best checkpoint, then how the seeds spread."""
+    """The columns of the headline metric: the median for the last and the best checkpoint, then the spread of the seeds."""
     if cohort.unmeasured:
         return []
     card_ = cohort.headline
@@ -135,20 +135,20 @@ def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
-def statuses(entry: Entry) -> str:
-    """How the runs ended: "3/3 finished", or "2/3 finished, 1 diverged"."""
+def statuses(entry: CohortEntry) -> str:
+    """Return how the runs ended: "3/3 finished", or "2/3 finished, 1 diverged"."""
     counts = Counter(entry.runs["status"])
     others = [f"{n} {status}" for status, n in sorted(counts.items()) if status != "finished"]
     return ", ".join([f"{counts['finished']}/{len(entry.runs)} finished", *others])
 
 
-def _status_cell(entry: Entry) -> Cell:
+def _status_cell(entry: CohortEntry) -> Cell:
     first, _, rest = statuses(entry).partition(", ")
     return Cell(text=first.removesuffix(" finished"), detail=rest, tone="bad" if rest else "plain")
 
 
 def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
-    """Each entry's mark, and the notes that the marks lead to; equal notes share one."""
+    """Each entry's mark, and the notes of the marks; equal notes share a mark."""
     owners: dict[str, list[str]] = {}
     for entry in cohort.entries:
         for note in entry.notes():
@@ -173,43 +173,43 @@ def _legend(cohort: Cohort) -> list[str]:
     samples = [entry.sample(cohort.headline.key) for entry in cohort.entries]
     if has_best(cohort):
         lines.append(
-            f"best checkpoint: median over seeds of {cohort.headline.title} at the mark of each run where it was best, chosen on one set of "
-            "evaluation noise and scored on another. Ranking, intervals and tests are of the last weights."
+            f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run, which is selected with one set of "
+            "evaluation noise and scored with another. Ranking, intervals and tests use the last weights."
         )
     lines += _legend_of_noise(cohort)
     contested = agreement.contested(agreement.ranked(cohort))
     if contested:
-        lines.append(f"Features disagree about {listed(contested)}: see “{agreement.TITLE}”.")
+        lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{agreement.TITLE}”.")
     if any(data.failures for data in samples):
-        lines.append("A failed run counts as infinitely bad in median and mean, and there is no interval beside it; a cross marks it.")
+        lines.append("A failed run, marked with a cross, counts as infinitely bad in median and mean; the mean then has no interval.")
     if any(data.n < MIN_SEEDS for data in samples):
-        lines.append(f"Under {MIN_SEEDS} seeds there is no interval and no test.")
+        lines.append(f"With fewer than {MIN_SEEDS} seeds there is no interval and no test.")
     if any(data.unmeasured for data in samples):
-        lines.append(f"A finished run without {cohort.headline.title} is in no figure of it, and no pair with it is compared.")
+        lines.append(f"A finished run without {cohort.headline.title} is left out of its statistics, and pairs with it are not tested.")
     if len(cohort.references):
-        lines.append(f"real: as many training {cohort.things}, measured like generated ones. untrained: a network before any training.")
+        lines.append(f"real: training {cohort.things}, measured like generated ones. untrained: a network before training.")
     return lines
 
 
 def _legend_of_noise(cohort: Cohort) -> list[str]:
-    """What the noise under the dots is, and how much of the spread between seeds it makes in all; nothing where no error was recorded."""
+    """The meaning of the noise below the dots, and its share of the variance between seeds; empty if no error was recorded."""
     found = [noise for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not found:
         return []
-    words = f"noise: standard error of measuring one run, from 20 half-samples of its generated {cohort.things}"
+    words = f"noise: half-sample standard error of one run, from 20 half-samples of its generated {cohort.things}"
     shares = [noise.share for noise in found if noise.share is not None]
     if not shares:
         return [f"{words}."]
     low, high = percent(min(shares)), percent(max(shares))
     much = low if low == high else f"{low} to {high}"
     return [
-        f"{words}; in brackets its share of the variance between seeds, here {much}. The rest is training. Few seeds make it a rough figure."
+        f"{words}; in brackets its share of the variance between seeds, here {much}. The rest is due to training. With few seeds it is a rough estimate."
     ]
 
 
 def _plain(cohort: Cohort) -> PlainTable:
     quality = ("quality/precision_classifier", "quality/recall_classifier", "modes/found", "modes/high_quality", "modes/classes_covered")
-    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if known(cohort, key)]  # a terminal is narrow
+    keys = [key for key in (*quality, *COST[: 2 if has_best(cohort) else 3]) if has_column(cohort, key)]  # a terminal is narrow
     last = heading(cohort.headline.key)
     heads = [] if cohort.unmeasured else [last, *(["best checkpoint"] if has_best(cohort) else []), MEAN]
     rows = []

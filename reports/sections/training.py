@@ -1,4 +1,4 @@
-"""Losses, what D believes of real and generated images, its logits, the size of the gradients, and what objectives log of their own."""
+"""Training curves: losses, probabilities and logits of D, gradient norms, and the numbers that an objective logs itself."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ GALLERIES = (
         "losses",
         "Losses",
         [LOSSES],
-        "Means since the mark before. Losses of different objectives are on different scales and do not rank variants.",
+        "Means since the previous logged point. Losses of different objectives have different scales and do not rank variants.",
     ),
     (
         "beliefs",
-        "What the discriminator believes",
+        "Probabilities of the discriminator",
         [PROBABILITIES],
-        "The probability of being real that D gives to real and to generated {things}; at 0.5 it cannot tell. "
-        "Only where an objective's logits are log-odds.",
+        "The probability of being real that D assigns to real and to generated {things}; at 0.5 it cannot distinguish them. "
+        "Only for objectives whose logits are log-odds.",
     ),
     (
         "logits",
         "Logits",
         [LOGITS],
-        "What D puts out for real and for generated {things} before any squashing, the mean over the batches since the mark before: log-odds where there are "
-        "beliefs above, else the value that a critic or a regression gives, whose zero means nothing of itself. How far apart the two are is how well D tells them apart.",
+        "The output of D for real and for generated {things}, the mean over the batches since the previous logged point. They are log-odds for the variants with "
+        "probabilities above, else the value of a critic or a regression, whose zero has no meaning. The distance of the two lines shows how well D distinguishes real and generated {things}.",
     ),
     (
         "gradients",
-        "Size of the gradients",
+        "Gradient norms",
         [GRADIENTS],
-        "The Euclidean norm of the gradient of the loss by all weights of D and of G, of one batch: that of the last update before a mark, before the optimiser "
-        "rescales it. On a log scale where all are positive. No unit, and no scale that variants share: near 0 a network has stopped learning.",
+        "The Euclidean norm of the loss gradient over all weights of D and of G, for one batch: the last update before a logged point, before the optimiser "
+        "rescales it. On a log scale if all values are positive. Norms of different variants are not comparable; near 0 a network has stopped learning.",
     ),
 )
 MOST_OWN = 24  # numbers
+OWN_TITLE = "Numbers of the objectives"
 OWN = (
-    "What an objective logs of its own, by its name in MLflow, the mean since the mark before: penalties before their factors, errors of reconstruction, bounds, "
-    "a measure of convergence. Each is on its own scale; the glossary has those that come with ganbench."
+    "Numbers that an objective logs itself, by their names in MLflow, as means since the previous logged point: penalties before their factors, reconstruction errors, bounds, "
+    "a convergence measure. Each has its own scale; the glossary defines the built-in ones."
 )
-LINES = " Thick: the mean over seeds, where every seed has a value; thin: "
+LINES = " Thick: mean over seeds, where every seed has a value; thin: "
 
 
 def build(view: View) -> Section | None:
-    """The galleries of every cohort; None where nothing was logged."""
+    """Return the galleries of every cohort; None if nothing was logged."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="training", title=TITLE, blocks=blocks) if blocks else None
 
@@ -59,9 +60,9 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     blocks: list[Block] = []
     panels_of_own = own_panels(view.results.curves)
     left_out = f" The first {MOST_OWN} by name, of {len(panels_of_own)}." if len(panels_of_own) > MOST_OWN else ""
-    own = ("own", "Objectives' own numbers", panels_of_own[:MOST_OWN], OWN + left_out)
+    own = ("own", OWN_TITLE, panels_of_own[:MOST_OWN], OWN + left_out)
     order = [entry.name for entry in cohort.entries]
-    lines = LINES + base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds") + f", at no more than {PANEL_MARKS} of the marks."
+    lines = LINES + base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds") + f", at most {PANEL_MARKS} points of each."
     for name, title, panels, caption in (*GALLERIES, own):
         tiles = sorted((tile for panel in panels for tile in _tiles(cohort, view, panel)), key=lambda tile: order.index(tile.title))
         if tiles:

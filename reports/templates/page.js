@@ -1,13 +1,13 @@
-// Sorts tables, hides variants everywhere at once, moves the samples through training and enlarges pictures. The page says everything without it.
+// Sorts tables, hides variants in the whole page, shows the samples through training and enlarges pictures. The page is complete without it.
 "use strict";
 {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const missing = new Set(["", "–"]);
 
-  // The text that a cell is sorted by: its first line, as it is read.
+  // The sort key of a cell: the text of its first line.
   const textOf = (cell) => (cell.querySelector("bdi, code") ?? cell).textContent.trim();
 
-  // A number as the page writes it ("1,234", "−0.5", "< .001", "93 %", "2 of 3", "∞"); NaN of anything else.
+  // A number as written in the page ("1,234", "−0.5", "< .001", "93 %", "2 of 3", "∞"); NaN for anything else.
   const numberOf = (text) => {
     const plain = text.replaceAll(",", "").replace(/^[<×]\s*/, "").replace("−", "-").replace("∞", "Infinity");
     const found = /^-?(Infinity|\d*\.?\d+(e[-+]?\d+)?)/.exec(plain);
@@ -28,7 +28,7 @@
         ? (a, b) => Number(texts.get(a) > texts.get(b)) - Number(texts.get(a) < texts.get(b))
         : (a, b) => texts.get(a).localeCompare(texts.get(b), "en", { numeric: true });
     const sorted = order ? known.sort((a, b) => (order === "ascending" ? compare(a, b) : compare(b, a))) : [];
-    body.append(...sorted, ...rows.filter((row) => !sorted.includes(row))); // what has no value, then the reference rows
+    body.append(...sorted, ...rows.filter((row) => !sorted.includes(row))); // rows without a value, then the reference rows
   };
 
   for (const table of all("table.sortable")) {
@@ -36,7 +36,7 @@
     [...table.tBodies[0].rows].forEach((row, place) => (row.dataset.place = place));
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      if (head.tagName !== "TH" || head.querySelector("img")) return; // a column of pictures has no order
+      if (head.tagName !== "TH" || head.querySelector("img")) return; // a column of pictures cannot be sorted
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";
@@ -77,7 +77,7 @@
   }
   for (const filter of all(".filter")) filter.hidden = false;
 
-  // A slider over the samples: each tile shows its entry's picture at a mark of training; the last position is the end.
+  // A slider over the samples: each tile shows its entry's picture at an evaluation point; the last position is the end.
   for (const figure of all("figure[data-film]")) {
     const film = document.getElementById(figure.dataset.film);
     const marks = film ? all("thead th", film).map((head) => head.textContent) : [];

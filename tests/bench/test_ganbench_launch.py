@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import source_hash
+from bench.core import source_hash
 from bench.ganbench_launch import PACKAGES, hidden_package
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,19 +13,21 @@ import torch
 from bait import Bait
 from mlflow.entities import Param
 
-from bench import checkpoint, claim, entry, outbox, results, store
+from bench.core import serialization
+from bench.core.errors import UserError
 from bench.data import archive, cache, sources
 from bench.data.cifar10 import CIFAR10
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.data.fetched import KnownFile
-from bench.errors import UserError
-from bench.kept import Kept
-from bench.load import load_generator
-from bench.metrics import kept as kept_parts
+from bench.evaluation.generator import load_generator
+from bench.metrics import cache as metrics_cache
 from bench.metrics.extractors.classifier import read_extractor
-from bench.results import Results, load
-from bench.run import run
-from bench.score import score
+from bench.runs import lock
+from bench.runs.rescore import score
+from bench.runs.runner import run
+from bench.tracking import entry, results, spool, store
+from bench.tracking.results import Results, load
+from bench.training.checkpoints import CheckpointStore
 from reports.build import build, write
 
 FORMS = ("pickle", "torch", "npy", "npz", "parquet", "base64")
@@ -56,15 +58,15 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> bool:
 
 
 def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    kept = Kept(tmp_path / "fingerprint")
+    kept = CheckpointStore(tmp_path / "fingerprint")
     kept.newest.parent.mkdir()
     for path in (kept.newest, kept.before):
         path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged") as error:
-        checkpoint.load(kept.before)
+        serialization.load(kept.before)
     assert one_line(error)
     assert kept.load() is None
-    assert "the one before it is taken" in caplog.text
+    assert "the one before it is used" in caplog.text
     assert "there is no other" in caplog.text
 
 
@@ -90,7 +92,7 @@ def test_an_outbox(content: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "outbox" / "run"
     folder.mkdir(parents=True)
     (folder / "00000001.json").write_bytes(content)
-    box = outbox.Outbox(folder)
+    box = spool.Outbox(folder)
     with pytest.raises(entry.Damaged, match="is damaged"):
         box.deliver(lambda write, file: pytest.fail("it was sent"))
     assert box.waiting == 1
@@ -100,8 +102,8 @@ def test_an_outbox(content: bytes, tmp_path: Path) -> None:
 def test_markers_of_run_locks(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / claim.FILE).write_bytes(content)
-    with claim.run_lock([tmp_path / "run" / claim.FILE], give_up=lambda: True, wait_seconds=10):
+    (tmp_path / "run" / lock.FILE).write_bytes(content)
+    with lock.run_lock([tmp_path / "run" / lock.FILE], give_up=lambda: True, wait_seconds=10):
         pass
 
 
@@ -197,7 +199,7 @@ def test_files_of_data_in_the_cache(dataset: object, bait: Bait, tmp_path: Path,
         with (offline.folder / file.name).open("wb") as opened:  # type: ignore[attr-defined]
             opened.write(bait.forms["pickle"])
             opened.truncate(file.size_bytes)  # as long as it should be
-    with pytest.raises(UserError, match="cannot be had") as error:
+    with pytest.raises(UserError, match="cannot be fetched") as error:
         offline.split("train")  # type: ignore[attr-defined]
     assert one_line(error)
 
@@ -213,8 +215,8 @@ def test_what_is_downloaded(content: bytes) -> None:
 def test_a_folder_of_pictures_and_its_entry_in_the_cache(
     bait: Bait, tmp_path: Path, ganbench: Command, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from bench.config import DATASETS
-    from bench.pictures import sheet_of
+    from bench.core.config import DATASETS
+    from bench.evaluation.grids import sheet_of
 
     monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
     (tmp_path / "mine").mkdir()
@@ -250,11 +252,11 @@ def test_extractors_and_reference_parts_in_the_cache(
     def measure() -> dict[str, torch.Tensor]:
         return {"a": torch.arange(3)}
 
-    kept_parts.kept("digits", {}, ("a",), measure)
+    metrics_cache.cached("digits", {}, ("a",), measure)
     (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
     part.write_bytes(content)
-    assert torch.equal(kept_parts.kept("digits", {}, ("a",), measure)["a"], torch.arange(3))
-    assert "measuring the real images anew" in caplog.text
+    assert torch.equal(metrics_cache.cached("digits", {}, ("a",), measure)["a"], torch.arange(3))
+    assert "measuring the real images again" in caplog.text
 
 
 def test_a_journal_of_trials(content: bytes, tmp_path: Path) -> None:
@@ -291,5 +293,5 @@ def test_published_results(content: bytes, tmp_path: Path) -> None:
     for name in (ABOUT, RUNS, PROTOCOLS):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:
-        baseline.read(tmp_path)
+        baseline.read_baseline(tmp_path)
     assert one_line(error)

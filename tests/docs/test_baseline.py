@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench.config import RESULTS_VERSION, VARIANTS, paths
+from bench.core.config import RESULTS_VERSION, VARIANTS, paths
+from bench.core.spec import Examples
 from bench.data.fashion_mnist import FASHION_MNIST
-from bench.evaluate import Evaluator
-from bench.spec import Examples
-from bench.suite import SUITES, PlannedRun, plan
-from reports.baseline import read
+from bench.evaluation.evaluator import Evaluator
+from bench.scheduling.suite import SUITES, PlannedRun, plan
+from reports.baseline import read_baseline
 from reports.export import FORMAT
 
 BASELINE = Path(__file__).parents[2] / "docs" / "baseline"
@@ -49,7 +49,7 @@ def test_it_was_measured_by_this_protocol(about: dict[str, Any]) -> None:
 
 
 def test_it_holds_every_run_of_quick_with_its_settings_now() -> None:
-    runs = read(BASELINE)[0].runs
+    runs = read_baseline(BASELINE)[0].runs
     runs = runs[runs["kind"] == "run"]
     planned = {(run.config.variant, run.config.seed): run for run in plan(SUITES.get("quick"))}
     rows = {(row["variant"], int(row["seed"])): row for row in runs.to_dict("records")}

@@ -12,8 +12,8 @@ import typer
 
 from bench.cli import app
 from bench.cli.common import parse_settings
-from bench.config import config_for
-from bench.suite import SUITES, plan
+from bench.core.config import config_for
+from bench.scheduling.suite import SUITES, plan
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "deploy" / "README.md"]
@@ -79,7 +79,7 @@ def is_name(word: str | None) -> bool:
 def test_a_command_of_the_documentation_exists(words: list[str]) -> None:
     verb, params = parsed(words)
     settings = parse_settings([text for text in params.get("set_") or [] if text != "PATH=VALUE"])
-    if verb == "run" and is_name(params.get("variant")):
+    if verb in ("run", "show") and is_name(params.get("variant")):
         config_for(params["variant"], settings)
     if verb == "suite" and is_name(params.get("name")):
         choice = {name: params[name] for name in ("only", "seeds", "dataset")}

@@ -11,14 +11,14 @@ import platformdirs
 import pytest
 
 from bench.cli import main
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.spec import Dataset
 from bench.data.folder.layout import SUFFIXES
 from bench.data.folder.name import OPTIONS
 from bench.data.folder.splits import Splits, find_splits, split_name, split_names
-from bench.evaluate import FEWEST
-from bench.metrics.extractors import plan
-from bench.results import load
-from bench.spec import Dataset
+from bench.evaluation.evaluator import FEWEST
+from bench.metrics.extractors import training_plan
+from bench.tracking.results import load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "custom-data.md").read_text()
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, re.DOTALL)
@@ -50,7 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     for limit, value in {"COLOUR_WIDTH": 32, "GREY_WIDTH": 32, "MOST_EPOCHS": 4, "FEWEST_STEPS": 40}.items():
-        monkeypatch.setattr(plan, limit, value)
+        monkeypatch.setattr(training_plan, limit, value)
     return tmp_path
 
 
@@ -89,7 +89,7 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
 
 def test_what_it_is_measured_by_is_as_in_the_code() -> None:
     section = " ".join(PAGE.partition("## What it is measured by")[2].partition("\n## ")[0].split())
-    assert f"fewer than {plan.FEWEST_IMAGES} training images" in section
+    assert f"fewer than {training_plan.FEWEST_IMAGES} training images" in section
     assert f"fewer than {FEWEST} test images, or {FEWEST} training images" in section
 
 

@@ -17,7 +17,7 @@ import pytest
 from deployed import LOOPBACK, SCRIPT, Servers, addresses, call, deployed, files_with, ganbench, reachable
 from serving import free_port
 
-from bench.tracking import Tracker
+from bench.tracking.client import Tracker
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "anna's pass-phrase: 1/2@%x"

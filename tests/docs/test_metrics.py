@@ -1,4 +1,4 @@
-"""docs/metrics.md agrees with the cards and with itself; what it says was measured is measured again in tests/bench/test_planted.py."""
+"""docs/metrics.md agrees with the cards and with itself; what it says was measured is measured again in tests/bench/metrics/test_planted.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from planted import FAILURES
 from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
 
-from bench.cards import BUILT_IN, HEADLINES, card, measured
-from bench.metrics import bins, diversity, fidelity, halves, modes, neighbours
+from bench.metrics import diversity, fidelity, half_samples, modes, ndb, neighbours
+from bench.metrics.cards import BUILT_IN, HEADLINES, card, measured
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
@@ -54,10 +54,10 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert f"Fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
     assert f"have **{modes.COLLAPSED_SHARE}** of their real share" in text
     assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "half, says the page"
-    assert f"{halves.HALVES} half-samples" in text
+    assert f"{half_samples.HALF_SAMPLES} half-samples" in text
     assert f"k = {neighbours.K}: do they look real?" in text
     assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
-    assert f"{bins.MOST_BINS} k-means cells" in text
+    assert f"{ndb.MOST_BINS} k-means cells" in text
     assert f"a line through {fidelity.INFINITY_SIZES} sizes" in text
     assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
 

@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from bench.config import VARIANTS
+from bench.core.config import VARIANTS
+from variants.formulas import symbols
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "variants.md").read_text(encoding="utf-8")
@@ -41,6 +42,10 @@ def test_a_section_says_what_the_registry_says(maker: ModuleType, name: str) -> 
     assert all(line in SECTIONS[name] for line in told), AGAIN
     assert "**Loss**: " in told[1]
     assert not told[1].endswith(": ")
+
+
+def test_the_page_explains_the_symbols() -> None:
+    assert symbols() in PAGE, AGAIN
 
 
 def test_every_picture_is_there_and_no_other() -> None:

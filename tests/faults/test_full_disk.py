@@ -179,7 +179,7 @@ def test_a_report(tmp_path: Path, template: Path) -> None:
 
 
 def _run_id(folder: Path) -> str:
-    from bench.results import load
+    from bench.tracking.results import load
 
     return str(load(f"sqlite:///{folder}/mlflow.db", ("runs",)).runs.query("kind == 'run'")["run_id"].iloc[0])
 

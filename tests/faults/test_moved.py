@@ -9,7 +9,7 @@ import pytest
 from real_runs import RUN, call
 from small_disk import small_disk
 
-from bench.results import load
+from bench.tracking.results import load
 
 
 @pytest.mark.faults

@@ -14,9 +14,9 @@ import photos
 import pytest
 from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
 
-from bench.config import DATASETS
-from bench.metrics import train_extractor
-from bench.metrics.extractors.trained import trained
+from bench.core.config import DATASETS
+from bench.metrics.extractors import classifier_training
+from bench.metrics.extractors.local import trained
 
 DCGANS = {"variants": "dcgan", "images": 80_000}
 TWO = ("--seeds", "2")
@@ -87,7 +87,7 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
     own = cluster.add_node(**NODE)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
-    monkeypatch.setattr(train_extractor, "SEED", 1)  # what this node would train itself has other bits
+    monkeypatch.setattr(classifier_training, "SEED", 1)  # what this node would train itself has other bits
     trained(DATASETS.get(data))
     folder = tmp_path / "suite"
     small = ("--dataset", data, "--set", "evaluation.samples=20", "--set", "recipe.batch_size=8", "--seeds", "3")

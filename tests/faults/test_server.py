@@ -19,10 +19,10 @@ import pytest
 from mlflow import MlflowClient
 from serving import end, free_port, serving
 
-from bench import results, store
+from bench.tracking import results, store
 
 # The command, with a delivery that tries again at once instead of every ten seconds: more happens while a test lasts.
-HASTY = "from bench import delivery; delivery.RETRY_SECONDS, delivery.PAUSE_RATIO = 0.3, 0.0; from bench.cli import main; main()"
+HASTY = "from bench.tracking import delivery; delivery.RETRY_SECONDS, delivery.PAUSE_RATIO = 0.3, 0.0; from bench.cli import main; main()"
 SETTINGS = {"recipe.width": 8, "evaluation.samples": 500, "evaluation.marks": 20}
 IMAGES = 100_000  # of a run of the short tests
 Event = Literal["kill", "hang", "both", "away"]

@@ -1,11 +1,11 @@
-"""Results that several tests of the report read."""
+"""Results for several tests of the report."""
 
 from __future__ import annotations
 
 import pytest
 from synthetic_results import QUICK, Made, complete, references, results
 
-from bench.results import Results
+from bench.tracking.results import Results
 from reports.build import build
 from reports.document import Document
 
@@ -29,5 +29,5 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="session")
 def quick_report(quick: Results) -> Document:
-    """The whole report on them."""
+    """The whole report on these results."""
     return build(quick, title="Suite quick")

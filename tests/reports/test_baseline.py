@@ -1,4 +1,4 @@
-"""Published results read back: what is no such folder is one line."""
+"""Published results read back; any other folder is one line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from synthetic_results import made, references, results
 
-from bench.errors import UserError
-from reports.baseline import read
-from reports.check import check
+from bench.core.errors import UserError
+from reports.baseline import read_baseline
+from reports.baseline_check import check_baseline
 from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv
 
 
@@ -23,81 +23,82 @@ def published(tmp_path: Path) -> Path:
 
 def refused(folder: Path) -> str:
     with pytest.raises(UserError) as error:
-        read(folder)
+        read_baseline(folder)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    assert "is no folder that `ganbench report --csv` wrote: about.json" in refused(tmp_path)
-    assert "is no folder that `ganbench report --csv` wrote: about.json" in refused(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    assert "about.json: Not a directory" in refused(tmp_path / "file")
+    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
+        message = refused(folder)
+        assert repr(str(folder)) in message
+        assert "--csv" in message
+        assert "about.json" in message
 
 
 @pytest.mark.parametrize("name", [RUNS, PROTOCOLS])
 def test_a_missing_file(published: Path, name: str) -> None:
     (published / name).unlink()
-    assert f"{name}: No such file" in refused(published)
+    assert name in refused(published)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"{", "is no JSON"),
-        (b"\xff", "is no JSON"),
-        (b"[]", "is of format None; this ganbench reads format 1"),
-        (b"{}", "is of format None; this ganbench reads format 1"),
-        (b'{"format": 9}', "is of format 9; this ganbench reads format 1"),
-    ],
+    ("content", "named"),
+    [(b"{", "JSON"), (b"\xff", "JSON"), (b"[]", "format None"), (b"{}", "format None"), (b'{"format": 9}', "format 9")],
 )
-def test_another_about(published: Path, content: bytes, message: str) -> None:
+def test_another_about(published: Path, content: bytes, named: str) -> None:
     (published / ABOUT).write_bytes(content)
-    assert message in refused(published)
+    message = refused(published)
+    assert ABOUT in message
+    assert named in message
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "named"),
     [
-        (b"", "is no table"),
-        (b"\xff\xfe,\n", "is no table"),
-        (b'a,b\n"1\n', "is no table"),
-        (b"a,b\n1,2,3\n1,2,3,4\n", "is no table"),
-        (b"run_id,kind\n1,run\n", "lacks the column 'suite'"),
+        (b"", "table"),
+        (b"\xff\xfe,\n", "table"),
+        (b'a,b\n"1\n', "table"),
+        (b"a,b\n1,2,3\n1,2,3,4\n", "table"),
+        (b"run_id,kind\n1,run\n", "'suite'"),
     ],
 )
-def test_another_table(published: Path, content: bytes, message: str) -> None:
+def test_another_table(published: Path, content: bytes, named: str) -> None:
     (published / RUNS).write_bytes(content)
-    assert message in refused(published)
+    message = refused(published)
+    assert RUNS in message
+    assert named in message
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "named"),
     [
-        (",2.0,", ",two,", "holds a value that cannot be read: could not convert string to float: 'two'"),
-        (",images,", ",epochs,", "has the unknown budget_unit 'epochs'; there is images, generator_updates, train_seconds"),
-        ("2025-01-02", "yesterday", "holds a value that cannot be read"),
-        ("fashion-mnist,1,", "fashion-mnist,one,", "holds a value that cannot be read"),
+        (",2.0,", ",two,", ("'two'",)),
+        (",images,", ",epochs,", ("'epochs'", "images, generator_updates, train_seconds")),
+        ("2025-01-02", "yesterday", ("yesterday",)),
+        ("fashion-mnist,1,", "fashion-mnist,one,", ("'one'",)),
     ],
 )
-def test_a_value_of_another_kind(published: Path, old: str, new: str, message: str) -> None:
+def test_a_value_of_another_kind(published: Path, old: str, new: str, named: tuple[str, ...]) -> None:
     text = (published / RUNS).read_text()
     assert old in text
     (published / RUNS).write_text(text.replace(old, new))
-    assert message in refused(published)
+    message = refused(published)
+    assert all(part in message for part in (RUNS, *named))
 
 
 def test_results_older_than_a_column_are_read(published: Path) -> None:
     frame = pd.read_csv(published / RUNS, dtype=str, keep_default_na=False)
     frame.drop(columns="headline").to_csv(published / RUNS, index=False)
-    older, _ = read(published)
+    older, _ = read_baseline(published)
     assert list(older.runs["headline"]) == [""] * 3
-    assert [line.verdict for line in check(older, older)] == ["agrees"]
+    assert [line.verdict for line in check_baseline(older, older)] == ["agrees"]
 
 
 def test_reference_rows_alone(tmp_path: Path) -> None:
     write_csv(results(references()), tmp_path)
-    assert "holds no run" in refused(tmp_path)
+    assert repr(str(tmp_path)) in refused(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -109,10 +110,10 @@ def test_damaged_files_are_read_or_refused_in_one_line(published: Path, seed: in
         at = noise.randrange(len(content))
         content[at : at + noise.choice([0, 1, 30])] = noise.choice([b"", b",", b'"', b"\n", b"\x00", b"\xff", b"inf", b"9" * 30])
     file.write_bytes(bytes(content))
-    said = ""
+    message = ""
     try:
-        found, _ = read(published)
-        check(found, found)
+        found, _ = read_baseline(published)
+        check_baseline(found, found)
     except UserError as error:
-        said = str(error)
-    assert "\n" not in said
+        message = str(error)
+    assert "\n" not in message

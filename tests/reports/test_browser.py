@@ -1,4 +1,4 @@
-"""The report in a real browser: it stands alone, fits the window, is silent and usable by all, and sorts, hides, moves and enlarges."""
+"""The report in a real browser: self-contained, without errors, fitting the window, accessible, and with a working script."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
 
 
 class Opened:
-    """A page with what it said and asked for."""
+    """A page with its console messages and requests."""
 
     def __init__(self, browser: Any, file: Path, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
@@ -79,7 +79,7 @@ class Opened:
         self.context.close()
 
     def names(self, rows: str = "#summary .sortable >> nth=0 >> tbody tr:not(.reference):not(.off) th bdi") -> list[str]:
-        """The entries of a table, the summary's unless told, as they stand."""
+        """Return the entries of a table, by default the summary, in their order."""
         return list(self.page.locator(rows).all_inner_texts())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.budget import Budget, budget_of
+from reports.budget import RunBudget, budget_of
 
 
 def params(**values: Any) -> dict[str, Any]:
@@ -34,7 +34,12 @@ def test_words(run: dict[str, Any], words: str) -> None:
 
 
 def test_order_is_by_unit_then_amount() -> None:
-    budgets = [Budget(unit="train_seconds", amount=1.0), Budget(unit="images", amount=9.0), Budget(unit="images", amount=1.0), Budget()]
+    budgets = [
+        RunBudget(unit="train_seconds", amount=1.0),
+        RunBudget(unit="images", amount=9.0),
+        RunBudget(unit="images", amount=1.0),
+        RunBudget(),
+    ]
     assert [budget.words for budget in sorted(budgets, key=lambda budget: budget.order)] == [
         "an unrecorded budget", "1 real image", "9 real images", "1 train second",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import Made, complete, made, points, references, results
 
-from bench.cards import measured
+from bench.metrics.cards import measured
 from reports.build import OCCASIONAL, SECTIONS, build, summary_tables, write
 from reports.document import Document, Table
 from reports.html import html
@@ -47,8 +47,9 @@ def texts(value: object) -> Iterator[str]:
             yield from texts(getattr(value, field.name))
 
 
-def said(document: Document) -> str:
-    return "\n".join(texts(document))
+def text_of(document: Document, section: str = "") -> str:
+    """All text of a document, or of one section, a piece a line."""
+    return "\n".join(texts(document) if not section else (text for part in document.sections if part.id == section for text in texts(part)))
 
 
 def test_a_full_report_has_every_section(quick_report: Document) -> None:
@@ -71,7 +72,7 @@ def test_sections_without_data_are_left_out_and_named() -> None:
     assert document.left_out == (
         "Samples", "Progress", "Do the extractors agree?", "Modes", "Classes", "Memorisation", "Training curves", "Interpolation",
     )  # fmt: skip
-    assert "Left out for want of data: Samples" in html(document)
+    assert ", ".join(document.left_out) in html(document)
 
 
 @pytest.mark.slow
@@ -84,30 +85,32 @@ def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
     assert theirs.stdout.strip() == ours
 
 
-def test_data_that_supports_no_claim_is_said_at_the_top() -> None:
+def test_data_too_small_for_conclusions_is_a_warning_at_the_top() -> None:
     document = build(results(made(TWO, dataset="digits", claims="false"), curves=False), title="t")
-    assert document.warnings[0].startswith("digits supports no claim")
-    assert "digits supports no claim" in markdown(document).text
+    (warning,) = document.warnings
+    assert "digits" in warning
+    assert warning in markdown(document).text
     assert build(results(made(TWO), curves=False), title="t").warnings == ()
 
 
-def test_a_suite_that_is_still_running_is_said_at_the_top() -> None:
+def test_runs_that_have_not_ended_are_a_warning_at_the_top() -> None:
     document = build(results([*made(TWO), Made(variant="a", seed=3, status="running")], curves=False), title="t")
-    assert document.warnings == ("1 run not ended yet: what follows is not the whole suite.",)
+    (warning,) = document.warnings
+    assert warning.startswith("1 run ")
 
 
-def test_two_protocols_are_said_at_the_top() -> None:
+def test_two_protocols_are_a_warning_at_the_top() -> None:
     document = build(
         results([*made({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in made({"b": TWO["b"]}))], curves=False), title="t"
     )
-    assert "more than one protocol" in document.warnings[0]
-    assert said(document).count("There is one entry, so nothing to compare it with.") == 2
+    assert "protocol" in document.warnings[0]
+    assert [part.id for part in document.sections].count("pairs") == 0
 
 
-def test_two_results_versions_are_said_at_the_top() -> None:
+def test_two_results_versions_are_a_warning_at_the_top() -> None:
     document = build(results([*made({"a": TWO["a"]}, results_version="2"), *made({"b": TWO["b"]})], curves=False), title="t")
-    assert document.warnings[0].startswith("The harness changed its results between these runs.")
-    assert "fashion-mnist, results version 2" in said(document)
+    assert "results version" in document.warnings[0]
+    assert "fashion-mnist, results version 2" in text_of(document)
 
 
 def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
@@ -117,11 +120,11 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     document = build(found, title="t")
     assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
     texts_of = {section.id: list(texts(section)) for section in document.sections}
-    assert "No metric exists for photos, so nothing is ranked: compare the images and the training curves." in texts_of["verdict"]
+    assert any("photos" in text for text in texts_of["verdict"])
     assert not any(
         "Welch" in text or "classifier-FID" in text for section in ("verdict", "summary", "samples") for text in texts_of[section]
     )
-    assert "All 6 runs finished and no health flag was raised." in texts_of["health"]
+    assert any("All 6 runs finished" in text for text in texts_of["health"])
     assert {"samples", "training", "interpolation"} <= set(texts_of)
     (table,) = summary_tables(found)
     assert [header.strip() for header in table.headers[:2]] == ["variant", "runs"]
@@ -130,7 +133,8 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_is_no_data_without_metrics() -> None:
     document = build(results([Made(variant="a", status="failed")], curves=False), title="t")
-    assert "No run has classifier-FID, so nothing can be compared." in said(document)
+    assert "classifier-FID" in text_of(document, "verdict")
+    assert "pairs" not in {part.id for part in document.sections}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_points_are_ranked_by_reverse_kl_and_never_called_images() -> None:
         if section.id in ("verdict", "summary", "pairs", "progress", "modes")
         for text in texts(section)
     ]
-    assert "Lowest median reverse KL on ring8 at 150,000 real points each: c, 0.200." in judging
+    assert any("median reverse KL on ring8" in text and "150,000 real points" in text and "c, 0.200" in text for text in judging)
     assert not any("FID" in text or "real images" in text or "training images" in text for text in judging)
 
 
@@ -191,17 +195,16 @@ def test_odd_results_give_a_report(case: str, tmp_path: Path) -> None:
         document = build(found, title=case)
         page = write(document, tmp_path / "report").read_text()
         tables = summary_tables(found)
-    assert "nan" not in said(document).lower().split()
+    assert "nan" not in text_of(document).lower().split()
     assert document.title in page
     assert all(len(row) == len(table.headers) for table in tables for row in table.rows)
 
 
 @pytest.mark.parametrize("case", ["one run", "one seed", "all failed", "no metric", "equal seeds", "running"])
-def test_no_claim_is_made_without_ground(case: str) -> None:
+def test_nothing_is_better_without_a_test(case: str) -> None:
     document = build(results(ODD[case], curves=False), title=case)
-    judging = {section.id: "\n".join(texts(section)) for section in document.sections if section.id in ("verdict", "pairs")}
-    assert "better than" not in judging["verdict"]
-    assert not {"better", "clearly better"} & set("\n".join(judging.values()).splitlines())
+    assert "better than" not in text_of(document, "verdict")
+    assert not {"significantly better", "clearly better"} & set(text_of(document, "pairs").splitlines())
 
 
 def test_broken_artifacts_are_left_out(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_rest() -> None:
     assert [fmt.count(value) for value in (math.nan, math.inf, 3e30)] == ["–", "∞", "3.00e30"]
     assert fmt.interval(Interval(low=1.0, high=2.0)) == "[1.00, 2.00]"
     assert fmt.interval(None) == ""
-    assert [fmt.some(["a", "b", "c"], most) for most in (3, 2)] == [["a", "b", "c"], ["a", "2 more"]]
+    assert [fmt.shorten(["a", "b", "c"], most) for most in (3, 2)] == [["a", "b", "c"], ["a", "2 more"]]
     assert [fmt.percent(share) for share in (0.0, 0.004, 0.07, 1.0)] == ["0 %", "< 1 %", "7 %", "100 %"]
     assert [fmt.p_value(p) for p in (None, 0.0004, 0.0312, 1.0)] == ["–", "< .001", ".031", "1.000"]
-    assert [fmt.listed(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [fmt.join_words(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

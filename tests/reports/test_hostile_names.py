@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 from synthetic_results import Made, made, references, results
 from whole_report import Page, Written, whole
 
-from bench.cards import Card, register_card
-from bench.results import Results
-from bench.words import harmless
+from bench.core.text import harmless
+from bench.metrics.cards import Card, register_card
+from bench.tracking.results import Results
 from reports.latex import latex
 from reports.view import view
 

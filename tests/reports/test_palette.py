@@ -1,4 +1,4 @@
-"""Colours that differ for every eye and stand out from both papers."""
+"""Colours that differ with every kind of colour vision and have contrast to both papers."""
 
 from __future__ import annotations
 

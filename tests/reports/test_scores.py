@@ -9,32 +9,32 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from reports.scores import HIGHEST, LOWEST, RESAMPLES, Scale, aggregate, first_at, interquartile_mean, profile, scores
+from reports.scores import HIGHEST, LOWEST, RESAMPLES, ScoreScale, aggregate, first_at, interquartile_mean, profile, scores
 from reports.stats import Sample
 
 
 def test_a_score_is_0_untrained_and_1_real_on_a_log_scale() -> None:
-    scale = Scale(untrained=200.0, real=0.5)
+    scale = ScoreScale(untrained=200.0, real=0.5)
     assert [scale.score(value) for value in (200.0, 10.0, 0.5)] == pytest.approx([0.0, 0.5, 1.0])
     assert scale.score(400.0) < 0
     assert scale.score(0.1) > 1
 
 
 def test_more_may_be_better_and_values_may_be_zero() -> None:
-    assert Scale(untrained=0.0, real=0.8).score(0.2) == pytest.approx(0.25)
-    assert Scale(untrained=0.1, real=0.9).score(0.3) == pytest.approx(0.5)
+    assert ScoreScale(untrained=0.0, real=0.8).score(0.2) == pytest.approx(0.25)
+    assert ScoreScale(untrained=0.1, real=0.9).score(0.3) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
     ("scale", "at_zero"),
     [
-        (Scale(untrained=115.0, real=0.24), HIGHEST),  # a Fréchet distance: smaller is better
-        (Scale(untrained=0.05, real=0.85), LOWEST),  # a share: greater is better
-        (Scale(untrained=0.1, real=-1e-3), 0.1 / 0.101),  # an unbiased estimate, which is negative for real images
-        (Scale(untrained=0.0, real=0.8), 0.0),
+        (ScoreScale(untrained=115.0, real=0.24), HIGHEST),  # a Fréchet distance: smaller is better
+        (ScoreScale(untrained=0.05, real=0.85), LOWEST),  # a share: greater is better
+        (ScoreScale(untrained=0.1, real=-1e-3), 0.1 / 0.101),  # an unbiased estimate, which is negative for real images
+        (ScoreScale(untrained=0.0, real=0.8), 0.0),
     ],
 )
-def test_scores_do_not_jump_at_zero(scale: Scale, at_zero: float) -> None:
+def test_scores_do_not_jump_at_zero(scale: ScoreScale, at_zero: float) -> None:
     small = [10.0**-power for power in range(2, 301)]
     values = [*(-value for value in small), 0.0, *reversed(small)]
     found = [scale.score(value) for value in values]
@@ -46,14 +46,14 @@ def test_scores_do_not_jump_at_zero(scale: Scale, at_zero: float) -> None:
 
 @pytest.mark.parametrize(("untrained", "real"), [(100.0, 1.0), (1.0, 100.0), (0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
 def test_scores_are_bounded(untrained: float, real: float) -> None:
-    scale = Scale(untrained=untrained, real=real)
+    scale = ScoreScale(untrained=untrained, real=real)
     for value in (-1e300, -1.0, 0.0, 1e-300, 1.0, 1e300):
         assert LOWEST <= scale.score(value) <= HIGHEST
     assert (scale.score(untrained), scale.score(real)) == (0.0, 1.0)
 
 
 def test_the_scale_is_the_same_for_all_values() -> None:
-    scale = Scale(untrained=100.0, real=1.0)
+    scale = ScoreScale(untrained=100.0, real=1.0)
     assert scale.score(0.1) == pytest.approx(1.5)
     assert scale.score(0.01) == HIGHEST
     assert scale.score(0.0) == scale.score(-0.5) == HIGHEST, "not what a linear scale would say, which is about 1"
@@ -61,11 +61,11 @@ def test_the_scale_is_the_same_for_all_values() -> None:
 
 @pytest.mark.parametrize("real", [200.0, math.nan, math.inf])
 def test_rows_that_give_no_scale(real: float) -> None:
-    assert not Scale(untrained=200.0, real=real).usable
+    assert not ScoreScale(untrained=200.0, real=real).usable
 
 
 def test_a_failed_run_counts_as_untrained() -> None:
-    scale = Scale(untrained=100.0, real=1.0)
+    scale = ScoreScale(untrained=100.0, real=1.0)
     assert scores(Sample(values=(10.0, math.inf), failures=2), scale) == pytest.approx((0.5, 0.0, 0.0, 0.0))
 
 

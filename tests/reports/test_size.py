@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from synthetic_results import Made, complete, references, results
 
-from bench.results import CURVE_COLUMNS, Results
+from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.build import build, write
 from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PROBABILITIES
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.cards import Direction
+from bench.metrics.cards import Direction
 from reports import stats
 from reports.stats import Sample
 
@@ -73,7 +73,7 @@ def test_a_metric_without_a_bad_end_has_no_infinity() -> None:
     assert (found.median, found.mean) == pytest.approx((0.9, 0.9))
 
 
-def test_an_empty_sample_says_nothing_and_warns_of_nothing() -> None:
+def test_an_empty_sample_has_no_values_and_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = stats.summarise(of(), "lower")
@@ -150,9 +150,9 @@ def test_higher_is_better_turns_the_ratio() -> None:
 def test_the_words_depend_on_the_ratio() -> None:
     close = {"a": of(100.0, 100.1, 100.2), "b": of(105.0, 105.1, 105.2)}
     (pair,) = stats.compare_all(close, "lower")
-    assert (pair.verdict, pair.better) == ("better", "a")
+    assert (pair.verdict, pair.better) == ("significantly better", "a")
     (pair,) = stats.compare_all({"a": of(*A), "b": of(25.0, 27.0, 28.5)}, "lower")
-    assert (pair.verdict, pair.better) == ("no claim", None)
+    assert (pair.verdict, pair.better) == ("no significant difference", None)
 
 
 def test_holm_counts_only_pairs_that_can_be_tested() -> None:
@@ -167,7 +167,7 @@ def test_holm_counts_only_pairs_that_can_be_tested() -> None:
 def test_values_that_are_not_positive_are_compared_raw() -> None:
     (pair,) = stats.compare_all({"a": of(-0.01, 0.0, 0.01), "b": of(1.0, 1.1, 1.2)}, "lower")
     theirs = scipy_stats.ttest_ind([-0.01, 0.0, 0.01], [1.0, 1.1, 1.2], equal_var=False)
-    assert (pair.test, pair.ratio, pair.verdict) == ("Welch", None, "better")
+    assert (pair.test, pair.ratio, pair.verdict) == ("Welch", None, "significantly better")
     assert pair.p == pytest.approx(theirs.pvalue)
 
 
@@ -181,20 +181,20 @@ def test_a_failed_run_is_the_worst_rank() -> None:
     assert pair.test == "rank permutation"
     assert pair.p_better == pytest.approx(3 / 9)
     assert pair.ratio is None
-    assert pair.verdict == "no claim"
+    assert pair.verdict == "no significant difference"
 
 
 def test_enough_seeds_decide_against_failures() -> None:
     values = tuple(float(v) for v in range(1, 9))
     (pair,) = stats.compare_all({"a": of(*values), "b": of(failures=8)}, "lower")
     assert pair.p == pytest.approx(2 / math.comb(16, 8))
-    assert (pair.verdict, pair.better, pair.p_better) == ("better", "a", 1.0)
+    assert (pair.verdict, pair.better, pair.p_better) == ("significantly better", "a", 1.0)
 
 
 @pytest.mark.parametrize("failures", [3, 8])
-def test_all_failed_on_both_sides_is_no_claim(failures: int) -> None:
+def test_all_failed_on_both_sides_is_no_significant_difference(failures: int) -> None:
     (pair,) = stats.compare_all({"a": of(failures=failures), "b": of(failures=failures)}, "lower")
-    assert (pair.p, pair.p_better, pair.verdict) == (1.0, 0.5, "no claim")
+    assert (pair.p, pair.p_better, pair.verdict) == (1.0, 0.5, "no significant difference")
 
 
 @pytest.mark.parametrize(
@@ -206,20 +206,27 @@ def test_all_failed_on_both_sides_is_no_claim(failures: int) -> None:
         (of(1.0, 2.0, 3.0, unmeasured=1), "a finished run was not measured"),
     ],
 )
-def test_no_test_where_there_is_no_ground_for_one(other: Sample, reason: str) -> None:
+def test_no_test_without_its_preconditions(other: Sample, reason: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         (pair,) = stats.compare_all({"a": of(*A), "b": other}, "lower")
-    assert (pair.p, pair.p_holm, pair.ratio, pair.better, pair.verdict, pair.reason) == (None, None, None, None, "no claim", reason)
+    assert (pair.p, pair.p_holm, pair.ratio, pair.better, pair.verdict, pair.reason) == (
+        None,
+        None,
+        None,
+        None,
+        "no significant difference",
+        reason,
+    )
 
 
 def test_a_metric_without_direction_is_not_compared() -> None:
     (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "none")
-    assert (pair.p, pair.verdict, pair.reason) == (None, "no claim", "the metric has no better end")
+    assert (pair.p, pair.verdict, pair.reason) == (None, "no significant difference", "the metric has no better end")
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_identical_variants_are_rarely_told_apart(seeds: int) -> None:
+def test_identical_variants_rarely_differ_significantly(seeds: int) -> None:
     """Any false verdict in at most 5 % of reports: 8 identical variants, seed sd 8 % of the metric."""
     rng = np.random.default_rng(20)
     reports = 800
@@ -231,7 +238,7 @@ def test_identical_variants_are_rarely_told_apart(seeds: int) -> None:
     assert 0 < false / reports <= 0.05
 
 
-def test_different_variants_are_told_apart() -> None:
+def test_different_variants_mostly_differ_significantly() -> None:
     """8 variants 15 % apart, seed sd 8 %, 5 seeds: at least 60 % of pairs decided, and rarely the wrong way."""
     rng = np.random.default_rng(21)
     decided = wrong = total = 0

@@ -9,13 +9,12 @@ import pytest
 from rich.console import Console
 from small_study import STUDY, planned
 
-from bench.job import Job
-from bench.record import RunProgress
-from bench.run import RunResult
+from bench.runs.types import RunProgress, RunResult
 from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for
 from studies.sweep import Standing
+from studies.trial import TrialJob
 
-JOB = Job(name="dcgan trial", kind="studies.trial:one", key="trial-1", arguments={"arm": 1}, folder="runs")
+JOB = TrialJob.model_construct(name="dcgan trial", key="trial-1", folder="runs", arm=1)
 PROGRESS = RunProgress(
     images=320, share=0.5, budget="640 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0},
     measured={"quality/fid_classifier": 33.333},

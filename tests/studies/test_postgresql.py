@@ -15,8 +15,8 @@ import pytest
 from optuna.trial import TrialState
 from small_study import ONE, Fake, planned, swept
 
-from bench.config import RunConfig
-from bench.errors import UserError
+from bench.core.config import RunConfig
+from bench.core.errors import UserError
 from studies.database import open_database
 from studies.kinds import open_storage
 from studies.opening import open_study

@@ -13,14 +13,16 @@ import pytest
 from mlflow import MlflowClient
 from small_study import ONE, STUDY, Fake, planned, swept
 
-from bench.config import RunConfig
-from bench.errors import UserError
-from bench.pages import every_run
-from bench.tracking import Tracker
+from bench.core.config import RunConfig
+from bench.core.errors import UserError
+from bench.tracking.client import Tracker
+from bench.tracking.pages import every_run
+from bench.tracking.results import STUDY as STUDY_FILE
+from bench.tracking.study_record import StudyRecord
 from studies.importance import FEWEST, importance
 from studies.kinds import open_storage
 from studies.opening import open_study
-from studies.record import FILE, as_json, best, front
+from studies.record import as_json, best, front
 from studies.study import Plan
 
 
@@ -41,7 +43,7 @@ def told(plan: Plan) -> dict[str, Any]:
     """study.json of the parent."""
     client = MlflowClient(tracking_uri=plan.uri)
     (parent,) = parents(Tracker(plan.uri, plan.study))
-    return json.loads(Path(client.download_artifacts(parent, FILE)).read_text())
+    return json.loads(Path(client.download_artifacts(parent, STUDY_FILE)).read_text())
 
 
 def test_it_says_what_was_searched_and_what_was_found(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,7 @@ def test_it_says_what_was_searched_and_what_was_found(uri: str, tmp_path: Path, 
     plan = planned(uri, tmp_path, STUDY)
     swept(plan)
     found = told(plan)
+    assert StudyRecord.model_validate(found).model_dump(mode="json") == found
     assert (found["format"], found["study"], found["dataset"], found["budget"]) == (1, "tiny", "digits", "640 images")
     assert (found["sampler"], found["pruner"], found["trials_wanted"], found["search_seeds"]) == ("tpe", "none", 3, [1_000_000])
     assert found["objectives"] == [{"key": "quality/fid_classifier", "direction": "lower"}]

@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 import pytest
 
-from bench.config import config_for, override, parse_setting
-from bench.errors import UserError
+from bench.core.config import config_for, override, parse_setting
+from bench.core.errors import UserError
 from studies.spaces import SPACES, Dimension, Space, as_options, defaults_of, fitting, settings_of, space_from
 from studies.study import STUDIES
 

@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 from studies.kinds import open_storage
 from studies.storage import AGAIN, DEATHS, MOST_DEATHS, REASON, STOPPED, WORKER, Storage
 

@@ -14,8 +14,8 @@ import photos
 import pytest
 import small_study
 
-from bench.errors import UserError
-from bench.suite import Entry
+from bench.core.errors import UserError
+from bench.scheduling.suite import Entry
 from studies.opening import difference
 from studies.spaces import space_from
 from studies.study import Plan, Study

@@ -12,16 +12,15 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from small_study import ONE, Fake, planned
 
-from bench.config import RunConfig
-from bench.record import ignore
-from bench.run import RunResult
-from bench.suite import Entry
-from bench.train import never
+from bench.core.config import RunConfig
+from bench.runs.types import RunResult, ignore
+from bench.scheduling.suite import Entry
+from bench.training.loop import never
 from studies.kinds import open_storage
 from studies.opening import DEFAULT, open_study
 from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
-from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, one, step_of
+from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, TrialJob, step_of
 
 FID = "quality/fid_classifier"
 
@@ -36,7 +35,8 @@ def made(uri: str, tmp_path: Path) -> Callable[..., Plan]:
 
 
 def do(plan: Plan, *, stop: Callable[[], bool] = never, times: int = 1) -> list[RunResult]:
-    return [one({"plan": plan.model_dump_json(), "arm": 0, "driver": "test"}, stop, ignore) for _ in range(times)]
+    job = TrialJob(name="a trial", key="trial", folder=plan.folder, plan=plan, arm=0, driver="test")
+    return [job.do(stop, ignore) for _ in range(times)]
 
 
 def trials(plan: Plan) -> list[FrozenTrial]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 
 EXAMPLES, MANY = 50, 2_000
 

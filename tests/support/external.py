@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.images import Wanted
-from bench.plausible import Levels
+from bench.evaluation.external_images import Wanted
+from bench.evaluation.value_checks import Levels
 
 DATA = Levels(upper_share=0.3, highest=255)
 GREY = Wanted(dataset="digits", shape=(1, 8, 8), fewest=10, levels=DATA)

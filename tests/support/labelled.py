@@ -7,8 +7,8 @@ from functools import cached_property
 
 import torch
 
-from bench.config import short_hash
-from bench.spec import DataShape, Examples, Split
+from bench.core.config import short_hash
+from bench.core.spec import DataShape, Examples, Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from bench import seeding
-from bench.evaluate import reference_images
-from bench.spec import Dataset
+from bench.core import random_streams
+from bench.core.spec import Dataset
+from bench.evaluation.evaluator import reference_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ FAILURES = (
 
 
 def _noise(name: str) -> torch.Generator:
-    return seeding.stream(0, f"planted-{name}")
+    return random_streams.stream(0, f"planted-{name}")
 
 
 def _bytes(images: Tensor) -> Tensor:

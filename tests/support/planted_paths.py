@@ -10,9 +10,9 @@ import torch
 from planted import Failure
 from torch import Tensor
 
-from bench.cards import SE
-from bench.evaluate import Evaluator, Measurement
-from bench.run import limited_threads
+from bench.core.threads import limited_threads
+from bench.evaluation.evaluator import Evaluator, Measurement
+from bench.metrics.cards import SE
 
 NOISE = 3.0  # standard errors that a step may be without meaning anything
 

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables [DATASET]
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables errors
 
-Five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/test_planted.py` compares documented values with fresh ones.
+Five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import torch
 from planted import FAILURES, Failure, real
 from planted_paths import Planted
 
-from bench.cards import SE, card
-from bench.config import DATASETS
-from bench.evaluate import Evaluator
-from bench.references import KINDS, reference_row
-from bench.spec import Dataset
+from bench.core.config import DATASETS
+from bench.core.spec import Dataset
+from bench.evaluation.evaluator import Evaluator
+from bench.evaluation.reference_rows import KINDS, reference_row
+from bench.metrics.cards import SE, card
 
 Values = Mapping[str, float]
 TINY = 1e-9  # rounding, where there should be 0

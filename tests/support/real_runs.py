@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import store
+from bench.tracking import store
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
 RUN = ("run", "dcgan", "--dataset", "digits", "--set", "recipe.width=8", "--set", "evaluation.samples=200", "--set", "evaluation.marks=3")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench.campaign import Display, Outcome, foresee, run_suite
-from bench.config import RunConfig, config_for, merged
-from bench.run import Place
-from bench.suite import Entry, Suite, plan
-from bench.train import never
+from bench.core.config import RunConfig, config_for, merged
+from bench.runs.types import Place
+from bench.scheduling.scheduler import Display, Outcome, foresee, run_suite
+from bench.scheduling.suite import Entry, Suite, plan
+from bench.training.loop import never
 
 SETTINGS = {
     "dataset": "digits",
@@ -79,7 +79,7 @@ def unknown(values: Mapping[str, float]) -> set[str]:
 
 def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:
     """The final metrics of each (variant, seed) that do not depend on time; those that could not be determined are left out."""
-    from bench.results import load
+    from bench.tracking.results import load
 
     runs = load(uri, (experiment,)).runs
     runs = runs[runs["kind"] == "run"]

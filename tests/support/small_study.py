@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.config import RunConfig
-from bench.record import RunProgress
-from bench.run import Place, RunResult
-from bench.suite import Entry
-from bench.train import never
+from bench.core.config import RunConfig
+from bench.runs.types import Place, RunProgress, RunResult
+from bench.scheduling.suite import Entry
+from bench.training.loop import never
 from studies import trial
 from studies.plan import plan
 from studies.study import Plan, Study
@@ -41,13 +40,13 @@ def planned(uri: str, folder: Path, study: Study = ONE, **choice: Any) -> Plan:
 
 def swept(given: Plan, *, workers: int = 1, stop: Callable[[], bool] = never, display: StudyDisplay | None = None) -> Sweep:
     """Do what is missing of it."""
-    from bench.campaign import Display
+    from bench.scheduling.scheduler import Display
 
     return sweep(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
 
 
 class Fake:
-    """Stands for `bench.run.run`: a run is a formula of its configuration, and takes no time."""
+    """Stands for `bench.runs.runner.run`: a run is a formula of its configuration, and takes no time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, score: Callable[[RunConfig], float | str], marks: int = 0) -> None:
         self.score, self.marks = score, marks

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.artifacts import Artifacts
-from bench.results import (
+from bench.tracking.artifacts import Artifacts
+from bench.tracking.results import (
     CURVE_COLUMNS,
     ENVIRONMENT,
     EVIDENCE,

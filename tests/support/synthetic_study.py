@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from synthetic_results import FID, Made, references, results
 
-from bench.results import Results
+from bench.tracking.results import Results
 
 NAME = "lr-k-quick"
 LR_G, LR_D, K = "recipe.lr_g", "recipe.lr_d", "recipe.k"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from bench.spec import Batch, DataShape, Examples, Latent, Networks, Objective, Player, Recipe, Step, Terms, Variant
-from bench.train import Trainer
+from bench.core.spec import Batch, DataShape, Examples, Latent, Networks, Objective, Player, Recipe, Step, Terms, Variant
+from bench.training.loop import Trainer
 
 SHAPE = DataShape(kind="image", shape=(1, 8, 8), classes=3)
 WIDTH = 16

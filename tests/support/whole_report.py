@@ -1,4 +1,4 @@
-"""Everything that a report writes of some results, read back: the page as parsed HTML, the markdown, the tidy files and the LaTeX table."""
+"""All outputs of a report on some results: the page as parsed HTML, the markdown, the tidy files and the LaTeX table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from bench.results import Results
-from reports.build import build, spoken, summary_tables, write
+from bench.tracking.results import Results
+from reports.build import build, summary_tables, verdict_text, write
 from reports.document import Document, Figure, Picture
 from reports.export import write_csv
 from reports.latex import latex
@@ -23,7 +23,7 @@ VOID = {"meta", "link", "img", "br"}
 
 
 class Page(HTMLParser):
-    """The elements of a page with their attributes, what a reader reads or is read to, and the SVG pictures."""
+    """The elements and attributes of a page, its visible and alternative texts, and its SVG pictures."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class Page(HTMLParser):
             self.shown.append(data)
 
     def texts_in_pictures(self) -> list[str]:
-        """The texts of every SVG, which is thereby parsed as XML."""
+        """Return the texts of every SVG, which is parsed as XML."""
         roots = [ElementTree.fromstring(picture) for picture in self.pictures]
         return [element.text or "" for root in roots for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What was written, and the document that says it."""
+    """The outputs, and their document."""
 
     document: Document
     html: str
@@ -68,22 +68,22 @@ class Written:
     markdown: str
     latex: str
     tidy: Path
-    spoken: str
+    verdict: str
 
     @property
     def text(self) -> str:
-        """All that a reader of the page meets, a piece a line."""
+        """All texts of the page, one on each line."""
         return "\n".join(self.page.shown)
 
 
 def _inline(document: Document) -> list[Picture]:
-    """The pictures that are part of the page itself."""
+    """The pictures embedded in the page."""
     figures = [block for section in document.sections for block in section.blocks if isinstance(block, Figure)]
     return [figure.picture for figure in figures if figure.picture.grouped]
 
 
 def whole(results: Results, folder: Path) -> Written:
-    """Build and write everything; a warning of any library is an error, and no text says what only a machine says."""
+    """Build and write everything. A warning of a library is an error, and no text contains "nan" or the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document = build(results, title="Odd")
@@ -95,16 +95,16 @@ def whole(results: Results, folder: Path) -> Written:
     page = Page(html)
     page.pictures += [picture.data.decode() for picture in _inline(document)]
     written = Written(
-        document=document, html=html, page=page, latex=table, tidy=folder / "tidy", spoken=spoken(document),
+        document=document, html=html, page=page, latex=table, tidy=folder / "tidy", verdict=verdict_text(document),
         markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),
     )  # fmt: skip
     drawn = page.texts_in_pictures()
-    said = [
+    texts = [
         *page.shown,
         *drawn,
         *table.splitlines(),
         *written.markdown.splitlines(),
         *(cell for one in tables for row in one.rows for cell in row),
     ]
-    assert [text for text in said if NO_TEXT.search(text)] == []
+    assert [text for text in texts if NO_TEXT.search(text)] == []
     return written

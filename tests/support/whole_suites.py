@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.tracking import store
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
 SMALL = ["--set", "evaluation.samples=500", "--seeds", "1", "--set", "evaluation.marks=3"]

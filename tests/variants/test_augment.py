@@ -1,4 +1,4 @@
-"""What happens to data before the discriminator sees it, against what is known of it."""
+"""Augmentations and noise before the discriminator, against known results."""
 
 from __future__ import annotations
 

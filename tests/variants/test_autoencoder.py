@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.assemble import assemble
-from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Examples, Objective, Recipe, Step, Terms
-from bench.train import Trainer, train
+from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Examples, Objective, Recipe, Step, Terms
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.autoencoder import (
     AutoencoderGanNetworks,
     BeganObjective,
@@ -80,13 +80,13 @@ def test_the_gradient_of_an_energy_of_zero_is_finite() -> None:
 def test_ebgan_by_hand(margin: float) -> None:
     recipe = EbganRecipe(z_dim=2, margin=margin, pulling_away=0.25)
     objective, nets = EbganObjective(recipe), linear(recipe)
-    made = fakes()
-    fake_energy = 0.5 * made.norm(dim=1)
+    generated = fakes()
+    fake_energy = 0.5 * generated.norm(dim=1)
     terms = objective.discriminator_loss(nets, Batch(data=REAL), step())
     torch.testing.assert_close(terms.loss, torch.tensor([2.5, 1.0]) + (margin - fake_energy).clamp(min=0))
     torch.testing.assert_close(terms.log["real_error"], torch.tensor([2.5, 1.0]))
     torch.testing.assert_close(terms.log["fake_error"], fake_energy)
-    apart = torch.nn.functional.cosine_similarity(made[0], made[1], dim=0) ** 2
+    apart = torch.nn.functional.cosine_similarity(generated[0], generated[1], dim=0) ** 2
     terms = objective.generator_loss(nets, Batch(data=REAL), step())
     torch.testing.assert_close(terms.loss, fake_energy + 0.25 * apart)
     torch.testing.assert_close(terms.log["pulling_away"], apart)
@@ -279,9 +279,9 @@ def test_networks_for_images_refuse_points(dataset: str) -> None:
 
 
 def test_cutting_images_keeps_the_gradient() -> None:
-    made = torch.tensor([-3.0, 0.25, 1.7], requires_grad=True)
-    cut = Cut()(made)
+    generated = torch.tensor([-3.0, 0.25, 1.7], requires_grad=True)
+    cut = Cut()(generated)
     assert cut.tolist() == [-1.0, 0.25, 1.0]
     cut.sum().backward()
-    assert made.grad is not None
-    assert made.grad.tolist() == [1.0, 1.0, 1.0]
+    assert generated.grad is not None
+    assert generated.grad.tolist() == [1.0, 1.0, 1.0]

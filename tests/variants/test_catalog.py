@@ -8,12 +8,12 @@ import re
 import pytest
 import torch
 
-from bench.assemble import assemble
-from bench.config import DATASETS, NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.sampling import sample
-from bench.spec import DataShape, Examples, Kind, Recipe
-from bench.train import Trainer, train
+from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Kind, Recipe
+from bench.evaluation.sampling import sample
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.networks.backbone import Backbone
 from variants.networks.denoiser import Denoiser
 from variants.recipe import GanRecipe
@@ -157,7 +157,7 @@ def test_builds_for_every_shape_of_data_or_says_that_it_is_of_images(name: str) 
     for spec in SHAPES:
         config = config_for(name, {"recipe.width": 8} | (on_networks(name, fitting(name, "points")[0]) if spec.kind == "points" else {}))
         if spec.kind == "points" and name in OF_IMAGES:
-            with pytest.raises(UserError, match="is of images, and this data is points"):
+            with pytest.raises(UserError, match="is for images, and this data is points"):
                 assemble(config, spec)
         else:
             assemble(config, spec)

@@ -1,4 +1,4 @@
-"""Conditional GANs: where the label goes, and what is made of it, by hand."""
+"""Conditional GANs: where the label goes, and what D makes of it, by hand."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from bench.assemble import assemble, check
-from bench.config import config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, Step
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, Step
+from bench.runs.prepare import check
+from bench.training.build import assemble
 from variants.conditional import (
     AuxiliaryGanNetworks,
     AuxiliaryObjective,
@@ -41,15 +42,15 @@ def step() -> Step:
 
 
 class Recorder(nn.Module):
-    """A network that gives fixed columns and keeps what it was given."""
+    """A network that returns fixed columns and records its inputs."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(outputs))
-        self.seen: list[tuple[torch.Tensor, ...]] = []
+        self.calls: list[tuple[torch.Tensor, ...]] = []
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        self.seen.append(tuple(value.detach() for value in inputs))
+        self.calls.append(tuple(value.detach() for value in inputs))
         return inputs[0].sum(dim=1, keepdim=True) * self.weight
 
 
@@ -67,9 +68,9 @@ def test_fakes_have_the_labels_of_the_real_batch() -> None:
     labels = torch.tensor([2, 0, 1, 1])
     AdversarialObjective(GanRecipe(z_dim=2)).discriminator_loss(networks, Batch(data=torch.zeros(4, 2), labels=labels), step())
     assert isinstance(networks.generator, Recorder)
-    assert networks.generator.seen[0][0][:, 2:].argmax(dim=1).tolist() == labels.tolist()
+    assert networks.generator.calls[0][0][:, 2:].argmax(dim=1).tolist() == labels.tolist()
     assert isinstance(networks.discriminator, Recorder)
-    assert networks.discriminator.seen[0][1].argmax(dim=1).tolist() == labels.tolist() * 2  # beside real and beside generated data
+    assert networks.discriminator.calls[0][1].argmax(dim=1).tolist() == labels.tolist() * 2  # beside real and beside generated data
 
 
 def test_a_pack_is_told_all_of_its_labels() -> None:
@@ -120,14 +121,14 @@ def test_ac_gan_is_equations_2_and_3() -> None:
     batch = Batch(data=torch.tensor([[1.0, 2.0], [0.0, -1.0]]), labels=torch.tensor([1, 0]))
     terms = objective.discriminator_loss(networks, batch, step())
     assert isinstance(networks.discriminator, Recorder)
-    assert len(networks.discriminator.seen[0]) == 1  # D is told no label
-    real, fake = networks.discriminator.seen[0][0].sum(dim=1).chunk(2)
+    assert len(networks.discriminator.calls[0]) == 1  # D is told no label
+    real, fake = networks.discriminator.calls[0][0].sum(dim=1).chunk(2)
     adversarial = (torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake)).mean()
     expected = adversarial + 0.5 * math.log(3) + 0.5 * math.log(3)  # the three class logits are equal
     torch.testing.assert_close(terms.loss, expected)
     assert terms.log["class_loss_real"].tolist() == pytest.approx([math.log(3)] * 2)
     terms = objective.generator_loss(networks, batch, step())
-    fake = networks.discriminator.seen[-1][0].sum(dim=1)
+    fake = networks.discriminator.calls[-1][0].sum(dim=1)
     torch.testing.assert_close(terms.loss, torch.nn.functional.softplus(-fake).mean() + 0.5 * math.log(3))
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.assemble import assemble
-from bench.config import NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.sampling import sample
-from bench.spec import Batch, DataShape, Latent, Step
+from bench.core.config import NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, Step
+from bench.evaluation.sampling import sample
+from bench.training.build import assemble
 from variants.ddpm import DdpmRecipe, DiffusionNetworks, DiffusionObjective, build_ddpm, noise_schedule, sampling_times
 from variants.networks.denoiser import Denoiser, build_denoiser
 from variants.recipe import GanRecipe
@@ -51,15 +51,15 @@ def test_the_schedule_by_hand() -> None:
 
 
 def test_the_published_schedule() -> None:
-    kept = noise_schedule(1000, 1e-4, 0.02)
-    assert len(kept) == 1001
-    assert kept[1].item() == pytest.approx(0.9999)
+    alpha_bar = noise_schedule(1000, 1e-4, 0.02)
+    assert len(alpha_bar) == 1001
+    assert alpha_bar[1].item() == pytest.approx(0.9999)
     product = 1.0
     for t in range(1000):
         product *= 1.0 - (1e-4 + (0.02 - 1e-4) * t / 999)
-    assert kept[1000].item() == pytest.approx(product, rel=1e-5)
-    assert kept[1000].item() == pytest.approx(4.0e-5, rel=0.02)
-    assert bool((kept[1:] < kept[:-1]).all())
+    assert alpha_bar[1000].item() == pytest.approx(product, rel=1e-5)
+    assert alpha_bar[1000].item() == pytest.approx(4.0e-5, rel=0.02)
+    assert bool((alpha_bar[1:] < alpha_bar[:-1]).all())
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_sampling_goes_through_these_times_down_to_the_data() -> None:
 @pytest.mark.parametrize("time", [1, 300, 1000])
 def test_noisy_data_has_the_mean_and_the_variance_of_equation_4(time: int) -> None:
     nets = points()
-    kept = float(nets.alpha_bar[time])
+    alpha_bar = float(nets.alpha_bar[time])
     noise = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(0))
     noisy = nets.add_noise(torch.tensor([[3.0, -1.0]]).expand(200_000, 2), noise, torch.full((200_000,), time))
-    torch.testing.assert_close(noisy.mean(dim=0), math.sqrt(kept) * torch.tensor([3.0, -1.0]), atol=0.01, rtol=0)
-    torch.testing.assert_close(noisy.var(dim=0), torch.full((2,), 1 - kept), atol=0.01, rtol=0)
+    torch.testing.assert_close(noisy.mean(dim=0), math.sqrt(alpha_bar) * torch.tensor([3.0, -1.0]), atol=0.01, rtol=0)
+    torch.testing.assert_close(noisy.var(dim=0), torch.full((2,), 1 - alpha_bar), atol=0.01, rtol=0)
 
 
 def test_every_example_has_its_own_time() -> None:
@@ -106,30 +106,30 @@ def test_one_step_by_hand() -> None:
     nets = points(times=2, sampling_steps=2)
     nets.alpha_bar.copy_(torch.tensor([1.0, 0.8, 0.5]))
     clean = (2 - math.sqrt(0.5)) / math.sqrt(0.5)
-    made = nets.back(torch.full((1, 2), 2.0), torch.ones(1, 2), 2, 1)
-    torch.testing.assert_close(made, torch.full((1, 2), math.sqrt(0.8) * clean + math.sqrt(0.2)))
+    samples = nets.back(torch.full((1, 2), 2.0), torch.ones(1, 2), 2, 1)
+    torch.testing.assert_close(samples, torch.full((1, 2), math.sqrt(0.8) * clean + math.sqrt(0.2)))
 
 
 @pytest.mark.parametrize("steps", [1, 7, 50])
 def test_a_perfect_denoiser_of_one_point_finds_it(steps: int) -> None:
     point = torch.tensor([1.5, -2.5])
-    kept = noise_schedule(1000, 1e-4, 0.02)
+    alpha_bar = noise_schedule(1000, 1e-4, 0.02)
 
     def perfect(noisy: Tensor, times: Tensor) -> Tensor:
-        at = kept[times][:, None]
+        at = alpha_bar[times][:, None]
         return (noisy - at.sqrt() * point) / (1 - at).sqrt()
 
     nets = points(perfect, sampling_steps=steps)
-    made = nets.sample(nets.draw(6, torch.Generator().manual_seed(0)))
-    torch.testing.assert_close(made, point.expand(6, 2), atol=1e-2 if steps == 1 else 1e-4, rtol=0)
+    samples = nets.sample(nets.draw(6, torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(samples, point.expand(6, 2), atol=1e-2 if steps == 1 else 1e-4, rtol=0)
 
 
 def test_a_perfect_denoiser_of_a_gaussian_gives_its_spread() -> None:
     """Of data N(m, s²) the expected noise is √(1 - ᾱ) (x - √ᾱ m) / (ᾱ s² + 1 - ᾱ); in many steps DDIM then maps N(0, 1) to N(m, s²)."""
-    mean, sd, kept = 2.0, 0.5, noise_schedule(1000, 1e-4, 0.02)
+    mean, sd, alpha_bar = 2.0, 0.5, noise_schedule(1000, 1e-4, 0.02)
 
     def perfect(noisy: Tensor, times: Tensor) -> Tensor:
-        at = kept[times][:, None]
+        at = alpha_bar[times][:, None]
         return (1 - at).sqrt() * (noisy - at.sqrt() * mean) / (at * sd**2 + 1 - at)
 
     nets = points(perfect, sampling_steps=1000)
@@ -139,8 +139,8 @@ def test_a_perfect_denoiser_of_a_gaussian_gives_its_spread() -> None:
 
 def test_images_are_cut_to_their_range_on_the_way() -> None:
     nets = DiffusionNetworks(Fixed(zero), DdpmRecipe(sampling_steps=10), DIGITS)
-    made = nets.sample(Latent(z=torch.full((1, 1, 8, 8), 3.0)))
-    torch.testing.assert_close(made, torch.ones(1, 1, 8, 8), atol=1e-5, rtol=0)
+    samples = nets.sample(Latent(z=torch.full((1, 1, 8, 8), 3.0)))
+    torch.testing.assert_close(samples, torch.ones(1, 1, 8, 8), atol=1e-5, rtol=0)
     assert points(sampling_steps=10).sample(Latent(z=torch.full((1, 2), 3.0))).min() > 100  # points are not
 
 
@@ -152,24 +152,24 @@ def test_the_loss_by_hand() -> None:
     objective = DiffusionObjective(DdpmRecipe())
     at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(5))
     torch.testing.assert_close(objective.loss(points(), Batch(data=torch.ones(4, 2)), at).loss, expected)
-    kept = noise_schedule(1000, 1e-4, 0.02)
-    knows = points(lambda noisy, times: (noisy - kept[times][:, None].sqrt()) / (1 - kept[times][:, None]).sqrt())
+    alpha_bar = noise_schedule(1000, 1e-4, 0.02)
+    knows = points(lambda noisy, times: (noisy - alpha_bar[times][:, None].sqrt()) / (1 - alpha_bar[times][:, None]).sqrt())
     at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(5))
     assert objective.loss(knows, Batch(data=torch.ones(4, 2)), at).loss.max() < 1e-6
 
 
 def test_all_times_are_drawn_and_no_other() -> None:
-    seen: list[Tensor] = []
+    drawn_times: list[Tensor] = []
 
     def remember(noisy: Tensor, times: Tensor) -> Tensor:
-        seen.append(times)
+        drawn_times.append(times)
         return noisy
 
     at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
     DiffusionObjective(DdpmRecipe(times=5, sampling_steps=2)).loss(
         points(remember, times=5, sampling_steps=2), Batch(data=torch.ones(500, 2)), at
     )
-    assert set(seen[0].tolist()) == {1, 2, 3, 4, 5}
+    assert set(drawn_times[0].tolist()) == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(("networks", "data"), [("unet", DIGITS), ("mlp-denoiser", DIGITS), ("mlp-denoiser", PLANE)])
@@ -224,7 +224,10 @@ def test_the_u_net_refuses_sides_that_it_cannot_halve_twice() -> None:
         ({"recipe.z_dim": 50}, "recipe.z_dim: Input should be 0, not 50"),
         ({"recipe.z_distribution": "uniform"}, "recipe.z_distribution: Input should be 'normal', not 'uniform'"),
         ({"recipe.sampling_steps": 1001}, "^recipe.sampling_steps=1001 is more than recipe.times=1000$"),
-        ({"recipe.beta_last": 0.5}, "recipe.beta_last=0.5 leaves .* of the data's variance after 1000 steps, too little to go back from"),
+        (
+            {"recipe.beta_last": 0.5},
+            "recipe.beta_last=0.5 leaves .* of the data's variance after 1000 steps, too little to restore the data",
+        ),
         ({"recipe.lr_d": 1e-3}, "unknown path 'recipe.lr_d' for ddpm"),
     ],
 )

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.assemble import assemble
-from bench.config import config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Step
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Step
+from bench.training.build import assemble
 from variants.gan import AdversarialObjective, GanNetworks, build_gan, check_packs
 from variants.losses import HARD, LOSSES
 from variants.recipe import GanRecipe
@@ -87,13 +87,13 @@ def test_the_gradient_penalty_is_of_whole_packs() -> None:
 
 
 def test_penalised_points_lie_between_whole_packs() -> None:
-    seen: list[torch.Tensor] = []
+    judged: list[torch.Tensor] = []
     nets = packing(2, [1.0] * 4)
-    nets.judge = lambda packs, labels=None: seen.append(packs.detach()) or packs.sum(dim=1, keepdim=True)  # type: ignore[method-assign]
+    nets.judge = lambda packs, labels=None: judged.append(packs.detach()) or packs.sum(dim=1, keepdim=True)  # type: ignore[method-assign]
     nets.generate = lambda latent: torch.ones(64, 2)  # type: ignore[method-assign]
     objective = AdversarialObjective(GanRecipe(loss="wasserstein", gp=1.0, pack=2, z_dim=2))
     objective.discriminator_loss(nets, Batch(data=torch.zeros(64, 2)), step())
-    between = seen[-1]
+    between = judged[-1]
     assert between.shape == (32, 4)
     assert torch.equal(between, between[:, :1].expand(-1, 4))  # one mix for both points
     assert between[:, 0].unique().numel() == 32
@@ -125,7 +125,7 @@ def test_labels_are_smoothed_a_pack() -> None:
 def test_batches_make_whole_packs(size: int, pack: int, fitting: int) -> None:
     with pytest.raises(UserError) as error:
         build_gan("mlp-2d", GanRecipe(batch_size=size, pack=pack), PLANE)
-    message = f"recipe.pack: a batch of {size} makes no whole packs of {pack}; set recipe.batch_size={fitting}"
+    message = f"recipe.pack: a batch of {size} does not divide into packs of {pack}; set recipe.batch_size={fitting}"
     assert str(error.value) == message
     check_packs(GanRecipe(batch_size=fitting, pack=pack))
 

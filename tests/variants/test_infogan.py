@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from bench.assemble import assemble
-from bench.config import config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Latent, Step
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Latent, Step
+from bench.training.build import assemble
 from variants.infogan import CODE, CONTINUOUS, InfoGanNetworks, InfoObjective, InfoRecipe, gaussian_loss, information_bound
 
 PLANE = DataShape(kind="points", shape=(2,))
@@ -30,9 +30,9 @@ class Fixed(nn.Module):
         return self.numbers.expand(len(data), -1)
 
 
-def nets(said: list[float], *, categories: int = 2, continuous: int = 1) -> InfoGanNetworks:
+def nets(outputs: list[float], *, categories: int = 2, continuous: int = 1) -> InfoGanNetworks:
     recipe = InfoRecipe(z_dim=3, categories=categories, continuous=continuous)
-    return InfoGanNetworks(Fixed([0.0, 0.0]), Fixed(said), recipe, PLANE)
+    return InfoGanNetworks(Fixed([0.0, 0.0]), Fixed(outputs), recipe, PLANE)
 
 
 def draw(networks: InfoGanNetworks, n: int) -> Latent:

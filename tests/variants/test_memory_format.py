@@ -1,4 +1,4 @@
-"""Channels last is a way to lie in memory: the same networks, the same training, and a resume that is exact."""
+"""Channels last: the same networks, the same training, and an exact resume in another memory layout."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import small
 import torch
 
-from bench import checkpoint
-from bench.assemble import prepare
-from bench.train import Trainer, train
+from bench.core import serialization
+from bench.runs.prepare import prepare
+from bench.training.loop import Trainer, train
 from variants.networks.layers import is_channels_last
 
 ROUNDS = 6
@@ -51,11 +51,11 @@ def test_the_same_first_weights_and_the_same_training(networks: str) -> None:
 def test_a_resumed_run_is_bit_identical_and_its_moments_lie_as_its_weights(optimiser: str, tmp_path: Path) -> None:
     whole = trained(trainer("channels_last", **{"recipe.optimiser": optimiser}), ROUNDS * 20)
     stopped = trained(trainer("channels_last", **{"recipe.optimiser": optimiser}), ROUNDS * 10)
-    checkpoint.save(stopped.state_dict(), tmp_path / "state")
+    serialization.save(stopped.state_dict(), tmp_path / "state")
     resumed = trainer("channels_last", **{"recipe.optimiser": optimiser})
-    resumed.load_state_dict(checkpoint.load(tmp_path / "state"))
-    for side in resumed.sides:
-        for parameter, moments in side.optimiser.state.items():
+    resumed.load_state_dict(serialization.load(tmp_path / "state"))
+    for player_state in resumed.player_states:
+        for parameter, moments in player_state.optimiser.state.items():
             assert all(value.stride() == parameter.stride() for value in moments.values() if value.shape == parameter.shape)
     trained(resumed, ROUNDS * 20)
     assert all(torch.equal(a, b) for a, b in zip(weights(resumed).values(), weights(whole).values(), strict=True))

@@ -1,6 +1,6 @@
 """PacGAN in small: its grid of 25 modes, a GAN against the same GAN packed, on networks of a sixth of the width.
 
-The test asserts that both were measured and writes down what came out; which of the two is better at this size is a finding, not a
+The test asserts that both were measured and logs the result; which of the two is better at this size is a finding, not a
 requirement (docs/metrics.md has the numbers beside the paper's).
 """
 
@@ -15,8 +15,8 @@ import pytest
 import small
 from scipy.stats import t as student
 
-from bench.results import load
-from bench.suite import Entry, Suite
+from bench.scheduling.suite import Entry, Suite
+from bench.tracking.results import load
 
 SEEDS = (0, 1, 2)
 STEPS = 20_000  # generator updates

@@ -36,15 +36,15 @@ def test_penalty_trains_the_discriminator_towards_norm_one() -> None:
 
 
 def test_penalty_is_taken_between_real_and_fake() -> None:
-    seen: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
 
     def record(data: torch.Tensor) -> torch.Tensor:
-        seen.append(data.detach())
+        inputs.append(data.detach())
         return data.sum(dim=1)
 
     real, fake = torch.zeros(64, 2), torch.ones(64, 2)
     gradient_penalty(record, real, fake, torch.Generator().manual_seed(0))
-    (points,) = seen
+    (points,) = inputs
     assert torch.equal(points[:, 0], points[:, 1])  # one mix a sample
     assert 0 <= points.min() < 0.1
     assert 0.9 < points.max() <= 1
@@ -60,11 +60,11 @@ def test_penalty_is_float32_under_autocast() -> None:
 
 def test_clipping_bounds_every_weight_in_place() -> None:
     layer = nn.Linear(50, 20)
-    kept = layer.weight.data.clone()
+    before = layer.weight.data.clone()
     clip_weights(layer, 0.01)
     assert all(parameter.abs().max() <= 0.01 for parameter in layer.parameters())
-    inside = kept.abs() <= 0.01
-    assert torch.equal(layer.weight[inside], kept[inside])
+    inside = before.abs() <= 0.01
+    assert torch.equal(layer.weight[inside], before[inside])
 
 
 @pytest.mark.parametrize(("slope", "expected"), [(0.5, 0.5), (1.0, 2.0), (0.0, 0.0)])
@@ -73,16 +73,16 @@ def test_r1_is_half_the_squared_norm(slope: float, expected: float) -> None:
 
 
 def test_dragan_looks_near_real_data() -> None:
-    seen: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
 
     def record(data: torch.Tensor) -> torch.Tensor:
-        seen.append(data.detach())
+        inputs.append(data.detach())
         return 2.0 * data.sum(dim=1)
 
     real = torch.randn(1000, 4) * 3
     penalty = dragan_penalty(record, real, torch.Generator().manual_seed(0))
     torch.testing.assert_close(penalty, torch.full((1000,), 9.0))  # the gradient's norm is 4
-    away = (seen[0] - real) / real.std()
+    away = (inputs[0] - real) / real.std()
     assert 0 <= away.min() < 0.01
     assert 0.45 < away.max() <= 0.5
     assert away.mean() == pytest.approx(0.125, abs=0.01)  # halfway, on the average, to what is half a step of U[0, 1] away

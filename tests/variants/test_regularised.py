@@ -1,4 +1,4 @@
-"""Regularisers in the adversarial objective: what D sees and is told, when penalties are due, what is refused."""
+"""Regularisers in the adversarial objective: the inputs and labels of D, when penalties are due, and errors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from bench.assemble import assemble
-from bench.config import config_for, parse_setting
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Step
+from bench.core.config import config_for, parse_setting
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Step
+from bench.training.build import assemble
 from variants.gan import LECAM_DECAY, AdversarialObjective, GanNetworks
 from variants.networks.backbone import minibatch_std
 from variants.recipe import GanRecipe
@@ -20,15 +20,15 @@ PLANE = DataShape(kind="points", shape=(2,))
 
 
 class Linear(nn.Module):
-    """A discriminator with the logit w x, which remembers what it saw."""
+    """A discriminator with the logit w x, which records its inputs."""
 
     def __init__(self, *weights: float) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor(weights))
-        self.seen: list[torch.Tensor] = []
+        self.inputs: list[torch.Tensor] = []
 
     def forward(self, data: torch.Tensor) -> torch.Tensor:
-        self.seen.append(data.detach())
+        self.inputs.append(data.detach())
         return (data * self.weights).sum(dim=1, keepdim=True)
 
 
@@ -69,7 +69,7 @@ def test_r1_is_taken_at_real_and_r2_at_generated_data() -> None:
         objective(**{name: 1.0}).discriminator_loss(networks, REAL, step())
         discriminator = networks.discriminator
         assert isinstance(discriminator, Linear)
-        assert torch.equal(discriminator.seen[-1], wanted)
+        assert torch.equal(discriminator.inputs[-1], wanted)
 
 
 def test_label_noise_exchanges_some_pairs() -> None:
@@ -77,16 +77,16 @@ def test_label_noise_exchanges_some_pairs() -> None:
     fake = networks.draw(400, step().noise).z[:, :1]
     right, wrong = softplus(-REAL.data[:, :1]) + softplus(fake), softplus(-fake) + softplus(REAL.data[:, :1])
     loss = objective(label_noise=0.2).discriminator_loss(networks, REAL, step()).loss
-    told_wrong = torch.isclose(loss, wrong) & ~torch.isclose(loss, right)
-    assert 0.1 < told_wrong.float().mean() < 0.3
-    torch.testing.assert_close(torch.where(told_wrong, wrong, right), loss)
+    exchanged = torch.isclose(loss, wrong) & ~torch.isclose(loss, right)
+    assert 0.1 < exchanged.float().mean() < 0.3
+    torch.testing.assert_close(torch.where(exchanged, wrong, right), loss)
 
 
 @pytest.mark.parametrize(("images", "sd"), [(0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)])
 def test_instance_noise_fades(images: int, sd: float) -> None:
-    shown = objective(instance_noise=0.5, instance_noise_images=1000).shown(torch.zeros(5000, 2), step(images=images))
-    assert shown.std().item() == pytest.approx(sd, rel=0.05)
-    stays = objective(instance_noise=0.5).shown(torch.zeros(5000, 2), step(images=images))
+    fading = objective(instance_noise=0.5, instance_noise_images=1000).discriminator_input(torch.zeros(5000, 2), step(images=images))
+    assert fading.std().item() == pytest.approx(sd, rel=0.05)
+    stays = objective(instance_noise=0.5).discriminator_input(torch.zeros(5000, 2), step(images=images))
     assert stays.std().item() == pytest.approx(0.5, rel=0.05)
 
 
@@ -167,7 +167,7 @@ def test_a_penalty_needs_a_discriminator_without_batch_norm(name: str) -> None:
 
 @pytest.mark.parametrize("settings", [{"recipe.augment": "color"}, {"recipe.consistency": 1.0}])
 def test_augmentations_of_images_are_refused_for_points(settings: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=r"recipe\.(augment|consistency) is of images, and this data is points"):
+    with pytest.raises(UserError, match=r"recipe\.(augment|consistency) is for images, and this data is points"):
         assemble(config_for("gan-2d", settings), PLANE)
 
 
@@ -182,12 +182,12 @@ def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
     recipe = config_for("dcgan", {path: value}).recipe
     assert isinstance(recipe, GanRecipe)
     assert recipe.augment == "translation,cutout"
-    with pytest.raises(UserError, match=r"^recipe.augment: 'colour' is no augmentation; did you mean 'color' or 'cutout'\?$"):
+    with pytest.raises(UserError, match=r"^recipe.augment: 'colour' is not an augmentation; did you mean 'color' or 'cutout'\?$"):
         config_for("dcgan", {"recipe.augment": "cutout,colour"})
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"),
+    ("numbers", "text"),
     [
         ({"real_label": 0.9}, "D's label of real data is 0.9: 0.9 (-log σ(·)) + 0.1 (-log(1 - σ(·)))"),
         ({"fake_label": 0.1}, "D's label of generated data is 0.1: 0.1 (-log σ(·)) + 0.9 (-log(1 - σ(·)))"),
@@ -199,8 +199,8 @@ def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
         ({"drift": 0.001, "r1": 2.0, "penalty_every": 4}, "D: + 2/2 |∇D(x)|² at one update in 4, times 4; D: + 0.001 r²"),
     ],
 )
-def test_the_formula_says_what_the_recipe_changes(numbers: dict[str, object], said: str) -> None:
+def test_the_formula_says_what_the_recipe_changes(numbers: dict[str, object], text: str) -> None:
     plain = AdversarialObjective(GanRecipe()).formula
     formula = AdversarialObjective(GanRecipe.model_validate(numbers)).formula
     assert formula.startswith(plain + "; ")
-    assert formula.endswith(said)
+    assert formula.endswith(text)

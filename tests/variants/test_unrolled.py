@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import UserError
-from bench.spec import Batch, Step
+from bench.core.errors import UserError
+from bench.core.spec import Batch, Step
 from variants.gan import GanNetworks
 from variants.recipe import GanRecipe
 from variants.unrolled import UnrolledObjective, UnrolledRecipe

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from bench.assemble import assemble
-from bench.config import NETWORKS, VARIANTS, config_for
-from bench.errors import UserError
-from bench.spec import Batch, DataShape, Examples, Recipe, Step
-from bench.train import Trainer, train
+from bench.core.config import NETWORKS, VARIANTS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Batch, DataShape, Examples, Recipe, Step
+from bench.training.build import assemble
+from bench.training.loop import Trainer, train
 from variants.networks.backbone import Backbone
 from variants.recipe import GanRecipe
 from variants.vae import VaeNetworks, VaeObjective, VaeRecipe, bernoulli, build_vae, gaussian, rate_of
@@ -39,15 +39,15 @@ def test_the_rate_is_the_divergence_of_two_gaussians() -> None:
 
 
 def test_likelihoods_against_torch() -> None:
-    data, made = random(4, 1, 3, 3).tanh(), random(4, 1, 3, 3, seed=1).tanh()
-    torch.testing.assert_close(gaussian(data, made, 0.3), Normal(made, 0.3).log_prob(data).flatten(1).sum(dim=1))
+    data, decoded = random(4, 1, 3, 3).tanh(), random(4, 1, 3, 3, seed=1).tanh()
+    torch.testing.assert_close(gaussian(data, decoded, 0.3), Normal(decoded, 0.3).log_prob(data).flatten(1).sum(dim=1))
     whole = data.sign()  # pixels of 0 and 1
-    torch.testing.assert_close(bernoulli(whole, made), Bernoulli((made + 1) / 2).log_prob((whole + 1) / 2).flatten(1).sum(dim=1))
+    torch.testing.assert_close(bernoulli(whole, decoded), Bernoulli((decoded + 1) / 2).log_prob((whole + 1) / 2).flatten(1).sum(dim=1))
 
 
 def test_a_sure_decoder_has_a_finite_likelihood() -> None:
-    made = torch.tensor([[1.0, -1.0]], requires_grad=True)
-    value = bernoulli(torch.tensor([[-1.0, -1.0]]), made)
+    decoded = torch.tensor([[1.0, -1.0]], requires_grad=True)
+    value = bernoulli(torch.tensor([[-1.0, -1.0]]), decoded)
     assert value.isfinite().all()
     assert value.item() == pytest.approx(math.log(1e-6), rel=1e-2)
 
@@ -136,7 +136,7 @@ def test_any_backbone_and_every_parameter_has_a_gradient(networks: str) -> None:
 
 
 def test_points_by_a_gaussian() -> None:
-    with pytest.raises(UserError, match=r"bernoulli is of images, and this data is points; set recipe\.likelihood=gaussian"):
+    with pytest.raises(UserError, match=r"bernoulli is for images, and this data is points; set recipe\.likelihood=gaussian"):
         assemble(config_for("vae", {"networks": "mlp-2d"}), PLANE)
     config = config_for("vae", {"networks": "mlp-2d", "recipe.likelihood": "gaussian", "recipe.width": 4})
     nets, _ = assemble(config, PLANE)
@@ -165,7 +165,7 @@ def test_it_needs_its_own_numbers(recipe: Recipe) -> None:
 
 
 def test_a_spread_without_the_gaussian_likelihood_is_refused() -> None:
-    with pytest.raises(UserError, match=r"recipe\.sd is of the gaussian likelihood; set recipe.likelihood=gaussian, too"):
+    with pytest.raises(UserError, match=r"recipe\.sd is for the gaussian likelihood; set recipe.likelihood=gaussian, too"):
         assemble(config_for("vae", {"recipe.sd": 0.5}), DataShape(kind="image", shape=(1, 8, 8)))
 
 

@@ -1,12 +1,12 @@
-"""THE table of variants: each entry is its name, its idea, its networks and the numbers in which it differs.
+"""The table of variants: each entry has a name, an idea, networks and the numbers in which it differs.
 
-Adding a recombination is adding an entry to one of these files: being registered is what gives it a name on the command line, its contract
+To add a recombination, add an entry to one of these files: registering it gives it a name on the command line, its contract
 tests and its row in the report.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: F401 (being imported is what registers)
+# ruff: noqa: F401 (the import registers)
 from variants import divergences as _divergences
 from variants.networks import began as _began
 from variants.networks import dcgan as _dcgan

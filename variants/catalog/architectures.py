@@ -1,4 +1,4 @@
-"""By networks: architectures with the recipes they were published with."""
+"""By networks: architectures with their published recipes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""By discriminator: those that are autoencoders."""
+"""By discriminator: autoencoders."""
 
 from __future__ import annotations
 
-from bench.config import VARIANTS
-from bench.spec import Variant
+from bench.core.config import VARIANTS
+from bench.core.spec import Variant
 from variants.autoencoder import BeganObjective, BeganRecipe, EbganObjective, EbganRecipe, build_autoencoder_gan
 
 VARIANTS.register(

@@ -1,9 +1,9 @@
-"""What GANs are compared with: an autoencoder and a diffusion model."""
+"""Baselines for GANs: an autoencoder and a diffusion model."""
 
 from __future__ import annotations
 
-from bench.config import VARIANTS
-from bench.spec import Variant
+from bench.core.config import VARIANTS
+from bench.core.spec import Variant
 from variants.ddpm import DdpmRecipe, DiffusionObjective, build_ddpm
 from variants.vae import VaeObjective, VaeRecipe, build_vae
 

@@ -1,4 +1,4 @@
-"""The core: the GANs that introductions begin with, and the two Wasserstein GANs."""
+"""The core: the GANs of introductory texts, and the two Wasserstein GANs."""
 
 from __future__ import annotations
 

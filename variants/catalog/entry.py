@@ -1,12 +1,12 @@
-"""How an entry of the catalogue is made."""
+"""Helpers for entries of the catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-from bench.config import VARIANTS
-from bench.spec import DataShape, Networks, Objective, Recipe, Variant
+from bench.core.config import VARIANTS
+from bench.core.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
 
 NUMBERS = "dcgan's networks and numbers, in batches of 64"
@@ -18,7 +18,7 @@ def register_gan(
     objective: Callable[[Recipe], Objective] = AdversarialObjective, build: Callable[[str, Recipe, DataShape], Networks] = build_gan,
     needs_labels: bool = False, family: str = "",
 ) -> Variant:  # fmt: skip
-    """Register a GAN: of the plain wiring and the adversarial objective, if nothing else is said."""
+    """Register a GAN, by default with the plain wiring and the adversarial objective."""
     variant = Variant(
         name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
         objective=objective, build=build, needs_labels=needs_labels, family=family,

@@ -11,7 +11,7 @@ register_gan = of_family("Labels and codes")
 
 register_gan(
     "cgan",
-    idea="conditional: G and D are told the class",
+    idea="conditional: the class is an input of G and D",
     paper="arXiv 1411.1784",
     networks="dcgan",
     recipe=GanRecipe(batch_size=60),

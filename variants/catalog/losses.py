@@ -1,4 +1,4 @@
-"""By loss. Networks and numbers are dcgan's where a note does not say otherwise."""
+"""By loss. Networks and numbers are dcgan's unless a note says otherwise."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ register_gan(
     paper="arXiv 1606.03498",
     networks="mlp-small",
     recipe=GanRecipe(real_label=0.9, fake_label=0.1, z_dim=64, lr_g=1e-4, lr_d=1e-4, init="kaiming"),
-    note="the paper advises against it: what is told to D of real data then depends on G",
+    note="the paper advises against it: generated images far from the data then have less reason to change",
 )
 register_gan(
     "label-noise",
-    idea="dcgan whose D is told 5% of the labels wrongly",
+    idea="dcgan with 5% of D's labels exchanged",
     paper="Chintala et al. 2016, How to train a GAN (a talk)",
     networks="dcgan",
     recipe=GanRecipe(label_noise=0.05),

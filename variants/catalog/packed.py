@@ -41,7 +41,7 @@ register_gan(
     recipe=GanRecipe(pack=4, batch_size=400, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
     note=PACKED_2D,
 )
-PACKED_DCGAN = "dcgan's networks and numbers, in batches of 60 packs; the authors' own: suite pacgan"
+PACKED_DCGAN = "dcgan's networks and numbers, in batches of 60 packs; the published recipe: suite pacgan"
 register_gan(
     "pacdcgan2",
     idea="dcgan whose D judges 2 images together",

@@ -1,4 +1,4 @@
-"""By regulariser: what holds the discriminator back, or shows it other data."""
+"""By regulariser: penalties of the discriminator, and augmentations of its data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ register_gan(
     paper="arXiv 2501.05441",
     networks="dcgan",
     recipe=GanRecipe(loss="relativistic", r1=10.0, r2=10.0, norm_d="none", betas=(0.0, 0.99)),
-    note="dcgan's networks without batch norm in D, not R3GAN's; γ ours, since theirs hang on the data",
+    note="dcgan's networks without batch norm in D, not R3GAN's; γ ours, since theirs depend on the data",
 )
 register_gan(
     "sngan",
@@ -91,7 +91,7 @@ register_gan(
 )
 register_gan(
     "minibatch-std",
-    idea="dcgan whose D is told how much its batch varies",
+    idea="dcgan whose D sees how much its batch varies",
     paper="arXiv 1710.10196",
     networks="dcgan",
     recipe=GanRecipe(minibatch_std=True),

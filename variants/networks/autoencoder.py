@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape, Recipe
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Recipe
 from variants.networks.backbone import Backbone, Ports, build_backbone
 from variants.recipe import GanRecipe
 
@@ -25,21 +25,21 @@ class Autoencoder(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """The reconstruction [N, *shape]."""
-        made: Tensor = self.decoder(self.encoder(data))
-        return made
+        reconstruction: Tensor = self.decoder(self.encoder(data))
+        return reconstruction
 
 
 def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
-    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder normalised as told."""
+    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder with the normalisation `norm`."""
     backbone = NETWORKS.get(networks)
     if isinstance(backbone, Backbone) and not backbone.decodes:
         fitting = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes and data.kind in found.kinds]
         raise UserError(
-            f"the networks {networks!r} make no autoencoders: what they make hangs on more than a code; set networks={' or '.join(fitting)}"
+            f"the networks {networks!r} make no autoencoders: their output depends on more than a code; set networks={' or '.join(fitting)}"
         )
     return build_backbone(networks, Ports(data=data, latent=latent, outputs=code), as_backbone_recipe(recipe, norm))
 
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
-    """What backbones and wirings read of a recipe that is no GAN's: the numbers of every variant, and all else off."""
+    """A GAN recipe for backbones and wirings: the common numbers of a recipe, and everything else off."""
     return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})

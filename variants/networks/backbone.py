@@ -1,4 +1,4 @@
-"""What a backbone is: ports and a recipe in, a generator and a discriminator out."""
+"""Backbones: functions from ports and a recipe to a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape, Latent
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Latent
 from variants.networks.equalised import Equalised
 from variants.networks.growth import Position
 from variants.recipe import GanRecipe
@@ -19,9 +19,9 @@ from variants.recipe import GanRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """The sizes at which a wiring plugs in a backbone."""
+    """The input and output sizes that a wiring needs from a backbone."""
 
-    data: DataShape  # what the generator makes
+    data: DataShape  # of the generator's output
     latent: int  # width of the generator's input: z, codes and condition together
     copies: int = 1  # examples that the discriminator sees at once, stacked as channels
     outputs: int = 1  # numbers that the discriminator gives
@@ -29,7 +29,7 @@ class Ports:
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """The shape of what the discriminator sees."""
+        """The shape of the discriminator's input."""
         return (self.data.shape[0] * self.copies, *self.data.shape[1:])
 
 
@@ -43,13 +43,13 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Data [N, *shape]."""
-        made: Tensor = self.body(z)
-        return made.reshape(len(z), *self._shape)
+        data: Tensor = self.body(z)
+        return data.reshape(len(z), *self._shape)
 
 
 @runtime_checkable
 class TakesMore(Protocol):
-    """A generator that reads more than one vector (noise maps, a second style): `forward(vectors, extra)` with what it drew itself."""
+    """A generator with further inputs (noise maps, a second style): `forward(vectors, extra)` with the result of `draw_extra`."""
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
         """Parts of the latents by name, each [n, ...]."""
@@ -58,7 +58,7 @@ class TakesMore(Protocol):
 
 @runtime_checkable
 class Traverses(Protocol):
-    """A generator with parts of its latents to show."""
+    """A generator with traversals of its latents."""
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
         """As `Networks.traversals`."""
@@ -71,14 +71,14 @@ class Grows(Protocol):
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The position of its growth."""
         ...
 
 
 class Discriminator(nn.Module):
     """Data [N, *seen], and a condition [N, c] where the ports have one, to logits [N, outputs].
 
-    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch where it is asked for.
+    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch if the recipe has it.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
@@ -91,17 +91,17 @@ class Discriminator(nn.Module):
         """Logits [N, outputs]."""
         return self.judge(self.features(data), condition)
 
-    def judge(self, seen: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits [N, outputs] of what `features` made of the data."""
+    def judge(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits [N, outputs] of the output of `features`."""
         if self.sees_spread:
-            spread = minibatch_std(seen)
+            spread = minibatch_std(features)
             condition = spread if condition is None else torch.cat([condition, spread.to(condition.dtype)], dim=1)
         if condition is not None:
-            condition = condition.to(seen.dtype)
-            if seen.dim() == 4:
-                condition = condition[:, :, None, None].expand(-1, -1, *seen.shape[2:])
-            seen = torch.cat([seen, condition], dim=1)
-        logits: Tensor = self.head(seen)
+            condition = condition.to(features.dtype)
+            if features.dim() == 4:
+                condition = condition[:, :, None, None].expand(-1, -1, *features.shape[2:])
+            features = torch.cat([features, condition], dim=1)
+        logits: Tensor = self.head(features)
         return logits.flatten(1)
 
 
@@ -121,7 +121,7 @@ class Backbone:
 
 
 def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) of a registered backbone for these ports; a kind of data that it cannot make is refused."""
+    """(generator, discriminator) of a registered backbone for these ports. Raises a UserError for data that it does not support."""
     backbone = NETWORKS.get(name)
     if not isinstance(backbone, Backbone) or ports.data.kind not in backbone.kinds:
         makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
@@ -149,11 +149,11 @@ def normalise_spectrum(module: nn.Module) -> None:
     """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, by torch's own."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | Equalised):
-            if not part.weight.is_meta and not part.weight.any():  # a block that begins as nothing: no number divides 0 to a norm of 1
+            if not part.weight.is_meta and not part.weight.any():  # a weight that starts as 0 cannot be scaled to norm 1
                 nn.init.orthogonal_(part.weight)
             nn.utils.parametrizations.spectral_norm(part)
         if isinstance(part, Equalised):
-            part.scale = 1.0  # of a weight whose scale is gone
+            part.scale = 1.0  # spectral norm removes the scale of the weight
 
 
 def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) -> Tensor:
@@ -165,7 +165,7 @@ def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) 
 
 
 def joining(width: int, condition: int, head: nn.Module) -> nn.Module:
-    """A head of feature maps [N, width, H, W] that are judged with a condition beside them: mixed first, for a linear head would only add them."""
+    """A head for feature maps [N, width, H, W] with a condition. It mixes them first, because a linear head would only add them."""
     if not condition:
         return head
     return nn.Sequential(nn.Conv2d(width + condition, width, 1), nn.LeakyReLU(0.2, inplace=True), head)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.recipe import GanRecipe
 
@@ -32,22 +32,22 @@ class AsMaps(nn.Module):
 
 
 class Cut(nn.Module):
-    """Numbers cut to [-1, 1], with the gradient of numbers that are not: the paper's output is linear, and a tanh sticks at black."""
+    """Clamp to [-1, 1] with the gradient of the identity: the paper's output is linear, and a tanh would saturate at black."""
 
-    def forward(self, made: Tensor) -> Tensor:
+    def forward(self, values: Tensor) -> Tensor:
         """The same shape."""
-        return made.detach().clamp(-1.0, 1.0) + (made - made.detach())  # the second term is 0, with a gradient of 1
+        return values.detach().clamp(-1.0, 1.0) + (values - values.detach())  # the second term is 0, with a gradient of 1
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) for images of any size: the image and its halvings down to 8 x 8 or thereabouts."""
+    """(generator, discriminator) for images of any size: the image and its halvings down to about 8 x 8."""
     width = recipe.width or PUBLISHED_WIDTH
     sizes = halvings((ports.data.shape[1], ports.data.shape[2]))
     return _generator(ports, width, sizes), _discriminator(ports, width, sizes, recipe)
 
 
 def halvings(size: Size) -> list[Size]:
-    """The size and its halves, for as long as both sides are even and longer than 8."""
+    """The size, halved while both sides are even and longer than 8."""
     sizes = [size]
     while all(side % 2 == 0 and side > SMALLEST for side in sizes[-1]):
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports, joining
 from variants.networks.dcgan import AsImage
 from variants.networks.layers import Conv2d, ConvTranspose2d

@@ -1,4 +1,4 @@
-"""What networks of diffusion are: noisy data and a time in, the noise out."""
+"""Denoisers, the networks of diffusion: noisy data and a time in, the noise out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 
 LONGEST = 10_000.0  # the slowest wave of a time embedding turns once in 2 pi times as many steps
 
@@ -26,7 +26,7 @@ class Denoiser:
 
 
 def build_denoiser(name: str, data: DataShape, width: int) -> nn.Module:
-    """A registered denoiser for this data; other networks, and a kind of data that it cannot make, are refused."""
+    """A registered denoiser for this data. Raises a UserError for other networks, and for data that it does not support."""
     denoiser = NETWORKS.get(name)
     fitting = [other for other, found in NETWORKS if isinstance(found, Denoiser) and data.kind in found.kinds]
     advice = f"; set networks={' or '.join(fitting)}" if fitting else ""

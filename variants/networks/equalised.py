@@ -12,7 +12,7 @@ GAIN = math.sqrt(2.0)  # He's, for what a rectifier follows
 
 
 class Equalised(nn.Module):
-    """Weights drawn from N(0, 1) and scaled as they are used by gain / fan-in ** .5, so that Adam moves all layers at one relative rate.
+    """Weights drawn from N(0, 1) and scaled at use by gain / fan-in ** .5, so that Adam changes all layers at the same relative rate.
 
     `rate` is the share of the learning rate at which they move (Karras et al. 2019, arXiv 1812.04948, appendix C). Such weights are not
     re-drawn by `recipe.init`, which is for torch's own layers: a scheme of first weights would be scaled a second time.
@@ -24,6 +24,12 @@ class Equalised(nn.Module):
         self.bias = nn.Parameter(torch.full((shape[0],), first_bias / rate)) if bias else None
         self.scale = rate * gain / math.sqrt(math.prod(shape[1:]))
         self.rate = rate
+        self._shape = shape
+
+    def extra_repr(self) -> str:
+        """The shape of the weight and its scale. The weight itself is not asked for: of spectral norm that is a step."""
+        rate = "" if self.rate == 1.0 else f", rate={self.rate:g}"
+        return f"weight={list(self._shape)}, bias={self.bias is not None}, scale={self.scale:.3g}{rate}"
 
     def scaled(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias as they are used."""
@@ -53,6 +59,10 @@ class EqualConv2d(Equalised):
         super().__init__((outputs, inputs, size, size), gain=gain, bias=bias)
         self.stride = stride
         self.padding = size // 2 if padding is None else padding
+
+    def extra_repr(self) -> str:
+        """Also the stride and the padding."""
+        return f"{super().extra_repr()}, stride={self.stride}, padding={self.padding}"
 
     def forward(self, data: Tensor) -> Tensor:
         """Feature maps [N, outputs, H, W]."""

@@ -1,4 +1,4 @@
-"""Where networks that grow stand, and real data as they see it there (Karras et al. 2018, arXiv 1710.10196, section 2 and figure 2)."""
+"""The position of networks that grow, and real data at that position (Karras et al. 2018, arXiv 1710.10196, section 2 and figure 2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from bench.spec import Step
+from bench.core.spec import Step
 
 WHOLE = 2**16  # a fade-in that is over: positions are whole numbers, which averages of weights copy
 
@@ -32,11 +32,11 @@ class Position(nn.Module):
         return stage, fade / WHOLE
 
     def put(self, stage: int, fade: float) -> None:
-        """Stand there."""
+        """Set the position."""
         self.at_stage.copy_(torch.tensor([stage, round(fade * WHOLE)]))
 
     def follow(self, step: Step) -> None:
-        """Stand where training does."""
+        """Set the position by the progress of training."""
         if not self.grow:
             return
         if step.budget_images is None:
@@ -44,14 +44,14 @@ class Position(nn.Module):
         self.put(*place(step.images / (self.grow * step.budget_images), self.last))
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Real images [N, C, H, W] of the full size as D sees them here: as G's, in the size of the stage and faded in as far."""
+        """Real images [N, C, H, W] of the full size as D sees them: like G's, in the size of the stage and with the same fade-in."""
         stage, fade = self.now()
         images = shrink(data, 2 ** (self.last - stage))
         return images if fade == 1.0 else enlarge(shrink(images)).lerp(images, fade)
 
-    def finish(self, made: Tensor) -> Tensor:
-        """Images made here, at the full size."""
-        return enlarge(made, 2 ** (self.last - self.now()[0]))
+    def finish(self, images: Tensor) -> Tensor:
+        """Images of the stage, enlarged to the full size."""
+        return enlarge(images, 2 ** (self.last - self.now()[0]))
 
 
 def place(share: float, last: int) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""Layers that torch has not, and layers that equal torch's own and are faster on a CPU, where torch's are slow."""
+"""Layers that torch lacks, and layers that equal torch's and are faster on a CPU."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return self._to_few_channels(input, padding) if few else super().forward(input)
 
     def _of_one_pixel(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
-        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that they are read as they lie."""
-        seen = tuple(
+        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that no copy is needed."""
+        window = tuple(
             slice(pad, kernel - pad + more) for pad, kernel, more in zip(padding, self.kernel_size, self.output_padding, strict=True)
         )
         last = is_channels_last(self.weight)
-        weight = self.weight[:, :, seen[0], seen[1]]
+        weight = self.weight[:, :, window[0], window[1]]
         weight = weight.permute(0, 2, 3, 1) if last else weight
-        made = torch.matmul(input.flatten(1), weight.flatten(1)).view(len(input), *weight.shape[1:])
-        return made.permute(0, 3, 1, 2) if last else made
+        output = torch.matmul(input.flatten(1), weight.flatten(1)).view(len(input), *weight.shape[1:])
+        return output.permute(0, 3, 1, 2) if last else output
 
     def _to_few_channels(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
         if is_channels_last(input):
@@ -76,21 +76,21 @@ class Conv2d(nn.Conv2d):
             for size, pad, kernel, stride in zip(input.shape[2:], padding, self.kernel_size, self.stride, strict=True)
         )
         patches = unfold(input, self.kernel_size, stride=self.stride, padding=padding)  # [N, C_in * k * k, H_out * W_out]
-        made = torch.matmul(patches.transpose(1, 2), self.weight.flatten(1).t())
+        output = torch.matmul(patches.transpose(1, 2), self.weight.flatten(1).t())
         if self.bias is not None:
-            made = made + self.bias.to(made.dtype)
-        return made.view(len(input), height, width, -1).permute(0, 3, 1, 2)
+            output = output + self.bias.to(output.dtype)
+        return output.view(len(input), height, width, -1).permute(0, 3, 1, 2)
 
 
 def is_channels_last(tensor: Tensor) -> bool:
-    """Whether the channels of images or weights [N, C, H, W] lie side by side in memory, and no other way of reading it is as good."""
+    """Whether images or weights [N, C, H, W] are in channels-last format in memory, and not also contiguous."""
     return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014). On a CPU its mask is drawn four numbers at a time: torch's own draws Bernoulli's one by one.
 
-    There p is taken to 16 bits, and the scale is that of the p that is taken.
+    It rounds p to 16 bits, and scales by the rounded p.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -99,9 +99,9 @@ class Dropout(nn.Dropout):
         if not self.training or dropped in (0, LEVELS) or input.device.type != "cpu":
             return super().forward(input)
         count = input.numel()
-        drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # each of 65,536 values alike
-        kept = drawn[:count].view(input.shape) >= dropped - LEVELS // 2
-        return input * kept.to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
+        levels = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # each of 65,536 values alike
+        mask = levels[:count].view(input.shape) >= dropped - LEVELS // 2
+        return input * mask.to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
 
 
 class Maxout(nn.Module):

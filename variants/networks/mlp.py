@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Dropout
 from variants.recipe import GanRecipe
@@ -15,7 +15,7 @@ from variants.recipe import GanRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class MlpPlan:
-    """Hidden widths and what stands between them. `recipe.width` replaces the narrowest width and scales the rest with it."""
+    """Hidden widths, and the layers between them. `recipe.width` replaces the narrowest width and scales the rest with it."""
 
     generator: tuple[int, ...]
     generator_norm: tuple[bool, ...]

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Maxout
 from variants.recipe import GanRecipe

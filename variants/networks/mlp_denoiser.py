@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.spec import DataShape
 from variants.networks.denoiser import Denoiser, TimeEmbedding
 
 DEFAULT_WIDTH = 128
@@ -16,7 +16,7 @@ HIDDEN = 3
 
 
 class MlpDenoiser(nn.Module):
-    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; every hidden layer is told the time."""
+    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; the time is an input of every hidden layer."""
 
     def __init__(self, numbers: int, width: int) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class MlpDenoiser(nn.Module):
 
     def forward(self, data: Tensor, times: Tensor) -> Tensor:
         """The noise [N, *shape] that is in the data."""
-        time, made = self.time(times), data.flatten(1)
+        time, hidden = self.time(times), data.flatten(1)
         for layer in self.hidden:
-            made = torch.nn.functional.silu(layer(made) + time)
-        noise: Tensor = self.out(made)
+            hidden = torch.nn.functional.silu(layer(hidden) + time)
+        noise: Tensor = self.out(hidden)
         return noise.view_as(data)
 
 
@@ -39,5 +39,5 @@ def build(data: DataShape, width: int) -> nn.Module:
 
 
 NETWORKS.register(
-    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128 that are told the time", kinds=("points", "image"))
+    "mlp-denoiser", Denoiser(build=build, idea="predicts noise: three layers of 128, with the time as input", kinds=("points", "image"))
 )

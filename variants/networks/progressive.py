@@ -6,7 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Ports
 from variants.networks.equalised import GAIN, EqualConv2d, EqualLinear, PixelNorm
 from variants.networks.growth import Position, enlarge, shrink
@@ -47,19 +47,19 @@ class GrowingGenerator(nn.Module):
         self.to_image = nn.ModuleList(EqualConv2d(width, ports.data.shape[0], 1) for width in widths)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Images: those of the stage, or as it fades in between the last stage's, enlarged, and its own."""
+        """Images of the stage; while it fades in, blended with the enlarged images of the stage before."""
         stage, fade = self.position.now()
         coarse = fine = self.start(z)
         for block in list(self.blocks)[:stage]:
             coarse, fine = fine, block(fine)
-        made: Tensor = self.to_image[stage](fine)
-        return made if fade == 1.0 else enlarge(self.to_image[stage - 1](coarse)).lerp(made, fade)
+        image: Tensor = self.to_image[stage](fine)
+        return image if fade == 1.0 else enlarge(self.to_image[stage - 1](coarse)).lerp(image, fade)
 
 
 class GrowingFeatures(nn.Module):
     """Images at the stage's size to feature maps [N, C, side, side] at the smallest."""
 
-    def __init__(self, seen: int, widths: list[int], position: Position, *, normalised: bool) -> None:
+    def __init__(self, channels: int, widths: list[int], position: Position, *, normalised: bool) -> None:
         super().__init__()
         self.position = position
 
@@ -67,18 +67,18 @@ class GrowingFeatures(nn.Module):
             norms = [[nn.BatchNorm2d(width)] if normalised else [] for width in (large, small)]
             return nn.Sequential(*convolution(large, large, *norms[0]), *convolution(large, small, *norms[1]), nn.AvgPool2d(2))
 
-        self.from_image = nn.ModuleList(nn.Sequential(EqualConv2d(seen, width, 1, gain=GAIN), nn.LeakyReLU(0.2)) for width in widths)
+        self.from_image = nn.ModuleList(nn.Sequential(EqualConv2d(channels, width, 1, gain=GAIN), nn.LeakyReLU(0.2)) for width in widths)
         self.blocks = nn.ModuleList(block(large, small) for small, large in itertools.pairwise(widths))
 
     def forward(self, images: Tensor) -> Tensor:
         """Feature maps of the smallest size."""
         stage, fade = self.position.now()
-        seen: Tensor = self.from_image[stage](images)
+        maps: Tensor = self.from_image[stage](images)
         for index in reversed(range(stage)):
-            seen = self.blocks[index](seen)
+            maps = self.blocks[index](maps)
             if index == stage - 1 and fade < 1.0:
-                seen = self.from_image[index](shrink(images)).lerp(seen, fade)
-        return seen
+                maps = self.from_image[index](shrink(images)).lerp(maps, fade)
+        return maps
 
 
 class GrowingDiscriminator(Discriminator):
@@ -97,7 +97,7 @@ class GrowingDiscriminator(Discriminator):
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The position of its growth."""
         return self.features.position
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings
@@ -32,7 +32,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
     return _generator(ports, width, sides), _discriminator(ports, width, sides, recipe)
 
 
-def drawn(layer: Layer, gain: float) -> Layer:
+def initialised(layer: Layer, gain: float) -> Layer:
     """The layer with first weights N(0, gain² / fan-in)."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
@@ -40,8 +40,8 @@ def drawn(layer: Layer, gain: float) -> Layer:
     return layer
 
 
-class Block(nn.Module):
-    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f begins as 0, so that signals pass unchanged whatever the depth.
+class R3ganBlock(nn.Module):
+    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f starts as 0, so that signals pass unchanged at any depth.
 
     The other two convolutions begin at L ** (-1 / (2m - 2)) of He's scale, L being the blocks of the network and m = 3: Zhang et al. 2019
     (arXiv 1901.09321), section 2.
@@ -54,9 +54,9 @@ class Block(nn.Module):
         gain = GAIN * blocks ** (-1.0 / (2 * DEPTH - 2))
         norms = [[nn.BatchNorm2d(hidden)] if normalised else [] for _ in range(2)]
         self.branch = nn.Sequential(
-            drawn(nn.Conv2d(width, hidden, 1), gain), *norms[0], nn.LeakyReLU(SLOPE, inplace=True),
-            drawn(nn.Conv2d(hidden, hidden, 3, 1, 1, groups=groups), gain), *norms[1], nn.LeakyReLU(SLOPE, inplace=True),
-            drawn(nn.Conv2d(hidden, width, 1, bias=False), 0.0),
+            initialised(nn.Conv2d(width, hidden, 1), gain), *norms[0], nn.LeakyReLU(SLOPE, inplace=True),
+            initialised(nn.Conv2d(hidden, hidden, 3, 1, 1, groups=groups), gain), *norms[1], nn.LeakyReLU(SLOPE, inplace=True),
+            initialised(nn.Conv2d(hidden, width, 1, bias=False), 0.0),
         )  # fmt: skip
 
     def forward(self, data: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Basis(nn.Module):
     def __init__(self, latent: int, width: int, side: int) -> None:
         super().__init__()
         self.pictures = nn.Parameter(torch.randn(width, side, side))
-        self.linear = drawn(nn.Linear(latent, width, bias=False), 1.0)
+        self.linear = initialised(nn.Linear(latent, width, bias=False), 1.0)
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps [N, C, side, side]."""
@@ -84,22 +84,22 @@ def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
     for index in range(len(sides)):
         if index:
             layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
-        layers += [Block(width, BLOCKS * len(sides)) for _ in range(BLOCKS)]
-    layers.append(drawn(nn.Conv2d(width, ports.data.shape[0], 1, bias=False), 1.0))
+        layers += [R3ganBlock(width, BLOCKS * len(sides)) for _ in range(BLOCKS)]
+    layers.append(initialised(nn.Conv2d(width, ports.data.shape[0], 1, bias=False), 1.0))
     return Generator(nn.Sequential(*layers), ports.data.shape)
 
 
 def _discriminator(ports: Ports, width: int, sides: list[int], recipe: GanRecipe) -> nn.Module:
     def blocks() -> list[nn.Module]:
-        return [Block(width, BLOCKS * len(sides), normalised=recipe.norm_d == "batch") for _ in range(BLOCKS)]
+        return [R3ganBlock(width, BLOCKS * len(sides), normalised=recipe.norm_d == "batch") for _ in range(BLOCKS)]
 
-    layers: list[nn.Module] = [drawn(Conv2d(ports.seen[0], width, 1, bias=False), 1.0)]
+    layers: list[nn.Module] = [initialised(Conv2d(ports.seen[0], width, 1, bias=False), 1.0)]
     for _ in sides[1:]:
         layers += [*blocks(), nn.AvgPool2d(2)]  # of which bilinear interpolation to half the size is the same
-    join = [drawn(nn.Conv2d(width + ports.condition, width, 1), 1.0)] if ports.condition else []
+    join = [initialised(nn.Conv2d(width + ports.condition, width, 1), 1.0)] if ports.condition else []
     head = nn.Sequential(
-        *join, *blocks(), drawn(nn.Conv2d(width, width, sides[0], groups=width, bias=False), 1.0), nn.Flatten(),
-        drawn(nn.Linear(width, ports.outputs, bias=False), 1.0),
+        *join, *blocks(), initialised(nn.Conv2d(width, width, sides[0], groups=width, bias=False), 1.0), nn.Flatten(),
+        initialised(nn.Linear(width, ports.outputs, bias=False), 1.0),
     )  # fmt: skip
     return Discriminator(nn.Sequential(*layers), head)
 

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from bench.config import NETWORKS
+from bench.core.config import NETWORKS
 from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings
@@ -24,15 +24,15 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 
 def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> Conv2d:
-    """A convolution that keeps the size, with Glorot's first weights, as the authors' code has it: gain 2 ** .5 on branches, 1 on shortcuts."""
-    made = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
-    nn.init.xavier_uniform_(made.weight, math.sqrt(2.0) if size > 1 else 1.0)
-    if made.bias is not None:
-        nn.init.zeros_(made.bias)
-    return made
+    """A convolution that keeps the size, with Glorot's first weights, as in the authors' code: gain 2 ** .5 on branches, 1 on shortcuts."""
+    layer = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
+    nn.init.xavier_uniform_(layer.weight, math.sqrt(2.0) if size > 1 else 1.0)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
-class Residual(nn.Module):
+class ResidualSum(nn.Module):
     """The sum of a branch and a shortcut."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -42,8 +42,8 @@ class Residual(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """Feature maps [N, C_out, H_out, W_out]."""
-        seen: Tensor = self.branch(data)
-        return seen + self.shortcut(data)
+        branch: Tensor = self.branch(data)
+        return branch + self.shortcut(data)
 
 
 class SumPool(nn.Module):
@@ -54,19 +54,19 @@ class SumPool(nn.Module):
         return data.sum(dim=(2, 3))
 
 
-def doubling(width: int) -> Residual:
+def doubling(width: int) -> ResidualSum:
     """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with.
 
-    No biases, which batch norm on every way to the image would take away again.
+    No biases: batch norm on every path to the image would remove them.
     """
     branch = nn.Sequential(
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2), convolution(width, width, 3, bias=False),
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), convolution(width, width, 3, bias=False),
     )  # fmt: skip
-    return Residual(branch, nn.Sequential(convolution(width, width, 1, bias=False), nn.Upsample(scale_factor=2)))
+    return ResidualSum(branch, nn.Sequential(convolution(width, width, 1, bias=False), nn.Upsample(scale_factor=2)))
 
 
-def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> Residual:
+def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> ResidualSum:
     """D's block: activations before convolutions, but none on the image. Averages commute with the shortcut's 1 x 1 convolution, too."""
     half = [nn.AvgPool2d(2)] if down else []
     before = [] if first else [*([nn.BatchNorm2d(inputs)] if normalised else []), nn.ReLU()]
@@ -79,7 +79,7 @@ def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, norma
         convolution(outputs, outputs, 3),
     ]
     shortcut = [convolution(inputs, outputs, 1)] if down or inputs != outputs else []
-    return Residual(nn.Sequential(*branch, *half), nn.Sequential(*half, *shortcut))
+    return ResidualSum(nn.Sequential(*branch, *half), nn.Sequential(*half, *shortcut))
 
 
 def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.errors import UserError
+from bench.core.errors import UserError
 
 SMALLEST, LARGEST = 4, 7  # pixels of the side where doubling begins
 

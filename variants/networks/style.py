@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu
 
-from bench.config import NETWORKS
-from bench.spec import Latent
+from bench.core.config import NETWORKS
+from bench.core.spec import Latent
 from variants.networks.backbone import Backbone, Discriminator, Ports, draw_latents
 from variants.networks.equalised import GAIN, EqualConv2d, Equalised, EqualLinear, PixelNorm
 from variants.networks.sizes import channels, doublings
@@ -38,7 +38,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 class ModulatedConv2d(Equalised):
     """A convolution whose weights are scaled by a style in each input channel, and back to norm 1 in each output: section 2.2.
 
-    The image is scaled in the weights' place, which is the same and one convolution for the whole batch.
+    It scales the image instead of the weights, which is equivalent and takes one convolution for the whole batch.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, style: int, *, demodulate: bool = True) -> None:
@@ -51,11 +51,11 @@ class ModulatedConv2d(Equalised):
         """Feature maps [N, outputs, H, W] by styles [N, style]."""
         weight, _ = self.scaled()
         scales: Tensor = self.style(style)  # [N, inputs]
-        made = conv2d(data * scales[:, :, None, None], weight, padding=self.padding)
+        maps = conv2d(data * scales[:, :, None, None], weight, padding=self.padding)
         if not self.demodulate:
-            return made
+            return maps
         norms = scales.square() @ weight.square().sum(dim=(2, 3)).t() + 1e-8  # [N, outputs]: the squared norm of each output's weights
-        return made * norms.rsqrt()[:, :, None, None].to(made.dtype)
+        return maps * norms.rsqrt()[:, :, None, None].to(maps.dtype)
 
 
 class StyledLayer(nn.Module):
@@ -70,15 +70,15 @@ class StyledLayer(nn.Module):
 
     def forward(self, data: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
         """Feature maps [N, outputs, H, W]; noise [N, 1, H, W]."""
-        made: Tensor = self.convolution(self.up(data), style)
-        made = made + self.bias.to(made.dtype)[:, None, None]
+        maps: Tensor = self.convolution(self.up(data), style)
+        maps = maps + self.bias.to(maps.dtype)[:, None, None]
         if noise is not None:
-            made = made + (self.strength * noise).to(made.dtype)
-        return GAIN * leaky_relu(made, 0.2)
+            maps = maps + (self.strength * noise).to(maps.dtype)
+        return GAIN * leaky_relu(maps, 0.2)
 
 
 class ToImage(nn.Module):
-    """Feature maps to what a size adds to the image."""
+    """Feature maps to the part of the image that a size adds."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
@@ -87,8 +87,8 @@ class ToImage(nn.Module):
 
     def forward(self, data: Tensor, style: Tensor) -> Tensor:
         """Images [N, outputs, H, W]."""
-        made: Tensor = self.convolution(data, style)
-        return made + self.bias.to(made.dtype)[:, None, None]
+        maps: Tensor = self.convolution(data, style)
+        return maps + self.bias.to(maps.dtype)[:, None, None]
 
 
 class StyleGenerator(nn.Module):
@@ -112,20 +112,20 @@ class StyleGenerator(nn.Module):
 
     @property
     def styles(self) -> int:
-        """Places that a style goes to: each layer, and the last image. Images before it take the style of the layer after them."""
+        """The number of inputs for styles: each layer, and the last image. Earlier images use the style of the next layer."""
         return len(self.layers) + 1
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
-        """Noise for each layer; in training also a second latent, and from which place on it gives the style."""
-        drawn = {
+        """Noise for each layer; in training also a second latent, and the index from which it gives the style."""
+        extra = {
             f"noise_{index}": torch.randn((n, 1, side, side), generator=noise, device=noise.device) for index, side in enumerate(self.sides)
         }
         if self.training:
-            drawn["second"] = draw_latents(n, self.z_dim, self.z_distribution, noise)
+            extra["second"] = draw_latents(n, self.z_dim, self.z_distribution, noise)
             place = torch.randint(1, self.styles, (n,), generator=noise, device=noise.device)
             mixed = torch.rand(n, generator=noise, device=noise.device) < MIXING
-            drawn["crossover"] = torch.where(mixed, place, self.styles)
-        return drawn
+            extra["crossover"] = torch.where(mixed, place, self.styles)
+        return extra
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
         """Styles mixed half way up: the coarse layers of each latent, and the fine ones of its own and of `columns` - 1 others."""
@@ -137,21 +137,21 @@ class StyleGenerator(nn.Module):
         return {"styles": replace(rows, extra={**rows.extra, "second": second, "crossover": crossover})}
 
     def forward(self, vectors: Tensor, extra: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Images; without more than vectors there is neither noise nor mixing."""
+        """Images; without `extra` there is neither noise nor mixing."""
         extra = extra or {}
         styles = self._styles(vectors, extra)
-        seen = self.constant.expand(len(vectors), -1, -1, -1)
+        maps = self.constant.expand(len(vectors), -1, -1, -1)
         image: Tensor | None = None
         for index, layer in enumerate(self.layers):
-            seen = layer(seen, styles[index], extra.get(f"noise_{index}"))
+            maps = layer(maps, styles[index], extra.get(f"noise_{index}"))
             if index % 2 == 0:
-                added = self.to_image[index // 2](seen, styles[index + 1])
+                added = self.to_image[index // 2](maps, styles[index + 1])
                 image = added if image is None else self.enlarge(image) + added
         assert image is not None  # there is a first layer
         return image
 
     def _styles(self, vectors: Tensor, extra: Mapping[str, Tensor]) -> list[Tensor]:
-        """A style [N, style] for each place: of the first latent before the crossover, of the second from there on."""
+        """A style [N, style] for each input: of the first latent before the crossover, of the second from there on."""
         first: Tensor = self.mapping(vectors)
         if "second" not in extra:
             return [first] * self.styles
@@ -174,8 +174,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, data: Tensor) -> Tensor:
         """Feature maps [N, outputs, H / 2, W / 2]."""
-        seen: Tensor = self.branch(data)
-        return (seen + self.shortcut(data)) * math.sqrt(0.5)
+        branch: Tensor = self.branch(data)
+        return (branch + self.shortcut(data)) * math.sqrt(0.5)
 
 
 def _discriminator(ports: Ports, widths: list[int], side: int, recipe: GanRecipe) -> nn.Module:

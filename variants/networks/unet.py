@@ -1,4 +1,4 @@
-"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, told the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
+"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, conditioned on the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
 
 It reads squares of 2 x 2 pixels as channels, which makes it four times as cheap as one at full size, and has two resolutions.
 """
@@ -9,19 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention, silu
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from variants.networks.denoiser import Denoiser, TimeEmbedding
 
 PUBLISHED_WIDTH = 128
 PATCH = 2
 GROUP = 8  # channels that are normalised together
 DEEPER = 2  # times as many channels at the lower resolution
-OF_TIME = 4  # times as many numbers tell the time
+OF_TIME = 4  # width of the time embedding, in widths of the network
 
 
-class Residual(nn.Module):
+class TimedResidual(nn.Module):
     """Two convolutions of 3 x 3, the time added between them, and the input added at the end."""
 
     def __init__(self, inputs: int, outputs: int, time: int) -> None:
@@ -35,12 +35,12 @@ class Residual(nn.Module):
     def forward(self, maps: Tensor, time: Tensor) -> Tensor:
         """[N, inputs, H, W] and [N, time] to [N, outputs, H, W]."""
         inner = self.conv_in(silu(self.norm_in(maps))) + self.time(time)[:, :, None, None]
-        made: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
-        return made
+        outputs: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
+        return outputs
 
 
 class Attention(nn.Module):
-    """Every place looks at every other, with one head, and the input is added."""
+    """Self-attention over all pixels, with one head and a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ class Attention(nn.Module):
         """[N, C, H, W] to the same."""
         places = self.norm(maps).flatten(2).transpose(1, 2)  # [N, H * W, C]
         query, key, value = self.to_three(places).chunk(3, dim=2)
-        seen = self.out(scaled_dot_product_attention(query, key, value))
-        return maps + seen.transpose(1, 2).view_as(maps)
+        attended = self.out(scaled_dot_product_attention(query, key, value))
+        return maps + attended.transpose(1, 2).view_as(maps)
 
 
 class UNet(nn.Module):
@@ -64,11 +64,11 @@ class UNet(nn.Module):
         deep, time, pixels = DEEPER * width, OF_TIME * width, channels * PATCH**2
         self.time = TimeEmbedding(max(width, 2), time)
         self.read = nn.Conv2d(pixels, width, 3, 1, 1)
-        self.down = Residual(width, width, time)
+        self.down = TimedResidual(width, width, time)
         self.sink = nn.Conv2d(width, deep, 3, 2, 1)
-        self.low_in, self.attention, self.low_out = Residual(deep, deep, time), Attention(deep), Residual(deep, deep, time)
+        self.low_in, self.attention, self.low_out = TimedResidual(deep, deep, time), Attention(deep), TimedResidual(deep, deep, time)
         self.rise = nn.Conv2d(deep, width, 1)
-        self.up = Residual(2 * width, width, time)
+        self.up = TimedResidual(2 * width, width, time)
         self.norm = norm(width)
         self.write = nn.Conv2d(width, pixels, 3, 1, 1)
         for weight in self.write.parameters():
@@ -79,8 +79,8 @@ class UNet(nn.Module):
         time = silu(self.time(times))
         high = self.down(self.read(pixel_unshuffle(data, PATCH)), time)
         low = self.low_out(self.attention(self.low_in(self.sink(high), time)), time)
-        made = self.up(torch.cat([high, interpolate(self.rise(low), scale_factor=2.0, mode="nearest")], dim=1), time)
-        return pixel_shuffle(self.write(silu(self.norm(made))), PATCH)
+        maps = self.up(torch.cat([high, interpolate(self.rise(low), scale_factor=2.0, mode="nearest")], dim=1), time)
+        return pixel_shuffle(self.write(silu(self.norm(maps))), PATCH)
 
 
 def norm(channels: int) -> nn.Module:

@@ -1,1 +1,1 @@
-"""A folder of images as a dataset: `folder:PATH`. `dataset` is the front; the others are its steps."""
+"""A folder of images as a dataset: `folder:PATH`. Start reading at `dataset`; the other modules are its steps."""

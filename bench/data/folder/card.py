@@ -1,4 +1,4 @@
-"""What an entry of the cache says of itself, and whether its files are still as they were written."""
+"""The card of a cache entry: what it holds, and the check that its files have not changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _READ = 2**24  # bytes hashed at once
 
 
 class FileCard(BaseModel):
-    """One array as it was written. Size and time find damage at once; where the time differs, the hash decides."""
+    """Size, time and hash of an array file. Size and time find damage quickly; where the time differs, the hash decides."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     size_bytes: int
@@ -22,8 +22,8 @@ class FileCard(BaseModel):
     sha256: str  # of the array's own bytes, not of the file's header, which differs between versions of NumPy
 
 
-class Card(BaseModel):
-    """What an entry of the cache holds."""
+class EntryCard(BaseModel):
+    """The contents of a cache entry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     dataset: str
@@ -59,6 +59,6 @@ def _sha256(array: NDArray[Any]) -> str:
 
 
 def file_card(path: Path, sha256: str) -> FileCard:
-    """The card of a file just written, whose array has this hash."""
+    """The card of a new file, whose array has this hash."""
     found = path.stat()
     return FileCard(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, sha256=sha256)

@@ -1,4 +1,4 @@
-"""What a folder of images must not be: each a UserError of one line that says what lies where."""
+"""Checks of a folder of images. Each raises a UserError that names the wrong file or folder."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.folder.name import shown
+from bench.core.errors import UserError, nearest
+from bench.data.folder.name import quoted
 from bench.data.folder.splits import Splits
-from bench.errors import UserError, nearest
 
 
 def check_folder(root: Path) -> None:
-    """It must be there, and a folder."""
+    """Raise a UserError unless it exists and is a folder."""
     try:
         found = os.stat(root)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"there is no folder {shown(root)}" + _neighbours(root)) from error
+        raise UserError(f"there is no folder {quoted(root)}" + _neighbours(root)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
-        raise UserError(f"cannot read the folder {shown(root)} ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error})") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise UserError(f"{shown(root)} is a file, not a folder of images")
+        raise UserError(f"{quoted(root)} is a file, not a folder of images")
 
 
 def _neighbours(root: Path) -> str:
-    """The folders beside it whose names are like it."""
+    """A hint at folders beside it with a similar name."""
     try:
         beside = [entry.name for entry in os.scandir(root.parent) if entry.is_dir()]
     except OSError:
@@ -35,35 +35,35 @@ def _neighbours(root: Path) -> str:
 
 
 def check_class_folder(root: Path, folder: Path) -> None:
-    """Its name is recorded as text, and it may not lead back to where it lies."""
+    """Raise a UserError for a name that is not UTF-8, and for a link to a parent folder."""
     _check_name(folder.name)
     if Path(os.path.realpath(root)).is_relative_to(os.path.realpath(folder)):
-        raise UserError(f"{shown(folder)} is a link to a folder that it lies in: remove it")
+        raise UserError(f"{quoted(folder)} is a link to one of its parent folders: remove it")
 
 
 def _check_name(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"the name of the class folder {name!r} is no UTF-8: rename it") from error
+        raise UserError(f"the name of the class folder {name!r} is not UTF-8: rename it") from error
 
 
 def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> None:
-    """Images beside folders of images: which of them are meant?"""
+    """Raise a UserError for images beside folders of images: it is unclear which are meant."""
     if images and folders:
         raise UserError(
-            f"{shown(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
+            f"{quoted(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
             f"{len(folders):,} in all): put every image into a folder of its class, or none"
         )
 
 
 def check_classes(root: Path, splits: Splits, train: tuple[str, ...], test: tuple[str, ...]) -> None:
-    """Both splits have the same classes, or none."""
+    """Raise a UserError unless both splits have the same classes, or none."""
     if train == test:
         return
     if not train or not test:
         has, lacks = (splits.train, splits.test) if train else (splits.test, splits.train)
-        raise UserError(f"{shown(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
+        raise UserError(f"{quoted(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
     odd = sorted(set(train) ^ set(test))[0]
     has, lacks = (splits.train, splits.test) if odd in train else (splits.test, splits.train)
-    raise UserError(f"{shown(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")
+    raise UserError(f"{quoted(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")

@@ -8,24 +8,24 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
 from bench.data.folder.layout import Listing, listing
 from bench.data.folder.name import GIVEN, LEAST_SIZE, USAGE, parse, spell
 from bench.data.folder.pack import Packed, Packing, pack, source_folder
 from bench.data.folder.pixels import Crop, header
 from bench.data.progress import progress
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Split
 
 SCHEME = "folder"
-MOST_GUESSED = 64  # pixels: larger images are scaled, and to which size must be asked for
+MOST_GUESSED = 64  # pixels: for larger images the user must choose the size that they are scaled to
 TEST_SHARE = Fraction(1, 7)  # as MNIST has it
 LOOK = "look.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderDataset:
-    """The images of a folder, every choice made. No image is decoded before `digest` or `split` is asked for."""
+    """The images of a folder, with every option resolved. No image is decoded before `digest` or `split` is called."""
 
     listing: Listing
     size: int
@@ -69,11 +69,11 @@ class FolderDataset:
         return self._packed.split(name)
 
     def missing(self) -> str | None:
-        """None: the folder was there when the dataset was made, and it is packed when it is first used."""
+        """None: the folder existed when the dataset was built, and it is packed at the first use."""
         return None
 
     def fetch(self) -> str:
-        """Have the packed images in the cache, and say what they are and where."""
+        """Pack the images into the cache unless they are there; return what they are and where."""
         card, entry = self._packed.card, self._packed.entry
         classes = f"{len(self.class_names)} classes" if self.class_names else "no labels"
         return f"{self.listing.root} ({card.train:,} training and {card.test:,} test images, {classes}), packed in {entry}"
@@ -88,30 +88,30 @@ class FolderDataset:
 
 
 def make(text: str) -> FolderDataset:
-    """The dataset of what follows `folder:`. Reads names, sizes and times; opens images only to decide what was left to us."""
+    """The dataset for the text after `folder:`. Reads names, sizes and times; opens images only for options that are not given."""
     path, options = parse(text)
     found = listing(path, all_classes=options.all_classes, given_splits=options.test == GIVEN)
     size, channels = options.size, options.channels
     test = _test_share(found, options.test)
     if size is None or channels is None:
-        seen = look(found)
-        size, channels = size or _guessed_size(found, seen), channels or seen.channels
+        headers = look(found)
+        size, channels = size or _guessed_size(found, headers), channels or headers.channels
     return FolderDataset(listing=found, size=size, crop=options.crop, channels=channels, test=test)
 
 
-def _test_share(found: Listing, asked: Fraction | None) -> Fraction:
-    if found.splits and asked:
+def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
+    if found.splits and requested:
         names = f"{found.splits.train!r} and {found.splits.test!r}"
         raise UserError(
-            f"{USAGE}: test={asked} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
+            f"{USAGE}: test={requested} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
         )
-    if not found.splits and asked == GIVEN:
+    if not found.splits and requested == GIVEN:
         raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
-    return GIVEN if found.splits else asked or TEST_SHARE
+    return GIVEN if found.splits else requested or TEST_SHARE
 
 
 class Look(BaseModel):
-    """What the headers of all images say. Kept in the cache, so that a name without options is as quick as one with all."""
+    """Summary of the headers of all images. It is cached, so that a name without options is as quick as one with all."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     stamp: str
@@ -121,22 +121,22 @@ class Look(BaseModel):
 
 
 def look(found: Listing) -> Look:
-    """What the headers say, read at most once for each state of a folder."""
+    """The summary of the headers, read at most once for each state of a folder."""
     path = source_folder(found.root) / LOOK
     try:
-        kept = Look.model_validate_json(path.read_bytes())
-        if kept.stamp == found.stamp:
-            return kept
+        stored = Look.model_validate_json(path.read_bytes())
+        if stored.stamp == found.stamp:
+            return stored
     except (OSError, ValueError):
-        pass  # not there or damaged: looking again mends both
-    seen = _looked(found)
+        pass  # missing or damaged: read the headers
+    headers = _read_headers(found)
     with cache.locked(path.parent):
-        cache.write_atomic(path, seen.model_dump_json().encode())
-    return seen
+        cache.write_atomic(path, headers.model_dump_json().encode())
+    return headers
 
 
-def _looked(found: Listing) -> Look:
-    """Read headers until nothing more can be learned."""
+def _read_headers(found: Listing) -> Look:
+    """Read headers until the summary cannot change any more."""
     size, odd, channels = 0, "", 1
     with progress(f"looking at {found.root.name or found.root}", len(found.pictures)) as advance:
         for picture in found.pictures:
@@ -151,10 +151,10 @@ def _looked(found: Listing) -> Look:
     return Look(stamp=found.stamp, size=0 if odd else size, odd=odd, channels=channels)
 
 
-def _guessed_size(found: Listing, seen: Look) -> int:
-    if not seen.size:
+def _guessed_size(found: Listing, headers: Look) -> int:
+    if not headers.size:
         raise UserError(
             f"folder:{found.root} needs size=N, e.g. size=32: its images are not all square, alike and "
-            f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({seen.odd})"
+            f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({headers.odd})"
         )
-    return seen.size
+    return headers.size

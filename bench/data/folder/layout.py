@@ -1,4 +1,4 @@
-"""Which images a folder holds, their labels and their splits. Looks at names, sizes and times; opens no image."""
+"""The images of a folder, their labels and their splits. Reads names, sizes and times; opens no image."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import UserError
+from bench.core.spec import Split
 from bench.data.folder.checks import check_class_folder, check_classes, check_folder, check_mixed
-from bench.data.folder.name import shown
+from bench.data.folder.name import quoted
 from bench.data.folder.splits import Splits, check_class_names, find_splits
-from bench.errors import UserError
-from bench.spec import Split
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _SEED = 0
-_SETTLED_NS = 2 * 10**9  # a folder that changed this long before it was read would have another time had it changed since
+_SETTLED_NS = 2 * 10**9  # if a folder was this old when it was read, a later change shows in its time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class ImageFile:
     """One image file."""
 
     name: str  # relative to the root, with / between its parts
@@ -44,32 +44,32 @@ class Listing:
     """All images of a folder, sorted by name."""
 
     root: Path
-    pictures: tuple[Picture, ...]
-    class_names: tuple[str, ...]  # none: unlabelled
+    pictures: tuple[ImageFile, ...]
+    class_names: tuple[str, ...]  # empty: unlabelled
     splits: Splits | None  # the folders that are the splits, if any are
     all_classes: bool  # whether folders are classes whatever their names
     folders: tuple[tuple[Path, int], ...]  # every folder read, with its time of change
-    read_ns: int  # when
-    others: str = ""  # files that are no images, in words
+    read_ns: int
+    others: str = ""  # a description of the files that are not images
 
     @cached_property
     def stamp(self) -> str:
-        """A hash of all names, sizes and times of change: equal where, as far as can be seen from outside, no image has changed."""
+        """A hash of all names, sizes and times of change: it changes when an image does."""
         content = hashlib.sha256()
         for picture in self.pictures:
             content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
         return content.hexdigest()
 
-    def split(self, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
-        """The training and test images: those of the folders that are the splits, or else a fixed pseudo-random share as the test split."""
+    def split(self, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
+        """The training and test images: by the folders of the splits, else with a fixed pseudo-random share as the test split."""
         return _split(self, share)
 
     def read_again(self) -> Listing:
-        """What the folder holds now, read in the same way."""
+        """Scan the folder again in the same way."""
         return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:
-        """Whether no folder has had a file added, removed or replaced since it was read."""
+        """Whether no file was added, removed or replaced since the folders were read."""
         try:
             now = [os.stat(folder).st_mtime_ns for folder, _ in self.folders]
         except OSError:
@@ -79,8 +79,8 @@ class Listing:
 
 
 @lru_cache(maxsize=4)
-def _split(found: Listing, share: Fraction) -> dict[Split, tuple[Picture, ...]]:
-    """RandomState's stream is frozen for ever (NEP 19): the same names are split alike in every version of NumPy."""
+def _split(found: Listing, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
+    """RandomState's stream is frozen (NEP 19): the same names are split alike in every version of NumPy."""
     if found.splits:
         test = np.array([picture.name.startswith(f"{found.splits.test}/") for picture in found.pictures])
     else:
@@ -95,13 +95,13 @@ _last: dict[tuple[Path, bool, bool], Listing] = {}
 
 
 def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
-    """What a folder holds. Read once a process unless it changes: a run asks for its dataset many times, of perhaps a million files."""
+    """The listing of a folder, cached until the folder changes: a run needs its dataset many times, of perhaps a million files."""
     key = (root, all_classes, all_classes and given_splits)
     known = _last.get(key)
     if known is not None and known.is_current():
         return known
     found = _last[key] = scan(root, all_classes=all_classes, given_splits=given_splits)
-    if found.others and known is None:  # once: a user may take a kind for an image that is not read here
+    if found.others and known is None:  # once: the user may think that these files are images
         log.warning("%s: left out %s", root, found.others)
     return found
 
@@ -124,16 +124,16 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
         part = reader.part("", top)
         class_names, pictures = part.class_names, part.pictures
     if len(pictures) < 2:
-        raise UserError(f"there is one image in {shown(root)}: at least two are needed, one of them for the test split")
+        raise UserError(f"there is one image in {quoted(root)}: at least two are needed, one of them for the test split")
     return Listing(
         root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
-        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_counted(reader.others) if reader.others else "",
+        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_kinds_of(reader.others) if reader.others else "",
     )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
-    """What lies directly in one folder."""
+    """The direct contents of one folder."""
 
     images: list[tuple[str, os.stat_result]]
     folders: list[str]
@@ -144,12 +144,12 @@ class _Contents:
 class _Part:
     """A folder of images, or of class folders."""
 
-    pictures: list[Picture]
+    pictures: list[ImageFile]
     class_names: tuple[str, ...]
 
 
 class _Reader:
-    """Reads the folders of one root and keeps what it met."""
+    """Reads the folders of one root, and collects their times and the files of other kinds."""
 
     def __init__(self, root: Path, *, all_classes: bool) -> None:
         self.root = root
@@ -183,14 +183,14 @@ class _Reader:
         if contents.folders:
             advice = "; add ,test=given to the name if the two folders at the top are the splits" if self.all_classes else ""
             raise UserError(
-                f"{shown(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
+                f"{quoted(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
                 f"and only a training and a test folder at the top, as 'train' and 'test', hold class folders{advice}"
             )
         _check_some(folder, contents)
         return contents
 
     def read(self, folder: Path) -> _Contents:
-        """What lies in a folder. Hidden files are passed over; so are, with a line in the end, files of other kinds."""
+        """The contents of a folder. Ignores hidden files, and counts files of other kinds for one warning."""
         contents = _Contents(images=[], folders=[], others=Counter())
         for entry in self._entries(folder):
             if entry.name.startswith("."):
@@ -203,7 +203,7 @@ class _Reader:
                 else:
                     contents.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
             except OSError as error:
-                raise UserError(f"cannot read {shown(entry.path)} ({error.strerror or error})") from error
+                raise UserError(f"cannot read {quoted(entry.path)} ({error.strerror or error})") from error
         self.others.update(contents.others)
         return contents
 
@@ -213,26 +213,26 @@ class _Reader:
             with os.scandir(folder) as entries:
                 yield from entries
         except OSError as error:
-            raise UserError(f"cannot read the folder {shown(folder)} ({error.strerror or error})") from error
+            raise UserError(f"cannot read the folder {quoted(folder)} ({error.strerror or error})") from error
 
 
-def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Picture:
-    return Picture(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> ImageFile:
+    return ImageFile(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
 
 
 def _regular(entry: os.DirEntry[str]) -> os.stat_result:
     found = entry.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is no regular file")  # reading a pipe would wait for ever
+        raise OSError(0, "it is not a regular file")  # reading a pipe would block
     return found
 
 
 def _check_some(folder: Path, contents: _Contents) -> None:
     if not contents.images:
-        others = f"; it holds {_counted(contents.others)}" if contents.others else ""
-        raise UserError(f"there are no images in {shown(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
+        others = f"; it holds {_kinds_of(contents.others)}" if contents.others else ""
+        raise UserError(f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
 
 
-def _counted(suffixes: Counter[str]) -> str:
-    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
-    return f"files of other kinds: {shown}" + (", ..." if len(suffixes) > 5 else "")
+def _kinds_of(suffixes: Counter[str]) -> str:
+    kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
+    return f"files of other kinds: {kinds}" + (", ..." if len(suffixes) > 5 else "")

@@ -1,4 +1,4 @@
-"""The name of a folder of images, `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`, read into a path and options."""
+"""Parser of the name of a folder of images: `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+from bench.core.errors import UserError, nearest
 from bench.data.folder.pixels import Crop
-from bench.errors import UserError, nearest
 
 USAGE = "folder:PATH"
 LEAST_SIZE, MOST_SIZE = 8, 1024
@@ -21,7 +21,7 @@ OPTIONS = tuple(_EXAMPLES)  # in the order of the canonical name
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a name asks for; None: left to us."""
+    """The options of a name; None: chosen by ganbench."""
 
     size: int | None = None
     crop: Crop = "center"
@@ -57,7 +57,7 @@ def parse(text: str) -> tuple[Path, Options]:
 
 def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction, all_classes: bool) -> str:
     """The canonical name after `folder:`: the absolute path and every option, in one order."""
-    classes = ",classes=all" if all_classes else ""  # not spelt out otherwise: there was no such option in older names
+    classes = ",classes=all" if all_classes else ""  # else left out: older names have no such option
     return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}{classes}"
 
 
@@ -67,34 +67,34 @@ def _is_option(part: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    """The absolute path, links in it kept."""
+    """The absolute path; links stay unresolved."""
     if not text.strip():
         raise UserError("folder: takes a path, as in folder:photos or folder:/data/photos,size=32")
     try:
         path = Path(os.path.abspath(Path(text).expanduser()))
         str(path).encode()
     except (RuntimeError, UnicodeEncodeError) as error:  # no such home folder; a name of undecodable bytes
-        raise UserError(f"{USAGE}: {shown(text)} cannot be used as a path: name the folder in another way, e.g. by a link") from error
+        raise UserError(f"{USAGE}: {quoted(text)} cannot be used as a path: name the folder in another way, e.g. by a link") from error
     return path
 
 
-def shown(path: Path | str) -> str:
-    """A path as an error names it: quoted, on one line, its end where it is long."""
+def quoted(path: Path | str) -> str:
+    """A path for an error message: quoted, on one line; of a long one the end."""
     text = str(path)
     return repr(text if len(text) <= 200 else "..." + text[-197:])
 
 
 def _refuse_option_in_path(path: Path) -> None:
-    """A canonical name could not hold such a path."""
+    """Raise a UserError for a path that a canonical name could not hold."""
     option = next((name for name in OPTIONS if f",{name}=" in str(path)), None)
     if option:
         raise UserError(
-            f"{USAGE}: the path {shown(path)} holds ',{option}=', which reads as an option: rename the folder or make a link to it"
+            f"{USAGE}: the path {quoted(path)} holds ',{option}=', which reads as an option: rename the folder or make a link to it"
         )
 
 
 def _refuse_unknown_option(parts: list[str]) -> None:
-    """Where the path would be a folder without some `,NAME=VALUE` in it, say which of them is no option."""
+    """Raise a UserError that names the wrong option, if the path without some `,NAME=VALUE` is a folder."""
     for end in range(1, len(parts)):
         if not os.path.isdir(_path(",".join(parts[:end]))):
             continue
@@ -134,7 +134,7 @@ def _test(text: str) -> Fraction:
     if text == "given":
         return GIVEN
     try:
-        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 takes for ever
+        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 would never finish
     except (ValueError, ZeroDivisionError):
         share = Fraction(-1)
     if not 0 < share < 1:

@@ -1,7 +1,7 @@
-"""A folder's images as one memory-mapped array in the cache: built once, in bounded memory; found at once from then on.
+"""A folder's images as one memory-mapped array in the cache, built once in bounded memory.
 
 An entry of the cache is a folder with `images.npy` (uint8 [N, C, H, W], the training images first), `labels.npy` (int64 [N])
-and `card.json`. It is built beside its place and renamed when complete, so there is never a half.
+and `card.json`. It is built under another name and renamed when complete, so it is never partial.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bench.core.errors import UserError
+from bench.core.spec import Examples, Split
 from bench.data import cache
-from bench.data.folder.card import Card, FileCard, check_array, file_card
-from bench.data.folder.layout import Listing, Picture
-from bench.data.folder.name import shown
+from bench.data.folder.card import EntryCard, FileCard, check_array, file_card
+from bench.data.folder.layout import ImageFile, Listing
+from bench.data.folder.name import quoted
 from bench.data.folder.pixels import Crop, pixels
 from bench.data.progress import progress
-from bench.errors import UserError
-from bench.spec import Examples, Split
 
 log = logging.getLogger(__name__)
 
 PACK_VERSION = 1  # part of an entry's key: bumped when the same files would give other bytes
-BUILD_SECONDS = 6 * 3600.0  # what another process that builds the same entry is given
-CHUNK_BYTES = 2**24  # of decoded images that wait to be written
+BUILD_SECONDS = 6 * 3600.0  # longest wait for another process that builds the same entry
+CHUNK_BYTES = 2**24  # of decoded images that are written at once
 MOST_THREADS = 8  # each holds one whole image
 _HEADROOM = 64 * 2**20  # bytes left free on the disk
 IMAGES, LABELS, CARD = "images.npy", "labels.npy", "card.json"
@@ -50,13 +50,13 @@ class Packing:
 
     dataset: str  # the canonical name: every choice is in it
     listing: Listing
-    splits: dict[Split, tuple[Picture, ...]]
+    splits: dict[Split, tuple[ImageFile, ...]]
     size: int
     crop: Crop
     channels: int
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
+    def pictures(self) -> tuple[ImageFile, ...]:
         """All images in the order of the array."""
         return (*self.splits["train"], *self.splits["test"])
 
@@ -67,32 +67,32 @@ class Packing:
 
     @cached_property
     def key(self) -> str:
-        """Names the entry: other choices or a changed folder give another."""
+        """The name of the entry: it differs for other options and after a change of the folder."""
         return hashlib.sha256(f"{PACK_VERSION}\0{self.dataset}\0{self.listing.stamp}".encode()).hexdigest()[:16]
 
     @property
     def entry(self) -> Path:
-        """Where the entry lies."""
+        """The folder of the entry."""
         return source_folder(self.listing.root) / self.key
 
 
 def source_folder(root: Path) -> Path:
-    """The folder of the cache for everything made of one folder of images."""
+    """The folder of the cache for all entries of one folder of images."""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name).strip("-")[:40] or "root"
     return cache.cache_root() / "data" / "folder" / f"{slug}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """An entry of the cache that is whole."""
+    """A complete entry of the cache."""
 
     entry: Path
-    card: Card
+    card: EntryCard
 
     def split(self, name: Split) -> Examples:
-        """One split over the memory map: pages are read when an example is asked for, and shared between processes.
+        """One split over the memory map: pages are read when an example is used, and shared between processes.
 
-        The map is copy-on-write, so that nothing a caller does to the tensor reaches the file.
+        The map is copy-on-write, so writes to the tensor do not reach the file.
         """
         part = slice(self.card.train) if name == "train" else slice(self.card.train, None)
         try:
@@ -104,8 +104,8 @@ class Packed:
 
 
 def pack(packing: Packing) -> Packed:
-    """The entry of these images, built if it is not there. One that is damaged is said and built again."""
-    found = _found(packing)  # asked without the lock: a cache that is complete may be read-only
+    """The entry of these images, built if it is missing or, with a warning, if it is damaged."""
+    found = _found(packing)  # without the lock: a complete cache may be read-only
     if found is not None:
         return found
     with cache.locked(source_folder(packing.listing.root), timeout_seconds=BUILD_SECONDS):
@@ -113,11 +113,11 @@ def pack(packing: Packing) -> Packed:
 
 
 def _found(packing: Packing, *, quiet: bool = False) -> Packed | None:
-    """The entry if it is there and whole, else None, and a warning where it is damaged."""
+    """The entry if it exists and is complete, else None, with a warning if it is damaged."""
     if not packing.entry.exists():
         return None
     try:
-        card = Card.model_validate_json((packing.entry / CARD).read_bytes())
+        card = EntryCard.model_validate_json((packing.entry / CARD).read_bytes())
         if card != _card(packing, images=card.images, labels=card.labels):
             raise ValueError(f"{CARD} is not what was written")
         check_array(packing.entry / IMAGES, card.images, packing.shape, "|u1")
@@ -131,11 +131,11 @@ def _found(packing: Packing, *, quiet: bool = False) -> Packed | None:
 
 
 def _build(packing: Packing) -> Packed:
-    """Decode all images into a new entry and put it into its place. The caller holds the lock."""
+    """Decode all images into a new entry. The caller holds the lock."""
     root = packing.listing.root
     folder = packing.entry.parent
     _check_space(folder, packing.shape)
-    for leftover in folder.glob(".build-*"):  # of a process that was killed: we hold the lock, so nobody builds there
+    for leftover in folder.glob(".build-*"):  # of a killed process: we hold the lock, so no other process builds here
         shutil.rmtree(leftover, ignore_errors=True)
     log.info("%s: building %s from %s images", root, packing.entry, f"{packing.shape[0]:,}")
     with _writing(folder):
@@ -143,8 +143,8 @@ def _build(packing: Packing) -> Packed:
         try:
             card = _write(packing, work)
             if packing.listing.read_again().stamp != packing.listing.stamp:
-                raise UserError(f"{shown(root)} changed while its images were read: run again when nothing writes there")
-            work.chmod(0o755)  # a temporary folder is private, what it becomes may be shared
+                raise UserError(f"{quoted(root)} changed while its images were read: run again when nothing writes there")
+            work.chmod(0o755)  # a temporary folder is private, an entry may be shared
             shutil.rmtree(packing.entry, ignore_errors=True)  # damaged, or it would have been found
             work.rename(packing.entry)
         finally:
@@ -172,7 +172,7 @@ def _check_space(folder: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _write(packing: Packing, work: Path) -> Card:
+def _write(packing: Packing, work: Path) -> EntryCard:
     """Write the three files of an entry and return its card."""
     labels = np.array([picture.label for picture in packing.pictures], dtype="<i8")
     images_sha256 = _write_images(packing, work / IMAGES)
@@ -183,11 +183,11 @@ def _write(packing: Packing, work: Path) -> Card:
     return card
 
 
-def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> Card:
-    """The card of these images with these files. The digest is of what training sees: images, labels and where the split is."""
+def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> EntryCard:
+    """The card of these images with these files. The digest covers what training sees: images, labels and the split."""
     train, test = len(packing.splits["train"]), len(packing.splits["test"])
     content = [packing.shape, train, images.sha256, labels.sha256]
-    return Card(
+    return EntryCard(
         dataset=packing.dataset,
         stamp=packing.listing.stamp,
         class_names=packing.listing.class_names,
@@ -217,7 +217,7 @@ def _write_images(packing: Packing, path: Path) -> str:
 
 
 def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
-    """The images in order, a few at a time; Pillow decodes outside the interpreter's lock, so threads use all cores."""
+    """The images in order, in chunks; Pillow releases the GIL while it decodes, so threads use all cores."""
     decode = partial(_decode, root=packing.listing.root, size=packing.size, crop=packing.crop, channels=packing.channels)
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         for part in _chunks(packing.pictures, max(1, CHUNK_BYTES // int(np.prod(packing.shape[1:])))):
@@ -228,24 +228,24 @@ def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
                 raise
 
 
-def _decode(picture: Picture, *, root: Path, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
+def _decode(picture: ImageFile, *, root: Path, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
     return pixels(root / picture.name, size=size, crop=crop, channels=channels)
 
 
-def _chunks(pictures: Sequence[Picture], size: int) -> Iterator[Sequence[Picture]]:
+def _chunks(pictures: Sequence[ImageFile], size: int) -> Iterator[Sequence[ImageFile]]:
     for start in range(0, len(pictures), size):
         yield pictures[start : start + size]
 
 
 def _drop_outdated(packing: Packing) -> None:
-    """Remove entries of the same name made before the folder changed. A process that has one open keeps its pages."""
+    """Remove entries of the same name from before the folder changed. A process that has one open can still read it."""
     for path in packing.entry.parent.glob(f"*/{CARD}"):
         if path.parent == packing.entry:
             continue
         try:
-            card = Card.model_validate_json(path.read_bytes())
+            card = EntryCard.model_validate_json(path.read_bytes())
         except (OSError, ValueError):
-            continue  # not ours to judge
+            continue  # not an entry that we can read
         if card.dataset == packing.dataset:
-            log.info("removing %s, made before %s changed", path.parent, packing.listing.root)
+            log.info("removing %s, packed before %s changed", path.parent, packing.listing.root)
             shutil.rmtree(path.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Image files to bytes: what a header says, and one image decoded, turned upright, cut square and scaled."""
+"""Image files to bytes: read a header; decode an image, turn it upright, crop it to a square and scale it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench.errors import UserError, one_line
+from bench.core.errors import UserError, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: 1 GB while it is decoded, up to 4 GB if it is transparent
@@ -24,7 +24,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I")
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What is known of an image before it is decoded."""
+    """Size and colour of an image, known before it is decoded."""
 
     width: int
     height: int
@@ -32,7 +32,7 @@ class Header:
 
 
 class _PillowLimitLifted:
-    """Context manager that lifts Pillow's own limit on pixels, which is one number for the process, while any thread is inside."""
+    """Context manager that lifts Pillow's limit on pixels, a global of the process, while any thread is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ _large_image_lock = threading.Lock()
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file, open while the block runs; whatever goes wrong in it is a UserError that names the file."""
+    """Context manager that opens an image file. Any error in the block becomes a UserError that names the file."""
     try:
         with _pillow_limit_lifted, Image.open(path, formats=FORMATS) as image:
             _check_pixels(image, path)
@@ -69,7 +69,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, ...
         reason = one_line(error).replace(" " + repr(str(path)), "")
-        raise UserError(f"the image {str(path)!r} is broken ({reason or type(error).__name__}): mend or remove it") from error
+        raise UserError(f"the image {str(path)!r} is broken ({reason or type(error).__name__}): repair or remove it") from error
 
 
 def _check_pixels(image: Image.Image, path: Path) -> None:
@@ -92,7 +92,7 @@ def _bounded_memory(image: Image.Image) -> Iterator[None]:
 
 
 def header(path: Path) -> Header:
-    """Size and colour of an image, from its first bytes."""
+    """Read the header of an image."""
     with opened(path) as image:
         return Header(width=image.width, height=image.height, grey=image.mode in _GREY_MODES or image.mode.startswith("I;16"))
 
@@ -102,8 +102,8 @@ def pixels(path: Path, *, size: int, crop: Crop, channels: int) -> NDArray[np.ui
 
     `center` keeps the largest square in the middle, `none` squeezes the whole image into the square. Scaling is Pillow's
     LANCZOS, whose support grows with the reduction (so it is antialiased, unlike torch's default; Parmar et al. 2022,
-    arXiv 2104.11222); it is also what StyleGAN's and EDM's dataset tools use, and unlike BOX it makes no blocks of a small
-    image. An image that has the size already is not touched.
+    arXiv 2104.11222). StyleGAN's and EDM's dataset tools use it, too, and unlike BOX it does not enlarge pixels to blocks.
+    An image that has the size already is not scaled.
     """
     with opened(path) as image, _bounded_memory(image):
         ImageOps.exif_transpose(image, in_place=True)
@@ -123,11 +123,11 @@ def _middle_square(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, mode: str) -> Image.Image:
-    """The image in 8 bits a channel, what is transparent over white."""
+    """The image in 8 bits a channel, on a white background where it is transparent."""
     if image.mode == "I" or image.mode.startswith("I;16"):  # 16-bit grey, which Pillow's own conversion would clip to white
         wide = np.asarray(image).astype(np.int64).clip(0, 65_535)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image if image.mode == mode else image.convert(mode)

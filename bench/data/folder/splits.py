@@ -1,4 +1,4 @@
-"""Folders that are splits: recognised by their names, and refused where a name does not settle it. Never classes unless asked for."""
+"""Folders that are splits, recognised by their names. An unclear name is an error; only `classes=all` makes such folders classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.data.folder.name import shown
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.data.folder.name import quoted
 
 Role = Literal["train", "test", "validation"]
 _WORDS: Mapping[Role, str] = {
@@ -19,14 +19,14 @@ _WORDS: Mapping[Role, str] = {
     "validation": "validation|validate|valid|val|evaluation|eval|development|dev|heldout|holdout",
 }
 _SHORT: Mapping[Role, str] = {"train": "trn|tr", "test": "tst|ts|te", "validation": "vl|va"}  # also languages, chemical elements, ...
-_NEUTRAL = "(?:split|subset|set|folder|data|images?|imgs?|pictures?|photos?|samples?|examples?)*"  # says nothing beside a split's word
+_NEUTRAL = "(?:split|subset|set|folder|data|images?|imgs?|pictures?|photos?|samples?|examples?)*"  # ignored beside a split's word
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TOKENS = re.compile(r"[^\W\d_]+|\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitName:
-    """What the name of a folder says of a split, e.g. trainA: the training images of domain a."""
+    """The split that a folder's name means, e.g. trainA: the training images of domain a."""
 
     folder: str
     role: Role
@@ -43,7 +43,7 @@ class Splits:
 
 
 def split_name(folder: str) -> SplitName | None:
-    """What a folder's name says: train, Training, train-images, TRAIN_SET, trainA, val2017, ...; None for names of other things."""
+    """The split of a name such as train, Training, train-images, TRAIN_SET, trainA, val2017; None for other names."""
     tokens = [token.casefold() for token in _TOKENS.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", folder)))]
     domain = tokens.pop() if len(tokens) > 1 and (tokens[-1] in ("a", "b") or tokens[-1].isdigit()) else ""
     for words, is_short in ((_WORDS, False), (_SHORT, True)):
@@ -71,20 +71,20 @@ def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
     by_role = {name.role: name for name in found}
     if len(folders) == 2 and set(by_role) == {"train", "test"} and len({name.domain for name in found}) == 1:
         return Splits(train=by_role["train"].folder, test=by_role["test"].folder)
-    raise UserError(f"{shown(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
+    raise UserError(f"{quoted(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
 
 
 def check_class_names(folder: Path, names: Sequence[str]) -> None:
-    """A UserError where a folder of a split holds the name of a split."""
+    """Raise a UserError where a folder of a split holds a folder with the name of a split."""
     if found := split_names(names):
         raise UserError(
-            f"{shown(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
+            f"{quoted(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
             "or add ,test=given,classes=all to the name if it is a class"
         )
 
 
 def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> str:
-    """What lies there and what to do."""
+    """The folders found, and what the user can do."""
     listed, names = _listed(folders), _listed([name.folder for name in found])
     if {"a", "b"} <= {name.domain for name in found}:
         return f"{listed}, the layout of unpaired image translation: name one of its folders, e.g. folder:{root}/{folders[-1]}"

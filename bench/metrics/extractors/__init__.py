@@ -1,11 +1,11 @@
-"""Feature extractors: what turns images into features. `choice` says which a dataset has, `contract` what one is."""
+"""Feature extractors, from images to features. `base` defines them, `select` finds those of a dataset."""
 
 from __future__ import annotations
 
-from bench.metrics.extractors.choice import classifier_is_ready, extractor_for, kinds_of, packed_classifier
+from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extractor, Features
+from bench.metrics.extractors.bundled import assets, extractor_names, load_extractor
 from bench.metrics.extractors.classifier import BATCH, Classifier, ClassifierExtractor, ExtractorCard, read_extractor
-from bench.metrics.extractors.contract import CLASSIFIER, INCEPTION, PIXELS, Extractor, Features
-from bench.metrics.extractors.shipped import assets, extractor_names, load_extractor
+from bench.metrics.extractors.select import classifier_is_ready, extractor_for, kinds_of, packed_classifier
 
 __all__ = [
     "BATCH",

@@ -1,8 +1,8 @@
-"""The extractor `classifier`: a small classifier of the data set itself.
+"""The extractor `classifier`: a small classifier that is trained on the dataset itself.
 
-Published FID uses Inception features, which are made for colour photographs of 299 pixels. On grey images of 28 pixels a
+Published FID uses Inception features, which are trained on colour photographs of 299 pixels. On grey images of 28 pixels a
 classifier of the data itself separates good from bad far better, and needs no download. Its numbers compare only with
-numbers of the same extractor: hence the hash of its weights in every protocol.
+numbers of the same extractor: hence every protocol holds the hash of its weights.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from bench.errors import UserError, one_line
-from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images, joined
-from bench.spec import to_unit_range
+from bench.core.errors import UserError, one_line
+from bench.core.spec import to_unit_range
+from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, joined
 
-BATCH, BATCH_VALUES = 100, 2**19  # at most: what is in flight stays in the processor's cache; larger batches are slower
+BATCH, BATCH_VALUES = 100, 2**19  # at most: activations then stay in the processor's cache; larger batches are slower
 
 
-class Block(nn.Module):
-    """Convolution 3x3, maximum of each 2x2, batch norm, ReLU. Pooling before the rest saves three quarters of its work."""
+class ConvBlock(nn.Module):
+    """Convolution 3x3, 2x2 max pooling, batch norm, ReLU. Pooling first saves three quarters of the work of the rest."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Block(nn.Module):
 class Classifier(nn.Module):
     """A small convolutional classifier. Its features are the last hidden layer, centred and divided by one number.
 
-    Both come from the training images: there features have mean 0 and, on average, variance 1. One number for all of them keeps a
-    feature that hardly ever speaks from drowning the others when it does.
+    Both come from the training images, whose features have mean 0 and, on average, variance 1. One number for all features keeps
+    a rarely active one from dominating the others.
     """
 
     center: Tensor
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
         super().__init__()
         channels, height, width = shape
         halvings = 2 ** len(widths)
-        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip((channels, *widths), widths, strict=False)))
+        self.blocks = nn.Sequential(*(ConvBlock(a, b) for a, b in zip((channels, *widths), widths, strict=False)))
         self.hidden = nn.Linear(widths[-1] * (height // halvings) * (width // halvings), dims)
         self.dropout = nn.Dropout(0.25)
         self.head = nn.Linear(dims, classes)
@@ -64,7 +64,7 @@ class Classifier(nn.Module):
 
 
 class ExtractorCard(BaseModel):
-    """Where an extractor came from and how good it is; the JSON file beside its weights."""
+    """The origin and accuracy of an extractor: the JSON file beside its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,7 +80,7 @@ class ExtractorCard(BaseModel):
     seed: int
     torch: str  # version that trained it
     weights_sha256: str
-    where: str = ""  # the kind of machine, where it was trained by a user
+    where: str = ""  # the kind of machine, if a user trained it
 
     def network(self) -> Classifier:
         """The classifier this card describes, with fresh weights."""
@@ -102,23 +102,23 @@ class ClassifierExtractor:
         return self.card.weights_sha256
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features and logits of uint8 images [N, C, H, W]; a batch of 0 is what is quickest."""
+        """Features and logits of uint8 images [N, C, H, W]; a batch size of 0 chooses the fastest."""
         self.check(images)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return joined([self._network(batch) for batch in images.split(batch_size or quick_batch(images))])
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are images this extractor can see."""
+        """Raise a UserError unless the extractor supports these images."""
         check_images(images, self.card.shape, self.card.dataset)
 
 
 def quick_batch(images: Tensor) -> int:
-    """How many images to look at together."""
+    """The fastest batch size for these images."""
     return max(1, min(BATCH, BATCH_VALUES // images[0].numel()))
 
 
 def read_extractor(card_file: Traversable, weights_file: Traversable) -> ClassifierExtractor:
-    """An extractor from its two files; a damaged one is a UserError that names it."""
+    """An extractor from its two files. Raises a UserError that names a damaged one."""
     try:
         card, weights = card_file.read_bytes(), weights_file.read_bytes()
     except OSError as error:
@@ -127,7 +127,7 @@ def read_extractor(card_file: Traversable, weights_file: Traversable) -> Classif
 
 
 def extractor_of(card_json: bytes, weights: bytes, *, card_name: str, weights_name: str) -> ClassifierExtractor:
-    """An extractor from the content of its two files; a damaged one is a UserError with these names."""
+    """An extractor from the content of its two files. Raises a UserError with these names for a damaged one."""
     try:
         card = ExtractorCard.model_validate_json(card_json)
     except ValidationError as error:

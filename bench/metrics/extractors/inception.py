@@ -1,7 +1,7 @@
 """The extractor `inception`: torch-fidelity's InceptionV3, whose features are those of the published FID. Its weights are not shipped.
 
-torch-fidelity would unpickle them, and what a pickle does when it is read is anybody's guess. So its loader is never called here: the
-file's hash is checked, and tensors alone are read from it.
+torch-fidelity would unpickle them, and a pickle can run any code. So ganbench never calls its loader: it checks the file's hash
+and reads only tensors from it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.core.errors import UserError, one_line
+from bench.core.spec import Dataset
 from bench.data import sources
 from bench.data.cache import locked, write_atomic
-from bench.errors import UserError, one_line
-from bench.metrics.extractors.contract import INCEPTION, Features, check_images, joined
-from bench.spec import Dataset
+from bench.metrics.extractors.base import INCEPTION, Features, check_images, joined
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 FILE = URL.rpartition("/")[2]
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE_BYTES = 95_628_359
-BATCH = 16  # images of 299 pixels: some 300 MB in flight
+BATCH = 16  # images of 299 pixels: some 300 MB of activations
 FEATURES = ("2048", "logits_unbiased")  # of FID, and of the inception score
 
 
 class InceptionExtractor:
-    """InceptionV3 of 2015 as torch-fidelity has it: 2,048 features, 1,008 logits without their bias. Grey images become three channels."""
+    """torch-fidelity's InceptionV3 of 2015: 2,048 features, 1,008 logits without bias. Grey images become three channels."""
 
     name = INCEPTION
 
@@ -56,20 +56,20 @@ class InceptionExtractor:
         return joined(parts)
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are images this extractor can see."""
+        """Raise a UserError unless the extractor supports these images."""
         check_images(images, self._dataset.spec.shape, self._dataset.name)
 
 
 def load_inception(dataset: Dataset) -> InceptionExtractor:
-    """The extractor for images of a dataset; a UserError where the weights cannot be had or the images have other than 1 or 3 channels."""
+    """The extractor for a dataset. Raises a UserError without weights, or if the images have neither 1 nor 3 channels."""
     channels = dataset.spec.shape[0]
     if channels not in (1, 3):
-        raise UserError(f"images of {dataset.name} have {channels} channels, and Inception sees grey and RGB images")
+        raise UserError(f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images")
     return InceptionExtractor(find_weights(), dataset)
 
 
 def find_weights(*, download: bool = True) -> Path:
-    """The file of the weights, its hash checked: the one that was named, else the one in torch hub's cache, else downloaded to there."""
+    """The file of the weights, its hash checked: the one that the user names, else the one in torch hub's cache, else a download."""
     named = os.environ.get(VARIABLE)
     path = Path(named).expanduser() if named else hub_file()
     if not named and not path.exists():
@@ -81,12 +81,12 @@ def find_weights(*, download: bool = True) -> Path:
 
 
 def hub_file() -> Path:
-    """Where torch hub keeps the weights, which other programs that measure FID share."""
+    """The file of the weights in torch hub's cache, which other programs that measure FID share."""
     return Path(torch.hub.get_dir()) / "checkpoints" / FILE
 
 
 def _download(path: Path) -> None:
-    """Have the weights in torch hub's cache. Of several processes one downloads."""
+    """Download the weights into torch hub's cache. Of several processes one downloads."""
     with locked(path.parent):
         if path.exists():
             return
@@ -103,19 +103,19 @@ def _download(path: Path) -> None:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file does; a UserError where it cannot be read."""
+    """Size and time of a file, which change with it. Raises a UserError where it cannot be read."""
     try:
         status = path.stat()
     except OSError as error:
         raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise UserError(f"the Inception weights {one_line(str(path))!r} are no plain file: name the file {FILE}")
+        raise UserError(f"the Inception weights {one_line(str(path))!r} are not a plain file: name the file {FILE}")
     return status.st_size, status.st_mtime_ns
 
 
 @cache
 def _check(path: Path, stamp: tuple[int, int]) -> None:
-    """A UserError unless the file is the published one."""
+    """Raise a UserError unless the file is the published one."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -133,7 +133,7 @@ def _check_hash(found: str, where: str) -> None:
 
 @lru_cache(maxsize=1)
 def _network(path: Path, stamp: tuple[int, int]) -> Any:
-    """The network with its weights, ready to look. `stamp` only tells a changed file from the one before."""
+    """The network with its weights. `stamp` makes the cache notice a changed file."""
     _check(path, stamp)
     try:
         return network_with(torch.load(path, map_location="cpu", weights_only=True))
@@ -142,7 +142,7 @@ def _network(path: Path, stamp: tuple[int, int]) -> Any:
 
 
 def network_with(state: dict[str, Tensor]) -> Any:
-    """torch-fidelity's network with this state, which it is given where it would download and unpickle one."""
+    """torch-fidelity's network with this state; a patch replaces the call that would download and unpickle one."""
     from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
     loader = theirs.load_state_dict_from_url

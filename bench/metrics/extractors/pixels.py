@@ -1,7 +1,7 @@
-"""The extractor `pixels`: the principal components of a data set's own training images. It needs no labels and knows no classes.
+"""The extractor `pixels`: the principal components of a dataset's own training images. It needs no labels and knows no classes.
 
-Where a classifier can be fooled, by silhouettes of the right class say, plain pixels are not; where pixels see but brightness and
-position, a classifier sees shape. So both distances stand side by side.
+Silhouettes of the right class, for instance, fool a classifier but not pixels; pixels see only brightness and position, a
+classifier sees shape. So ganbench reports both distances.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from bench import seeding
-from bench.config import short_hash
-from bench.metrics.extractors.contract import PIXELS, Features, check_images
-from bench.metrics.kept import kept
-from bench.spec import Dataset
+from bench.core import random_streams
+from bench.core.config import short_hash
+from bench.core.spec import Dataset
+from bench.metrics.cache import cached
+from bench.metrics.extractors.base import PIXELS, Features, check_images
 
 VERSION = 1  # of the definition; bumped when it changes
 DIMS = 64
 MOST_IMAGES = 20_000
-MOST_VALUES = 2**28  # pixels looked at in all: what bounds the time on large images
-EXACT_PIXELS = 4_096  # up to here the whole covariance is made, [D, D]
-BLOCK_VALUES = 2**22  # pixels in float32 at once: what bounds the memory
+MOST_VALUES = 2**28  # pixels in all: bounds the time on large images
+EXACT_PIXELS = 4_096  # largest images whose whole covariance [D, D] is computed
+BLOCK_VALUES = 2**22  # pixels in float32 at once: bounds the memory
 OVERSAMPLING, ROUNDS = 64, 5  # of the randomised subspace iteration
 PARTS = ("mean", "components", "scale")
 
@@ -41,11 +41,11 @@ class PixelExtractor:
 
     @property
     def weights_hash(self) -> str:
-        """A hash of the definition, for it is a function of the data: which data, how many components, made how."""
+        """A hash of the definition, which determines it: the data, the number of components and the version of the method."""
         return short_hash({"extractor": PIXELS, "version": VERSION, "data": self._dataset.digest(), "dims": self.dims})
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features [N, dims] of uint8 images [N, C, H, W]; a batch of 0 is as many images as fit a bounded memory."""
+        """Features [N, dims] of uint8 images [N, C, H, W]; a batch size of 0 chooses as many as fit a bounded memory."""
         self.check(images)
         mean, components, scale = (self._parts[name] for name in PARTS)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
@@ -53,20 +53,20 @@ class PixelExtractor:
             return Features(features=torch.cat([(pixels(block) - mean) @ components / scale for block in blocks]))
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are images this extractor can see."""
+        """Raise a UserError unless the extractor supports these images."""
         check_images(images, self._shape, self._dataset.name)
 
     @cached_property
     def _parts(self) -> dict[str, Tensor]:
-        """Mean [D], components [D, dims] and scale []: from the cache folder, else made now and stored there."""
+        """Mean [D], components [D, dims] and scale []: from the cache folder, else computed now and stored there."""
         identity = {"weights": self.weights_hash}
-        return kept(
+        return cached(
             f"pixels-{self._dataset.name}", identity, PARTS, lambda: principal_components(self._dataset.split("train").data, self.dims)
         )
 
 
 def dimensions(train: int, test: int, shape: tuple[int, ...]) -> int:
-    """How many components: 64, or as many as there are pixels, or as the training images span, or half as many as there are test images."""
+    """The number of components: 64, but at most the pixels, the training images less one, and half of the test images."""
     return max(1, min(DIMS, torch.Size(shape).numel(), train - 1, test // 2))
 
 
@@ -76,7 +76,7 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def block_rows(images: Tensor) -> int:
-    """How many images are looked at in one piece."""
+    """The number of images in a block."""
     return max(1, BLOCK_VALUES // images[0].numel())
 
 
@@ -88,7 +88,7 @@ def principal_components(images: Tensor, dims: int) -> dict[str, Tensor]:
     n, size = len(images), images[0].numel()
     most = max(dims + 1, min(MOST_IMAGES, MOST_VALUES // size))
     if n > most:
-        order = torch.randperm(n, generator=seeding.stream(0, "pixels"))
+        order = torch.randperm(n, generator=random_streams.stream(0, "pixels"))
         images = images[order[:most].sort().values]
     mean = sum((block.sum(dim=0, dtype=torch.float64) for block in _blocks(images)), torch.zeros(size, dtype=torch.float64)) / len(images)
     find = exact_components if size <= EXACT_PIXELS else randomised_components
@@ -115,7 +115,7 @@ def exact_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, T
 def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
     """The same by subspace iteration from a fixed random start (Halko et al. 2011, arXiv 0909.4061, algorithms 4.4 and 5.1)."""
     width = min(dims + OVERSAMPLING, len(images), len(mean))
-    basis = torch.linalg.qr(torch.randn(len(mean), width, generator=seeding.stream(0, "pixels-start")))[0]
+    basis = torch.linalg.qr(torch.randn(len(mean), width, generator=random_streams.stream(0, "pixels-start")))[0]
     for _ in range(ROUNDS):
         image = torch.zeros_like(basis)
         for block in _blocks(images):
@@ -128,5 +128,5 @@ def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tens
 
 
 def _blocks(images: Tensor) -> Iterator[Tensor]:
-    """The images a bounded piece at a time: [n, D] float32."""
+    """The images in blocks [n, D], float32."""
     return (pixels(block) for block in images.split(block_rows(images)))

@@ -1,14 +1,14 @@
-"""The extractor `classifier` of stacked images: the classifier of their base looks at each channel (PacGAN, arXiv 1712.04086, section 4)."""
+"""The extractor `classifier` of stacked images: the classifier of the base, for each channel (PacGAN, arXiv 1712.04086, section 4)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from bench.config import short_hash
+from bench.core.config import short_hash
+from bench.core.spec import Dataset
+from bench.metrics.extractors.base import CLASSIFIER, Features, check_images
 from bench.metrics.extractors.classifier import ClassifierExtractor
-from bench.metrics.extractors.contract import CLASSIFIER, Features, check_images
-from bench.spec import Dataset
 
 
 class StackedExtractor:
@@ -26,14 +26,14 @@ class StackedExtractor:
         return short_hash({"extractor": "stacked", "base": self.base.weights_hash})
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features and classes of uint8 images [N, C, H, W]; a batch of 0 is what is quickest."""
+        """Features and classes of uint8 images [N, C, H, W]; a batch size of 0 chooses the fastest."""
         self.check(images)
         n, channels, height, width = images.shape
-        seen = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)
-        digits = seen.predictions.view(n, channels)
+        base_features = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)
+        digits = base_features.predictions.view(n, channels)
         weights = self.base.card.classes ** torch.arange(channels - 1, -1, -1)
-        return Features(features=seen.features.view(n, -1), predicted=(digits * weights).sum(dim=1))
+        return Features(features=base_features.features.view(n, -1), predicted=(digits * weights).sum(dim=1))
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless these are images this extractor can see."""
+        """Raise a UserError unless the extractor supports these images."""
         check_images(images, self._dataset.spec.shape, self._dataset.name)

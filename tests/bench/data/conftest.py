@@ -1,4 +1,4 @@
-"""Made idx files and a dataset of them: the tests of this folder need neither a network nor the real data."""
+"""Synthetic idx files and a dataset of them: the tests of this folder need neither a network nor the real data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.core.spec import DataShape
 from bench.data.fetched import KnownFile
 from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import Source, Unavailable
-from bench.spec import DataShape
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -24,8 +24,8 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """Contents of four made files and the dataset that they are."""
+class IdxFixture:
+    """The contents of four idx files, and the dataset of them."""
 
     contents: Mapping[str, bytes]
     arrays: Mapping[str, NDArray[np.uint8]]
@@ -46,7 +46,7 @@ def fake_source(name: str, contents: Mapping[str, bytes] | None, log: list[str] 
 
 
 @pytest.fixture
-def made() -> Made:
+def idx_files() -> IdxFixture:
     """12 + 5 images of 4x3 pixels."""
     random = np.random.default_rng(0)
     arrays = {
@@ -71,7 +71,7 @@ def made() -> Made:
             sources=sources,
         )
 
-    return Made(contents=contents, arrays=arrays, build=build)
+    return IdxFixture(contents=contents, arrays=arrays, build=build)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.archive import kept, members, online
+from bench.data.archive import cached_archive, members, online_archive
 from bench.data.fetched import KnownFile
 from bench.data.sources import Unavailable
 
@@ -53,12 +53,12 @@ def test_a_member_is_read_no_further_than_one_byte_past_its_size() -> None:
     [
         (packed({"in/a.bin": b"abc"}), "b.bin not in data.tar.gz"),
         (packed({"in/a.bin": b"abc"}, links={"in/b.bin": "/etc/passwd"}), "b.bin not in data.tar.gz"),
-        (b"no archive", "no gzipped tar archive"),
-        (packed({"in/a.bin": bytes(9000), "in/b.bin": b"de"})[:-40], "no gzipped tar archive"),
+        (b"no archive", "not a gzipped tar archive"),
+        (packed({"in/a.bin": bytes(9000), "in/b.bin": b"de"})[:-40], "not a gzipped tar archive"),
     ],
     ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
-def test_what_is_no_such_archive_is_unavailable(content: bytes, message: str) -> None:
+def test_another_file_is_unavailable(content: bytes, message: str) -> None:
     with pytest.raises(Unavailable, match=message):
         members(content, SIZES, archive=known(content), inside="in")
 
@@ -72,7 +72,7 @@ def test_a_wrong_hash_is_refused_before_anything_is_unpacked(monkeypatch: pytest
 
 def test_an_archive_in_a_folder(tmp_path: Path) -> None:
     content = packed({"in/a.bin": b"abc", "in/b.bin": b"de"})
-    source = kept(lambda: tmp_path / "data.tar.gz", archive=known(content), inside="in")
+    source = cached_archive(lambda: tmp_path / "data.tar.gz", archive=known(content), inside="in")
     assert source.name == "data.tar.gz in the cache"
     for ask in (lambda: source.read(SIZES), lambda: source.probe(list(SIZES))):
         with pytest.raises(Unavailable, match="it is not there"):
@@ -86,7 +86,7 @@ def test_an_archive_at_a_url_is_read_no_further_than_its_size(tmp_path: Path) ->
     content = packed({"in/a.bin": b"abc", "in/b.bin": b"de"})
     path = tmp_path / "data.tar.gz"
     path.write_bytes(content)
-    source = online(path.as_uri(), archive=known(content), inside="in")
+    source = online_archive(path.as_uri(), archive=known(content), inside="in")
     assert source.read(SIZES) == {"a.bin": b"abc", "b.bin": b"de"}
     path.write_bytes(content + b"more")
     with pytest.raises(Unavailable, match=f"sends more than {len(content)} bytes"):
@@ -94,4 +94,4 @@ def test_an_archive_at_a_url_is_read_no_further_than_its_size(tmp_path: Path) ->
 
 
 def test_a_place_online_is_named_by_its_host() -> None:
-    assert online("https://host.invalid/some/data.tar.gz", archive=known(b""), inside="in").name == "host.invalid"
+    assert online_archive("https://host.invalid/some/data.tar.gz", archive=known(b""), inside="in").name == "host.invalid"

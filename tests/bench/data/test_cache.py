@@ -11,8 +11,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from bench.core.errors import UserError
 from bench.data import cache
-from bench.errors import UserError
 
 
 def test_the_root_is_the_users_cache_unless_the_environment_says_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -58,16 +58,16 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path):
 
 
 def test_a_lock_held_too_long_is_given_up_in_one_line(tmp_path: Path):
-    held, done = threading.Event(), threading.Event()
+    locked, done = threading.Event(), threading.Event()
 
     def hold() -> None:
         with cache.locked(tmp_path):
-            held.set()
+            locked.set()
             done.wait(timeout=10)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(timeout=10)
+    locked.wait(timeout=10)
     try:
         with pytest.raises(UserError, match=r"another process has held .*\.lock for 0.1 s"), cache.locked(tmp_path, timeout_seconds=0.1):
             pass

@@ -1,4 +1,4 @@
-"""What can be asked of a dataset by name, and what `auto` means."""
+"""Datasets by name, and what `auto` means."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data import catalog
 from bench.data.fashion_mnist import FASHION_MNIST
-from bench.errors import UserError
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_auto_falls_back_to_digits_loudly(fashion_from, source, caplog):
     assert "\n" not in message
 
 
-def test_auto_takes_fashion_mnist_where_it_can_be_had(made, source, fashion_from, monkeypatch, caplog):
-    monkeypatch.setitem(DATASETS._items, "fashion-mnist", made.build(source("shop", made.contents)))
+def test_auto_takes_fashion_mnist_where_it_can_be_had(idx_files, source, fashion_from, monkeypatch, caplog):
+    monkeypatch.setitem(DATASETS._items, "fashion-mnist", idx_files.build(source("shop", idx_files.contents)))
     with caplog.at_level(logging.WARNING):
         assert catalog.resolve_auto() == "fashion-mnist"
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""CIFAR-10's binary files: records to images and labels, from a made archive; the images themselves where they are cached."""
+"""CIFAR-10's binary files: records to images and labels, from a synthetic archive; the images themselves where they are cached."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from bench.data import cache
-from bench.data.archive import kept
+from bench.data.archive import cached_archive
 from bench.data.cifar10 import CIFAR10, BinaryImages, archive_path, parse
 from bench.data.fetched import KnownFile
 from bench.data.sources import Source
-from bench.errors import UserError
-from bench.spec import DataShape
 
 SHAPE = DataShape(kind="image", shape=(3, 4, 4), classes=10)
 SIZES = {"one.bin": 7, "two.bin": 5, "test.bin": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class ArchiveFixture:
     """Images and labels by file name, the archive they are packed in, and the files' contents."""
 
     images: dict[str, NDArray[np.uint8]]
@@ -51,7 +51,7 @@ class Made:
 
 
 @pytest.fixture
-def photos() -> Made:
+def photos() -> ArchiveFixture:
     """7 + 5 training and 4 test images of 4x4 pixels, written record by record, independently of the parser."""
     random = np.random.default_rng(0)
     images = {name: random.integers(0, 256, (n, 3, 4, 4), dtype=np.uint8) for name, n in SIZES.items()}
@@ -65,14 +65,14 @@ def photos() -> Made:
             info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    return Made(images=images, labels=labels, contents=contents, archive=packed.getvalue())
+    return ArchiveFixture(images=images, labels=labels, contents=contents, archive=packed.getvalue())
 
 
-def in_cache(photos: Made) -> Source:
-    return kept(lambda: cache.cache_root() / "made.tar.gz", archive=photos.known, inside="cifar-10-batches-bin")
+def in_cache(photos: ArchiveFixture) -> Source:
+    return cached_archive(lambda: cache.cache_root() / "made.tar.gz", archive=photos.known, inside="cifar-10-batches-bin")
 
 
-def test_an_archive_put_into_the_cache_gives_both_splits(photos: Made, cache_folder: Path) -> None:
+def test_an_archive_put_into_the_cache_gives_both_splits(photos: ArchiveFixture, cache_folder: Path) -> None:
     dataset = photos.build(in_cache(photos))
     assert dataset.missing() is not None
     cache_folder.mkdir()
@@ -88,7 +88,7 @@ def test_an_archive_put_into_the_cache_gives_both_splits(photos: Made, cache_fol
     assert dataset.split("train") is train, "loaded once a process"
 
 
-def test_a_folder_unpacked_by_hand_will_do(photos: Made, source, cache_folder: Path) -> None:
+def test_a_folder_unpacked_by_hand_will_do(photos: ArchiveFixture, source, cache_folder: Path) -> None:
     dataset = photos.build(source("shut", None))
     dataset.folder.mkdir(parents=True)
     assert dataset.folder.name == "cifar-10-batches-bin"
@@ -97,7 +97,7 @@ def test_a_folder_unpacked_by_hand_will_do(photos: Made, source, cache_folder: P
     np.testing.assert_array_equal(dataset.split("test").data.numpy(), photos.images["test.bin"])
 
 
-def test_a_corrupted_archive_is_one_line_that_says_what_to_put_where(photos: Made, cache_folder: Path) -> None:
+def test_a_corrupted_archive_is_one_line_that_says_what_to_put_where(photos: ArchiveFixture, cache_folder: Path) -> None:
     dataset = photos.build(in_cache(photos))
     cache_folder.mkdir()
     (cache_folder / "made.tar.gz").write_bytes(photos.archive[:-1])
@@ -111,9 +111,12 @@ def test_a_corrupted_archive_is_one_line_that_says_what_to_put_where(photos: Mad
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(bytes(48), "48 bytes are no whole number of records of 49"), (bytes([10, *range(48)]), "there is a label 10, but only 10 classes")],
+    [
+        (bytes(48), "48 bytes are not a whole number of records of 49"),
+        (bytes([10, *range(48)]), "there is a label 10, but only 10 classes"),
+    ],
 )
-def test_what_are_no_records_is_refused(content: bytes, message: str) -> None:
+def test_a_file_without_whole_records_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse([content], SHAPE, name="made")
 
@@ -127,7 +130,7 @@ def test_the_table() -> None:
     assert archive_path().parent == CIFAR10.folder.parent
 
 
-def test_there_is_no_third_split(photos: Made, cache_folder: Path) -> None:
+def test_there_is_no_third_split(photos: ArchiveFixture, cache_folder: Path) -> None:
     with pytest.raises(UserError, match="made has the splits train and test, not 'val'"):
         photos.build().split("val")  # type: ignore[arg-type]
 

@@ -1,13 +1,13 @@
-"""What every registered dataset keeps, tried on each that is on this machine."""
+"""The contract of every registered dataset, tested on each that is on this machine."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.spec import Dataset, Mixture, Split, Stacked
 from bench.data.catalog import available
-from bench.spec import Dataset, Mixture, Split, Stacked
 
 NAMES = DATASETS.names()
 SPLITS: tuple[Split, ...] = ("train", "test")

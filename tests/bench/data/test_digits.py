@@ -1,4 +1,4 @@
-"""The embedded digits: exactly scikit-learn's, split for ever in the same way."""
+"""The embedded digits: exactly scikit-learn's, always split in the same way."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from bench.core.errors import UserError
 from bench.data.digits import Digits
-from bench.errors import UserError
 
 
 def test_sizes_and_types():

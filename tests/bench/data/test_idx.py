@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from bench.core.errors import UserError
 from bench.data.idx import parse_idx
-from bench.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["train-images", "test-labels"])
-def test_parse_gives_back_the_array(made, name):
-    np.testing.assert_array_equal(parse_idx(made.contents[name]), made.arrays[name])
+def test_parse_gives_back_the_array(idx_files, name):
+    np.testing.assert_array_equal(parse_idx(idx_files.contents[name]), idx_files.arrays[name])
 
 
 def test_parse_reads_sizes_as_big_endian():
@@ -40,25 +40,25 @@ def test_parse_refuses_in_one_line(content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_split_is_uint8_contiguous_with_int64_labels(made, source, cache_folder):
-    dataset = made.build(source("shop", made.contents))
+def test_split_is_uint8_contiguous_with_int64_labels(idx_files, source, cache_folder):
+    dataset = idx_files.build(source("shop", idx_files.contents))
     for split in ("train", "test"):
         examples = dataset.split(split)
         assert examples.data.dtype == torch.uint8
         assert examples.data.is_contiguous()
         assert examples.labels.dtype == torch.int64
-        np.testing.assert_array_equal(examples.data[:, 0].numpy(), made.arrays[f"{split}-images"])
-        np.testing.assert_array_equal(examples.labels.numpy(), made.arrays[f"{split}-labels"])
+        np.testing.assert_array_equal(examples.data[:, 0].numpy(), idx_files.arrays[f"{split}-images"])
+        np.testing.assert_array_equal(examples.labels.numpy(), idx_files.arrays[f"{split}-labels"])
     assert dataset.split("test") is dataset.split("test"), "a split is loaded once a process"
 
 
-def test_unknown_split_is_refused(made, source, cache_folder):
+def test_unknown_split_is_refused(idx_files, source, cache_folder):
     with pytest.raises(UserError, match="not 'val'"):
-        made.build(source("shop", made.contents)).split("val")
+        idx_files.build(source("shop", idx_files.contents)).split("val")
 
 
-def test_images_are_mapped_from_their_file_which_nothing_changes(made, source, cache_folder):
-    dataset = made.build(source("shop", made.contents))
+def test_images_are_mapped_from_their_file_which_nothing_changes(idx_files, source, cache_folder):
+    dataset = idx_files.build(source("shop", idx_files.contents))
     images = dataset.split("train").data
     content = (dataset.folder / dataset.train.images.name).read_bytes()
     assert images.numpy().tobytes() == content[16:]

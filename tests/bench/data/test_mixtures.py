@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
+from bench.core.errors import UserError
+from bench.core.spec import Mixture, Split
 from bench.data.mixtures import GRID25, RING8, PlaneMixture
-from bench.errors import UserError
-from bench.spec import Mixture, Split
 
 BOTH = pytest.mark.parametrize("mixture", [RING8, GRID25], ids=lambda mixture: mixture.name)
 WITHIN_3_SD = 1 - math.exp(-4.5)  # of a round Gaussian in the plane: .98889

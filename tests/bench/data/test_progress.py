@@ -1,4 +1,4 @@
-"""What a long preparation says of how far it is."""
+"""Progress of a long preparation, in the log."""
 
 from __future__ import annotations
 

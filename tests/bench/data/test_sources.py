@@ -46,12 +46,12 @@ def respond(body: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-def test_a_download_tells_how_far_it_is() -> None:
-    told: list[int] = []
+def test_a_download_reports_its_progress() -> None:
+    counts: list[int] = []
     with server(respond(b"x" * 200_000)) as url:
-        assert len(sources.download(url, limit=10**6, advance=told.append)) == 200_000
-    assert sum(told) == 200_000
-    assert len(told) > 1
+        assert len(sources.download(url, limit=10**6, advance=counts.append)) == 200_000
+    assert sum(counts) == 200_000
+    assert len(counts) > 1
 
 
 def test_a_server_that_never_answers_is_given_up():
@@ -169,16 +169,16 @@ def test_probes_fetch_nothing_and_say_what_answers(tmp_path: Path, monkeypatch: 
         sources.Source(name="plain", read=lambda sizes: {}).probe(["a"])
 
 
-def test_a_mirror_that_answers_is_asked_for_its_head_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_a_probe_of_a_mirror_sends_a_head_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
 
     def urlopen(request: urllib.request.Request, timeout: float) -> nullcontext[None]:
-        asked.append((request.get_method(), request.full_url, timeout))
+        requests.append((request.get_method(), request.full_url, timeout))
         return nullcontext()
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     assert sources.mirrors("one", lambda: ["http://mirror.example/x/"]).probe(["b", "a"]) == "mirror.example answers"
-    assert asked == [("HEAD", "http://mirror.example/x/a.gz", sources.PROBE_SECONDS)]
+    assert requests == [("HEAD", "http://mirror.example/x/a.gz", sources.PROBE_SECONDS)]
 
 
 def test_a_package_is_looked_for_where_apt_would_take_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ import hashlib
 import pytest
 import torch
 
+from bench.core.errors import UserError
+from bench.core.spec import Split, Stacked
 from bench.data.digits import Digits
 from bench.data.stacked import StackedImages, draw_triples
-from bench.errors import UserError
-from bench.spec import Split, Stacked
 
 STACKED = StackedImages(name="stacked-digits", title="Stacked digits", base=Digits())
 SPLITS = pytest.mark.parametrize(("split", "size", "base_size"), [("train", 128_000, 1297), ("test", 26_000, 500)])
@@ -69,8 +69,8 @@ def test_the_triples_never_change() -> None:
     assert STACKED.digest() == "56d61a85aa782394bd9b2d5ec788fe7638ad609ec6edc29de96ac80ad3f9cddd"
 
 
-def test_a_base_that_must_be_fetched_is_asked(made, source, cache_folder) -> None:
-    base = made.build(source("shop", made.contents))
+def test_a_base_that_must_be_fetched_is_asked(idx_files, source, cache_folder) -> None:
+    base = idx_files.build(source("shop", idx_files.contents))
     stacked = StackedImages(name="stacked-made", title="Stacked made", base=base)
     assert "ganbench data fetch made" in str(stacked.missing())
     assert (stacked.sources, stacked.files) == (base.sources, base.files)

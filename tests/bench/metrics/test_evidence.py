@@ -1,9 +1,11 @@
-"""Evidence and the table of metrics: parts are shared, reasons are kept, and anybody's metric goes all the way to the report."""
+"""Evidence and the table of metrics: parts are shared, reasons are recorded, and a user's metric reaches the report."""
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,16 @@ import small
 import torch
 from small import same_numbers, unknown
 
-from bench import cards
-from bench.cards import SE, Card, measured, register_card
-from bench.config import DATASETS
-from bench.errors import UserError
-from bench.evaluate import Evaluator, reference_images
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.evaluation.evaluator import Evaluator, reference_images
+from bench.metrics import cards
+from bench.metrics.cards import SE, Card, measured, register_card
+from bench.metrics.definitions import DUPLICATES, PRECISION
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
 from bench.metrics.extractors import ClassifierExtractor, Features
 from bench.metrics.extractors.pixels import PixelExtractor
-from bench.metrics.table import DUPLICATES, PRECISION
-from bench.results import PROTOCOL, load
+from bench.tracking.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
 UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, no bin with enough of them
@@ -52,11 +54,11 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
 
         def seeing(self: Any, given: torch.Tensor, really: Any = extractor.__call__, **how: Any) -> Features:
             calls.append((self.name, len(given)))
-            seen: Features = really(self, given, **how)
-            return seen
+            features: Features = really(self, given, **how)
+            return features
 
         monkeypatch.setattr(extractor, "__call__", seeing)
-    evidence = evaluator._evidence(images(), halves=4)
+    evidence = evaluator._evidence(images(), half_samples=4)
     values = {key: evidence.value(key) for key in evaluator.keys}
     errors = {key: evidence.standard_error(key) for key in evaluator.keys}
     assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})
@@ -66,6 +68,10 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
     assert unknown(values) == UNKNOWN
     assert {key for key in UNKNOWN if math.isfinite(errors[key])} == set()
     assert errors["diversity/pairwise_distance"] > 0
+    half = weakref.ref(evidence.half_samples[0])
+    evidence.release_half_samples()
+    gc.collect()
+    assert half() is None
 
 
 def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +159,7 @@ def test_a_class_that_no_test_image_is_of_has_its_reason(monkeypatch: pytest.Mon
     shares[3] = 0.0
     monkeypatch.setitem(evidence.real.__dict__, "shares", shares)
     assert math.isnan(evidence.value("modes/class_kl"))
-    assert evidence.reasons["modes/class_kl"].startswith("class 3 is made, and no test image is seen as of it")
+    assert evidence.reasons["modes/class_kl"].startswith("class 3 is generated, but the classifier sees no test image of it")
 
 
 def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
@@ -199,7 +205,7 @@ def test_metrics_that_wait_for_each_other_end(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.value("quality/darkness"))
     metric(other)(lambda evidence: evidence.value("quality/brightness"))
     reasons = digits().full(images()).reasons
-    assert "wait for each other" in json.dumps(reasons)
+    assert "depend on each other" in json.dumps(reasons)
 
 
 def test_what_cannot_be_registered(tables: None) -> None:
@@ -212,6 +218,6 @@ def test_what_cannot_be_registered(tables: None) -> None:
     for key in ("brightness", "Quality/x", "quality/x y", "quality/x/y", "quality/x\n"):
         with pytest.raises(UserError, match="a metric's key is group/name"):
             register_card(Card(key=key, title="x", direction="none", meaning="X."))
-    with pytest.raises(UserError, match="the group 'train' is for what no evaluation gives"):
+    with pytest.raises(UserError, match="no evaluation gives metrics of the group"):
         metric(Card(key="train/x", title="x", direction="none", meaning="X."))(brightness)
     assert "train/x" not in METRICS

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
 from bench.data.catalog import available
-from bench.errors import UserError
 from bench.metrics.extractors import ClassifierExtractor, ExtractorCard, assets, extractor_names, load_extractor, read_extractor
-from bench.spec import Dataset
 
 FEWEST_RIGHT = {"digits": 0.97, "fashion-mnist": 0.91}
 WIDTH = {"digits": 32, "fashion-mnist": 64}
@@ -50,7 +50,7 @@ def test_card_belongs_to_the_data_and_the_network(dataset: Dataset) -> None:
     assert (card.dataset, card.data_digest) == (dataset.name, dataset.digest())
     assert (card.shape, card.classes) == (dataset.spec.shape, dataset.spec.classes)
     assert card.dims == WIDTH[dataset.name]
-    assert card.command == f"python -m bench.metrics.train_extractor {dataset.name}"
+    assert card.command == f"python -m bench.metrics.extractors.train {dataset.name}"
 
 
 def test_features_are_centred_and_scaled_over_the_training_images(dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
 from bench.metrics import fidelity
 from bench.metrics.extractors import Extractor, load_extractor
 from bench.metrics.fidelity import (
@@ -52,8 +52,8 @@ class Registered(FeatureExtractorBase):
         return False
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        seen = self.extractor(images)
-        layers = {"features": seen.features.double(), "logits": seen.logits.double()}
+        features = self.extractor(images)
+        layers = {"features": features.features.double(), "logits": features.logits.double()}
         return tuple(layers[name] for name in self.features_list)
 
 
@@ -205,10 +205,10 @@ def test_kernel_distance_of_halves_is_that_of_all_their_pairs() -> None:
     noise = torch.Generator().manual_seed(0)
     generated = torch.randn(500, 5, generator=noise, dtype=torch.float64) + 0.4
     real = torch.randn(250, 5, generator=noise, dtype=torch.float64)
-    halves = torch.stack([torch.randperm(500, generator=noise) < 250 for _ in range(3)])
-    expected = [kernel_distance(generated[half], real) for half in halves]
-    assert kernel_distances(generated, real, halves).tolist() == pytest.approx(expected, rel=1e-9)
-    assert kernel_distances(generated.float(), real.float(), halves).tolist() == pytest.approx(expected, rel=1e-4)
+    half_samples = torch.stack([torch.randperm(500, generator=noise) < 250 for _ in range(3)])
+    expected = [kernel_distance(generated[half], real) for half in half_samples]
+    assert kernel_distances(generated, real, half_samples).tolist() == pytest.approx(expected, rel=1e-9)
+    assert kernel_distances(generated.float(), real.float(), half_samples).tolist() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("strip", [7, 1000])
@@ -221,7 +221,7 @@ def test_strips_change_nothing(strip: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert kernel_distances(x, y, torch.ones(1, 60).bool()).item() == pytest.approx(before[1], rel=1e-3)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     broken = features.clone()
     broken[3, 2] = torch.nan

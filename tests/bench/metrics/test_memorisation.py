@@ -10,8 +10,8 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from bench.metrics.bins import assign, counts_of, fit_bins
 from bench.metrics.memorisation import authenticity, ct_score, mann_whitney
+from bench.metrics.ndb import assign, counts_of, fit_bins
 from bench.metrics.neighbours import nearest_other, nearest_to
 
 
@@ -88,11 +88,11 @@ def test_equal_distances_say_nothing() -> None:
     assert mann_whitney(np.zeros(30), np.zeros(40)) == 0.0
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     one = torch.ones(1)
     with pytest.raises(ValueError, match="some distances are not finite"):
         authenticity(one * torch.nan, torch.tensor([0]), one)
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="at least one image"):
         authenticity(torch.zeros(0), torch.zeros(0, dtype=torch.int64), one)
     with pytest.raises(ValueError, match="some distances are not finite"):
         ct_score(one * torch.inf, torch.tensor([0]), one, torch.tensor([0]), one)

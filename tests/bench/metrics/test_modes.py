@@ -13,7 +13,7 @@ from bench.metrics.modes import class_shares, classes_covered, collapse, mixture
 UNIFORM = np.full(10, 0.1)
 
 
-def kept(m: int) -> np.ndarray:
+def first_classes(m: int) -> np.ndarray:
     """Equal shares of the first m of ten classes."""
     return np.where(np.arange(10) < m, 1 / m, 0.0)
 
@@ -24,8 +24,8 @@ def test_shares_count_every_class_even_an_empty_one() -> None:
 
 @pytest.mark.parametrize("m", [1, 2, 5, 9, 10])
 def test_m_of_ten_equal_classes(m: int) -> None:
-    assert classes_covered(kept(m), UNIFORM) == m
-    assert reverse_kl(kept(m), UNIFORM) == pytest.approx(math.log(10 / m), abs=1e-12)
+    assert classes_covered(first_classes(m), UNIFORM) == m
+    assert reverse_kl(first_classes(m), UNIFORM) == pytest.approx(math.log(10 / m), abs=1e-12)
 
 
 def test_a_tenth_of_the_real_share_is_covered_and_less_is_not() -> None:
@@ -87,9 +87,9 @@ def test_collapse_is_not_judged_by_a_handful_of_images() -> None:
 def test_a_few_real_images_are_hardly_ever_called_collapse() -> None:
     noise = torch.Generator().manual_seed(0)
     for n in (30, 40, 70):
-        drawn = torch.randint(10, (4000, n), generator=noise)
+        samples = torch.randint(10, (4000, n), generator=noise)
         alarms = sum(
-            collapse(inside=torch.ones(n) > 0, predictions=classes, duplicates=torch.zeros(n) > 0, real=UNIFORM)[0] for classes in drawn
+            collapse(inside=torch.ones(n) > 0, predictions=classes, duplicates=torch.zeros(n) > 0, real=UNIFORM)[0] for classes in samples
         )
         assert alarms <= 4
 

@@ -31,7 +31,7 @@ def numbers(found: Overlap) -> tuple[float, float, float, float]:
     return tuple(part.double().mean().item() for part in fractions)  # type: ignore[return-value]
 
 
-def halves_of(n: int, count: int, seed: int = 0) -> Tensor:
+def random_half_samples(n: int, count: int, seed: int = 0) -> Tensor:
     """Random halves of n rows as masks: [count, n]."""
     noise = torch.Generator().manual_seed(seed)
     return torch.stack([torch.randperm(n, generator=noise) < n // 2 for _ in range(count)])
@@ -83,7 +83,7 @@ def test_lists_equal_brute_force(n: int) -> None:
 def test_among_is_the_search_in_the_rows_alone(listed: int) -> None:
     features, _ = clouds(900, 1)
     whole = find_neighbours(features, listed=listed)
-    for half in halves_of(900, 3):
+    for half in random_half_samples(900, 3):
         rows = half.nonzero()[:, 0]
         found, expected = whole.among(rows), find_neighbours(features[rows], listed=AMONG)
         assert torch.equal(found.features, expected.features)
@@ -107,15 +107,15 @@ def test_among_copies_finds_copies() -> None:
     assert torch.equal(found.index % 10, (torch.arange(200) % 10)[:, None].expand(-1, AMONG))
 
 
-def test_halves_have_their_own_radii() -> None:
+def test_half_samples_have_their_own_radii() -> None:
     generated, real = clouds(500, 400, d=6)
-    halves = halves_of(500, 4)
+    half_samples = random_half_samples(500, 4)
     whole = find_neighbours(generated)
-    radius = torch.full(halves.shape, torch.nan, dtype=torch.float64)  # what is not in the half is not looked at
-    for half, row in zip(halves, radius, strict=True):
+    radius = torch.full(half_samples.shape, torch.nan, dtype=torch.float64)  # other rows are ignored
+    for half, row in zip(half_samples, radius, strict=True):
         row[half] = whole.among(half.nonzero()[:, 0]).radius(K)
-    found = overlap(find_neighbours(real), whole, halves, radius)
-    for number, half in enumerate([torch.ones(500, dtype=torch.bool), *halves]):
+    found = overlap(find_neighbours(real), whole, half_samples, radius)
+    for number, half in enumerate([torch.ones(500, dtype=torch.bool), *half_samples]):
         alone = generated[half]
         apart, own = distances(real, alone), distances(alone, alone).sort(dim=1).values[:, K]
         wide = distances(real, real).sort(dim=1).values[:, K_BALL]
@@ -207,7 +207,7 @@ def test_threads_change_no_more_than_rounding() -> None:
     assert results[0][1] == pytest.approx(results[1][1], abs=2.5 / 600)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_impossible_input_raises() -> None:
     with pytest.raises(ValueError, match="at least 2 rows, not 1"):
         find_neighbours(torch.zeros(1, 2))
     with pytest.raises(ValueError, match="at least 2 rows, not 1"):

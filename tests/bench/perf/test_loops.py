@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench.assemble import assemble, prepare
-from bench.auto import resolve
-from bench.config import DATASETS, RunConfig, config_for, override
-from bench.errors import UserError
+from bench.core.config import DATASETS, RunConfig, config_for, override
+from bench.core.errors import UserError
+from bench.core.spec import to_unit_range
 from bench.perf import loops
 from bench.perf.loops import GEMM, Bare, Pictures, Tutorial, loop, parts, timed, with_torchs_layers
-from bench.spec import to_unit_range
+from bench.runs.prepare import prepare
+from bench.runs.resolve import resolve
+from bench.training.build import assemble
 
 SMALL = {"dataset": "digits", "recipe.batch_size": 16, "device": "cpu", "budget.images": 10**9, "precision": "fp32"}
 

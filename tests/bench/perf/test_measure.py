@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.auto import resolve
-from bench.config import config_for
-from bench.errors import UserError
+from bench.core.config import config_for
+from bench.core.errors import UserError
 from bench.perf import measure as measuring
 from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
 from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
 from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
 from bench.perf.whole import whole_run
+from bench.runs.resolve import resolve
 from tests.bench.perf.test_loops import config
 
 Command = Callable[..., tuple[int, str, str]]

@@ -1,4 +1,4 @@
-"""SVG that is the same for the same data, follows the reader's scheme and keeps its text."""
+"""Plots as SVG: identical for identical data, in the reader's colour scheme, with text as text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_same_bytes_and_no_date() -> None:
     assert "<metadata>" not in drawn()
 
 
-def test_ink_and_paper_are_variables_with_a_dark_side() -> None:
+def test_ink_and_paper_are_variables_with_dark_values() -> None:
     svg = drawn()
     body = svg.split("</style>", 1)[1]
     assert INK not in body
@@ -49,7 +49,7 @@ def test_settings_are_restored_and_a_users_own_have_no_effect() -> None:
 
 
 def test_long_names_are_cut_in_plots() -> None:
-    assert base.plain("x" * 100) == "x" * 27 + "…"
+    assert base.short_name("x" * 100) == "x" * 27 + "…"
 
 
 @pytest.mark.parametrize("heights", [[5.0], [5.0, 5.0, 5.0], [1.0, 99.0, 98.0, 97.0], [0.0, 0.0, 100.0], [-50.0, 500.0]])
@@ -66,7 +66,7 @@ def test_images_on_an_axis(value: float, text: str) -> None:
     assert base.thousands(value) == text
 
 
-def test_of_many_seeds_and_marks_the_first_and_an_even_choice_are_drawn() -> None:
+def test_of_many_seeds_and_points_the_first_and_evenly_spaced_ones_are_drawn() -> None:
     curves = pd.DataFrame(
         [
             (entry, seed, images)
@@ -76,7 +76,7 @@ def test_of_many_seeds_and_marks_the_first_and_an_even_choice_are_drawn() -> Non
         ],
         columns=["entry", "seed", "images"],
     )
-    drawn = base.drawable(curves)
+    drawn = base.thinned(curves)
     for entry, step in (("a", 1), ("b", 7)):
         own = drawn[drawn["entry"] == entry]
         assert sorted(own["seed"].unique()) == list(range(3, 23, 2))
@@ -85,7 +85,7 @@ def test_of_many_seeds_and_marks_the_first_and_an_even_choice_are_drawn() -> Non
         assert set(np.diff(marks)) == {5 * step, 6 * step}
         assert len(own) == base.MOST_SEEDS * base.MOST_MARKS
     few = curves[(curves["seed"] < 23) & (curves["images"] <= 150)]
-    assert base.drawable(few).equals(few)
-    assert base.drawable(curves.iloc[:0]).empty
+    assert base.thinned(few).equals(few)
+    assert base.thinned(curves.iloc[:0]).empty
     assert base.seeds_drawn(curves, "every seed", "the first {most}") == "the first 10"
     assert base.seeds_drawn(few, "every seed", "the first {most}") == "every seed"

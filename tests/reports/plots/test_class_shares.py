@@ -1,4 +1,4 @@
-"""The numbers of the class histograms, and that just those are drawn."""
+"""The numbers of the class histograms, and that exactly those are drawn."""
 
 from __future__ import annotations
 

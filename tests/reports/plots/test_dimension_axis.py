@@ -1,4 +1,4 @@
-"""Where the values of a dimension lie."""
+"""The positions of a dimension's values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import pytest
 
 from reports.plots import base
-from reports.plots.dimension_axis import axis_of, said
-from reports.study import Dimension, Setting
+from reports.plots.dimension_axis import axis_of, setting_text
+from reports.study import SearchDimension, SettingValue
 
-LOG = Dimension(path="recipe.lr_g", kind="log", low=1e-5, high=1e-2)
-INT = Dimension(path="recipe.k", kind="int", low=1, high=5)
-CHOICE = Dimension(path="recipe.norm", kind="choice", choices=("batch", "none"))
+LOG = SearchDimension(path="recipe.lr_g", kind="log", low=1e-5, high=1e-2)
+INT = SearchDimension(path="recipe.k", kind="int", low=1, high=5)
+CHOICE = SearchDimension(path="recipe.norm", kind="choice", choices=("batch", "none"))
 
 
 def test_a_log_axis_holds_a_default_outside_the_range() -> None:
@@ -38,21 +38,21 @@ def test_few_whole_numbers_and_choices_have_slots() -> None:
 
 
 def test_many_whole_numbers_are_a_line() -> None:
-    axis = axis_of(Dimension(path="n", kind="int", low=1, high=1e6), [3])
+    axis = axis_of(SearchDimension(path="n", kind="int", low=1, high=1e6), [3])
     assert axis is not None
     assert (axis.slots, axis.at(10)) == ((), 10.0)
 
 
 @pytest.mark.parametrize(
     ("dimension", "values"),
-    [(Dimension(path="a", kind="log"), []), (Dimension(path="a", kind="log", low=-1, high=0), [-3]), (Dimension(path="a", kind="choice"), [None])],
+    [(SearchDimension(path="a", kind="log"), []), (SearchDimension(path="a", kind="log", low=-1, high=0), [-3]), (SearchDimension(path="a", kind="choice"), [None])],
 )  # fmt: skip
-def test_without_any_value_there_is_no_axis(dimension: Dimension, values: list[Setting]) -> None:
+def test_without_any_value_there_is_no_axis(dimension: SearchDimension, values: list[SettingValue]) -> None:
     assert axis_of(dimension, values) is None
 
 
-@pytest.mark.parametrize("dimension", [LOG, INT, CHOICE, Dimension(path="a", kind="linear", low=0.0, high=1.0), Dimension(path="b", kind="log", low=1e-4, high=1e-3)])  # fmt: skip
-def test_both_directions_are_dressed(dimension: Dimension) -> None:
+@pytest.mark.parametrize("dimension", [LOG, INT, CHOICE, SearchDimension(path="a", kind="linear", low=0.0, high=1.0), SearchDimension(path="b", kind="log", low=1e-4, high=1e-3)])  # fmt: skip
+def test_both_axes_are_set(dimension: SearchDimension) -> None:
     axis = axis_of(dimension, [])
     assert axis is not None
     with base.axes(3, 2) as ax:
@@ -67,7 +67,7 @@ def test_both_directions_are_dressed(dimension: Dimension) -> None:
 
 def test_a_single_value_still_has_a_range() -> None:
     for kind, low, high in (("log", 1.0, 4.0), ("linear", 1.0, 3.0)):
-        axis = axis_of(Dimension(path="a", kind=kind), [2.0])  # type: ignore[arg-type]
+        axis = axis_of(SearchDimension(path="a", kind=kind), [2.0])  # type: ignore[arg-type]
         assert axis is not None
         assert (axis.low, axis.high) == (low, high)
 
@@ -76,5 +76,5 @@ def test_a_single_value_still_has_a_range() -> None:
     ("value", "words"),
     [(2e-4, "2e-4"), (4.123e-4, "4.12e-4"), (0.01, "0.01"), (0.5, "0.5"), (12345.0, "12,345"), (3, "3"), (True, "true"), ("a", "a"), (None, "None")],
 )  # fmt: skip
-def test_settings_as_readers_write_them(value: Setting, words: str) -> None:
-    assert said(value) == words
+def test_settings_as_text(value: SettingValue, words: str) -> None:
+    assert setting_text(value) == words

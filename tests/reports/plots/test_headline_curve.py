@@ -1,4 +1,4 @@
-"""The numbers of the progress plot, and that just those are drawn, each in its entry's colour."""
+"""The numbers of the progress plot, and that exactly those are drawn, each in its entry's colour."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from synthetic_results import FID, Made, made, results
 
-from bench.cards import card
-from reports.budget import Budget
+from bench.metrics.cards import card
+from reports.budget import RunBudget
 from reports.palette import palette
 from reports.plots import base
 from reports.plots.headline_curve import alt, draw, headline_curve_data
@@ -22,7 +22,7 @@ def frames(runs: list[Made]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return found.curves, view(found).cohorts[0].runs
 
 
-IMAGES = Budget(unit="images", amount=150_000)
+IMAGES = RunBudget(unit="images", amount=150_000)
 
 
 def test_data_by_hand() -> None:
@@ -80,7 +80,7 @@ def test_against_seconds_a_mean_is_at_the_mean_of_the_seeds_seconds() -> None:
         }
         assert ax.get_xlabel() == "seconds of training"
     assert drawn == {(line == "mean", tuple(own["seconds"]), tuple(own["value"])) for (line, _), own in data.groupby(["line", "seed"])}
-    assert alt(data, card(FID), "seconds").endswith("by the clock; means at the last mark: a 11 at 60 s")
+    assert alt(data, card(FID), "seconds").endswith(": a 11 at 60 s")
 
 
 def test_infinite_and_missing_values_are_left_out_and_end_the_mean() -> None:
@@ -103,4 +103,4 @@ def test_the_scale_fits_the_values(values: tuple[float, ...], scale: str) -> Non
 
 
 def test_the_words_name_the_ends() -> None:
-    assert alt(headline_curve_data(*frames(made(TWO)), FID, IMAGES), card(FID)).endswith("means at the last mark: a 11, b 21")
+    assert alt(headline_curve_data(*frames(made(TWO)), FID, IMAGES), card(FID)).endswith(": a 11, b 21")

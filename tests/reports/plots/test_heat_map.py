@@ -1,4 +1,4 @@
-"""The ground of medians, and the trials on it."""
+"""The background of medians, and the trials on it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reports.plots import base
 from reports.plots.colour_scale import STEPS, colour_scale
 from reports.plots.dimension_axis import DimensionAxis, axis_of
 from reports.plots.heat_map import alt, bins_data, draw, heat_map_data, pairs
-from reports.study import Dimension, Study
-from reports.study_record import read
+from reports.study import SearchDimension, SearchedStudy
+from reports.study_reader import read_study
 
 RATES = [1e-4, 1.2e-4, 5e-3, 6e-3]
 
@@ -24,13 +24,13 @@ def at(number: int, lr_g: float, k: int, value: float) -> dict[str, object]:
     return trial(number, {LR_G: lr_g, LR_D: 2e-4, K: k}, values=[value])
 
 
-def known(trials: list[dict[str, object]]) -> Study:
-    found = read(study({"dcgan": tuning(trials)}))
+def known(trials: list[dict[str, object]]) -> SearchedStudy:
+    found = read_study(study({"dcgan": tuning(trials)}))
     assert found is not None
     return found
 
 
-def both(found: Study) -> tuple[Dimension, Dimension, DimensionAxis, DimensionAxis]:
+def both(found: SearchedStudy) -> tuple[SearchDimension, SearchDimension, DimensionAxis, DimensionAxis]:
     x, _, y = found.dimensions
     axes = axis_of(x, []), axis_of(y, [])
     assert axes[0] is not None
@@ -66,7 +66,7 @@ def test_a_divergence_is_infinitely_bad_in_a_median() -> None:
     assert list(bins_data(data, across, up, "higher")["value"]) == [31.0]
 
 
-def test_under_five_trials_there_are_dots_alone() -> None:
+def test_below_five_trials_there_are_dots_alone() -> None:
     found = known([at(n, 2e-4, 1, 30.0) for n in range(4)])
     x, y, across, up = both(found)
     assert bins_data(heat_map_data(found, found.tunings[0], x, y), across, up, "lower").empty
@@ -79,7 +79,7 @@ def test_a_trial_without_the_dimension_is_in_no_map() -> None:
 
 
 def test_every_bin_and_trial_is_drawn_in_one_scale() -> None:
-    found = read(usual(20))
+    found = read_study(usual(20))
     assert found is not None
     x, y, across, up = both(found)
     maps = [heat_map_data(found, own, x, y) for own in found.tunings]
@@ -111,15 +111,15 @@ def test_the_bright_end_is_the_best() -> None:
 
 
 def test_which_pairs_are_worth_a_map() -> None:
-    found = read(usual(3))
+    found = read_study(usual(3))
     assert found is not None
     assert [(x.name, y.name) for x, y in pairs(found.dimensions)] == [("lr_g", "k"), ("lr_g", "lr_d")]
     assert pairs(found.dimensions[:1]) == []
     assert pairs(found.dimensions[2:]) == []
-    choice = Dimension(path="recipe.norm", kind="choice", choices=("batch", "none"))
-    dropout = Dimension(path="recipe.dropout", kind="linear", low=0, high=1)
+    choice = SearchDimension(path="recipe.norm", kind="choice", choices=("batch", "none"))
+    dropout = SearchDimension(path="recipe.dropout", kind="linear", low=0, high=1)
     assert [(x.name, y.name) for x, y in pairs([choice, dropout])] == [("dropout", "norm")]
-    penalty = Dimension(path="recipe.gp", kind="log", low=0.1, high=100)
+    penalty = SearchDimension(path="recipe.gp", kind="log", low=0.1, high=100)
     assert [(x.name, y.name) for x, y in pairs([penalty, found.dimensions[0]])] == []
     assert [(x.name, y.name) for x, y in pairs([choice, dropout, *found.dimensions])] == [("lr_g", "k"), ("lr_g", "lr_d")]
 

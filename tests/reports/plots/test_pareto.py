@@ -11,7 +11,7 @@ from synthetic_study import diverged, study, trial, tuning
 from reports.palette import Style
 from reports.plots import base
 from reports.plots.pareto import alt, draw, pareto_data
-from reports.study_record import read
+from reports.study_reader import read_study
 
 OBJECTIVES = [{"key": FID, "direction": "lower"}, {"key": "quality/recall_classifier", "direction": "higher"}]
 
@@ -20,7 +20,7 @@ def test_the_front_is_what_the_study_says_of_complete_trials() -> None:
     values = [[40.0, 0.3], [30.0, 0.2], [50.0, 0.1]]
     trials: list[dict[str, Any]] = [trial(n, values=value) for n, value in enumerate(values)]
     trials.append({**diverged(3, {}), "values": [1e30, -1e30]})
-    found = read(study({"a": tuning(trials, pareto=[1, 0, 3, 99])}, objectives=OBJECTIVES))
+    found = read_study(study({"a": tuning(trials, pareto=[1, 0, 3, 99])}, objectives=OBJECTIVES))
     assert found is not None
     data = pareto_data(found, found.tunings[0])
     rows = list(data.itertuples(index=False, name=None))

@@ -1,4 +1,4 @@
-"""The numbers of the score profiles, and that just those are drawn, each in its entry's colour and with its name."""
+"""The numbers of the score profiles, and that exactly those are drawn, each in its entry's colour and with its name."""
 
 from __future__ import annotations
 

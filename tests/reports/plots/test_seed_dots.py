@@ -1,4 +1,4 @@
-"""Dots that stand where their values are."""
+"""Dots at the positions of their values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import pairwise
 import pytest
 
 from reports.palette import Style
-from reports.plots.seed_dots import MARGIN, WIDTH, Scale, axis, dots, scale_of, words
+from reports.plots.seed_dots import MARGIN, WIDTH, DotScale, axis, dots, scale_of, values_text
 from reports.stats import Sample, summarise
 
 STYLE = Style(colour="#112233")
 
 
-def positions(sample: Sample, scale: Scale) -> list[float]:
+def positions(sample: Sample, scale: DotScale) -> list[float]:
     svg = dots(sample, summarise(sample, "lower"), scale, STYLE).data.decode()
     ElementTree.fromstring(svg)
     return [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', svg)]
@@ -43,23 +43,23 @@ def test_no_values_no_scale(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("values", [[5.0], [0.0], [0.0, 0.0]])
-def test_one_value_stands_inside(values: list[float]) -> None:
+def test_one_value_is_inside(values: list[float]) -> None:
     scale = scale_of(values)
     assert scale is not None
     assert MARGIN <= scale.at(values[0]) <= WIDTH - MARGIN
 
 
-def test_a_dot_a_seed_and_a_cross_a_failure() -> None:
-    scale = Scale(low=1.0, high=100.0, log=True)
+def test_a_dot_for_each_seed_and_a_cross_for_each_failure() -> None:
+    scale = DotScale(low=1.0, high=100.0, log=True)
     sample = Sample(values=(2.0, 20.0), failures=2)
     assert positions(sample, scale) == pytest.approx([scale.at(2.0), scale.at(20.0)], abs=0.06)
     picture = dots(sample, summarise(sample, "lower"), scale, STYLE)
     assert picture.data.decode().count("<path") == 2
-    assert picture.alt == words(sample) == "2.00 · 20.0 · failed · failed"
+    assert picture.alt == values_text(sample) == "2.00 · 20.0 · failed · failed"
 
 
 def test_the_interval_is_drawn_only_where_there_is_one() -> None:
-    scale = Scale(low=1.0, high=100.0, log=True)
+    scale = DotScale(low=1.0, high=100.0, log=True)
     two, three = Sample(values=(2.0, 3.0)), Sample(values=(2.0, 3.0, 4.0))
     assert b"<rect" not in dots(two, summarise(two, "lower"), scale, STYLE).data
     assert b"<rect" in dots(three, summarise(three, "lower"), scale, STYLE).data
@@ -79,7 +79,7 @@ def test_ticks_are_inside_and_apart(values: tuple[float, float]) -> None:
     assert all(b - a >= 27.9 for a, b in pairwise(xs))
 
 
-def test_equal_numbers_too_large_for_an_edge_stand_in_the_middle() -> None:
+def test_equal_numbers_too_large_for_an_edge_are_in_the_middle() -> None:
     scale = scale_of([-1e30, -1e30])
     assert scale is not None
     assert scale.at(-1e30) == pytest.approx(WIDTH / 2)

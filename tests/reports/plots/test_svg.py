@@ -1,4 +1,4 @@
-"""Small SVG that keeps what was drawn: text to the letter, numbers to a decimal, each entry in a group of its own."""
+"""Small SVG with the drawn content: text unchanged, numbers to one decimal, each entry in its group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from reports.palette import INK
 from reports.plots import base
-from reports.plots.svg import belongs, finished, has_groups, part_of_page
+from reports.plots.svg import has_groups, mark_entry, minified, part_of_page
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
@@ -21,7 +21,7 @@ def drawn(name: str, *, whose: bool = True) -> str:
     with base.axes(3, 2) as ax:
         line = ax.plot([0, 1, 2], [0.123456, 1, 0.5], color="#2662fe")
         if whose:
-            belongs(name, *line, _label(ax, name))
+            mark_entry(name, *line, _label(ax, name))
         return base.picture(ax, "words").data.decode()
 
 
@@ -42,7 +42,7 @@ def _label(ax: Axes, text: str):  # type: ignore[no-untyped-def]
         '"/><script>x</script>',
     ],
 )
-def test_text_and_owner_are_kept_to_the_letter(name: str) -> None:
+def test_text_and_entry_are_unchanged(name: str) -> None:
     root = ElementTree.fromstring(drawn(name))
     owned = [element for element in root.iter(f"{SPACE}g") if "data-entry" in element.attrib]
     assert [element.attrib["data-entry"] for element in owned] == [name, name]
@@ -50,13 +50,13 @@ def test_text_and_owner_are_kept_to_the_letter(name: str) -> None:
     assert len([path for element in owned for path in element.iter(f"{SPACE}path")]) == 1
 
 
-def test_what_nobody_owns_has_no_group() -> None:
+def test_parts_of_no_entry_have_no_group() -> None:
     assert not has_groups(drawn("a", whose=False))
     assert has_groups(drawn("a"))
     with base.axes(3, 2) as ax:
         assert not base.picture(ax, "words").grouped
     with base.axes(3, 2) as ax:
-        belongs("a", *ax.plot([0, 1], [0, 1]))
+        mark_entry("a", *ax.plot([0, 1], [0, 1]))
         assert base.picture(ax, "words").grouped
 
 
@@ -69,7 +69,7 @@ def test_groups_are_renamed_and_ids_are_its_own() -> None:
     assert owners == ['a "b"<', 'a "b"<']
 
 
-def test_only_ids_that_something_refers_to_are_left_and_all_of_those() -> None:
+def test_exactly_the_ids_that_something_refers_to_stay() -> None:
     svg = drawn("a")
     ids, used = re.findall(r' id="([^"]*)"', svg), {*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)}
     assert used
@@ -88,7 +88,7 @@ def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() 
         ax.plot(np.linspace(0, 1, 50), np.random.default_rng(0).normal(size=50))
         ax.legend(ax.plot([0, 1], [np.pi, 2]), ["a curved box"])
         base.figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None})
-    before, small = buffer.getvalue(), finished(buffer.getvalue())
+    before, small = buffer.getvalue(), minified(buffer.getvalue())
     assert len(small) < 0.7 * len(before)
     assert not re.search(r">\s+<", small)
     assert small.startswith("<svg")
@@ -102,7 +102,7 @@ def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() 
 
 
 def xy(element: ElementTree.Element) -> list[float]:
-    """Where an element is."""
+    """The position of an element."""
     return [float(element.attrib.get(name, 0)) for name in ("x", "y")]
 
 
@@ -114,5 +114,5 @@ def xy(element: ElementTree.Element) -> list[float]:
     ],
 )
 def test_straight_lines_are_points_and_curves_keep_their_commands(path: str, short: str) -> None:
-    drawn = finished(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
+    drawn = minified(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
     assert drawn.split("</style>")[1] == f'<g><path d="{short}"/></g></svg>'

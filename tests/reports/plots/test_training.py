@@ -1,4 +1,4 @@
-"""The numbers of the training panels, and that just those are drawn."""
+"""The numbers of the training panels, and that exactly those are drawn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from synthetic_results import Made, results
 
-from bench.results import CURVE_COLUMNS, Results
-from reports.budget import Budget
+from bench.tracking.results import CURVE_COLUMNS, Results
+from reports.budget import RunBudget
 from reports.palette import INK, Style
 from reports.plots import base
 from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PANEL_MARKS, PROBABILITIES, Panel, alt, draw, own_panels, training_data
@@ -120,7 +120,7 @@ def test_every_other_number_of_training_has_a_panel_of_its_own() -> None:
     assert [panel.keys for panel in panels] == [("train/$x^2$",), ("train/_x",), ("train/k_t",), ("train/loss_of_a_third",)]
     runs = pd.DataFrame({"run_id": ["run"], "entry": ["a"], "seed": [0]})
     for panel in panels:
-        data = training_data(curves, runs, panel, Budget(unit="images", amount=20))
+        data = training_data(curves, runs, panel, RunBudget(unit="images", amount=20))
         assert set(data["key"]) == set(panel.keys)
         with base.axes(3, 2) as ax:
             draw(ax, data, STYLE, panel)

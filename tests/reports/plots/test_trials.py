@@ -1,4 +1,4 @@
-"""Trials, and that just those are drawn, none of them at a number it does not have."""
+"""Trials, and that exactly those are drawn, none at a value that it does not have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reports.plots.search_history import alt, draw, search_history_data
 from reports.plots.slices import alt as slice_alt
 from reports.plots.slices import slices_data
 from reports.plots.trials import MOST_DRAWN, draw_trials, drawn, trials_data, value_axis
-from reports.study import Study
-from reports.study_record import read
+from reports.study import SearchedStudy
+from reports.study_reader import read_study
 
 STYLE = Style(colour="#2662fe")
 TRIALS = [
@@ -30,13 +30,13 @@ TRIALS = [
 
 
 @pytest.fixture(scope="module")
-def found() -> Study:
-    read_ = read(study({"dcgan": tuning(TRIALS)}))
+def found() -> SearchedStudy:
+    read_ = read_study(study({"dcgan": tuning(TRIALS)}))
     assert read_ is not None
     return read_
 
 
-def test_data_by_hand(found: Study) -> None:
+def test_data_by_hand(found: SearchedStudy) -> None:
     data = trials_data(found, found.tunings[0])
     assert list(data["number"]) == [0, 1, 2, 3, 4]
     assert list(data["state"]) == ["complete", "diverged", "pruned", "complete", "complete"]
@@ -45,14 +45,14 @@ def test_data_by_hand(found: Study) -> None:
     assert data["value"].max() < 1e9
 
 
-def test_the_best_so_far_is_of_complete_trials_alone(found: Study) -> None:
+def test_the_best_so_far_is_of_complete_trials_alone(found: SearchedStudy) -> None:
     data = search_history_data(found, found.tunings[0])
     assert list(data["best"]) == [50.0, 50.0, 50.0, 30.0, 30.0]
     assert alt("dcgan", data, found.objective) == "dcgan: the best classifier-FID of 5 trials is 30, of trial 3"
 
 
 def test_nothing_complete_in_words() -> None:
-    lost = read(study({"a": tuning([diverged(0, DEFAULT), diverged(1, DEFAULT)])}))
+    lost = read_study(study({"a": tuning([diverged(0, DEFAULT), diverged(1, DEFAULT)])}))
     assert lost is not None
     data = search_history_data(lost, lost.tunings[0])
     assert data["best"].isna().all()
@@ -64,7 +64,7 @@ def test_nothing_complete_in_words() -> None:
     assert right > 1
 
 
-def test_a_slice_has_the_trials_with_its_dimension(found: Study) -> None:
+def test_a_slice_has_the_trials_with_its_dimension(found: SearchedStudy) -> None:
     lr_g, _, k = found.dimensions
     data = slices_data(found, found.tunings[0], lr_g)
     assert dict(zip(data["number"], data["setting"], strict=True)) == {0: 2e-4, 1: 9e-3, 2: 2e-4, 3: 1e-3}
@@ -72,7 +72,7 @@ def test_a_slice_has_the_trials_with_its_dimension(found: Study) -> None:
     assert slice_alt("dcgan", data, lr_g, found.objective) == "dcgan, classifier-FID against lr_g, 4 trials, best 30 at 0.001"
 
 
-def test_what_is_drawn_is_the_data(found: Study) -> None:
+def test_what_is_drawn_is_the_data(found: SearchedStudy) -> None:
     data = trials_data(found, found.tunings[0]).assign(x=[0, 1, 2, 3, 4])
     with base.axes(4, 3) as ax:
         value_axis(ax, data["value"], found.objective)
@@ -92,7 +92,7 @@ def test_what_is_drawn_is_the_data(found: Study) -> None:
 
 def test_the_bad_end_is_below_where_higher_is_better() -> None:
     objectives = [{"key": "quality/precision_classifier", "direction": "higher"}]
-    found = read(study({"a": tuning([trial(0, values=[0.5]), diverged(1, DEFAULT)])}, objectives=objectives))
+    found = read_study(study({"a": tuning([trial(0, values=[0.5]), diverged(1, DEFAULT)])}, objectives=objectives))
     assert found is not None
     data = search_history_data(found, found.tunings[0])
     with base.axes(3, 2) as ax:
@@ -101,15 +101,15 @@ def test_the_bad_end_is_below_where_higher_is_better() -> None:
     assert crosses[0][1] < 0.1
 
 
-def test_of_many_trials_the_first_are_drawn(found: Study) -> None:
-    many = read(study({"a": tuning([trial(n, values=[1.0 + n], default=n == 900) for n in range(1000)])}))
+def test_of_many_trials_the_first_are_drawn(found: SearchedStudy) -> None:
+    many = read_study(study({"a": tuning([trial(n, values=[1.0 + n], default=n == 900) for n in range(1000)])}))
     assert many is not None
     shown = drawn(trials_data(many, many.tunings[0]))
     assert len(shown) == MOST_DRAWN + 1
     assert 900 in set(shown["number"])
 
 
-def test_values_that_are_not_positive_have_a_plain_scale(found: Study) -> None:
+def test_values_that_are_not_positive_have_a_plain_scale(found: SearchedStudy) -> None:
     data = trials_data(found, found.tunings[0])["value"]
     with base.axes(3, 2) as ax:
         value_axis(ax, data - 45, found.objective)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from synthetic_results import made, results
 
-from bench.results import FINAL_GRID
+from bench.tracking.results import FINAL_GRID
 from reports.sections.common import png, unscaled
 
 RNG = np.random.default_rng(0)

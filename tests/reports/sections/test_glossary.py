@@ -1,10 +1,10 @@
-"""The glossary has what occurs, and only that."""
+"""The glossary has the metrics that occur, and no others."""
 
 from __future__ import annotations
 
 from synthetic_results import complete, made, results
 
-from bench.cards import CARDS
+from bench.metrics.cards import CARDS
 from reports.document import Table
 from reports.sections import glossary
 from reports.view import view

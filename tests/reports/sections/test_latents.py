@@ -1,4 +1,4 @@
-"""The section on the latent space: a gallery for each kind of picture, and the words to it."""
+"""The section on the latent space: a gallery for each kind of picture, with its captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from synthetic_results import made, results
 
-from bench.results import EVIDENCE, LATENT
+from bench.tracking.results import EVIDENCE, LATENT
 from reports.document import Gallery
 from reports.sections import latents
 from reports.view import View, view
@@ -41,16 +41,14 @@ def galleries(view: View) -> list[Gallery]:
 def test_a_gallery_for_each_kind_and_its_words(tmp_path: Path) -> None:
     words = {"directions": [{"from": "Bag", "to": "Coat", "reached": 0.25}], "arithmetic": [{"of": "Bag", "to": "Coat"}]}
     found = galleries(prepared(tmp_path, ("continuous-1", "arithmetic", "directions"), words))
-    assert [gallery.caption.split(":")[0] for gallery in found] == [
-        "Class directions", "Latent arithmetic", "The same latents as one part of them is turned from end to end",
-    ]  # fmt: skip
+    assert [gallery.caption for gallery in found[:2]] == [latents.CAPTIONS["directions"], latents.CAPTIONS["arithmetic"]]
     assert [tile.title for tile in found[0].tiles] == ["b", "a"]
     assert [gallery.tiles[0].detail for gallery in found] == ["seed 0; Bag to Coat (25%)", "seed 0; Bag and Coat", "seed 0"]
     assert "continuous 1" in found[2].caption
 
 
 @pytest.mark.parametrize("words", [None, 3, {"directions": 3}, {"directions": [3]}, {"directions": [{"reached": "all"}]}])
-def test_strange_words_are_no_reason_to_fail(tmp_path: Path, words: object) -> None:
+def test_odd_words_are_ignored(tmp_path: Path, words: object) -> None:
     assert galleries(prepared(tmp_path, ("directions",), words))
 
 

@@ -1,4 +1,4 @@
-"""Figures of copying, and the closest pairs as pictures."""
+"""Metrics of copies, and the closest pairs as pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthetic_results import Made, complete, made, points, references, results
 
-from bench.results import NEAREST
+from bench.tracking.results import NEAREST
 from reports.document import Gallery, Section, Table
 from reports.sections import memorisation
 from reports.view import view
@@ -24,7 +24,7 @@ def built(runs: list[Made], folder: Path | None = None, missing: tuple[str, ...]
     return section
 
 
-def test_figures_with_what_copying_gives() -> None:
+def test_metrics_with_the_values_of_copies() -> None:
     (table,) = built(complete([*made(TWO), *references()])).blocks
     assert isinstance(table, Table)
     assert [column.title for column in table.columns] == ["", "authenticity", "C_T"]
@@ -32,11 +32,11 @@ def test_figures_with_what_copying_gives() -> None:
     assert [cell.text for cell in rows["real"].cells] == ["real", "0", "−31.0"]
     assert all(cell.detail.startswith("± ") for cell in rows["a"].cells[1:])
     assert all(cell.detail == "" for cell in rows["real"].cells)
-    assert "The row real is of training images, so it shows what pure copying gives." in table.caption
+    assert memorisation.READING in table.caption
     assert "±" in table.caption
 
 
-def test_without_errors_no_word_of_them() -> None:
+def test_without_errors_the_caption_does_not_mention_them() -> None:
     runs = [Made(variant="a", fid=1.0, metrics={"memorisation/authenticity": 0.5})]
     (table,) = built(runs).blocks
     assert isinstance(table, Table)

@@ -1,4 +1,4 @@
-"""The sections that are a picture an entry: each entry in its place, in its colour, with its words."""
+"""The sections with a picture for each entry: each entry in its position and colour, with its text."""
 
 from __future__ import annotations
 
@@ -28,27 +28,23 @@ def galleries(section: Section | None) -> list[Gallery]:
 
 
 @pytest.mark.parametrize("build", [classes.build, interpolation.build])
-def test_a_tile_an_entry_in_its_colour(build: Callable[[View], Section | None], prepared: View) -> None:
+def test_a_tile_for_each_entry_in_its_colour(build: Callable[[View], Section | None], prepared: View) -> None:
     (gallery,) = galleries(build(prepared))
     styles = palette("abw")
     assert [(tile.title, tile.colour) for tile in gallery.tiles] == [(name, styles[name].colour) for name in "baw"]
 
 
 def test_probabilities_only_where_logits_are_log_odds(prepared: View) -> None:
-    losses, beliefs, logits, gradients = galleries(training.build(prepared))
+    losses, probabilities, logits, gradients = galleries(training.build(prepared))
     for gallery in (losses, logits, gradients):
         assert [tile.title for tile in gallery.tiles] == ["b", "a", "w"]
-    assert [tile.title for tile in beliefs.tiles] == ["b", "a"]
+    assert [tile.title for tile in probabilities.tiles] == ["b", "a"]
 
 
-def test_training_says_how_its_lines_were_made(prepared: View) -> None:
-    losses, *_, gradients = galleries(training.build(prepared))
-    assert losses.caption.endswith(
-        "Thick: the mean over seeds, where every seed has a value; thin: every seed, at no more than 50 of the marks."
-    )
-    assert "of the last update before a mark" in gradients.caption
+def test_captions_of_training_curves_name_the_drawn_seeds(prepared: View) -> None:
+    assert "thin: every seed, at most 50 points" in galleries(training.build(prepared))[0].caption
     many = view(results([Made(variant="a", seed=seed, fid=10.0) for seed in range(11)]))
-    assert "thin: the first 10 seeds, at no more" in galleries(training.build(many))[0].caption
+    assert "thin: the first 10 seeds, at most 50 points" in galleries(training.build(many))[0].caption
 
 
 def test_points_are_not_called_images_in_training() -> None:

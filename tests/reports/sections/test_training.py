@@ -1,4 +1,4 @@
-"""The galleries of training curves, and which of them there are."""
+"""The galleries of training curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 from synthetic_results import Made, results
 
-from bench.results import CURVE_COLUMNS, Results
+from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.document import Gallery, Heading
 from reports.sections import training
 from reports.view import view
@@ -33,22 +33,22 @@ def made() -> Results:
     return results([Made(variant="a", fid=1.0), Made(variant="b", fid=2.0)])
 
 
-def test_without_numbers_of_their_own_there_is_no_gallery_of_them() -> None:
+def test_without_numbers_of_objectives_there_is_no_gallery_of_them() -> None:
     found = galleries(made())
-    assert list(found) == ["Losses", "What the discriminator believes", "Logits", "Size of the gradients"]
+    assert list(found) == [title for _, title, _, _ in training.GALLERIES]
     assert [tile.title for tile in found["Losses"].tiles] == ["a", "b"]
 
 
-def test_numbers_of_their_own_stand_together_in_the_order_of_the_entries() -> None:
-    own = galleries(with_curves(made(), ("b-0", "train/k_t"), ("b-0", "train/convergence"), ("a-0", "train/r1")))["Objectives' own numbers"]
+def test_numbers_of_objectives_are_in_the_order_of_the_entries() -> None:
+    own = galleries(with_curves(made(), ("b-0", "train/k_t"), ("b-0", "train/convergence"), ("a-0", "train/r1")))[training.OWN_TITLE]
     assert [(tile.title, tile.picture.alt) for tile in own.tiles] == [
         ("a", "a: r1 ends at 3"), ("b", "b: convergence ends at 3"), ("b", "b: k_t ends at 3"),
     ]  # fmt: skip
     assert "The first" not in own.caption
 
 
-def test_no_more_of_them_than_a_page_bears() -> None:
+def test_a_page_has_a_limited_number_of_them() -> None:
     many = [("a-0", f"train/number_{index:02}") for index in range(training.MOST_OWN + 3)]
-    own = galleries(with_curves(made(), *many))["Objectives' own numbers"]
+    own = galleries(with_curves(made(), *many))[training.OWN_TITLE]
     assert len(own.tiles) == training.MOST_OWN
-    assert f"The first {training.MOST_OWN} by name, of {len(many)}." in own.caption
+    assert f"{training.MOST_OWN} by name, of {len(many)}" in own.caption

@@ -1,4 +1,4 @@
-"""Plain words that say what the tests say, and no more."""
+"""Sentences that follow from the tests, and nothing more."""
 
 from __future__ import annotations
 
@@ -11,49 +11,82 @@ from reports.view import view
 THREE = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
 
 
-def said(runs: list[Made]) -> list[str]:
+def sentences(runs: list[Made]) -> list[str]:
     (cohort,) = view(results(runs)).cohorts
     return verdict.sentences(cohort)
 
 
 def test_the_best_the_beaten_and_the_undecided() -> None:
-    assert said(made(THREE)) == [
-        "Lowest median classifier-FID on fashion-mnist at 150,000 real images each: a, 10.2.",
-        "a is clearly better than c; not to be told apart from b.",
-        "2 of 3 pairs can be told apart at this budget; the others are no claim.",
-    ]
+    lead, best, pairs = sentences(made(THREE))
+    assert all(part in lead for part in ("classifier-FID", "fashion-mnist", "150,000 real images", "a, 10.2"))
+    beaten, undecided = best.split(". ")
+    assert "clearly better than c" in beaten
+    assert "no significant difference from b" in undecided
+    assert pairs.startswith("2 of 3 pairs")
 
 
-def test_a_small_but_certain_difference_is_only_better() -> None:
-    assert said(made({"a": (100.0, 100.1, 100.2), "b": (105.0, 105.1, 105.2)}))[1] == "a is better than b."
+def test_a_small_but_certain_difference_is_significant_and_not_clear() -> None:
+    (_, best, pairs) = sentences(made({"a": (100.0, 100.1, 100.2), "b": (105.0, 105.1, 105.2)}))
+    assert "significantly better than b" in best
+    assert pairs.startswith("1 of 1 pair ")
 
 
 def test_too_few_seeds() -> None:
-    assert said(made({"a": (10.0, 11.0), "b": (20.0, 21.0)}))[1] == "No claim about any pair: fewer than 3 seeds."
+    lead, reason = sentences(made({"a": (10.0, 11.0), "b": (20.0, 21.0)}))
+    assert "fewer than 3 seeds" in reason
+    assert "better" not in lead + reason
+
+
+def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
+    _, best, pairs = sentences([*made(THREE), Made(variant="d", fid=30.0)])
+    assert "not tested against d" in best
+    assert "3 could not be tested" in pairs
+    section = verdict.build(view(results([*made(THREE), Made(variant="d", fid=30.0)])))
+    assert section is not None
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    untested = [column.title for column in table.columns].index(verdict.UNTESTED)
+    assert [row.cells[untested].text for row in table.rows] == ["d", "d", "d", "a, b, c"]
 
 
 def test_one_entry() -> None:
-    assert said(made({"a": THREE["a"]}))[1] == "There is one entry, so nothing to compare it with."
+    lead, nothing = sentences(made({"a": THREE["a"]}))
+    assert "a, 10.2" in lead
+    assert "better" not in nothing
 
 
 def test_nothing_measured() -> None:
-    assert said([Made(variant=name, status="failed") for name in "ab"]) == ["No run has classifier-FID, so nothing can be compared."]
+    (sentence,) = sentences([Made(variant=name, status="failed") for name in "ab"])
+    assert "classifier-FID" in sentence
 
 
-def test_a_median_that_the_test_contradicts_is_said() -> None:
+def test_a_best_median_without_a_significant_difference() -> None:
     runs = made({"a": (100.0, 100.0, 100.0, 180.0, 181.0), "b": (101.0, 101.1, 101.2, 101.3, 101.4)})
-    assert said(runs)[1] == "a is not to be told apart from b."
+    assert "no significant difference from b" in sentences(runs)[1]
 
 
-def test_the_table_lists_whom_each_beats() -> None:
+def test_the_table_lists_the_verdicts_of_each_entry() -> None:
     section = verdict.build(view(results(made(THREE))))
     assert section is not None
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
-    assert [column.title for column in table.columns] == ["", "clearly better than", "no claim against"]
+    assert [column.title for column in table.columns] == ["", verdict.BEATEN["clearly better"], verdict.NOT_SIGNIFICANT]
     assert [[cell.text for cell in row.cells] for row in table.rows] == [["a", "c", "b"], ["b", "c", "a"], ["c", "", ""]]
 
 
-def test_data_without_claims_is_said_before_the_verdict() -> None:
+def test_data_too_small_for_conclusions_is_a_warning_before_the_verdict() -> None:
     section = verdict.build(view(results(made(THREE, dataset="digits", claims="false"))))
     assert section is not None
-    assert section.blocks[0] == Text(text="What follows is a trial run: digits supports no claim.", tone="warning")
+    warning = section.blocks[0]
+    assert isinstance(warning, Text)
+    assert warning.tone == "warning"
+    assert "digits" in warning.text
+
+
+def test_the_terms_are_defined_beside_the_verdict() -> None:
+    section = verdict.build(view(results(made(THREE))))
+    assert section is not None
+    definition = section.blocks[-1]
+    assert isinstance(definition, Text)
+    words = definition.text.lower()
+    assert all(
+        term in words for term in ("significantly better", "clearly better", "n.s.", "no significant difference", "at least 1.1", "5 %")
+    )

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.assemble import initialise
-from bench.spec import DataShape
+from bench.core.spec import DataShape
+from bench.training.build import initialise
 from variants.gan import build_gan
 from variants.networks.backbone import Ports, build_backbone, normalise_spectrum
 from variants.networks.equalised import EqualConv2d, Equalised, EqualLinear, PixelNorm
@@ -94,3 +94,11 @@ def test_spectral_norm_is_of_what_is_used() -> None:
         for _ in range(50):  # steps of the power iteration
             used = layer.scaled()[0]
         assert torch.linalg.matrix_norm(used.flatten(1), 2).item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_layer_says_its_sizes_and_looking_at_it_changes_nothing() -> None:
+    layer = EqualConv2d(2, 3, 4, stride=2, padding=1)
+    normalise_spectrum(layer)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    assert all(part in repr(layer) for part in ("weight=[3, 2, 4, 4]", "stride=2", "padding=1", "scale=1"))
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())

@@ -94,12 +94,12 @@ def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kind, "forward", slow)
     assert pixel(torch.randn(2, 5, 1, 1)).shape == (2, 16, 7, 7)
     assert few(torch.randn(2, 5, 7, 7)).shape == (2, 1, 14, 14)
-    seen = torch.randn(2, 1, 8, 8, requires_grad=True)
+    image = torch.randn(2, 1, 8, 8, requires_grad=True)
     with pytest.raises(AssertionError, match="torch's own"):
-        first(seen)  # its own weights are trained
+        first(image)  # its own weights are trained
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert first.requires_grad_(False)(seen).dtype == pixel(torch.randn(2, 5, 1, 1)).dtype == torch.bfloat16
-    for layer, given in ((first, seen.detach()), (pixel, torch.randn(5, 1, 1)), (first, seen[0])):
+        assert first.requires_grad_(False)(image).dtype == pixel(torch.randn(2, 5, 1, 1)).dtype == torch.bfloat16
+    for layer, given in ((first, image.detach()), (pixel, torch.randn(5, 1, 1)), (first, image[0])):
         with pytest.raises(AssertionError, match="torch's own"):
             layer(given)
 
@@ -107,9 +107,9 @@ def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_transposed_convolution_under_autocast() -> None:
     layer = ConvTranspose2d(5, 1, 4, 2, 1, bias=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        made = layer(torch.randn(2, 5, 7, 7))
-    assert made.shape == (2, 1, 14, 14)
-    assert made.dtype == torch.bfloat16
+        output = layer(torch.randn(2, 5, 7, 7))
+    assert output.shape == (2, 1, 14, 14)
+    assert output.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
@@ -126,9 +126,9 @@ def test_dropout_drops_a_share_and_keeps_the_mean(p: float) -> None:
 
 def test_dropped_numbers_are_independent_of_their_neighbours() -> None:
     torch.manual_seed(0)
-    kept = (Dropout(0.5)(torch.ones(400_000)) > 0).double() - 0.5
+    mask = (Dropout(0.5)(torch.ones(400_000)) > 0).double() - 0.5
     for lag in (1, 2, 3, 4, 8):
-        assert abs((kept[:-lag] * kept[lag:]).mean() / 0.25) < 0.01
+        assert abs((mask[:-lag] * mask[lag:]).mean() / 0.25) < 0.01
 
 
 def test_dropout_does_nothing_in_evaluation() -> None:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench.config import NETWORKS
-from bench.errors import UserError
-from bench.spec import DataShape
+from bench.core.config import NETWORKS
+from bench.core.errors import UserError
+from bench.core.spec import DataShape
 from variants.gan import build_gan
 from variants.networks.backbone import Backbone, Ports, build_backbone, has_batch_norm
 from variants.networks.equalised import EqualConv2d
-from variants.networks.r3gan import Block
+from variants.networks.r3gan import R3ganBlock
 from variants.networks.sizes import channels, doublings
 from variants.recipe import GanRecipe
 
@@ -37,9 +37,9 @@ def test_every_wiring_has_the_right_shapes(name: str, copies: int, condition: in
     data = DataShape(kind="image", shape=shape, classes=10)
     ports = Ports(data=data, latent=13, copies=copies, condition=condition, outputs=outputs)
     generator, discriminator = build_backbone(name, ports, GanRecipe(width=4))
-    made = generator(torch.randn(5, 13))
-    assert made.shape == (5, *shape)
-    assert name in LINEAR_AT_THE_END or made.abs().max() <= 1
+    samples = generator(torch.randn(5, 13))
+    assert samples.shape == (5, *shape)
+    assert name in LINEAR_AT_THE_END or samples.abs().max() <= 1
     beside = torch.randn(5, condition) if condition else None
     assert discriminator(torch.randn(5, *ports.seen), beside).shape == (5, outputs)
 
@@ -52,9 +52,9 @@ def test_every_wiring_of_points(copies: int, condition: int, outputs: int) -> No
     generator, discriminator = build_backbone("mlp-2d", ports, GanRecipe(width=4))
     last = next(part for part in reversed(list(generator.modules())) if isinstance(part, nn.Linear))
     nn.init.constant_(last.bias, 7.0)
-    made = generator(torch.randn(5, 3))
-    assert made.shape == (5, 2)
-    assert made.min() > 1  # no tanh: points lie anywhere
+    samples = generator(torch.randn(5, 3))
+    assert samples.shape == (5, 2)
+    assert samples.min() > 1  # no tanh: points lie anywhere
     beside = torch.randn(5, condition) if condition else None
     assert discriminator(torch.randn(5, 2 * copies), beside).shape == (5, outputs)
 
@@ -90,9 +90,9 @@ def test_dcgan_deep_is_as_published() -> None:
 def test_dcgan_deep_takes_any_size(shape: tuple[int, ...]) -> None:
     data = DataShape(kind="image", shape=shape)
     generator, discriminator = build_backbone("dcgan-deep", Ports(data=data, latent=3), GanRecipe(width=2))
-    made = generator(torch.randn(4, 3))
-    assert made.shape == (4, *shape)
-    assert discriminator(made).shape == (4, 1)
+    samples = generator(torch.randn(4, 3))
+    assert samples.shape == (4, *shape)
+    assert discriminator(samples).shape == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_resnet_is_as_published() -> None:
     assert linear_sizes(discriminator) == [(128, 1)]
     sizes: list[int] = []
     for block in [*discriminator.get_submodule("features").children(), discriminator.get_submodule("head.0")]:
-        block.register_forward_hook(lambda _module, _inputs, made: sizes.append(made.shape[-1]))
+        block.register_forward_hook(lambda _module, _inputs, samples: sizes.append(samples.shape[-1]))
     discriminator(torch.randn(2, 3, 32, 32))
     assert sizes == [16, 8, 8, 8]
 
@@ -178,7 +178,7 @@ def test_resnets_order_of_a_linear_map_and_a_change_of_size_makes_no_difference(
 
 def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
     generator, _ = build_backbone("r3gan", Ports(data=CIFAR, latent=64), GanRecipe(width=64))
-    blocks = [part for part in generator.modules() if isinstance(part, Block)]
+    blocks = [part for part in generator.modules() if isinstance(part, R3ganBlock)]
     data = torch.randn(2, 64, 4, 4)
     assert all(torch.equal(block(data), data) for block in blocks)
     wanted = (2 / 1.04) ** 0.5 * len(blocks) ** -0.25  # He's for a slope of .2, L ** (-1 / (2 * 3 - 2))
@@ -189,7 +189,7 @@ def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
 
 def test_blocks_that_begin_as_nothing_begin_otherwise_under_spectral_norm() -> None:
     _, discriminator = build_backbone("r3gan", Ports(data=MNIST, latent=6), GanRecipe(width=8, norm_d="spectral"))
-    last = [part.get_submodule("branch.4") for part in discriminator.modules() if isinstance(part, Block)]
+    last = [part.get_submodule("branch.4") for part in discriminator.modules() if isinstance(part, R3ganBlock)]
     for convolution in last:
         assert isinstance(convolution.weight, torch.Tensor)
         assert torch.linalg.matrix_norm(convolution.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=1e-3)
@@ -198,7 +198,7 @@ def test_blocks_that_begin_as_nothing_begin_otherwise_under_spectral_norm() -> N
 
 def test_r3gan_has_the_same_blocks_in_both() -> None:
     networks = build_backbone("r3gan", Ports(data=MNIST, latent=64), GanRecipe(width=8))
-    blocks = [[tuple(p.shape) for part in net.modules() if isinstance(part, Block) for p in part.parameters()] for net in networks]
+    blocks = [[tuple(p.shape) for part in net.modules() if isinstance(part, R3ganBlock) for p in part.parameters()] for net in networks]
     assert blocks[0] == blocks[1]
     assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for net in networks for part in net.modules())
 
@@ -226,9 +226,9 @@ def test_sizes_that_no_doubling_gives_are_refused(name: str, shape: tuple[int, .
 def test_sizes_that_doublings_give_are_made(name: str, side: int) -> None:
     data = DataShape(kind="image", shape=(1, side, side))
     generator, discriminator = build_backbone(name, Ports(data=data, latent=3), GanRecipe(width=4))
-    made = generator(torch.randn(4, 3))
-    assert made.shape == (4, 1, side, side)
-    assert discriminator(made).shape == (4, 1)
+    samples = generator(torch.randn(4, 3))
+    assert samples.shape == (4, 1, side, side)
+    assert discriminator(samples).shape == (4, 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 30, 30), (1, 28, 32), (1, 2, 2)])
@@ -241,7 +241,7 @@ def test_lucic_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 def test_a_condition_changes_more_than_a_constant(name: str) -> None:
     """Two images whose logits differ by as much under any condition would make labels useless."""
     _, discriminator = build_backbone(name, Ports(data=MNIST, latent=8, condition=3), GanRecipe(width=8, norm_d="none"))
-    for block in (part for part in discriminator.modules() if isinstance(part, Block)):
+    for block in (part for part in discriminator.modules() if isinstance(part, R3ganBlock)):
         nn.init.normal_(block.get_submodule("branch.4").get_parameter("weight"), 0.0, 0.3)  # which begin as nothing
     images, conditions = torch.randn(2, 1, 28, 28), torch.eye(3)[:2]
     one, other = (discriminator(images, condition.expand(2, -1)).flatten() for condition in conditions)

@@ -1,4 +1,4 @@
-"""Growth: its schedule, its continuity, what takes part when, and that nothing else of a run minds."""
+"""Growth: its schedule, its continuity, and what takes part when."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from bench import checkpoint
-from bench.assemble import assemble, check
-from bench.config import config_for
-from bench.ema import Ema
-from bench.errors import UserError
-from bench.spec import DataShape, Examples, Step
-from bench.train import Trainer, train
+from bench.core import serialization
+from bench.core.config import config_for
+from bench.core.errors import UserError
+from bench.core.spec import DataShape, Examples, Step
+from bench.runs.prepare import check
+from bench.training.build import assemble
+from bench.training.ema import Ema
+from bench.training.loop import Trainer, train
 from variants.gan import GanNetworks, build_gan
 from variants.networks.growth import WHOLE, Position, enlarge, place, shrink
 from variants.recipe import GanRecipe
@@ -71,11 +72,11 @@ def test_networks_of_one_size_are_whole_at_once() -> None:
 def test_the_schedule_is_in_shares_of_the_budget() -> None:
     position = Position(3, 0.5)
     assert position.now() == (2, 1.0)  # before training
-    seen = []
+    positions = []
     for images in (0, 12, 13, 25, 38, 50, 100):
         position.follow(step(images))
-        seen.append(position.now())
-    assert seen == [
+        positions.append(position.now())
+    assert positions == [
         (0, 1.0),
         (0, 1.0),
         (1, pytest.approx(0.04, abs=1e-4)),
@@ -125,13 +126,13 @@ def test_layers_to_and_from_images_of_the_last_stage_matter_only_while_one_fades
     for fade, matters in ((0.5, True), (1.0, False)):
         networks = grown(stage, fade)
         latent = networks.draw(5, torch.Generator().manual_seed(0))
-        made = networks.generate(latent)
-        logits = networks.discriminate(made)
+        images = networks.generate(latent)
+        logits = networks.discriminate(images)
         for layers in (networks.generator.get_submodule("to_image"), networks.discriminator.get_submodule("features.from_image")):
             for parameter in layers.get_submodule(str(stage - 1)).parameters():
                 parameter.data.add_(1.0)
-        assert torch.equal(networks.generate(latent), made) != matters
-        assert torch.equal(networks.discriminate(made), logits) != matters
+        assert torch.equal(networks.generate(latent), images) != matters
+        assert torch.equal(networks.discriminate(images), logits) != matters
 
 
 def test_a_fade_in_is_linear() -> None:
@@ -169,10 +170,10 @@ def test_a_run_that_stops_while_it_grows_goes_on_bit_for_bit(stop: int, tmp_path
     list(train(whole, []))
     for _ in train(stopped, [], pause=lambda: stopped.images >= 4 * stop):
         break
-    checkpoint.save(stopped.state_dict(), tmp_path / "state")
-    resumed.load_state_dict(checkpoint.load(tmp_path / "state"))
+    serialization.save(stopped.state_dict(), tmp_path / "state")
+    resumed.load_state_dict(serialization.load(tmp_path / "state"))
     list(train(resumed, []))
-    for mine, theirs in zip(resumed.scored.state_dict().values(), whole.scored.state_dict().values(), strict=True):
+    for mine, theirs in zip(resumed.eval_networks.state_dict().values(), whole.eval_networks.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -192,7 +193,7 @@ def test_it_grows_under_any_objective(settings: dict[str, object]) -> None:
 def test_drift_holds_real_logits_near_0() -> None:
     nets = grown(2)
     config = config_for("progan", {"recipe.gp": 0.0, "recipe.grow": 0.0, "recipe.drift": 0.0, "recipe.z_dim": 6})
-    batch = trainer().feed.next()
+    batch = trainer().batches.next()
     losses = []
     for drift in (0.0, 0.5):
         recipe = config.recipe.model_copy(update={"drift": drift})
@@ -229,5 +230,5 @@ def test_no_reference_to_the_live_networks_is_kept_by_an_average() -> None:
     live = grown(2)
     average = Ema(live, half_life_images=10).networks
     own = {id(module) for module in average.modules()}
-    kept = [value for module in average.modules() for value in vars(module).values() if isinstance(value, nn.Module)]
-    assert all(id(value) in own for value in kept)
+    modules = [value for module in average.modules() for value in vars(module).values() if isinstance(value, nn.Module)]
+    assert all(id(value) in own for value in modules)

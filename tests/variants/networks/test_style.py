@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from bench.sampling import evaluation_mode
-from bench.spec import DataShape, Latent
+from bench.core.spec import DataShape, Latent
+from bench.evaluation.sampling import evaluation_mode
 from variants.gan import GanNetworks, build_gan
 from variants.networks.style import MIXING, ModulatedConv2d, StyledLayer, StyleGenerator
 from variants.recipe import GanRecipe
@@ -32,7 +32,7 @@ def noisy(generator: StyleGenerator) -> None:
         layer.strength.data.fill_(0.5)
 
 
-def drawn(nets: GanNetworks, n: int = 12) -> Latent:
+def draw(nets: GanNetworks, n: int = 12) -> Latent:
     return nets.draw(n, torch.Generator().manual_seed(3))
 
 
@@ -45,8 +45,8 @@ def test_demodulation_gives_unit_variance_whatever_the_style(strength: float) ->
     torch.manual_seed(0)
     layer = ModulatedConv2d(32, 64, 3, 5)
     layer.style.weight.data.mul_(strength)
-    made = layer(torch.randn(200, 32, 9, 9), torch.randn(200, 5))[:, :, 1:-1, 1:-1]  # without the padded border
-    torch.testing.assert_close(made.var(dim=(0, 2, 3)), torch.ones(64), rtol=0.1, atol=0.0)
+    outputs = layer(torch.randn(200, 32, 9, 9), torch.randn(200, 5))[:, :, 1:-1, 1:-1]  # without the padded border
+    torch.testing.assert_close(outputs.var(dim=(0, 2, 3)), torch.ones(64), rtol=0.1, atol=0.0)
 
 
 def test_modulation_is_of_each_samples_weights() -> None:
@@ -54,10 +54,10 @@ def test_modulation_is_of_each_samples_weights() -> None:
     torch.manual_seed(0)
     layer = ModulatedConv2d(3, 4, 3, 5)
     data, styles = torch.randn(6, 3, 7, 7), torch.randn(6, 5)
-    for made, one, scale in zip(layer(data, styles), data, layer.style(styles), strict=True):
+    for outputs, one, scale in zip(layer(data, styles), data, layer.style(styles), strict=True):
         weight = layer.scaled()[0] * scale[None, :, None, None]
         weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        torch.testing.assert_close(made, conv2d(one[None], weight, padding=1)[0])
+        torch.testing.assert_close(outputs, conv2d(one[None], weight, padding=1)[0])
 
 
 def test_demodulation_by_hand() -> None:
@@ -65,8 +65,8 @@ def test_demodulation_by_hand() -> None:
     layer.weight.data = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
     layer.style.weight.data.zero_()
     layer.style.bias.data = torch.tensor([1.0, 2.0])  # type: ignore[union-attr]
-    made = layer(torch.ones(1, 2, 1, 1), torch.zeros(1, 1))
-    assert made.item() == pytest.approx((3 + 8) / (9 + 64) ** 0.5)
+    outputs = layer(torch.ones(1, 2, 1, 1), torch.zeros(1, 1))
+    assert outputs.item() == pytest.approx((3 + 8) / (9 + 64) ** 0.5)
 
 
 def test_a_style_begins_as_no_change_in_the_mean() -> None:
@@ -79,7 +79,7 @@ def test_a_style_begins_as_no_change_in_the_mean() -> None:
 
 def test_noise_of_strength_0_changes_nothing_and_any_other_does() -> None:
     nets, generator = networks()
-    latent = drawn(nets)
+    latent = draw(nets)
     other = with_extra(latent, noise_1=torch.randn_like(latent.extra["noise_1"]))
     assert torch.equal(nets.generate(latent), nets.generate(other))
     noisy(generator)
@@ -88,24 +88,24 @@ def test_noise_of_strength_0_changes_nothing_and_any_other_does() -> None:
 
 def test_a_noise_map_for_each_layer_at_its_size() -> None:
     nets, generator = networks()
-    maps = {name: tuple(value.shape) for name, value in drawn(nets, 2).extra.items() if name.startswith("noise")}
+    maps = {name: tuple(value.shape) for name, value in draw(nets, 2).extra.items() if name.startswith("noise")}
     assert maps == {f"noise_{index}": (2, 1, side, side) for index, side in enumerate([7, 14, 14, 28, 28])}
     assert len(generator.layers) == 5
 
 
 def test_styles_are_mixed_in_training_only() -> None:
     nets, _ = networks()
-    latent = drawn(nets)
+    latent = draw(nets)
     other = with_extra(latent, second=torch.randn_like(latent.z))
     assert not torch.equal(nets.generate(latent), nets.generate(other))
     with evaluation_mode(nets):
-        assert {"second", "crossover"}.isdisjoint(drawn(nets).extra)
-        assert torch.equal(drawn(nets).z, latent.z)
+        assert {"second", "crossover"}.isdisjoint(draw(nets).extra)
+        assert torch.equal(draw(nets).z, latent.z)
 
 
 def test_a_crossover_at_either_end_is_one_style_and_between_is_neither() -> None:
     nets, generator = networks()
-    first = drawn(nets)
+    first = draw(nets)
     second = Latent(z=first.extra["second"], extra={name: value for name, value in first.extra.items() if name.startswith("noise")})
     plain = Latent(z=first.z, extra=second.extra)
 
@@ -122,20 +122,20 @@ def test_a_crossover_at_either_end_is_one_style_and_between_is_neither() -> None
 def test_the_traversal_has_the_coarse_layers_of_one_and_the_fine_ones_of_others() -> None:
     nets, generator = networks()
     with evaluation_mode(nets):
-        latent = drawn(nets, 2)
+        latent = draw(nets, 2)
         mixed = nets.traversals(latent, columns=4)["styles"]
-        made = nets.sample(mixed)
-        torch.testing.assert_close(made[[0, 4]], nets.sample(latent))  # the first column is each latent's own
+        outputs = nets.sample(mixed)
+        torch.testing.assert_close(outputs[[0, 4]], nets.sample(latent))  # the first column is each latent's own
     assert torch.equal(mixed.extra["second"][1:4], mixed.extra["second"][5:8])
     assert mixed.extra["crossover"].unique().tolist() == [generator.styles // 2]
-    assert not torch.allclose(made[1], made[0])
+    assert not torch.allclose(outputs[1], outputs[0])
 
 
 def test_each_place_of_a_style_is_one_that_matters() -> None:
     nets, generator = networks()
-    latent = drawn(nets)
-    made = [nets.generate(with_extra(latent, crossover=torch.full((12,), place))) for place in range(generator.styles + 1)]
-    assert all(not torch.allclose(one, next_one) for one, next_one in itertools.pairwise(made))
+    latent = draw(nets)
+    outputs = [nets.generate(with_extra(latent, crossover=torch.full((12,), place))) for place in range(generator.styles + 1)]
+    assert all(not torch.allclose(one, next_one) for one, next_one in itertools.pairwise(outputs))
 
 
 def test_crossovers_are_everywhere_and_nine_of_ten_are_mixed() -> None:
@@ -152,7 +152,7 @@ def test_a_latent_gives_one_image_in_any_batch(training: bool) -> None:
     nets, generator = networks()
     noisy(generator)
     nets.train(training)
-    latent = drawn(nets)
+    latent = draw(nets)
     with torch.no_grad():
         whole = nets.sample(latent)
         parts = torch.cat([nets.sample(latent[start : start + 5]) for start in range(0, 12, 5)])
@@ -172,6 +172,6 @@ def test_what_stands_beside_z_is_not_mixed() -> None:
 
 def test_second_latents_are_of_the_recipes_distribution() -> None:
     nets, _ = networks(z_distribution="uniform")
-    second = drawn(nets, 1000).extra["second"]
+    second = draw(nets, 1000).extra["second"]
     assert second.abs().max() <= 1
     assert second.var().item() == pytest.approx(1 / 3, rel=0.1)

@@ -13,15 +13,15 @@ import pytest
 import small
 import torch
 
-from bench.auto import resolve
-from bench.config import DATASETS, config_for
+from bench.core.config import DATASETS, config_for
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
 from bench.data import catalog
 from bench.data.folder import dataset as folder
 from bench.data.folder.dataset import FolderDataset, make
-from bench.errors import UserError
-from bench.feed import Feed
-from bench.results import load
-from bench.spec import Dataset
+from bench.runs.resolve import resolve
+from bench.tracking.results import load
+from bench.training.batches import BatchLoader
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("cache_folder")
@@ -95,8 +95,8 @@ def test_headers_are_read_once_for_each_state_of_the_folder(coloured: Path, monk
     assert make("photos,size=32,channels=1").spec.shape == (1, 32, 32), "nothing is left to be seen"
     monkeypatch.undo()
     monkeypatch.setenv("GANBENCH_CACHE", str(cache_folder))
-    (kept,) = cache_folder.glob("data/folder/*/look.json")
-    kept.write_text("{")
+    (stored,) = cache_folder.glob("data/folder/*/look.json")
+    stored.write_text("{")
     assert make(str(coloured)).name == before
     photos.save(coloured / "cats" / "new.png", size=(8, 8))
     with pytest.raises(UserError, match="needs size=N"):
@@ -135,14 +135,14 @@ def test_an_unlabelled_folder_has_no_labels(tmp_path: Path) -> None:
 
 def test_fetching_packs_it_and_says_where(coloured: Path, cache_folder: Path) -> None:
     assert catalog.available("folder:photos") is None
-    said = catalog.fetch("folder:photos")
-    assert f"{coloured} (10 training and 2 test images, 2 classes), packed in {cache_folder}" in said
+    answer = catalog.fetch("folder:photos")
+    assert f"{coloured} (10 training and 2 test images, 2 classes), packed in {cache_folder}" in answer
     assert len(list(cache_folder.glob("data/folder/photos-*/*/images.npy"))) == 1
 
 
 def test_a_feed_draws_batches_from_the_file_without_a_copy(coloured: Path) -> None:
     examples = make("photos").split("train")
-    feed = Feed(examples, batch_size=4, seed=0, device=CPU)
+    feed = BatchLoader(examples, batch_size=4, seed=0, device=CPU)
     assert feed._examples.data.data_ptr() == examples.data.data_ptr()
     batch = feed.next()
     assert batch.labels is not None
@@ -164,7 +164,7 @@ def test_a_batch_reads_its_own_pages_and_no_others(tmp_path: Path) -> None:
         os.link(source / "000.png", source / f"{index:03}.png")
     dataset: FolderDataset = make(f"{source},size=256,channels=3,test=1/400")  # 400 x 192 KiB = 75 MiB
     examples = dataset.split("train")
-    Feed(examples, batch_size=2, seed=0, device=CPU).next()
+    BatchLoader(examples, batch_size=2, seed=0, device=CPU).next()
     mapped = re.search(rf"{re.escape(str(dataset._packed.entry))}/images.npy\n(.*?)Pss:", smaps.read_text(), re.DOTALL)
     assert mapped is not None
     resident_kb = int(re.search(r"Rss:\s+(\d+) kB", mapped[1])[1])  # type: ignore[index]

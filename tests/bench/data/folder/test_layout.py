@@ -12,14 +12,14 @@ from pathlib import Path
 import photos
 import pytest
 
-from bench.data.folder.layout import Picture, listing, scan
+from bench.core.errors import UserError
+from bench.data.folder.layout import ImageFile, listing, scan
 from bench.data.folder.splits import Splits
-from bench.errors import UserError
 
 SEVENTH = Fraction(1, 7)
 
 
-def names(pictures: tuple[Picture, ...]) -> list[str]:
+def names(pictures: tuple[ImageFile, ...]) -> list[str]:
     return [picture.name for picture in pictures]
 
 
@@ -235,16 +235,16 @@ def _odd_class(root: Path) -> None:
         (_mixed_split, "test' holds both images"),
         (_empty_class, r"no images in '.*dogs' .*; it holds files of other kinds: .tiff \(1\)"),
         (_too_deep, "cats' holds both images|cats' holds the folder 'black': images lie in class folders of one level"),
-        (_up, "up' is a link to a folder that it lies in"),
+        (_up, "up' is a link to one of its parent folders"),
         (_itself, r"cannot read '.*loop.png' \(.*symbolic links\)"),
         (_dangling, r"cannot read '.*gone.png' \(No such file"),
-        (_pipe, r"cannot read '.*pipe.png' \(it is no regular file\)"),
+        (_pipe, r"cannot read '.*pipe.png' \(it is not a regular file\)"),
         (_three_splits, "'Train', 'test', 'val' are names of splits: leave one training and one test folder there and nothing else"),
         (_split_in_split, r"train' holds 'val', a name of a split, .*add ,test=given,classes=all to the name if it is a class"),
         (_splits_in_classes, "cats' holds the folder 'test': .*only a training and a test folder at the top"),
         (_one_class_more, "has the class 'dogs' in 'train' but not in 'test'"),
         (_half_labelled, "class folders in 'train' but none in 'test'"),
-        (_odd_class, "is no UTF-8: rename it"),
+        (_odd_class, "is not UTF-8: rename it"),
     ],
 )
 def test_a_layout_that_cannot_be_read_is_one_line(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.folder.name import GIVEN, Options, parse, shown, spell
-from bench.errors import UserError
+from bench.core.errors import UserError
+from bench.data.folder.name import GIVEN, Options, parse, quoted, spell
 
 
 @pytest.fixture(autouse=True)
@@ -100,5 +100,5 @@ def test_a_spelt_out_name_reads_back_as_itself(here: Path) -> None:
 
 
 def test_a_path_in_an_error_is_one_short_line() -> None:
-    assert shown("a\nb") == r"'a\nb'"
-    assert len(shown("x" * 5000)) < 210
+    assert quoted("a\nb") == r"'a\nb'"
+    assert len(quoted("x" * 5000)) < 210

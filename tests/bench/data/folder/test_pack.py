@@ -19,12 +19,12 @@ import photos
 import pytest
 import torch
 
+from bench.core.errors import UserError
 from bench.data.folder import pack as folder_pack
 from bench.data.folder.dataset import make
 from bench.data.folder.layout import scan
 from bench.data.folder.pack import CARD, IMAGES, LABELS, Packing, pack
 from bench.data.folder.pixels import pixels
-from bench.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 
@@ -47,11 +47,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the images that are decoded."""
     names: list[str] = []
 
-    def counted(path: Path, **options: object) -> object:
+    def recorded(path: Path, **options: object) -> object:
         names.append(path.name)
         return pixels(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(folder_pack, "pixels", counted)
+    monkeypatch.setattr(folder_pack, "pixels", recorded)
     return names
 
 
@@ -83,7 +83,7 @@ def test_a_split_is_a_view_of_the_file_and_writing_to_it_stays_here(source: Path
     assert len(train) + len(test) == 10
 
 
-def test_what_is_there_is_found_without_decoding(source: Path, decoded: list[str]) -> None:
+def test_an_entry_is_found_without_decoding(source: Path, decoded: list[str]) -> None:
     first = pack(packing(source))
     assert len(decoded) == 10
     assert pack(packing(source)) == first
@@ -149,7 +149,7 @@ def _recount(entry: Path) -> None:
         (lambda entry: (entry / IMAGES).write_bytes(b""), "images.npy has 0 bytes"),
     ],
 )
-def test_damage_is_said_and_mended(
+def test_damage_is_logged_and_repaired(
     source: Path, damage: Callable[[Path], object], reason: str, decoded: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = pack(packing(source))

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.errors import UserError
 from bench.data.folder import pixels as module
 from bench.data.folder.pixels import header, opened, pixels
-from bench.errors import UserError
 
 
 def read(path: Path, *, size: int = 16, crop: str = "center", channels: int = 3) -> NDArray[np.uint8]:
@@ -127,11 +127,11 @@ def test_an_image_above_our_limit_is_refused_with_the_limit_and_not_called_broke
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"<html>404</html>"])
-def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.jpg"
     path.write_bytes(content)
     for use in (header, read):
-        with pytest.raises(UserError, match=r"the image '.*odd.jpg' is broken \(cannot identify image file\): mend or remove it"):
+        with pytest.raises(UserError, match=r"the image '.*odd.jpg' is broken \(cannot identify image file\): repair or remove it"):
             use(path)
 
 
@@ -157,7 +157,7 @@ def test_another_kind_of_file_under_an_images_name_is_refused(tmp_path: Path) ->
         read(tmp_path / "a.png")
 
 
-def test_an_image_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 

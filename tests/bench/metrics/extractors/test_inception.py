@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data import sources
-from bench.errors import UserError
 from bench.metrics.extractors import extractor_for, inception
 from tests.support.labelled import Labelled
 
@@ -60,28 +60,28 @@ def test_the_file_that_was_named_comes_first(tmp_path: Path, monkeypatch: pytest
 
 def test_downloaded_once_into_the_hubs_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     expect(monkeypatch, b"weights")
-    asked: list[str] = []
-    monkeypatch.setattr(sources, "download", lambda url, **_: asked.append(url) or b"weights")
+    urls: list[str] = []
+    monkeypatch.setattr(sources, "download", lambda url, **_: urls.append(url) or b"weights")
     with pytest.raises(UserError, match="would be downloaded"):
         inception.find_weights(download=False)
     for _ in range(2):
         assert inception.find_weights() == inception.hub_file()
-    assert asked == [inception.URL]
+    assert urls == [inception.URL]
     assert inception.hub_file().read_bytes() == b"weights"
 
 
-def test_what_comes_from_the_network_is_checked_before_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_from_the_network_is_checked_before_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "download", lambda url, **_: b"something else")
     with pytest.raises(UserError, match="is not the file weights-inception"):
         inception.find_weights()
     assert not inception.hub_file().exists()
 
 
-def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
+def test_a_file_that_is_not_plain_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")  # reading it would block
     for name in (tmp_path / "pipe", "/dev/zero"):
         monkeypatch.setenv(inception.VARIABLE, str(name))
-        with pytest.raises(UserError, match="are no plain file: name the file weights-inception"):
+        with pytest.raises(UserError, match="are not a plain file: name the file weights-inception"):
             inception.find_weights()
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("name", ["missing.pth", "."])
 def test_a_file_that_cannot_be_read_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / name))
-    with pytest.raises(UserError, match=r"cannot be read|are no plain file"):
+    with pytest.raises(UserError, match=r"cannot be read|are not a plain file"):
         extractor_for("inception", DIGITS)
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_images_of_two_channels_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and Inception sees grey and RGB images$"):
+    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images$"):
         extractor_for("inception", Labelled(shape=(2, 8, 8)))
 
 
@@ -144,16 +144,16 @@ def test_a_command_without_the_weights_is_refused_before_anything(
     np.savez(tmp_path / "images.npz", images=DIGITS.split("test").data.numpy())
     monkeypatch.setenv(inception.VARIABLE, "")  # so that what the option sets is taken back
     before = set(tmp_path.iterdir())
-    status, _, said = command(*words, "--inception-weights", "nowhere.pth")
+    status, _, output = command(*words, "--inception-weights", "nowhere.pth")
     assert status == 2
-    assert "nowhere.pth' cannot be read: No such file or directory" in " ".join(said.split())
+    assert "nowhere.pth' cannot be read: No such file or directory" in " ".join(output.split())
     assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"cache"}
 
 
 def test_the_option_and_its_opposite_are_one_line(uri: str, command: Command) -> None:
-    status, _, said = command("run", "dcgan", "--set", "evaluation.inception=false", "--inception-weights", "x.pth")
+    status, _, output = command("run", "dcgan", "--set", "evaluation.inception=false", "--inception-weights", "x.pth")
     assert status == 2
-    assert "evaluation.inception cannot be False with --inception-weights" in " ".join(said.split())
+    assert "evaluation.inception cannot be False with --inception-weights" in " ".join(output.split())
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
 from bench.data.catalog import EMBEDDED
-from bench.errors import UserError
 from bench.metrics.extractors import extractor_for, kinds_of
 from bench.metrics.extractors.pixels import (
     PixelExtractor,
@@ -90,7 +90,7 @@ def test_made_once_and_then_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     assert torch.equal(PixelExtractor(RGB)(images).features, first)
 
 
-def test_a_damaged_file_is_made_anew_with_a_warning(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_replaced_with_a_warning(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = PixelExtractor(RGB)(RGB.split("test").data).features
     file = next(cache.rglob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-9])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.config import DATASETS
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Stacked
 from bench.data.stacked import StackedImages
-from bench.errors import UserError
 from bench.metrics.extractors import classifier_is_ready, extractor_for, kinds_of, load_extractor
-from bench.spec import Stacked
 from tests.support.labelled import Labelled
 
 STACKED = StackedImages(name="stacked", title="stacked", base=DATASETS.get("digits"))
@@ -18,12 +18,12 @@ STACKED = StackedImages(name="stacked", title="stacked", base=DATASETS.get("digi
 def test_features_side_by_side_and_the_class_of_the_three() -> None:
     assert isinstance(STACKED, Stacked)
     images = torch.stack([DATASETS.get("digits").split("test").data[start : start + 40, 0] for start in (0, 50, 100)], dim=1)
-    seen, base = extractor_for("classifier", STACKED)(images), load_extractor("digits")
+    stacked, base = extractor_for("classifier", STACKED)(images), load_extractor("digits")
     channels = [base(images[:, [index]]) for index in range(3)]
-    torch.testing.assert_close(seen.features, torch.cat([channel.features for channel in channels], dim=1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(stacked.features, torch.cat([channel.features for channel in channels], dim=1), rtol=1e-4, atol=1e-5)
     a, b, c = (channel.predictions for channel in channels)
-    assert torch.equal(seen.predictions, 100 * a + 10 * b + c)
-    assert seen.logits is None
+    assert torch.equal(stacked.predictions, 100 * a + 10 * b + c)
+    assert stacked.logits is None
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
@@ -38,8 +38,10 @@ def test_batch_size_changes_only_rounding(batch_size: int) -> None:
 def test_labels_are_those_of_the_data() -> None:
     test = STACKED.split("test")
     assert test.labels is not None
-    seen = extractor_for("classifier", STACKED)(test.data[:2000])
-    assert seen.predictions.eq(test.labels[:2000]).double().mean() == pytest.approx(load_extractor("digits").card.accuracy ** 3, abs=0.03)
+    stacked = extractor_for("classifier", STACKED)(test.data[:2000])
+    assert stacked.predictions.eq(test.labels[:2000]).double().mean() == pytest.approx(
+        load_extractor("digits").card.accuracy ** 3, abs=0.03
+    )
 
 
 def test_its_hash_is_not_the_bases() -> None:

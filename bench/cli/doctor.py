@@ -1,0 +1,160 @@
+"""What `ganbench doctor` looks at: each check says what it found, and where that is a problem, what to do."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.cli.machine_checks import Check, check_disks, check_ray, check_shared_memory, machine_facts
+from bench.core.config import DATASETS
+from bench.core.environment import PACKAGES, installed
+from bench.core.errors import UserError, one_line
+from bench.data.catalog import available
+from bench.data.sources import Source, Unavailable
+from bench.tracking.pages import every_experiment
+from bench.tracking.store import connect, is_writable, redacted, sqlite_path, tracking_uri
+
+OLDEST_PYTHON = (3, 11)
+
+
+def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
+    """Every check, in the order of the likeliest trouble. Nothing is fetched, created or written.
+
+    `network` asks the sources of data sets that are not here whether they can be reached, `deep` starts Ray.
+    """
+    return [
+        check_python(),
+        check_packages(),
+        *check_datasets(network=network),
+        *check_extractors(),
+        check_store(),
+        *check_ray(deep=deep),
+        *check_shared_memory(),
+        *check_disks(),
+    ]
+
+
+def missing(checks: Sequence[Check]) -> list[str]:
+    """The names of what is needed and not well: the reason of exit status 1."""
+    return [check.name for check in checks if check.needed and not check.ok]
+
+
+def as_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks and the facts of this machine, for a program to read."""
+    return {
+        "ok": not missing(checks),
+        "missing": missing(checks),
+        "machine": machine_facts(),
+        "checks": [check.as_json() for check in checks],
+    }
+
+
+def check_python() -> Check:
+    """The interpreter."""
+    ok = sys.version_info >= OLDEST_PYTHON
+    advice = "" if ok else "make setup PYTHON=python3.11, or any newer one"
+    return Check(name="python", ok=ok, needed=True, found=sys.version.split()[0], advice=advice)
+
+
+def check_packages() -> Check:
+    """Versions of the packages that numbers depend on."""
+    found = {package: installed(package) for package in PACKAGES}
+    absent = [package for package, number in found.items() if number is None]
+    text = ", ".join(f"{package} {number or 'missing'}" for package, number in found.items())
+    return Check(name="packages", ok=not absent, needed=True, found=text, advice="make setup" if absent else "")
+
+
+def check_datasets(*, network: bool = False) -> Iterator[Check]:
+    """Each registered data set: is it on this machine? One of them is needed, whichever."""
+    reasons = {name: available(name) for name, _ in DATASETS}
+    none = all(reasons.values())
+    for name, dataset in DATASETS:
+        reason = reasons[name]
+        if reason is None:
+            yield Check(name=f"data {name}", ok=True, found="here")
+            continue
+        found, _, _ = reason.partition(": ")
+        if network:
+            found += "; " + "; ".join(_asked(dataset))
+        yield Check(name=f"data {name}", ok=False, needed=none, found=found, advice=f"ganbench data fetch {name}")
+
+
+def _asked(dataset: object) -> Iterator[str]:
+    """What each source of a data set answers."""
+    sources: Sequence[Source] = getattr(dataset, "sources", ())
+    names = [str(file.name) for file in getattr(dataset, "files", ())]
+    for source in sources:
+        try:
+            yield f"{source.name}: {source.probe(names)}"
+        except Unavailable as error:
+            yield f"{source.name}: no, {one_line(error, most=100)}"
+
+
+def check_extractors() -> Iterator[Check]:
+    """The feature extractors: those that ship with the package, present and, by their hashes, unchanged; then the others."""
+    from bench.metrics.extractors import extractor_names, load_extractor
+
+    for name in extractor_names():
+        try:
+            extractor = load_extractor(name)
+        except UserError as error:
+            yield Check(name=f"extractor {name}", ok=False, needed=True, found=str(error), advice="pip install --force-reinstall ganbench")
+        else:
+            found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash right"
+            yield Check(name=f"extractor {name}", ok=True, needed=True, found=found)
+    yield from _trained_extractors()
+    yield _inception()
+
+
+def _trained_extractors() -> Iterator[Check]:
+    """The classifiers of other labelled data, trained on this machine."""
+    from bench.metrics.extractors.local import read, trained_folders
+
+    for folder in trained_folders():
+        try:
+            extractor = read(folder)
+        except UserError as error:
+            advice = f"rm -r {shlex.quote(str(folder))}: it is trained anew when it is next needed"
+            yield Check(name=f"extractor {folder.name}", ok=False, found=str(error), advice=advice)
+        else:
+            card = extractor.card
+            found = f"trained here on {card.dataset}, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}, hash right"
+            yield Check(name=f"extractor {folder.name}", ok=True, found=found)
+
+
+def _inception() -> Check:
+    """The weights of the published FID, which nothing needs that does not ask for them. Downloads nothing."""
+    from bench.metrics.extractors.inception import VARIABLE, find_weights
+
+    try:
+        path = find_weights(download=False)
+    except UserError as error:
+        return Check(
+            name="extractor inception", ok=False, found=str(error), advice=f"export {VARIABLE}=PATH, to measure quality/fid_inception"
+        )
+    return Check(name="extractor inception", ok=True, found=f"{path}, hash right")
+
+
+def check_store(uri: str | None = None) -> Check:
+    """The tracking store: does it answer, what is in it, and can it be written if it is a file?"""
+    try:
+        chosen = tracking_uri(uri)
+        found = _store(chosen)
+    except UserError as error:
+        advice = "set MLFLOW_TRACKING_URI to a store that answers, e.g. export MLFLOW_TRACKING_URI=sqlite:///$HOME/mlflow.db"
+        return Check(name="tracking store", ok=False, needed=True, found=str(error), advice=advice)
+    return Check(name="tracking store", ok=True, needed=True, found=found)
+
+
+def _store(uri: str) -> str:
+    """What can be said of a store that is well; a UserError for one that is not."""
+    path, shown = sqlite_path(uri), redacted(uri)
+    if path is not None and not is_writable(path):
+        raise UserError(f"{shown} cannot be written")
+    if path is not None and (not path.exists() or (path.is_file() and not path.stat().st_size)):
+        return f"{shown} (made by the first run)"
+    many = len(every_experiment(connect(uri)))
+    size = f", {path.stat().st_size / 1e6:.1f} MB" if path is not None else ""
+    return f"{shown}: answers, {many} experiments{size}"

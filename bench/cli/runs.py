@@ -1,0 +1,58 @@
+"""Verbs about runs on this disk: runs prune."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.common import DEFAULT_RUNS, app, print_table, runs_folder, say
+from bench.cli.mistakes import Verbs
+from bench.core.errors import UserError
+from bench.core.text import pluralise
+
+runs_app = typer.Typer(cls=Verbs, help="Runs on this disk: remove old checkpoints.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+
+
+@runs_app.command("prune")
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="DAYS", help="Days since the newest checkpoint of a run was written.")
+    ],
+    folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep their checkpoints.")] = DEFAULT_RUNS,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without this option they are only listed.")] = False,
+) -> None:
+    """Remove old checkpoints. What MLflow has recorded stays.
+
+    A finished run without its checkpoint cannot be extended; any other run restarts when it is needed again.
+    Checkpoints of runs that another process trains, or that have pending writes, stay.
+    """
+    from bench.runs.prune import old_checkpoints, prune
+    from bench.tracking.store import tracking_uri
+
+    if not 0 <= older_than < math.inf:
+        raise UserError(f"--older-than takes days from 0 up, e.g. 30, not {older_than:g}")
+    found = old_checkpoints(runs_folder(folder), tracking_uri(), days=older_than)
+    if not found:
+        say(f"no checkpoint in {folder} is older than {older_than:g} days")
+        return
+    rows = [
+        (f"{one.folder.parent.name}/{one.folder.name}", one.variant, one.seed, one.status, f"{one.days:.1f}", f"{one.size / 1e6:,.1f}")
+        for one in found
+    ]
+    print_table(pluralise(len(found), "run"), ("folder", "variant", "seed", "status", "days old", "MB"), rows)
+    if not yes:
+        removable = [one for one in found if not one.obstacle]
+        size = sum(one.size for one in removable) / 1e6
+        say(f"nothing is removed: --yes removes the checkpoints of {pluralise(len(removable), 'run')} ({size:,.1f} MB)")
+        return
+    removed = []
+    for one, reason in prune(found):
+        if reason:
+            say(f"{one.folder.parent.name}/{one.folder.name} stays: {reason}")
+        else:
+            removed.append(one)
+    say(f"removed the checkpoints of {pluralise(len(removed), 'run')} ({sum(one.size for one in removed) / 1e6:,.1f} MB)")

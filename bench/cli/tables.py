@@ -1,0 +1,107 @@
+"""What `ganbench list` shows, as plain rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench.core.registry import load_catalogs
+from bench.metrics.cards import CARDS
+
+Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns, rows
+
+
+def variants() -> Rows:
+    """Every registered variant with its idea and its numbers."""
+    from bench.core.config import VARIANTS
+
+    rows = [
+        (name, variant.idea, variant.networks, variant.paper, f"{variant.recipe.lr_g:g}", str(getattr(variant.recipe, "k", "")))
+        for name, variant in VARIANTS
+    ]
+    return "variants", ("name", "idea", "networks", "paper", "lr_g", "k"), rows
+
+
+def datasets() -> Rows:
+    """Every registered dataset and whether it is here."""
+    from bench.core.config import DATASETS
+    from bench.data.catalog import available
+
+    rows = [
+        (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
+        for name, dataset in DATASETS
+    ]
+    rows.append(("folder:PATH", "a folder of images, with class subfolders or without: docs/custom-data.md", "", "", "yours"))
+    return "datasets", ("name", "what", "shape", "classes", "here"), rows
+
+
+def metrics() -> Rows:
+    """Every metric card, those of installed catalogues too."""
+    load_catalogs()
+    rows = [(card.key, card.arrow, card.unit, card.meaning, card.citation) for card in CARDS.values()]
+    return "metrics", ("key", "", "unit", "meaning", "from"), rows
+
+
+def suites() -> Rows:
+    """Every ready suite."""
+    from bench.scheduling.suite import SUITES
+
+    rows = [
+        (
+            name,
+            suite.idea,
+            str(len(suite.entries)),
+            str(len(suite.seeds)),
+            ", ".join(suite.datasets),
+            _budget(suite.settings),
+            suite.track,
+        )
+        for name, suite in SUITES
+    ]
+    return "suites", ("name", "idea", "variants", "seeds", "data", "budget a run", "track"), rows
+
+
+def studies() -> Rows:
+    """Every ready study."""
+    from studies.study import STUDIES
+
+    load_catalogs()
+    rows = [
+        (name, study.idea, str(len(study.entries)), study.space, str(study.trials), study.sampler, study.pruner, _budget(study.settings))
+        for name, study in STUDIES
+    ]
+    return "studies", ("name", "idea", "variants", "space", "trials", "sampler", "pruner", "budget a run"), rows
+
+
+def spaces() -> Rows:
+    """Every search space with its keys."""
+    from studies.spaces import SPACES
+
+    rows = [(name, space.idea, "; ".join(dimension.words for dimension in space.dimensions)) for name, space in SPACES]
+    return "spaces", ("name", "idea", "keys"), rows
+
+
+def _budget(settings: Mapping[str, Any]) -> str:
+    """In words, the budget that a suite sets for all its entries; some may have their own."""
+    from bench.core.config import Budget
+
+    units = {path.removeprefix("budget."): value for path, value in settings.items() if path.startswith("budget.")}
+    return str(Budget.model_validate({"images": None, **units} if units else {}))
+
+
+def networks() -> Rows:
+    """Every registered backbone."""
+    from bench.core.config import NETWORKS
+
+    return "networks", ("name", "idea"), [(name, backbone.idea) for name, backbone in NETWORKS]
+
+
+TABLES: dict[str, Callable[[], Rows]] = {
+    "variants": variants,
+    "datasets": datasets,
+    "metrics": metrics,
+    "suites": suites,
+    "networks": networks,
+    "studies": studies,
+    "spaces": spaces,
+}

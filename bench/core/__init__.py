@@ -1,0 +1,1 @@
+"""The contracts, configuration, registry, errors, text, random streams, atomic files, environment, memory and threads."""

@@ -1,0 +1,66 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from bench.core.errors import UserError, one_line
+
+
+def refusal(folder: Path) -> str:
+    """Return why a folder, or its nearest existing parent, cannot be written; empty where it can.
+
+    Creates a temporary folder and removes it: permissions alone miss /proc and disks that are mounted read-only.
+    """
+    try:
+        existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+        if not existing.is_dir():
+            return f"{str(existing)!r} is no folder"
+        os.rmdir(tempfile.mkdtemp(prefix=".ganbench-", dir=existing))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
+    """Write a file atomically: a reader, or a crash, sees the old file or the new one. Raises OSError.
+
+    With `settled=False` that holds for a crash of this process but not of the machine, and no fsync is needed.
+    """
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with beside.open("xb") as file:  # not `tempfile`, whose files are private whatever the umask is
+        try:
+            file.write(content)
+            file.flush()
+            if settled:
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def settle(path: Path) -> None:
+    """Flush a file to the disk (fsync). Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder of a suite's checkpoints. What `check_writable` cannot foresee is a UserError here, before any run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a UserError unless the folder, or its nearest existing parent, can be written. Leaves no file."""
+    if why := refusal(folder):
+        raise UserError(f"the folder {one_line(folder, most=300)} cannot be written: {why}")

@@ -1,0 +1,255 @@
+"""The configuration of a run: every choice in one frozen object, changed by path, hashed into a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from bench.core.errors import UserError, nearest, one_line
+from bench.core.registry import Registry
+from bench.core.spec import Dataset, Recipe, Variant
+
+RESULTS_VERSION = 2  # bumped by hand when the harness changes results
+_BUDGET = "budget."
+LOG_MARKS = 100  # points a run logs of each training scalar
+
+
+class Described(Protocol):
+    """Anything with a line that says what it is."""
+
+    @property
+    def idea(self) -> str: ...
+
+
+VARIANTS: Registry[Variant] = Registry("variant", Variant)
+DATASETS: Registry[Dataset] = Registry("dataset", Dataset)
+NETWORKS: Registry[Described] = Registry("networks")  # the variants define what a backbone is
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Budget(_Section):
+    """How long to train, in exactly one unit. Setting one unit unsets the others."""
+
+    images: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        100_000, description="real images shown to the first player, k included; a run stops at the first round at or past this"
+    )
+    generator_updates: Annotated[int, Field(ge=1, le=10**10)] | None = Field(None, description="updates of the player g")
+    train_seconds: Annotated[float, Field(gt=0, le=10**9)] | None = Field(
+        None, description="seconds on the training clock, which excludes evaluation and logging; such a run is not repeatable bit for bit"
+    )
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Budget:
+        given = [name for name, value in self if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"takes exactly one of {', '.join(type(self).model_fields)}, not {' and '.join(given) or 'none'}")
+        return self
+
+    def __str__(self) -> str:
+        """In words: "100,000 images"."""
+        words = {"images": "images", "generator_updates": "G updates", "train_seconds": "train seconds"}
+        return next(f"{value:,} {words[name]}" for name, value in self if value is not None)
+
+
+class Evaluation(_Section):
+    """How to evaluate. Not part of a run's identity: other settings evaluate the same training."""
+
+    marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
+        3, description="evaluation points between the start and the end, for the headline metric alone"
+    )
+    best: bool = Field(False, description="also save the weights of the best mark, and evaluate them at the end on other noise")
+    samples: Annotated[int, Field(ge=0)] = Field(
+        0, description="generated images; 0: as many as the test split holds, or the training split where that is smaller"
+    )
+    batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
+    standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
+    inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
+    metrics: tuple[str, ...] = Field(
+        (), description="metrics of the final evaluation, to which the headline always belongs; empty: all that the data has"
+    )
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    def how(self) -> Evaluation:
+        """The settings that change how a metric is computed, with all others at their defaults."""
+        return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, metrics=self.metrics)
+
+
+class RunConfig(_Section):
+    """One run, whole. `auto` is resolved before anything is hashed (`bench.runs.resolve.resolve`)."""
+
+    variant: str
+    networks: str
+    recipe: SerializeAsAny[Recipe]
+    dataset: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    budget: Budget = Budget()
+    evaluation: Evaluation = Evaluation()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="memory layout of weights and images of convolutions; changes the bits, so it is part of the identity"
+    )
+    tf32: bool = Field(False, description="float32 products in TF32, in training and in sampling, on CUDA alone; no GPU has tried it")
+    compile: bool = Field(False, description="networks through torch.compile while training, on CUDA alone; no GPU has tried it")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="torch threads on the CPU; changes the bits, so it is part of the identity"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_variant(cls, values: Any) -> Any:
+        """Look the variant up: its recipe class checks the recipe, its networks are the default."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("variant"), str):
+            return values
+        variant = VARIANTS.get(values["variant"])
+        given = values.get("recipe", variant.recipe)
+        recipe = given if isinstance(given, Recipe) else _recipe(variant, given)
+        name = VARIANTS.canonical(values["variant"])
+        return {"networks": variant.networks, **values, "variant": name, "recipe": recipe}
+
+    def canonical(self) -> str:
+        """The whole configuration as JSON with sorted keys, as config.json stores it."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
+
+    def fingerprint(self, *, data_digest: str) -> str:
+        """Identity of the training (16 hex digits): runs with the same fingerprint give the same weights."""
+        return short_hash(self._identity(data_digest))
+
+    def lineage(self, *, data_digest: str) -> str:
+        """Identity of the training without its budget: a run can extend another one of the same lineage."""
+        return short_hash({key: value for key, value in self._identity(data_digest).items() if key != "budget"})
+
+    def _identity(self, data_digest: str) -> dict[str, Any]:
+        dump = self.model_dump(mode="json", exclude={"evaluation"})
+        unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
+        if unresolved:
+            raise ValueError(f"resolve {unresolved} before taking a fingerprint")
+        versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
+        source = self.source()
+        return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
+
+    def source(self) -> str:
+        """Hash of the source behind each `module:OBJECT` among variant, networks and parts of the recipe; empty without one."""
+        sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
+        found = {field: source for field, source in sources.items() if source}
+        return short_hash(found) if found else ""
+
+
+def short_hash(value: Any) -> str:
+    """16 hex digits of the SHA-256 of a JSON-able value, in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def config_for(variant: str, settings: Mapping[str, Any] | None = None) -> RunConfig:
+    """The configuration of a variant as registered, then changed by `settings` (paths to values)."""
+    return override(RunConfig.model_validate({"variant": variant}), settings or {})
+
+
+def load_config(text: str) -> RunConfig:
+    """A configuration from the JSON that `canonical` wrote."""
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"not a run configuration: {_first(error)}") from error
+
+
+def paths(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Every settable path with its value now: {"recipe.lr_g": 0.0002, "seed": 0, ...}."""
+    found: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        found |= paths(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {f"{prefix}{name}": value}
+    return found
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`PATH=VALUE` from the command line: the value is JSON where it can be, `a,b` a list, else text."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise UserError(f"--set takes PATH=VALUE, not {text!r}")
+    return path.strip(), _parse_value(raw.strip())
+
+
+def _parse_value(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return [_parse_value(part.strip()) for part in raw.split(",")] if "," in raw and not raw.startswith(("[", "{")) else raw
+
+
+def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over settings: later ones win, and a budget in one unit replaces an earlier one in another."""
+    result: dict[str, Any] = {}
+    for layer in settings:
+        if any(path.startswith(_BUDGET) for path in layer):
+            result = {path: value for path, value in result.items() if not path.startswith(_BUDGET)}
+        result |= layer
+    return result
+
+
+def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """The configuration with other values at some paths: the one mechanism for --set, suites and trials.
+
+    Raises a UserError with the nearest good names for an unknown path or a bad value.
+    """
+    if not settings:
+        return config
+    known = paths(config)
+    dump = config.model_dump()
+    if any(path.startswith(_BUDGET) for path in settings):
+        dump["budget"] = dict.fromkeys(Budget.model_fields)
+    if "variant" in settings:
+        raise UserError("the variant cannot be --set: give its name instead")
+    for path, value in settings.items():
+        if path not in known:
+            raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
+        _check_text(path, value)
+        if isinstance(value, bool) and not isinstance(known[path], bool):
+            raise UserError(f"{path}: does not take true or false; its value is {known[path]!r}")
+        target = dump
+        *parents, leaf = path.split(".")
+        for part in parents:
+            target = target[part]
+        target[leaf] = value
+    try:
+        return RunConfig.model_validate(dump)
+    except ValidationError as error:
+        raise UserError(_first(error)) from error
+
+
+def _check_text(path: str, value: Any) -> None:
+    """Raise a UserError for text that is not UTF-8, since config.json could not be read again."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: {one_line(repr(value))} is not UTF-8") from error
+
+
+def _recipe(variant: Variant, given: Mapping[str, Any]) -> Recipe:
+    """The variant's own recipe with other values; a wrong one is a UserError that names its path."""
+    try:
+        return type(variant.recipe).model_validate({**variant.recipe.model_dump(), **given})
+    except ValidationError as error:
+        raise UserError(_first(error, "recipe")) from error
+
+
+def _first(error: ValidationError, *prefix: str) -> str:
+    """The first problem of a validation error, as one line."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":  # our own message names the bad value and, of several numbers, their paths
+        return f"{where}: {message}" if problem["loc"] else message
+    return f"{where or 'value'}: {message}, not {one_line(repr(problem.get('input')), most=80)}"

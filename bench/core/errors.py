@@ -1,0 +1,50 @@
+"""The exception for a user's mistake (one line, exit status 2), and helpers for its message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+GAP = " ... "
+LONG_WORD = 30  # characters: a longer word is cut, too
+
+
+class UserError(Exception):
+    """A mistake that the user can correct. The message is one line: the bad value, then the nearest good ones."""
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
+    """The known names most like `name`, as the end of an error message: "; did you mean 'dcgan'?", or all of them if few."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
+    if close:
+        return "; did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
+    if not names:
+        return ""
+    listing = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"; there is {listing}"
+
+
+def one_line(error: object, *, most: int = 200) -> str:
+    """An error's text without line breaks; of more than `most` characters, only the start and the end.
+
+    A UserError stays whole: it is one line already, and ends with what to do.
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # even str() of a library's exception may fail
+        text = type(error).__name__
+    return text if isinstance(error, UserError) or len(text) <= most else _without_middle(text, most)
+
+
+def _without_middle(text: str, most: int) -> str:
+    """The start and the end of a text in at most so many characters, cut between words where these are short."""
+    end = (most - len(GAP)) // 3
+    start = most - len(GAP) - end
+    head, tail = text[:start], text[-end:]
+    last, first = head.rfind(" "), tail.find(" ")
+    if not text[start].isspace() and last > 0 and start - last < LONG_WORD:
+        head = head[:last]
+    if not text[-end - 1].isspace() and 0 <= first < LONG_WORD:
+        tail = tail[first:]
+    return head.rstrip() + GAP + tail.lstrip()

@@ -1,0 +1,295 @@
+"""The contracts of the project, and nothing else: read this file first.
+
+A *round* gives the first player its `updates` (k for a GAN) with fresh data each, and every other player its own on the last
+of those batches. A GAN, an autoencoder and a diffusion model differ only in their `Networks` and `Objective`; the Trainer has
+no special case for any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from bench.core.errors import UserError
+
+Kind = Literal["image", "points"]
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShape:
+    """What a network needs to know of the data: its kind, the shape of one example, its number of classes (0: unlabelled)."""
+
+    kind: Kind
+    shape: tuple[int, ...]  # (channels, height, width), or (2,) for points
+    classes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """One split of a dataset, resident in memory. Images are uint8 [N, C, H, W]; points float32 [N, D]."""
+
+    data: Tensor
+    labels: Tensor | None = None  # [N], int64
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to(self, device: torch.device) -> Examples:
+        """The same examples on another device."""
+        return Examples(data=self.data.to(device), labels=None if self.labels is None else self.labels.to(device))
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A named set of examples. `digest` is a hash of the unpacked content, whatever the source was."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def spec(self) -> DataShape: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def claims(self) -> bool:
+        """Whether results on this data may support a claim (the embedded digits may not)."""
+        ...
+
+    def digest(self) -> str: ...
+    def split(self, name: Split) -> Examples: ...
+
+
+@runtime_checkable
+class Mixture(Protocol):
+    """A dataset of points drawn in equal shares from round Gaussians, one for each class: the label is the mode."""
+
+    @property
+    def centres(self) -> Tensor:
+        """[modes, D], float32: row i is the centre of class i."""
+        ...
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of every mode along every axis."""
+        ...
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """A dataset whose images hold, in each of their 3 channels, one grey image of `base`: base classes ** 3 modes.
+
+    The label of classes (a, b, c) is (a * n + b) * n + c, where n is the number of classes of `base`.
+    """
+
+    @property
+    def base(self) -> Dataset: ...
+
+
+def to_unit_range(data: Tensor) -> Tensor:
+    """Images uint8 [N, C, H, W] in 0..255 to float32 in [-1, 1], which the networks see; points pass unchanged."""
+    return data.to(torch.float32).mul_(2.0 / 255.0).sub_(1.0) if data.dtype == torch.uint8 else data
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Generated images in [-1, 1] rounded to uint8, the only form in which any metric sees them. Not-a-number becomes 0."""
+    return images.float().add(1.0).mul(127.5).nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Real examples as the networks see them: data [N, *shape] in [-1, 1] after `Networks.prepare`, labels [N]."""
+
+    data: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latent:
+    """The input of a generator. An index selects rows of every part, so samples never depend on their batch."""
+
+    z: Tensor  # [n, ...]: what interpolation moves
+    labels: Tensor | None = None  # [n]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)  # codes, crossovers, noise maps: each [n, ...]
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, part: slice | Tensor) -> Latent:
+        labels = None if self.labels is None else self.labels[part]
+        return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
+
+    def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
+        """Each latent with each of the values [v]: [n * v]. They replace the labels, or the extra `part` (one `column` of it)."""
+        crossed = self[torch.arange(len(self), device=values.device).repeat_interleave(len(values))]
+        new = values.repeat(len(self))
+        if not part:
+            return replace(crossed, labels=new)
+        if column is not None:
+            new = crossed.extra[part].index_copy(1, torch.tensor([column], device=values.device), new[:, None])
+        return replace(crossed, extra={**crossed.extra, part: new})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """The progress of training when a loss is computed."""
+
+    images: int  # real images shown to the first player so far
+    budget_images: int | None  # the run's budget; None where it is counted in seconds
+    index: int  # updates this player has made: for lazy regularisers
+    noise: torch.Generator  # the only randomness a loss may use, dropout aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The result of one loss evaluation: the loss (any shape; its mean is minimised) and values to log (detached; averaged)."""
+
+    loss: Tensor
+    log: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def nothing(networks: Networks, terms: Terms, step: Step) -> None:
+    """After an update, do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One optimiser's side of the game."""
+
+    name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a "g": what is sampled and averaged
+    modules: tuple[str, ...]  # submodules of Networks that it moves; two players may share one
+    lr: float
+    loss: Callable[[Networks, Batch, Step], Terms]  # computed while the other players are frozen
+    after: Callable[[Networks, Terms, Step], None] = nothing
+    updates: int = 1  # in a round; k for the first player
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Recipe(BaseModel):
+    """The numbers every variant has. Variants with more subclass it; a field that a variant lacks is an unknown path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
+    z_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(100, description="width of the latent vector")
+    z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")
+    width: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="channels of the narrowest hidden layer; 0: as published")
+    lr_g: Positive = Field(2e-4, description="learning rate of the player g")
+    optimiser: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="one kind for all players")
+    betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), description="Adam's moments; other optimisers ignore them")
+    schedule: Literal["constant", "step"] = Field("constant", description="step: StepLR(schedule_epochs, schedule_gamma)")
+    schedule_epochs: Count = Field(50, description="epochs between two steps of the schedule")
+    schedule_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="factor of each step of the schedule")
+    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="how weights start")
+    ema_half_life_images: Annotated[int, Field(ge=0)] = Field(0, description="averaging of weights; 0: off")
+
+    def bound_to_budget(self) -> str | None:
+        """The field whose meaning depends on the budget (a growth schedule in shares of it, say), or None.
+
+        Such a run can neither be extended nor have a budget in seconds.
+        """
+        return None
+
+    def sources(self) -> Mapping[str, str]:
+        """Hashes of the source behind fields that may be `module:OBJECT`, by field (`Registry.source`)."""
+        return {}
+
+    def learning_rate(self, base: float, epoch: int) -> float:
+        """The learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
+        if self.schedule == "constant":
+            return base
+        return base * self.schedule_gamma ** (epoch // self.schedule_epochs)
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+class Networks(nn.Module):
+    """All networks of a variant. Metrics, grids and interpolation need nothing but `draw` and `sample`."""
+
+    classes: int = 0  # labels that the model is conditioned on; 0: none
+    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
+
+    def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
+        """n latents, with these labels [n] if the model takes labels (default: drawn uniformly from all classes).
+
+        All evaluation latents are drawn at once and then sliced.
+        """
+        raise NotImplementedError
+
+    def sample(self, latent: Latent) -> Tensor:
+        """Final examples [n, *shape] in [-1, 1]; deterministic."""
+        raise NotImplementedError
+
+    def at(self, step: Step) -> None:
+        """Called once for each fresh batch: networks that grow write their position into integer buffers here."""
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Real data as the players see it now, e.g. at the current resolution."""
+        return data
+
+    def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
+        """Latents that vary in one part (codes, classes, styles), by name, for reports: each latent in up to `columns` versions.
+
+        [n * versions], the versions of one latent side by side.
+        """
+        return {}
+
+
+class Objective(nn.Module):
+    """The players, in the order of a round. Its buffers are its state (k_t, running averages) and are checkpointed."""
+
+    needs: type[Networks] = Networks  # checked when a variant is assembled
+    logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability: p_real, p_fake and the balance flags
+    formula: str = ""  # what the players minimise, as the documentation shows it
+    players: tuple[Player, ...]
+
+    def check(self, networks: Networks) -> None:
+        """Raise a UserError for networks that this objective cannot train."""
+        if not isinstance(networks, self.needs):
+            raise UserError(f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A named thing to compare. Code lives in networks and objective, every number in the recipe."""
+
+    name: str
+    idea: str  # one line
+    paper: str  # arXiv number or title
+    networks: str  # a registered name, swapped by --set networks=...
+    recipe: Recipe
+    objective: Callable[[Recipe], Objective]
+    build: Callable[[str, Recipe, DataShape], Networks]  # (networks, recipe, data)
+    needs_labels: bool = False
+    version: int = 1  # bumped when results change
+    aliases: tuple[str, ...] = ()
+    note: str = ""  # what differs from the publication, if anything
+    family: str = ""  # the heading that lists put it under
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What `train()` yields. Scalars are means since the last mark, keyed without a prefix: loss_d, logit_real, ..."""
+
+    images: int
+    position: float  # in the unit of the budget: images, or seconds on the training clock
+    share: float  # of the budget; at least 1 at the end
+    updates: Mapping[str, int]
+    train_seconds: float
+    scalars: Mapping[str, float]
+    mark: bool  # False: a pause, which logs nothing and resets no mean
+    diverged: str | None = None

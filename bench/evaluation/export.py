@@ -1,0 +1,56 @@
+"""Generated examples written to a file: an .npz that `ganbench evaluate` takes, or a picture as PNG."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bench.core.atomic_files import refusal, write_atomic
+from bench.core.errors import UserError, nearest, one_line
+from bench.core.spec import Dataset
+from bench.evaluation.grids import sheet_of
+from bench.evaluation.scatter import scatter_png
+
+SUFFIXES = (".npz", ".png")
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """A UserError unless images can be written there: before the work, not after it."""
+    shown = one_line(path, most=120)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {shown!r} has the ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
+    try:
+        is_folder, is_there, parent_is_there = path.is_dir(), os.path.lexists(path), path.parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--out {shown!r} cannot be written: {one_line(error, most=80)}") from error
+    if is_folder:
+        raise UserError(f"--out {shown!r} is a folder")
+    if is_there and not force:
+        raise UserError(f"--out {shown!r} is there already: --force overwrites it")
+    if not parent_is_there:
+        raise UserError(f"--out {shown!r} cannot be written: there is no folder {one_line(path.parent, most=80)!r}")
+    if why := refusal(path.parent):
+        raise UserError(f"--out {shown!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
+
+
+def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) -> None:
+    """Images, or points like those of a dataset, into FILE.npz (array `images` uint8 [n, C, H, W], or `points` float32 [n, D]) or FILE.png."""
+    if path.suffix.lower() == ".npz":
+        content = npz_bytes(data, "points" if points_of else "images")
+    else:
+        content = scatter_png(data, points_of) if points_of else sheet_of(data)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise UserError(f"--out {one_line(path, most=120)!r} cannot be written: {error.strerror or error}") from error
+
+
+def npz_bytes(data: Tensor, name: str) -> bytes:
+    """One named array as a compressed .npz file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{name: data.numpy()})
+    return buffer.getvalue()

@@ -1,0 +1,34 @@
+"""Anybody's points, read as every metric sees them: float32 [n, D], from the array `points` of an .npz file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.errors import UserError, one_line
+from bench.core.spec import Dataset
+from bench.evaluation.evaluator import FEWEST
+from bench.evaluation.npz import npz_array
+
+ARRAY = "points"
+
+
+def read_points(path: Path, dataset: Dataset) -> Tensor:
+    """The points of a file, as many as it holds. What is wrong with them is a UserError of one line."""
+    array = npz_array(path, ARRAY)
+    shape, dtype = array.shape, array.dtype
+    dims = dataset.spec.shape[0]
+    if len(shape) != 2 or shape[1] != dims:
+        raise UserError(f"points for {dataset.name!r} have the shape [N, {dims}], not {one_line(list(shape), most=60)}")
+    if dtype.kind != "f":
+        raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: give floats")
+    if shape[0] < FEWEST:
+        raise UserError(f"{shape[0]} points are too few to measure: at least {FEWEST}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and that is said below
+        points = torch.from_numpy(array.astype(np.float32))
+    if not points.isfinite().all():
+        raise UserError("the points hold values that are infinite or not a number")
+    return points

@@ -1,0 +1,69 @@
+"""Points as a picture: generated points over the modes that they are to be drawn from."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from bench.core.spec import Dataset, Mixture
+
+SIDE = 320  # pixels
+FINER = 4  # drawn so much larger and then shrunk, which smooths edges
+DOT = 1.2  # pixels, radius of a point
+SDS = 3.0  # radius of a mode's circle: 98.9 % of a round Gaussian's points lie within
+MARGIN = 0.3  # of the data's half width, around it
+COLOURS = 64  # a third of the bytes, and no eye sees it
+PAPER, INK, MODE = (255, 255, 255), (31, 95, 168, 110), (214, 84, 31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """The square of the plane that a picture shows."""
+
+    x: float  # its centre
+    y: float
+    half: float  # half its side
+
+    def pixels(self, points: Tensor) -> Tensor:
+        """Points [n, 2] as pixels (right, down) of the finished picture; those outside lie on its edge."""
+        shares = (points.double() - torch.tensor([self.x, self.y])) / (2.0 * self.half) + 0.5
+        shares[:, 1] = 1.0 - shares[:, 1]  # rows count downwards
+        return shares.clamp(0.0, 1.0) * SIDE
+
+
+def frame_of(dataset: Dataset) -> Frame:
+    """The same frame for everything that is to be like this data."""
+    around = dataset.centres if isinstance(dataset, Mixture) else dataset.split("train").data
+    low, high = around[:, :2].amin(dim=0).double(), around[:, :2].amax(dim=0).double()
+    middle = (low + high) / 2.0
+    half = float((high - low).max()) / 2.0 * (1.0 + MARGIN)
+    return Frame(x=float(middle[0]), y=float(middle[1]), half=half or 1.0)
+
+
+def scatter_png(points: Tensor, dataset: Dataset) -> bytes:
+    """Points [n, 2] over circles of 3 standard deviations around the true centres, where the data has them, as PNG bytes.
+
+    Points outside the frame are drawn on its edge; those that are not finite, not at all.
+    """
+    frame = frame_of(dataset)
+    picture = Image.new("RGB", (SIDE * FINER, SIDE * FINER), PAPER)
+    draw = ImageDraw.Draw(picture, "RGBA")
+    points = points[:, :2].float().cpu()
+    for right, down in frame.pixels(points[points.isfinite().all(dim=1)]).tolist():
+        draw.ellipse(_box(right, down, DOT), fill=INK)
+    if isinstance(dataset, Mixture):
+        radius = SDS * dataset.sd / (2.0 * frame.half) * SIDE
+        for right, down in frame.pixels(dataset.centres).tolist():
+            draw.ellipse(_box(right, down, radius + 1.0), outline=MODE, width=FINER)  # around the circle, not over its points
+    buffer = io.BytesIO()
+    small = picture.resize((SIDE, SIDE), Image.Resampling.BOX).quantize(COLOURS, dither=Image.Dither.NONE)
+    small.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _box(right: float, down: float, radius: float) -> tuple[float, float, float, float]:
+    return FINER * (right - radius), FINER * (down - radius), FINER * (right + radius), FINER * (down + radius)

@@ -1,0 +1,71 @@
+"""Cache of tensors that are measured once a machine, on disk."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.core import serialization
+from bench.core.config import short_hash
+from bench.core.errors import UserError
+from bench.data.cache import cache_root, locked
+
+log = logging.getLogger(__name__)
+
+Parts = dict[str, Tensor]
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+
+
+def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
+    """The tensors of these names: from the cache folder, else measured now and stored there.
+
+    `identity` is everything that they depend on. Versions and threads, which may change single bits, are also part of the file's
+    name, so a cached value equals a new one. Of several processes that need the same tensors, one measures.
+    """
+    machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
+    path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"
+    found = _read(path, names)
+    if found is not None:
+        return found
+    try:
+        with locked(path.parent / ".locks" / path.stem):
+            return _read(path, names) or _measured(path, measure)
+    except UserError as error:  # without a writable folder it takes longer, with the same numbers
+        log.warning("%s: every process will measure %s itself", error, name)
+        return measure()
+
+
+def _measured(path: Path, measure: Callable[[], Parts]) -> Parts:
+    parts = measure()
+    try:
+        serialization.save(parts, path)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): every process will measure it itself", path, error.strerror or error)
+    return parts
+
+
+def _read(path: Path, names: Collection[str]) -> Parts | None:
+    """The cached tensors, or None. Warns of a damaged file, which is then replaced."""
+    if not path.exists():
+        return None
+    try:
+        parts: Parts = serialization.load(path)
+    except UserError as error:
+        log.warning("%s: measuring the real images again", error)
+        return None
+    if set(parts) != set(names):
+        log.warning("%s holds %s: measuring the real images again", path, ", ".join(sorted(parts)))
+        return None
+    return parts
+
+
+def plain(name: str) -> str:
+    """A dataset's name as part of a file name, without the characters of a path."""
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[-60:]

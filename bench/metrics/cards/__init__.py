@@ -1,0 +1,122 @@
+"""Metric cards: what each number means, which way is better, in what unit, and who defined it. Plain data, no torch.
+
+A card is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from typing import get_args
+
+from bench.core.errors import UserError, nearest, one_line
+from bench.metrics.cards.definition import NEEDS, Card, Direction
+from bench.metrics.cards.evaluation import DIVERSITY, HEADLINE, MEMORISATION, MIXTURE_JS, MODES, PIXELS, QUALITY, REVERSE_KL
+from bench.metrics.cards.training import PERF, TRAIN
+
+__all__ = [
+    "BEST", "BUILT_IN", "CARDS", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
+    "measured", "register_card",
+]  # fmt: skip
+
+KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+LONGEST = {"key": 100, "title": 80, "unit": 40, "meaning": 2000, "citation": 500}  # characters
+MOST_VERSIONS = 1_000_000
+UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes; best/ repeats measured ones
+
+CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRAIN, *PERF)}
+BUILT_IN = frozenset(CARDS)
+BEST = "best/"  # before a key: the same metric of the best checkpoint
+SE = "_se"  # after a key: its standard error, from half-samples
+HEADLINES = (
+    MIXTURE_JS,
+    REVERSE_KL,
+    HEADLINE,
+    PIXELS,
+)  # the metric that ranks runs: the first of these that their data has
+
+
+def card(key: str) -> Card:
+    """The card of a metric. Raises a UserError with the nearest keys for an unknown one.
+
+    `best/<key>` is the metric of the best checkpoint, `<key>_se` its standard error.
+    """
+    plain = _plain(key)
+    if plain not in CARDS:
+        raise UserError(f"unknown metric {key!r}" + nearest(plain, CARDS))
+    found = CARDS[plain]
+    title = found.title + (", standard error" if _is_error(key) else "") + (", best checkpoint" if key.startswith(BEST) else "")
+    return found if plain == key else replace(found, key=key, title=title, direction="none" if _is_error(key) else found.direction)
+
+
+def headline_among(keys: Container[str]) -> str | None:
+    """The metric that ranks runs with these metrics, or None."""
+    return next((key for key in HEADLINES if key in keys), None)
+
+
+def headline_value(values: Mapping[str, float]) -> float:
+    """The value of that metric; not-a-number where there is none."""
+    key = headline_among(values)
+    return values[key] if key else math.nan
+
+
+def is_metric(key: str) -> bool:
+    """Whether there is a card for a key, with `best/` and `_se` as `card` understands them."""
+    return _plain(key) in CARDS
+
+
+def _is_error(key: str) -> bool:
+    return key.endswith(SE)  # `check_card` refuses metrics with such a key
+
+
+def _plain(key: str) -> str:
+    plain = key.removeprefix(BEST)
+    return plain.removesuffix(SE) if _is_error(key) else plain
+
+
+def measured() -> tuple[str, ...]:
+    """The metrics that a full evaluation can compute, in the order of registration: all but those of training and performance."""
+    return tuple(key for key, found in CARDS.items() if found.group not in UNMEASURED)
+
+
+def register_card(new: Card) -> Card:
+    """Add the card of a metric. Registering an equal card again is allowed; another card of the same key raises a UserError.
+
+    A process that evaluates knows the card from an installed catalogue that registers it (`bench.core.registry`), and records it
+    with its runs. A process that reads results imports no catalogue: it takes the card from the runs
+    (`bench.metrics.cards.recorded`).
+    """
+    check_card(new)
+    known = CARDS.get(new.key)
+    if known is not None and known != new and not known.recorded:
+        raise UserError(f"there are two metrics named {new.key!r}")
+    if known != new:
+        CARDS.pop(new.key, None)  # so that it comes last, as without the recorded card
+        CARDS[new.key] = new
+    return CARDS[new.key]
+
+
+def check_card(new: Card) -> None:
+    """Raise a UserError unless a card has a valid key and direction, and plain texts of limited length."""
+    if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
+        raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
+    if new.key.endswith(SE):
+        raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors")
+    needs: object = new.needs  # a user's catalogue may pass anything
+    strange = next((need for need in needs if need not in NEEDS), None) if isinstance(needs, tuple) else needs
+    if strange is not None:
+        known = nearest(str(strange), NEEDS)
+        raise UserError(f"the metric {new.key!r}: `needs` is a tuple of known words, not {one_line(repr(strange), most=80)}{known}")
+    if new.direction not in get_args(Direction):
+        raise UserError(
+            f"the metric {new.key!r}: unknown direction {one_line(repr(new.direction), most=80)}{nearest('', get_args(Direction))}"
+        )
+    for name, text in {"title": new.title, "unit": new.unit, "meaning": new.meaning, "citation": new.citation}.items():
+        plain, least = " ".join(text.split()), int(name in ("title", "meaning"))
+        if not least <= len(plain) <= LONGEST[name] or not plain.isprintable():
+            wanted = f"plain text of {least} to {LONGEST[name]} characters"
+            raise UserError(f"the metric {new.key!r}: its {name} is {wanted}, not {one_line(repr(plain), most=80)}")
+    if not 1 <= new.version <= MOST_VERSIONS:
+        raise UserError(f"the metric {new.key!r}: its version is a whole number from 1, not {one_line(repr(new.version), most=80)}")

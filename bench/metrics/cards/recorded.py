@@ -1,0 +1,79 @@
+"""Cards of user-defined metrics, recorded with a run: a report shows the metrics without their code.
+
+protocol.json holds them under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from bench.core.errors import UserError, one_line
+from bench.metrics.cards import BUILT_IN, CARDS, UNMEASURED, Card, Direction, check_card, register_card
+
+log = logging.getLogger(__name__)
+
+TEXTS = ("title", "direction", "unit", "meaning", "citation")
+FIELDS = (*TEXTS, "version")
+
+
+def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The cards of the user-defined metrics among these, as JSON-able data."""
+    return {key: _plain(CARDS[key]) for key in keys if key not in BUILT_IN}
+
+
+def register_recorded_cards(recorded: Iterable[tuple[str, Any]]) -> None:
+    """Register the cards of runs, given as (run id, the run's "cards"), the newest run first.
+
+    A card that is already known, registered here or from a newer run, takes precedence. A different or broken card is ignored,
+    with one warning for each metric.
+    """
+    reported: set[str] = set()
+    for run_id, cards in recorded:
+        for key, given in _items(cards):
+            try:
+                _register(key, given)
+            except UserError as error:
+                if key not in reported:
+                    log.warning("run %s: %s; its card is ignored", run_id, error)
+                reported.add(key)
+
+
+def _items(cards: Any) -> Iterable[tuple[str, Any]]:
+    if cards is None:  # runs older than the recording
+        return ()
+    return cards.items() if isinstance(cards, dict) else (("", cards),)
+
+
+def _register(key: str, given: Any) -> None:
+    card = _card(key, given)
+    known = CARDS.get(key)
+    if known is None:
+        register_card(card)
+    elif _plain(known) != _plain(card):
+        raise UserError(f"it describes the metric {key!r} differently from {'a newer run' if known.recorded else 'the installed ganbench'}")
+
+
+def _card(key: str, given: Any) -> Card:
+    """A recorded card, or a UserError."""
+    if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in TEXTS):
+        raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no valid card: {one_line(repr(given), most=80)}")
+    version = given.get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no version: {one_line(repr(version), most=80)}")
+    title, direction, unit, meaning, citation = (" ".join(given[name].split()) for name in TEXTS)
+    card = Card(
+        key=key, title=title, direction=cast(Direction, direction), unit=unit, meaning=meaning, citation=citation, version=version,
+        recorded=True,
+    )  # fmt: skip
+    check_card(card)
+    if card.group in UNMEASURED:
+        raise UserError(f"{key!r}: no evaluation gives metrics of the group {card.group!r}")
+    return card
+
+
+def _plain(card: Card) -> dict[str, Any]:
+    """The fields of a card that are recorded, each text on one line."""
+    found = {name: getattr(card, name) for name in FIELDS}
+    return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in found.items()}

@@ -1,0 +1,138 @@
+"""Classifiers of labelled data without a shipped one: trained once on this machine and cached with their cards."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.core.config import short_hash
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
+from bench.data.cache import cache_root, locked, write_atomic
+from bench.data.progress import progress
+from bench.metrics.cache import plain
+from bench.metrics.extractors.classifier import ClassifierExtractor, extractor_of, read_extractor
+from bench.metrics.extractors.classifier_training import command_for, train_extractor
+from bench.metrics.extractors.training_plan import VERSION, TrainingPlan, plan_for
+
+log = logging.getLogger(__name__)
+
+FOLDER = "extractors"
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+LOCK_SECONDS = 3_600.0  # longer than the slowest training
+POOR = 0.6  # accuracy below which a classifier's features say little
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """The classifier that another process sent to this one; None: the data needs none."""
+
+    extractor: ClassifierExtractor | None
+
+
+_sent: _Sent | None = None  # None: this process reads its own classifiers, and trains them
+
+
+def packed(dataset: Dataset) -> str:
+    """The classifier of a dataset as text, for `sent` in another process; trained now if it is not cached."""
+    found = trained(dataset)
+    weights = (classifier_folder(dataset, plan_for(dataset)) / WEIGHTS).read_bytes()
+    return json.dumps({"card": found.card.model_dump_json(), "weights": base64.b64encode(weights).decode()})
+
+
+@contextmanager
+def sent(text: str) -> Iterator[None]:
+    """Context manager in which this process uses a classifier that another one packed, and trains none; empty text: no classifier.
+
+    Processors differ in the last bits of what they train, so workers on several machines must not train a classifier each.
+    """
+    global _sent
+    before, _sent = _sent, _Sent(_unpacked(text) if text else None)
+    try:
+        yield
+    finally:
+        _sent = before
+
+
+def _unpacked(text: str) -> ClassifierExtractor:
+    parts = json.loads(text)
+    name = "of the classifier that was sent here"
+    return extractor_of(parts["card"].encode(), base64.b64decode(parts["weights"]), card_name=name, weights_name=name)
+
+
+def trained(dataset: Dataset) -> ClassifierExtractor:
+    """The classifier of a dataset: the one that was `sent`, else from the cache folder, else trained now and stored there.
+
+    Of several processes one trains.
+    """
+    if _sent is not None:
+        if _sent.extractor is None or _sent.extractor.card.data_digest != dataset.digest():
+            raise UserError(
+                f"{dataset.name} on {platform.node()} differs from the data of the machine that started the command: give every machine "
+                "the same data, and start again"
+            )
+        return _sent.extractor
+    plan = plan_for(dataset)
+    folder = classifier_folder(dataset, plan)
+    if is_cached(folder):
+        try:
+            return _fitting(read(folder), dataset, folder)
+        except UserError as error:
+            log.warning("%s: training it again", error)
+    with locked(folder, timeout_seconds=LOCK_SECONDS):
+        try:  # another process may have trained it meanwhile
+            return _fitting(read(folder), dataset, folder)
+        except UserError:
+            return _train(dataset, plan, folder)
+
+
+def classifier_folder(dataset: Dataset, plan: TrainingPlan) -> Path:
+    """The cache folder of a dataset's classifier. Its name depends on everything that it follows from, except the machine."""
+    identity = {"data": dataset.digest(), "plan": asdict(plan), "version": VERSION}
+    return cache_root() / FOLDER / f"{plain(dataset.title)}-{short_hash(identity)}"
+
+
+def is_cached(folder: Path) -> bool:
+    """Whether a folder holds a classifier: its card is written last."""
+    return (folder / CARD).is_file()
+
+
+def read(folder: Path) -> ClassifierExtractor:
+    """The classifier in a folder. Raises a UserError where it is damaged."""
+    return read_extractor(folder / CARD, folder / WEIGHTS)
+
+
+def _fitting(extractor: ClassifierExtractor, dataset: Dataset, folder: Path) -> ClassifierExtractor:
+    """Return it, or raise a UserError if its card is of other data: the folder may be a copy from another machine."""
+    card, spec = extractor.card, dataset.spec
+    if (card.data_digest, card.shape, card.classes) != (dataset.digest(), spec.shape, spec.classes):
+        raise UserError(f"the classifier in {folder} is of {card.dataset} {list(card.shape)}, and not of {dataset.name}")
+    return extractor
+
+
+def trained_folders() -> Iterator[Path]:
+    """The cache folders of all classifiers that were trained on this machine."""
+    root = cache_root() / FOLDER
+    return (folder for folder in sorted(root.iterdir()) if is_cached(folder)) if root.is_dir() else iter(())
+
+
+def _train(dataset: Dataset, plan: TrainingPlan, folder: Path) -> ClassifierExtractor:
+    log.info("%s: training the classifier that its images are measured with, once on this machine", dataset.name)
+    images = plan.epochs * (min(len(dataset.split("train")), plan.epoch_images or 10**12) // plan.batch_size) * plan.batch_size
+    where = f"{platform.system()} {platform.machine()}"
+    with progress(f"training a classifier of {dataset.title}", images) as advance:
+        card, weights = train_extractor(dataset, plan, command=command_for(dataset), where=where, advance=advance)
+    write_atomic(folder / WEIGHTS, weights)
+    write_atomic(folder / CARD, card.model_dump_json(indent=2).encode())
+    if card.accuracy < POOR:
+        log.warning(
+            "%s: its classifier has an accuracy of only %.0f %% on the test split, so its features say little: use quality/frechet_pixels",
+            dataset.name, 100 * card.accuracy,
+        )  # fmt: skip
+    return read(folder)

@@ -1,0 +1,87 @@
+"""The extractors that a dataset has, and the one of a kind."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from bench.core.errors import UserError, nearest
+from bench.core.spec import Dataset, Stacked
+from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extractor
+from bench.metrics.extractors.bundled import extractor_names, load_extractor
+from bench.metrics.extractors.classifier import ClassifierExtractor
+from bench.metrics.extractors.inception import load_inception
+from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
+from bench.metrics.extractors.pixels import PixelExtractor
+from bench.metrics.extractors.stacked import StackedExtractor
+from bench.metrics.extractors.training_plan import plan_for, untrainable
+
+log = logging.getLogger(__name__)
+
+
+def kinds_of(dataset: Dataset) -> tuple[str, ...]:
+    """The kinds of extractor that a dataset has by default, the best one first; none for points."""
+    if dataset.spec.kind != "image":
+        return ()
+    return (CLASSIFIER, PIXELS) if _has_classifier(dataset) else (PIXELS,)
+
+
+def extractor_for(kind: str, dataset: Dataset) -> Extractor:
+    """The extractor of a kind for a dataset, or a UserError. A classifier that is neither shipped nor cached is trained now."""
+    known = (*kinds_of(dataset), INCEPTION) if dataset.spec.kind == "image" else ()
+    if kind not in known:
+        raise UserError(f"{dataset.name} has no extractor {kind!r}" + nearest(kind, known))
+    if kind == INCEPTION:
+        return load_inception(dataset)
+    if kind == PIXELS:
+        return PixelExtractor(dataset)
+    return StackedExtractor(_classifier(dataset.base), dataset) if isinstance(dataset, Stacked) else _classifier(dataset)
+
+
+def classifier_is_ready(dataset: Dataset) -> bool:
+    """Whether a dataset can be evaluated without training a classifier first. Trains nothing."""
+    if isinstance(dataset, Stacked):
+        return classifier_is_ready(dataset.base)
+    if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
+        return True
+    return is_cached(classifier_folder(dataset, plan_for(dataset)))
+
+
+def packed_classifier(dataset: Dataset) -> str:
+    """The classifier trained here for a dataset, for `local.sent` in another process; empty if it needs none or has a shipped one."""
+    if isinstance(dataset, Stacked):
+        return packed_classifier(dataset.base)
+    return "" if CLASSIFIER not in kinds_of(dataset) or _is_shipped(dataset) else packed(dataset)
+
+
+def _classifier(dataset: Dataset) -> ClassifierExtractor:
+    return load_extractor(dataset.name) if _is_shipped(dataset) else trained(dataset)
+
+
+def _is_shipped(dataset: Dataset) -> bool:
+    """Whether a classifier of exactly this data ships with the package; a user's data may have the same name."""
+    return dataset.name in extractor_names() and load_extractor(dataset.name).card.data_digest == dataset.digest()
+
+
+def _has_classifier(dataset: Dataset) -> bool:
+    if isinstance(dataset, Stacked):
+        return _has_classifier(dataset.base)
+    why_not = None if _is_shipped(dataset) else untrainable(dataset)
+    if why_not and dataset.spec.classes:
+        _warn_once(dataset.name, f"it has no classifier, so only metrics of pixels: {why_not}")
+    elif why_not is None and not _is_shipped(dataset) and (absent := _absent(dataset)):
+        _warn_once(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
+    return why_not is None
+
+
+def _absent(dataset: Dataset) -> list[str]:
+    """The classes without a test image."""
+    labels = dataset.split("test").labels
+    present = set() if labels is None else set(labels.unique().tolist())
+    return [name for label, name in enumerate(dataset.class_names) if label not in present]
+
+
+@cache
+def _warn_once(name: str, what: str) -> None:
+    """Log a warning once: a user who gives labels expects a classifier, and metrics of classes."""
+    log.warning("%s: %s", name, what)

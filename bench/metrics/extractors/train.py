@@ -1,0 +1,52 @@
+"""Train the extractor `classifier` of a labelled dataset: `python -m bench.metrics.extractors.train fashion-mnist`.
+
+The same command on the same machine with the same version of torch writes the same bytes. New weights are a new protocol:
+numbers measured with the old ones are not compared with numbers of the new.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.spec import Dataset
+from bench.metrics.extractors.classifier import ExtractorCard
+from bench.metrics.extractors.classifier_training import command_for, train_extractor
+from bench.metrics.extractors.training_plan import PLANS
+
+log = logging.getLogger(__name__)
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+def main() -> None:
+    """Train one extractor: write its two files if it ships with the package, else put it into the cache."""
+    from bench.data import catalog  # noqa: F401 (registers the datasets)
+    from bench.metrics.extractors.local import trained
+
+    parser = argparse.ArgumentParser(prog="python -m bench.metrics.extractors.train", description=__doc__)
+    parser.add_argument("dataset", help=f"one that ships with the package ({', '.join(PLANS)}), or any labelled dataset")
+    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the two files of one that ships; others go to the cache")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        dataset = DATASETS.get(arguments.dataset)
+        card = ship(dataset, arguments.out) if dataset.name in PLANS else trained(dataset).card
+    except UserError as error:
+        raise SystemExit(str(error)) from error
+    log.info("%s: accuracy %.4f on the test split", card.dataset, card.accuracy)
+
+
+def ship(dataset: Dataset, out: Path) -> ExtractorCard:
+    """Train an extractor that ships with the package and write its two files."""
+    card, weights = train_extractor(dataset, PLANS[dataset.name], command=command_for(dataset))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{card.dataset}.safetensors").write_bytes(weights)
+    (out / f"{card.dataset}.json").write_text(card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+if __name__ == "__main__":
+    main()

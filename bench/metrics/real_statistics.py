@@ -1,0 +1,187 @@
+"""The real side of every comparison: statistics of the real images. Each part is measured once a machine and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench.core.spec import Dataset, Mixture, Stacked
+from bench.metrics.cache import Parts, cached
+from bench.metrics.diversity import duplicate_threshold, pair_distances
+from bench.metrics.extractors import Extractor, Features, extractor_for
+from bench.metrics.fidelity import Gaussian, fit_gaussian
+from bench.metrics.half_samples import canonical_order
+from bench.metrics.modes import Shares, class_shares
+from bench.metrics.ndb import assign, fit_bins
+from bench.metrics.neighbours import Neighbours, find_neighbours, nearest_other, nearest_to
+
+VERSION = 4  # of the cached statistics; a test fails when a definition used here changes without a new version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The features of the training images by the main extractor, and distances to them."""
+
+    features: Tensor  # [T, d]
+    nearest: Tensor  # [T]: distance of each to the nearest other one
+    test_distance: Tensor  # [N]: distance of each test image to the nearest training image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """k-means cells of the training images' principal components."""
+
+    centres: Tensor  # [K, d]
+    train_counts: Tensor  # [K]
+    test: Tensor  # [N]: the bin of each test image
+
+
+class RealSide:
+    """Statistics of a dataset's real images by each of some extractors: of the test split, unless named otherwise."""
+
+    def __init__(self, dataset: Dataset, kinds: Sequence[str]) -> None:
+        self.dataset = dataset
+        self.kinds = tuple(kinds)
+        self.main = "classifier" if "classifier" in kinds else "pixels"  # in whose features neighbours are searched
+        self.reported: set[str] = set()  # metrics whose failure is logged
+        self._extractors: dict[str, Extractor] = {}
+        self._features: dict[str, Features] = {}
+        self._gaussians: dict[str, Gaussian] = {}
+
+    def extractor(self, kind: str) -> Extractor:
+        """The extractor of a kind, loaded (or trained) at its first use."""
+        if kind not in self._extractors:
+            self._extractors[kind] = extractor_for(kind, self.dataset)
+        return self._extractors[kind]
+
+    def features_of(self, kind: str) -> Features:
+        """The features of the test images by that extractor."""
+        if kind not in self._features:
+            parts = self._cached("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
+            predicted = parts["predicted"] if len(parts["predicted"]) else None
+            self._features[kind] = Features(features=parts["features"], logits=None, predicted=predicted)
+        return self._features[kind]
+
+    def gaussian(self, kind: str) -> Gaussian:
+        """Mean and covariance of those features."""
+        if kind not in self._gaussians:
+            self._gaussians[kind] = fit_gaussian(self.features_of(kind).features)
+        return self._gaussians[kind]
+
+    @cached_property
+    def class_gaussians(self) -> dict[int, Gaussian]:
+        """The same of each class, by the labels of the test images, in classifier features. A ValueError for a class of too few."""
+        labels, features = self.dataset.split("test").labels, self.features_of("classifier").features
+        if labels is None:
+            raise ValueError(f"{self.dataset.name} has no labels")
+        small = [label for label in labels.unique().tolist() if int((labels == label).sum()) <= features.shape[1]]
+        if small:
+            raise ValueError(f"the test split has too few images of class {small[0]} for the covariance of {features.shape[1]} features")
+        return {label: fit_gaussian(features[labels == label]) for label in labels.unique().tolist()}
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The nearest neighbours of each test image among the others."""
+        features = self.features_of(self.main).features
+
+        def measure() -> Parts:
+            found = find_neighbours(features)
+            return {"index": found.index, "distance": found.distance}
+
+        parts = self._cached("neighbours", (self.main,), ("index", "distance"), measure)
+        return Neighbours(features=features, index=parts["index"], distance=parts["distance"])
+
+    @cached_property
+    def training(self) -> Training:
+        """The training images, for metrics of memorisation."""
+        test = self.features_of(self.main).features
+
+        def measure() -> Parts:
+            features = self.extractor(self.main)(self.dataset.split("train").data).features
+            return {"features": features, "nearest": nearest_other(features), "test_distance": nearest_to(test, features)[0]}
+
+        return Training(**self._cached("training", (self.main,), ("features", "nearest", "test_distance"), measure))
+
+    @cached_property
+    def bins(self) -> Bins:
+        """The bins of NDB."""
+        test = self.features_of("pixels").features
+
+        def measure() -> Parts:
+            train = self.extractor("pixels")(self.dataset.split("train").data).features
+            centres = fit_bins(train)
+            counts = torch.bincount(assign(train, centres), minlength=len(centres))
+            return {"centres": centres, "train_counts": counts, "test": assign(test, centres)}
+
+        return Bins(**self._cached("bins", ("pixels",), ("centres", "train_counts", "test"), measure))
+
+    @cached_property
+    def shares(self) -> Shares:
+        """The share of each class as predicted by the classifier, like the shares of generated images."""
+        return class_shares(self.features_of("classifier").predictions, self.dataset.spec.classes)
+
+    @cached_property
+    def mode_shares(self) -> Shares:
+        """The share of each known mode: equal for a mixture; for stacked images the product of the channels' class shares."""
+        if isinstance(self.dataset, Mixture):
+            modes = len(self.dataset.centres)
+            return class_shares(torch.arange(modes), modes)
+        assert isinstance(self.dataset, Stacked)
+        classes = self.dataset.base.spec.classes
+        predicted = self.features_of("classifier").predictions
+        single = class_shares(torch.cat([predicted // classes**2, predicted // classes % classes, predicted % classes]), classes)
+        shares: Shares = (single[:, None, None] * single[None, :, None] * single[None, None, :]).reshape(-1)
+        return shares
+
+    @cached_property
+    def pair_distance(self) -> float:
+        """The mean distance of two test images, in grey levels."""
+        return float(pair_distances(self._test[self._order]).double().mean())
+
+    @cached_property
+    def feature_distance(self) -> float:
+        """The mean distance of two test images, in the main features."""
+        pairs = len(self._order) // 2
+        first, second = self.features_of(self.main).features[self._order[: 2 * pairs]].reshape(pairs, 2, -1).unbind(dim=1)
+        return float((first - second).double().norm(dim=1).mean())
+
+    @cached_property
+    def duplicate_threshold(self) -> float:
+        """The distance under which a generated image counts as a duplicate."""
+        return duplicate_threshold(self.neighbours.nearest)
+
+    def prepare(self, kinds: Sequence[str], *, neighbours: bool, training: bool) -> None:
+        """Measure or load the parts that metrics need: features of these extractors, neighbours and training images."""
+        for kind in kinds:
+            self.gaussian(kind)
+        if neighbours:
+            _ = self.neighbours
+        if training:
+            _ = self.training, self.bins
+
+    @property
+    def _test(self) -> Tensor:
+        return self.dataset.split("test").data
+
+    @cached_property
+    def _order(self) -> Tensor:
+        """The canonical order, so that test images form the same pairs here as in an evaluation."""
+        return canonical_order(self._test)
+
+    def _cached(self, part: str, kinds: Sequence[str], names: Sequence[str], measure: Callable[[], Parts]) -> Parts:
+        identity = {
+            "version": VERSION, "part": part, "data": self.dataset.digest(),
+            "weights": [self.extractor(kind).weights_hash for kind in kinds],
+        }  # fmt: skip
+        return cached(f"{self.dataset.name}-{part}-{'-'.join(kinds)}", identity, names, measure)
+
+
+def _see(extractor: Extractor, images: Tensor) -> Parts:
+    """Features, and predicted classes where the extractor has classes (else none)."""
+    view = extractor(images)
+    has_classes = view.predicted is not None or view.logits is not None
+    return {"features": view.features, "predicted": view.predictions if has_classes else torch.zeros(0, dtype=torch.int64)}

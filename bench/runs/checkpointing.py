@@ -1,0 +1,104 @@
+"""The last two checkpoints of a run under way: when they are made, and which one a stopped run goes on from."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from bench.core.errors import UserError, one_line
+from bench.core.lock_check import free
+from bench.tracking.run_logger import RunLog
+from bench.training.checkpoints import CheckpointStore
+
+log = logging.getLogger(__name__)
+SHARE = 0.01  # of the wall clock that checkpoints may take
+SECONDS = 30.0  # between two, at least
+VARIABLE = "GANBENCH_CHECKPOINT_SECONDS"
+
+
+def interval() -> float:
+    """How many seconds lie between two checkpoints, at least: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. UserError where that is no such number."""
+    given = os.environ.get(VARIABLE, "")
+    try:
+        seconds = float(given) if given else SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UserError(f"{VARIABLE} takes seconds from 0 up, e.g. 30, not {given!r}")
+    return seconds
+
+
+class Keeper:
+    """Makes the checkpoints of a run under way, and lets out what it wrote before the older of the two."""
+
+    def __init__(
+        self,
+        kept: CheckpointStore,
+        log_: RunLog,
+        *,
+        seconds: float = SECONDS,
+        resumed_at: int | None = None,
+        check: Callable[[], None] = free,
+    ) -> None:
+        """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from.
+
+        `check` raises where another process has taken the run over: nothing is written then.
+        """
+        self._kept, self._log, self._least, self._check = kept, log_, seconds, check
+        self._newest = resumed_at  # position of the run's writes in the newest checkpoint
+        self._begun = log_.position
+        self._next = time.monotonic() + seconds
+        self._failing = False
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is a checkpoint of this run."""
+        return self._newest is not None
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def keep(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Make one. That it cannot be written stops nothing, and is said once."""
+        started = time.monotonic()
+        try:
+            taken = state()
+            self._log.settle()
+            if self._newest is None:  # what lies there is of an earlier run of the same configuration
+                self._kept.save_alone(taken, check=self._check)
+            else:
+                self._kept.save(taken, check=self._check)
+                self._log.hold(self._newest)
+            self._newest, self._failing = int(taken["log"]["position"]), False
+        except OSError as error:
+            if not self._failing:
+                log.warning("a checkpoint cannot be written (%s): the run goes on without", one_line(error, most=200))
+            self._failing = True
+        ended = time.monotonic()
+        self._next = ended + max(self._least, (ended - started) / SHARE)
+
+    def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Make the one that a stopped run goes on from: it stands for both, so all that was written may be sent."""
+        self.keep(state)
+        if self._failing:
+            self.fall_back()
+            return
+        self._check()
+        try:
+            self._kept.double()
+        except OSError:
+            self._kept.before.unlink(missing_ok=True)
+
+    def fall_back(self) -> None:
+        """Forget what was written after the newest checkpoint: whoever goes on from it writes it again, and nobody goes on from the one before."""
+        self._check()
+        if self._newest is not None:
+            self._kept.before.unlink(missing_ok=True)
+        with suppress(OSError):  # this process holds it back all the same, and its end is the next that it writes
+            self._log.go_back(self._begun if self._newest is None else self._newest)

@@ -1,0 +1,86 @@
+"""A configuration made ready: the networks and the objective it names, checked against the data and against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench.core import environment
+from bench.core.config import DATASETS, RunConfig
+from bench.core.errors import UserError
+from bench.core.spec import Dataset, Networks, Objective
+from bench.evaluation.evaluator import Evaluator, check_samples, evaluator_for
+from bench.training.batches import check_batch_size
+from bench.training.build import assemble, budget_images
+from bench.training.loop import Trainer
+
+Built = tuple[Networks, Objective]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A run made ready."""
+
+    config: RunConfig
+    fingerprint: str
+    dataset: Dataset
+    trainer: Trainer
+    evaluator: Evaluator | None  # None where the data has no metrics
+    device: torch.device
+
+    @property
+    def protocol(self) -> str:
+        """The hash of how everything is measured; empty where nothing is."""
+        return self.evaluator.protocol_hash if self.evaluator else ""
+
+    @property
+    def curve_protocol(self) -> str:
+        """The hash of how the marks are measured: what a run that goes on must share with its beginning."""
+        return curve_protocol(self.evaluator)
+
+
+def curve_protocol(evaluator: Evaluator | None) -> str:
+    """One hash of the protocols of what is measured at marks; empty where nothing is."""
+    return evaluator.curve_protocol if evaluator else ""
+
+
+def prepare(config: RunConfig, built: Built | None = None) -> Work:
+    """Everything that a run needs, built and checked; writes nothing. `built` is what `check` gave, and is trained then."""
+    device = environment.device_of(config.device)
+    dataset = DATASETS.get(config.dataset)
+    networks, objective = built or assemble(config, dataset.spec)
+    if config.precision == "auto":
+        raise ValueError("resolve the configuration before running it")
+    trainer = Trainer(
+        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
+        precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
+    )  # fmt: skip
+    if config.compile:  # now that averages of the weights, which only sample, are made
+        for part in networks.children():
+            part.compile()
+    return Work(
+        config=config,
+        fingerprint=config.fingerprint(data_digest=dataset.digest()),
+        dataset=dataset,
+        trainer=trainer,
+        evaluator=evaluator_for(dataset, config.evaluation),
+        device=device,
+    )
+
+
+def check(config: RunConfig) -> Built:
+    """Build the networks and the objective of a run: a UserError for what cannot be trained or measured. Trains and writes nothing."""
+    dataset = DATASETS.get(config.dataset)
+    built = assemble(config, dataset.spec)
+    train = len(dataset.split("train"))
+    check_batch_size(config.recipe.batch_size, train)
+    bound = config.recipe.bound_to_budget()
+    if bound and config.budget.train_seconds is not None:
+        raise UserError(
+            f"budget.train_seconds: recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
+        )
+    evaluator = evaluator_for(dataset, config.evaluation)
+    if evaluator is not None:
+        check_samples(evaluator)
+    return built

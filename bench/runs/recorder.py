@@ -1,0 +1,224 @@
+"""What happens at the marks of a run: points, pictures, measurements; and at its end."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bench.core import random_streams, serialization
+from bench.core.config import LOG_MARKS
+from bench.core.memory import peak_memory_mb
+from bench.core.spec import Latent, Networks, Progress
+from bench.evaluation import best_checkpoint, grids, latent_space
+from bench.evaluation.best_checkpoint import Best
+from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw
+from bench.metrics.cards import BEST
+from bench.runs.health import Flag, flags
+from bench.runs.prepare import Work
+from bench.runs.types import RunProgress, Watch
+from bench.tracking import results
+from bench.tracking.run_logger import RunLog
+
+
+class Recorder:
+    """What happens at the marks of a run: points, pictures, measurements; and what a resumed run must remember of them."""
+
+    def __init__(self, work: Work, log_: RunLog, watch: Watch) -> None:
+        self.evaluate_seconds = 0.0
+        self.reasons: dict[str, str] = {}  # why a final value is not-a-number
+        self._work, self._log, self._watch = work, log_, watch
+        self._history: list[dict[str, float]] = []  # the scalars of every mark, with "images"
+        self._measured: dict[str, float] = {}
+        self._measured_at = 0
+        self._latents: Latent | None = None
+        self._best = Best()
+        budget, whole = work.trainer.budget, work.trainer.budget_images is not None
+        at = [max(1, round(budget * index / LOG_MARKS)) if whole else budget * index / LOG_MARKS for index in range(1, LOG_MARKS + 1)]
+        self.marks = at
+        shares = [index / (work.config.evaluation.marks + 1) for index in range(1, work.config.evaluation.marks + 1)]
+        self._evaluations = [at[round(LOG_MARKS * share) - 1] for share in shares] if work.evaluator else []
+        self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
+
+    def record(self, progress: Progress) -> None:
+        """One mark."""
+        values = {f"train/{name}": value for name, value in progress.scalars.items()}
+        values["train/generator_updates"] = float(progress.updates["g"])
+        self._history.append({"images": float(progress.images), **progress.scalars})
+        if not progress.diverged:
+            values |= self._evaluated(progress)
+        self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
+        if not progress.diverged and self._crossed(self._pictures, progress.position):
+            self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
+        self._watch(
+            RunProgress(
+                images=progress.images,
+                share=progress.share,
+                budget=str(self._work.config.budget),
+                images_per_second=progress.images / max(progress.train_seconds, 1e-9),
+                scalars=progress.scalars,
+                measured=self._measured,
+                measured_at=self._measured_at,
+                flags=tuple(flag.flag for flag in self._flags()),
+            )
+        )
+
+    def _evaluated(self, progress: Progress) -> Mapping[str, float]:
+        """The headline, where this mark is one to measure it at; the end of a run is measured in full instead."""
+        evaluator = self._work.evaluator
+        if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
+            return {}
+        self._measured, self._measured_at = dict(self._measure(evaluator, whole=False).values), progress.images
+        self._offer_best(self._measured[evaluator.headline], progress.images)
+        return self._measured
+
+    def _offer_best(self, value: float, images: int) -> None:
+        if self._work.config.evaluation.best:
+            self._best.offer(value, images, self._work.trainer.eval_networks)
+
+    def _flags(self) -> list[Flag]:
+        return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
+
+    def grid(self) -> bytes:
+        """The picture on the fixed noise, now."""
+        networks, dataset = self._work.trainer.eval_networks, self._work.dataset
+        if self._latents is None:
+            self._latents = grids.fixed_latents(networks, self._work.device, grids.shown_of(dataset))
+        return grids.made_png(networks, self._latents, dataset)
+
+    def interpolation(self) -> bytes:
+        """The walks between fixed latents, now."""
+        networks = self._work.trainer.eval_networks
+        return grids.interpolation_png(networks, self._latents or grids.fixed_latents(networks, self._work.device))
+
+    def finish(self) -> Mapping[str, float]:
+        """The end of a run that reached its budget: the full evaluation and everything that goes with it."""
+        log_, trainer, evaluator = self._log, self._work.trainer, self._work.evaluator
+        values: dict[str, float] = {}
+        evidence: dict[str, Any] = {}
+        if evaluator is not None:
+            measurement = self._measure(evaluator)
+            self.reasons = dict(measurement.reasons)
+            self._offer_best(measurement.values[evaluator.headline], trainer.images)
+            best, chosen = self._finish_best(evaluator)
+            values |= {**measurement.values, **best}
+            evidence = {**measurement.evidence, **chosen, "reasons": dict(measurement.reasons)}
+            if measurement.nearest is not None:
+                log_.artifact(results.NEAREST, grids.nearest_png(measurement.nearest))
+        log_.artifact(results.WEIGHTS, serialization.weights_bytes(trainer.eval_networks))
+        log_.artifact(results.FINAL_GRID, self.grid())
+        if self._work.dataset.spec.kind == "image":
+            log_.artifact(results.INTERPOLATION, self.interpolation())
+            evidence |= self._explored(evaluator)
+        return self.close(values, evidence)
+
+    def _explored(self, evaluator: Evaluator | None) -> dict[str, Any]:
+        """Pictures of what the latent space holds, and the words to them."""
+        networks, device = self._work.trainer.eval_networks, self._work.device
+        drawn = latent_space.traversals(networks, device)
+        words: Mapping[str, Any] = {}
+        if evaluator is not None and "labels" in evaluator.provides and not networks.classes:
+            names = self._work.dataset.class_names
+            explored = latent_space.explore(
+                networks, evaluator.classify, names, batch_size=self._work.config.evaluation.batch_size, device=device
+            )
+            drawn |= explored.pictures
+            words = explored.words
+        for name, picture in drawn.items():
+            self._log.artifact(f"{results.LATENT}/{name}.png", picture)
+        return {"latent": dict(words)} if words else {}
+
+    def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
+        """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
+        networks = self._best.networks(self._work.trainer.eval_networks)
+        if networks is None or not self._work.config.evaluation.best:  # what it goes on from may have kept one
+            return {}, {}
+        measurement = self._measure(evaluator, networks, stream=best_checkpoint.NOISE)
+        self._log.artifact(results.BEST_WEIGHTS, serialization.weights_bytes(networks))
+        values = {f"{BEST}{key}": value for key, value in measurement.values.items()}
+        return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
+
+    def close(self, measured: Mapping[str, float], evidence: Mapping[str, Any]) -> Mapping[str, float]:
+        """The end of any run: what was measured (nothing if it diverged), health, costs."""
+        trainer = self._work.trainer
+        health = [{"flag": flag.flag, "since_images": flag.since_images, "message": flag.message} for flag in self._flags()]
+        self._log.json(results.EVIDENCE, {"health": health, "logits_are_log_odds": trainer.objective.logits_are_log_odds, **evidence})
+        values = {
+            **measured,
+            "perf/train_seconds": trainer.train_seconds,
+            "perf/images_per_second": trainer.images / max(trainer.train_seconds, 1e-9),
+            "perf/evaluate_seconds": self.evaluate_seconds,
+            "perf/log_seconds": self._log.seconds,
+            "perf/peak_memory_mb": peak_memory_mb(self._work.device),
+        }
+        self._log.points(values, images=trainer.images, train_seconds=trainer.train_seconds)
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole of an unfinished run."""
+        return {
+            "trainer": self._work.trainer.state_dict(),
+            "history": self._history,
+            "measured": self._measured,
+            "measured_at": self._measured_at,
+            "evaluate_seconds": self.evaluate_seconds,
+            "curve_protocol": self._work.curve_protocol,
+            "best": self._best.state_dict(),
+            "pending": {"evaluations": self._evaluations, "pictures": self._pictures},
+            "log": self._log.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._work.trainer.load_state_dict(state["trainer"])
+        self._history, self._measured = list(state["history"]), dict(state["measured"])
+        self._measured_at = int(state.get("measured_at", 0))  # checkpoints of earlier versions lack it
+        self.evaluate_seconds = state["evaluate_seconds"]
+        self._evaluations, self._pictures = list(state["pending"]["evaluations"]), list(state["pending"]["pictures"])
+        self._best.load_state_dict(state["best"])
+        self._log.load_state_dict(state["log"])
+
+    def extend(self, state: Mapping[str, Any]) -> None:
+        """Go on from the end of a shorter run: its training, its clocks and its curve, without what only its end measured.
+
+        What its marks measured by another protocol is left out: a curve has one.
+        """
+        self._work.trainer.load_state_dict(state["trainer"])
+        self._history = list(state["history"])
+        self.evaluate_seconds, self._log.seconds = state["evaluate_seconds"], state["log"]["seconds"]
+        evaluator = self._work.evaluator
+        measured = (evaluator.headline,) if evaluator and state["curve_protocol"] == self._work.curve_protocol else ()
+        if measured:
+            self._best.load_state_dict(state["best"])
+        position = self._work.trainer.position
+        self._evaluations, self._pictures = ([mark for mark in marks if mark > position] for marks in (self._evaluations, self._pictures))
+        curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in measured]
+        for (images, seconds), points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
+            self._log.points({str(key): float(value) for _, _, key, value in points}, images=images, train_seconds=seconds)
+
+    def _measure(
+        self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = random_streams.EVALUATION, whole: bool = True
+    ) -> Measurement:
+        """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
+        evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
+        started = time.perf_counter()
+        samples = drawn(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
+        measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)
+        self.evaluate_seconds += time.perf_counter() - started
+        return measurement
+
+    @staticmethod
+    def _crossed(pending: list[float], position: float) -> bool:
+        """Whether a pending mark has been reached; those that have are taken out."""
+        reached = [mark for mark in pending if mark <= position]
+        del pending[: len(reached)]
+        return bool(reached)
+
+
+def drawn(work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = random_streams.EVALUATION, whole: bool = True) -> Samples:
+    """What every metric sees of these networks: from latents that depend on the run's seed alone."""
+    config = work.config
+    return draw(
+        evaluator, networks, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream, whole=whole
+    )

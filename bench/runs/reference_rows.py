@@ -1,0 +1,49 @@
+"""The rows for scale as runs of a store: measured, or read from the cache folder, and recorded."""
+
+from __future__ import annotations
+
+from bench.core.config import DATASETS, Evaluation
+from bench.core.threads import limited_threads
+from bench.evaluation.evaluator import Evaluator, evaluator_for
+from bench.evaluation.grids import picture_of
+from bench.evaluation.reference_rows import KINDS, SAMPLES, made_by, reference_row
+from bench.metrics.cards.recorded import described
+from bench.runs.types import RunResult
+from bench.tracking import results
+from bench.tracking.client import Lookup, Tracker
+
+MADE_BY = "made_by"  # the tag that tells one definition of a row from the next; empty in a row that a metric's failing code spoilt
+
+
+def reference_is_there(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
+    """Whether the experiment has that row, of this data, by this protocol and from the same images."""
+    found = rows.find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
+    return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator) for run in found)
+
+
+def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri: str) -> RunResult:
+    """Measure one reference row and record it."""
+    dataset = DATASETS.get(dataset_name)
+    evaluator = evaluator_for(dataset, evaluation)
+    if evaluator is None:
+        raise ValueError(f"nothing is measured on {dataset_name}")
+    row = reference_row(kind, evaluator)
+    tags = {
+        "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
+        MADE_BY: "" if row.measurement.raised else made_by(kind, evaluator),  # such a row is measured again
+        "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
+    }  # fmt: skip
+    log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
+    metrics = evaluator.protocol()
+    log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
+    log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
+    log_.artifact(results.FINAL_GRID, _picture(kind, evaluator))
+    values = row.measurement.values
+    log_.points({**values, "perf/evaluate_seconds": row.seconds}, images=0, train_seconds=0.0)
+    log_.finish("finished")
+    return RunResult(run_id=log_.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=values)
+
+
+def _picture(kind: str, evaluator: Evaluator) -> bytes:
+    with limited_threads(1):
+        return picture_of(SAMPLES[kind](evaluator).data, evaluator.dataset)

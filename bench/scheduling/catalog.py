@@ -1,0 +1,217 @@
+"""The table of ready suites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.scheduling.suite import CONTROLLED, SUITES, Entry, Suite
+
+# The slowest first, so that no core waits long at the end.
+CORE = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
+CONVOLUTIONAL = ("dcgan", "lsgan", "wgan", "wgan-gp")
+# Learning rates (G, D) that fit a short budget: with k = 5 it leaves few generator updates. Recorded, and said in the report.
+FASTER = {"wgan": (2e-3, 5e-4), "wgan-gp": (1e-3, 1e-3)}
+# Every number that a loss or its regulariser does not need, the same for all: DCGAN's, whose D has no batch norm because the gradient penalty cannot have it.
+CONTROLLED_RECIPE = {
+    "recipe.width": 16, "recipe.norm_d": "none", "recipe.init": "default", "recipe.z_dim": 100, "recipe.z_distribution": "normal",
+    "recipe.batch_size": 64, "recipe.k": 1, "recipe.optimiser": "adam", "recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4,
+    "recipe.schedule": "constant", "recipe.ema_half_life_images": 0,
+}  # fmt: skip
+
+# The rest of the catalogue, narrow; what is changed of a recipe beside its width, because the budget is short, has its reason.
+NARROW = (
+    "lsgan-sigmoid", "hinge-gan", "rsgan", "rasgan", "fgan-kl", "fgan-reverse-kl", "fgan-pearson", "fgan-squared-hellinger", "fgan-jensen-shannon",
+    "label-noise", "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "minibatch-std", "unrolled-gan",
+    "lucic-gan", "acgan", "projection-gan", "ebgan",
+)  # fmt: skip
+ONE_STEP = "k = 1 instead of 5, which leaves too few generator updates at this budget"
+SLOW = (
+    Entry(variant="r3gan", settings={"recipe.width": 16}),
+    Entry(variant="progan", settings={"recipe.width": 8}),
+    Entry(variant="stylegan-small", settings={"recipe.width": 16}),
+    Entry(variant="sngan-resnet", settings={"recipe.width": 16, "recipe.k": 1}, note=ONE_STEP),
+    Entry(
+        variant="ddpm",
+        settings={"recipe.width": 16, "recipe.batch_size": 32, "recipe.lr_g": 2e-3, "recipe.ema_half_life_images": 10_000},
+        note="small batches at ten times the learning rate, and weights averaged over less: a short run",
+    ),
+)
+SHORT = (
+    Entry(variant="sngan", settings={"recipe.width": 16, "recipe.k": 1}, note=ONE_STEP),
+    Entry(
+        variant="began",
+        settings={
+            "networks": "dcgan", "recipe.width": 16, "recipe.batch_size": 32, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3, "recipe.lambda_k": 0.02,
+        },
+        note="dcgan's networks, a higher learning rate and a faster balance: with its own, k_t hardly moves in so short a run",
+    ),
+    Entry(
+        variant="instance-noise",
+        settings={"recipe.width": 16, "recipe.instance_noise_images": 50_000},
+        note="the noise is gone after half of the budget, which its own number would not let it be",
+    ),
+    Entry(
+        variant="cgan",
+        settings={"recipe.width": 16, "recipe.batch_size": 30, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3},
+        note="small batches and a higher learning rate: with its own, G has learned to make clothes at this budget, but not yet which",
+    ),
+    *(
+        Entry(
+            variant=f"pacdcgan{pack}",
+            settings={"recipe.width": 16, "recipe.batch_size": 60, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3},
+            note="60 images in a batch, not 60 packs, for as many updates as dcgan has, and a higher learning rate",
+        )
+        for pack in (2, 3, 4)
+    ),
+    Entry(variant="infogan", settings={"recipe.width": 16, "recipe.batch_size": 32}, note="small batches, for more updates in a short run"),
+    Entry(variant="vae"),
+    Entry(variant="label-smoothed-two-sided"),
+)  # fmt: skip
+
+PLANE = ("ring8", "grid25")
+STACKED = "stacked-mnist"
+PACKS = (1, 2, 3, 4)
+STACKED_PACKS = ("dcgan", "pacdcgan2", "pacdcgan3", "pacdcgan4")  # by the number of images in a pack
+# Where PacGAN's stacked images differ from our dcgan: its code has 2,000 batches of 64 packs in each of 50 epochs.
+PACGAN_STACKED = {
+    "networks": "dcgan-deep", "recipe.z_distribution": "uniform", "recipe.init": "normal", "budget.generator_updates": 50 * 2_000,
+}  # fmt: skip
+# Fewer updates and marks than for points: measuring 26,000 stacked images costs more than a minute.
+QUICK_STACKED: dict[str, Any] = {"recipe.width": 16, "budget.generator_updates": 1_000, "evaluation.marks": 1}
+
+
+def _core(conv_width: int) -> tuple[Entry, ...]:
+    """The eight core variants, convolutions narrowed, and the two k = 5 recipes at rates that fit a short budget."""
+    return tuple(_entry(name, conv_width) for name in CORE)
+
+
+def _entry(name: str, conv_width: int) -> Entry:
+    settings: dict[str, float] = {"recipe.width": conv_width} if name in CONVOLUTIONAL else {}
+    if name not in FASTER:
+        return Entry(variant=name, settings=settings)
+    lr_g, lr_d = FASTER[name]
+    note = (
+        f"learning rates {lr_g:g} (G) and {lr_d:g} (D) instead of the published: with k = 5 this budget leaves so few generator "
+        "updates that the published rates teach it nothing"
+    )
+    return Entry(variant=name, settings=settings | {"recipe.lr_g": lr_g, "recipe.lr_d": lr_d}, note=note)
+
+
+SUITES.register(
+    "quick",
+    Suite(
+        name="quick",
+        idea="the eight core variants in ten minutes on two cores",
+        entries=_core(16),
+        settings={"budget.images": 100_000, "evaluation.marks": 2},
+    ),
+)
+SUITES.register(
+    "catalogue",
+    Suite(
+        name="catalogue",
+        idea="every variant for images, narrow, at the budget of quick; one seed tells that each trains, --seeds 3 compares them",
+        entries=(*SLOW, *(Entry(variant=name, settings={"recipe.width": 16}) for name in NARROW), *_core(16), *SHORT),
+        seeds=(0,),
+        settings={"budget.images": 100_000, "evaluation.marks": 2},
+    ),
+)
+SUITES.register(
+    "losses",
+    Suite(
+        name="losses",
+        idea="controlled: six losses on one narrow DCGAN without batch norm in D; nothing else differs",
+        entries=(
+            Entry(variant="wgan-gp", settings={"recipe.gp": 10.0}, note="Wasserstein with gradient penalty 10"),
+            Entry(variant="vanilla", note="minimax"),
+            Entry(variant="ns-gan", note="non-saturating"),
+            Entry(variant="label-smoothed", settings={"recipe.real_label": 0.9}, note="non-saturating, real label 0.9"),
+            Entry(variant="lsgan", note="least squares"),
+            Entry(variant="wgan", settings={"recipe.clip": 0.01}, note="Wasserstein with weights clipped at 0.01"),
+        ),
+        settings={**CONTROLLED_RECIPE, "networks": "dcgan", "budget.images": 100_000, "evaluation.marks": 2},
+        track=CONTROLLED,
+    ),
+)
+SUITES.register(
+    "standard",
+    Suite(
+        name="standard",
+        idea="published recipes at their published widths, 100 epochs, best and last checkpoint: for a GPU, or days of CPU",
+        entries=tuple(Entry(variant=name) for name in CORE),
+        datasets=("fashion-mnist",),
+        seeds=(0, 1, 2, 3, 4),
+        settings={"budget.images": 100 * 60_000, "evaluation.marks": 19, "evaluation.best": True},
+    ),
+)
+SUITES.register(
+    "smoke",
+    Suite(
+        name="smoke",
+        idea="does everything work: the eight core variants on the embedded digits, seconds a run",
+        entries=_core(16),
+        datasets=("digits",),
+        seeds=(0, 1),
+        settings={"budget.images": 30_000, "evaluation.marks": 1},
+    ),
+)
+
+
+def _quick_on_points(name: str) -> Entry:
+    """A variant on the small networks for points, at learning rates that fit few updates."""
+    note = "a sixth of the published width, torch's own first weights and learning rates of 1e-3, because this budget is so small"
+    settings: dict[str, Any] = {
+        "networks": "mlp-2d",
+        "recipe.width": 32,
+        "recipe.init": "default",
+        "recipe.lr_g": 1e-3,
+        "recipe.lr_d": 1e-3,
+    }
+    if name == "wgan-gp":
+        return Entry(
+            variant=name,
+            datasets=PLANE,
+            settings=settings | {"recipe.k": 1},
+            note=f"{note}; k = 1 instead of 5, which costs four times as much",
+        )
+    return Entry(variant=name, datasets=PLANE, settings=settings, note=note)
+
+
+def _stacked_as_published(pack: int) -> Entry:
+    note = "the four-layer DCGAN and the numbers of PacGAN's code, which however updates G twice a batch and scales images to [0, 1]"
+    return Entry(
+        variant=STACKED_PACKS[pack - 1], datasets=(STACKED,), settings={**PACGAN_STACKED, "recipe.batch_size": 64 * pack}, note=note
+    )
+
+
+SUITES.register(
+    "modes",
+    Suite(
+        name="modes",
+        idea="mode collapse in small: points and stacked images, with and without packing, about twenty minutes on two cores",
+        entries=(
+            _quick_on_points("wgan-gp"),
+            _quick_on_points("pacgan2"),
+            _quick_on_points("gan-2d"),
+            _quick_on_points("ns-gan"),
+            Entry(variant="pacdcgan2", datasets=("stacked-fashion",), settings=QUICK_STACKED),
+            Entry(variant="dcgan", datasets=("stacked-fashion",), settings=QUICK_STACKED),
+        ),
+        datasets=("stacked-fashion", *PLANE),
+        settings={"budget.generator_updates": 10_000, "evaluation.marks": 2},
+    ),
+)
+SUITES.register(
+    "pacgan",
+    Suite(
+        name="pacgan",
+        idea="PacGAN's experiments as published, 10 seeds: days of a GPU, or weeks of CPU; nothing is claimed before it has run",
+        entries=(
+            *(Entry(variant=name, datasets=PLANE) for name in ("gan-2d", "pacgan2", "pacgan3", "pacgan4")),
+            *(_stacked_as_published(pack) for pack in PACKS),
+        ),
+        datasets=(*PLANE, STACKED),
+        seeds=tuple(range(10)),
+        settings={"budget.generator_updates": 400 * 1_000, "evaluation.marks": 19},
+    ),
+)

@@ -1,0 +1,244 @@
+"""What an execution of a suite will probably do: for each planned run, by its fingerprint in the suite's own experiment. Writes nothing.
+
+Another process may train the same run meanwhile, so each run is decided for good by the process that holds its lock (`bench.runs.runner`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.core import serialization
+from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
+from bench.core.errors import UserError, one_line
+from bench.core.text import pluralise, printable
+from bench.evaluation.evaluator import evaluator_for
+from bench.runs.prepare import curve_protocol
+from bench.scheduling.suite import PlannedRun
+from bench.tracking.client import DONE, Lookup
+from bench.tracking.tags import FINGERPRINT
+from bench.training.checkpoints import checkpoints_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Need = Literal["skip", "train", "resume", "extend", "score"]
+IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
+TO_DO: tuple[Need, ...] = ("train", "resume", "extend", "score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What an execution does about one planned run, and why."""
+
+    planned: PlannedRun
+    config: RunConfig  # resolved
+    fingerprint: str
+    need: Need
+    why: str
+    run_id: str = ""  # of the run that is there already: to skip, resume or score
+    warning: str = ""  # what whoever asked for this run may not expect
+    changed: str = ""  # which version has changed since a run of this configuration that is there
+    base: Base | None = None  # what an extension goes on from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A finished run whose last checkpoint a longer one goes on from."""
+
+    run_id: str
+    fingerprint: str
+    images: int
+    best: bool  # whether it kept its best mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A planned run with what its experiment holds of it."""
+
+    planned: PlannedRun
+    config: RunConfig  # resolved
+    fingerprint: str
+    runs: Sequence[Run]  # with this fingerprint, newest first
+
+    @property
+    def done(self) -> Run | None:
+        """The newest run that is not trained again."""
+        return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
+
+
+def look_up(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Recorded]:
+    """Find the recorded runs of each planned run, whose resolved configuration stands in `configs`."""
+    fingerprints = [config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()) for config in configs]
+    return [
+        Recorded(planned=run, config=config, fingerprint=fingerprint, runs=there.find(fingerprint))
+        for run, config, fingerprint in zip(planned, configs, fingerprints, strict=True)
+    ]
+
+
+def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[Decision]:
+    """What each planned run needs. `folder` holds the suite's checkpoints.
+
+    Of data sets that are not ready to be measured (`unready`) no protocol is known, so a finished run counts as one to measure again.
+    """
+    protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
+    decisions = []
+    for run in recorded:
+        config = run.config
+        dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
+        if key not in protocols:
+            evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
+            protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
+        protocol, marks = protocols[key]
+        decision = _decision(run, protocol)
+        decision = decision if run.runs else _of_another_version(decision, there)
+        decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
+    return decisions
+
+
+def _of_another_version(decision: Decision, there: Lookup) -> Decision:
+    """The decision to train what is new, and which version has changed where it is there under another one."""
+    config = decision.config
+    for run in there.find_cell(config.variant, config.dataset, config.seed):
+        changed = _changed(run, config)
+        if changed and _same_settings(run, config):
+            return replace(decision, why=changed, changed=changed)
+    return decision
+
+
+def _changed(run: Run, config: RunConfig) -> str:
+    """The versions that differ between a recorded run and now, as "variant version 1 -> 2"; empty where none does."""
+    now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
+    if source := config.source():
+        now["variant_source"] = source
+    before = {tag: printable(one_line(run.data.tags.get(tag) or "unrecorded", most=20)) for tag in now}
+    return ", ".join(f"{tag.replace('_', ' ')} {before[tag]} -> {new}" for tag, new in now.items() if before[tag] != str(new))
+
+
+def _same_settings(run: Run, config: RunConfig) -> bool:
+    """Whether a recorded run was trained with these settings, as far as that version of the code knew them."""
+    mine = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
+    theirs = run.data.params
+    return theirs.keys() >= {"seed", "dataset"} and all(mine[path] == theirs[path] for path in mine.keys() & theirs.keys())
+
+
+def changed_versions(decisions: Sequence[Decision]) -> list[str]:
+    """A line for each change of a version that has runs trained anew."""
+    lines = []
+    for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
+        count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
+        lines.append(f"{variant}{changed} since {pluralise(count, 'run')} of this suite: what is recorded stays, and is trained anew")
+    return lines
+
+
+def _blamed(decision: Decision) -> str:
+    """The variant, where it is its version or its source that has changed."""
+    return f"{decision.config.variant}: " if "variant " in decision.changed else ""
+
+
+def _decision(recorded: Recorded, protocol: str) -> Decision:
+    config = recorded.config
+    need, why, run = _need(recorded, protocol)
+    warning = ""
+    if run is not None and need in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
+        warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
+    run_id = run.info.run_id if run else ""
+    return Decision(
+        planned=recorded.planned, config=config, fingerprint=recorded.fingerprint, need=need, why=why, run_id=run_id, warning=warning
+    )
+
+
+def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
+    """The decision to resume a run, or to train it from the start where there is nothing to resume from."""
+    stopped = there.find(decision.fingerprint)[0].data
+    reason = "left no checkpoint" if not checkpoints_of(folder, decision.fingerprint).any else ""
+    if reason and not stopped.metrics:
+        return replace(decision, need="train", why="stopped before its first checkpoint")
+    if stopped.tags.get("curve_protocol", "") != marks:
+        reason = "was measured by another protocol"
+    return replace(decision, need="train", why=f"{decision.why}, and {reason}") if reason else decision
+
+
+def _need(recorded: Recorded, protocol: str) -> tuple[Need, str, Run | None]:
+    """(need, why, the run it is about)."""
+    found, done = recorded.runs, recorded.done
+    if not found:
+        return "train", "new", None
+    if done:
+        tags = done.data.tags
+        if tags["status"] == "finished" and tags.get("protocol", "") != protocol:
+            return "score", "finished under another protocol", done
+        return "skip", tags["status"], done
+    status, owner = found[0].data.tags.get("status", ""), found[0].data.tags.get("owner", "")
+    if status == "running":
+        return "resume", f"unless {printable(one_line(owner, most=80))} still trains it", found[0]
+    return "resume" if status in ("interrupted", "failed") else "train", status, found[0]
+
+
+def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:
+    """The decisions with every new run going on from the longest finished run that differs in nothing but its length.
+
+    Raises UserError where one has no such run, where that run's checkpoint is gone, or where training depends on the budget.
+    """
+    return [_extension(decision, there, folder) if decision.need == "train" else _refuse_shorter(decision, there) for decision in decisions]
+
+
+def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
+    config, name = decision.config, _name(decision.config)
+    bound = config.recipe.bound_to_budget()
+    if bound:
+        raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
+    finished = _finished(decision, there)
+    if not finished and _finished(decision, there, status="diverged"):
+        return replace(decision, warning=f"{name} diverged at a smaller budget: it is trained anew, so that it counts at this one")
+    if not finished:
+        raise UserError(
+            f"--extend: {name} has not finished at a smaller budget; do that first, or train it anew with --set {_budget(config)}"
+        )
+    longest = max(finished, key=lambda base: base.images)
+    if longest.images > (config.budget.images or 0):
+        raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
+    path = checkpoints_of(folder, longest.fingerprint).newest
+    if not path.exists():
+        raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
+    try:
+        serialization.load(path)
+    except UserError as error:
+        raise UserError(f"--extend: {error}; train {name} anew with --set {_budget(config)}") from error
+    if config.evaluation.best and not longest.best:
+        raise UserError(f"--extend: {name} did not keep its best mark; train it anew with --set {_budget(config)}")
+    return replace(decision, need="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")
+
+
+def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
+    """The decision, unless a longer run is there: who extends means to go further."""
+    longest = max((base.images for base in _finished(decision, there)), default=0)
+    if longest > (decision.config.budget.images or 0):
+        raise UserError(
+            f"--extend {decision.config.budget.images}: {_name(decision.config)} has been trained on {longest:,} images already"
+        )
+    return decision
+
+
+def _finished(decision: Decision, there: Lookup, status: str = "finished") -> list[Base]:
+    lineage = decision.config.lineage(data_digest=DATASETS.get(decision.config.dataset).digest())
+    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == status]
+    return [
+        Base(
+            run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]),
+            best=run.data.params.get("evaluation.best") == "True",
+        )
+        for run in runs
+        if IMAGES.fullmatch(run.data.params.get("budget.images", "")) and FINGERPRINT.fullmatch(run.data.tags.get("fingerprint", ""))
+    ]  # fmt: skip
+
+
+def _budget(config: RunConfig) -> str:
+    return f"budget.images={config.budget.images}"
+
+
+def _name(config: RunConfig) -> str:
+    return f"{config.variant} seed {config.seed}"

@@ -1,0 +1,157 @@
+"""Finished runs measured again because the user asks for it: which they are, as what, and the execution."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core.config import DATASETS, Evaluation, RunConfig, override
+from bench.core.errors import UserError, nearest, one_line
+from bench.evaluation.evaluator import check_samples, evaluator_for, unmeasurable
+from bench.evaluation.generator import config_of
+from bench.metrics.cards import headline_value
+from bench.runs.types import RunResult
+from bench.scheduling.cluster import HERE
+from bench.scheduling.estimate import Estimate
+from bench.scheduling.executor import execute
+from bench.scheduling.jobs import Job
+from bench.scheduling.scheduler import Display, reference_jobs
+from bench.scheduling.suite_jobs import ScoreJob
+from bench.tracking import store
+from bench.tracking.artifacts import Artifacts, ArtifactStoreError
+from bench.tracking.pages import every_experiment, every_run
+from bench.tracking.results import REFERENCES, find_run
+from bench.tracking.tags import seed_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
+
+SETTABLE = (
+    "evaluation.samples",
+    "evaluation.batch_size",
+    "evaluation.standard_errors",
+    "evaluation.inception",
+)  # what concerns measuring at the end of a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run to measure again, and how."""
+
+    run_id: str
+    variant: str
+    dataset: str
+    seed: int
+    before: float  # the headline as it is recorded
+    config: RunConfig | None  # None where the run has lost it: the execution says so
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How it will be measured."""
+        return self.config.evaluation if self.config else Evaluation()
+
+
+def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[Finished]:
+    """The runs of these ids, or all finished ones of a suite, with the evaluation settings changed. Checks all and writes nothing."""
+    for path in settings:
+        if path not in SETTABLE:
+            raise UserError(f"{path!r} cannot be --set where nothing is trained{nearest(path, SETTABLE)}")
+    if not run_ids and suite is None:
+        raise UserError("name the runs to measure again by their ids, or a suite as --suite NAME")
+    client = store.connect(uri)
+    runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
+    found = [_finished(client, run, settings) for run in runs]
+    for dataset, evaluation in {(run.dataset, run.evaluation.how()) for run in found}:
+        evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
+        if evaluator is None:
+            raise UserError(f"nothing is measured on {dataset}: {unmeasurable(DATASETS.get(dataset))}")
+        check_samples(evaluator)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescored:
+    """How measuring again ended."""
+
+    runs: tuple[tuple[Finished, RunResult], ...]  # a run that cannot be measured is `failed`
+    rows: tuple[RunResult, ...]  # the reference rows that were missing
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be measured."""
+        return any(result.status != "finished" for result in (*self.rows, *(result for _, result in self.runs)))
+
+
+def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display) -> Rescored:
+    """Measure them, the reference rows first."""
+    chosen = HERE.settled(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
+    with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+        jobs: list[Job] = [*reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))]
+        jobs += [
+            ScoreJob.of(
+                run.run_id, variant=run.variant, seed=run.seed, dataset=run.dataset, evaluation=run.evaluation, uri=uri, folder=folder
+            )
+            for run in runs
+        ]
+        display.start(jobs, workers=chosen, expected=Estimate())
+        ended: dict[str, RunResult] = {}
+        rows: list[RunResult] = []
+        for job, result in execute(jobs, workers=min(chosen, len(jobs)), stop=stop, update=display.update):
+            display.end(job, result)
+            if job.kind == "score":
+                ended[job.key] = result
+            else:
+                rows.append(result)
+    return Rescored(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
+
+
+def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
+    runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
+    for run_id, run in runs.items():
+        tags = run.data.tags
+        if tags.get("kind") != "run":
+            raise UserError(f"the run {run_id} is of the kind {tags.get('kind', 'unknown')!r}: name a training run")
+        if suite is not None and tags.get("suite") != suite:
+            raise UserError(f"the run {run_id} is of the suite {tags.get('suite', '')!r}, not of {suite!r}")
+        if tags.get("status") != "finished":
+            raise UserError(f"the run {run_id} is {tags.get('status', 'without a status')}: only finished runs are measured again")
+    if suite is not None:
+        raise UserError("give the ids of runs or --suite, not both")
+    return list(runs.values())
+
+
+def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
+    known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
+    if suite not in known:
+        there = [name for name in known if name not in (REFERENCES, "Default")]
+        raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), there) or ": the store has none at all"))
+    runs = every_run(client, [known[suite]], "tags.kind = 'run' and tags.status = 'finished'")
+    if not runs:
+        raise UserError(f"the suite {suite!r} has no finished run to measure again")
+    return runs
+
+
+def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Finished:
+    run_id, tags = run.info.run_id, run.data.tags
+    config: RunConfig | None = None
+    try:
+        config = config_of(run_id, Artifacts(client, {run_id: run.info.artifact_uri}))
+    except ArtifactStoreError:
+        raise
+    except UserError as error:
+        log.warning("run %s: %s", run_id, one_line(error))
+    return Finished(
+        run_id=run_id,
+        variant=tags.get("variant", ""),
+        dataset=tags.get("dataset", ""),
+        seed=seed_of(tags),
+        before=headline_value(run.data.metrics),
+        config=override(config, settings) if config else None,
+    )

@@ -1,0 +1,244 @@
+"""The execution of a suite: what is finished is skipped, what is missing runs, what was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.core.atomic_files import check_writable, make_folder
+from bench.core.config import DATASETS, Evaluation
+from bench.core.environment import source_commit
+from bench.evaluation.evaluator import evaluator_for, unmeasurable
+from bench.evaluation.reference_rows import KINDS
+from bench.metrics.extractors import classifier_is_ready
+from bench.runs.checkpointing import interval
+from bench.runs.pending_writes import catch_up
+from bench.runs.reference_rows import reference_is_there
+from bench.runs.resolve import Auto, Choice, record_choices, resolve
+from bench.runs.types import Place, RunProgress, RunResult
+from bench.scheduling.cluster import HERE, Cluster, check_nodes
+from bench.scheduling.estimate import Estimate, Paces, estimate
+from bench.scheduling.executor import execute
+from bench.scheduling.jobs import Job
+from bench.scheduling.planner import TO_DO, Decision, changed_versions, decide, extended, look_up
+from bench.scheduling.suite import PlannedRun, Suite
+from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
+from bench.tracking import store
+from bench.tracking.client import Lookup, Tracker
+from bench.tracking.results import REFERENCES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How an execution ended."""
+
+    results: tuple[RunResult, ...] = ()
+    skipped: int = 0
+    there: tuple[RunResult, ...] = ()  # of those skipped, what another process finished meanwhile
+    left: tuple[RunResult, ...] = ()  # to another process, which the reason names
+    interrupted: bool = False
+    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+
+    def count(self, status: str) -> int:
+        """Runs of this execution that ended with a status."""
+        return sum(result.status == status for result in self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What an execution would do, and about how long it would take."""
+
+    decisions: tuple[Decision, ...]
+    estimate: Estimate
+    workers: int
+    cluster: Cluster = HERE
+    auto: Mapping[str, Choice] = field(default_factory=dict)  # what `auto` means, by kind of device, as far as a run left it open
+
+    @property
+    def todo(self) -> list[Decision]:
+        """What there is to do."""
+        return [decision for decision in self.decisions if decision.need in TO_DO]
+
+
+def foresee(
+    suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
+    extend: bool = False, probe: bool = True, deliver: bool = False,
+) -> Outlook:  # fmt: skip
+    """What an execution would do and, with a probe of each variant, about how long it would take.
+
+    Writes nothing, unless `deliver` first sends what earlier runs of the suite could not: else they would be trained again.
+
+    Raises UserError where the store, the folder, the data, a configuration or the cluster cannot be used.
+    """
+    interval()  # a mistake in it is one before anything is written
+    folder = folder / suite.name  # the same run may be under way in another suite
+    check_writable(folder)
+    auto = Auto(uri, suite.name)
+    configs = [resolve(run.config, auto) for run in planned]
+    cluster = cluster.settled(
+        threads=max(config.threads for config in configs), cuda=any(config.device.startswith("cuda") for config in configs)
+    )
+    chosen = cluster.workers(workers)
+    if cluster.address:
+        check_nodes(cluster, folder, one_machine=["a SQLite store"] if store.sqlite_path(uri) else [])
+    if deliver:
+        catch_up(folder, uri)
+    there = Lookup.of(uri, suite.name)
+    unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
+    for dataset in sorted(unready):
+        log.warning("%s has no classifier here yet: it will be trained first, in minutes, so there is no estimate", dataset)
+    recorded = look_up(planned, configs, there)
+    paces = Paces(probe=probe and not unready)
+    for run in recorded:
+        if run.done is None:
+            paces.check(run.config)
+    decisions = decide(recorded, there, folder, unready=unready)
+    if extend:
+        decisions = extended(decisions, there, folder)
+    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions, paces), workers=chosen, cluster=cluster, auto=auto.used)
+
+
+def run_suite(
+    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
+) -> Outcome:  # fmt: skip
+    """Do what is missing of a suite, references first, and return how every run ended.
+
+    Runs that other processes train come last: this one waits for them, and takes over what they leave; without `wait` it leaves them be.
+    The runs go under a parent of this execution, unless there is a `parent` for them, which stays open.
+    """
+    folder = folder / suite.name
+    tracker, decisions = Tracker(uri, suite.name), outlook.decisions
+    record_choices(tracker, outlook.auto)
+    for line in changed_versions(decisions):
+        log.warning("%s", line)
+    for decision in decisions:
+        if decision.warning:
+            log.warning("%s", decision.warning)
+    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.how()) for decision in decisions}, uri, folder)
+    skipped = sum(decision.need == "skip" for decision in decisions)
+    if not outlook.todo and not references:
+        return Outcome(skipped=skipped, decisions=decisions)
+    make_folder(folder)
+    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
+    jobs = Queue([*references, *(_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo)], wait=wait)
+    status = "failed"
+    try:
+        results = _execute(jobs, outlook, stop, display)
+        interrupted = stop()
+        status = "interrupted" if interrupted else "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        if own:
+            tracker.end_parent(own, status)
+    ended = tuple(result for result in results if result.status not in ("busy", "there"))
+    left = tuple(result for result in results if result.status == "busy")
+    there = tuple(result for result in results if result.status == "there")
+    return Outcome(results=ended, skipped=skipped + len(there), there=there, left=left, interrupted=interrupted, decisions=decisions)
+
+
+class Display:
+    """What an execution shows while it goes on. This one shows nothing."""
+
+    def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
+        """Before the first job."""
+
+    def update(self, job: Job, progress: RunProgress) -> None:
+        """A job has told how far it is."""
+
+    def end(self, job: Job, result: RunResult) -> None:
+        """A job has ended."""
+
+
+class Queue:
+    """Jobs in their order. A run that another process trains comes again at the end, to wait for that process."""
+
+    def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
+        self.jobs = jobs
+        self._wait, self._again, self._under_way = wait, deque[Job](), 0
+
+    def __iter__(self) -> Iterator[Job | None]:
+        """Each job; None while there is only to wait for those under way."""
+        for job in self.jobs:
+            self._under_way += 1
+            yield job
+        while self._under_way or self._again:
+            if self._again:
+                self._under_way += 1
+            yield self._again.popleft() if self._again else None
+
+    def ended(self, job: Job, result: RunResult) -> bool:
+        """Take note of a job that has ended; whether it has for good."""
+        self._under_way -= 1
+        waiting = job.waiting() if self._wait and result.status == "busy" else None
+        if waiting is not None:
+            self._again.append(waiting)
+        return waiting is None
+
+
+def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+    jobs = queue.jobs
+    display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
+    results = []
+    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=display.update, cluster=outlook.cluster):
+        if not queue.ended(job, result):
+            continue
+        display.end(job, result)
+        if job.kind != "reference" or result.status == "failed":
+            results.append(result)
+    return results
+
+
+def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[ReferenceJob]:
+    """The reference rows that runs on some data, measured in some way, need and that the store does not have yet."""
+    jobs = []
+    for dataset, evaluation in sorted(wanted, key=lambda pair: (pair[0], pair[1].model_dump_json())):
+        evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
+        if evaluator is None:
+            log.warning(
+                "nothing is measured on %s, so there are curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
+            )
+            continue
+        rows = Tracker(uri, REFERENCES)  # restores it where it was deleted, with its rows
+        for kind in KINDS:
+            if not reference_is_there(rows, kind, evaluator):
+                jobs.append(ReferenceJob.of(kind, dataset, evaluation, uri, str(folder)))
+    return jobs
+
+
+def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
+    if decision.need == "score":
+        config = decision.config
+        return ScoreJob.of(
+            decision.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
+            folder=str(folder),
+        )  # fmt: skip
+    place = Place(
+        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
+        note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
+        once=True, extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
+    )  # fmt: skip
+    return RunJob.of(decision.config, place, decision.fingerprint)
+
+
+def _parent_tags(suite: Suite) -> dict[str, str]:
+    settings = json.dumps(dict(suite.settings), sort_keys=True)
+    return {
+        "suite": suite.name,
+        "idea": suite.idea,
+        "settings": settings,
+        "commit": commit_tag(),
+    }
+
+
+def commit_tag() -> str:
+    """The commit of this code as a tag of an execution."""
+    commit, dirty = source_commit()
+    return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

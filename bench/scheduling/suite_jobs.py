@@ -1,0 +1,114 @@
+"""The jobs of a suite: train a run, measure a finished run again, measure a reference row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from bench.core.config import Evaluation, RunConfig, short_hash
+from bench.core.errors import UserError
+from bench.runs.checkpointing import interval
+from bench.runs.lock import RunLocked
+from bench.runs.pending_writes import end_all
+from bench.runs.reference_rows import measure_reference
+from bench.runs.rescore import score
+from bench.runs.runner import run
+from bench.runs.types import Place, RunResult, Watch
+from bench.scheduling.jobs import Job
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import answering
+from bench.tracking.results import REFERENCES
+
+log = logging.getLogger(__name__)
+
+
+class RunJob(Job):
+    """Train a run and measure it."""
+
+    kind: ClassVar[str] = "run"
+    config: RunConfig
+    place: Place
+
+    @staticmethod
+    def of(config: RunConfig, place: Place, fingerprint: str) -> RunJob:
+        """How often a checkpoint is written is decided here, whatever a worker's environment says."""
+        if place.checkpoint_seconds is None:
+            place = replace(place, checkpoint_seconds=interval())
+        recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
+        name = f"{config.variant}{recipe} seed {config.seed}"
+        return RunJob(name=name, key=fingerprint, folder=place.folder, dataset=config.dataset, config=config, place=place)
+
+    def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
+        """Do it in this process."""
+        return run(self.config, self.place, stop=stop, watch=watch)
+
+    def record_failure(self, reason: str) -> RunResult:
+        """Record the run as failed, if it was under way."""
+        config, place, run_id = self.config, self.place, ""
+        try:
+            with answering(place.uri):
+                end_all(Path(place.folder) / self.key, place.uri)
+                run_id = self._close("failed", reason)
+        except (UserError, RunLocked) as error:  # the next execution finds the run without its process, or another process has it
+            log.warning("%s: it is not told that %s failed", error, self.name)
+        return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
+
+    def record_stop(self, reason: str) -> None:
+        """Record the run as interrupted."""
+        try:
+            with answering(self.place.uri):
+                self._close("interrupted", reason)
+        except UserError as error:
+            log.warning("%s: it is not told that %s was stopped", error, self.name)
+
+    def waiting(self) -> RunJob | None:
+        """The same run once more, to wait for the process that trains it; None if it has waited."""
+        return None if self.place.wait else self.model_copy(update={"place": replace(self.place, wait=True)})
+
+    def _close(self, status: str, reason: str) -> str:
+        """End the run that is under way, and return its id; empty where there is none."""
+        tracker = Tracker(self.place.uri, self.place.suite)
+        run_id = next((str(found.info.run_id) for found in tracker.find(self.key) if found.data.tags.get("status") == "running"), "")
+        if run_id:
+            tracker.close(run_id, status, reason)
+        return run_id
+
+
+class ScoreJob(Job):
+    """Measure a finished run again; `key` is its id."""
+
+    kind: ClassVar[str] = "score"
+    uri: str
+    evaluation: Evaluation
+
+    @staticmethod
+    def of(run_id: str, *, variant: str, seed: int, dataset: str, evaluation: Evaluation, uri: str, folder: str) -> ScoreJob:
+        """Measure that run by this evaluation."""
+        name = f"{variant} seed {seed} measured again"
+        return ScoreJob(name=name, key=run_id, folder=folder, dataset=dataset, uri=uri, evaluation=evaluation)
+
+    def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
+        """Do it in this process."""
+        return score(run_id=self.key, uri=self.uri, evaluation=self.evaluation)
+
+
+class ReferenceJob(Job):
+    """Measure a reference row."""
+
+    kind: ClassVar[str] = "reference"
+    row: str  # real or untrained
+    uri: str
+    evaluation: Evaluation
+
+    @staticmethod
+    def of(row: str, dataset: str, evaluation: Evaluation, uri: str, folder: str) -> ReferenceJob:
+        """Measure that row of a dataset by this evaluation."""
+        key = f"{REFERENCES}-{row}-{dataset}-{short_hash(evaluation.model_dump())}"
+        return ReferenceJob(name=f"reference row: {row}", key=key, folder=folder, dataset=dataset, row=row, uri=uri, evaluation=evaluation)
+
+    def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
+        """Do it in this process."""
+        return measure_reference(self.row, self.dataset, self.evaluation, self.uri)

@@ -1,0 +1,1 @@
+"""All that writes MLflow, and all that reads it."""

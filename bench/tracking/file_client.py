@@ -1,0 +1,70 @@
+"""The MLflow client of a SQLite store: it finds artifacts beside the database, wherever the folder of both is now."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.entities import PagedList
+
+from bench.tracking import relocation
+from bench.tracking.relocation import Moves
+
+
+class FileClient(MlflowClient):
+    """Client whose runs have artifact locations as they are now, and which writes artifacts there.
+
+    Locations are resolved at each call, not only when the store is opened: the database may be read-only, and a process that
+    reaches the same folder by another path, as in a container, may have updated them in the meantime.
+    """
+
+    def __init__(self, uri: str, database: Path) -> None:
+        super().__init__(tracking_uri=uri, registry_uri=uri)
+        self._database = database
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run."""
+        run = super().get_run(run_id)
+        with _mlflow_errors():
+            return _located(run, relocation.moves_of(self._database))
+
+    def search_runs(self, *args: Any, **kwargs: Any) -> PagedList[Run]:
+        """Return a page of runs, as MlflowClient does."""
+        page = super().search_runs(*args, **kwargs)
+        with _mlflow_errors():
+            moves = relocation.moves_of(self._database)
+        for run in page:
+            _located(run, moves)
+        return page
+
+    def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
+        """Write a file to the artifacts of a run."""
+        with _mlflow_errors():
+            uri = relocation.artifact_uri(self._database, run_id)
+        if uri is None or relocation.local_path(uri) is None:
+            super().log_artifact(run_id, local_path, artifact_path)
+        else:  # MLflow remembers locations by run id for the life of a process, which is wrong for a copy of a store
+            repository: Any = get_artifact_repository(uri)
+            repository.log_artifact(local_path, artifact_path)
+
+
+def _located(run: Run, moves: Moves) -> Run:
+    if moves.folders and run.info.artifact_uri:
+        run.info._artifact_uri = moves.located(run.info.artifact_uri)
+    return run
+
+
+@contextmanager
+def _mlflow_errors() -> Iterator[None]:
+    """Context manager that raises errors of SQLite as MLflow's own."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise MlflowException(f"the database cannot be read: {error}") from error

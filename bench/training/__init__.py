@@ -1,0 +1,1 @@
+"""The one training loop; building networks, batches, optimizers, EMA, precision and checkpoint files."""

@@ -1,0 +1,21 @@
+"""The optimiser of a recipe, fused where torch has a fused one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from bench.core.spec import Recipe
+
+
+def make_optimiser(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser for one player. RMSprop has no fused form; its smoothing constant is torch's .99, as WGAN's code uses."""
+    match recipe.optimiser:
+        case "adam":
+            return torch.optim.Adam(parameters, lr=lr, betas=recipe.betas, fused=True)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=lr, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=lr, foreach=True)

@@ -1,0 +1,204 @@
+"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bench.core.errors import UserError
+from bench.core.text import pluralise
+from bench.metrics.cards import Direction
+from bench.tracking.results import Results
+from reports import stats
+from reports.cohort import Cohort, CohortEntry, settings_of, text, version
+from reports.format import NOTHING, interval, join_words, number, p_value
+from reports.sections.summary import PlainTable
+from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
+from reports.view import view
+
+CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
+HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlacedEntry:
+    """An entry with its cohort."""
+
+    entry: CohortEntry
+    cohort: Cohort
+
+    @property
+    def name(self) -> str:
+        """The entry's name, with its cohort's title if there are several cohorts."""
+        return f"{self.entry.name} ({self.cohort.title})" if self.cohort.title else self.entry.name
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Networks and recipe, by path."""
+        first = self.entry.runs.iloc[0]
+        return {str(path): text(first[path]) for path in first.index if str(path).startswith(IDENTITY) and text(first[path])}
+
+    @property
+    def overridden(self) -> set[str]:
+        """The paths of the settings that differ from the registered variant."""
+        return {f"param:{path}" for overrides in self.entry.runs["overrides"] for path in settings_of(overrides)}
+
+    @property
+    def version(self) -> str:
+        """The version of the variant."""
+        return version(self.entry.runs.iloc[0]["variant_version"])
+
+    @property
+    def source(self) -> str:
+        """Hash of the source code of a variant that is not registered."""
+        return text(self.entry.runs.iloc[0]["variant_source"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedVariant:
+    """One variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
+
+    name: str
+    metric: str  # title
+    direction: Direction
+    baseline: Sample
+    here: Sample | None = None
+    pair: Comparison | None = None
+    verdict: CheckVerdict = "not run"
+    why: str = ""
+
+    @property
+    def ratio(self) -> tuple[float, Interval] | None:
+        """The value here over the baseline's value, with its interval; None unless it was tested on logs."""
+        if self.pair is None or self.pair.ratio is None or self.pair.interval is None:
+            return None
+        if self.direction == "lower":
+            return self.pair.ratio, self.pair.interval
+        return 1 / self.pair.ratio, Interval(low=1 / self.pair.interval.high, high=1 / self.pair.interval.low)
+
+
+def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
+    """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
+    others = _places(here)
+    lines = [_line(place, others) for place in _places(baseline)]
+    pairs = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
+    found = [line if line.pair is None else _with_verdict(replace(line, pair=next(pairs))) for line in lines]
+    if not any(line.verdict in ("agrees", "differs") for line in found):
+        reasons = Counter(_words(line) for line in found)
+        counts = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
+        raise UserError(f"no variant of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {counts}")
+    return found
+
+
+def check_table(lines: Sequence[CheckedVariant], title: str) -> PlainTable:
+    """Return the result as a table for a terminal; its title names the metrics."""
+    metrics = join_words(list(dict.fromkeys(line.metric for line in lines)))
+    return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
+
+
+def check_summary(lines: Sequence[CheckedVariant]) -> str:
+    """Return the result in one sentence."""
+    counts = Counter(line.verdict for line in lines)
+    parts = [f"{counts['agrees']} of {pluralise(len(lines), 'variant')} of the baseline {'agrees' if counts['agrees'] == 1 else 'agree'}"]
+    different = [line.name for line in lines if line.verdict == "differs"]
+    if different:
+        parts.append(f"{', '.join(different)} {'differs' if len(different) == 1 else 'differ'}")
+    parts += [f"{counts[verdict]} {verdict}" for verdict in ("not comparable", "too few seeds", "not run") if counts[verdict]]
+    return "; ".join(parts) + "."
+
+
+def any_differs(lines: Sequence[CheckedVariant]) -> bool:
+    """Return whether any variant differs from the baseline."""
+    return any(line.verdict == "differs" for line in lines)
+
+
+def _places(results: Results) -> list[PlacedEntry]:
+    return [PlacedEntry(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
+
+
+def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
+    """Compare one entry with the entry of the same variant here that has the fewest differences."""
+    headline = place.cohort.headline
+    line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
+    variant = place.entry.runs.iloc[0]["variant"]
+    same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
+    if not same:
+        return line
+    other, differing = min(same, key=lambda found: len(found[1]))
+    line = replace(line, here=other.entry.sample(headline.key))
+    if differing:
+        return replace(line, verdict="not comparable", why=", ".join(differing))
+    return _compared(line, other.entry.sample(headline.key))
+
+
+def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
+    """Test the pair, or record why it cannot be tested."""
+    if here.unmeasured or line.baseline.unmeasured:
+        return replace(line, verdict="not comparable", why="a finished run was not measured")
+    if here.n >= MIN_SEEDS and not here.values and not line.baseline.failures:
+        return replace(line, verdict="differs", why="every run here failed")
+    few = [name for name, data in (("baseline", line.baseline), ("here", here)) if len(data.values) < MIN_SEEDS]
+    if few:
+        return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
+    if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
+        return replace(line, verdict="too few seeds", why="failed runs need a rank test, which needs more seeds")
+    log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
+    pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
+    if pair.p is not None:
+        return replace(line, pair=pair)
+    if sorted(line.baseline.values) == sorted(here.values):
+        return replace(line, verdict="agrees", why="identical")
+    return replace(line, verdict="not comparable", why=pair.reason)
+
+
+def _with_verdict(line: CheckedVariant) -> CheckedVariant:
+    p = None if line.pair is None else line.pair.p_holm
+    return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
+
+
+def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
+    """The names of the differences that keep two entries of a variant from being compared."""
+    a, b, headline = one.cohort, two.cohort, one.cohort.headline
+    known = a.recorded and b.recorded
+    facts = {
+        "dataset": (a.dataset, b.dataset),
+        "budget": (a.budget, b.budget),
+        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
+        if known
+        else ("", "unknown"),
+        "results version": (a.results_version, b.results_version),
+        "variant version": (one.version, two.version),
+        "variant source": (one.source, two.source),
+    }
+    return [*(name for name, (x, y) in facts.items() if x != y), *(path.removeprefix("param:") for path in _other_settings(one, two))]
+
+
+def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
+    """Settings with different values. A setting that one side lacks is a default of another version: it counts only if it was changed."""
+    mine, other = one.settings, two.settings
+    differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
+    return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])
+
+
+def _row(line: CheckedVariant) -> tuple[str, ...]:
+    ratio = line.ratio
+    return (
+        line.name,
+        _median(line.baseline, line.direction),
+        NOTHING if line.here is None else _median(line.here, line.direction),
+        NOTHING if ratio is None else f"{number(ratio[0])} {interval(ratio[1])}",
+        p_value(None if line.pair is None else line.pair.p_holm),
+        _words(line),
+    )
+
+
+def _words(line: CheckedVariant) -> str:
+    return f"{line.verdict}: {line.why}" if line.why else line.verdict
+
+
+def _median(data: Sample, direction: Direction) -> str:
+    return f"{number(stats.summarise(data, direction).median)} [{data.n}]"

@@ -1,0 +1,32 @@
+"""Checks before a report is written, and atomic writes of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.core.atomic_files import refusal, write_atomic
+from bench.core.errors import UserError, one_line
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raise a UserError for a folder that cannot be made or written. Nothing is left on the disk."""
+    if why := refusal(path):
+        raise UserError(f"{option}: cannot write to {one_line(repr(str(path)), most=300)}: {why}")
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raise a UserError for a file that cannot be written, or whose path is a folder. Nothing is left on the disk."""
+    check_folder(path.parent, option)
+    if path.is_dir():
+        raise UserError(f"{option}: {str(path)!r} is a folder: give the path of a file")
+
+
+def write_all(files: Mapping[Path, bytes], what: str) -> None:
+    """Write files one after the other, each atomically, and make their folders. A file that cannot be written is a UserError."""
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, data, settled=False)  # a report lost in a crash of the machine is quickly made again
+    except OSError as error:
+        raise UserError(f"cannot write {what}: {error.strerror or error}") from error

@@ -1,0 +1,245 @@
+"""The command line as a user meets it: every mistake is one line and exit status 2, and nothing is written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from mlflow.exceptions import MlflowException
+
+from bench.cli import tables
+from bench.tracking.client import Tracker
+
+Ganbench = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run dcgann", "unknown variant 'dcgann'; did you mean 'dcgan'"),
+        ("run dcgan --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
+        ("run dcgan --dataset digits --set recipe.lrg=1", "unknown path 'recipe.lrg' for dcgan; did you mean"),
+        ("run dcgan --dataset digits --set recipe.lr_g=fast", "recipe.lr_g: "),
+        ("run dcgan --dataset digits --set recipe.lr_g=-1", "recipe.lr_g: Input should be greater than 0, not -1"),
+        ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, not 'recipe.lr_g'"),
+        ("run dcgan --dataset digits --seed -1", "seed: "),
+        ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' here"),
+        ("run dcgan --dataset digits --set networks=perceptron", "unknown networks 'perceptron'; "),
+        ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; did you mean 'hinge'?"),
+        ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
+        ("run wgan --dataset digits --set recipe.real_label=0.9", "recipe.real_label: the loss 'wasserstein' has no labels to change"),
+        (
+            "run wgan --dataset digits --set recipe.gp=1 --set recipe.norm_d=none",
+            "recipe.clip: clipping and a gradient penalty exclude each other",
+        ),
+        ("run dcgan --dataset digits --set recipe.batch_size=5000", "recipe.batch_size: 5000 is more than the 1,297 training examples"),
+        ("run dcgan --dataset digits --set evaluation.samples=3", "evaluation.samples=3 is too few"),
+        ("run nothing:HERE", "variant 'nothing:HERE' cannot be imported"),
+        ("run dcgan --dataset digits --set recipe.z_dim=1000000000000", "recipe.z_dim: Input should be less than"),
+        ("run dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
+        ("suite smoke --seeds 99999999999 --dry-run", "--seeds takes 1 to 10,000, not 99999999999"),
+        (f"run dcgan --dataset digits --runs-dir {'a' * 300}", "File name too long"),
+        ("run dcgan --dataset os:path", "'os:path' is a module, not a dataset"),
+        ("run dcgan --dataset digits --set seed=3", "the seed cannot be --set: use --seed"),
+        ("suite smoke --set evaluation.samples=2000", "evaluation.samples: 2,000 is more than the 1,297 training images"),
+        ("suite quik", "unknown suite 'quik'; did you mean 'quick'"),
+        ("suite smoke --only nobody", "no variant of the suite 'smoke' matches 'nobody'"),
+        ("suite smoke --seeds 0", "--seeds takes 1 to 10,000, not 0"),
+        ("suite smoke --workers 1000", "--workers takes 1 to"),
+        ("report", "no results at sqlite:///"),
+        ("show dcgann", "unknown variant 'dcgann'; did you mean 'dcgan'"),
+        ("show", "VARIANT is missing; see `ganbench show --help`"),
+        ("show dcgan --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
+        ("show dcgan --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
+        ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
+        ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment is for images, and this data is points"),
+        ("list nonsense", "there is no list of 'nonsense'"),
+        ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
+        ("run dcgan --sead 3", "there is no option '--sead'; did you mean '--seed'?"),
+        ("run --dry-ran", "there is no option '--dry-ran'; did you mean '--dry-run'?"),
+        ("--seed 3 run dcgan", "there is no option '--seed' of ganbench: options stand after the verb, as in `ganbench VERB --seed`"),
+        ("--nonsense", "there is no option '--nonsense'; there is --help, -h"),
+        ("lits", "there is no verb 'lits'; did you mean 'list'?"),
+        ("data fetc digits", "there is no verb 'data fetc'; did you mean 'data fetch'?"),
+        ("xyzzy", "there is no verb 'xyzzy'; there is "),
+        ("run", "VARIANT is missing; see `ganbench run --help`"),
+        ("data fetch", "NAME is missing; see `ganbench data fetch --help`"),
+        ("run dcgan --seed three", "--seed: Input should be a valid integer, unable to parse string as an integer, not 'three'"),
+        ("suite smoke --workers 1.5", "--workers: Input should be a valid integer"),
+        ("run dcgan --seed", "option '--seed' requires an argument"),
+        ("run dcgan lsgan", "got unexpected extra argument(s) (lsgan); see `ganbench run --help`"),
+        ("suite smoke --dry-run=yes", "option '--dry-run' does not take a value"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(ganbench, tmp_path: Path, words: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = ganbench(*words.split())
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("words", "shown"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
+def test_help_is_no_mistake(ganbench, words: str, shown: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = ganbench(*words.split())
+    assert (status, err) == (0, "")
+    assert "Usage: ganbench" in out
+    assert shown.lower() in out.lower()
+
+
+def test_what_a_terminal_cannot_show_is_escaped(ganbench) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = ganbench("report", "--suite", "a\nb\x1b[31m\udcff" + "x" * 1000)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert "\x1b" not in err
+    status, _, err = ganbench("run", "dcgan", "--runs-dir", "a\tb\x1b\udcff/\n" + "x" * 300)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "\\x1b\\udcff" in err
+
+
+def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(tables.TABLES, "variants", broken)
+    with pytest.raises(ZeroDivisionError):
+        ganbench("list")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "the system refuses: No space left on device: 'a\\nb'"),
+        (PermissionError(errno.EACCES, "Permission denied"), "the system refuses: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder is not there any more: cd to another"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: make setup"),
+        (
+            MlflowException("(sqlite3.OperationalError) database is locked\n[SQL: SELECT 1]"),
+            "fails: (sqlite3.OperationalError) database is locked",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setitem(tables.TABLES, "variants", broken)
+    status, _, err = ganbench("list")
+    assert status == 2
+    assert err.startswith("ganbench: ")
+    assert err.endswith(f"{line}\n")
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'bench.nothing'", name="bench.nothing")
+
+    monkeypatch.setitem(tables.TABLES, "variants", broken)
+    with pytest.raises(ModuleNotFoundError):
+        ganbench("list")
+
+
+def test_exit_statuses_of_verbs_are_kept(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    for status, error in ((1, typer.Exit(1)), (130, typer.Exit(130)), (130, KeyboardInterrupt()), (130, typer.Abort()), (0, typer.Exit())):
+
+        def ended(error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setitem(tables.TABLES, "variants", ended)
+        assert ganbench("list")[0] == status
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -c 'from bench.cli import main; main()' list suites"
+    for end in ("| true", ">&-"):
+        done = subprocess.run(["bash", "-c", f"{command} {end}"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+        assert done.stderr == ""
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert (full.returncode, full.stderr) == (2, "ganbench: the system refuses: No space left on device\n")
+
+
+def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for words in ("run dcgan --dataset digits", "suite smoke", "report"):
+        status, _, err = ganbench(*words.split())
+        assert (status, len(err.strip().splitlines())) == (2, 1)
+        assert "the tracking store http://127.0.0.1:9 does not answer" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_for_runs_that_cannot_be_made(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("in the way")
+    status, _, err = ganbench("run", "dcgan", "--dataset", "digits", "--runs-dir", "file/runs")
+    assert status == 2
+    assert "cannot be written" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("what", ["variants", "datasets", "metrics", "suites", "networks"])
+def test_lists(ganbench, what: str) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = ganbench("list", what)
+    assert status == 0
+    names = {"variants": "wgan-gp", "datasets": "digits", "metrics": "quality/fid_classifier", "suites": "smoke", "networks": "mlp-dropout"}
+    assert names[what] in out
+
+
+def test_dry_run_shows_the_whole_configuration(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = ganbench("run", "wgan-gp", "--dry-run", "--set", "recipe.k=3")
+    assert status == 0
+    assert json.loads(out)["recipe"]["k"] == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_of_a_suite_shows_what_is_to_do_and_about_how_long_it_takes(ganbench: Ganbench, tmp_path: Path) -> None:
+    status, out, _ = ganbench(
+        *["suite", "quick", "--dry-run", "--dataset", "digits", "--only", "dcgan", "--seeds", "2", "--set", "budget.images=640"]
+    )
+    assert status == 0
+    assert "2 runs, 2 to do" in out
+    assert re.search(r"about \d+ s with \d at a time, by a short probe of each variant", out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_then_again_then_report(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "recipe.width=8")
+    status, out, _ = ganbench(*words)
+    assert status == 0
+    assert "quality/fid_classifier" in out
+    status, out, _ = ganbench(*words)
+    assert status == 0
+    assert "already finished" in out
+    status, out, _ = ganbench("report", "--suite", "runs")
+    assert status == 0
+    assert "label-smoothed" in out
+    assert (tmp_path / "build/report/runs/index.html").stat().st_size > 10_000
+    assert (tmp_path / "build/report/runs/report.md").exists()
+    status, out, _ = ganbench("report", "--out", "[/bold] [red]")
+    assert status == 0
+    assert "report: [/bold] [red]/index.html" in out
+
+
+def test_help_and_report_import_no_torch() -> None:
+    code = (
+        "import sys, bench.cli, reports.build, bench.tracking.results\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(bench.cli.app, ['--help']).exit_code == 0\n"
+        "assert 'torch' not in sys.modules and 'ray' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_suite_tag_is_no_path(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    log = Tracker(uri, "odd").start_run("r", {"kind": "run", "suite": "../../escaped", "variant": "dcgan", "dataset": "digits"}, {})
+    log.finish("finished")
+    status, _, _ = ganbench("report", "--suite", "odd")
+    assert status == 0
+    assert (tmp_path / "build" / "report" / "escaped" / "index.html").exists()

@@ -1,0 +1,163 @@
+"""Each check of the doctor, well and ill."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.cli import doctor
+from bench.cli.doctor import check_store
+from bench.cli.machine_checks import Check
+from bench.core.config import DATASETS
+from bench.data.sources import Source, Unavailable
+
+
+def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    checks = {check.name: check for check in doctor.doctor()}
+    assert set(checks) >= {
+        "python",
+        "packages",
+        "data fashion-mnist",
+        "data digits",
+        "extractor digits",
+        "tracking store",
+        "ray",
+        "disk",
+        "disk of the cache",
+        "disk for temporary files",
+    }
+    assert all(check.found for check in checks.values())
+    assert all(check.advice for check in checks.values() if not check.ok), "what is wrong comes with advice"
+    assert checks["data digits"].ok
+    assert not checks["data fashion-mnist"].ok
+    assert checks["data fashion-mnist"].advice == "ganbench data fetch fashion-mnist"
+    assert doctor.missing(list(checks.values())) == [], "one data set is enough"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(doctor, "installed", lambda package: None if package == "mlflow" else "1.0")
+    check = doctor.check_packages()
+    assert not check.ok
+    assert "mlflow missing" in check.found
+    assert doctor.missing([check]) == ["packages"]
+
+
+def test_a_new_store_in_a_writable_folder_is_fine(tmp_path: Path):
+    check = check_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert check.ok
+    assert "made by the first run" in check.found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_is_no_database(tmp_path: Path):
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(b"this is no database, whatever its name says" * 100)
+    check = check_store(f"sqlite:///{path}")
+    assert not check.ok
+    assert "is no SQLite database" in check.found
+    assert "\n" not in check.found
+
+
+def test_a_store_in_a_folder_that_is_not_there(tmp_path: Path):
+    check = check_store(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")
+    assert not check.ok
+    assert "cannot be written" in check.found
+
+
+@pytest.mark.parametrize("uri", ["postgresql://user:secret@127.0.0.1:9/db", "http://user:secret@127.0.0.1:9"])
+def test_a_store_that_does_not_answer_is_named_without_its_password(uri):
+    check = check_store(uri)
+    assert not check.ok
+    assert "127.0.0.1:9" in check.found
+    assert "secret" not in repr(check)
+    assert doctor.missing([check]) == ["tracking store"]
+
+
+def test_a_store_that_answers_is_counted_and_weighed(uri: str):
+    check = check_store(uri)
+    assert check.ok
+    assert re.search(r"answers, 1 experiments, \d+\.\d MB", check.found)
+
+
+def test_no_data_set_at_all_is_a_need(monkeypatch):
+    monkeypatch.setattr(doctor, "available", lambda name: f"nothing of {name}: `ganbench data fetch {name}`")
+    checks = list(doctor.check_datasets())
+    assert doctor.missing(checks) == [f"data {name}" for name in DATASETS.names()]
+
+
+def test_sources_are_asked_only_if_wanted(monkeypatch):
+    monkeypatch.setattr(doctor, "available", lambda name: None if name == "digits" else "not here: `ganbench data fetch x`")
+    asked = []
+
+    def probe(names: list[str]) -> str:
+        asked.append(names)
+        return "answers"
+
+    def silent(names: list[str]) -> str:
+        raise Unavailable("no answer\nat all")
+
+    nothing = lambda sizes: {}  # noqa: E731
+    sources = (Source(name="here", read=nothing, probe=probe), Source(name="there", read=nothing, probe=silent))
+    dataset = SimpleNamespace(sources=sources, files=(SimpleNamespace(name="a"), SimpleNamespace(name="b")))
+    monkeypatch.setattr(doctor, "DATASETS", [("x", dataset)])
+    assert [check.found for check in doctor.check_datasets()] == ["not here"]
+    assert not asked
+    assert [check.found for check in doctor.check_datasets(network=True)] == ["not here; here: answers; there: no, no answer at all"]
+    assert asked == [["a", "b"]]
+
+
+def test_the_machine_form_says_what_the_table_says():
+    checks = [Check(name="a", ok=True, found="yes"), Check(name="b", ok=False, needed=True, found="no", advice="do")]
+    assert [check.mark for check in checks] == ["ok", "NO"]
+    found = doctor.as_json(checks)
+    assert found["machine"].keys() >= {"commit", "device cpu", "cores", "auto"}
+    assert found["ok"] is False
+    assert found["missing"] == ["b"]
+    assert found["checks"][1] == {"name": "b", "ok": False, "found": "no", "advice": "do", "needed": True}
+
+
+def test_classifiers_trained_here_are_listed_and_damaged_ones_named(tmp_path: Path, monkeypatch):
+    from bench.metrics.extractors import training_plan
+    from bench.metrics.extractors.local import trained, trained_folders
+    from tests.support.labelled import Labelled
+
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(training_plan, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(training_plan, "FEWEST_STEPS", 2)
+    card = trained(Labelled()).card
+    folder = next(trained_folders())
+    check = next(check for check in doctor.check_extractors() if check.name == f"extractor {folder.name}")
+    assert check.ok
+    assert check.found.startswith(f"trained here on patterns, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}")
+    (folder / "weights.safetensors").write_bytes(b"")
+    check = next(check for check in doctor.check_extractors() if check.name == f"extractor {folder.name}")
+    assert not check.ok
+    assert not check.needed
+    assert "are damaged" in check.found
+    assert check.advice.startswith(f"rm -r {folder}")
+
+
+def test_the_inception_weights_are_looked_for_and_not_downloaded(tmp_path: Path, monkeypatch):
+    import torch
+
+    from bench.data import sources
+    from bench.metrics.extractors import inception
+
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "download", lambda *_, **__: pytest.fail("a download"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.delenv(inception.VARIABLE, raising=False)
+    check = next(check for check in doctor.check_extractors() if check.name == "extractor inception")
+    assert (check.ok, check.needed) == (False, False)
+    assert "are not here" in check.found
+    (tmp_path / "weights").write_bytes(b"weights")
+    monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setattr(inception, "SHA256", "9a129a49d9ba5a3d1b7b6a4cd5a5e52a6d6d1f4d2fd2ea6ad2d9a6d2c9d1f000")
+    assert "is not the file" in next(check.found for check in doctor.check_extractors() if check.name == "extractor inception")

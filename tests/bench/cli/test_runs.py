@@ -1,0 +1,93 @@
+"""`ganbench runs prune`: what it removes, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.runs.lock import FILE, run_lock
+from bench.runs.prune import DAY
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import Posted
+
+Call = Callable[..., tuple[int, str, str]]
+FINGERPRINTS = ["0123456789abcde" + digit for digit in "0123"]
+
+
+@pytest.fixture
+def ganbench(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str) -> Call:
+    """The command, in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return command
+
+
+def checkpoint(fingerprint: str, *, days: float) -> Path:
+    """The folder of a run whose checkpoint is so many days old."""
+    folder = Path.cwd() / "runs" / "small" / fingerprint
+    folder.mkdir(parents=True)
+    for name in ("state.safetensors", "state-before.safetensors"):
+        (folder / name).write_bytes(b"x" * 1_000_000)
+        os.utime(folder / name, (0, time.time() - days * DAY))
+    return folder
+
+
+def test_only_old_checkpoints_are_removed_and_only_with_yes(ganbench: Call, uri: str) -> None:
+    log = Tracker(uri, "small").start_run("r", {"kind": "run", "variant": "dcgan", "seed": "7", "fingerprint": FINGERPRINTS[0]}, {})
+    log.finish("finished")
+    old, new = checkpoint(FINGERPRINTS[0], days=40), checkpoint(FINGERPRINTS[1], days=20)
+    status, out, _ = ganbench("runs", "prune", "--older-than", "30")
+    assert status == 0
+    row = next(line for line in out.splitlines() if FINGERPRINTS[0] in line)
+    assert row.split()[1:] == ["dcgan", "7", "finished", "40.0", "2.0"]
+    assert FINGERPRINTS[1] not in out
+    assert "--yes" in out
+    assert len(list(old.iterdir())) == 2
+    status, out, _ = ganbench("runs", "prune", "--older-than", "30", "--yes")
+    assert status == 0
+    assert not old.exists()
+    assert len(list(new.iterdir())) == 2
+    assert ganbench("runs", "prune", "--older-than", "30", "--yes")[0] == 0
+    ganbench("runs", "prune", "--older-than", "0", "--yes")
+    assert not (Path.cwd() / "runs" / "small").exists()
+    assert Tracker(uri, "small").client.get_run(log.run_id).data.tags["status"] == "finished"
+
+
+def test_a_run_of_another_process_or_with_pending_results_stays(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, pending = checkpoint(FINGERPRINTS[0], days=40), checkpoint(FINGERPRINTS[1], days=40)
+    run = Tracker(uri, "small").start_run("r", {"kind": "run", "fingerprint": FINGERPRINTS[1]}, {})
+
+    def away(*_: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.tracking.delivery.send", away)
+        posted = Posted(Tracker(uri, "small").client, run.run_id, name="r", folder=pending / "outbox")
+        posted.put("tags", {"tags": {"status": "finished"}})
+        posted.put("end", {"status": "FINISHED", "ms": 1700000000000})
+        posted.close()
+    with run_lock([busy / FILE], give_up=lambda: True):
+        status, out, _ = ganbench("runs", "prune", "--older-than", "30", "--yes")
+    assert status == 0
+    assert [path.stat().st_size for folder in (busy, pending) for path in folder.glob("state*")] == [1_000_000] * 4
+    assert sum("stays: " in line for line in out.splitlines()) == 2
+    ganbench("sync")
+    ganbench("runs", "prune", "--older-than", "30", "--yes")
+    assert not busy.exists()
+    assert not pending.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(("--older-than", "-1"), "-1"), (("--older-than", "inf"), "inf"), (("--older-than", "1", "--runs-dir", "rnus"), "runs"), ((), "--older-than")]
+)  # fmt: skip
+def test_mistakes_are_one_line(ganbench: Call, words: tuple[str, ...], said: str) -> None:
+    folder = checkpoint(FINGERPRINTS[0], days=40)
+    status, out, err = ganbench("runs", "prune", *words, "--yes")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert said in err
+    assert len(list(folder.iterdir())) == 2

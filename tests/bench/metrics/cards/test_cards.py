@@ -1,0 +1,136 @@
+"""Metric cards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from bench.core.config import DATASETS
+from bench.core.errors import UserError
+from bench.core.registry import load_catalogs
+from bench.core.spec import DataShape, Examples, Split
+from bench.data.catalog import available
+from bench.evaluation.evaluator import ASKED, provides
+from bench.metrics.cards import (
+    BUILT_IN,
+    CARDS,
+    HEADLINE,
+    HEADLINES,
+    PIXELS,
+    Card,
+    card,
+    headline_among,
+    headline_value,
+    is_metric,
+    measured,
+    register_card,
+)
+from bench.metrics.cards.definition import NEEDS
+from bench.metrics.extractors import INCEPTION
+
+LOGGED = {"log-odds"}  # what metrics of training need is no matter of the data
+
+
+@pytest.mark.parametrize("key", CARDS)
+def test_a_card_is_complete(key: str) -> None:
+    found = card(key)
+    assert found.key == key
+    assert found.group in {"train", "quality", "diversity", "modes", "memorisation", "perf"}
+    assert found.meaning.endswith(".")
+    assert found.arrow == {"lower": "↓", "higher": "↑", "none": ""}[found.direction]
+    if key in measured():
+        assert found.citation
+
+
+def test_fid_is_never_called_fid_alone() -> None:
+    assert all(found.title != "FID" for found in CARDS.values())
+
+
+def test_unknown_key() -> None:
+    for key in ("quality/fid_clasifier", "best/quality/fid_clasifier", "quality/fid_clasifier_se"):
+        with pytest.raises(UserError, match=f"unknown metric '{key}'; did you mean 'quality/fid_classifier'"):
+            card(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "direction"),
+    [
+        (HEADLINE, "classifier-FID", "lower"),
+        (f"{HEADLINE}_se", "classifier-FID, standard error", "none"),
+        (f"best/{HEADLINE}", "classifier-FID, best checkpoint", "lower"),
+        (f"best/{HEADLINE}_se", "classifier-FID, standard error, best checkpoint", "none"),
+    ],
+)
+def test_the_best_checkpoint_and_standard_errors_have_cards(key: str, title: str, direction: str) -> None:
+    found, plain = card(key), card(HEADLINE)
+    assert (found.key, found.title, found.direction) == (key, title, direction)
+    assert (found.unit, found.meaning, found.citation) == (plain.unit, plain.meaning, plain.citation)
+    assert is_metric(key)
+
+
+@pytest.mark.parametrize("key", ["quality/fid", "quality/fid_se", "best/", "_se", "best/_se", f"{HEADLINE}_se_se", "param:quality", ""])
+def test_an_unknown_key_is_not_a_metric(key: str) -> None:
+    assert not is_metric(key)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"key": "quality/mean_se"}, "'quality/mean_se': keys that end in _se are those of standard errors"),
+        ({"needs": ("classifer",)}, "not 'classifer'; did you mean 'classifier'"),
+        ({"needs": "classifier"}, "a tuple of known words, not 'classifier'"),
+        ({"needs": ["classifier"]}, r"a tuple of known words, not \['classifier'\]"),
+    ],
+)
+def test_cards_that_would_be_taken_for_something_else(changed: dict[str, Any], message: str, tables: None) -> None:
+    fields: dict[str, Any] = {"key": "quality/mean", "title": "mean", "direction": "lower", "meaning": "Its own.", **changed}
+    with pytest.raises(UserError, match=message):
+        register_card(Card(**fields))
+
+
+def test_the_headline_is_the_first_there_is() -> None:
+    assert headline_among(measured()) == HEADLINES[0]
+    assert headline_among({PIXELS, HEADLINE}) == HEADLINE
+    assert headline_among([PIXELS]) == PIXELS
+    assert headline_among(["diversity/vendi_score"]) is None
+    assert headline_value({PIXELS: 3.0, HEADLINE: 2.0, f"{HEADLINE}_se": 1.0}) == 2.0
+    assert math.isnan(headline_value({"diversity/vendi_score": 2.0}))
+    assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint is the one with the lowest"
+
+
+class Unlabelled:
+    """Large grey images without classes."""
+
+    name = title = "unlabelled"
+    class_names = ()
+    spec = DataShape(kind="image", shape=(1, 24, 24))
+    claims = False
+
+    def digest(self) -> str:
+        raise NotImplementedError
+
+    def split(self, name: Split) -> Examples:
+        raise NotImplementedError
+
+
+def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
+    load_catalogs()
+    here = [DATASETS.get(name) for name in DATASETS.names() if available(name) is None]
+    given = [provides(dataset, inception=dataset.spec.kind == "image") for dataset in (*here, Unlabelled())]
+    for key in BUILT_IN:
+        needs = set(card(key).needs)
+        if key not in measured():
+            assert needs <= LOGGED, key
+        else:
+            assert needs <= set(NEEDS), key
+            assert any(needs <= provided | {ASKED} for provided in given), key  # a conditional model provides that one
+
+
+def test_only_inception_metrics_are_optional() -> None:
+    optional = {key for key in measured() if INCEPTION in card(key).needs}
+    assert optional == {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+    digits = DATASETS.get("digits")
+    assert provides(digits, inception=True) - provides(digits) == {INCEPTION}
+    assert provides(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}

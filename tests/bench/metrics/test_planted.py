@@ -1,0 +1,248 @@
+"""Planted failures: each metric moves as its card claims, monotonically in severity, and stays put where it should.
+
+The digits are measured by default; Fashion-MNIST, whose documented numbers are checked too, is slow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from planted import FAILURES, Failure, blobs, partly_noise, real, repeated
+from planted_paths import Planted
+from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
+from torch import Tensor
+
+from bench.core import random_streams
+from bench.core.config import DATASETS
+from bench.core.spec import Dataset
+from bench.core.threads import limited_threads
+from bench.evaluation.evaluator import Evaluator
+from bench.evaluation.reference_rows import KINDS, reference_row
+from bench.metrics.cards import SE, card
+from bench.metrics.evidence import Evidence
+from bench.metrics.modes import COLLAPSED_CLASSES, collapse
+
+COLLAPSE = "modes/collapse"
+# What counts in clusters that other processors find a little otherwise, and how far that may move it: shares of 100 bins, their divergence, a z over cells.
+CLUSTERED = {"modes/ndb": 0.03, "modes/js_bins": 0.0, "memorisation/ct_score": 0.5}
+NO_GENERATOR = "diversity/path_length"  # needs the generator of the images
+DATA = [pytest.param("digits"), pytest.param("fashion-mnist", marks=pytest.mark.slow)]
+SAMPLES = {"digits": 0, "fashion-mnist": 2000}  # with which a path is told from noise
+HALF = {"digits": 250, "fashion-mnist": 5000}
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+
+TIMES = FAILURES[1].severities  # copies of each image
+# A column for each failure, in their order. Images start as training images, those of `copied` as test images: nearly the best there
+# can be, since they are what most metrics compare with.
+#                                     lost  repeat copied blur  noise negat plain blobs
+TABLE = {
+    "quality/fid_classifier":          "rises rises stays rises rises rises rises rises",
+    "quality/fid_infinity_classifier": "rises rises stays rises rises rises rises rises",
+    "quality/kid_classifier":          "rises rises stays rises rises rises rises rises",
+    "quality/classifier_score":        "falls falls stays falls falls falls falls falls",
+    # Lost classes and copies leave good images, and precision is right not to see them. Ten digits, repeated, happen to be good ones.
+    "quality/precision_classifier":    "stays rises falls falls falls falls falls falls",
+    # Where each image is there four times, the balls of k = 3 neighbours are points: recall is 0 from there on. Bad images beside
+    # good ones leave the good ones' balls as they are: recall stays until the last good image is gone.
+    "quality/recall_classifier":       "falls falls falls falls falls falls falls falls",
+    "quality/density_classifier":      "stays falls falls falls falls falls falls falls",
+    # The balls are those of real images, so coverage falls with the number of different images: slower than recall.
+    "quality/coverage_classifier":     "falls falls stays falls falls falls falls falls",
+    "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises",
+    # No scale: half negatives are far from the other half, all of them as far from each other as before.
+    "diversity/pairwise_distance":     "falls falls stays falls rises turns turns turns",
+    # A few strange images are more kinds of images; where all are strange they are one kind.
+    "diversity/vendi_score":           "falls falls stays falls turns turns falls turns",
+    # Blurred images and blobs look alike to the digits' classifier. One class has fewer digits than are measured, so some come again.
+    "diversity/duplicate_rate":        "rises rises stays rises stays stays stays rises",
+    "modes/classes_covered":           "falls falls stays falls falls falls falls falls",
+    "modes/class_kl":                  "rises rises stays rises rises rises rises rises",
+    # Noise averages out over a principal component.
+    "modes/ndb":                       "rises rises stays rises stays rises rises rises",
+    "modes/js_bins":                   "rises rises stays rises stays rises rises rises",
+    # Bad images are no collapse; where all are bad they are not judged. Blurred digits look like few digits before they look like none.
+    COLLAPSE:                          "rises rises stays rises stays stays stays stays",
+    # Training images, and fewer of them, are copies all the same. What is done to them makes them authentic: it is no scale of quality.
+    "memorisation/authenticity":       "stays stays falls rises rises rises rises rises",
+    # Copies score far below 0, more so where they fill fewer, fuller cells. z-scores end at a ceiling that depends on the cells that
+    # hold more than 20 images: where all images are bad, their order means nothing.
+    "memorisation/ct_score":           "falls falls falls turns rises rises rises rises",
+}  # fmt: skip
+# No scale: noise images are more different from each other than real ones.
+ONLY_FASHION = {"diversity/ms_ssim_2": "rises rises stays rises falls turns falls turns"}
+# Where Fashion-MNIST differs.
+OTHERWISE = {
+    # Heavy blur makes silhouettes, and silhouettes of the right class come nearer to the real images again in the eyes of the
+    # classifier. Pixels are not fooled: that is why quality/frechet_pixels always stands beside.
+    ("quality/fid_classifier", "blur"): "turns",
+    ("quality/kid_classifier", "blur"): "turns",
+    ("quality/precision_classifier", "blur"): "turns",
+    ("quality/density_classifier", "blur"): "turns",
+    ("memorisation/authenticity", "blur"): "turns",
+    ("memorisation/ct_score", "blur"): "rises",
+    # Classes differ in how close their images lie: precision moves by 3 % with the mixture of them.
+    ("quality/precision_classifier", "classes lost"): "turns",
+    ("quality/density_classifier", "classes lost"): "falls",
+    # 2,000 images that are 4 different ones: standard errors count 2,000, so that what these four happen to be looks significant.
+    ("quality/precision_classifier", "each image repeated"): "turns",
+    ("quality/density_classifier", "each image repeated"): "turns",
+    # 2,000 of the 10,000 test images: the other 8,000 are no nearer to them than to training images, but those cover themselves.
+    ("quality/recall_classifier", "training images copied"): "stays",
+    ("quality/coverage_classifier", "training images copied"): "falls",
+    ("quality/frechet_pixels", "training images copied"): "stays",
+    # There are 6,000 different images of a class, and the classifier sees more in a blob than that of the digits does.
+    ("diversity/duplicate_rate", "classes lost"): "stays",
+    ("diversity/duplicate_rate", "grey blobs"): "stays",
+    # 100 cells and more images: noise is seen at last.
+    ("modes/ndb", "noise"): "rises",
+    ("modes/js_bins", "noise"): "rises",
+}
+# Which failures make a metric look better than real images do: none of these is to be read alone. Few images, repeated, may happen to
+# be good ones; a few strange images are more kinds of images.
+FOOLED = {
+    "digits": {"quality/precision_classifier": {"each image repeated"}, "diversity/vendi_score": {"noise", "negatives", "grey blobs"}},
+    "fashion-mnist": {"quality/density_classifier": {"each image repeated"}, "diversity/vendi_score": {"noise", "negatives", "grey blobs"}},
+}
+
+
+@cache
+def planted(name: str) -> Planted:
+    return Planted(Evaluator(DATASETS.get(name), samples=SAMPLES[name]))
+
+
+@cache
+def judge(name: str, samples: int = 0) -> Evaluator:
+    """For verdicts: no standard errors."""
+    return Evaluator(DATASETS.get(name), samples=samples, errors=False)
+
+
+def verdict(evaluator: Evaluator, images: Tensor) -> float:
+    """The verdict alone, the rest unmeasured."""
+    with limited_threads(1):
+        return evaluator._evidence(images).value(COLLAPSE)
+
+
+def check(found: float, documented: str, *, noise: float, key: str = "") -> None:
+    """Within 2 %, or the noise of measuring: other processors round differently, and near 0 that is more."""
+    if documented == "–":
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(float(documented), rel=0.02, abs=max(noise, CLUSTERED.get(key, 0.0)))
+
+
+def expected(name: str, key: str, failure: str) -> str:
+    """What the table says."""
+    words = {**TABLE, **(ONLY_FASHION if name == "fashion-mnist" else {})}[key].split()
+    word = words[[each.name for each in FAILURES].index(failure)]
+    return OTHERWISE.get((key, failure), word) if name == "fashion-mnist" else word
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+def test_metrics_move_with_the_severity_as_the_table_says(name: str, failure: Failure) -> None:
+    measured = planted(name)
+    keys = [key for key in measured.evaluator.keys if key != NO_GENERATOR]
+    found = {key: measured.path(failure, key).word for key in keys}
+    assert found == {key: expected(name, key, failure.name) for key in keys}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DATA)
+def test_no_failure_looks_better_than_real_images_but_where_it_is_known(name: str) -> None:
+    measured = planted(name)
+    fooled: dict[str, set[str]] = {}
+    for key, failure in itertools.product(measured.evaluator.keys, FAILURES):
+        sign = {"higher": 1, "lower": -1, "none": 0}[card(key).direction]
+        if sign and sign in measured.path(failure, key).moves:
+            fooled.setdefault(key, set()).add(failure.name)
+    assert fooled == FOOLED[name]
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_no_false_alarm_of_collapse_on_fifty_real_halves(name: str) -> None:
+    evaluator = judge(name, HALF[name])
+    images = real(evaluator.dataset, 2 * HALF[name])
+    noise = torch.Generator().manual_seed(0)
+    verdicts = [verdict(evaluator, images[torch.randperm(len(images), generator=noise)[: HALF[name]]]) for _ in range(50)]
+    assert verdicts == [0.0] * 50
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("times", TIMES[1:])
+def test_repeated_images_are_collapse(name: str, times: float) -> None:
+    evaluator = judge(name)
+    assert verdict(evaluator, repeated(evaluator.dataset, evaluator.n, times)) == 1.0
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize(
+    ("make", "share", "expected"), [(partly_noise, 0.5, 0.0), (blobs, 0.5, 0.0), (partly_noise, 1, None), (blobs, 1, None)]
+)
+def test_noise_and_blobs_are_no_collapse_and_alone_are_not_judged(
+    name: str, make: Callable[[Dataset, int, float], Tensor], share: float, expected: float | None
+) -> None:
+    evaluator = judge(name)
+    found = evaluator._evidence(make(evaluator.dataset, evaluator.n, share))
+    assert found.value(COLLAPSE) == expected or (expected is None and math.isnan(found.value(COLLAPSE)))
+    assert ("not judged" in found.reasons.get(COLLAPSE, "")) == (expected is None)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_five_classes_or_fewer_are_collapse_and_more_are_not_whichever_they_are(name: str) -> None:
+    """All 1,022 ways to keep some of ten classes. What decides is known of each image by itself: only duplicates depend on the others."""
+    evaluator = judge(name)
+    train = evaluator.dataset.split("train")
+    assert train.labels is not None
+    chosen = torch.randperm(len(train.data), generator=random_streams.stream(0, "classes"))[: evaluator.n]
+    labels, classes = train.labels[chosen], evaluator.dataset.spec.classes
+    with limited_threads(1):
+        evidence = Evidence(train.data[chosen], evaluator._real)
+        _ = evidence.inside
+    no_copies = torch.zeros(len(labels), dtype=torch.bool)
+    wrong = []
+    for m in range(1, classes):
+        for subset in itertools.combinations(range(classes), m):
+            rows = torch.isin(labels, torch.tensor(subset))
+            judged, _ = collapse(
+                inside=evidence.inside[rows], predictions=evidence.classifier.predictions[rows], duplicates=no_copies[rows],
+                real=evidence.real.shares,
+            )  # fmt: skip
+            if judged != float(m <= COLLAPSED_CLASSES * classes):
+                wrong.append((subset, judged))
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_documented_reference_rows_are_what_is_measured(kind: str) -> None:
+    documented = read_table(PAGE.read_text(encoding="utf-8"), SCALE_HEADING)
+    found = reference_row(kind, Evaluator(DATASETS.get("fashion-mnist"))).measurement.values
+    assert len(documented) == sum(not key.endswith(SE) for key in found)
+    for row, cells in documented.items():
+        (key,) = (each for each in found if not each.endswith(SE) and titled(each) == row)
+        value, _, error = cells[kind].partition(" ± ")
+        check(found[key], value, noise=found.get(f"{key}{SE}", 0.0), key=key)
+        if error and not error.startswith("<"):
+            rounded = 0.51 * 10.0 ** -len(error.partition(".")[2])
+            check(found[f"{key}{SE}"], error, noise=0.5 * float(error) if key in CLUSTERED else rounded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("failure", ["classes lost", "each image repeated", "blur", "noise", "negatives", "grey blobs"])
+def test_documented_values_are_what_is_measured(failure: str) -> None:
+    evaluator = judge("fashion-mnist")
+    rows = read_table(PAGE.read_text(encoding="utf-8"), FAILURES_HEADING)
+    (which,) = (each for each in FAILURES if each.name == failure)
+    severity = which.severities[2]
+    documented = rows[label(which, severity)]
+    errors = reference_row("real", Evaluator(evaluator.dataset)).measurement.values
+    found = evaluator.full(which.make(evaluator.dataset, evaluator.n, severity)).values
+    for key in COLUMNS:
+        check(found[key], documented[titled(key)], noise=errors[f"{key}{SE}"], key=key)

@@ -1,0 +1,173 @@
+"""The last two checkpoints: made in turn, taken newest first, and what they let out."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.core import serialization
+from bench.core.errors import UserError
+from bench.runs.checkpointing import SECONDS, VARIABLE, Keeper, interval
+from bench.training.checkpoints import CheckpointStore
+
+
+def state(images: int, position: int = 0) -> dict[str, object]:
+    return {"images": images, "weights": torch.full((3,), float(images)), "log": {"position": position}}
+
+
+def images(kept: CheckpointStore) -> object:
+    found = kept.load()
+    return found and found["images"]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path / "fingerprint")
+
+
+def test_the_newest_and_the_one_before(kept: CheckpointStore) -> None:
+    assert not kept.any
+    assert kept.load() is None
+    for number in (1, 2, 3):
+        kept.save(state(number))
+    assert kept.any
+    assert images(kept) == 3
+    assert serialization.load(kept.before)["images"] == 2
+    assert sorted(path.name for path in kept.newest.parent.iterdir()) == ["state-before.safetensors", "state.safetensors"]
+    kept.save_alone(state(4))
+    assert images(kept) == 4
+    assert not kept.before.exists()
+    kept.remove()
+    assert not kept.any
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None])
+def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
+    kept: CheckpointStore, damage: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept.save(state(1))
+    kept.save(state(2))
+    content = kept.newest.read_bytes()
+    kept.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    assert images(kept) == 1
+    assert "state.safetensors is damaged" in caplog.text
+    assert "the one before it is used" in caplog.text
+    assert not kept.newest.exists()
+    kept.before.write_bytes(b"x")
+    assert kept.load() is None
+    assert "there is no other" in caplog.text
+
+
+def test_a_changed_byte_anywhere_is_noticed(kept: CheckpointStore) -> None:
+    kept.save(state(1))
+    kept.save(state(2))
+    content = bytearray(kept.newest.read_bytes())
+    content[-2] ^= 1
+    kept.newest.write_bytes(bytes(content))
+    assert images(kept) == 1
+
+
+def test_a_crash_between_the_two_renames_leaves_the_one_before(kept: CheckpointStore) -> None:
+    kept.save(state(1))
+    kept.newest.rename(kept.before)
+    assert kept.any
+    assert images(kept) == 1
+
+
+def test_a_full_disk_leaves_both_as_they_were(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept.save(state(1))
+    kept.save(state(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.core.serialization.write_atomic", full)
+        with pytest.raises(OSError, match="No space"):
+            kept.save(state(3))
+    assert images(kept) == 2
+    assert serialization.load(kept.before)["images"] == 1
+
+
+class Log:
+    """Stands for the log of a run: how much was put, and from where on it is held."""
+
+    def __init__(self) -> None:
+        self.position, self.held, self.full = 0, 0, False
+
+    def settle(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def hold(self, position: int | None = None) -> None:
+        self.held = self.position if position is None else position
+
+
+def test_what_was_written_before_the_older_of_the_two_is_let_out(kept: CheckpointStore) -> None:
+    log = Log()
+    keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    released = []
+    for number in (10, 20, 30):
+        log.position = number
+        keeper.keep(lambda number=number: state(number, number))  # type: ignore[misc]
+        released.append(log.held)
+    assert released == [0, 10, 20]
+    log.position = 40
+    keeper.stop(lambda: state(40, 40))
+    assert log.held == 30  # the end, which is written next, frees the rest
+    kept.newest.write_bytes(b"x")
+    assert images(kept) == 40  # both stand for the same
+
+
+def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
+    kept.save(state(1))
+    kept.save(state(2))
+    Keeper(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
+    assert images(kept) == 10
+    assert not kept.before.exists()
+
+
+def test_writes_that_are_in_memory_alone_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+    log = Log()
+    keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    log.full = True
+    for _ in range(2):
+        keeper.keep(lambda: state(1))
+    assert not kept.any
+    assert caplog.text.count("a checkpoint cannot be written") == 1
+    log.full = False
+    keeper.keep(lambda: state(2))
+    assert images(kept) == 2
+
+
+def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("bench.runs.checkpointing.time.monotonic", lambda: now)
+    keeper = Keeper(kept, Log(), seconds=30.0)  # type: ignore[arg-type]
+    assert not keeper.due()
+    now = 130.0
+    assert keeper.due()
+
+    def slow() -> dict[str, object]:
+        nonlocal now
+        now += 2.0
+        return state(1)
+
+    keeper.keep(slow)
+    now = 132.0 + 199.0
+    assert not keeper.due()
+    now = 132.0 + 200.0
+    assert keeper.due()
+
+
+@pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
+def test_an_interval_that_is_none_is_refused_before_anything_is_written(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, given)
+    with pytest.raises(UserError, match=f"GANBENCH_CHECKPOINT_SECONDS takes seconds from 0 up, e.g. 30, not '{given}'"):
+        interval()
+    monkeypatch.setenv(VARIABLE, "0.5")
+    assert interval() == 0.5
+    monkeypatch.delenv(VARIABLE)
+    assert interval() == SECONDS

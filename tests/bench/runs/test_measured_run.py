@@ -1,0 +1,205 @@
+"""What a run leaves of its measurement, by the kind of its data: from the marks to evidence and pictures, exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+import torch
+from labelled import Labelled
+from small import same_numbers
+
+from bench.core.config import DATASETS
+from bench.core.threads import limited_threads
+from bench.data import sources
+from bench.evaluation.evaluator import Evaluator
+from bench.evaluation.generator import load_generator
+from bench.metrics import real_statistics
+from bench.metrics.cards import HEADLINE, PIXELS, SE
+from bench.metrics.extractors import INCEPTION, Features, inception, select
+from bench.runs.runner import run
+from bench.runs.types import RunResult
+from bench.tracking import results
+
+Command = Callable[..., tuple[int, str, str]]
+PATH_LENGTH = "diversity/path_length"
+LABELS = {"class_names", "class_share"}
+MIXTURE = {"modes", "points", "centres", "sd"}
+KINDS: list[tuple[str, str, dict[str, Any], set[str], int]] = [  # data, variant, settings, evidence, pairs in the nearest picture
+    ("digits", "label-smoothed", {"evaluation.samples": 100}, LABELS | {"bins"}, 32),
+    ("labelled:PLAIN", "label-smoothed", {}, {"bins"}, 32),
+    ("stacked-digits", "dcgan", {"evaluation.samples": 60}, {"modes"}, 0),
+    ("ring8", "ns-gan", {"networks": "mlp-2d", "evaluation.samples": 200}, MIXTURE, 0),
+]
+
+
+@pytest.fixture(autouse=True)
+def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    small.measure_standard_errors(monkeypatch)
+
+
+@pytest.mark.parametrize(("data", "variant", "settings", "shown", "pairs"), KINDS)
+def test_a_run_is_measured_as_its_data_asks(
+    uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int
+) -> None:
+    config = small.config(variant, dataset=data, **settings)
+    result = run(config, small.place(uri, tmp_path / "runs"))
+    assert (result.status, result.reason) == ("finished", "")
+    evaluator = Evaluator(DATASETS.get(data), samples=config.evaluation.samples)
+    found = results.load(uri, ("small",))
+    (row,) = found.runs.to_dict("records")
+    measured = {key: value for key, value in result.values.items() if not key.startswith("perf/")}
+    assert [key for key in measured if not key.endswith(SE)] == evaluator.keys
+    assert row["headline"] == evaluator.headline
+    assert math.isfinite(result.values[evaluator.headline])
+    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the mark half way and the end
+    assert set(found.curves[found.curves["key"].str.endswith(SE)]["images"]) == {found.curves["images"].max()}
+
+    evidence = found.read_json(result.run_id, results.EVIDENCE) or {}
+    assert set(evidence) == {"n", "reasons", "health", "logits_are_log_odds"} | shown
+    assert evidence["n"] == evaluator.n
+    assert {key for key in evaluator.keys if math.isnan(result.values[key])} == set(evidence["reasons"])
+    picture = found.artifact(result.run_id, results.NEAREST)
+    assert (picture is not None) == bool(pairs)
+
+
+def trained(uri: str, folder: Path, data: str, **settings: Any) -> RunResult:
+    config = small.config("dcgan", dataset=data, **{"evaluation.marks": 0, **settings})
+    return run(config, small.place(uri, folder / "runs"))
+
+
+@pytest.mark.parametrize("data", ["digits", "labelled:PLAIN"])
+def test_its_images_in_any_order_have_its_numbers(uri: str, tmp_path: Path, data: str) -> None:
+    result = trained(uri, tmp_path, data)
+    evaluator = Evaluator(DATASETS.get(data))
+    images = load_generator(result.run_id, uri).sample(evaluator.n)
+    shuffled = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(1))]
+    assert not torch.equal(images, shuffled)
+    with limited_threads(1):
+        again = evaluator.full(shuffled).values
+    recorded = {key: value for key, value in result.values.items() if not key.startswith(("perf/", PATH_LENGTH))}
+    assert same_numbers({key: value for key, value in again.items() if key != PATH_LENGTH}, recorded)
+    assert any(key.endswith(SE) for key in recorded)
+
+
+def test_without_standard_errors_a_run_has_the_same_numbers(uri: str, tmp_path: Path) -> None:
+    both, plain = (trained(uri, tmp_path, "digits", **{"evaluation.standard_errors": wanted}).values for wanted in (True, False))
+    assert not any(key.endswith(SE) for key in plain)
+    assert same_numbers(*({key: values[key] for key in plain if not key.startswith("perf/")} for values in (plain, both)))
+
+
+def test_an_unlabelled_run_is_followed_by_pixels(uri: str, tmp_path: Path) -> None:
+    settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
+    result = trained(uri, tmp_path, "labelled:PLAIN", **settings)
+    found = results.load(uri, ("small",))
+    curve = found.curves.query(f"key == '{PIXELS}'")
+    chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
+    assert len(curve) == 4
+    assert chosen["chosen_by"] == curve["value"].min()
+    assert HEADLINE not in set(found.curves["key"])
+
+
+class Sixteen:
+    """An extractor of the kind `inception` that needs no weights: random projections of the pixels."""
+
+    name = INCEPTION
+    weights_hash = "sixteen"
+
+    def __init__(self, dataset: Labelled) -> None:
+        self._projection = torch.randn(math.prod(dataset.spec.shape), 16, generator=torch.Generator().manual_seed(0))
+
+    def __call__(self, images: torch.Tensor, *, batch_size: int = 64) -> Features:
+        features = images.flatten(1).float() @ self._projection / 1000
+        return Features(features=features, logits=features, predicted=None)
+
+    def check(self, images: torch.Tensor) -> None:
+        """Any image will do."""
+
+
+def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "load_inception", Sixteen)
+    result = trained(uri, tmp_path, "digits", **{"evaluation.inception": True, "evaluation.marks": 1})
+    asked = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+    plain, more = Evaluator(DATASETS.get("digits")).protocol(), Evaluator(DATASETS.get("digits"), inception=True).protocol()
+    assert more.keys() - plain.keys() == asked
+    assert {key: more[key] for key in plain} == plain
+    assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in asked)
+    found = results.load(uri, ("small",))
+    assert (found.read_json(result.run_id, results.PROTOCOL) or {})["metrics"] == more
+    assert found.runs.iloc[0]["headline"] == HEADLINE
+    assert {len(found.curves.query("key == @key")) for key in asked} == {1}
+    assert len(found.curves.query("key == @HEADLINE")) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "dcgan", "--dataset", "digits", "--set", "evaluation.inception=true"),
+        ("suite", "smoke", "--seeds", "1", "--set", "evaluation.inception=true"),
+        ("suite", "smoke", "--seeds", "1", "--set", "evaluation.inception=true", "--dry-run"),
+        ("score", "RUN", "--set", "evaluation.inception=true"),
+    ],
+)
+def test_inception_without_its_weights_is_refused_before_anything(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, words: tuple[str, ...]
+) -> None:
+    run_id = trained(uri, tmp_path, "digits").run_id if "RUN" in words else ""
+    before = len(results.load(uri, ("small",)).runs) if run_id else 0
+
+    def unavailable(url: str, **_: Any) -> bytes:
+        raise sources.Unavailable("no network")
+
+    monkeypatch.setattr(sources, "download", unavailable)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setenv(inception.VARIABLE, "")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    status, out, err = command(*(run_id if word == "RUN" else word for word in words))
+    assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert "the Inception weights cannot be had (no network): name the file" in err
+    assert not list(here.iterdir())
+    if run_id:
+        assert len(results.load(uri, ("small",)).runs) == before
+
+
+HOUR = 3600.0  # longer than any evaluation of a test
+
+
+def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, clock = [0.0], time.perf_counter
+    parts: list[str] = []
+
+    def measured(name: str, identity: object, names: object, measure: Callable[[], Any]) -> Any:
+        parts.append(name)
+        passed[0] += HOUR
+        return measure()
+
+    monkeypatch.setattr(real_statistics, "cached", measured)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
+    at_marks: list[list[str]] = []
+    result = run(small.config(), small.place(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
+    assert result.status == "finished"
+    assert at_marks[-1] == ["digits-test-classifier"], "at a mark there is the headline alone"
+    assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
+    assert result.values["perf/evaluate_seconds"] < HOUR
+    assert result.values["perf/train_seconds"] < HOUR
+
+
+def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("no neighbours")
+
+    monkeypatch.setattr(real_statistics, "find_neighbours", fail)
+    monkeypatch.setattr(real_statistics, "cached", lambda name, identity, names, measure: measure())
+    result = run(small.config(), small.place(uri, tmp_path))
+    assert result.status == "finished"
+    assert math.isfinite(result.values[HEADLINE])
+    assert result.reasons["quality/precision_classifier"] == "no neighbours"

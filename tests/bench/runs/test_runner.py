@@ -1,0 +1,476 @@
+"""One run, recorded: what is there afterwards, whatever happened."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import small
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from bench.core import serialization
+from bench.core.config import DATASETS, RESULTS_VERSION, RunConfig, load_config
+from bench.core.errors import UserError
+from bench.core.spec import Networks
+from bench.evaluation.evaluator import Evaluator
+from bench.evaluation.generator import load_generator
+from bench.metrics.cards import BEST, HEADLINE, SE, measured
+from bench.runs.runner import run
+from bench.runs.types import RunProgress, RunResult
+from bench.tracking import results, store
+from bench.training.loop import Trainer, never
+
+
+def loaded(uri: str) -> results.Results:
+    return results.load(uri, ("small",))
+
+
+def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> None:
+    seen: list[RunProgress] = []
+    config = small.config(**{"evaluation.standard_errors": True})
+    result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
+    assert result.status == "finished"
+    metrics = Evaluator(DATASETS.get("digits")).keys
+    assert set(metrics) | {f"{HEADLINE}{SE}"} <= set(result.values)
+
+    found = loaded(uri)
+    (row,) = found.runs.to_dict("records")
+    assert (row["variant"], row["dataset"], row["seed"], row["status"]) == ("label-smoothed", "digits", 0, "finished")
+    assert row["param:recipe.lr_g"] == "0.0001"
+    assert row["claims"] == "false"
+    assert row["headline"] == HEADLINE
+    for key in metrics:
+        assert row.get(key, math.nan) == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
+
+    artifact = lambda path: found.artifact(result.run_id, path)  # noqa: E731
+    assert load_config(artifact(results.CONFIG).read_text()) == config
+    protocol = found.read_json(result.run_id, results.PROTOCOL)
+    assert set(protocol["metrics"]) == set(metrics)
+    assert row["protocol"] == protocol["all"]
+    assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
+    evidence = found.read_json(result.run_id, results.EVIDENCE)
+    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert "diversity/path_length" not in evidence["reasons"]  # a run has its generator
+    assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
+    assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
+    for picture in (results.FINAL_GRID, results.INTERPOLATION, results.NEAREST):
+        assert Image.open(artifact(picture)).size[0] == 8 * 9 + 1
+    grids = sorted(artifact(results.FINAL_GRID).parent.glob("step_*.png"))
+    assert 1 <= len(grids) <= 5
+
+    curves = found.curves
+    assert set(curves["key"]) >= {"train/loss_d", "train/loss_g", "train/p_real", "train/grad_norm_g", "train/generator_updates", HEADLINE}
+    assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
+    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
+    assert seen[-1].images == 640
+    assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
+    files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert files == {"state.safetensors"}  # a longer run can go on from it
+
+
+def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:
+    def judge(progress: RunProgress) -> str:
+        return "worse than others" if progress.measured_at == progress.images else ""
+
+    config = small.config()
+    place = replace(small.place(uri, tmp_path / "runs"), tags={"trial": "7"}, name="seventh")
+    result = run(config, place, judge=judge)
+    assert (result.status, result.reason) == ("pruned", "worse than others")
+    assert result.values["perf/train_seconds"] > 0
+    assert HEADLINE not in result.values
+    (row,) = loaded(uri).runs.to_dict("records")
+    assert (row["status"], row["reason"], row["trial"]) == ("pruned", "worse than others", "7")
+    curve = loaded(uri).curves.query("key == @HEADLINE")
+    assert len(curve) == 1
+    assert 0 < curve["images"].item() < config.budget.images
+    assert not list((tmp_path / "runs").rglob("state.safetensors"))
+
+
+def test_a_verdict_at_the_end_comes_too_late(uri: str, tmp_path: Path) -> None:
+    result = run(small.config(), small.place(uri, tmp_path / "runs"), judge=lambda progress: "late" if progress.share >= 1 else "")
+    assert result.status == "finished"
+
+
+def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
+    values = []
+    for experiment in ("small", "again"):
+        torch.rand(5)
+        result = run(small.config("dcgan"), small.place(uri, tmp_path, experiment))
+        values.append({key: value for key, value in result.values.items() if not key.startswith("perf/")})
+    assert values[0] == values[1]
+
+
+def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
+    weights = []
+    for experiment, marks in (("small", 0), ("again", 5)):
+        result = run(small.config(**{"evaluation.marks": marks}), small.place(uri, tmp_path, experiment))
+        weights.append(load_file(results.load(uri, (experiment,)).artifact(result.run_id, results.WEIGHTS)))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan", "wgan-gp"])
+def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
+    config = small.config(variant, **{"evaluation.best": True, "evaluation.marks": 3, "budget.images": 1920})
+    whole = run(config, small.place(uri, tmp_path / "whole", "whole"))
+    calls = iter(range(10**6))
+    stopped = run(config, small.place(uri, tmp_path), stop=lambda: next(calls) >= 2)
+    assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user")
+    assert len(list(tmp_path.rglob("state.safetensors"))) == 2
+
+    resumed = run(config, small.place(uri, tmp_path))
+    assert resumed.run_id == stopped.run_id
+    assert resumed.status == "finished"
+    timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
+    assert timeless(resumed.values) == timeless(whole.values)
+    curves = [results.load(uri, (name,)).curves for name in ("small", "whole")]
+    columns = ["images", "key", "value"]
+    kept = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
+    pd.testing.assert_frame_equal(kept[0], kept[1])
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
+    """Callbacks get the same progress as in a run that was not stopped."""
+    told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+
+    def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
+        def watch(progress: RunProgress) -> None:
+            told[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
+
+        return run(small.config(), small.place(uri, tmp_path / name, name), stop=stop, watch=watch)
+
+    watched("whole")
+    assert watched("stopped", stop=lambda: bool(told["stopped"] and told["stopped"][-1][2])).status == "interrupted"
+    before = len(told["stopped"])
+    if version == "earlier":
+        for path in tmp_path.rglob("stopped/*/state.safetensors"):
+            state = serialization.load(path)
+            del state["measured_at"]
+            serialization.save(state, path)
+    assert watched("stopped").status == "finished"
+    assert 0 < before < len(told["whole"])
+    if version == "earlier":
+        assert [images for images, *_ in told["stopped"]] == [images for images, *_ in told["whole"]]
+        assert {measured_at for *_, measured_at, _ in told["stopped"][before:]} == {0}
+    else:
+        assert told["stopped"] == told["whole"]
+
+
+def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 7)
+    assert HEADLINE in loaded(uri).curves["key"].tolist()
+    anew = run(small.config(**{"evaluation.samples": 100}), small.place(uri, tmp_path))
+    assert anew.run_id != stopped.run_id
+    found = loaded(uri)
+    row = found.runs.set_index("run_id").loc[anew.run_id]
+    assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_whatever_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
+    """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
+    seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
+
+    def look(module: torch.nn.Module, inputs: object) -> None:
+        if type(module).__module__.startswith("variants."):  # extractors compute on the CPU
+            seen[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        config = small.config("dcgan", tf32=tf32, **{"recipe.ema_half_life_images": 100, "evaluation.best": True})
+        result = run(config, small.place(uri, tmp_path))
+        generator = load_generator(result.run_id, uri)
+        generator.sample(10)
+    finally:
+        hook.remove()
+    assert result.status == "finished"
+    expected = {("high", True) if tf32 else ("highest", False)}
+    assert seen == {True: expected, False: expected}
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+
+def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Networks, *_: object) -> None:
+        raise RuntimeError("the generator\nexploded")
+
+    monkeypatch.setattr("variants.gan.GanNetworks.generate", broken)
+    result = run(small.config(), small.place(uri, tmp_path))
+    assert (result.status, result.reason) == ("failed", "RuntimeError: the generator exploded")
+    row = loaded(uri).runs.iloc[0]
+    assert (row["status"], row["reason"]) == ("failed", "RuntimeError: the generator exploded")
+    assert "Traceback" in loaded(uri).artifact(result.run_id, "failure.txt").read_text()
+
+
+def rounds_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rounds were trained since, in a list of one."""
+    counted, round_ = [0], Trainer.round
+
+    def counting(self: Trainer, **named: bool) -> None:
+        counted[0] += 1
+        round_(self, **named)
+
+    monkeypatch.setattr(Trainer, "round", counting)
+    return counted
+
+
+def broken(*_: object, **__: object) -> None:
+    raise MemoryError("no memory")
+
+
+TIMELESS = ["images", "key", "value"]
+
+
+def untimed(uri: str, suite: str = "small") -> pd.DataFrame:
+    curve = results.load(uri, (suite,)).curves
+    return curve[~curve["key"].str.startswith("perf/")][TIMELESS].reset_index(drop=True)
+
+
+def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.runs.recorder.Recorder.finish", broken)
+        failed = run(small.config(), small.place(uri, tmp_path))
+    assert failed.status == "failed"
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert (again.status, again.run_id, rounds) == ("finished", failed.run_id, [0])
+    assert {key: again.values[key] for key in measured() if key in again.values} == {
+        key: whole.values[key] for key in measured() if key in whole.values
+    }
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    row = loaded(uri).runs.iloc[0]
+    assert (row["status"], row["reason"]) == ("finished", "")
+
+
+def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    place = replace(small.place(uri, tmp_path), checkpoint_seconds=0.0)
+    monkeypatch.setattr("bench.runs.checkpointing.SHARE", 1e9)
+
+    def fail(progress: RunProgress) -> None:
+        if progress.images >= 400:
+            broken()
+
+    failed = run(small.config(), place, watch=fail)
+    assert failed.status == "failed"
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), place)
+    assert (again.status, again.run_id) == ("finished", failed.run_id)
+    assert 0 < rounds[0] < 10
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    client = store.connect(uri)
+    history = [point.step for point in client.get_metric_history(again.run_id, "train/loss_d")]
+    assert len(history) == len(set(history)) == 10
+
+
+def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of a device's memory, say: recorded, and no end of the others, with one worker as with several."""
+    left, init = [True], Trainer.__init__
+
+    def out_of_memory(self: Trainer, **named: Any) -> None:
+        if left and left.pop():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        init(self, **named)
+
+    monkeypatch.setattr(Trainer, "__init__", out_of_memory)
+    outcome = small.execute(uri, tmp_path, only="label-smoothed")
+    assert [result.status for result in outcome.results] == ["failed", "finished"]
+    assert "out of memory" in outcome.results[0].reason
+    rows = loaded(uri).runs.query("kind == 'run'").set_index("seed")
+    assert rows["status"].to_dict() == {0: "failed", 1: "finished"}
+    assert small.execute(uri, tmp_path, only="label-smoothed").count("finished") == 1
+
+
+def test_networks_that_cannot_be_built_are_no_end_of_a_stopped_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record says why, and the next call resumes it."""
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", broken)
+        failed = run(small.config(), small.place(uri, tmp_path))
+    assert (failed.status, failed.run_id) == ("failed", stopped.run_id)
+    assert loaded(uri).runs["reason"].tolist() == ["MemoryError: no memory"]
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert (again.status, again.run_id) == ("finished", stopped.run_id)
+
+
+def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
+    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    calls = iter(range(10**6))
+    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    assert stopped.status == "interrupted"
+    lost = store.connect(uri)
+    with sqlite3.connect(str(store.sqlite_path(uri))) as database:
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (stopped.run_id,))
+    rounds = rounds_of(monkeypatch)
+    again = run(small.config(), small.place(uri, tmp_path))
+    assert again.status == "finished"
+    assert again.run_id != stopped.run_id
+    assert 0 < rounds[0] < 10
+    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    assert len(lost.get_metric_history(again.run_id, "train/loss_d")) == 10
+
+
+def test_a_finished_run_that_was_deleted_is_trained_from_the_start(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(small.config(), small.place(uri, tmp_path))
+    store.connect(uri).delete_run(first.run_id)
+    rounds = rounds_of(monkeypatch)
+    assert run(small.config(), small.place(uri, tmp_path)).status == "finished"
+    assert rounds == [10]
+
+
+def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
+    result = run(
+        small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}),
+        small.place(uri, tmp_path),
+    )
+    assert result.status == "diverged"
+    assert " at " in result.reason
+    found = loaded(uri)
+    assert found.runs.iloc[0]["status"] == "diverged"
+    assert len(found.curves) > 0
+    assert HEADLINE not in found.runs.columns
+    health = found.read_json(result.run_id, results.EVIDENCE)["health"]
+    json.dumps(health, allow_nan=False)
+
+
+def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"recipe\.gp"):
+        run(small.config("wgan-gp", **{"recipe.norm_d": "batch"}), small.place(uri, tmp_path / "runs"))
+    assert not list((tmp_path / "runs").rglob("*"))
+    with pytest.raises(UserError, match="no results of a suite 'small'"):
+        loaded(uri)
+
+
+def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
+    # k = 5 with batches of 64: 320 images for each update of G.
+    by_updates = small.config("wgan", **{"budget.generator_updates": 4})
+    counted = run(by_updates, small.place(uri, tmp_path))
+    by_images = run(small.config("wgan", **{"budget.images": 1280}), small.place(uri, tmp_path))
+    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (counted, by_images)]
+    assert timeless[0] == timeless[1]
+    curves = loaded(uri).curves.query("run_id == @counted.run_id and key == 'train/generator_updates'")
+    assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
+
+
+def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunProgress] = []
+    now = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # a millisecond passes whenever the clock is read
+    result = run(small.config(**{"budget.train_seconds": 0.3}), small.place(uri, tmp_path), watch=seen.append)
+    assert result.status == "finished"
+    assert result.values["perf/train_seconds"] >= 0.3
+    assert seen[-1].share >= 1
+    assert seen[-1].budget == "0.3 train seconds"
+    curves = loaded(uri).curves
+    assert len(curves[curves["key"] == HEADLINE]) == 2
+    assert curves["images"].max() == seen[-1].images
+
+
+def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
+    # A generator that learns too fast is worst at the end.
+    config = small.config(
+        "label-smoothed",
+        **{"evaluation.best": True, "evaluation.marks": 4, "evaluation.standard_errors": True, "recipe.lr_g": 0.05, "budget.images": 1920},
+    )
+    result = run(config, small.place(uri, tmp_path))
+    found = loaded(uri)
+    curve = found.curves.query("key == @HEADLINE")
+    chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
+    assert chosen["chosen_by"] == curve["value"].min()
+    assert chosen["images"] == curve.loc[curve["value"].idxmin(), "images"] < 1920
+    own = {key for key in result.values if key in measured()}
+    assert {key for key in result.values if key.startswith(BEST)} >= {f"{BEST}{key}" for key in own} | {f"{BEST}{HEADLINE}{SE}"}
+    assert result.values[f"{BEST}{HEADLINE}"] != chosen["chosen_by"]  # the same weights, other noise
+    assert result.values[f"{BEST}{HEADLINE}"] < result.values[HEADLINE]
+    best, last = (load_file(found.artifact(result.run_id, path)) for path in (results.BEST_WEIGHTS, results.WEIGHTS))
+    assert best.keys() == last.keys()
+    assert not all(torch.equal(best[name], last[name]) for name in best)
+
+
+def extension(uri: str, folder: Path, base: RunResult, config: RunConfig) -> RunResult:
+    """A run that goes on from the end of another."""
+    fingerprint = loaded(uri).runs.set_index("run_id").loc[base.run_id, "fingerprint"]
+    return run(config, replace(small.place(uri, folder), extends=base.run_id, extends_fingerprint=fingerprint))
+
+
+def timeless(result: RunResult) -> dict[str, float]:
+    """What does not depend on time."""
+    return {key: value for key, value in result.values.items() if not key.startswith("perf/")}
+
+
+@pytest.mark.parametrize(
+    ("variant", "settings"),
+    [
+        ("mlp-dropout", {}),
+        ("wgan-gp", {"recipe.ema_half_life_images": 500}),
+        ("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}),
+    ],
+)
+def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
+    config = small.config(variant, **settings)
+    base = run(config, small.place(uri, tmp_path))
+    (saved,) = tmp_path.glob("*/state.safetensors")
+    marks_seconds = serialization.load(saved)["evaluate_seconds"]
+    longer = small.config(variant, **{**settings, "budget.images": 3000})
+    extended = extension(uri, tmp_path, base, longer)
+    straight = run(longer, small.place(uri, tmp_path / "straight", "straight"))
+    assert timeless(extended) == timeless(straight)
+    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks go on
+    rows = loaded(uri).runs.set_index("run_id")
+    assert rows.loc[extended.run_id, "extends"] == base.run_id
+    assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]
+    curves, end = loaded(uri).curves, config.budget.images
+    mine, theirs = (curves[(curves["run_id"] == run_id) & (curves["key"] == "train/loss_d")] for run_id in (extended.run_id, base.run_id))
+    assert mine["images"].min() == theirs["images"].min()  # the whole curve
+    assert mine["images"].is_unique
+    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {HEADLINE}
+
+
+@pytest.mark.parametrize("samples", [0, 200])
+def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, tmp_path: Path, samples: int) -> None:
+    settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
+    base = run(small.config(**settings), small.place(uri, tmp_path))
+    found = (loaded(uri).read_json(base.run_id, results.EVIDENCE) or {})["best"]
+    longer = small.config(**settings, **{"budget.images": 1500, "evaluation.samples": samples})
+    extended = extension(uri, tmp_path, base, longer)
+    curve = loaded(uri).curves.query("run_id == @extended.run_id and key == @HEADLINE")
+    assert (curve["images"].min() <= 640) == (samples == 0)
+    best = (loaded(uri).read_json(extended.run_id, results.EVIDENCE) or {})["best"]
+    assert best["images"] <= 1536  # the first round at or past the budget
+    assert (best["chosen_by"] <= found["chosen_by"]) or samples
+    assert best["chosen_by"] == curve["value"].min()
+
+
+def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: str, tmp_path: Path) -> None:
+    base = run(small.config(**{"evaluation.best": True}), small.place(uri, tmp_path))
+    extended = extension(uri, tmp_path, base, small.config(**{"budget.images": 1000}))
+    assert any(key.startswith(BEST) for key in base.values)
+    assert not any(key.startswith(BEST) for key in extended.values)
+    assert loaded(uri).artifact(extended.run_id, results.BEST_WEIGHTS) is None
+
+
+def test_data_that_cannot_be_measured_gives_curves_and_grids_only(uri: str, tmp_path: Path) -> None:
+    result = run(small.config(dataset="labelled:FEW"), small.place(uri, tmp_path))
+    assert result.status == "finished"
+    assert not set(result.values) & set(measured())
+    found = loaded(uri)
+    assert found.artifact(result.run_id, results.FINAL_GRID)
+    assert found.artifact(result.run_id, results.WEIGHTS)
+    assert "train/loss_d" in set(found.curves["key"])
+    assert (found.runs.iloc[0]["protocol"], found.runs.iloc[0]["headline"]) == ("", "")
+    assert found.artifact(result.run_id, results.NEAREST) is None

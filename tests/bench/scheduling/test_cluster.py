@@ -1,0 +1,153 @@
+"""Where runs go, and what each of them gets."""
+
+from __future__ import annotations
+
+import math
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.core.errors import UserError
+from bench.scheduling import cluster
+from bench.scheduling.cluster import HERE, Cluster, check_nodes, describe
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def made(cores: int, gpus: int = 0, memory_gb: int | None = 16) -> None:
+        monkeypatch.setattr("bench.core.environment.cores", lambda: cores)
+        monkeypatch.setattr("bench.core.environment.gpus", lambda: gpus)
+        monkeypatch.setattr("bench.core.environment.memory_gb", lambda: memory_gb)
+
+    return made
+
+
+@pytest.mark.parametrize(("cores", "threads", "expected"), [(8, 1, 8), (8, 3, 2), (2, 4, 1)])
+def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected: int) -> None:
+    machine(cores)
+    here = HERE.settled(threads=threads, cuda=False)
+    assert here.workers(None) == expected
+    assert here.workers(expected) == expected
+    for wrong in (0, -1, expected + 1):
+        with pytest.raises(UserError, match=f"--workers takes 1 to {expected}"):
+            here.workers(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cpus": 2.0}, 4), ({"cpus": 0.5}, 16), ({"gpus": 1.0}, 2), ({"gpus": 0.5}, 4), ({"gpus": 0.4}, 4), ({"gpus": 0.1}, 8), ({"memory_gb": 5.0}, 3),
+        ({"gpus": 0.5, "memory_gb": 6.0}, 2),
+    ],
+)  # fmt: skip
+def test_they_fill_whatever_runs_out_first(machine: Any, given: dict[str, float], expected: int) -> None:
+    """With two GPUs, of which no run has parts of both."""
+    machine(8, gpus=2, memory_gb=16)
+    assert Cluster(**given).settled(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
+
+
+def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> None:
+    machine(4, memory_gb=None)
+    assert Cluster(memory_gb=100).settled(threads=1, cuda=False).workers(None) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"gpus": 0.5}, "it is to get 1 core(s), 0.5 GPU, and there are 8 core(s), 0 GPU, 16.0 GB"),
+        ({"memory_gb": 17.0}, "it is to get 1 core(s), 17 GB"),
+    ],
+)
+def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
+    machine(8)
+    with pytest.raises(UserError) as refused:
+        Cluster(**given).settled(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
+    assert str(refused.value).startswith("no run fits here: ")
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cpus": 0}, "--cpus-per-run takes more than 0"), ({"cpus": -1}, "--cpus-per-run takes 0 or more, not -1"),
+        ({"gpus": math.nan}, "--gpus-per-run takes 0 or more, not nan"), ({"gpus": 1.5}, "--gpus-per-run takes at most 1"),
+        ({"memory_gb": math.inf}, "--memory-per-run takes 0 or more, not inf"), ({"address": "ray://head:10001"}, "start ganbench on a node of the cluster"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        Cluster(**given)
+
+
+def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
+    assert Cluster(address="auto").settled(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
+    assert Cluster(address="auto", gpus=0.25).settled(threads=2, cuda=True).gpus == 0.25
+    assert HERE.settled(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("head", "--ray takes HOST:PORT, or auto"), ("head:port", "--ray takes HOST:PORT"), (":6379", "--ray takes HOST:PORT"),
+        ("127.0.0.1:99999", "no Ray cluster answers at 127.0.0.1:99999"),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused_at_once(address: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        cluster.connect(Cluster(address=address))
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(UserError, match=f"no Ray cluster answers at localhost:{port}: Connection refused"):
+        cluster.connect(Cluster(address=f"localhost:{port}"))
+
+
+def nodes(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, float]) -> None:
+    there = [{"Alive": True, "NodeManagerHostname": f"node{index}", "Resources": one} for index, one in enumerate(resources)]
+    lost = {"Alive": False, "NodeManagerHostname": "lost", "Resources": {"CPU": 1000.0}}
+    monkeypatch.setattr(cluster, "connect", lambda _: SimpleNamespace(nodes=lambda: [*there, lost]))
+
+
+def test_workers_fill_the_nodes_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, {"CPU": 4, "memory": 8e9}, {"CPU": 7, "GPU": 2, "memory": 8e9})
+    many = Cluster(address="auto", cpus=2, gpus=0)
+    assert many.workers(None) == 5
+    assert many.workers(100) == 100  # the rest waits
+    assert Cluster(address="auto", cpus=2, gpus=1).workers(None) == 2
+    assert Cluster(address="auto", cpus=2, gpus=0, memory_gb=5).workers(None) == 2
+    with pytest.raises(UserError, match="--workers takes 1 or more, not 0"):
+        many.workers(0)
+    with pytest.raises(UserError, match=r"no node of auto has room .* 8 core\(s\): node0 has 4 core\(s\), 0 GPU, 8.0 GB; node1 has 7"):
+        Cluster(address="auto", cpus=8, gpus=0).workers(None)
+
+
+def told(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> None:
+    monkeypatch.setattr(cluster, "connect", lambda _: None)
+    monkeypatch.setattr(cluster, "_ask_all", lambda *_: [{**describe(), "shared": True, **other} for other in others])
+
+
+def test_nodes_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told(monkeypatch, {}, {"host": "b", "torch": "1.0"})
+    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same there"):
+        check_nodes(Cluster(address="auto"), tmp_path)
+
+
+def test_what_serves_one_machine_is_refused_where_there_are_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told(monkeypatch, {}, {})  # two nodes of one machine
+    check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
+    told(monkeypatch, {}, {"host": "b"})
+    check_nodes(Cluster(address="auto"), tmp_path)
+    with pytest.raises(UserError, match="a SQLite store serves one machine, and b is another"):
+        check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
+
+
+def test_a_folder_that_is_not_shared_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told(monkeypatch, {}, {"host": "b", "shared": False})
+    check_nodes(Cluster(address="auto"), tmp_path)
+    assert f"b does not see {tmp_path}: should that node be lost, its runs begin again" in caplog.text

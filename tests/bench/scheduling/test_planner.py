@@ -1,0 +1,147 @@
+"""What an execution says of runs that are there under another version of the harness or of their variant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small
+
+from bench.core import config
+from bench.core.config import VARIANTS
+from bench.scheduling.planner import Decision, changed_versions
+from bench.scheduling.scheduler import Outlook, foresee
+from bench.scheduling.suite import Entry, plan
+from bench.tracking.client import Lookup
+from bench.tracking.results import load
+
+LEFT = "what is recorded stays, and is trained anew"
+SUITE = ("suite", "smoke", "--only", "dcgan", "--seeds", "1", "--workers", "1", "--set", "budget.images=640", "--set", "recipe.width=8")
+Command = Callable[..., tuple[int, str, str]]
+
+
+def look(uri: str, folder: Path, **choice: object) -> Outlook:
+    planned = plan(small.SUITE, **choice)  # type: ignore[arg-type]
+    return foresee(small.SUITE, planned, uri=uri, folder=folder / "runs", workers=1, probe=False)
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the versions of the harness, and of dcgan, other ones."""
+
+    def change(results: int | None = None, variant: int | None = None) -> None:
+        if results is not None:
+            monkeypatch.setattr(config, "RESULTS_VERSION", results)
+            monkeypatch.setattr("bench.scheduling.planner.RESULTS_VERSION", results)
+            monkeypatch.setattr("bench.runs.runner.RESULTS_VERSION", results)
+        if variant is not None:
+            monkeypatch.setitem(VARIANTS._items, "dcgan", replace(VARIANTS.get("dcgan"), version=variant))
+
+    return change
+
+
+@pytest.mark.slow
+def test_a_changed_version_is_one_line_and_both_runs_stay(
+    uri: str, tmp_path: Path, versions: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    versions(results=11, variant=21)
+    small.execute(uri, tmp_path / "runs")
+    assert [decision.why for decision in look(uri, tmp_path).decisions] == ["finished"] * 4
+
+    versions(results=12)
+    outlook = look(uri, tmp_path)
+    assert {(decision.need, decision.why) for decision in outlook.decisions} == {("train", "results version 11 -> 12")}
+    small.execute(uri, tmp_path / "runs")
+    assert [record.getMessage() for record in caplog.records if LEFT in record.getMessage()] == [
+        f"results version 11 -> 12 since 4 runs of this suite: {LEFT}"
+    ]
+    assert sorted(load(uri, ("small",)).runs.query("kind == 'run'")["results_version"]) == ["11"] * 4 + ["12"] * 4
+
+    versions(variant=22)
+    whys = {decision.config.variant: (decision.need, decision.why) for decision in look(uri, tmp_path).decisions}
+    assert whys == {"dcgan": ("train", "variant version 21 -> 22"), "label-smoothed": ("skip", "finished")}
+
+
+def test_one_that_went_back_reads_right(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
+    versions(results=11, variant=21)
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    versions(results=9, variant=20)
+    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
+    assert decision.why == "results version 11 -> 9, variant version 21 -> 20"
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    versions(results=11, variant=21)
+    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
+    assert (decision.need, decision.why, decision.changed) == ("skip", "finished", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["interrupted", "running", "failed", "diverged"])
+def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
+    versions(results=11)
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    (run,) = Lookup.of(uri, "small").find_cell("dcgan", "digits", 0)
+    client = Lookup.of(uri, "small")._client_or_none
+    assert client is not None
+    client.set_tag(run.info.run_id, "status", status)
+    client.delete_tag(run.info.run_id, "variant_version")  # as in a run older than its recording
+    versions(results=12)
+    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
+    assert decision.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
+
+
+def test_changed_source_of_a_variant_of_the_users_trains_again_and_says_so(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from dataclasses import replace\nfrom bench.core.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is forgotten after this test
+    suite = replace(small.SUITE, entries=(Entry(variant="edited_variant:VARIANT"),), seeds=(0,))
+
+    def edit(text: str) -> None:
+        (tmp_path / "edited_variant.py").write_text(text)
+        del sys.modules["edited_variant"]
+        importlib.invalidate_caches()
+
+    def decision() -> Decision:
+        (found,) = foresee(suite, plan(suite), uri=uri, folder=tmp_path / "runs", workers=1, probe=False).decisions
+        return found
+
+    edit(code)
+    small.execute(uri, tmp_path / "runs", suite=suite)
+    assert (decision().need, decision().why) == ("skip", "finished")
+    before = decision().config.source()
+    edit(f"# nothing but a comment\n{code}")
+    assert decision().need == "skip"
+    edit(f"{code}FACTOR = -1.0\n")
+    assert (decision().need, decision().why) == ("train", f"variant source {before} -> {decision().config.source()}")
+    assert changed_versions([decision()])[0].startswith("edited_variant:VARIANT: variant source")
+
+
+def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
+    versions(results=11)
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    versions(results=12)
+    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"recipe.lr_g": 5e-4}).decisions
+    assert (decision.need, decision.why) == ("train", "new")
+    whys = [decision.why for decision in look(uri, tmp_path, only="dcgan", seeds=2).decisions]
+    assert whys == ["results version 11 -> 12", "new"]
+    (measured,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"evaluation.samples": 50}).decisions
+    assert measured.why == "results version 11 -> 12", "how it is measured is no part of what is trained"
+
+
+def test_the_commands_say_it(uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    versions(results=11)
+    status, out, err = ganbench(*SUITE)
+    assert (status, "version" in out + err) == (0, False)
+    versions(results=12)
+    status, out, _ = ganbench(*SUITE, "--dry-run")
+    assert status == 0
+    assert "results version 11 -> 12" in " ".join(out.split())
+    status, out, err = ganbench(*SUITE)
+    assert status == 0
+    assert "1 run done now (1 finished), 0 were there already; 1 run there under another version, too" in " ".join(out.split())

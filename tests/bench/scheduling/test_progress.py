@@ -1,0 +1,80 @@
+"""What a suite shows, where there is a terminal and where there is none."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling.estimate import Estimate, Pace
+from bench.scheduling.jobs import Job
+from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display_for
+
+
+class ARun(Job):
+    """It is only shown."""
+
+    kind = "run"
+
+
+JOB = ARun(name="dcgan seed 0", key="abc", folder="runs")
+PROGRESS = RunProgress(
+    images=500, share=0.5, budget="1,000 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0, "p_real": 0.5},
+    measured={"quality/fid_classifier": 33.333}, flags=("D too strong",),
+)  # fmt: skip
+EXPECTED = Estimate(
+    seconds={"abc": 90.0}, paces={"dcgan": Pace(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
+)  # fmt: skip
+RESULT = RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="finished", values={"quality/fid_classifier": 30.0})
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LineDisplay, "EVERY_SECONDS", 0.0)
+    out = io.StringIO()
+    display = display_for(Console(file=out, force_terminal=terminal, width=160))
+    assert isinstance(display, BarDisplay if terminal else LineDisplay)
+    display.start([JOB], workers=2, expected=EXPECTED)
+    display.update(JOB, PROGRESS)
+    display.end(JOB, RESULT)
+    display.stop()
+    text = out.getvalue()
+    assert "1 job, 1 at a time: about 1 min 30 s by a short probe of each variant" in text
+    assert "images/s: dcgan 1,000" in text
+    assert "dcgan seed 0: finished, classifier-FID 30.00" in text
+    if not terminal:
+        assert "50% of 1,000 images, 1,234 images/s, loss_d 1.00, loss_g 2.00, classifier-FID 33.33, D TOO STRONG" in text
+
+
+def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    display = LineDisplay(Console(file=out, width=160))
+    display.start([JOB], workers=2, expected=EXPECTED)
+    display.end(JOB, RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="failed", reason="[red]odd[/red] reason"))
+    assert "dcgan seed 0: failed, [red]odd[/red] reason" in out.getvalue()
+
+
+def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bench.scheduling.progress.time.monotonic", lambda: now[0])
+    jobs = [JOB.model_copy(update={"key": key}) for key in ("long", "short")]
+    estimate = Estimate(seconds={"long": 900.0, "short": 100.0})
+    work = Workload(jobs, 2, estimate)
+    assert work.seconds_left == pytest.approx(500)  # two at a time
+    now[0] += 200.0
+    work.reached(jobs[0], 0.5)
+    work.reached(jobs[0], 0.2)  # a late message takes nothing back
+    assert work.done == pytest.approx(450)
+    assert 225 < work.seconds_left < 275  # about as expected
+    now[0] += 600.0
+    assert work.seconds_left > 700  # it goes slower than expected
+
+
+def test_without_an_estimate_the_time_left_comes_from_what_was_done() -> None:
+    work = Workload([JOB], 2, Estimate())
+    assert math.isnan(work.seconds_left)
+    work.reached(JOB, 0.5)
+    assert work.seconds_left >= 0

@@ -1,0 +1,367 @@
+"""Jobs side by side, by a Ray that does every task at once in this process."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import small
+from small_study import planned, swept
+
+from bench.core.config import DATASETS, Evaluation
+from bench.core.errors import UserError
+from bench.metrics.extractors import classifier_training, extractor_for, training_plan
+from bench.metrics.extractors.local import trained
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling import ray_executor
+from bench.scheduling.cluster import HERE, Cluster
+from bench.scheduling.jobs import Job
+from bench.scheduling.messages import Board
+from bench.scheduling.ray_executor import RETRIES, SideBySide
+from bench.scheduling.rescore import finished_runs, rescore
+from bench.scheduling.scheduler import Display
+from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
+from bench.tracking.client import Tracker
+from bench.tracking.results import load
+from bench.training.loop import never
+
+Results = list[RunResult]
+
+
+def a_job(uri: str, folder: Path, key: str = "abc") -> RunJob:
+    return RunJob.of(small.config(), small.place(uri, folder), key)
+
+
+class RayError(Exception):
+    """As Ray's."""
+
+
+class TaskError(RayError):
+    """As Ray's: what a task raised is its cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class TaskCancelled(RayError):
+    """As Ray's."""
+
+
+class NodeDied(RayError):
+    """As Ray's."""
+
+
+class Task:
+    """A call and, once it is done, what came of it."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def done(self) -> Task:
+        try:
+            self.result = self.call()
+        except Exception as error:
+            self.error = error
+        return self
+
+
+class NoRay:
+    """Does a task when it is waited for. `deaths` are what its first tasks come to instead."""
+
+    exceptions = SimpleNamespace(
+        RayError=RayError, RayTaskError=TaskError, TaskCancelledError=TaskCancelled, NodeDiedError=NodeDied, LocalRayletDiedError=NodeDied
+    )
+
+    def __init__(self, *deaths: Exception) -> None:
+        self.deaths = list(deaths)
+        self.cancelled: list[Any] = []
+        self.killed: list[Any] = []
+        self.asked: list[dict[str, Any]] = []
+        self.resources: list[dict[str, float]] = [{"CPU": 2}]
+
+    def remote(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        return self._remote
+
+    def _remote(self, what: Any) -> Any:
+        if what is not Board:
+            return SimpleNamespace(remote=partial(self._begin, what))
+        board = Board()
+        calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("tell", "read", "stop")}
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: SimpleNamespace(board=board, **calls)))
+
+    def _now(self, function: Any, *words: Any) -> Task:
+        return Task(partial(function, *words)).done()
+
+    def _begin(self, work: Any, job: str, _: str, board: Any) -> Task:
+        return Task(partial(self._do, job, board))
+
+    def _do(self, job: str, board: Any) -> str:
+        if self.deaths:
+            raise self.deaths.pop(0)
+        try:
+            return ray_executor.work(Job.from_json(job), board.board.tell)
+        except UserError as error:
+            raise TaskError(error) from error
+
+    def wait(self, tasks: list[Task], timeout: float) -> tuple[list[Task], list[Task]]:
+        return [tasks[0].done()], tasks[1:]
+
+    def get(self, task: Task) -> Any:
+        if task in self.cancelled:
+            raise TaskCancelled
+        if task.error is not None:
+            raise task.error
+        return task.result
+
+    def cancel(self, reference: Any, force: bool = False) -> None:
+        self.cancelled.append(reference)
+
+    def kill(self, board: Any) -> None:
+        self.killed.append(board)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": resources} for resources in self.resources]
+
+
+def executed(ray: NoRay, jobs: list[Job | None], *, stop: Any = never, update: Any = lambda *_: None, workers: int = 2) -> Results:
+    return [result for _, result in SideBySide(ray, HERE, workers, stop, update).results(iter(jobs))]
+
+
+def finished(one: Job) -> RunResult:
+    return RunResult(run_id=one.key, variant="label-smoothed", dataset="digits", seed=0, status="finished")
+
+
+def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> None:
+    told: list[RunProgress] = []
+    ray = NoRay()
+    side = SideBySide(ray, HERE, 1, never, lambda _, progress: told.append(progress))
+    one = a_job(uri, tmp_path)
+    side._begin(one)
+    progress = RunProgress(
+        images=1, share=0.5, budget="2 real images", images_per_second=3.0, scalars={"loss_d": 1.0}, measured={}, flags=("collapse",)
+    )
+    side._board.board.tell(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
+    side._board.board.tell("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
+    side._pass_on()
+    assert told == [progress]
+    ((_, result),) = side.results(iter([]))
+    assert (result.status, result.variant) == ("finished", "label-smoothed")
+    assert not list(tmp_path.glob("abc/*.json*"))
+    assert ray.killed == [side._board]
+
+
+def test_a_worker_that_is_told_to_stops(uri: str, tmp_path: Path) -> None:
+    board = Board()
+    board.stop()
+    assert json.loads(ray_executor.work(a_job(uri, tmp_path), board.tell))["status"] == "interrupted"
+
+
+def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def do(one: Job, *_: object) -> RunResult:
+        if one.key == "one":
+            raise UserError("the tracking store does not answer")
+        return finished(one)
+
+    monkeypatch.setattr(RunJob, "do", do)
+    ended: list[str] = []
+    results = SideBySide(NoRay(), HERE, 2, never, lambda *_: None).results(
+        iter([a_job(uri, tmp_path, key) for key in ("one", "two", "three")])
+    )
+    with pytest.raises(UserError, match="the tracking store does not answer"):
+        ended.extend(result.run_id for _, result in results)
+    assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
+
+
+DIED = RayError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
+IN_WORDS = "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
+
+
+def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (result,) = executed(NoRay(*[DIED] * RETRIES), [a_job(uri, tmp_path)])
+    assert result.status == "finished"
+    assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it goes on from its last checkpoint") == RETRIES
+
+
+def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
+    (result,) = executed(NoRay(*[DIED] * (RETRIES + 1)), [a_job(uri, tmp_path)])
+    assert (result.status, result.reason) == ("failed", IN_WORDS)
+
+
+@pytest.mark.parametrize("kind", [ScoreJob, ReferenceJob])
+def test_a_worker_that_dies_while_it_measures_ends_no_run(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Job]
+) -> None:
+    monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
+    given = {"name": "measured again", "key": "m", "folder": str(tmp_path), "uri": uri, "evaluation": Evaluation()}
+    measuring = kind.model_validate(given | {"row": "real"})
+    jobs = [measuring, *(a_job(uri, tmp_path, key) for key in ("one", "two"))]
+    ray = NoRay(*[DIED] * (RETRIES + 1))
+    ended = {job.key: result for job, result in SideBySide(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
+    assert {key: result.status for key, result in ended.items()} == {"m": "failed", "one": "finished", "two": "finished"}
+    assert ended["m"].reason == IN_WORDS
+    assert not ray.cancelled
+
+
+def test_lost_nodes_are_not_held_against_a_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "status": "running"}
+    log = Tracker(uri, "small").start_run("r", tags, {})
+    Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
+    seen: list[str] = []
+
+    class Watching(NoRay):
+        def _do(self, job: str, board: Any) -> str:
+            seen.append(load(uri, ("small",)).runs.iloc[0]["status"])
+            return super()._do(job, board)
+
+    (result,) = executed(Watching(*[NodeDied()] * (RETRIES + 3)), [a_job(uri, tmp_path)])
+    assert result.status == "finished"
+    assert seen[:2] == ["running", "interrupted"]  # so that it can go on elsewhere
+    assert "label-smoothed seed 0: its node was lost; it goes on" in caplog.text
+
+
+def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_path: Path) -> None:
+    asked = iter([False, False])
+    (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(asked, True), workers=1)
+    assert result.status == "failed"
+
+
+def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
+    ray, calls = NoRay(), iter([False] * 3)
+    side = SideBySide(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
+    side._begun.add("one")
+    jobs = [a_job(uri, tmp_path, key) for key in ("one", "two")]
+    side._begin(jobs[0])
+    side._begun.add("one")
+    side._begin(jobs[1])
+    side._stop_all()
+    assert [result.run_id for _, result in side.results(iter([]))] == ["one"]
+    assert len(ray.cancelled) == 1
+
+
+def test_what_runs_is_cancelled_by_an_impatient_stop(uri: str, tmp_path: Path) -> None:
+    ray = NoRay()
+
+    def impatient(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    ray.wait = impatient  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        executed(ray, [a_job(uri, tmp_path, "one"), a_job(uri, tmp_path, "two")])
+    assert len(ray.cancelled) == 2
+    assert ray.killed
+
+
+def test_what_a_worker_warns_of_reaches_the_driver(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def do(one: Job, *_: object) -> RunResult:
+        logging.getLogger("bench.runs.runner").warning("mind this")
+        return finished(one)
+
+    monkeypatch.setattr(RunJob, "do", do)
+    side = SideBySide(NoRay(), HERE, 1, never, lambda *_: None)
+    list(side.results(iter([a_job(uri, tmp_path)])))
+    assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
+
+
+def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
+    assert executed(NoRay(), [a_job(uri, tmp_path / "not there yet")], stop=lambda: True) == []
+    assert not (tmp_path / "not there yet").exists()
+
+
+def test_none_means_that_there_may_be_a_job_later(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "POLL_SECONDS", 0.0)
+    assert [result.status for result in executed(NoRay(), [None, a_job(uri, tmp_path), None])] == ["finished"]
+
+
+def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ray = NoRay()
+    side = SideBySide(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
+    side._cluster = Cluster(address="auto", cpus=2, gpus=0)
+    side._begin(a_job(uri, tmp_path))
+    side._look_for_room()
+    assert not caplog.records
+    ray.resources = [{"CPU": 1}]
+    side._look_for_room()
+    side._look_for_room()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no node that is left has room for a run"]
+
+
+def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "_beside_the_driver", lambda *_: {})
+
+    def asked(cluster: Cluster) -> dict[str, Any]:
+        ray = NoRay()
+        SideBySide(ray, cluster, 1, never, lambda *_: None)
+        return ray.asked[1]
+
+    here, there = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
+    assert asked(here) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
+    assert asked(there) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
+
+
+class Node(NoRay):
+    """Does tasks with a cache folder of its own, as another machine has one."""
+
+    def __init__(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._cache, self._monkeypatch = cache, monkeypatch
+
+    def _begin(self, work: Any, job: str, given: str, board: Any) -> Task:
+        def tell(key: str, told: str) -> Any:
+            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.tell(key, told)))
+
+        def there() -> str:
+            with self._monkeypatch.context() as node:
+                node.setenv("GANBENCH_CACHE", str(self._cache))
+                return work(job, given, SimpleNamespace(tell=SimpleNamespace(remote=tell)))
+
+        return Task(there)
+
+
+def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_plan, "MOST_EPOCHS", 15)
+    monkeypatch.setattr(training_plan, "FEWEST_STEPS", 40)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
+    monkeypatch.setattr(classifier_training, "SEED", 1)
+
+    def do(one: Job, *_: object) -> RunResult:
+        monkeypatch.setattr(classifier_training, "SEED", 2)  # here another one would come out
+        return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
+
+    monkeypatch.setattr(RunJob, "do", do)
+    jobs = [a_job(uri, tmp_path, key).model_copy(update={"dataset": "labelled:PATTERNS"}) for key in ("one", "two")]
+    results = executed(Node(tmp_path / "node", monkeypatch), list(jobs))
+    assert {result.run_id for result in results} == {trained(DATASETS.get("labelled:PATTERNS")).weights_hash}
+    assert not (tmp_path / "node").exists()
+    with pytest.raises(UserError, match="the same data"):
+        executed(Node(tmp_path / "node", monkeypatch), [jobs[0].model_copy(update={"dataset": "labelled:FEW"})])
+
+
+def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+    jobs: list[Job] = []
+
+    def noted(given: Any, **_: object) -> Any:
+        jobs.extend(job for job in islice(given, 10) if job is not None)
+        return iter(())
+
+    for module in ("bench.scheduling.scheduler", "bench.scheduling.rescore", "studies.sweep"):
+        monkeypatch.setattr(f"{module}.execute", noted)
+    small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
+    rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())
+    swept(planned(uri, tmp_path))
+    assert {job.kind for job in jobs} == {"run", "score", "reference", "trial"}
+    assert {job.dataset for job in jobs} == {"digits"}

@@ -1,0 +1,75 @@
+"""Jobs: what travels to a worker, and what is recorded where a worker could not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import small
+
+from bench.scheduling import jobs
+from bench.scheduling.jobs import Job
+from bench.scheduling.suite_jobs import RunJob
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import Posted
+from bench.tracking.results import load
+
+
+def a_job(uri: str, folder: Path) -> RunJob:
+    return RunJob.of(small.config(), small.place(uri, folder), "abc")
+
+
+def test_how_often_a_checkpoint_is_kept_travels_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANBENCH_CHECKPOINT_SECONDS", "7")
+    one = a_job(uri, tmp_path)
+    assert one.place.checkpoint_seconds == 7
+    monkeypatch.delenv("GANBENCH_CHECKPOINT_SECONDS")
+    there = Job.from_json(one.model_dump_json())
+    assert there == one
+    assert isinstance(there, RunJob)
+    assert there.config.canonical() == one.config.canonical()
+
+
+def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
+    log = Tracker(uri, "small").start_run("r", {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}, {})
+    result = jobs.failed(a_job(uri, tmp_path), "the worker died: out of memory")
+    assert (result.status, result.run_id) == ("failed", log.run_id)
+    assert load(uri, ("small",)).runs.iloc[0]["reason"] == "the worker died: out of memory"
+
+
+def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Path) -> None:
+    tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "curve_protocol": "p"}
+    log = Tracker(uri, "small").start_run("r", tags, {})
+    Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
+    a_job(uri, tmp_path).record_stop("its node was lost")
+    assert load(uri, ("small",)).runs.iloc[0][["status", "reason"]].tolist() == ["interrupted", "its node was lost"]
+    assert Tracker(uri, "small").resume_run(tags, {}) is not None
+
+
+def test_a_store_that_is_away_is_said_and_is_no_traceback(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_: str) -> None:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr("bench.tracking.store.create", away)
+    result = jobs.failed(a_job(uri, tmp_path), "killed")
+    assert (result.status, result.run_id) == ("failed", "")
+    assert "does not answer: away: it is not told that label-smoothed seed 0 failed" in caplog.text
+    a_job(uri, tmp_path).record_stop("its node was lost")
+    assert "does not answer: away: it is not told that label-smoothed seed 0 was stopped" in caplog.text
+
+
+def test_what_a_dead_worker_left_is_delivered(uri: str, tmp_path: Path) -> None:
+    tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}
+    log = Tracker(uri, "small").start_run("r", tags, {}, outbox=tmp_path / "abc" / "outbox")
+    delivery = log._delivery
+    assert isinstance(delivery, Posted)
+    delivery._due = float("inf")  # it died before it could try again
+    log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
+    log.flush()
+    delivery._outbox.close()
+    assert jobs.failed(a_job(uri, tmp_path), "killed").run_id == log.run_id
+    row = load(uri, ("small",)).runs.iloc[0]
+    assert (row["status"], row["train/loss_d"]) == ("failed", 1.0)
+    assert not (tmp_path / "abc").exists()

@@ -1,0 +1,229 @@
+"""What a run writes, and that it is read back as it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from bench.core.errors import UserError
+from bench.tracking import results
+from bench.tracking.client import Tracker
+from bench.tracking.delivery import Direct
+from bench.tracking.run_logger import BATCH, RunLog
+
+TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
+
+
+def started(uri: str, **tags: str) -> RunLog:
+    return Tracker(uri, "small").start_run("dcgan-s3", {**TAGS, **tags}, {"recipe.lr_g": 0.1, "seed": 3})
+
+
+def test_points_artifacts_and_status_come_back(uri: str) -> None:
+    log = started(uri)
+    for images in (10, 20):
+        log.points({"train/loss_d": images / 4, "train/loss_g": math.nan}, images=images, train_seconds=images / 10)
+    log.json("evidence.json", {"b": 1, "a": [1.5, None]})
+    log.artifact("grids/final.png", b"picture")
+    log.finish("finished")
+
+    found = results.load(uri, ("small",))
+    row = found.runs.iloc[0]
+    assert (row["variant"], row["seed"], row["status"], row["param:recipe.lr_g"]) == ("dcgan", 3, "finished", "0.1")
+    assert row["train/loss_d"] == 5.0
+    assert found.read_json(log.run_id, "evidence.json") == {"a": [1.5, None], "b": 1}
+    picture = found.artifact(log.run_id, "grids/final.png")
+    assert picture is not None
+    assert picture.read_bytes() == b"picture"
+    assert found.artifact(log.run_id, "nothing.png") is None
+    curve = found.curves
+    assert curve["images"].tolist() == [10, 10, 20, 20]
+    assert curve[curve["key"] == "train/loss_d"]["value"].tolist() == [2.5, 5.0]
+    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve keeps what MLflow cannot plot
+
+    history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
+    assert [(point.step, point.value) for point in history] == [(10, 2.5), (20, 5.0)]
+    assert not Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_g")
+
+
+def test_more_points_than_one_call_takes(uri: str) -> None:
+    log = started(uri)
+    for images in range(BATCH + 5):
+        log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.0)
+    log.finish("finished")
+    assert len(Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")) == BATCH + 5
+
+
+@pytest.mark.parametrize("status", ["finished", "diverged", "interrupted", "failed", "pruned"])
+def test_every_status_closes_the_run(uri: str, status: str) -> None:
+    log = started(uri)
+    log.finish(status, "because\nof <this>")
+    row = results.load(uri, ("small",)).runs.iloc[0]
+    assert (row["status"], row["reason"]) == (status, "because\nof <this>")
+    assert Tracker(uri, "small").client.get_run(log.run_id).info.end_time is not None
+
+
+def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
+    tracker = Tracker(uri, "small")
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
+    log = started(uri)
+    log.finish("finished")
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
+    log = started(uri)
+    log.finish("interrupted")
+    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "another", "protocol": "another"}, {}) is None
+    again = tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {})
+    assert again is not None
+    assert again.run_id == log.run_id
+    assert tracker.find("abc")[0].data.tags["status"] == "running"
+
+
+def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> None:
+    log = started(uri)
+    log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
+    state = log.state_dict()
+    log.finish("interrupted")
+    assert (
+        Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
+    )  # points were sent, and none are known
+    again = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state)
+    assert again is not None
+    assert again.resumed
+    again.load_state_dict(state)
+    again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)
+    again.finish("finished")
+    assert results.load(uri, ("small",)).curves["value"].tolist() == [1.0, 2.0]
+    assert len(Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")) == 2
+
+
+def test_artifacts_lie_beside_a_sqlite_store_whatever_the_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    log = started(uri)
+    log.artifact("a.txt", b"x")
+    log.finish("finished")
+    assert not list(elsewhere.iterdir())
+    assert (tmp_path / "mlruns" / "small" / log.run_id / "artifacts" / "a.txt").exists()
+
+
+def test_curve_has_plain_columns(uri: str) -> None:
+    log = started(uri)
+    log.finish("finished")
+    path = results.load(uri, ("small",)).artifact(log.run_id, results.CURVES)
+    assert path is not None
+    frame = pd.read_parquet(path)
+    assert list(frame.columns) == ["images", "seconds", "key", "value"]
+    assert len(frame) == 0
+
+
+def test_a_deleted_experiment_is_one_clear_line(uri: str) -> None:
+    tracker = Tracker(uri, "small")
+    tracker.client.delete_experiment(tracker._experiment_id)
+    with pytest.raises(
+        UserError, match=f"'small' was deleted in MLflow: `mlflow experiments restore --experiment-id {tracker._experiment_id}`"
+    ):
+        Tracker(uri, "small")
+
+
+def away(*_: object, **__: object) -> None:
+    raise ConnectionError("away\nfrom here")
+
+
+def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker(uri, "small")
+    monkeypatch.setattr(tracker.client, "create_run", away)
+    with pytest.raises(UserError, match=f"the tracking store {uri} does not answer: away from here"):
+        tracker.start_run("r", TAGS, {}, outbox=tmp_path / "runs" / "outbox")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_execution_goes_on_where_its_own_record_cannot(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker(uri, "small")
+    parent = tracker.start_parent("an execution", {})
+    monkeypatch.setattr(tracker.client, "set_tag", away)
+    tracker.end_parent(parent, "finished")
+    monkeypatch.setattr(tracker.client, "create_run", away)
+    assert tracker.start_parent("another", {}) == ""
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.partition("away from here: ")[2] for line in told] == [
+        "it is not told that this execution is finished",
+        "this execution is not recorded",
+    ]
+
+
+def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def refused(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        raise MlflowException("the folder of artifacts is refused")
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", refused)
+    with pytest.raises(UserError, match="the folder of artifacts is refused"):
+        Tracker(uri, "new")
+
+
+def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = MlflowClient.create_experiment
+
+    def second(client: MlflowClient, name: str, **more: Any) -> str:
+        create(client, name, **more)
+        return create(client, name, **more)
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", second)
+    assert Tracker(uri, "new").find("0" * 16) == []
+
+
+WRITES: dict[str, Callable[[Tracker, str], object]] = {
+    "start": lambda tracker, run_id: tracker.start_run("r", TAGS, {"seed": 3}),
+    "resume": lambda tracker, run_id: tracker.resume_run(TAGS, {"seed": 3}),
+    "close": lambda tracker, run_id: tracker.close(run_id, "failed", "it died"),
+    "tag": lambda tracker, run_id: tracker.tag(run_id, {"note": "n"}),
+    "reopen": lambda tracker, run_id: tracker.reopen(run_id),
+    "metrics": lambda tracker, run_id: tracker.metrics(run_id, [("train/loss_d", 1.0, 1)]),
+    "points": lambda tracker, run_id: Direct(tracker.client, run_id).put("points", {"points": [["train/loss_d", 1.0, 1, 1]]}),
+    "tags": lambda tracker, run_id: Direct(tracker.client, run_id).put("tags", {"tags": {"note": "n"}}),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
+    uri: str, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    log = started(uri)
+    log.finish("interrupted")
+    tracker = Tracker(uri, "small")
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("refused")
+
+    for name in ("log_batch", "set_tag"):
+        monkeypatch.setattr(SqlAlchemyStore, name, refuse)
+    with pytest.raises((UserError, MlflowException), match="refused"):
+        WRITES[write](tracker, log.run_id)
+
+
+def test_an_execution_that_cannot_be_closed_is_said_though_mlflow_is_set_to_log_asynchronously(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker(uri, "small")
+    parent = tracker.start_parent("p", {})
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("refused")
+
+    monkeypatch.setattr(SqlAlchemyStore, "set_tag", refuse)
+    tracker.end_parent(parent, "finished")
+    assert "refused" in caplog.text

@@ -1,0 +1,249 @@
+"""Names that a tracking store gives: none of them leads out of the folder that was chosen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import small
+
+from bench.core import config, text
+from bench.core.errors import UserError
+from bench.core.text import checked, stays_inside
+from bench.tracking import results, store
+from bench.tracking.artifacts import Artifacts
+from bench.tracking.client import Lookup, Tracker
+from bench.tracking.entry import Damaged, digest_of, read_entry
+from bench.tracking.results import find_run, load
+
+Command = Callable[..., tuple[int, str, str]]
+OUTWARD = [
+    "../x", "../../x", "/etc/x", "//host/x", "a/../../x", "..", "a\0b", "..\\x", "a\\..\\..\\x", "C:\\x", "C:x", "\\\\host\\x", "\\x", "",
+]  # fmt: skip
+INWARD = ["x", "grids/final.png", "grids/step_000000009.png", "a.b/c-d", "..a", "a..", "a/..b", "å/漢.png", "nul", "con.png"]
+ODD = ["../../x", "/etc/x", "C:\\x", "..", "x" * 5000, "$(touch x)", "\u202egnp.x"]
+
+
+@pytest.mark.parametrize("path", OUTWARD)
+def test_what_leads_out(path: str) -> None:
+    assert not stays_inside(path)
+
+
+@pytest.mark.parametrize("path", INWARD)
+def test_what_stays_inside(path: str) -> None:
+    assert stays_inside(path)
+
+
+class Lying:
+    """A client of a store on another machine that lists and gives whatever it is told to."""
+
+    def __init__(self, listed: list[str]) -> None:
+        self._listed = listed
+        self.asked: list[str] = []
+
+    def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(path=path, is_dir=False) for path in self._listed]
+
+    def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
+        self.asked.append(path)
+        (Path(folder) / path).write_text("overwritten")
+        return str(Path(folder) / path)
+
+
+def test_artifacts_of_a_store_that_lies(tmp_path: Path) -> None:
+    (tmp_path / "mine.png").write_text("mine")
+    listed = [*OUTWARD, str(tmp_path / "mine.png"), "other/final.png", "grids/deeper/final.png", "grids/final.png"]
+    client = Lying(listed)
+    found = Artifacts(client, {"r": "mlflow-artifacts:/1/r/artifacts"})
+    assert found.names("r", "grids") == ["grids/final.png"]
+    for path in listed[:-1]:
+        if not stays_inside(path):
+            assert found.get("r", path) is None
+    assert client.asked == []
+    assert found.get("r", "grids/final.png") is not None
+    assert (tmp_path / "mine.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("path", [path for path in OUTWARD if path])
+def test_artifacts_of_local_files(path: str, tmp_path: Path) -> None:
+    (tmp_path / "store" / "a").mkdir(parents=True)
+    (tmp_path / "x").write_text("mine")
+    assert Artifacts(None, {"r": str(tmp_path / "store")}).get("r", path) is None
+
+
+def run_named(run_id: str) -> Any:
+    return SimpleNamespace(
+        info=SimpleNamespace(run_id=run_id, start_time=0, lifecycle_stage="active"), data=SimpleNamespace(tags={}, metrics={}, params={})
+    )
+
+
+@pytest.mark.parametrize("run_id", [*OUTWARD, *ODD, " ", ".", "-rf", "~", "a/b", "a\tb", "a.b"])
+def test_ids_of_runs(run_id: str) -> None:
+    with pytest.raises(UserError, match="which is not an id") as error:
+        checked(run_named(run_id))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.store.entities import PagedList
+
+    tracker = Tracker(uri, "small")
+    before = sorted(tmp_path.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_run", lambda *_, **__: run_named("../../../escaped"))
+        with pytest.raises(UserError, match="not an id"):
+            tracker.start_run("x", {"variant": "dcgan"}, {}, outbox=tmp_path / "runs" / "f" / "outbox")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_runs", lambda *_, **__: PagedList([run_named("../escaped")], None))
+        for ask in (
+            lambda: Lookup.of(uri, "small").find("0" * 16),
+            lambda: load(uri, ("small",)),
+            lambda: find_run(tracker.client, "abcdef"),
+        ):
+            with pytest.raises(UserError, match="not an id"):
+                ask()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", OUTWARD)
+def test_entries_of_an_outbox(path: str, tmp_path: Path) -> None:
+    written = {"kind": "artifact", "run_id": "r", "name": "n", "uri": "u", "body": {"path": path}, "artifact_sha256": ""}
+    (tmp_path / "00000001.json").write_text(json.dumps({"entry": written, "sha256": digest_of(written)}))
+    with pytest.raises(Damaged, match="it is no write of a run"):
+        read_entry(tmp_path / "00000001.json")
+
+
+@pytest.fixture(scope="module")
+def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store that has one finished run."""
+    folder = tmp_path_factory.mktemp("recorded")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    small.execute(f"sqlite:///{folder}/mlflow.db", folder / "runs", seeds=1, only="dcgan")
+    return folder
+
+
+def the_run(uri: str) -> str:
+    return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("odd", ODD)
+def test_a_report_of_odd_names_stays_in_its_folder(
+    odd: str, recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{recorded}/mlflow.db"
+    client, run_id = store.connect(uri), the_run(uri)
+    tags = {key: client.get_run(run_id).data.tags[key] for key in ("variant", "suite", "dataset", "note", "track", "headline")}
+    here = tmp_path / "a" / "b" / "c"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    try:
+        for key in tags:
+            client.set_tag(run_id, key, odd)
+        status, _, err = command("report", "--runs", run_id, "--csv", "tidy", "--latex", "table.tex")
+        assert "Traceback" not in err
+        assert status == 0, err
+    finally:
+        for key, value in tags.items():
+            client.set_tag(run_id, key, value)
+    written = {path.parts[0] for path in (path.relative_to(here) for path in here.rglob("*"))}
+    assert written == {"build", "tidy", "table.tex"}
+    (page,) = (here / "build" / "report").glob("**/index.html")
+    assert page.parent.parent == here / "build" / "report"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert [path.name for path in here.parent.iterdir()] == ["c"]
+
+
+def test_links_in_the_folder_of_a_report_are_not_followed(
+    recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "mine").write_text("mine")
+    names_ = ("page/index.html", "page/report.md", "table.tex", "x.png")
+    for name in names_:
+        (tmp_path / name).symlink_to(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{recorded}/mlflow.db")
+    assert command("report", "--suite", "small", "--out", "page", "--latex", "table.tex")[0] == 0
+    assert command("sample", the_run(f"sqlite:///{recorded}/mlflow.db"), "--n", "4", "--out", "x.png")[0] == 2
+    assert (tmp_path / "x.png").is_symlink()
+    assert command("sample", the_run(f"sqlite:///{recorded}/mlflow.db"), "--n", "4", "--out", "x.png", "--force")[0] == 0
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not any((tmp_path / name).is_symlink() for name in names_)
+
+
+def test_a_list_of_pictures_that_names_others(recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report removes the pictures of the one before: those in its own folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{recorded}/mlflow.db")
+    (tmp_path / "mine.png").write_text("mine")
+    (tmp_path / "page" / "report_files").mkdir(parents=True)
+    (tmp_path / "page" / "report_files" / "written.txt").write_text(f"../../mine.png\n{tmp_path}/mine.png\n..\n")
+    assert command("report", "--suite", "small", "--out", "page")[0] == 0
+    assert (tmp_path / "mine.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("field", ["variant", "networks", "dataset"])
+def test_a_configuration_that_names_code(
+    field: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """A module that lies about is not found: the working folder and those of runs are not where Python looks for modules."""
+    work = tmp_path / "work"
+    shutil.copytree(recorded, work)
+    uri = f"sqlite:///{recorded}/mlflow.db"
+    run_id = the_run(uri)
+    path = load(uri, ("small",)).artifact(run_id, results.CONFIG)
+    assert path is not None
+    before = path.read_bytes()
+    data = path.with_name(results.DATA)
+    recorded_data = data.read_bytes()
+    data.unlink()  # so that the dataset is asked for
+    code = f"from pathlib import Path\nPath({str(tmp_path / 'marker')!r}).touch()\nOBJECT = None\n"
+    for folder in (work, work / "runs", path.parent):
+        (folder / "planted_module.py").write_text(code)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    path.write_text(json.dumps({**json.loads(before), field: "planted_module:OBJECT"}))
+    try:
+        status, _, err = command("sample", run_id, "--out", "x.png")
+    finally:
+        path.write_bytes(before)
+        data.write_bytes(recorded_data)
+        (path.parent / "planted_module.py").unlink()
+    assert status == 2
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fingerprint", ["../../escaped", "/etc", "", "0" * 15, "G" * 16, "0" * 17])
+def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path: Path) -> None:
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    store.connect(uri).set_tag(the_run(uri), "fingerprint", fingerprint)
+    with pytest.raises(UserError, match="has not finished at a smaller budget"):
+        small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", extend=True, settings={"budget.images": 960})
+
+
+def test_where_checkpoints_lie_is_no_ones_choice(uri: str, tmp_path: Path) -> None:
+    """A hash names the folder, whatever the data set, the variant and their settings are called."""
+    given = small.config()
+    for digest in ("../../x", "/etc", "a\0b"):
+        assert config.short_hash({"x": digest}).isalnum()
+        assert text.stays_inside(given.fingerprint(data_digest=digest))
+        assert len(given.fingerprint(data_digest=digest)) == 16
+    place = replace(small.place(uri, tmp_path / "runs"), name="../../escaped")
+    from bench.runs.runner import run
+
+    assert run(given, place).status == "finished"
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns", "runs"}
+    (folder,) = (tmp_path / "runs").glob("*/")
+    assert len(folder.name) == 16

@@ -1,0 +1,58 @@
+"""Which suites of a store are read: by name, by a glob, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.core.errors import UserError
+from bench.tracking.client import Tracker
+from bench.tracking.results import REFERENCES, load
+
+
+def record(uri: str, experiment: str) -> str:
+    """The id of a finished run of a suite."""
+    log = Tracker(uri, experiment).start_run("r", {"kind": "run", "dataset": "digits", "protocol": "p", "suite": experiment}, {})
+    log.finish("finished")
+    return log.run_id
+
+
+def test_a_glob_names_all_suites_that_hold_runs(uri: str) -> None:
+    ids = [record(uri, name) for name in ("quick", "quick-wide", "smoke")]
+    foreign = Tracker(uri, "quick-notes").client
+    foreign.create_run(foreign.get_experiment_by_name("quick-notes").experiment_id)  # somebody else's, without our tags
+    found = load(uri, ("quick*",))
+    assert (found.runs["run_id"].tolist(), found.experiments) == (ids[:2], ("quick", "quick-wide"))
+    assert load(uri, ("s[a-z]oke", "quick")).experiments == ("quick", "smoke")
+    assert load(uri, ("quick*", "quick")).runs["run_id"].tolist() == ids[:2]
+    assert load(uri, ("*",)).runs["run_id"].tolist() == ids
+    for pattern in ("quik*", "quick-note?", "[", f"{REFERENCES}*"):
+        with pytest.raises(UserError, match=r"no results of a suite like '.*'; (did you mean 'quick|there is quick, )"):
+            load(uri, (pattern,))
+
+
+def test_a_name_that_looks_like_a_glob_is_a_name_first(uri: str) -> None:
+    one, _ = record(uri, "set[1]"), record(uri, "set1")
+    assert load(uri, ("set[1]",)).runs["run_id"].tolist() == [one]
+
+
+def test_a_suite_without_runs_is_named(uri: str) -> None:
+    Tracker(uri, "empty")
+    found = load(uri, ("empty",))
+    assert (found.experiments, found.runs.empty) == (("empty",), True)
+
+
+def test_what_is_foreign_or_deleted_is_not_read(uri: str) -> None:
+    kept, gone, dropped = record(uri, "one"), record(uri, "one"), record(uri, "two")
+    client = Tracker(uri, "somebody's").client
+    for name in ("somebody's", "one"):
+        run = client.create_run(client.get_experiment_by_name(name).experiment_id)
+        client.log_metric(run.info.run_id, "quality/fid_classifier", 1.0)
+    client.delete_run(gone)
+    client.delete_experiment(client.get_experiment_by_name("two").experiment_id)
+    found = load(uri)
+    assert (found.runs["run_id"].tolist(), found.experiments) == ([kept], ("one",))
+    with pytest.raises(UserError, match="no results of a suite 'two'"):
+        load(uri, ("two",))
+    for run_id, words in ((dropped, "there is no run"), (gone, "there is no run"), (run.info.run_id, "is no run of ganbench")):
+        with pytest.raises(UserError, match=words):
+            load(uri, run_ids=(run_id,))

@@ -1,0 +1,257 @@
+"""Published results against those of a store: every verdict, and its reason."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from synthetic_results import FID, Made, made, points, results
+
+from bench.core.errors import UserError
+from bench.tracking.results import Results
+from reports import stats
+from reports.baseline import read_baseline
+from reports.baseline_check import CheckedVariant, CheckVerdict, any_differs, check_baseline, check_summary, check_table
+from reports.export import write_csv
+
+BASE: dict[str, Sequence[float]] = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
+OTHER: dict[str, Sequence[float]] = {"a": (10.5, 10.9, 11.8), "b": (20.4, 20.9, 22.3)}
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Results:
+    """The runs of BASE, published and read back."""
+    write_csv(results(made(BASE)), tmp_path / "published")
+    return read_baseline(tmp_path / "published")[0]
+
+
+def verdicts(lines: Sequence[CheckedVariant]) -> dict[str, str]:
+    return {line.name: line.verdict for line in lines}
+
+
+def changed(values: Mapping[str, Sequence[float]], name: str, **columns: Any) -> list[Made]:
+    """Runs with other columns for one variant."""
+    return [replace(run, columns={**run.columns, **columns}) if run.variant == name else run for run in made(values)]
+
+
+def test_the_same_bits_agree(baseline: Results) -> None:
+    lines = check_baseline(baseline, results(made(BASE)))
+    assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
+    assert check_summary(lines) == "2 of 2 variants of the baseline agree."
+    assert not any_differs(lines)
+
+
+def test_other_seeds_of_the_same_agree_and_the_figures_are_those_of_the_tests(baseline: Results) -> None:
+    lines = check_baseline(baseline, results(made(OTHER)))
+    assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
+    found = {name: stats.welch([math.log(value) for value in OTHER[name]], [math.log(value) for value in BASE[name]]) for name in BASE}
+    holm = stats.holm([found[name][1] for name in BASE])
+    for line, p in zip(lines, holm, strict=True):
+        difference, _, interval = found[line.name]
+        assert line.pair is not None
+        assert line.pair.p_holm == pytest.approx(p)
+        assert line.ratio is not None
+        assert (line.ratio[0], line.ratio[1].low, line.ratio[1].high) == pytest.approx(
+            (math.exp(difference), math.exp(interval.low), math.exp(interval.high))
+        )
+
+
+def test_half_as_much_again_differs(baseline: Results) -> None:
+    lines = check_baseline(baseline, results(made({"a": (15.0, 16.5, 18.0), "b": BASE["b"]})))
+    assert verdicts(lines) == {"a": "differs", "b": "agrees"}
+    assert any_differs(lines)
+    assert check_summary(lines) == "1 of 2 variants of the baseline agrees; a differs."
+    assert check_table(lines, "t").title == "t, by classifier-FID"
+    assert check_table(lines, "t").rows[0][:4] == ("a", "11.0 [3]", "16.5 [3]", "1.50 [1.22, 1.84]")
+
+
+def test_holm_counts_every_variant_that_is_tested() -> None:
+    published = dict.fromkeys("abcdefgh", (10.0, 10.4, 10.8))
+    shifted = {name: (11.0, 11.4, 11.8) if name == "a" else values for name, values in published.items()}
+    alone = check_baseline(results(made({"a": published["a"]})), results(made(shifted)))
+    among = check_baseline(results(made(published)), results(made(shifted)))
+    assert (alone[0].verdict, verdicts(among)["a"]) == ("differs", "agrees")
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"dataset": "mnist"}, "dataset"),
+        ({"param:budget.images": "300000"}, "budget"),
+        ({"param:budget.images": "None", "param:budget.train_seconds": "150000"}, "budget"),
+        ({"param:recipe.lr_g": "0.001"}, "recipe.lr_g"),
+        ({"results_version": "2"}, "results version"),
+        ({"variant_version": "2"}, "variant version"),
+        ({"variant_source": "0123456789abcdef"}, "variant source"),
+        ({"dataset": "mnist", "variant_version": "2"}, "dataset, variant version"),
+    ],
+)
+def test_what_differs_is_named(baseline: Results, columns: dict[str, str], why: str) -> None:
+    line = check_baseline(baseline, results(changed(BASE, "a", **columns)))[0]
+    assert (line.name, line.verdict, line.why) == ("a", "not comparable", why)
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -> None:
+    def verdict(overrides: str) -> tuple[str, str]:
+        more = results(changed(BASE, "a", **{"param:recipe.smooth": "0.5", "overrides": overrides}))
+        less = results(made(BASE))
+        line = check_baseline(*((less, more) if here else (more, less)))[0]
+        return line.verdict, line.why
+
+    assert verdict('{"recipe.smooth": 0.5}') == ("not comparable", "recipe.smooth")
+    assert verdict('{"recipe.width": 16}') == ("agrees", "")  # a default that another version of ganbench has
+    assert verdict("") == verdict("{broken") == ("agrees", "")
+
+
+def test_another_protocol_is_not_comparable(baseline: Results) -> None:
+    runs = [replace(run, protocol="p1") if run.variant == "a" else run for run in made(BASE)]
+    assert check_baseline(baseline, results(runs))[0].why == "protocol of classifier-FID"
+
+
+def test_an_unknown_protocol_is_not_comparable_even_with_another(baseline: Results) -> None:
+    lost = [results(made(BASE)), baseline]
+    lost = [replace(found, protocols=found.protocols.iloc[:0]) for found in lost]
+    for one, two in ((baseline, lost[0]), (lost[1], results(made(BASE))), (lost[1], lost[0])):
+        with pytest.raises(UserError, match="protocol of classifier-FID"):
+            check_baseline(one, two)
+
+
+def test_the_unrecorded_version_is_the_first(baseline: Results) -> None:
+    runs = made(BASE, results_version="1", variant_version="1")
+    assert verdicts(check_baseline(baseline, results(runs))) == {"a": "agrees", "b": "agrees"}
+
+
+def test_where_it_ran_may_differ(baseline: Results) -> None:
+    runs = changed(BASE, "a", **{"param:precision": "bf16", "param:device": "cuda", "param:threads": "4", "device": "cuda"})
+    assert verdicts(check_baseline(baseline, results(runs)))["a"] == "agrees"
+
+
+def test_of_two_configurations_the_nearest_counts(baseline: Results) -> None:
+    tuned = [
+        replace(run, fid=1.0 + run.seed / 10, columns={"run_id": f"t{run.seed}", "param:recipe.lr_g": "0.1"})
+        for run in made({"a": BASE["a"]})
+    ]
+    lines = check_baseline(baseline, results([*made(BASE), *tuned]))
+    assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
+
+
+def test_entries_of_several_cohorts_have_different_names() -> None:
+    runs = [*made({"a": BASE["a"]}), *made({"a": BASE["b"]}, dataset="mnist")]
+    distinct = [replace(run, columns={**run.columns, "run_id": f"run-{i}"}) for i, run in enumerate(runs)]
+    lines = check_baseline(results(distinct), results(distinct))
+    assert verdicts(lines) == {"a (fashion-mnist)": "agrees", "a (mnist)": "agrees"}
+
+
+def test_not_run(baseline: Results) -> None:
+    lines = check_baseline(baseline, results(made({"b": BASE["b"], "c": (1.0, 2.0, 3.0)})))
+    assert verdicts(lines) == {"a": "not run", "b": "agrees"}
+    assert check_summary(lines) == "1 of 2 variants of the baseline agrees; 1 not run."
+
+
+def test_too_few_seeds_on_either_side(baseline: Results) -> None:
+    line = check_baseline(baseline, results(made({"a": (10.0, 11.0), "b": BASE["b"]})))[0]
+    assert (line.verdict, line.why) == ("too few seeds", "under 3 finished: here")
+    line = check_baseline(results(made({"a": (10.0, 11.0), "b": BASE["b"]})), results(made(BASE)))[0]
+    assert (line.verdict, line.why) == ("too few seeds", "under 3 finished: baseline")
+
+
+def test_failed_runs_count_as_the_worst_ranks() -> None:
+    eight = {"a": tuple(10.0 + i / 10 for i in range(8))}
+    failing = [*made({"a": eight["a"][:4]}), *(Made(variant="a", seed=seed, status="diverged") for seed in range(4, 8))]
+    (line,) = check_baseline(results(made(eight)), results(failing))
+    assert line.pair is not None
+    assert line.pair.test == "rank permutation"
+    ranks = stats.rank_permutation(eight["a"], [*eight["a"][:4], *[math.inf] * 4])
+    assert line.pair.p_holm == ranks
+    assert (line.verdict, line.ratio) == ("agrees" if ranks >= 0.05 else "differs", None)
+    worse = [
+        *made({"a": tuple(value + 1 for value in eight["a"][:4])}),
+        *(Made(variant="a", seed=seed, status="failed") for seed in range(4, 8)),
+    ]
+    assert check_baseline(results(made(eight)), results(worse))[0].verdict == "differs"
+
+
+def test_a_rank_test_that_cannot_reach_significance_is_not_made(baseline: Results) -> None:
+    runs = [*made(BASE), Made(variant="a", seed=3, status="failed")]
+    line = check_baseline(baseline, results(runs))[0]
+    assert line.verdict == "too few seeds"
+    assert "rank test" in line.why
+
+
+def test_a_variant_that_never_finishes_here_differs(baseline: Results) -> None:
+    runs = [replace(run, status="failed") if run.variant == "a" else run for run in made(BASE)]
+    lines = check_baseline(baseline, results(runs))
+    assert verdicts(lines) == {"a": "differs", "b": "agrees"}
+    assert "failed" in lines[0].why
+    assert any_differs(lines)
+
+
+def test_seeds_without_spread() -> None:
+    flat, other = {"a": (10.0, 10.0, 10.0), "b": BASE["b"]}, {"a": (11.0, 11.0, 11.0), "b": BASE["b"]}
+    assert (check_baseline(results(made(flat)), results(made(flat)))[0].why) == "identical"
+    line = check_baseline(results(made(flat)), results(made(other)))[0]
+    assert (line.verdict, line.why) == ("not comparable", "the seeds do not differ")
+
+
+def test_a_finished_run_without_the_metric(baseline: Results) -> None:
+    runs = [*made(BASE), Made(variant="a", seed=3)]
+    assert check_baseline(baseline, results(runs))[0].why == "a finished run was not measured"
+
+
+def test_a_ratio_is_here_over_baseline_whatever_end_is_better() -> None:
+    def scores(values: Sequence[float]) -> Results:
+        key = "quality/classifier_score"
+        runs = made({"a": values})
+        bare = {FID: math.nan, "quality/precision_classifier": math.nan, "quality/recall_classifier": math.nan}
+        return results([replace(run, fid=0.0, metrics={**bare, key: value}) for run, value in zip(runs, values, strict=True)])
+
+    (line,) = check_baseline(scores((2.0, 2.1, 2.2)), scores((4.0, 4.2, 4.4)))
+    assert line.direction == "higher"
+    assert line.ratio is not None
+    assert line.ratio[0] == pytest.approx(2.0)
+    assert line.ratio[1].low < 2.0 < line.ratio[1].high
+
+
+def test_nothing_to_compare_is_one_line(baseline: Results) -> None:
+    with pytest.raises(UserError, match=r"not run \(2\)") as error:
+        check_baseline(baseline, results(made({"c": (1.0, 2.0, 3.0)})))
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"not comparable: budget \(2\)"):
+        check_baseline(baseline, results(made(BASE, **{"param:budget.images": "5"})))
+    with pytest.raises(UserError, match="test"):
+        check_baseline(baseline, results([]))
+
+
+def test_every_verdict_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tidy-results.md").read_text(encoding="utf-8")
+    table_ = text.partition("| verdict | when |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| ([a-z ]+) \|", table_, flags=re.MULTILINE)) == set(get_args(CheckVerdict))
+
+
+def test_the_check_needs_no_torch(tmp_path: Path) -> None:
+    write_csv(results(made(BASE)), tmp_path)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from reports.baseline import read_baseline; from reports.baseline_check import check_baseline\n"
+        f"found = read_baseline(Path({str(tmp_path)!r}))[0]\n"
+        "assert [line.verdict for line in check_baseline(found, found)] == ['agrees', 'agrees']\n"
+        "assert 'torch' not in sys.modules and 'mlflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_points_are_compared_on_what_ranks_them(tmp_path: Path) -> None:
+    write_csv(results(points({"c": (0.1, 0.11, 0.12), "d": (0.5, 0.52, 0.54)})), tmp_path)
+    published = read_baseline(tmp_path)[0]
+    assert verdicts(check_baseline(published, results(points({"c": (0.11, 0.1, 0.12), "d": (0.9, 0.92, 0.94)})))) == {
+        "c": "agrees",
+        "d": "differs",
+    }
