@@ -105,7 +105,7 @@ test: $(STAMP)
 	@$(BIN)/pytest -q -n 2 --dist loadfile
 
 test-slow: $(STAMP)
-	@$(BIN)/pytest -q -m slow
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m slow
 
 # pytest's status 5 means that no test is marked.
 test-faults: $(STAMP)
