@@ -20,12 +20,12 @@ def sync(
     folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep what could not be recorded.")] = DEFAULT_RUNS,
 ) -> None:
     """Record what runs could not while the tracking store was away: every write that waits, in order."""
-    from bench.runs.pending_writes import deliver_waiting
+    from bench.runs.pending_writes import deliver_pending
     from bench.tracking.store import tracking_uri
 
     told = []
     strangers = []  # they are a mistake where there is nothing else
-    for one in deliver_waiting(runs_folder(folder), tracking_uri()):
+    for one in deliver_pending(runs_folder(folder), tracking_uri()):
         told.append(one)
         if one.meant_for:
             strangers.append(one)
@@ -50,5 +50,5 @@ def _line(one: Delivered) -> str:
     if one.busy:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
     stays = f"; {pluralise(one.left, 'write')} stay: {one.problem}" if one.problem else ""
-    held = f"; {pluralise(one.held, 'write')} held until the run goes on" if one.held else ""
-    return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{held}"
+    rest = "; the rest follows when the run resumes" if one.resumes else ""
+    return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

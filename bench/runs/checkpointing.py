@@ -1,4 +1,4 @@
-"""The last two checkpoints of a run under way: when they are made, and which one a stopped run goes on from."""
+"""The last two checkpoints of a run under way: when they are made, and which one a stopped run resumes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from bench.core.errors import UserError, one_line
@@ -33,25 +32,16 @@ def interval() -> float:
     return seconds
 
 
-class Keeper:
-    """Makes the checkpoints of a run under way, and lets out what it wrote before the older of the two."""
+class Checkpointer:
+    """Makes the checkpoints of a run under way, and lets the store have the points that the older of the two holds."""
 
-    def __init__(
-        self,
-        kept: CheckpointStore,
-        log_: RunLog,
-        *,
-        seconds: float = SECONDS,
-        resumed_at: int | None = None,
-        check: Callable[[], None] = free,
-    ) -> None:
-        """`resumed_at` is the position of the run's writes in the checkpoint that it goes on from.
+    def __init__(self, kept: CheckpointStore, log_: RunLog, *, seconds: float = SECONDS, check: Callable[[], None] = free) -> None:
+        """A resumed run has a checkpoint already, with the points that its log has so far.
 
         `check` raises where another process has taken the run over: nothing is written then.
         """
         self._kept, self._log, self._least, self._check = kept, log_, seconds, check
-        self._newest = resumed_at  # position of the run's writes in the newest checkpoint
-        self._begun = log_.position
+        self._newest = log_.position if log_.resumed else None  # points in the newest checkpoint
         self._next = time.monotonic() + seconds
         self._failing = False
 
@@ -65,26 +55,27 @@ class Keeper:
         return time.monotonic() >= self._next
 
     def keep(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Make one. That it cannot be written stops nothing, and is said once."""
-        started = time.monotonic()
+        """Make one. That it cannot be written stops nothing, and is logged once."""
+        started, older = time.monotonic(), self._newest
         try:
-            taken = state()
             self._log.settle()
-            if self._newest is None:  # what lies there is of an earlier run of the same configuration
-                self._kept.save_alone(taken, check=self._check)
+            points = self._log.position
+            if older is None:  # what lies there is of an earlier run of the same configuration
+                self._kept.save_alone(state(), check=self._check)
             else:
-                self._kept.save(taken, check=self._check)
-                self._log.hold(self._newest)
-            self._newest, self._failing = int(taken["log"]["position"]), False
+                self._kept.save(state(), check=self._check)
+            self._newest, self._failing = points, False
         except OSError as error:
             if not self._failing:
                 log.warning("a checkpoint cannot be written (%s): the run goes on without", one_line(error, most=200))
             self._failing = True
         ended = time.monotonic()
         self._next = ended + max(self._least, (ended - started) / SHARE)
+        if older is not None and not self._failing:
+            self._log.may_send(older)
 
     def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Make the one that a stopped run goes on from: it stands for both, so all that was written may be sent."""
+        """Make the one that a stopped run resumes from. It stands for both, so that all that was logged may be sent."""
         self.keep(state)
         if self._failing:
             self.fall_back()
@@ -96,9 +87,8 @@ class Keeper:
             self._kept.before.unlink(missing_ok=True)
 
     def fall_back(self) -> None:
-        """Forget what was written after the newest checkpoint: whoever goes on from it writes it again, and nobody goes on from the one before."""
+        """Keep points after the newest checkpoint from the store: the resumed run logs them again. It never resumes from the older one."""
         self._check()
+        self._log.end_at(self._newest or 0)
         if self._newest is not None:
             self._kept.before.unlink(missing_ok=True)
-        with suppress(OSError):  # this process holds it back all the same, and its end is the next that it writes
-            self._log.go_back(self._begun if self._newest is None else self._newest)

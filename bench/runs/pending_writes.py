@@ -1,121 +1,129 @@
-"""What runs that are over wrote and could not deliver: it waits in outboxes under their folders, and is sent later."""
+"""What runs that are over wrote and their store has not acknowledged: it waits in their journals, and is delivered later."""
 
 from __future__ import annotations
 
+import filecmp
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bench.core import serialization
+from bench.core.errors import UserError
 from bench.core.lock_check import LockLost, free
 from bench.runs.lock import FILE, WAIT_SECONDS, RunLocked, run_lock
 from bench.tracking import store
 from bench.tracking.delivery import PATIENT_SECONDS, deliver, public_uri
-from bench.tracking.entry import Damaged, Entry, read_entry
+from bench.tracking.earlier_outbox import convert
+from bench.tracking.journal import ARTIFACTS, ENDED, Damaged, Journal
 from bench.tracking.relocation import is_same_store
-from bench.tracking.spool import HELD, REFUSED, Outbox, numbers
 from bench.tracking.tags import FINGERPRINT
-from bench.training.checkpoints import CheckpointStore
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from bench.training.checkpoints import BEFORE, CheckpointStore
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """What became of one outbox of a run that is over."""
+    """What became of the pending writes of one run that is over."""
 
     name: str
     folder: Path
-    sent: int
+    sent: int = 0
     left: int = 0
-    held: int = 0  # of writes that wait for the run to go on, which would write them again
+    resumes: bool = False  # the rest is in its checkpoint, and is sent by the process that resumes the run
     problem: str = ""  # why writes are left
     meant_for: str = ""  # the other store, where that is why
     busy: bool = False  # another process has the run, which will deliver
 
 
-def deliver_waiting(
-    runs: Path,
-    uri: str,
-    *,
-    locked: bool = False,
+def deliver_pending(
+    runs: Path, uri: str, *, locked: bool = False, automatic: bool = False, check: Callable[[], None] = free,
     wait_seconds: float = WAIT_SECONDS,
-    check: Callable[[], None] = free,
-    missing_ok: bool = False,
-) -> Iterator[Delivered]:
-    """Send what waits anywhere under a folder of runs, one outbox after another.
+) -> Iterator[Delivered]:  # fmt: skip
+    """Send the pending writes of all runs anywhere under a folder.
 
-    A store that does not answer is a UserError, and so is a missing sqlite file unless `missing_ok`.
+    A store that does not answer is a UserError, and so is a missing sqlite file, except for an `automatic` delivery before a run. That also
+    leaves runs that were killed to the process that resumes them.
     Each run is locked meanwhile, unless the caller has `locked` the only one and gives the lock's `check`. A run of another process is left
     to it, which takes `wait_seconds` at most to find out.
     """
-    client: MlflowClient | None = None
-    # A study may be named "outbox": its folders are fingerprints, which are no ids of runs.
-    outboxes = [folder for folder in sorted(runs.glob("**/outbox/*")) if folder.is_dir() and not FINGERPRINT.fullmatch(folder.name)]
-    for run_folder, folders in groupby(outboxes, key=lambda folder: folder.parent.parent):
-        found = list(folders)
+    for folder in _run_folders(runs, (ENDED,) if automatic else (ENDED, BEFORE)):
         try:
-            with nullcontext() if locked else _alone(run_folder, wait_seconds):
-                for folder in found:
-                    outbox = Outbox(folder)
+            with nullcontext() if locked else _alone(folder, wait_seconds):
+                for outbox in _outboxes(folder):
                     try:
-                        if outbox.waiting:
-                            there = _first(outbox, uri)
-                            if there.problem:
-                                yield there
-                            elif missing_ok and not store.exists(uri):
-                                missing = f"there is no store {store.redacted(uri)}: delete {folder} to discard them"
-                                yield replace(there, problem=missing)
-                            else:
-                                client = client or store.connect(uri)
-                                yield _delivered(outbox, client, uri, there.name, check)
-                    finally:
-                        outbox.close()
+                        convert(outbox)
+                    except (Damaged, OSError) as error:
+                        yield Delivered(name=str(outbox), folder=outbox, left=1, problem=str(error))
+                for file in sorted(folder.glob(ENDED)):
+                    yield _ended(file, uri, check, automatic)
+                if not automatic and (journal := _killed(folder, uri)):
+                    yield replace(_delivered(journal, folder, uri, check), resumes=True)
         except RunLocked:
-            for folder in found:
-                if waiting := len(numbers(folder)) + len(numbers(folder / REFUSED)):
-                    yield Delivered(name=str(folder), folder=folder, sent=0, left=waiting, busy=True)
+            yield Delivered(name=str(folder), folder=folder, busy=True)
 
 
-def _alone(run_folder: Path, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[object]:
-    """Context manager that holds the lock of a run's folder. Raises RunLocked if another process holds it."""
-    return run_lock([run_folder / FILE], give_up=lambda: True, wait_seconds=wait_seconds)
+def _ended(file: Path, uri: str, check: Callable[[], None], automatic: bool) -> Delivered:
+    """Deliver the journal of a run that has ended."""
+    try:
+        journal = Journal.read(file)
+    except Damaged as error:
+        return Delivered(name=str(file), folder=file, left=1, problem=str(error))
+    pending = Delivered(name=journal.name, folder=file, left=journal.waiting)
+    if not _is_meant_for(journal, file, uri):
+        return replace(pending, meant_for=journal.store, problem=f"meant for {journal.store}: set MLFLOW_TRACKING_URI")
+    if automatic and not store.exists(uri):
+        return replace(pending, problem=f"there is no store {store.redacted(uri)}: delete {file} to discard them")
+    told = _delivered(journal, file, uri, check)
+    check()
+    with suppress(OSError):  # the file stays as it was, and all of it is sent once more
+        journal.close()
+    return told
 
 
-def forget_held(outboxes: Path) -> None:
-    """Forget what earlier attempts of a run held back, which a new one writes again, and send the rest another time."""
-    for folder in outboxes.glob("*"):
-        if (folder / HELD).exists():
-            outbox = Outbox(folder)
-            outbox.forget_held()
-            outbox.close()
+def _killed(folder: Path, uri: str) -> Journal | None:
+    """The journal of the older checkpoint of a run that was killed. The resumed run logs what came after it again, so only this may be sent."""
+    kept = CheckpointStore(folder)
+    if not kept.before.exists() or (kept.newest.exists() and filecmp.cmp(kept.newest, kept.before, shallow=False)):  # equal: it was stopped
+        return None
+    try:
+        journal = Journal.of(serialization.load(kept.before)["log"], folder)
+    except (UserError, Damaged, KeyError):
+        return None  # the process that resumes the run says so
+    return journal if journal.waiting and _is_meant_for(journal, kept.before, uri) else None
+
+
+def _delivered(journal: Journal, place: Path, uri: str, check: Callable[[], None]) -> Delivered:
+    client, before, problem = store.connect(uri), journal.waiting, ""
+    try:
+        with store.impatient(PATIENT_SECONDS):
+            deliver(client, journal, points=len(journal.points), check=check)
+    except LockLost:
+        raise
+    except Exception as error:  # the store's own: is it away, or does it refuse this run?
+        problem = f"the store refuses: {store.plain_error(error, uri)}"
+        store.connect(uri)
+    if journal.refused and not problem:
+        problem = f"the store refuses them, or they are damaged; delete {place} to discard them"
+    return Delivered(name=journal.name, folder=place, sent=before - journal.waiting, left=journal.waiting, problem=problem)
 
 
 def end_all(folder: Path, uri: str) -> None:
-    """Send all pending writes of the runs in a folder, held ones included, because their process has died.
+    """Send all that the checkpoint of a run holds whose process has died; the run resumes from there and logs what came after it again.
 
-    Writes after the checkpoint of a run that has not ended are dropped: the run resumes from there and writes them again.
     Raises RunLocked if another process holds the run lock.
     """
     with _alone(folder):
+        catch_up(folder, uri, locked=True)
         kept = CheckpointStore(folder)
         state = kept.load()
-        for outbox_folder in folder.glob("outbox/*"):
-            if outbox_folder.is_dir():
-                outbox = Outbox(outbox_folder)
-                resumable = state is not None and state["log"]["run_id"] == outbox_folder.name and not undelivered_status(outbox_folder)
-                if state is not None and resumable:
-                    kept.before.unlink(missing_ok=True)
-                    outbox.go_back(int(state["log"]["position"]))
-                outbox.release()
-                outbox.close()
-        catch_up(folder, uri, locked=True)
+        if state is None or (journal := Journal.of(state["log"], folder)).file.exists():
+            return
+        kept.before.unlink(missing_ok=True)
+        deliver(store.connect(uri), journal, points=len(journal.points))
 
 
 def catch_up(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], None] = free) -> None:
@@ -123,69 +131,61 @@ def catch_up(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], 
 
     Writes that may belong to a living process are skipped without waiting: the process that trains the run next delivers them.
     """
-    for told in deliver_waiting(runs, uri, locked=locked, wait_seconds=0, check=check, missing_ok=True):
+    for told in deliver_pending(runs, uri, locked=locked, automatic=True, check=check, wait_seconds=0):
         if told.problem:
             log.warning("%d writes of %s wait: %s", told.left, told.name, told.problem)
         elif told.sent:
             log.info("%d writes of %s delivered", told.sent, told.name)
 
 
-def undelivered_status(outbox: Path) -> str:
-    """The final status that a run has written and its store has not taken yet; empty where it has not ended."""
-    files = [folder / f"{number:08d}.json" for folder in (outbox, outbox / REFUSED) for number in numbers(folder)]
-    try:
-        entries = [read_entry(file) for file in sorted(files, key=lambda file: file.name)]
-    except Damaged:
-        return ""
-    if not entries or entries[-1].kind != "end":
-        return ""
-    return next(
-        (str(entry.body["tags"]["status"]) for entry in reversed(entries) if entry.kind == "tags" and "status" in entry.body["tags"]), ""
-    )
+def pending_statuses(folder: Path) -> dict[str, str]:
+    """Return the final status of each run in a folder that has ended and that the store has not acknowledged yet, by run id."""
+    found: dict[str, str] = {}
+    for file in folder.glob(ENDED):
+        with suppress(Damaged):
+            journal = Journal.read(file)
+            found[journal.run_id] = journal.end.status if journal.end else ""
+    return found
 
 
-def _first(outbox: Outbox, uri: str) -> Delivered:
-    """What an outbox says of itself: whose it is, and why it cannot be delivered to this store, if so."""
-    name, meant_for, problem = str(outbox.folder), "", ""
-    try:
-        first = outbox.first()
-        name = first.name
-        if not _is_meant_for(first, outbox.folder, uri):
-            meant_for, problem = first.uri, f"meant for {first.uri}: set MLFLOW_TRACKING_URI"
-    except Damaged as error:
-        problem = str(error)
-    return Delivered(name=name, folder=outbox.folder, sent=0, left=outbox.waiting, problem=problem, meant_for=meant_for)
+def trained_here(folder: Path) -> set[str]:
+    """Return the ids of the runs of the store that were trained with a run's folder, as far as it has traces of them."""
+    return {path.name for name in (ARTIFACTS, "outbox") for path in folder.glob(f"{name}/*")} | set(pending_statuses(folder))
 
 
-def _is_meant_for(entry: Entry, outbox: Path, uri: str) -> bool:
-    """Return whether a write is meant for this store, which may be a file that was moved or copied since."""
-    before, now = store.sqlite_path(entry.uri), store.sqlite_path(uri)
+def sweep(folder: Path, run_id: str) -> None:
+    """Remove what killed processes left in a run's folder, but not the artifacts of this run and of those that have ended."""
+    for path in (*folder.glob(".end-*"), *folder.glob(f"{ARTIFACTS}/*")):
+        if path.is_file():
+            path.unlink()
+        elif path.name != run_id and not (folder / f"end-{path.name}.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
+    for outbox in _outboxes(folder):
+        with suppress(Damaged, OSError):  # a damaged one stays
+            convert(outbox)
+            shutil.rmtree(outbox, ignore_errors=True)
+            outbox.parent.rmdir()
+
+
+def _run_folders(runs: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of runs with files of such names, or with an outbox of an earlier version."""
+    found = {path.parent for name in names for path in runs.glob(f"**/{name}")}
+    return sorted(found | {path.parent for path in runs.glob("**/outbox") if _outboxes(path.parent)})
+
+
+def _outboxes(folder: Path) -> list[Path]:
+    """The outboxes of an earlier version in a run's folder. A study may be named "outbox": its folders are fingerprints, no ids of runs."""
+    return sorted(path for path in folder.glob("outbox/*") if path.is_dir() and not FINGERPRINT.fullmatch(path.name))
+
+
+def _alone(run_folder: Path, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[object]:
+    """Context manager that holds the lock of a run's folder. Raises RunLocked if another process holds it."""
+    return run_lock([run_folder / FILE], give_up=lambda: True, wait_seconds=wait_seconds)
+
+
+def _is_meant_for(journal: Journal, file: Path, uri: str) -> bool:
+    """Return whether a journal is meant for this store, which may be a file that was moved or copied since."""
+    before, now = store.sqlite_path(journal.store), store.sqlite_path(uri)
     if before is None or now is None:
-        return entry.uri == public_uri(uri)
-    return before == now or is_same_store(before, now, entry.run_id, outbox)
-
-
-def _delivered(outbox: Outbox, client: MlflowClient, uri: str, name: str, check: Callable[[], None]) -> Delivered:
-    before, problem = outbox.waiting, ""
-    try:
-        with store.impatient(PATIENT_SECONDS):
-            deliver(client, outbox, check=check)
-    except LockLost:
-        raise
-    except Damaged as error:
-        problem = str(error)
-    except Exception as error:  # the store's own: is it away, or does it refuse this run?
-        problem = f"the store refuses: {store.plain_error(error, uri)}"
-        store.connect(uri)
-    refused = outbox.refused
-    if refused and not problem:
-        problem = f"the store refuses them; delete {outbox.folder / REFUSED} to discard them"
-    left = outbox.due + refused
-    return Delivered(
-        name=name,
-        folder=outbox.folder,
-        sent=before - outbox.waiting - refused,
-        left=left,
-        held=outbox.waiting - outbox.due,
-        problem=problem,
-    )
+        return journal.store == public_uri(uri)
+    return before == now or is_same_store(before, now, journal.run_id, file)

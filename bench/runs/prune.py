@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.core.errors import UserError
 from bench.runs.lock import FILE, RunLocked, run_lock
-from bench.runs.pending_writes import undelivered_status
+from bench.runs.pending_writes import pending_statuses
 from bench.tracking.client import Lookup
 from bench.tracking.tags import FINGERPRINT
 from bench.training.checkpoints import CheckpointStore
@@ -90,5 +90,5 @@ def _measured(folder: Path) -> tuple[float, int]:
 
 
 def _has_pending_end(folder: Path) -> bool:
-    """Whether a run has ended and its store has not taken all of it yet."""
-    return any(undelivered_status(outbox) for outbox in (folder / "outbox").glob("*"))
+    """Whether a run has ended and its store has not acknowledged all of it."""
+    return bool(pending_statuses(folder))

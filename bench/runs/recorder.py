@@ -195,7 +195,7 @@ class Recorder:
         self._evaluations, self._pictures = ([mark for mark in marks if mark > position] for marks in (self._evaluations, self._pictures))
         curve = [point for point in state["log"]["points"] if str(point[2]).startswith("train/") or point[2] in measured]
         for (images, seconds), points in itertools.groupby(curve, key=lambda point: (int(point[0]), float(point[1]))):
-            self._log.points({str(key): float(value) for _, _, key, value in points}, images=images, train_seconds=seconds)
+            self._log.points({str(point[2]): float(point[3]) for point in points}, images=images, train_seconds=seconds)
 
     def _measure(
         self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = random_streams.EVALUATION, whole: bool = True

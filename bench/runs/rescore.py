@@ -28,6 +28,7 @@ from bench.runs.prepare import curve_protocol
 from bench.runs.types import RunResult
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, DamagedArtifact
+from bench.tracking.journal import Journal
 from bench.tracking.run_logger import RunLog
 from bench.tracking.tags import seed_of
 
@@ -121,12 +122,12 @@ def _open_log(
     points = stay[POINT].to_numpy().tolist()
     if headline not in set(stay["key"]) and (back := _kept(artifacts, run_id, new, headline)):
         points = sorted(points + back, key=lambda point: int(point[0]))
-    run_log = RunLog(client, run_id, resumed=True)
+    run_log = RunLog(client, Journal(run_id=run_id), resumed=True)
     if headline in changed:
         _keep(run_log, curve[midway & (curve["key"] == headline)], old, headline)
         # Until the new curve is there, nobody knows by which protocol the one that is there was measured.
         run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key != headline}})
-    run_log.load_state_dict({"points": points, "seconds": 0.0})
+    run_log.load_state_dict({"run_id": run_id, "points": points, "seconds": 0.0})
     run_log.points(measurement.values, images=end, train_seconds=seconds)
     return run_log
 

@@ -19,18 +19,20 @@ from bench.core.errors import UserError, one_line
 from bench.core.lock_check import LockLost
 from bench.core.memory import forget_peak_memory, keep_freed_memory
 from bench.core.spec import Dataset
-from bench.core.text import printable
 from bench.core.threads import limited_threads
 from bench.data.record import record_of
+from bench.evaluation.evaluator import evaluator_for
 from bench.metrics.cards import recorded
-from bench.runs.checkpointing import Keeper, interval
+from bench.runs.action import Action, Checkpoint, decide
+from bench.runs.checkpointing import Checkpointer, interval
 from bench.runs.lock import RunLock, RunLocked, run_lock, run_lock_files
-from bench.runs.pending_writes import catch_up, forget_held, undelivered_status
-from bench.runs.prepare import Work, prepare
+from bench.runs.pending_writes import catch_up, pending_statuses, sweep, trained_here
+from bench.runs.prepare import Work, curve_protocol, prepare
 from bench.runs.recorder import Recorder
+from bench.runs.rescore import score
 from bench.runs.types import Judge, Place, RunProgress, RunResult, Watch, ignore, worthwhile
 from bench.tracking import results
-from bench.tracking.client import DONE, Lookup, Tracker, is_trained_elsewhere
+from bench.tracking.client import Lookup, Tracker, is_trained_elsewhere
 from bench.tracking.delivery import answering
 from bench.tracking.run_logger import RunLog
 from bench.training.checkpoints import CheckpointStore, checkpoints_of
@@ -88,22 +90,31 @@ def _prepared(config: RunConfig) -> Work | Exception:
 def _locked_run(config: RunConfig, place: Place, kept: CheckpointStore, watcher: _Watcher) -> RunResult:
     """The run, which no other process trains meanwhile. Raises LockLost as soon as one does."""
     folder, check = kept.newest.parent, watcher.lock.check
-    state = kept.load()
-    ours = {path.name for path in (folder / "outbox").glob("*")} | ({str(state["log"]["run_id"])} if state else set())
+    ours = trained_here(folder)
     catch_up(folder, place.uri, locked=True, check=check)  # a run may have ended without all of it having arrived
+    state = kept.load()
     with answering(place.uri):
         found = Lookup.of(place.uri, place.suite).find(folder.name)
-        if place.once and (left := _left_to_another(config, place, found, ours, folder / "outbox")):
-            return left
+        action = _decided(config, place, kept, state, found, ours)
+    if action.kind == "skip":
+        return _result(config, action.run_id, Ending("there", action.why))
+    if action.kind == "score":
+        return score(action.run_id, place.uri, config.evaluation)
+    if action.kind == "leave":
+        advice = "if that process has died, set the tag `status` of its MLflow run to `interrupted`"
+        return _result(config, "", Ending("busy", f"in use by {action.why} with another runs folder; {advice}"))
+    if action.lost:
+        log.warning("%s was stopped and %s: it restarts", _name(config), action.lost)
+    if action.kind != "resume":
+        state = None
     work = _prepared(config)
     check()
     if isinstance(work, Exception):
-        return _not_built(config, place, folder.name, state, found, work)
-    usable = _usable(work, place, state, found)
-    log_ = _open_log(work, place, kept, usable, ours, check)
+        return _not_built(config, place, folder.name, action, work)
+    log_ = _open_log(work, place, folder, action, check)
     _close_abandoned(place, [run for run in found if run.info.run_id != log_.run_id], ours, check)
     try:
-        ending = _train_and_measure(work, log_, place, watcher, kept, usable)
+        ending = _train_and_measure(work, log_, place, watcher, kept, state)
     except LockLost:
         raise
     except (Interrupted, KeyboardInterrupt):
@@ -121,6 +132,26 @@ def _locked_run(config: RunConfig, place: Place, kept: CheckpointStore, watcher:
     return _result(config, log_.run_id, ending)
 
 
+def _decided(
+    config: RunConfig, place: Place, kept: CheckpointStore, state: Mapping[str, Any] | None, found: Sequence[Run], ours: set[str]
+) -> Action:
+    """What is to be done, now that no other process has the run. `ours`, to which the checkpoint's run is added, are those trained here."""
+    folder, checkpoint = kept.newest.parent, None
+    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
+    if state is not None:
+        run_id = str(state["log"]["run_id"])
+        ours.add(run_id)
+        if not Lookup.of(place.uri, place.suite).is_over(run_id):
+            # Of a run that was killed in an earlier version, nobody knows what the store has: a new one gets the whole curve.
+            known = "" if (folder / "outbox" / run_id).exists() else run_id
+            checkpoint = Checkpoint(run_id=known, curve_protocol=str(state.get("curve_protocol")))
+    return decide(
+        found, protocol=evaluator.protocol_hash if evaluator else "", curve_protocol=curve_protocol(evaluator), checkpoint=checkpoint,
+        pending=pending_statuses(folder), elsewhere=lambda run: is_trained_elsewhere(run, place.uri, ours), again=not place.once,
+        extends=bool(place.extends_fingerprint),
+    )  # fmt: skip
+
+
 def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
     """Record a crash. Its checkpoint stays, so that the run resumes from there."""
     log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=None if isinstance(error, UserError) else error)
@@ -130,80 +161,42 @@ def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
     return _result(config, log_.run_id, ending)
 
 
-def _not_built(
-    config: RunConfig, place: Place, fingerprint: str, state: Mapping[str, Any] | None, found: Sequence[Run], error: Exception
-) -> RunResult:
+def _not_built(config: RunConfig, place: Place, fingerprint: str, action: Action, error: Exception) -> RunResult:
     """Record that networks could not be built: of the run that its checkpoint would resume, if there is one, else of a new run."""
-    run_id = str(state["log"]["run_id"]) if state else ""
-    if any(run.info.run_id == run_id and run.data.tags.get("status") not in DONE for run in found):
+    if action.kind == "resume" and action.run_id:
         log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=error)
         ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
-        Tracker(place.uri, place.suite).close(run_id, ending.status, ending.reason)
-        return _result(config, run_id, ending)
+        Tracker(place.uri, place.suite).close(action.run_id, ending.status, ending.reason)
+        return _result(config, action.run_id, ending)
     return _failed(config, _open_failed_log(config, place, fingerprint), error)
-
-
-def _left_to_another(config: RunConfig, place: Place, found: Sequence[Run], ours: Collection[str], outboxes: Path) -> RunResult | None:
-    """The result of a run that is done already, or that a process trains which shares no lock with this one; None where there is none."""
-    for run in found:
-        if (status := undelivered_status(outboxes / str(run.info.run_id))) in DONE:
-            return _result(config, str(run.info.run_id), Ending("there", f"{status}, which the store has not taken yet"))
-    done = next((run for run in found if run.data.tags.get("status") in DONE), None)
-    if done is not None:
-        return _result(config, str(done.info.run_id), Ending("there", "another process was first"))
-    if not found or not is_trained_elsewhere(found[0], place.uri, ours):
-        return None
-    owner = printable(one_line(found[0].data.tags["owner"], most=80))
-    advice = "if that process has died, set the tag `status` of its MLflow run to `interrupted`"
-    return _result(config, "", Ending("busy", f"in use by {owner} with another runs folder; {advice}"))
-
-
-def _usable(work: Work, place: Place, state: Mapping[str, Any] | None, found: Sequence[Run]) -> Mapping[str, Any] | None:
-    """The state of a checkpoint, if the run resumes from it; else None, and a warning where that loses training."""
-    stopped = bool(found) and found[0].data.tags.get("status") in ("interrupted", "running") and bool(found[0].data.metrics)
-    if state is None:
-        if stopped:
-            log.warning("%s was stopped and left no checkpoint: it restarts", _name(work.config))
-        return None
-    with answering(place.uri):
-        if Lookup.of(place.uri, place.suite).is_over(str(state["log"]["run_id"])):
-            return None
-    if state.get("curve_protocol") != work.curve_protocol:
-        log.warning("%s was stopped and was measured by another protocol: it restarts", _name(work.config))
-        return None
-    return state
 
 
 def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
     return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, **vars(ending))
 
 
-def _open_log(
-    work: Work, place: Place, kept: CheckpointStore, state: Mapping[str, Any] | None, ours: Collection[str], check: Callable[[], None]
-) -> RunLog:
-    """The run in the store: one that was stopped, if this can resume it, else a new one."""
+def _open_log(work: Work, place: Place, folder: Path, action: Action, check: Callable[[], None]) -> RunLog:
+    """The run in the store: one that was stopped, opened again, or a new one."""
     config, evaluator = work.config, work.evaluator
     tracker = Tracker(place.uri, place.suite)
     measured = {
         "protocol": work.protocol, "headline": evaluator.headline if evaluator else "", "curve_protocol": work.curve_protocol,
     }  # fmt: skip
     tags = {**_tags(config, place, work.dataset, work.fingerprint), **measured, **place.tags}
-    posts = kept.newest.parent / "outbox"  # its store may go away while it trains
-    log_ = tracker.resume_run(
-        tags, paths(config), again=(*measured, *place.tags), state=state and state["log"], parent=place.parent, outbox=posts, ours=ours, check=check
-    )  # fmt: skip
-    if log_ is None:
-        forget_held(posts)
-        log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, outbox=posts, check=check)
+    check()
+    sweep(folder, action.run_id)
+    if action.run_id:
+        log_ = tracker.reopen_run(
+            action.run_id, tags, paths(config), resumed=action.resumed, parent=place.parent, folder=folder, again=(*measured, *place.tags), check=check
+        )  # fmt: skip
+    else:
+        log_ = tracker.start_run(place.name or _name(config), tags, paths(config), parent=place.parent, folder=folder, check=check)
     log_.artifact(results.CONFIG, config.canonical().encode())
     metrics = evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": recorded.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)
     log_.json(results.DATA, record_of(work.dataset).model_dump(mode="json"))
-    if not log_.resumed:
-        with suppress(OSError):  # this process holds it all the same, and a full disk keeps nothing that another could send
-            log_.hold()
     return log_
 
 
@@ -268,18 +261,17 @@ def _train_and_measure(
         log.info("%s resumes at %s images", _name(work.config), f"{work.trainer.images:,}")
     elif place.extends_fingerprint:
         recorder.extend(serialization.load(checkpoints_of(Path(place.folder), place.extends_fingerprint).newest))
-    resumed_at = int(state["log"]["position"]) if state is not None and log_.resumed else None
-    keeper = Keeper(kept, log_, seconds=place.checkpoint_seconds or 0.0, resumed_at=resumed_at, check=watcher.lock.check)
+    checkpointer = Checkpointer(kept, log_, seconds=place.checkpoint_seconds or 0.0, check=watcher.lock.check)
     try:
-        return _trained(work, recorder, watcher, keeper)
+        return _trained(work, recorder, watcher, checkpointer)
     except (LockLost, Interrupted):
         raise
     except KeyboardInterrupt:
-        keeper.fall_back()
+        checkpointer.fall_back()
         raise
     except Exception:
-        if keeper.has_kept:  # the run resumes from there, and writes what came after it again
-            keeper.fall_back()
+        if checkpointer.has_kept:  # the run resumes from there, and writes what came after it again
+            checkpointer.fall_back()
         raise
 
 
@@ -294,10 +286,10 @@ def _restore(recorder: Recorder, state: Mapping[str, Any], kept: CheckpointStore
         ) from error
 
 
-def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) -> Ending:
+def _trained(work: Work, recorder: Recorder, watcher: _Watcher, checkpointer: Checkpointer) -> Ending:
     """Train to the budget, and measure."""
     stop, lock = watcher.stop, watcher.lock
-    for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or keeper.due() or lock.lost):
+    for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or checkpointer.due() or lock.lost):
         lock.check()
         if progress.mark:
             recorder.record(progress)
@@ -306,11 +298,11 @@ def _trained(work: Work, recorder: Recorder, watcher: _Watcher, keeper: Keeper) 
         if watcher.verdict and progress.share < 1:
             return Ending("pruned", watcher.verdict, recorder.close({}, {}))
         if stop() and progress.share < 1:
-            keeper.stop(recorder.state_dict)
+            checkpointer.stop(recorder.state_dict)
             raise Interrupted
-        if keeper.due() and progress.share < 1:
-            keeper.keep(recorder.state_dict)
-    keeper.keep(recorder.state_dict)  # stays: a longer run can go on from it
+        if checkpointer.due() and progress.share < 1:
+            checkpointer.keep(recorder.state_dict)
+    checkpointer.keep(recorder.state_dict)  # stays: a longer run can go on from it
     return Ending("finished", "", recorder.finish(), recorder.reasons)
 
 

@@ -9,13 +9,16 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bench.core import serialization
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.core.errors import UserError, one_line
 from bench.core.text import pluralise, printable
 from bench.evaluation.evaluator import evaluator_for
+from bench.runs.action import STOPPED, Checkpoint, Kind
+from bench.runs.action import decide as decide_now
+from bench.runs.pending_writes import pending_statuses
 from bench.runs.prepare import curve_protocol
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
@@ -25,9 +28,8 @@ from bench.training.checkpoints import checkpoints_of
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Need = Literal["skip", "train", "resume", "extend", "score"]
 IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
-TO_DO: tuple[Need, ...] = ("train", "resume", "extend", "score")
+TO_DO: tuple[Kind, ...] = ("train", "resume", "extend", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Decision:
     planned: PlannedRun
     config: RunConfig  # resolved
     fingerprint: str
-    need: Need
+    need: Kind
     why: str
     run_id: str = ""  # of the run that is there already: to skip, resume or score
     warning: str = ""  # what whoever asked for this run may not expect
@@ -93,9 +95,8 @@ def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready
             evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         protocol, marks = protocols[key]
-        decision = _decision(run, protocol)
-        decision = decision if run.runs else _of_another_version(decision, there)
-        decisions.append(_resumable(decision, marks, folder, there) if decision.need == "resume" else decision)
+        decision = _decision(run, protocol, marks, folder)
+        decisions.append(decision if run.runs else _of_another_version(decision, there))
     return decisions
 
 
@@ -139,43 +140,28 @@ def _blamed(decision: Decision) -> str:
     return f"{decision.config.variant}: " if "variant " in decision.changed else ""
 
 
-def _decision(recorded: Recorded, protocol: str) -> Decision:
-    config = recorded.config
-    need, why, run = _need(recorded, protocol)
-    warning = ""
-    if run is not None and need in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
-        warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
-    run_id = run.info.run_id if run else ""
-    return Decision(
-        planned=recorded.planned, config=config, fingerprint=recorded.fingerprint, need=need, why=why, run_id=run_id, warning=warning
+def _decision(recorded: Recorded, protocol: str, marks: str, folder: Path) -> Decision:
+    """What the process that gets the run lock will decide, if the checkpoint is whole and of the newest run."""
+    config, fingerprint, found = recorded.config, recorded.fingerprint, recorded.runs
+    checkpoint = None
+    if found and found[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
+        checkpoint = Checkpoint(run_id=found[0].info.run_id, curve_protocol=found[0].data.tags.get("curve_protocol", ""))
+    action = decide_now(
+        found, protocol=protocol, curve_protocol=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
     )
-
-
-def _resumable(decision: Decision, marks: str, folder: Path, there: Lookup) -> Decision:
-    """The decision to resume a run, or to train it from the start where there is nothing to resume from."""
-    stopped = there.find(decision.fingerprint)[0].data
-    reason = "left no checkpoint" if not checkpoints_of(folder, decision.fingerprint).any else ""
-    if reason and not stopped.metrics:
-        return replace(decision, need="train", why="stopped before its first checkpoint")
-    if stopped.tags.get("curve_protocol", "") != marks:
-        reason = "was measured by another protocol"
-    return replace(decision, need="train", why=f"{decision.why}, and {reason}") if reason else decision
-
-
-def _need(recorded: Recorded, protocol: str) -> tuple[Need, str, Run | None]:
-    """(need, why, the run it is about)."""
-    found, done = recorded.runs, recorded.done
-    if not found:
-        return "train", "new", None
-    if done:
-        tags = done.data.tags
-        if tags["status"] == "finished" and tags.get("protocol", "") != protocol:
-            return "score", "finished under another protocol", done
-        return "skip", tags["status"], done
-    status, owner = found[0].data.tags.get("status", ""), found[0].data.tags.get("owner", "")
-    if status == "running":
-        return "resume", f"unless {printable(one_line(owner, most=80))} still trains it", found[0]
-    return "resume" if status in ("interrupted", "failed") else "train", status, found[0]
+    run = next((run for run in found if run.info.run_id == action.run_id), None)
+    warning = ""
+    if run is not None and action.kind in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
+        warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
+    return Decision(
+        planned=recorded.planned,
+        config=config,
+        fingerprint=fingerprint,
+        need=action.kind,
+        why=action.why,
+        run_id=action.run_id,
+        warning=warning,
+    )
 
 
 def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:

@@ -17,11 +17,12 @@ from bench.core.lock_check import free
 from bench.core.text import checked
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
-from bench.tracking.delivery import PATIENT_SECONDS, Posted, answering
+from bench.tracking.delivery import MLFLOW_STATUS, PATIENT_SECONDS, answering, public_uri
+from bench.tracking.journal import BATCH, Journal
 from bench.tracking.pages import NEWEST, every_run, first_run
 from bench.tracking.relocation import ARTIFACTS
 from bench.tracking.results import REFERENCES
-from bench.tracking.run_logger import BATCH, MLFLOW_STATUS, RunLog
+from bench.tracking.run_logger import RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -226,92 +227,48 @@ class Tracker(Lookup):
             log.warning("%s: it is not told that this execution is %s", error, status)
 
     def start_run(
-        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, outbox: Path | None = None,
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, folder: Path | None = None,
         check: Callable[[], None] = free,
     ) -> RunLog:  # fmt: skip
-        """A run under way, owned by this process. With a folder for outboxes it outlives its store; the start alone needs it.
+        """A run under way, owned by this process. With a folder for its journal it outlives its store; only the start needs the store.
 
         `check` is called before every write, and raises where another process has taken the run over.
         """
         from mlflow.entities import Param
 
         check()
-        given = {**tags, "status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
-            run = checked(self.client.create_run(self._experiment_id, run_name=name, tags=given))
+            run = checked(self.client.create_run(self._experiment_id, run_name=name, tags={**tags, **_under_way(parent)}))
             self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
-        run_id = str(run.info.run_id)
-        return RunLog(self.client, run_id, delivery=self._posted(run_id, tags, outbox, check))
+        return RunLog(self.client, self._journal(str(run.info.run_id), tags, folder), check=check)
 
-    def resume_run(
-        self,
-        tags: Mapping[str, str],
-        params: Mapping[str, Any],
-        *,
-        again: Sequence[str] = ("protocol", "curve_protocol"),
-        state: Mapping[str, Any] | None = None,
-        parent: str | None = None,
-        outbox: Path | None = None,
-        ours: Collection[str] = (),
-        check: Callable[[], None] = free,
-    ) -> RunLog | None:
-        """The newest run of the fingerprint in `tags`, opened again, if it was interrupted, has failed or its process has died; else None.
+    def reopen_run(
+        self, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any], *, resumed: bool, parent: str | None = None,
+        folder: Path | None = None, again: Sequence[str] = (), check: Callable[[], None] = free,
+    ) -> RunLog:  # fmt: skip
+        """A run that was stopped or lost its process, under way again; the caller holds its run lock. `check` as in `start_run`.
 
-        The caller holds the run lock, so a run that is recorded as running has lost its process, unless `is_trained_elsewhere`. `check` as in `start_run`.
-
-        It goes on from `state`, what its log had in its checkpoint, with the tags `again` as they are now; or it begins again, with all tags
-        and parameters, where it has no checkpoint and nothing of it was sent. A run whose marks were measured by another `curve_protocol`
-        does not, for its curve would hold numbers of both; nor does one whose writes still wait.
+        If it is `resumed`, from the journal of its checkpoint, the tags `again` are set as they are now; else all tags and parameters are.
         """
-        with answering(self.uri):
-            found = self.find(tags["fingerprint"])
-        if not found or not self._can_resume(found[0], tags["curve_protocol"], ours):
-            return None
-        run_id = str(found[0].info.run_id)
-        own = state is not None and state.get("run_id") == run_id
-        if not own and (found[0].data.metrics or found[0].data.tags.get("status") == "failed"):
-            return None
-        posted = self._posted(run_id, found[0].data.tags, outbox, check)
-        if posted is not None and not self._has_arrived(posted, run_id, tags["curve_protocol"], ours):
-            return None
-        check()
-        self._reopen(run_id, {key: tags[key] for key in (again if own else tags)}, {} if own else params, parent)
-        if posted is not None:
-            with _written(outbox):
-                posted.go_back(int(state["position"]) if own and state is not None else 1)
-        return RunLog(self.client, run_id, resumed=own, delivery=posted)
-
-    def _has_arrived(self, posted: Posted, run_id: str, curve_protocol: str, ours: Collection[str]) -> bool:
-        """Whether all that a run may have sent has arrived, and it can go on still; else its outbox is given back."""
-        if not posted.due:
-            return True
-        posted.flush()
-        with answering(self.uri):
-            if not posted.due and self._can_resume(self.client.get_run(run_id), curve_protocol, ours):
-                return True
-        posted.close()  # says what stays
-        return False
-
-    def _reopen(self, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any], parent: str | None) -> None:
         from mlflow.entities import Param
 
-        given = {**tags, "status": "running", "reason": "", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+        check()
+        given = {**({key: tags[key] for key in again} if resumed else tags), "reason": "", **_under_way(parent)}
         with answering(self.uri), store.impatient(PATIENT_SECONDS):
             for key, value in given.items():
                 self.client.set_tag(run_id, key, value, synchronous=True)
-            self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
+            if not resumed:
+                self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
             self.client.update_run(run_id, status="RUNNING")
+        journal = self._journal(run_id, tags, folder)
+        if folder is not None:
+            with _written(folder):
+                journal.supersede()
+        return RunLog(self.client, journal, resumed=resumed, check=check)
 
-    def _can_resume(self, run: Run, curve_protocol: str, ours: Collection[str]) -> bool:
-        """Whether a run was stopped or has lost its process, and its marks were measured by this protocol."""
-        tags = run.data.tags
-        if tags.get("status") not in ("interrupted", "failed", "running") or is_trained_elsewhere(run, self.uri, ours):
-            return False
-        return tags.get("curve_protocol") == curve_protocol
-
-    def _posted(self, run_id: str, tags: Mapping[str, str], outbox: Path | None, check: Callable[[], None]) -> Posted | None:
+    def _journal(self, run_id: str, tags: Mapping[str, str], folder: Path | None) -> Journal:
         name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"
-        return Posted(self.client, run_id, name=name, folder=outbox, check=check) if outbox else None
+        return Journal(folder=folder, run_id=run_id, name=name, store=public_uri(self.uri))
 
     def close(self, run_id: str, status: str, reason: str) -> None:
         """End a run on behalf of a process that cannot: one that died."""
@@ -321,9 +278,13 @@ class Tracker(Lookup):
             self.client.set_terminated(run_id, MLFLOW_STATUS[status])
 
 
+def _under_way(parent: str | None) -> dict[str, str]:
+    return {"status": "running", "owner": owner()} | ({"mlflow.parentRunId": parent} if parent else {})
+
+
 @contextmanager
 def _written(folder: Path | None) -> Iterator[None]:
-    """Inside, what the disk refuses becomes a UserError."""
+    """Context manager that raises what the disk refuses as a UserError."""
     try:
         yield
     except OSError as error:

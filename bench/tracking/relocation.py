@@ -99,14 +99,14 @@ def relocated_copy(database: Path, target: Path) -> None:
         connection.execute("COMMIT")
 
 
-def is_same_store(before: Path, now: Path, run_id: str, outbox: Path) -> bool:
-    """Return whether the database that an outbox of a run was meant for is `now`, after a move or in a copied folder.
+def is_same_store(before: Path, now: Path, run_id: str, journal: Path) -> bool:
+    """Return whether the database that a journal of a run is meant for is `now`, after a move or in a copied folder.
 
-    Both the database and the outbox were moved or copied together, or the database was moved and is no longer where it was.
+    Both the database and the journal were moved or copied together, or the database was moved and is no longer where it was.
     """
     if not _holds(now, run_id):
         return False
-    together = before.name == now.name and outbox.resolve().is_relative_to(now.parent)
+    together = before.name == now.name and journal.resolve().is_relative_to(now.parent)
     return together or not _holds(before, run_id)
 
 

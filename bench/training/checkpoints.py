@@ -88,9 +88,9 @@ class CheckpointStore:
 
 
 def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the state if it holds the run's log position, which a resumed run needs; else raise a UserError."""
+    """Return the state if it holds the journal of a run, which a resumed run needs; else raise a UserError."""
     log_ = state.get("log")
-    if not isinstance(log_, dict) or not isinstance(log_.get("position"), int) or log_["position"] < 0:
+    if not isinstance(log_, dict) or not isinstance(log_.get("run_id"), str) or not isinstance(log_.get("points"), list):
         raise UserError(f"the checkpoint {path} is damaged: it holds no state of a run")
     return state
 

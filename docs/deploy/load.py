@@ -2,7 +2,7 @@
 
     python docs/deploy/load.py --server /srv/ganbench --like mlflow.db --suite quick --runs 64 --seconds 40
 
-Each writer is a process that goes the way of a run: `Tracker.start_run`, `RunLog`, outbox, delivery. It writes what a finished run of a suite
+Each writer is a process that goes the way of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It writes what a finished run of a suite
 wrote: the same keys at the same marks, tags, parameters and artifacts, spread over so many seconds. Nothing is trained. The server is one
 that `serve.sh` has started on this machine; its password for admin comes from its `secrets`. Prints JSON.
 """
@@ -25,9 +25,10 @@ from typing import Any
 
 import requests
 
-from bench.runs.pending_writes import deliver_waiting
+from bench.runs.pending_writes import deliver_pending
 from bench.tracking import results, store
 from bench.tracking.client import Tracker
+from bench.tracking.run_logger import FLUSH_SECONDS
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SUITE = "load"
@@ -80,12 +81,15 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
     watch_calls(told)
     try:
         tags = {**shape.tags, "seed": str(number), "fingerprint": f"load-{os.getpid()}-{number}"}
-        log = Tracker(uri, SUITE).start_run(f"load-{number}", tags, shape.params, outbox=folder / SUITE / tags["fingerprint"] / "outbox")
+        log = Tracker(uri, SUITE).start_run(f"load-{number}", tags, shape.params, folder=folder / SUITE / tags["fingerprint"])
         told.run_id = log.run_id
-        pictures = [name for name in shape.artifacts if name.startswith("grids/step")]
+        pictures, sent = [name for name in shape.artifacts if name.startswith("grids/step")], started
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
+            if time.monotonic() - sent > FLUSH_SECONDS:  # as if a checkpoint held them
+                log.may_send(log.position)
+                sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
                 log.artifact(name := pictures.pop(), shape.artifacts[name])
         for name, content in shape.artifacts.items():
@@ -207,7 +211,7 @@ def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Pat
     for process in processes:
         process.join()
     spent = {name: value - used[name] for name, value in server.cpu_seconds().items()}
-    left = sum(one.left for one in deliver_waiting(folder, server.uri))
+    left = sum(one.left for one in deliver_pending(folder, server.uri))
     return {
         "runs": runs, "seconds": round(took, 1), "points": shape.points * runs, "points_per_second": round(shape.points * runs / took, 1),
         "artifact_mb": round(sum(map(len, shape.artifacts.values())) * runs / 1e6, 1),

@@ -25,7 +25,7 @@ from bench.metrics.extractors.classifier import read_extractor
 from bench.runs import lock
 from bench.runs.rescore import score
 from bench.runs.runner import run
-from bench.tracking import entry, results, spool, store
+from bench.tracking import earlier_outbox, journal, results, store
 from bench.tracking.results import Results, load
 from bench.training.checkpoints import CheckpointStore
 from reports.build import build, write
@@ -76,9 +76,10 @@ def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None
     first = run(small.config(), place)
     (folder,) = (tmp_path / "runs").glob("*/")
     store.connect(uri).set_tag(first.run_id, "status", "interrupted")
-    (folder / "outbox" / first.run_id / "00000002").mkdir(parents=True)
-    names = ("state-before.safetensors", "claim.json", f"outbox/{first.run_id}/held",
-             f"outbox/{first.run_id}/00000001.json", f"outbox/{first.run_id}/00000002/final.png")  # fmt: skip
+    (folder / "outbox" / first.run_id).mkdir(parents=True)
+    (folder / "artifacts" / first.run_id).mkdir(parents=True)
+    names = ("state-before.safetensors", "claim.json", "metrics.jsonl", f"end-{first.run_id}.json", f"artifacts/{first.run_id}/final.png",
+             f"outbox/{first.run_id}/held", f"outbox/{first.run_id}/00000001.json")  # fmt: skip
     for name in names:
         (folder / name).write_bytes(bait.forms["pickle"])
     (folder / "state.safetensors").write_bytes(bait.forms["torch"])
@@ -88,15 +89,20 @@ def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None
     assert small.same_numbers(*({key: value for key, value in one.values.items() if not key.startswith("perf/")} for one in (first, again)))
 
 
-def test_an_outbox(content: bytes, tmp_path: Path) -> None:
-    folder = tmp_path / "outbox" / "run"
-    folder.mkdir(parents=True)
-    (folder / "00000001.json").write_bytes(content)
-    box = spool.Outbox(folder)
-    with pytest.raises(entry.Damaged, match="is damaged"):
-        box.deliver(lambda write, file: pytest.fail("it was sent"))
-    assert box.waiting == 1
-    box.close()
+def test_a_journal(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "end-r.json"
+    file.write_bytes(content)
+    with pytest.raises(journal.Damaged, match="is damaged"):
+        journal.Journal.read(file)
+
+
+def test_an_outbox_of_an_earlier_version(content: bytes, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox" / "run"
+    outbox.mkdir(parents=True)
+    (outbox / "00000001.json").write_bytes(content)
+    with pytest.raises(journal.Damaged, match="is damaged"):
+        earlier_outbox.convert(outbox)
+    assert (outbox / "00000001.json").exists()
 
 
 def test_markers_of_run_locks(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

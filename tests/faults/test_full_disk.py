@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, Points, call, recorded, said, start, until
+from real_runs import RUN, Points, call, pending, recorded, said, start, until
 from small_disk import SmallDisk, small_disk
 
 IMAGES = ("--set", "budget.images=60000")
@@ -70,7 +70,7 @@ def filled(disk: SmallDisk, folder: Path, runs: Path, words: tuple[str, ...], *,
         pytest.param(signal.SIGKILL, marks=pytest.mark.faults),
     ],
 )
-def test_checkpoints_and_the_outbox(tmp_path: Path, whole: dict[str, tuple[str, Points]], end: signal.Signals | None) -> None:
+def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str, Points]], end: signal.Signals | None) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=MEGABYTES) as disk:
@@ -85,7 +85,7 @@ def test_checkpoints_and_the_outbox(tmp_path: Path, whole: dict[str, tuple[str, 
         assert_good(text)
         assert ("already finished" in text) == (end is None)
         assert halves(disk.seen) == []
-        assert not list(disk.seen.rglob("outbox"))
+        assert not pending(disk.seen)
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
 
@@ -102,7 +102,7 @@ def test_artifacts(tmp_path: Path, whole: dict[str, tuple[str, Points]]) -> None
         status, text = call(folder, *WORDS, prefix=disk.prefix)
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
-        assert not list(folder.glob("runs/**/outbox"))
+        assert not pending(folder / "runs")
         artifacts = {path.name for path in disk.seen.rglob("*") if path.is_file()}
         assert {"curves.parquet", "last.safetensors", "evidence.json", "final.png"} <= artifacts
         status, text = call(folder, "sample", _run_id(folder), "--out", "x.png", prefix=disk.prefix)
@@ -135,7 +135,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
         status, text = call(folder, *WORDS, prefix=disk.prefix, **store)
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
-        assert not list(folder.glob("runs/**/outbox"))
+        assert not pending(folder / "runs")
         shutil.copy(disk.seen / "mlflow.db", folder / "mlflow.db")
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 

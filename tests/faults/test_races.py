@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, call, recorded, said, start, until
+from real_runs import RUN, call, pending, recorded, said, start, until
 
 SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
 GRACE_SECONDS = 120  # between SIGTERM and SIGKILL: schedulers of batches give 10 to 90, on machines that are less busy
@@ -44,7 +44,7 @@ def assert_each_once(folder: Path, texts: Sequence[str], count: int) -> None:
     assert not any("Traceback" in text for text in texts)
     points = [(name, key, step) for name, (_, history) in found.items() for key, step, _ in history]
     assert len(points) == len(set(points))
-    assert not list(folder.glob("**/outbox"))
+    assert not pending(folder)
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from real_runs import RUN, call, pending, recorded
 from whole_suites import IMAGES, assert_undisturbed, end_all, runs_of, said, start, undisturbed
 
 
@@ -71,6 +73,57 @@ def test_a_few_kills_of_a_suite_in_one_process(tmp_path: Path) -> None:
     done = campaign(tmp_path / "killed", kills=3, seed=0, **one)  # type: ignore[arg-type]
     assert done["everything"] >= 1
     assert_undisturbed(tmp_path / "killed", undisturbed(tmp_path / "whole", **one))  # type: ignore[arg-type]
+
+
+# The command, which kills itself at the first write of a kind of a run's end: before it arrives, or right after it.
+DYING = """
+import os, signal, sys
+from bench.tracking import delivery
+send, end = delivery.send, delivery.Delivery.end
+
+def dying(client, write, file):
+    if write.kind != "{kind}" or {arrives}:
+        send(client, write, file)
+    if write.kind == "{kind}":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def ending(self):
+    delivery.send = dying
+    end(self)
+
+delivery.Delivery.end, delivery.Delivery.flush_if_due = ending, lambda self: None  # all is sent at the end
+sys.argv = sys.argv[1:]
+from bench.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrives"),
+    [
+        pytest.param(kind, arrives, marks=pytest.mark.slow if (kind, arrives) == ("artifact", True) else pytest.mark.faults)
+        for kind in ("points", "artifact", "tags", "end")
+        for arrives in (False, True)
+    ],
+)
+@pytest.mark.parametrize("then", ["sync", "run"])
+def test_killed_while_the_end_is_sent(tmp_path: Path, kind: str, arrives: bool, then: str) -> None:
+    """Its journal is on disk: `ganbench sync`, or the same command, delivers the rest once."""
+    words = (*RUN, "--set", "budget.images=2560")
+    folder, whole = tmp_path / "killed", tmp_path / "whole"
+    for path in (folder, whole):
+        path.mkdir()
+    status, text = call(folder, *words, prefix=(sys.executable, "-c", DYING.format(kind=kind, arrives=arrives)))
+    assert status == -signal.SIGKILL, text
+    assert [path for path in pending(folder) if path.suffix == ".json"]
+    status, text = call(folder, *(("sync",) if then == "sync" else words))
+    assert status == 0, text
+    assert then == "sync" or "already finished" in text
+    assert not pending(folder)
+    assert call(whole, *words)[0] == 0
+    found = recorded(f"sqlite:///{folder}/mlflow.db")
+    assert {status for status, _ in found.values()} == {"finished"}
+    assert found == recorded(f"sqlite:///{whole}/mlflow.db")
 
 
 @pytest.mark.faults

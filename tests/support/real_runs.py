@@ -40,6 +40,12 @@ def said(folder: Path) -> str:
     return " ".join((folder / "said.log").read_text(errors="replace").split())
 
 
+def pending(folder: Path) -> list[Path]:
+    """Journals of runs that have ended, and artifacts beside them, that the store has not acknowledged."""
+    found = [*folder.rglob("end-*.json"), *folder.rglob("artifacts")]
+    return [path for path in found if "mlruns" not in path.parts]  # the store's own
+
+
 def until(condition: Callable[[], object], process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait for something that the command does while it goes on."""
     deadline = time.monotonic() + 180

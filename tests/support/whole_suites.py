@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from real_runs import pending
+
 from bench.core.errors import UserError
 from bench.tracking import store
 
@@ -76,7 +78,7 @@ def assert_undisturbed(folder: Path, whole: Path) -> None:
     for name, points in wanted.items():
         assert found[name] == points, name
     assert all(run.data.tags["status"] == "finished" for run in runs_of(folder))
-    assert not list(folder.glob("runs/**/outbox"))
+    assert not pending(folder)
     assert not list(folder.glob("runs/**/state-before.safetensors"))
 
 

@@ -10,12 +10,12 @@ import torch
 
 from bench.core import serialization
 from bench.core.errors import UserError
-from bench.runs.checkpointing import SECONDS, VARIABLE, Keeper, interval
+from bench.runs.checkpointing import SECONDS, VARIABLE, Checkpointer, interval
 from bench.training.checkpoints import CheckpointStore
 
 
-def state(images: int, position: int = 0) -> dict[str, object]:
-    return {"images": images, "weights": torch.full((3,), float(images)), "log": {"position": position}}
+def state(images: int) -> dict[str, object]:
+    return {"images": images, "weights": torch.full((3,), float(images)), "log": {"run_id": "r", "points": []}}
 
 
 def images(kept: CheckpointStore) -> object:
@@ -92,74 +92,101 @@ def test_a_full_disk_leaves_both_as_they_were(kept: CheckpointStore, monkeypatch
 
 
 class Log:
-    """Stands for the log of a run: how much was put, and from where on it is held."""
+    """Stands for the log of a run: how many points it has, and how many may be sent."""
 
-    def __init__(self) -> None:
-        self.position, self.held, self.full = 0, 0, False
+    def __init__(self, *, resumed: bool = False) -> None:
+        self.position, self.sendable, self.full, self.resumed = 0, 0, False, resumed
+        self.end: int | None = None
 
     def settle(self) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def hold(self, position: int | None = None) -> None:
-        self.held = self.position if position is None else position
+    def may_send(self, points: int) -> None:
+        self.sendable = points
+
+    def end_at(self, points: int) -> None:
+        self.end = points
 
 
-def test_what_was_written_before_the_older_of_the_two_is_let_out(kept: CheckpointStore) -> None:
-    log = Log()
-    keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
-    released = []
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_the_older_of_the_two_holds_may_be_sent(kept: CheckpointStore, resumed: bool) -> None:
+    log = Log(resumed=resumed)
+    log.position = 5 if resumed else 0
+    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    sendable = []
     for number in (10, 20, 30):
         log.position = number
-        keeper.keep(lambda number=number: state(number, number))  # type: ignore[misc]
-        released.append(log.held)
-    assert released == [0, 10, 20]
+        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+        sendable.append(log.sendable)
+    assert sendable == [5 if resumed else 0, 10, 20]
     log.position = 40
-    keeper.stop(lambda: state(40, 40))
-    assert log.held == 30  # the end, which is written next, frees the rest
+    checkpointer.stop(lambda: state(40))
+    assert (log.sendable, log.end) == (30, None)  # the end, which is written next, frees the rest
     kept.newest.write_bytes(b"x")
     assert images(kept) == 40  # both stand for the same
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(kept: CheckpointStore, made: bool) -> None:
+    log = Log()
+    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    for number in (10, 20) if made else ():
+        log.position = number
+        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+    log.position = 25
+    checkpointer.fall_back()
+    assert log.end == (20 if made else 0)
+    assert not kept.before.exists()
 
 
 def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
-    Keeper(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
+    Checkpointer(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
     assert images(kept) == 10
     assert not kept.before.exists()
 
 
-def test_writes_that_are_in_memory_alone_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_artifacts_that_are_only_in_memory_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
     log = Log()
-    keeper = Keeper(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
     log.full = True
     for _ in range(2):
-        keeper.keep(lambda: state(1))
+        checkpointer.keep(lambda: state(1))
     assert not kept.any
     assert caplog.text.count("a checkpoint cannot be written") == 1
     log.full = False
-    keeper.keep(lambda: state(2))
+    checkpointer.keep(lambda: state(2))
     assert images(kept) == 2
 
 
 def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("bench.runs.checkpointing.time.monotonic", lambda: now)
-    keeper = Keeper(kept, Log(), seconds=30.0)  # type: ignore[arg-type]
-    assert not keeper.due()
+    log = Log()
+    checkpointer = Checkpointer(kept, log, seconds=30.0)  # type: ignore[arg-type]
+    assert not checkpointer.due()
     now = 130.0
-    assert keeper.due()
+    assert checkpointer.due()
 
     def slow() -> dict[str, object]:
         nonlocal now
         now += 2.0
         return state(1)
 
-    keeper.keep(slow)
-    now = 132.0 + 199.0
-    assert not keeper.due()
-    now = 132.0 + 200.0
-    assert keeper.due()
+    def sending(points: int) -> None:
+        nonlocal now
+        now += 50.0  # no time of a checkpoint's
+
+    log.may_send = sending  # type: ignore[method-assign]
+    for started in (130.0, 1000.0):
+        now = started
+        checkpointer.keep(slow)
+        now = started + 2.0 + 199.0
+        assert not checkpointer.due()
+        now = started + 2.0 + 200.0
+        assert checkpointer.due()
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])

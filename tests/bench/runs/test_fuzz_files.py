@@ -57,7 +57,7 @@ def kept(tmp_path: Path) -> CheckpointStore:
 @at_every_size
 def test_a_damaged_checkpoint_is_never_taken_for_good(examples: int, good: bytes, kept: CheckpointStore) -> None:
     older = serialization.load(_written(kept.newest, good))
-    older["log"]["position"] = 1
+    older["log"]["acknowledged"] = 1
     serialization.save(older, kept.before)
     before, wanted = kept.before.read_bytes(), {identity(serialization.load(kept.newest)), identity(older)}
     fell_back = 0
@@ -165,18 +165,21 @@ def test_a_whole_file_that_is_no_state_of_a_run(examples: int, kept: CheckpointS
         kept.before.unlink(missing_ok=True)
         _written(kept.newest, crafted(tree))
         found = kept.load()
-        assert found is None or isinstance(found["log"]["position"], int)
+        assert found is None or isinstance(found["log"]["run_id"], str)
 
     check()
 
 
 ODD_STATES: dict[str, Any] = {
-    "nothing but a position": lambda state: {"log": {"position": 2, "run_id": state["log"]["run_id"]}},
+    "nothing but an id": lambda state: {"log": {"points": [], "run_id": state["log"]["run_id"]}},
     "no points": lambda state: {**state, "log": {**state["log"], "points": None}},
+    "points of another shape": lambda state: {**state, "log": {**state["log"], "points": [["a"]]}},
     "no trainer": lambda state: {**state, "trainer": {}},
     "a trainer of another size": lambda state: {**state, "trainer": {**state["trainer"], "networks": {}}},
-    "a position past the end": lambda state: {**state, "log": {**state["log"], "position": 10**9}},
+    "more acknowledged than there is": lambda state: {**state, "log": {**state["log"], "acknowledged": 10**9}},
     "another run": lambda state: {**state, "log": {**state["log"], "run_id": "0" * 32}},
+    "a run id that names a folder": lambda state: {**state, "log": {**state["log"], "run_id": "../x"}},
+    "an artifact outside": lambda state: {**state, "log": {**state["log"], "artifacts": {"../x": ""}}},
 }
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import small
+from mlflow import MlflowClient
+from real_runs import pending
 
+from bench.core import serialization
 from bench.runs import pending_writes
 from bench.runs.pending_writes import catch_up
 from bench.runs.runner import run
@@ -16,6 +19,7 @@ from bench.runs.types import Place, RunProgress, RunResult
 from bench.scheduling import jobs
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
+from bench.tracking.journal import Write
 from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
@@ -33,7 +37,6 @@ def _free_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.runs.checkpointing.SHARE", 1e9)
 
 
-ROOM = 6  # writes that go out before the process dies
 CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
 
 
@@ -54,6 +57,12 @@ def history(uri: str, run_id: str) -> list[tuple[str, int, float]]:
     client = store.connect(uri)
     keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("perf/")]
     return sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run_id, key))
+
+
+def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
+    """The paths of a run's artifacts."""
+    found = store.connect(uri).list_artifacts(run_id, folder)
+    return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {file.path})}
 
 
 def whole(uri: str, folder: Path) -> tuple[RunResult, list[tuple[str, int, float]]]:
@@ -115,35 +124,87 @@ def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, cap
     assert result.run_id != old
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
     catch_up(tmp_path / "runs", uri)
-    assert not list((tmp_path / "runs").rglob("outbox"))
+    assert not pending(tmp_path / "runs")
 
 
-def test_a_death_at_the_end_sends_the_rest_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed while the last writes go out: they are on disk, and who comes next sends those that are left."""
-    place, sent = often(uri, tmp_path / "runs"), 0
-
-    def dying(*given: object) -> None:
-        nonlocal sent
-        sent += 1
-        if sent > ROOM:
-            raise Death
-        original(*given)  # type: ignore[arg-type]
-
+def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the process die at its first write of a kind: before it arrives, or after it and before that is noted."""
     original = delivery.send
+
+    def dying(client: MlflowClient, write: Write, file: Path | None) -> None:
+        if write.kind != kind or arrives:
+            original(client, write, file)
+        if write.kind == kind:
+            raise Death
+
+    monkeypatch.setattr("bench.tracking.delivery.Delivery.flush_if_due", lambda self: None)  # all goes out at the end
+    monkeypatch.setattr(delivery, "send", dying)
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before that is noted"])
+@pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
+def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
+    """The end is on disk before anything of it is sent, and who comes next sends what is left."""
+    place = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.delivery.Posted.nudge", lambda self: None)  # all goes out at the end
-        patch.setattr("bench.tracking.delivery.send", dying)
+        dies_at(kind, arrives=arrives, monkeypatch=patch)
         with pytest.raises(Death):
             run(small.config("dcgan", **CONFIG), place)
     gc.collect()
     (dead,) = store.connect(uri).search_runs(["1"])
-    assert dead.data.tags["status"] == "running"
     assert [path.name for path in (tmp_path / "runs").rglob("state*")] == ["state.safetensors"]
+    assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
+    assert dead.info.status == ("FINISHED" if (kind, arrives) == ("end", True) else "RUNNING")
+    again = run(small.config("dcgan", **CONFIG), place)
+    assert (again.status, again.run_id) == ("there", dead.info.run_id)
+    found = store.connect(uri).get_run(dead.info.run_id)
+    assert (found.info.status, found.data.tags["status"]) == ("FINISHED", "finished")
     wanted = whole(uri, tmp_path)
-    assert 0 < len(history(uri, dead.info.run_id)) < len(wanted[1])
-    catch_up(tmp_path / "runs", uri)
-    assert store.connect(uri).get_run(dead.info.run_id).data.tags["status"] == "finished"
     assert history(uri, dead.info.run_id) == wanted[1]
+    assert artifacts(uri, dead.info.run_id) == artifacts(uri, wanted[0].run_id)
+    assert not pending(tmp_path / "runs")
+
+
+def test_a_death_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run resumes at its evaluation, and nothing is there twice."""
+    place = often(uri, tmp_path / "runs", once=True)
+
+    def dying(*_: object, **__: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.tracking.journal.Journal.save", dying)
+        with pytest.raises(Death):
+            run(small.config("dcgan", **CONFIG), place)
+    gc.collect()
+    assert not list((tmp_path / "runs").rglob("end-*.json"))
+    result = run(small.config("dcgan", **CONFIG), place)
+    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert not pending(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
+def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """A run shorter than a checkpoint interval, and one that leaves no checkpoint, too."""
+
+    def stop(progress: RunProgress) -> None:
+        if status in ("interrupted", "failed") and progress.images >= 500:
+            raise KeyboardInterrupt if status == "interrupted" else RuntimeError("broken")
+
+    settings = {**CONFIG, "recipe.lr_g": 1e30, "recipe.lr_d": 1e30} if status == "diverged" else CONFIG
+    with monkeypatch.context() as patch:
+        dies_at("artifact", arrives=False, monkeypatch=patch)
+        with pytest.raises(Death):
+            run(
+                small.config("dcgan", **settings), small.place(uri, tmp_path / "runs"), watch=stop,
+                judge=lambda progress: "worse" if status == "pruned" and progress.images >= 500 else "",
+            )  # fmt: skip
+    gc.collect()
+    catch_up(tmp_path / "runs", uri)
+    (found,) = store.connect(uri).search_runs(["1"])
+    assert found.data.tags["status"] == status
+    assert artifacts(uri, found.info.run_id) >= {"config.json", "curves.parquet"}
+    assert not pending(tmp_path / "runs")
 
 
 @pytest.mark.slow
@@ -156,15 +217,27 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_what_a_dead_run_holds_back_is_not_lost_and_not_sent_by_sync(uri: str, tmp_path: Path) -> None:
+def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not more: whoever resumes it may fall back to that checkpoint, and logs the rest again."""
     place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
-    (told,) = pending_writes.deliver_waiting(tmp_path / "runs", uri)
-    assert (told.left, told.problem) == (0, "")
-    assert told.held > 0
-    (again,) = pending_writes.deliver_waiting(tmp_path / "runs", uri)
-    assert (again.sent, again.held) == (0, told.held)
+
+    def away(*_: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "send", away)
+        die(uri, place, 700)
+    (dead,) = store.connect(uri).search_runs(["1"])
+    assert history(uri, dead.info.run_id) == []
+    for _ in range(2):
+        (told,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
+        assert (told.left, told.problem, told.resumes) == (0, "", True)
+        held = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
+        assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in held}
+    newest = next((tmp_path / "runs").rglob("state.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-1])
     result = run(small.config("dcgan", **CONFIG), place)
+    assert result.run_id == dead.info.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
@@ -243,7 +316,7 @@ def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.delivery.Posted.close", dying)
+        patch.setattr("bench.tracking.journal.Journal.close", dying)
         with pytest.raises(Death):
             run(small.config("dcgan", **CONFIG), place)
     gc.collect()
@@ -259,7 +332,7 @@ def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.delivery.Posted.close", dying)
+        patch.setattr("bench.tracking.journal.Journal.close", dying)
         with pytest.raises(Death):
             run(small.config("dcgan", **CONFIG), place)
     pending_writes.end_all(next((tmp_path / "runs").glob("*/")), uri)
@@ -268,7 +341,7 @@ def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_
 
 
 @pytest.mark.slow
-def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Path) -> None:
+def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(uri: str, tmp_path: Path) -> None:
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
@@ -277,7 +350,6 @@ def test_of_a_run_that_does_not_go_on_everything_is_sent(uri: str, tmp_path: Pat
     after = history(uri, dead.info.run_id)
     assert len(after) > before
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
-    assert not list((tmp_path / "runs").rglob("outbox"))
 
 
 def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, tmp_path: Path) -> None:
@@ -299,7 +371,8 @@ def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> Non
     place = often(uri, tmp_path / "runs")
     die(uri, place, 700)
     folder = next((tmp_path / "runs").glob("*/"))
-    for name in (".state.new-1a2b3c4d", "state.new", "state-before.new"):
+    for name in (".state.new-1a2b3c4d", "state.new", "state-before.new", ".end-r.json-1a2b3c4d", "artifacts/r/half"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"half")
     run(small.config("dcgan", **CONFIG), place)
-    assert {path.name for path in folder.iterdir()} == {"state.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}

@@ -19,10 +19,9 @@ from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import BEST, HEADLINE, SE, measured
 from bench.runs.rescore import score
 from bench.runs.runner import run
-from bench.tracking import results
+from bench.tracking import delivery, results
 from bench.tracking.client import Tracker
 from bench.tracking.results import Results, load
-from bench.tracking.run_logger import RunLog
 
 COLLAPSE = "modes/collapse"
 MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]
@@ -138,18 +137,18 @@ def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) 
 @pytest.mark.slow
 def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = headline_curve(load(uri, ("small",)), run_id)
-    put = RunLog._put
+    send = delivery.send
     for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
         for samples, points in ((100, 1), (0, 2)):
             left = iter(range(write, 0, -1))
 
-            def dies(self: RunLog, *what: Any, left: Iterator[int] = left) -> None:
+            def dies(*what: Any, left: Iterator[int] = left) -> None:
                 if next(left) == 1:
                     raise KeyboardInterrupt
-                put(self, *what)
+                send(*what)
 
             with monkeypatch.context() as patch:
-                patch.setattr(RunLog, "_put", dies)
+                patch.setattr(delivery, "send", dies)
                 with pytest.raises(KeyboardInterrupt):
                     score(run_id, uri, Evaluation(samples=samples, standard_errors=False))
             assert len(headline_curve(again(run_id, uri, samples=samples, standard_errors=False), run_id)) == points

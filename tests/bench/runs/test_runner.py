@@ -75,7 +75,10 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert seen[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert files == {"state.safetensors"}  # a longer run can go on from it
+    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can go on from the state
+    logged = [json.loads(line) for path in (tmp_path / "runs").rglob("metrics.jsonl") for line in path.read_text().splitlines()]
+    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, but for images and seconds
+    assert {line["images"] for line in logged} == set(curves["images"])
 
 
 def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_suite_is_done_once_with_its_references(uri: str, tmp_path: Path) -> N
     assert (third.count("finished"), third.skipped) == (2, 4)
     after = small.final_values(uri)
     assert {key: after[key] for key in before} == before
-    assert {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()} == {"state.safetensors"}
+    assert {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()} == {"state.safetensors", "metrics.jsonl"}
 
     runs = load(uri, ("small",)).runs
     assert sorted(runs[runs["kind"] == "reference"]["variant"]) == ["real", "untrained"]

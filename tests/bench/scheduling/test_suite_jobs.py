@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import small
 
+from bench.core import serialization
+from bench.runs.action import decide
 from bench.scheduling import jobs
 from bench.scheduling.jobs import Job
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import Posted
 from bench.tracking.results import load
 
 
@@ -43,7 +44,8 @@ def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Pa
     Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
     a_job(uri, tmp_path).record_stop("its node was lost")
     assert load(uri, ("small",)).runs.iloc[0][["status", "reason"]].tolist() == ["interrupted", "its node was lost"]
-    assert Tracker(uri, "small").resume_run(tags, {}) is not None
+    found = Tracker(uri, "small").find("abc")
+    assert decide(found, protocol="", curve_protocol="p").run_id == log.run_id
 
 
 def test_a_store_that_is_away_is_said_and_is_no_traceback(
@@ -60,16 +62,12 @@ def test_a_store_that_is_away_is_said_and_is_no_traceback(
     assert "does not answer: away: it is not told that label-smoothed seed 0 was stopped" in caplog.text
 
 
-def test_what_a_dead_worker_left_is_delivered(uri: str, tmp_path: Path) -> None:
+def test_what_the_checkpoint_of_a_dead_worker_holds_is_delivered(uri: str, tmp_path: Path) -> None:
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}
-    log = Tracker(uri, "small").start_run("r", tags, {}, outbox=tmp_path / "abc" / "outbox")
-    delivery = log._delivery
-    assert isinstance(delivery, Posted)
-    delivery._due = float("inf")  # it died before it could try again
+    log = Tracker(uri, "small").start_run("r", tags, {}, folder=tmp_path / "abc")
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
-    log.flush()
-    delivery._outbox.close()
+    serialization.save({"log": log.state_dict()}, tmp_path / "abc" / "state.safetensors")
+    log.points({"train/loss_d": 2.0}, images=2, train_seconds=2.0)  # the resumed run logs it again
     assert jobs.failed(a_job(uri, tmp_path), "killed").run_id == log.run_id
     row = load(uri, ("small",)).runs.iloc[0]
     assert (row["status"], row["train/loss_d"]) == ("failed", 1.0)
-    assert not (tmp_path / "abc").exists()

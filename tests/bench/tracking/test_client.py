@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from bench.core.errors import UserError
 from bench.tracking import results
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import Direct
-from bench.tracking.run_logger import BATCH, RunLog
+from bench.tracking.journal import BATCH, Journal
+from bench.tracking.run_logger import RunLog
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
@@ -70,37 +71,43 @@ def test_every_status_closes_the_run(uri: str, status: str) -> None:
     assert Tracker(uri, "small").client.get_run(log.run_id).info.end_time is not None
 
 
-def test_only_an_interrupted_run_is_opened_again(uri: str) -> None:
+def test_a_reopened_run_has_its_tags_and_parameters(uri: str) -> None:
+    log = started(uri)
+    log.finish("interrupted", "stopped")
     tracker = Tracker(uri, "small")
-    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
-    log = started(uri)
-    log.finish("finished")
-    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
-    log = started(uri)
-    log.finish("interrupted")
-    assert tracker.resume_run({"fingerprint": "abc", "curve_protocol": "another", "protocol": "another"}, {}) is None
-    again = tracker.resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {})
-    assert again is not None
-    assert again.run_id == log.run_id
-    assert tracker.find("abc")[0].data.tags["status"] == "running"
+    tracker.reopen_run(log.run_id, {**TAGS, "curve_protocol": "q", "note": "n"}, {"seed": 3}, resumed=True, again=("curve_protocol",))
+    found = tracker.client.get_run(log.run_id)
+    assert found.info.status == "RUNNING"
+    assert [found.data.tags.get(tag) for tag in ("status", "reason", "curve_protocol", "note")] == ["running", "", "q", None]
+    tracker.reopen_run(log.run_id, {**TAGS, "note": "n"}, {"budget.images": 5}, resumed=False)
+    found = tracker.client.get_run(log.run_id)
+    assert (found.data.tags["note"], found.data.params["budget.images"]) == ("n", "5")
 
 
-def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str) -> None:
-    log = started(uri)
+def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str, tmp_path: Path) -> None:
+    tracker = Tracker(uri, "small")
+    log = tracker.start_run("r", TAGS, {}, folder=tmp_path)
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=0.1)
     state = log.state_dict()
     log.finish("interrupted")
-    assert (
-        Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}) is None
-    )  # points were sent, and none are known
-    again = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state)
-    assert again is not None
-    assert again.resumed
+    again = tracker.reopen_run(log.run_id, TAGS, {}, resumed=True, folder=tmp_path)
     again.load_state_dict(state)
     again.points({"train/loss_d": 2.0}, images=2, train_seconds=0.2)
     again.finish("finished")
     assert results.load(uri, ("small",)).curves["value"].tolist() == [1.0, 2.0]
-    assert len(Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")) == 2
+    assert len(tracker.client.get_metric_history(log.run_id, "train/loss_d")) == 2
+    assert [json.loads(line)["images"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_points_that_are_going_to_be_logged_again_are_in_the_curve_but_not_in_the_store(uri: str, tmp_path: Path) -> None:
+    tracker = Tracker(uri, "small")
+    log = tracker.start_run("r", TAGS, {}, folder=tmp_path)
+    for images in (1, 2):
+        log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.1)
+    log.end_at(1)
+    log.finish("failed")
+    assert [point.step for point in tracker.client.get_metric_history(log.run_id, "train/loss_d")] == [1]
+    assert results.load(uri, ("small",)).curves["images"].tolist() == [1, 2]
 
 
 def test_artifacts_lie_beside_a_sqlite_store_whatever_the_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +148,7 @@ def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, mon
     tracker = Tracker(uri, "small")
     monkeypatch.setattr(tracker.client, "create_run", away)
     with pytest.raises(UserError, match=f"the tracking store {uri} does not answer: away from here"):
-        tracker.start_run("r", TAGS, {}, outbox=tmp_path / "runs" / "outbox")
+        tracker.start_run("r", TAGS, {}, folder=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
@@ -186,13 +193,13 @@ def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, mon
 
 WRITES: dict[str, Callable[[Tracker, str], object]] = {
     "start": lambda tracker, run_id: tracker.start_run("r", TAGS, {"seed": 3}),
-    "resume": lambda tracker, run_id: tracker.resume_run(TAGS, {"seed": 3}),
+    "resume": lambda tracker, run_id: tracker.reopen_run(run_id, TAGS, {"seed": 3}, resumed=True),
     "close": lambda tracker, run_id: tracker.close(run_id, "failed", "it died"),
     "tag": lambda tracker, run_id: tracker.tag(run_id, {"note": "n"}),
     "reopen": lambda tracker, run_id: tracker.reopen(run_id),
     "metrics": lambda tracker, run_id: tracker.metrics(run_id, [("train/loss_d", 1.0, 1)]),
-    "points": lambda tracker, run_id: Direct(tracker.client, run_id).put("points", {"points": [["train/loss_d", 1.0, 1, 1]]}),
-    "tags": lambda tracker, run_id: Direct(tracker.client, run_id).put("tags", {"tags": {"note": "n"}}),
+    "tags": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).tag(note="n"),
+    "end": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).finish("failed"),
 }
 
 

@@ -13,20 +13,21 @@ import pytest
 import small
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from real_runs import pending
 from requests import HTTPError, Response
 from serving import end, free_port, serving
 
 from bench.core.errors import UserError
+from bench.core.lock_check import LockLost
 from bench.runs.lock import FILE, run_lock
-from bench.runs.pending_writes import catch_up, deliver_waiting
+from bench.runs.pending_writes import catch_up, deliver_pending
 from bench.runs.runner import run
 from bench.runs.types import RunProgress
 from bench.tracking import delivery, results, store
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import RETRY_SECONDS, Direct, public_uri
-from bench.tracking.entry import Entry
+from bench.tracking.delivery import RETRY_SECONDS, public_uri
+from bench.tracking.journal import Journal, Write
 from bench.tracking.run_logger import RunLog
-from bench.tracking.spool import Outbox
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
@@ -69,11 +70,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def started(uri: str, folder: Path) -> tuple[RunLog, Flaky]:
-    """A run with its outboxes in a folder, and the client that can be made to fail."""
+    """A run with its journal in a folder, and the client that can be made to fail."""
     tracker = Tracker(uri, "small")
     flaky = Flaky(tracker.client)
     tracker.client = flaky  # type: ignore[assignment]
-    return tracker.start_run("dcgan-s3", TAGS, {"seed": 3}, outbox=folder / "small" / "abc" / "outbox"), flaky
+    return tracker.start_run("dcgan-s3", TAGS, {"seed": 3}, folder=folder / "small" / "abc"), flaky
 
 
 def written(log: RunLog) -> None:
@@ -103,11 +104,17 @@ def assert_complete(uri: str, run_id: str) -> None:
     assert (info.status, info.end_time is not None) == ("FINISHED", True)
 
 
+def assert_nothing_pending(runs: Path) -> None:
+    """The readable log is all that is there of the run."""
+    assert [path.name for path in runs.rglob("*") if path.is_file()] == ["metrics.jsonl"]
+    assert pending(runs) == []
+
+
 def test_nothing_stays_of_an_undisturbed_run(uri: str, tmp_path: Path) -> None:
     log, _ = started(uri, tmp_path / "runs")
     written(log)
     assert_complete(uri, log.run_id)
-    assert list((tmp_path / "runs" / "small").iterdir()) == []
+    assert_nothing_pending(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("error", [ConnectionError("away"), OSError(28, "No space left on device"), RuntimeError("database is\nlocked")])
@@ -115,16 +122,16 @@ def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, c
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = error
     written(log)
-    folder = tmp_path / "runs" / "small" / "abc" / "outbox" / log.run_id
+    file = tmp_path / "runs" / "small" / "abc" / f"end-{log.run_id}.json"
     first, last = [record.getMessage() for record in caplog.records if record.name == "bench.tracking.delivery"]
     assert "does not answer" in first
-    assert last == f"6 writes of dcgan seed 3 wait in {folder}: `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    assert last == f"5 writes of dcgan seed 3 wait in {file}: `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
     assert not any("\n" in text for text in (first, last))
-    (told,) = deliver_waiting(tmp_path / "runs", uri)
-    assert (told.name, told.sent, told.left, told.problem) == ("dcgan seed 3", 6, 0, "")
+    (told,) = deliver_pending(tmp_path / "runs", uri)
+    assert (told.name, told.sent, told.left, told.problem) == ("dcgan seed 3", 5, 0, "")
     assert_complete(uri, log.run_id)
-    assert list((tmp_path / "runs" / "small").iterdir()) == []
-    assert list(deliver_waiting(tmp_path / "runs", uri)) == []
+    assert_nothing_pending(tmp_path / "runs")
+    assert list(deliver_pending(tmp_path / "runs", uri)) == []
 
 
 def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
@@ -134,7 +141,7 @@ def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
     flaky.error, before = ConnectionError("away"), flaky.calls
     for images in range(10):
         log.points({"train/loss_d": float(images)}, images=images, train_seconds=1.0)
-        log.flush()
+        log.may_send(images + 1)
     assert flaky.calls == before + 1
     clock[0] += RETRY_SECONDS
     log.flush()
@@ -146,7 +153,12 @@ def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
     log.flush()
     assert history(uri, log.run_id) == [(images, float(images)) for images in range(10)]
     assert len([record for record in caplog.records if record.name == "bench.tracking.delivery"]) == 1
+    log.points({"train/loss_d": 10.0}, images=10, train_seconds=1.0)
+    clock[0] += RETRY_SECONDS
+    log.flush()
+    assert len(history(uri, log.run_id)) == 10  # no checkpoint holds the last
     log.finish("finished")
+    assert len(history(uri, log.run_id)) == 11
     assert "wait in" not in caplog.text
 
 
@@ -187,8 +199,10 @@ def test_no_password_reaches_the_disk(tmp_path: Path) -> None:
         def log_batch(self, *_: object, **__: object) -> None:
             raise ConnectionError(f"no way to {self.tracking_uri}")
 
-    posted = delivery.Posted(Client(), "r", name="dcgan seed 0", folder=tmp_path)  # type: ignore[arg-type]
-    posted.put("tags", {"tags": {"a": "b"}})
+    journal = Journal(folder=tmp_path, run_id="r", name="dcgan seed 0", store=public_uri(Client.tracking_uri))
+    log = RunLog(Client(), journal)  # type: ignore[arg-type]
+    log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
+    log.finish("finished")
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert any(b"postgresql://host/db" in file.read_bytes() for file in files)
     assert not any(b"hunter2" in file.read_bytes() for file in files)
@@ -207,9 +221,9 @@ def test_public_uris(uri: str, public: str) -> None:
     assert public_uri(uri) == public
 
 
-def test_without_an_outbox_a_store_that_is_away_is_one_line(uri: str) -> None:
+def test_without_a_folder_a_store_that_is_away_is_one_line(uri: str) -> None:
     client = Flaky(store.connect(uri))
-    log = RunLog(client, "r", delivery=Direct(client, "r"))  # type: ignore[arg-type]
+    log = RunLog(client, Journal(run_id="r"))  # type: ignore[arg-type]
     client.error = ConnectionError("away\nfrom here")
     with pytest.raises(UserError, match="does not answer: away from here"):
         log.tag(a="b")
@@ -225,22 +239,39 @@ def two_waiting(uri: str, runs: Path) -> list[RunLog]:
     return sorted(logs, key=lambda log: log.run_id)
 
 
-def test_one_damaged_outbox_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
+def test_one_damaged_journal_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
     first, second = two_waiting(uri, tmp_path / "runs")
-    (broken,) = (tmp_path / "runs").glob(f"**/{first.run_id}/00000003.json")
+    (broken,) = (tmp_path / "runs").glob(f"**/end-{first.run_id}.json")
     broken.write_bytes(broken.read_bytes()[:-1])
-    told = list(deliver_waiting(tmp_path / "runs", uri))
-    assert [(one.sent, one.left) for one in told] == [(2, 4), (6, 0)]
+    told = list(deliver_pending(tmp_path / "runs", uri))
+    assert [(one.sent, one.left) for one in told] == [(0, 1), (5, 0)]
     assert told[0].problem.startswith(f"{broken} is damaged: ")
     assert_complete(uri, second.run_id)
-    assert history(uri, first.run_id) == [(10, 0.1 + 0.2)]
+    assert history(uri, first.run_id) == []
+    assert broken.exists()
+
+
+def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Path) -> None:
+    log, flaky = started(uri, tmp_path / "runs")
+    flaky.error = ConnectionError("away")
+    written(log)
+    (file,) = (tmp_path / "runs").rglob("final.png")
+    whole = file.read_bytes()
+    for content in (b"Picture", None):
+        file.unlink() if content is None else file.write_bytes(content)
+        (told,) = deliver_pending(tmp_path / "runs", uri)
+        assert (told.left, "damaged" in told.problem) == (1, True)
+        assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
+    file.write_bytes(whole)
+    assert [one.left for one in deliver_pending(tmp_path / "runs", uri)] == [0]
+    assert_complete(uri, log.run_id)
 
 
 def test_a_run_that_the_store_refuses_is_said_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second = two_waiting(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
     catch_up(tmp_path / "runs", uri)
-    assert "4 writes of dcgan seed 3 wait: " in caplog.text  # its artifacts are files, which no store refuses
+    assert "3 writes of dcgan seed 3 wait: " in caplog.text  # its artifacts are files, which no store refuses
     assert_complete(uri, second.run_id)
 
 
@@ -257,10 +288,10 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
 ) -> None:
     send = delivery.send
 
-    def refusing(client: Any, entry: Entry, file: Path | None) -> None:
-        if entry.kind == "artifact" and entry.body["path"].startswith("grids/"):
+    def refusing(client: Any, write: Write, file: Path | None) -> None:
+        if write.kind == "artifact" and write.body["path"].startswith("grids/"):
             raise refusal
-        send(client, entry, file)
+        send(client, write, file)
 
     log, _ = started(uri, tmp_path / "runs")
     with monkeypatch.context() as patch:
@@ -269,9 +300,9 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
         assert store.connect(uri).get_run(log.run_id).data.tags["status"] == "finished"
         assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
         assert "grids/final.png" in caplog.text
-        (told,) = deliver_waiting(tmp_path / "runs", uri)
+        (told,) = deliver_pending(tmp_path / "runs", uri)
         assert (told.sent, told.left, bool(told.problem)) == (0, 1, True)
-    (told,) = deliver_waiting(tmp_path / "runs", uri)
+    (told,) = deliver_pending(tmp_path / "runs", uri)
     assert (told.sent, told.left, told.problem) == (1, 0, "")
     assert_complete(uri, log.run_id)
     assert list((tmp_path / "runs").glob("**/*.json")) == []
@@ -283,10 +314,10 @@ def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
     """An artifact store that fails each time: the run has ended all the same."""
     send = delivery.send
 
-    def failing(client: Any, entry: Entry, file: Path | None) -> None:
-        if entry.kind == "artifact" and entry.body["path"].startswith("weights/"):
+    def failing(client: Any, write: Write, file: Path | None) -> None:
+        if write.kind == "artifact" and write.body["path"].startswith("weights/"):
             raise MlflowException("500 Internal Server Error")
-        send(client, entry, file)
+        send(client, write, file)
 
     place = replace(small.place(uri, tmp_path / "runs"), once=True)
     with monkeypatch.context() as patch:
@@ -299,20 +330,51 @@ def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
     assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("there", ["finished"])
 
 
-def test_the_checkpoints_of_a_study_named_outbox_are_no_outboxes(uri: str, tmp_path: Path) -> None:
-    state = tmp_path / "runs" / "outbox" / "0123456789abcdef" / "state.safetensors"
-    state.parent.mkdir(parents=True)
-    state.write_bytes(b"a checkpoint")
-    assert list(deliver_waiting(tmp_path / "runs", uri)) == []
-    assert state.exists()
+def full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
-def test_an_outbox_removes_only_what_is_its_own(tmp_path: Path) -> None:
-    other = tmp_path / "outbox" / "r" / "notes.txt"
-    other.parent.mkdir(parents=True)
-    other.write_text("mine")
-    Outbox(other.parent).close()
-    assert other.exists()
+def test_a_full_disk_costs_nothing_as_long_as_the_store_answers(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
+    log, _ = started(uri, tmp_path / "runs")
+    written(log)
+    assert_complete(uri, log.run_id)
+    assert caplog.text.count("cannot be written") == 1
+    assert "lost" not in caplog.text
+
+
+def test_what_neither_the_store_nor_the_disk_takes_is_an_error_in_the_log_and_no_other(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
+    log, flaky = started(uri, tmp_path / "runs")
+    flaky.error = ConnectionError("away")
+    written(log)
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("5 writes of dcgan seed 3 are lost")
+
+
+def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the run by now may have written an artifact of the same path."""
+    log, _ = started(uri, tmp_path / "runs")
+    lost = False
+
+    def check() -> None:
+        if lost:
+            raise LockLost("another process has it")
+
+    def slow(*_: object) -> None:
+        nonlocal lost
+        lost = True
+
+    journal = Journal(run_id=log.run_id, folder=tmp_path)
+    journal.artifact("grids/final.png", b"picture")
+    monkeypatch.setattr(delivery, "send", slow)
+    with pytest.raises(LockLost):
+        delivery.deliver(store.connect(uri), journal, points=0, check=check)
+    assert (tmp_path / "artifacts" / log.run_id / "grids" / "final.png").exists()
 
 
 def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -323,7 +385,7 @@ def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, c
     catch_up(tmp_path / "runs", uri)
     assert caplog.text.count("there is no store") == 2
     with pytest.raises(UserError):
-        list(deliver_waiting(tmp_path / "runs", uri))
+        list(deliver_pending(tmp_path / "runs", uri))
 
 
 @pytest.mark.parametrize(
@@ -344,8 +406,8 @@ def test_a_refusal_that_may_pass_is_tried_again(passing: int) -> None:
 def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
     two_waiting(uri, tmp_path / "runs")
     other = f"sqlite:///{tmp_path}/other.db"
-    told = list(deliver_waiting(tmp_path / "runs", other))
-    assert [(one.sent, one.left, one.meant_for) for one in told] == [(0, 6, uri)] * 2
+    told = list(deliver_pending(tmp_path / "runs", other))
+    assert [(one.sent, one.left, one.meant_for) for one in told] == [(0, 5, uri)] * 2
     assert not (tmp_path / "other.db").exists()
 
 
@@ -359,47 +421,45 @@ def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monk
         patch.setattr(delivery, "send", away)
         patch.setattr(store, "connect", lambda uri: (_ for _ in ()).throw(UserError("the tracking store does not answer")))
         with pytest.raises(UserError, match="does not answer"):
-            list(deliver_waiting(tmp_path / "runs", uri))
-    assert [one.sent for one in deliver_waiting(tmp_path / "runs", uri)] == [6, 6]
+            list(deliver_pending(tmp_path / "runs", uri))
+    assert [one.sent for one in deliver_pending(tmp_path / "runs", uri)] == [5, 5]
 
 
-def test_an_outbox_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
+def test_a_journal_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = ConnectionError("away")
-    log.tag(a="b")
+    written(log)
     with run_lock([tmp_path / "runs" / "small" / "abc" / FILE], give_up=lambda: True):
-        (told,) = deliver_waiting(tmp_path / "runs", uri, wait_seconds=0)
-    assert (told.busy, told.sent, told.left) == (True, 0, 1)
-    flaky.error = None
-    log.finish("finished")
+        (told,) = deliver_pending(tmp_path / "runs", uri, wait_seconds=0)
+    assert (told.busy, told.sent) == (True, 0)
+    assert [one.sent for one in deliver_pending(tmp_path / "runs", uri)] == [5]
 
 
-def test_a_run_is_resumed_only_when_all_it_wrote_has_arrived(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = tmp_path / "runs" / "small" / "abc" / "outbox"
-    log, flaky = started(uri, tmp_path / "runs")
-    log.finish("interrupted")
-    again = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, outbox=outbox)
-    assert again is not None
-    again.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
-    state = again.state_dict()
-    again.finish("interrupted")
-    posted = delivery.Posted(flaky, log.run_id, name="dcgan seed 3", folder=outbox)  # type: ignore[arg-type]
-    flaky.error = ConnectionError("away")
-    posted.put("tags", {"tags": {"late": "yes"}})
-    posted.close()
-    (file,) = outbox.rglob("*.json")
-    content = file.read_bytes()
-    file.write_bytes(content[:-1])
-    assert (
-        Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state, outbox=outbox)
-        is None
-    )
-    assert f"{file} is damaged" in caplog.text
-    file.write_bytes(content)
-    last = Tracker(uri, "small").resume_run({"fingerprint": "abc", "curve_protocol": "p", "protocol": "p"}, {}, state=state, outbox=outbox)
-    assert last is not None
-    assert store.connect(uri).get_run(last.run_id).data.tags["late"] == "yes"
-    last.finish("finished")
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
+) -> None:
+    """Its checkpoint has all of it. One without begins again: of its points none was sent."""
+    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    send, calls, away = delivery.send, iter(range(10**6)), [True]
+
+    def failing(client: Any, write: Write, file: Path | None) -> None:
+        if away and write.kind == "artifact" and write.body["path"] == results.CURVES:
+            raise MlflowException("500 Internal Server Error")
+        send(client, write, file)
+
+    def interrupt(progress: RunProgress) -> None:
+        if not checkpoint and progress.images >= 320:
+            raise KeyboardInterrupt
+
+    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    monkeypatch.setattr(delivery, "send", failing)
+    stopped = run(small.config(), place, watch=interrupt, stop=lambda: checkpoint and next(calls) >= 7)
+    assert stopped.status == "interrupted"
+    assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
+    result = run(small.config(), place, watch=lambda _: away.clear())
+    assert (result.run_id, result.status) == (stopped.run_id, "finished")
+    assert curve(uri, result.run_id) == curve(uri, whole.run_id)
 
 
 def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
@@ -473,9 +533,9 @@ def test_a_server_killed_in_mid_run(migrated_store: Path, tmp_path: Path) -> Non
         assert killed.is_set()
         assert result.status == "finished"
         with pytest.raises(UserError, match="does not answer"):
-            list(deliver_waiting(tmp_path / "runs", uri))
+            list(deliver_pending(tmp_path / "runs", uri))
     with serving(tmp_path, port):
-        (told,) = deliver_waiting(tmp_path / "runs", uri)
+        (told,) = deliver_pending(tmp_path / "runs", uri)
         assert (told.left, told.problem) == (0, "")
         assert curve(uri, result.run_id) == curve(uri, whole.run_id)
         found = results.load(uri, ("small", "whole"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from damage import at_every_size, damaged, fuzz, mistake
@@ -13,73 +13,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.runs import lock as claim
-from bench.tracking.entry import Damaged, Entry
-from bench.tracking.spool import HELD, Outbox
+from bench.tracking.journal import Damaged, End, Journal, digest_of
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.sampled_from(["__tensor__", "__items__"]), inner, max_size=2),
-    max_leaves=6,
-)  # fmt: skip
-
-
-def entries() -> list[tuple[Entry, bytes | None]]:
-    """Writes of a run, of every kind."""
-
-    def entry(kind: Any, body: dict[str, Any]) -> Entry:
-        return Entry(kind=kind, run_id="r", name="dcgan seed 0", uri="http://host", body=body)
-
-    return [
-        (entry("points", {"points": [["train/loss_d", 0.25, 5, 10]]}), None),
-        (entry("tags", {"tags": {"a": "b"}}), None),
-        (entry("artifact", {"path": "grids/final.png"}), b"picture"),
-        (entry("points", {"points": [["train/loss_d", 0.5, 6, 20]]}), None),
-        (entry("artifact", {"path": "curves.parquet"}), b"curves"),
-        (entry("tags", {"tags": {"status": "x"}}), None),
-    ]
-
-
-WRITES = len(entries())
-HOLD = 5
+FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 
 
 @pytest.fixture(scope="module")
 def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An outbox in which all waits, the last two writes held back."""
-    folder = tmp_path_factory.mktemp("outbox") / "r"
-    box = Outbox(folder)
-    for entry, content in entries():
-        box.put(entry, content)
-    box.hold(HOLD)
-    box.close()
+    """A run's folder with the journal of its end, of which all waits."""
+    folder = tmp_path_factory.mktemp("run")
+    journal = Journal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
+    journal.points += [(10, 1.0, "train/loss_d", 0.25, 5), (10, 1.0, "train/loss_g", math.nan, 5), (20, 2.0, "train/loss_d", 0.5, 6)]
+    for path, content in FILES.items():
+        journal.artifact(path, content)
+    journal.tags |= {"status": "finished"}
+    journal.end = End(status="finished", ms=7)
+    journal.save()
     return folder
 
 
-def read(entry: Entry, file: Path | None) -> tuple[str, str, bytes]:
-    """A write as the store gets it."""
-    return entry.kind, json.dumps(entry.body, sort_keys=True), file.read_bytes() if file else b""
-
-
-WANTED = [(entry.kind, json.dumps(entry.body, sort_keys=True), content or b"") for entry, content in entries()]
-STRANGE = ["²", "٣", "00000099", "0", "x", "00000001x", "9" * 400, "-1", "00000000", "1e3"]
+def deliver(journal: Journal) -> list[tuple[str, bytes]]:
+    """All that a store gets, as text; damaged artifacts are set aside."""
+    sent = []
+    while (write := journal.next(len(journal.points))) is not None:
+        try:
+            with journal.file_of(write) as file:
+                sent.append((json.dumps(write.body, sort_keys=True), file.read_bytes() if file else b""))
+        except Damaged:
+            journal.refuse(write)
+        else:
+            journal.acknowledge(write)
+    return sent
 
 
 @st.composite
 def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]:
-    """Some files of a folder, damaged or gone, and some that nobody wrote."""
-    found: dict[str, bytes | None] = {}
-    for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True)):
-        found[name] = draw(st.none() | damaged(files[name]))
-    for name in draw(st.lists(st.sampled_from(STRANGE), max_size=2)):
-        whole = st.nothing() if name == "00000099" else st.just(files["00000001.json"])
-        found[f"{name[:100]}.json"] = draw(st.binary(max_size=20) | whole)
-    return found
+    """Some files of a folder, damaged or missing."""
+    names = draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True))
+    return {name: draw(st.none() | damaged(files[name])) for name in names}
 
 
 @at_every_size
-def test_of_a_damaged_outbox_the_whole_beginning_is_sent_and_nothing_else(examples: int, waiting: Path, tmp_path: Path) -> None:
+def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
     files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
-    folder = tmp_path / "outbox" / "r"
+    wanted = deliver(Journal.read(waiting / "end-r.json"))
+    assert len(wanted) == 5
+    folder = tmp_path / "run"
 
     @fuzz(examples)
     @given(changes=damages(files))
@@ -90,40 +69,51 @@ def test_of_a_damaged_outbox_the_whole_beginning_is_sent_and_nothing_else(exampl
             (folder / name).unlink(missing_ok=True)
             if content is not None:
                 (folder / name).write_bytes(content)
-        sent: list[tuple[str, str, bytes]] = []
-        box = Outbox(folder)
-        count = box.waiting
-        mistake(lambda: box.deliver(lambda entry, file: sent.append(read(entry, file))), Damaged)
-        assert box.waiting == count - len(sent)
-        box.close()
-        lost = {int(name[:8]) for name, content in changes.items() if content is None and name.endswith(".json")}
-        there = [write for number, write in enumerate(WANTED, 1) if number not in lost]
-        if HELD in changes and changes[HELD] is None:
-            assert sent == there[: len(sent)]  # nothing says any more that something is held
-        else:
-            assert sent == [write for number, write in enumerate(WANTED[: HOLD - 1], 1) if number not in lost][: len(sent)]
-        again = Outbox(folder)
-        again.go_back(1)
-        again.close()
+        broken = [path for path in FILES if f"artifacts/r/{path}" in changes and changes[f"artifacts/r/{path}"] != FILES[path]]
+        journal: Journal | None = None
+
+        def read() -> None:
+            nonlocal journal
+            journal = Journal.read(folder / "end-r.json")
+
+        if mistake(read, Damaged) or journal is None:
+            assert "end-r.json" in changes
+            return
+        assert deliver(journal) == [write for write in wanted if not any(path in write[0] for path in broken)]
+        journal.close()
+        assert (folder / "end-r.json").exists() == bool(broken)
+        for path in broken:
+            (folder / "artifacts" / "r" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "artifacts" / "r" / path).write_bytes(FILES[path])
+        if broken:  # put back, it arrives
+            assert deliver(Journal.read(folder / "end-r.json")) == [write for write in wanted if any(path in write[0] for path in broken)]
 
     check()
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+PARTS = ("run_id", "name", "store", "points", "acknowledged", "artifacts", "tags", "end", "end_acknowledged", "refused")
+
+
 @at_every_size
-def test_a_mark_of_what_is_held_is_right_or_holds_all(examples: int, tmp_path: Path) -> None:
+def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, waiting: Path, tmp_path: Path) -> None:
+    """Every hash is right."""
+    whole = json.loads((waiting / "end-r.json").read_bytes())["journal"]
+
     @fuzz(examples)
-    @given(position=st.integers(1, 10**6), data=st.data())
-    def check(position: int, data: st.DataObject) -> None:
-        folder = tmp_path / "outbox" / "r"
-        shutil.rmtree(folder, ignore_errors=True)
-        box = Outbox(folder)
-        try:
-            box.hold(position)
-            written = (folder / HELD).read_bytes()
-            (folder / HELD).write_bytes(data.draw(damaged(written)))
-            assert box._held_on_disk() in (0, position)
-        finally:
-            box.close()
+    @given(part=st.sampled_from(PARTS), value=JSON)
+    def check(part: str, value: object) -> None:
+        state = {**whole, part: value}
+        (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
+
+        def read() -> None:
+            deliver(Journal.read(tmp_path / "end-r.json"))
+
+        mistake(read, Damaged)
 
     check()
 

@@ -19,7 +19,8 @@ from bench.core.text import checked, stays_inside
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker
-from bench.tracking.entry import Damaged, digest_of, read_entry
+from bench.tracking.earlier_outbox import convert
+from bench.tracking.journal import Damaged, Journal, digest_of
 from bench.tracking.results import find_run, load
 
 Command = Callable[..., tuple[int, str, str]]
@@ -99,7 +100,7 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_run", lambda *_, **__: run_named("../../../escaped"))
         with pytest.raises(UserError, match="not an id"):
-            tracker.start_run("x", {"variant": "dcgan"}, {}, outbox=tmp_path / "runs" / "f" / "outbox")
+            tracker.start_run("x", {"variant": "dcgan"}, {}, folder=tmp_path / "runs" / "f")
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "search_runs", lambda *_, **__: PagedList([run_named("../escaped")], None))
         for ask in (
@@ -113,11 +114,24 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("path", OUTWARD)
-def test_entries_of_an_outbox(path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["artifacts", "run_id"])
+def test_journals(name: str, path: str, tmp_path: Path) -> None:
+    state = {"run_id": "r", name: path if name == "run_id" else {path: ""}}
+    (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
+    with pytest.raises(Damaged, match="is damaged"):
+        Journal.read(tmp_path / "end-r.json")
+
+
+@pytest.mark.parametrize("path", OUTWARD)
+def test_outboxes_of_an_earlier_version(path: str, tmp_path: Path) -> None:
+    outbox = tmp_path / "f" / "outbox" / "r"
+    outbox.mkdir(parents=True)
     written = {"kind": "artifact", "run_id": "r", "name": "n", "uri": "u", "body": {"path": path}, "artifact_sha256": ""}
-    (tmp_path / "00000001.json").write_text(json.dumps({"entry": written, "sha256": digest_of(written)}))
-    with pytest.raises(Damaged, match="it is no write of a run"):
-        read_entry(tmp_path / "00000001.json")
+    (outbox / "00000001.json").write_text(json.dumps({"entry": written, "sha256": digest_of(written)}))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Damaged, match="is damaged"):
+        convert(outbox)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,10 @@ import small
 
 from bench.core.errors import UserError
 from bench.evaluation.generator import load_generator
-from bench.runs.pending_writes import deliver_waiting
+from bench.runs.pending_writes import deliver_pending
 from bench.runs.runner import run
 from bench.tracking import relocation, results, store
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import Posted
 
 Project = Callable[..., Path]
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
@@ -315,31 +314,28 @@ def test_a_run_that_was_stopped_goes_on_in_the_moved_folder(project: Project, tm
 
 
 def pending(folder: Path, monkeypatch: pytest.MonkeyPatch, runs: Path | None = None) -> str:
-    """A run of the store in a folder with an artifact that is still to be delivered; its id."""
-    tracker = Tracker(uri_of(folder), "small")
-    run_id = tracker.start_run("r", TAGS, {}).run_id
+    """A run of the store in a folder whose end is still to be delivered, with an artifact; its id."""
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr("bench.tracking.delivery.send", away)
-        posted = Posted(tracker.client, run_id, name="r", folder=(runs or folder / "runs") / "small" / "abc" / "outbox")
-        posted.put("artifact", {"path": "config.json"}, b'{"id": "%s"}' % run_id.encode())
-        posted.put("end", {"status": "FINISHED", "ms": 1})
-        posted.close()
-    return run_id
+        log = Tracker(uri_of(folder), "small").start_run("r", TAGS, {}, folder=(runs or folder / "runs") / "small" / "abc")
+        log.artifact("config.json", b'{"id": "%s"}' % log.run_id.encode())
+        log.finish("finished")
+    return log.run_id
 
 
 def delivered(runs: Path, folder: Path) -> list[tuple[int, int]]:
-    return [(one.sent, one.left) for one in deliver_waiting(runs, uri_of(folder))]
+    return [(one.sent, one.left) for one in deliver_pending(runs, uri_of(folder))]
 
 
 def test_pending_writes_of_a_moved_folder_are_delivered(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = project()
     pending(before, monkeypatch)
     here = before.rename(tmp_path / "b")
-    assert delivered(here / "runs", here) == [(2, 0)]
+    assert delivered(here / "runs", here) == [(4, 0)]
     assert len(read(here)) == 2
     assert not before.exists()
 
@@ -349,11 +345,11 @@ def test_pending_writes_of_a_copied_folder_go_to_its_own_store(project: Project,
     run_id = pending(original, monkeypatch)
     copy = shutil.copytree(original, tmp_path / "copy")
     untouched = contents(original)
-    assert delivered(copy / "runs", copy) == [(2, 0)]
+    assert delivered(copy / "runs", copy) == [(4, 0)]
     assert (copy / "mlruns" / "small" / run_id / "artifacts" / "config.json").is_file()
     assert contents(original) == untouched
-    assert delivered(original / "runs", copy) == [(0, 2)]  # the original waits for its own
-    assert delivered(original / "runs", original) == [(2, 0)]
+    assert delivered(original / "runs", copy) == [(0, 4)]  # the original waits for its own
+    assert delivered(original / "runs", original) == [(4, 0)]
 
 
 def test_pending_writes_beside_neither_follow_the_database_that_moved(
@@ -362,9 +358,9 @@ def test_pending_writes_beside_neither_follow_the_database_that_moved(
     before, runs = project(), tmp_path / "scratch"
     pending(before, monkeypatch, runs)
     copy = shutil.copytree(before, tmp_path / "copy")
-    assert delivered(runs, copy) == [(0, 2)]  # the store that they are meant for is there
+    assert delivered(runs, copy) == [(0, 4)]  # the store that they are meant for is there
     here = before.rename(tmp_path / "b")
-    assert delivered(runs, here) == [(2, 0)]
+    assert delivered(runs, here) == [(4, 0)]
 
 
 def test_a_store_without_the_run_gets_none_of_its_writes(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,14 +368,14 @@ def test_a_store_without_the_run_gets_none_of_its_writes(project: Project, tmp_p
     pending(before, monkeypatch)
     (before / "runs").rename(other / "runs")
     shutil.rmtree(before)
-    assert [one.meant_for for one in deliver_waiting(other / "runs", uri_of(other))] == [uri_of(before)]
+    assert [one.meant_for for one in deliver_pending(other / "runs", uri_of(other))] == [uri_of(before)]
 
 
 def test_the_store_is_known_through_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, link = project(), tmp_path / "link"
     link.symlink_to(folder)
     pending(link, monkeypatch)
-    assert delivered(folder / "runs", folder) == [(2, 0)]
+    assert delivered(folder / "runs", folder) == [(4, 0)]
 
 
 def test_what_make_ui_calls(

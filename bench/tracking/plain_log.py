@@ -1,0 +1,44 @@
+"""`metrics.jsonl` in a run's folder: what the run logs, one line of JSON for each evaluation point, to be read with `tail -f`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.tracking.journal import Point
+
+log = logging.getLogger(__name__)
+FILE = "metrics.jsonl"
+
+
+class PlainLog:
+    """Copy of a journal's points for people and shell tools; nothing reads it back. A disk that does not take it stops nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._whole = False  # whether the file holds the points so far, and nothing else
+        self._warned = False
+
+    def write(self, points: Sequence[Point], new: Sequence[Point]) -> None:
+        """Append the new points; write all of them where the file is of an earlier process, or the disk did not take some."""
+        text = "".join(lines(new if self._whole else points))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a" if self._whole else "w", encoding="utf-8") as file:
+                file.write(text)
+            self._whole = True
+        except OSError as error:
+            if not self._warned:
+                log.warning("%s cannot be written (%s): it is written again when there is room", self._path, error.strerror or error)
+            self._whole, self._warned = False, True
+
+
+def lines(points: Sequence[Point]) -> Iterator[str]:
+    """Give a line for each position of training; null stands for what is no finite number."""
+    for (images, seconds, _), group in itertools.groupby(points, key=lambda point: (point[0], point[1], point[4])):
+        values = {key: value if math.isfinite(value) else None for _, _, key, value, _ in group}
+        yield json.dumps({"images": images, "seconds": round(seconds, 3), **values}) + "\n"
