@@ -73,8 +73,8 @@ def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
 
 
 @pytest.fixture(scope="module")
-def house() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_house", ROOT / "docs" / "make_house.py")
+def diagram() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_diagram", ROOT / "docs" / "make_diagram.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -88,24 +88,24 @@ def picture() -> str:
     return str(found)
 
 
-def test_the_picture_is_that_of_the_imports(house: ModuleType) -> None:
-    assert f"```mermaid\n{picture()}```\n" == house.mermaid(), "draw it again: python docs/make_house.py"
+def test_the_diagram_matches_the_imports(diagram: ModuleType) -> None:
+    assert f"```mermaid\n{picture()}```\n" == diagram.mermaid(), "draw it again: python docs/make_diagram.py"
 
 
-def test_the_picture_has_every_package_and_no_redundant_arrow(house: ModuleType) -> None:
+def test_the_diagram_has_every_package_and_no_redundant_arrow(diagram: ModuleType) -> None:
     boxes = re.findall(r"^ +(\w+)\[", picture().partition("end\n")[0].partition('"bench/"]')[2], re.MULTILINE)
     assert set(boxes) == {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")}
     arrows = set(re.findall(r"^ +(\w+) --> (\w+)$", picture(), re.MULTILINE))
-    imports = house.imports()
+    imports = diagram.imports()
     assert arrows <= imports
-    for box in {*boxes, *house.OTHERS}:
-        assert house.reachable(box, arrows) == house.reachable(box, imports), box
-        assert box not in house.reachable(box, imports), f"{box} imports itself through others"
+    for box in {*boxes, *diagram.OTHERS}:
+        assert diagram.reachable(box, arrows) == diagram.reachable(box, imports), box
+        assert box not in diagram.reachable(box, imports), f"{box} imports itself through others"
     for one, other in arrows:
-        assert other not in house.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
+        assert other not in diagram.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
 
 
-def test_every_line_of_the_picture_is_mermaid() -> None:
+def test_every_line_of_the_diagram_is_mermaid() -> None:
     label = r'\["(?:[^"`\[\]{}<>]|<b>|</b>|<br/>)+"\]'
     known = (r"flowchart TD", rf" {{4}}subgraph \w+{label}", rf" +\w+{label}", r" {4}end", r" {4}\w+ --> \w+")
     assert [line for line in picture().splitlines() if not any(re.fullmatch(pattern, line) for pattern in known)] == []
@@ -146,7 +146,7 @@ def test_a_run_takes_the_path(uri: str, tmp_path: Path) -> None:
     assert [key for key in called if key in firsts] == firsts
 
 
-def test_every_file_that_the_guide_names_is_there() -> None:
+def test_every_file_that_the_guide_names_exists() -> None:
     files = re.findall(r"`((?:bench|variants|studies|reports|tests|docs)/[\w/.]+)`", GUIDE.read_text(encoding="utf-8"))
     assert len(files) > 30
     assert [file for file in files if not (ROOT / file).exists()] == []
