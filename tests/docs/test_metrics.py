@@ -38,7 +38,7 @@ def test_what_metrics_need_is_explained() -> None:
         assert f"`{word}`" in explained
 
 
-def test_measured_tables_are_whole() -> None:
+def test_measured_tables_are_complete() -> None:
     scale = read_table(PAGE, SCALE_HEADING)
     given = {titled(key) for key in KEYS if not {"modes", "mixture", "inception", "asked"} & set(card(key).needs)}
     assert set(scale) == given
@@ -62,7 +62,7 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_targets() -> None:
     headings = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)}
     for target in re.findall(r"\]\(([^)]+)\)", PAGE):
         assert target.lstrip("#") in headings if target.startswith("#") else (DOCS / target).exists(), target
