@@ -52,7 +52,8 @@ class Shape:
 def shape_of(path: Path, suite: str) -> Shape:
     """Return the shape of the finished run of a suite with the median number of points."""
     found = results.load(store.tracking_uri(f"sqlite:///{path.absolute()}"), (suite,))
-    finite = found.curves[found.curves["value"].abs() < float("inf")]
+    finished = found.runs[(found.runs["kind"] == "run") & (found.runs["status"] == "finished")]["run_id"]
+    finite = found.curves[(found.curves["value"].abs() < float("inf")) & found.curves["run_id"].isin(finished)]
     counts = finite.groupby("run_id").size().sort_values()
     run_id = str(counts.index[len(counts) // 2])
     run = store.connect(f"sqlite:///{path.absolute()}").get_run(run_id)
