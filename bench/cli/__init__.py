@@ -8,11 +8,11 @@ import os
 import sys
 
 import typer
-from rich.logging import RichHandler
 
 from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the verbs)
 from bench.cli.common import app, errors
 from bench.cli.mistakes import is_help, mistake, status_of
+from bench.core.terminal import log_to
 
 __all__ = ["app", "main"]
 
@@ -23,9 +23,7 @@ def main() -> None:
     """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 3 for a run left to another
     process, 130 for Ctrl-C.
     """
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)]
-    )
+    log_to(errors, logging.WARNING)
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks is no reason to end
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

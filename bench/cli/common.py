@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.cli.mistakes import Verbs
+from bench.core.terminal import SafeConsole
+from bench.core.text import harmless
 
 if TYPE_CHECKING:
     from bench.scheduling.cluster import Cluster
@@ -32,8 +33,8 @@ app = typer.Typer(
 DEFAULT_RUNS = Path("runs")
 LEFT = 3  # exit status where another process has a run, so that this one did not finish it
 PIPE_WIDTH = 160  # columns where there is no terminal to ask
-console = Console() if sys.__stdout__ is not None and sys.__stdout__.isatty() else Console(width=PIPE_WIDTH)
-errors = Console(stderr=True)
+console = SafeConsole() if sys.__stdout__ is not None and sys.__stdout__.isatty() else SafeConsole(width=PIPE_WIDTH)
+errors = SafeConsole(stderr=True)
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable."),
@@ -118,8 +119,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _plain(cell: str) -> Text:
-    """A cell as it is: brackets in it are no markup."""
-    return Text(cell)
+    """A cell without markup. Control characters are replaced before rich measures the cell."""
+    return Text(harmless(cell))
 
 
 def with_error(value: float, error: float) -> str:

@@ -57,7 +57,7 @@ def evaluate(
     inception = bool(with_inception({}, inception_weights))
     measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
     if json:
-        console.print_json(data=measured.as_json(), sort_keys=False)
+        console.print_json(data=measured.as_json(), sort_keys=False, ensure_ascii=True)
     else:
         _print_measured(measured)
 

@@ -68,7 +68,7 @@ def run(
         from bench.tracking.store import tracking_uri
 
         check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
-        console.print_json(planned[0].config.canonical())
+        console.print_json(planned[0].config.canonical(), ensure_ascii=True)
         return
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:

@@ -22,6 +22,7 @@ from bench.cli.common import parse_settings
 from bench.cli.machine_checks import Check
 from bench.core.config import NETWORKS, VARIANTS, RunConfig, config_for, load_config, override, paths
 from bench.core.errors import UserError
+from bench.core.text import harmless
 from bench.data import catalog
 from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
@@ -223,7 +224,7 @@ COMMAND_LINES = st.integers(0, 3).flatmap(lambda kind: sensible_lines() if kind 
 
 
 @pytest.fixture
-def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder, in which no verb trains, probes the machine or reaches the network."""
 
     def trained(*args: object, **options: object) -> None:
@@ -269,24 +270,25 @@ def outcome(words: list[str]) -> tuple[int, str, str]:
 
 
 def test_every_verb_is_fuzzed() -> None:
-    assert set(VERBS) == FUZZED, "add a new verb to FUZZED, and to `harmless` what it must not do there"
+    assert set(VERBS) == FUZZED, "add a new verb to FUZZED, and to `sandbox` what it must not do there"
 
 
 @at_every_size
-def test_any_command_line_ends_well(examples: int, harmless: Path) -> None:
-    seen: set[int] = set()
+def test_any_command_line_ends_well(examples: int, sandbox: Path) -> None:
+    statuses: set[int] = set()
 
     @fuzz(examples)
     @given(words=COMMAND_LINES)
     def check(words: list[str]) -> None:
-        status, _, err = outcome(words)
-        seen.add(status)
+        status, out, err = outcome(words)
+        statuses.add(status)
+        assert harmless(out + err) == out + err
         assert status in {0, 1, 2, 130}
         assert "Traceback" not in err
         if status == 2:
             assert len([line for line in err.splitlines() if line.strip()]) == 1, err
             assert err.startswith("ganbench: ")
-        assert not list(harmless.iterdir())
+        assert not list(sandbox.iterdir())
 
     check()
-    assert seen == {0, 1, 2}
+    assert statuses == {0, 1, 2}
