@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,10 @@ from bench.cli import doctor
 from bench.cli.doctor import check_store
 from bench.cli.machine_checks import Check
 from bench.core.config import DATASETS
+from bench.core.text import harmless
 from bench.data.sources import Source, Unavailable
+
+Ganbench = Callable[..., tuple[int, str, str]]
 
 
 def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch):
@@ -39,6 +44,18 @@ def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch
     assert checks["data fashion-mnist"].advice == "ganbench data fetch fashion-mnist"
     assert doctor.missing(list(checks.values())) == [], "one data set is enough"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_have_no_effect(ganbench: Ganbench, monkeypatch):
+    check = Check(name="disk", ok=False, needed=True, found="1 GB free in /a\x1b[2J", advice="cd\u202e")
+    monkeypatch.setattr(doctor, "doctor", lambda **_: [check])
+    status, out, _ = ganbench("doctor")
+    assert status == 1
+    assert "/a\ufffd[2J" in out
+    assert harmless(out) == out
+    status, out, _ = ganbench("doctor", "--json")
+    assert json.loads(out)["checks"][0]["found"] == check.found
+    assert harmless(out) == out
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -18,16 +18,6 @@ Ganbench = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return command
-
-
-@pytest.fixture
 def run_id(uri: str, tmp_path: Path, ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> str:
     """A finished run in the store that the command looks at."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

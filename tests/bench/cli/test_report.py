@@ -12,20 +12,12 @@ import pandas as pd
 import pytest
 from serving import end, free_port, serving
 
+from bench.core.text import harmless
 from bench.tracking.attachments import DESCRIPTION, REPORT
 from bench.tracking.client import Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]
 FID = "quality/fid_classifier"
-
-
-@pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return command
 
 
 @pytest.fixture
@@ -137,7 +129,12 @@ def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench,
     names = ["../../up", "a/b <script>", "x" * 200, "$m$ \u202e"]
     for name in names:
         record(uri, name)
-    assert ganbench("report")[0] == 0
+    record(uri, "colours", variant="dc\x1b[2Jgan", dataset="di\u202egits", track="\x9b2J")
+    status, out, _ = ganbench("report")
+    assert status == 0
+    assert "dc\ufffd[2Jgan" in out
+    assert "di\ufffdgits" in out
+    assert harmless(out) == out
     (folder,) = Path("build/report").iterdir()
     assert re.fullmatch(r"[\w.-]{1,200}", folder.name)
     assert not folder.name.startswith(".")

@@ -206,7 +206,7 @@ def _spy(player: Player, seen: list[tuple[str, int]], batches: list[Batch]) -> C
     return loss
 
 
-def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench, tmp_path: Path) -> None:
+def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench) -> None:
     status, out, err = ganbench("show", "dcgan", "--set", "recipe.width=8")
     assert (status, err) == (0, "")
     assert "D: -log σ(r) - log(1 - σ(f))" in out
@@ -214,7 +214,7 @@ def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench,
     assert status == 0
     assert "| `D: -log σ(r) - log(1 - σ(f))` |" in out
     assert "digits: image, 1 x 8 x 8" in out
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
 def test_points_are_shown_where_the_networks_are_of_points(ganbench: Ganbench) -> None:
@@ -222,13 +222,14 @@ def test_points_are_shown_where_the_networks_are_of_points(ganbench: Ganbench) -
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The module of a user, in the working folder."""
-    (tmp_path / "games_of_mine.py").write_text(OWN, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    module = Path.cwd() / "games_of_mine.py"
+    module.write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(module.parent)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "games_of_mine", raising=False)
-    return tmp_path / "games_of_mine.py"
+    return module
 
 
 def test_a_variant_of_a_user_is_shown_like_ours(ganbench: Ganbench, own: Path) -> None:

@@ -11,16 +11,7 @@ from real_runs import pending
 from bench.runs.lock import FILE, run_lock
 from bench.tracking.client import Tracker
 
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ganbench(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str) -> Call:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return command
+Ganbench = Callable[..., tuple[int, str, str]]
 
 
 def waiting(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,11 +29,13 @@ def waiting(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / f"end-{log.run_id}.json"
 
 
-def test_nothing_waits(ganbench: Call) -> None:
+def test_nothing_waits(ganbench: Ganbench) -> None:
     assert ganbench("sync")[:2] == (0, "nothing waits in runs\n")
 
 
-def test_all_that_waits_is_delivered(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_that_waits_is_delivered(
+    ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     journals = [waiting(uri, seed, monkeypatch) for seed in (0, 1)]
     assert f"3 writes of dcgan seed 0 wait in {journals[0].relative_to(Path.cwd())}: `ganbench sync` when" in caplog.text
     status, out, _ = ganbench("sync")
@@ -56,7 +49,7 @@ def test_all_that_waits_is_delivered(ganbench: Call, uri: str, monkeypatch: pyte
     assert pending(Path.cwd() / "runs") == []
 
 
-def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = waiting(uri, 0, monkeypatch)
     waiting(uri, 1, monkeypatch)
     broken.write_bytes(broken.read_bytes()[:20])
@@ -67,7 +60,7 @@ def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Call, uri: s
     assert (second, last) == ("dcgan seed 1: 3 writes delivered", "3 writes of 1 run delivered, 1 write still wait")
 
 
-def test_a_journal_in_use_is_left(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_in_use_is_left(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = waiting(uri, 0, monkeypatch)
     with run_lock([journal.parent / FILE], give_up=lambda: True):
         status, out, _ = ganbench("sync")
@@ -75,7 +68,7 @@ def test_a_journal_in_use_is_left(ganbench: Call, uri: str, monkeypatch: pytest.
     assert out.splitlines()[0] == f"{journal.parent}: in use by another process, its run or another sync: left to it"
 
 
-def test_mistakes_are_one_line_and_lose_nothing(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_one_line_and_lose_nothing(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = waiting(uri, 0, monkeypatch).parents[2]
     before = sorted(runs.rglob("*"))
     cases = [("http://127.0.0.1:9", ("sync",), f"what waits in runs is meant for {uri}: set MLFLOW_TRACKING_URI")]
@@ -89,7 +82,7 @@ def test_mistakes_are_one_line_and_lose_nothing(ganbench: Call, uri: str, monkey
     assert sorted(runs.rglob("*")) == before
 
 
-def test_a_server_that_is_still_away_is_one_line(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_still_away_is_one_line(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = waiting(uri, 0, monkeypatch)
     (Path(uri.removeprefix("sqlite:///"))).rename("away.db")
     status, _, err = ganbench("sync")
