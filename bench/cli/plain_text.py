@@ -1,4 +1,4 @@
-"""A document as plain text for a terminal: no colour, no markup, at most so many columns. Its pictures are left to other renderers."""
+"""Renderer of a document as plain text of a limited width, without colour and markup. It does not support pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 100  # columns
 
 
 def plain_text(document: Document, width: int = WIDTH) -> str:
-    """The whole document, lines of at most `width` columns."""
+    """Return the whole document, in lines of at most `width` columns."""
     parts = [f"{document.title}\n{'=' * len(document.title)}", _wrapped(document.subtitle, width)]
     if document.facts:
         longest = max(len(fact.label) for fact in document.facts)
@@ -45,7 +45,7 @@ def _block(block: Block, width: int) -> Iterator[str]:
             yield _grid(block, width)
             yield from (_wrapped(note, width) for note in (block.caption, *block.notes) if note)
         case _:
-            raise TypeError(f"a terminal shows no {type(block).__name__}")
+            raise TypeError(f"plain text cannot show a {type(block).__name__}")
 
 
 def _grid(table: Table, width: int) -> str:

@@ -1,4 +1,4 @@
-"""Verbs about runs on this disk: runs prune."""
+"""The verb that removes old checkpoints: runs prune."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from bench.cli.mistakes import Verbs
 from bench.core.errors import UserError
 from bench.core.text import pluralise
 
-runs_app = typer.Typer(cls=Verbs, help="Runs on this disk: remove old checkpoints.", no_args_is_help=True)
+runs_app = typer.Typer(cls=Verbs, help="Remove old checkpoints of runs.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
 
 @runs_app.command("prune")
 def prune(
-    older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", help="Days since the newest checkpoint of a run was written.")
-    ],
-    folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep their checkpoints.")] = DEFAULT_RUNS,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without this option they are only listed.")] = False,
+    older_than: Annotated[float, typer.Option("--older-than", metavar="DAYS", help="Minimum age of the newest checkpoint of a run.")],
+    folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the checkpoints of runs.")] = DEFAULT_RUNS,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove the checkpoints. Without this option, they are only listed.")] = False,
 ) -> None:
     """Remove old checkpoints. What MLflow has recorded stays.
 
-    A finished run without its checkpoint cannot be extended; any other run restarts when it is needed again.
-    Checkpoints of runs that another process trains, or that have pending writes, stay.
+    A finished run without its checkpoint cannot be extended. An unfinished run restarts instead of resuming.
+    Keeps the checkpoints of runs that another process trains and of runs with pending writes.
     """
     from bench.runs.prune import old_checkpoints, prune
     from bench.tracking.store import tracking_uri

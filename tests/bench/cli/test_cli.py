@@ -61,7 +61,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("show dcgan --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
         ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
         ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment is for images, and this data is points"),
-        ("list nonsense", "there is no list of 'nonsense'"),
+        ("list nonsense", "unknown list 'nonsense'"),
         ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
         ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),

@@ -69,7 +69,7 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_a_new_store_in_a_writable_folder_is_fine(tmp_path: Path):
     check = check_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert check.ok
-    assert "made by the first run" in check.found
+    assert "the first run creates it" in check.found
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,7 +100,7 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(uri):
 def test_a_store_that_answers_is_counted_and_weighed(uri: str):
     check = check_store(uri)
     assert check.ok
-    assert re.search(r"answers, 1 experiments, \d+\.\d MB", check.found)
+    assert re.search(r"answers, 1 experiment, \d+\.\d MB", check.found)
 
 
 def test_no_data_set_at_all_is_a_need(monkeypatch):

@@ -44,7 +44,7 @@ def test_a_disk_fails_only_where_it_is_full(tmp_path: Path, monkeypatch, free: f
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
     check = machine_checks.check_disk("disk", tmp_path / "not" / "yet", 2.0, "cd")
     assert (check.ok, check.needed) == (ok, needed)
-    assert check.advice == ("" if ok else "have 2 GB free, or cd")
+    assert check.advice == ("" if ok else "free 2 GB, or cd")
     assert not list(tmp_path.iterdir())
 
 
@@ -63,7 +63,7 @@ def test_facts_of_a_machine_with_many_devices(monkeypatch):
     assert [facts[f"device {name}"] for name in ("cuda:0", "mps", "cpu")] == [
         "Model cuda:0, 80 GB",
         "Model mps, 11 GB of the machine's",
-        "Model cpu, memory not known",
+        "Model cpu, memory unknown",
     ]
     assert facts["commit"].startswith("0123456789ab ")
     for part in ("cuda", "fp32", "channels_last", "2.00", "1.10"):

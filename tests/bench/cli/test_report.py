@@ -245,4 +245,4 @@ def test_a_store_that_cannot_keep_the_report_does_not_spoil_it(
     status, _, _ = ganbench("report", "--suite", "small", "--out", "page")
     assert status == 0
     assert Path("page/index.html").exists()
-    assert "the report is not kept in MLflow: " in caplog.text
+    assert "the report cannot be logged to MLflow: " in caplog.text

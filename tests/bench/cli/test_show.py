@@ -133,7 +133,7 @@ def _counts_add_up(document: Document, name: str) -> bool:
         for module in player.modules
     }
     total, *players = numbers(
-        next(block.text for section in document.sections for block in section.blocks if "In all" in getattr(block, "text", ""))
+        next(block.text for section in document.sections for block in section.blocks if "Total: " in getattr(block, "text", ""))
     )
     moved = [sum(by_module[module] for module in player.modules) for player in objective.players]
     return by_layer == list(by_module.values()) and players == moved and total == sum(p.numel() for p in networks.parameters())
@@ -165,7 +165,7 @@ def test_a_setting_is_marked_and_other_numbers_are_those_of_the_variant() -> Non
 
 def test_other_networks_are_named_beside_those_of_the_variant() -> None:
     document = shown("dcgan", networks="mlp-small")
-    assert next(fact.value for fact in document.facts if fact.label == "Networks") == "mlp-small (the variant's own: dcgan)"
+    assert next(fact.value for fact in document.facts if fact.label == "Networks") == "mlp-small (default: dcgan)"
     assert any("mlp.py" in where for where in cells(tables(document, "code")[0], 0))
 
 
@@ -173,7 +173,7 @@ def test_the_round_is_what_the_trainer_does() -> None:
     """Players in their order, updates of each, and which batch each update sees."""
     (players,) = tables(shown("wgan"), "round")
     rows = [tuple(cell.text for cell in row.cells[:4]) for row in players.rows]
-    assert rows == [("d", "5", "a fresh batch each", "discriminator"), ("g", "1", "the last batch of d", "generator")]
+    assert rows == [("d", "5", "a new batch each", "discriminator"), ("g", "1", "the last batch of d", "generator")]
     assert cells(players, 4)[0].startswith("RMSprop(lr=5e-05")
     seen: list[tuple[str, int]] = []
     batches: list[Batch] = []  # kept, so that no two have one address
@@ -238,7 +238,7 @@ def test_a_variant_of_a_user_is_shown_like_ours(ganbench: Ganbench, own: Path) -
     lines = own.read_text(encoding="utf-8").splitlines()
     for words in ("MINE = variant(Game)", "class Game(Objective):", "def hardest(losses):", "class Nets(Networks):"):
         assert f"games_of_mine.py:{lines.index(words) + 1} " in out, words
-    assert re.search(r"In all 577 parameters: d moves 65; g moves 512\b", out)
+    assert re.search(r"Total: 577 parameters; d trains 65; g trains 512\b", out)
     assert re.search(r"z_dim +7 +variant +100", out)
     status, out, _ = ganbench("show", "games_of_mine:MINE", "--dataset", "digits", "--markdown")
     assert status == 0

@@ -21,7 +21,7 @@ QUICK = ("study", "lr-k-quick", "--dataset", "digits", "--set", "budget.images=6
         ("study lr-k-quick --space lrk", "unknown space 'lrk'; did you mean 'lr-k'"),
         ("study lr-k-quick --dataset digits --space os:path", "'os:path' is a module, not a space"),
         ("study lr-k-quick --dataset digits --variants dcgann", "unknown variant 'dcgann'; did you mean 'dcgan'"),
-        ("study lr-k-quick --variants ,", "',' names nothing"),
+        ("study lr-k-quick --variants ,", "',' contains no name"),
         ("study lr-k-quick --dataset digits --variants vanilla --space lucic-wide --set recipe.k=1", "recipe.k cannot be --set"),
         ("study lr-k-quick --dataset digits --sampler cma", "unknown sampler 'cma'"),
         ("study lr-k-quick --dataset digits --pruner wilcoxon", "takes --search-seeds 5 or more, not 1"),
