@@ -81,7 +81,7 @@ def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) 
 
 
 def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:
-    """Return the settings with those that --inception-weights implies. An environment variable passes the file to the workers."""
+    """Return the settings with evaluation.inception=true if there are weights. An environment variable passes their path to workers."""
     if weights is None:
         return settings
     from bench.core.errors import UserError
@@ -120,7 +120,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _plain(cell: str) -> Text:
-    """A cell without markup. Control characters are replaced before rich measures the cell."""
+    """Return a cell without markup. Control characters are replaced before rich measures its width."""
     return Text(harmless(cell))
 
 

@@ -74,7 +74,7 @@ def check_datasets(*, network: bool = False) -> Iterator[Check]:
     for name, dataset in DATASETS:
         reason = reasons[name]
         if reason is None:
-            yield Check(name=f"data {name}", ok=True, found="here")
+            yield Check(name=f"data {name}", ok=True, found="available")
             continue
         found, _, _ = reason.partition(": ")
         if network:

@@ -72,7 +72,7 @@ def _memory(name: str) -> str:
     if name.startswith("cuda"):
         return f"{torch.cuda.get_device_properties(name).total_memory / 1e9:.0f} GB"
     if name == "mps":
-        return f"{torch.mps.recommended_max_memory() / 1e9:.0f} GB of the machine's"
+        return f"{torch.mps.recommended_max_memory() / 1e9:.0f} GB of the machine's memory"
     gigabytes = memory_gb()
     return "memory unknown" if gigabytes is None else f"{gigabytes} GB"
 

@@ -140,7 +140,7 @@ def _print_measured(measured: Measured) -> None:
             (key, *(with_error(side.values[key], side.values.get(f"{key}{SE}", math.nan)) for side in sides), found.arrow, found.unit)
         )
     columns = ("metric", "value", *measured.rows, "", "unit")
-    print_table(f"{measured.n:,} {measured.what} of {measured.source}, measured as {measured.dataset}", columns, rows)
+    print_table(f"{measured.n:,} {measured.what} of {measured.source}, compared with {measured.dataset}", columns, rows)
     for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
     for kind, reason in measured.left_out.items():

@@ -1,4 +1,4 @@
-"""Error messages of one line: for mistakes on the command line, which click reports, and for a store or disk that fails.
+"""One-line error messages for mistakes on the command line, and for stores and disks that fail.
 
 Some versions of typer contain their own click, others use the installed one. This module uses only names that both have: the base class
 of `typer.BadParameter`, the names of click's other exceptions, and their attributes.
@@ -56,7 +56,7 @@ def mistake(error: Exception) -> str | None:
         return one_line(str(error), most=LONGEST)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in PACKAGES:
         return f"the Python package {error.name!r} is missing: make setup"
-    if isinstance(error, FileNotFoundError) and not error.filename:  # what os.getcwd() raises
+    if isinstance(error, FileNotFoundError) and not error.filename:  # raised by os.getcwd()
         return "the working folder no longer exists: cd to another folder"
     if isinstance(error, OSError) and error.errno in REFUSED:
         where = f": {error.filename!r}" if error.filename else ""
@@ -90,7 +90,7 @@ def _usage(error: Exception) -> str:
 
 
 def _unknown_option(name: str, ctx: Any) -> str:
-    """The error message for an unknown option: its nearest name, or that an option of a verb belongs behind the verb."""
+    """The error message for an unknown option: the nearest option, or the right place of a verb's option."""
     line = f"unknown option {name!r}"
     if ctx is None:
         return line

@@ -21,7 +21,7 @@ def perf(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for perf.json and perf.svg.")] = Path("build/perf"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Measure the speed of this machine: train() beside a tutorial loop and a bare loop, whole runs, and time to quality.
+    """Measure the harness on this machine: train() beside a tutorial loop and a bare loop, whole runs, and time to quality.
 
     Takes fifteen to twenty minutes on two cores. Other programs change the rates and seconds, but not the ratios of loops.
     """
@@ -29,7 +29,7 @@ def perf(
     from bench.perf.report import as_json, draw, notes, rate_rows, ratio_rows
     from reports.io import check_folder, write_all
 
-    setting = Setting(models=_listed(models), parts=_listed(only), turns=turns, seconds=seconds, dataset=dataset)
+    setting = Setting(models=_names(models), parts=_names(only), turns=turns, seconds=seconds, dataset=dataset)
     setting.check()
     check_folder(out, "--out")
     speed = measure(setting)
@@ -41,12 +41,12 @@ def perf(
     if rows := rate_rows(speed):
         print_table("images a second", ("model", "loop", "threads", "images/s", "spread", "MB beyond torch"), rows)
     if ratios := ratio_rows(speed):
-        print_table("ratios", ("ratio", "value", "what it is"), ratios)
+        print_table("ratios", ("ratio", "value", "meaning"), ratios)
     for line in notes(speed):
         say(line)
     say(f"{out / 'perf.json'}, {out / 'perf.svg'}")
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _names(text: str) -> tuple[str, ...]:
     """Return the distinct parts of a comma-separated option."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

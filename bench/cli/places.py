@@ -42,7 +42,7 @@ def first_line(thing: Any) -> str:
 
 
 def function_of(code: CodeType, module: str) -> Any:
-    """Return the function or method of a code object, found by its qualified name in the module; None if it is not there."""
+    """Return the function or method of a code object, found by its qualified name in the module; None if the name is not found."""
     found: Any = sys.modules.get(module)
     for part in code.co_qualname.split("."):
         found = getattr(found, part, None)

@@ -9,7 +9,7 @@ from bench.cli.common import app, say
 def relocate() -> None:
     """Update the artifact locations of a store that was moved, and print the URI for MLflow's server.
 
-    If the moved store is read-only, the update is done on a copy in the cache.
+    If that store is read-only, update a copy in the cache instead.
     """
     import sqlite3
 

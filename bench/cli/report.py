@@ -17,7 +17,7 @@ from bench.core.text import pluralise
 if TYPE_CHECKING:
     from bench.tracking.results import Results
 
-NAMED = 3  # suites that a title names
+MOST_NAMES = 3  # suites in a title
 log = logging.getLogger(__name__)
 
 
@@ -75,15 +75,15 @@ def _title(suites: Sequence[str]) -> str:
     """Return the title of the page: the first suites, and the number of the other ones."""
     if not suites:
         return "GAN benchmark"
-    rest = [pluralise(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
-    names = [*suites[:NAMED], *rest]
+    rest = [pluralise(len(suites) - MOST_NAMES, "more suite")] if len(suites) > MOST_NAMES else []
+    names = [*suites[:MOST_NAMES], *rest]
     return "GAN benchmark: " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
 
 
 def _folder(suites: Sequence[str]) -> str:
     """Return a safe and short folder name for suites, whose names may contain any characters."""
-    names = [re.sub(r"[^\w.-]+", "-", suite).strip(".-")[:40] for suite in suites[:NAMED]]
-    rest = [f"and-{len(suites) - NAMED}-more"] if len(suites) > NAMED else []
+    names = [re.sub(r"[^\w.-]+", "-", suite).strip(".-")[:40] for suite in suites[:MOST_NAMES]]
+    rest = [f"and-{len(suites) - MOST_NAMES}-more"] if len(suites) > MOST_NAMES else []
     return "-".join(name for name in (*names, *rest) if name) or "all"
 
 

@@ -23,7 +23,7 @@ def prune(
     folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the checkpoints of runs.")] = DEFAULT_RUNS,
     yes: Annotated[bool, typer.Option("--yes", help="Remove the checkpoints. Without this option, they are only listed.")] = False,
 ) -> None:
-    """Remove old checkpoints. What MLflow has recorded stays.
+    """Remove old checkpoints. Recorded results stay in MLflow.
 
     A finished run without its checkpoint cannot be extended. An unfinished run restarts instead of resuming.
     Keeps the checkpoints of runs that another process trains and of runs with pending writes.
@@ -32,7 +32,7 @@ def prune(
     from bench.tracking.store import tracking_uri
 
     if not 0 <= older_than < math.inf:
-        raise UserError(f"--older-than takes days from 0 up, e.g. 30, not {older_than:g}")
+        raise UserError(f"--older-than takes a number of days, 0 or more, not {older_than:g}")
     found = old_checkpoints(runs_folder(folder), tracking_uri(), days=older_than)
     if not found:
         say(f"no checkpoint in {folder} is older than {older_than:g} days")

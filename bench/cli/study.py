@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="A ready study: `ganbench list studies`.")],
+    name: Annotated[str, typer.Argument(help="A registered study: `ganbench list studies`.")],
     variants: Annotated[str | None, typer.Option(metavar="NAMES", help="Variants instead of the study's, e.g. dcgan,wgan-gp.")] = None,
     space: Annotated[
         str | None, typer.Option(help="Search space instead of the study's: `ganbench list spaces`, or module:OBJECT.")
@@ -79,24 +79,24 @@ def study(
     from studies.plan import plan
     from studies.study import STUDIES
 
-    chosen = _changed(
-        STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_listed(objective), sampler=sampler, sampler_seed=sampler_seed,
+    chosen = _with_options(
+        STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_names(objective), sampler=sampler, sampler_seed=sampler_seed,
         pruner=pruner, trials=trials, search_seeds=search_seeds, final_seeds=seeds,
     )  # fmt: skip
     cluster = cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     where = storage if "://" in storage else str(Path(storage).absolute())
     planned = plan(
-        chosen, uri=tracking_uri(), storage=where, folder=str(folder.absolute()), only=_listed(variants) or (),
+        chosen, uri=tracking_uri(), storage=where, folder=str(folder.absolute()), only=_names(variants) or (),
         settings=with_inception(parse_settings(set_), inception_weights),
     )  # fmt: skip
     if dry_run:
         _print_plan(planned)
         return
-    _exit_by(_swept(planned, workers, cluster), planned)
+    _exit_by(_search(planned, workers, cluster), planned)
 
 
-def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
-    """Do the study, and show its progress."""
+def _search(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
+    """Run the study and show its progress."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.signals import stop_on_signal
     from studies.display import study_display_for
@@ -111,12 +111,12 @@ def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
         final_display.stop()
 
 
-def _changed(study: Study, **given: Any) -> Study:
+def _with_options(study: Study, **given: Any) -> Study:
     """Return the study with the values of those options that are not None."""
     return replace(study, **{key: value for key, value in given.items() if value is not None})
 
 
-def _listed(text: str | None) -> tuple[str, ...] | None:
+def _names(text: str | None) -> tuple[str, ...] | None:
     """Return the parts of a comma-separated option; None for a missing option."""
     if text is None:
         return None
@@ -166,7 +166,7 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
         )
         rows.append((one.variant, f"{one.done} of {one.wanted}", default, value, recipe))
     columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "to train its recipe")
-    print_table(f"{planned.study}: best of the search, on the seeds of the search", columns, rows)
+    print_table(f"{planned.study}: best of the search, measured on its own seeds", columns, rows)
     for variant in found.given_up:
         say(f"{variant}: given up, because its trials crash; `ganbench report --suite {planned.study}` shows the reasons")
     if found.elsewhere:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def sync(
     folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the pending writes of runs.")] = DEFAULT_RUNS,
 ) -> None:
-    """Deliver pending writes: what runs could not record while the tracking store did not answer, in the same order."""
+    """Deliver pending writes to the tracking store, in their order. Runs save writes that the store does not accept."""
     from bench.runs.pending_writes import deliver_pending
     from bench.tracking.store import tracking_uri
 
     runs = []
-    elsewhere = []  # runs with pending writes for another store: a mistake if there are no others
+    elsewhere = []  # runs whose writes are for another store: a mistake if there are no others
     for one in deliver_pending(runs_folder(folder), tracking_uri()):
         runs.append(one)
         if one.meant_for:

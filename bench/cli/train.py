@@ -70,7 +70,7 @@ def run(
         check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
         console.print_json(planned[0].config.canonical(), ensure_ascii=True)
         return
-    outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
+    outcome = _execute(suite, _outlook(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
     elif outcome.there:
@@ -82,7 +82,7 @@ def run(
 
 @app.command()
 def suite(
-    name: Annotated[str, typer.Argument(help="A ready suite: `ganbench list suites`.")],
+    name: Annotated[str, typer.Argument(help="A registered suite: `ganbench list suites`.")],
     seeds: Annotated[int | None, typer.Option(help="Number of training seeds, from 0.")] = None,
     only: Annotated[str, typer.Option(help="Globs over variants, e.g. 'wgan*' or cgan,acgan.")] = "*",
     dataset: Annotated[str | None, typer.Option(help="Dataset instead of the suite's.")] = None,
@@ -108,16 +108,16 @@ def suite(
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
-    outlook = _foreseen(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
+    outlook = _outlook(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
     if dry_run:
         _print_outlook(outlook)
         return
-    outcome = _executed(chosen, outlook, folder)
+    outcome = _execute(chosen, outlook, folder)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    busy = f", {len(outcome.left)} in another process" if outcome.left else ""
+    busy = f", {len(outcome.left)} trained by another process" if outcome.left else ""
     changed = sum(bool(decision.changed) for decision in outcome.decisions)
     earlier = f"; {pluralise(changed, 'run')} also recorded with another version" if changed else ""
     say(
@@ -136,7 +136,7 @@ def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
     return settings if images is None else {**settings, "budget.images": images}
 
 
-def _foreseen(
+def _outlook(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
 ) -> Outlook:  # fmt: skip
@@ -151,7 +151,7 @@ def _foreseen(
     )  # fmt: skip
 
 
-def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
+def _execute(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
     """Execute the planned jobs, and show their progress."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.scheduler import run_suite

@@ -48,7 +48,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
                 _round(networks, objective, data, size, share=1.0)
                 networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
                 break
-            except Exception as error:  # a user's code raises anything, and may need a whole batch
+            except Exception as error:  # a user's code may raise anything, or need a whole batch
                 if size == sizes[-1]:
                     names = f"{type(objective).__name__} with {type(networks).__name__}"
                     raise UserError(f"{names} fails on a batch of {size} random examples: {one_line(error)}") from error
@@ -120,7 +120,7 @@ def _shapes(value: Any) -> tuple[Shape, ...]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield all tensors in a value; of terms the loss, of a latent `z`."""
+    """Yield all tensors in a value; of Terms the loss, of a Latent `z`."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Terms | Latent):
@@ -148,7 +148,7 @@ def _profiler(found: Trace, packages: Collection[str]) -> Callable[[FrameType, s
     modules: dict[CodeType, str] = {}
 
     def watch(frame: FrameType, event: str, returned: Any) -> None:
-        """Note the order of calls, and add a function when it returns something of interest."""
+        """Record each first call, and add the function to the trace once it returns tensors or works in place."""
         code = frame.f_code
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] not in packages or code.co_name.startswith(("_", "<")) or "<locals>" in code.co_qualname:

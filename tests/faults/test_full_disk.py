@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, Points, call, pending, recorded, said, start, until
+from real_runs import RUN, Points, call, output, pending, recorded, start, until
 from small_disk import SmallDisk, small_disk
 
 IMAGES = ("--set", "budget.images=60000")
@@ -53,10 +53,10 @@ def filled(disk: SmallDisk, folder: Path, runs: Path, words: tuple[str, ...], *,
         wait_for_checkpoint(runs, process, folder)
         with disk.full():
             if end is not None:
-                until(lambda: "cannot be written" in said(folder), process, folder)
+                until(lambda: "cannot be written" in output(folder), process, folder)
                 process.send_signal(end)
             status = process.wait(timeout=300)
-            return status, said(folder)
+            return status, output(folder)
     finally:
         process.kill()
         process.wait()
@@ -75,7 +75,7 @@ def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str,
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=MEGABYTES) as disk:
         words = (*WORDS, "--runs-dir", "disk")
-        status, text = filled(disk, folder, disk.seen, words, end=end)
+        status, text = filled(disk, folder, disk.path, words, end=end)
         assert_good(text)
         assert status == {None: 0, signal.SIGTERM: 130, signal.SIGKILL: -9}[end], text
         assert f"{folder}/disk/runs/" in text
@@ -84,8 +84,8 @@ def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str,
         assert status == 0, text
         assert_good(text)
         assert ("already finished" in text) == (end is None)
-        assert halves(disk.seen) == []
-        assert not pending(disk.seen)
+        assert halves(disk.path) == []
+        assert not pending(disk.path)
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
 
@@ -103,7 +103,7 @@ def test_artifacts(tmp_path: Path, whole: dict[str, tuple[str, Points]]) -> None
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
         assert not pending(folder / "runs")
-        artifacts = {path.name for path in disk.seen.rglob("*") if path.is_file()}
+        artifacts = {path.name for path in disk.path.rglob("*") if path.is_file()}
         assert {"curves.parquet", "last.safetensors", "evidence.json", "final.png"} <= artifacts
         status, text = call(folder, "sample", _run_id(folder), "--out", "x.png", prefix=disk.prefix)
         assert status == 0, text
@@ -123,7 +123,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
                 status = process.wait(timeout=300)
         finally:
             process.kill()
-        text = said(folder)
+        text = output(folder)
         assert_good(text)
         assert status == 0, text
         assert f"{folder}/disk/mlflow.db" in text
@@ -136,7 +136,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
         assert not pending(folder / "runs")
-        shutil.copy(disk.seen / "mlflow.db", folder / "mlflow.db")
+        shutil.copy(disk.path / "mlflow.db", folder / "mlflow.db")
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
 
@@ -151,7 +151,7 @@ def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
         assert_good(text)
         assert status == 2, text
         assert f"{folder}/disk" in text
-        assert {path.name for path in disk.seen.iterdir()} <= {"mlflow.db.lock"}
+        assert {path.name for path in disk.path.iterdir()} <= {"mlflow.db.lock"}
 
 
 @pytest.mark.faults
@@ -171,11 +171,11 @@ def test_a_report(tmp_path: Path, template: Path) -> None:
             assert status == least, text
             assert "disk/" in text
             assert "No space left on device" in text
-            assert [path for path in disk.seen.rglob("*") if path.is_file()] == []
+            assert [path for path in disk.path.rglob("*") if path.is_file()] == []
             status, text = call(folder, "report", "--suite", "runs", *words, prefix=disk.prefix, **store)
             assert status == 0, text
-            shutil.rmtree(disk.seen / Path(words[-1]).name, ignore_errors=True)
-            (disk.seen / "t.tex").unlink(missing_ok=True)
+            shutil.rmtree(disk.path / Path(words[-1]).name, ignore_errors=True)
+            (disk.path / "t.tex").unlink(missing_ok=True)
 
 
 def _run_id(folder: Path) -> str:
@@ -206,7 +206,7 @@ def test_a_disk_that_is_mounted_to_be_read(tmp_path: Path, template: Path, words
         assert_good(text)
         assert "disk" in text
         assert "Read-only file system" in text
-    assert sorted(os.listdir(folder)) == ["disk", "said.log"]
+    assert sorted(os.listdir(folder)) == ["disk", "output.log"]
 
 
 @pytest.mark.faults

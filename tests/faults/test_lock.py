@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, call, pending, recorded, said, start, until
+from real_runs import RUN, call, output, pending, recorded, start, until
 
 STOPPED_SECONDS = 40  # longer than the lease
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")  # process ids begin at 1, the host name stays
@@ -46,10 +46,10 @@ def test_a_holder_that_stood_still_is_taken_over_and_writes_nothing_more(tmp_pat
         until(lambda: any(f"pid={second.pid}\n" in marker.read_text() for marker in folder.glob("runs/runs/*/claim.json")), second, other)
         time.sleep(max(0.0, STOPPED_SECONDS - (time.monotonic() - stopped)))
         os.killpg(first.pid, signal.SIGCONT)
-        assert first.wait(timeout=300) == 3, said(folder)
-        assert "lost the run lock" in said(folder)
-        assert "Traceback" not in said(folder)
-        assert second.wait(timeout=600) == 0, said(other)
+        assert first.wait(timeout=300) == 3, output(folder)
+        assert "lost the run lock" in output(folder)
+        assert "Traceback" not in output(folder)
+        assert second.wait(timeout=600) == 0, output(other)
     finally:
         for process in (first, second):
             if process is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import photos
 import pytest
-from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
+from whole_suites import assert_undisturbed, descendants, end_all, output, runs_of, start, undisturbed
 
 from bench.core.config import DATASETS
 from bench.metrics.extractors import classifier_training
@@ -45,8 +45,8 @@ def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds
     """What `found()` returns, once that is something."""
     deadline = time.monotonic() + seconds
     while not (what := found()):
-        assert process.poll() is None, said(folder)
-        assert time.monotonic() < deadline, said(folder)
+        assert process.poll() is None, output(folder)
+        assert time.monotonic() < deadline, output(folder)
         time.sleep(0.1)
     return what
 
@@ -70,10 +70,10 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -
         lost = next(iter(cluster.worker_nodes))
         wait_for(process, folder, lambda: trained_by(lost, folder))
         cluster.remove_node(lost, allow_graceful=False)
-        assert process.wait(timeout=600) == 0, said(folder)
+        assert process.wait(timeout=600) == 0, output(folder)
     finally:
         end_all(process)
-    words = " ".join((folder / "said.log").read_text().split())
+    words = " ".join((folder / "output.log").read_text().split())
     assert words.count("its node was lost; it goes on from its last checkpoint") == 1
     assert "no node that is left has room" not in words
     assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
@@ -99,7 +99,7 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
             time.sleep(0.1)
     finally:
         end_all(process)
-    assert process.returncode == 0, said(folder)
+    assert process.returncode == 0, output(folder)
     tags = [run.data.tags for run in runs_of(folder)]
     assert [tag["status"] for tag in tags] == ["finished"] * 3
     assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, "none was measured on that node"
@@ -114,9 +114,9 @@ def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> Non
     process = start(folder, "--ray", cluster.address, "--seeds", "3", variants="dcgan", workers=3, images=10_000_000)
     try:
         wait_for(process, folder, lambda: all(trained_by(node, folder) for node in cluster.list_all_nodes()))
-        wait_for(process, folder, lambda: len(set(re.findall(r"dcgan seed \d: \d+%", (folder / "said.log").read_text()))) >= 2)
+        wait_for(process, folder, lambda: len(set(re.findall(r"dcgan seed \d: \d+%", (folder / "output.log").read_text()))) >= 2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=120) == 130, said(folder)
+        assert process.wait(timeout=120) == 130, output(folder)
     finally:
         end_all(process)
     assert [run.data.tags["status"] for run in runs_of(folder)] == ["interrupted", "interrupted"]
@@ -146,6 +146,6 @@ def test_a_run_that_fits_no_node_is_refused(cluster: Any, tmp_path: Path) -> Non
     """Before anything is written."""
     process = start(tmp_path / "none", "--ray", cluster.address, "--gpus-per-run", "0.5")
     assert process.wait(timeout=120) == 2
-    words = " ".join((tmp_path / "none" / "said.log").read_text().split())
+    words = " ".join((tmp_path / "none" / "output.log").read_text().split())
     assert f"no node of {cluster.address} has room for a run, which is to get 1 core(s), 0.5 GPU" in words
-    assert [file.name for file in (tmp_path / "none").iterdir()] == ["said.log"]
+    assert [file.name for file in (tmp_path / "none").iterdir()] == ["output.log"]

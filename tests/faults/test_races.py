@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, call, pending, recorded, said, start, until
+from real_runs import RUN, call, output, pending, recorded, start, until
 
 SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
 GRACE_SECONDS = 120  # between SIGTERM and SIGKILL: schedulers of batches give 10 to 90, on machines that are less busy
@@ -29,8 +29,8 @@ def at_once(folder: Path, words: Sequence[str], folders: Sequence[str]) -> list[
         processes.append((own, start(own, *words, "--runs-dir", str(folder / runs), **store)))
     try:
         for own, process in processes:
-            assert process.wait(timeout=600) == 0, said(own)
-        return [said(own) for own, _ in processes]
+            assert process.wait(timeout=600) == 0, output(own)
+        return [output(own) for own, _ in processes]
     finally:
         for _, process in processes:
             process.kill()
@@ -98,10 +98,10 @@ def test_a_job_that_a_scheduler_ends_goes_on(tmp_path: Path, times: int) -> None
         finally:
             process.kill()
             process.wait()
-        assert "Traceback" not in said(folder)
+        assert "Traceback" not in output(folder)
         if number and statuses(folder) == ["finished"]:  # the signal came during its last measurement or its exit
             break
-        assert exit_status == 130, said(folder)
+        assert exit_status == 130, output(folder)
         assert statuses(folder) == ["interrupted"]
         assert list(folder.glob("runs/runs/*/state.safetensors"))
     assert call(folder, *words)[0] == 0

@@ -54,14 +54,19 @@ class Scene:
         given = [f"--set={path}={value}" for path, value in {**SETTINGS, "budget.images": self.images}.items()]
         command = words or ("run", "dcgan", "--dataset", "digits", *given)
         environment = {**os.environ, "GANBENCH_CHECKPOINT_SECONDS": "0.2", "MLFLOW_TRACKING_URI": self.uri, "OMP_NUM_THREADS": "1"}
-        with (self.folder / "said.log").open("ab") as said:
+        with (self.folder / "output.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", HASTY, *command], cwd=self.folder, env=environment, stdout=said, stderr=said, start_new_session=True
+                [sys.executable, "-c", HASTY, *command],
+                cwd=self.folder,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         return self.process
 
-    def said(self) -> str:
-        return (self.folder / "said.log").read_text()
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text()
 
     def close(self) -> None:
         for process in (self.server, self.process):
@@ -77,9 +82,9 @@ class Scene:
         """Whether the run goes on; one that found no server when it began again, which is a mistake of the user's, is begun once more."""
         assert self.process is not None
         if self.process.poll() == 2:
-            assert "does not answer" in self.said().splitlines()[-1]
+            assert "does not answer" in self.output().splitlines()[-1]
             self.train()
-        assert self.process.poll() in (None, 0), self.said()[-3000:]
+        assert self.process.poll() in (None, 0), self.output()[-3000:]
         return self.process.poll() is None
 
     def cause(self, event: Event, chance: random.Random) -> None:
@@ -96,16 +101,16 @@ class Scene:
             self.process.wait()
         end(self.server)
         if event == "both" and chance.random() < 0.5:  # the run comes back before the server
-            assert self.train().wait(timeout=120) == 2, self.said()[-3000:]
+            assert self.train().wait(timeout=120) == 2, self.output()[-3000:]
         if event == "away":
-            assert self.process.wait(timeout=600) in (0, 2), self.said()[-3000:]  # 2: it had just begun again, and finds no server
+            assert self.process.wait(timeout=600) in (0, 2), self.output()[-3000:]  # 2: it had just begun again, and finds no server
         else:
             time.sleep(chance.uniform(0.0, 2.0))
         self.serve()
         if event == "both":
             self.train()
         if event == "away" and self.process.returncode == 0:
-            assert self.train("sync").wait(timeout=300) == 0, self.said()[-3000:]
+            assert self.train("sync").wait(timeout=300) == 0, self.output()[-3000:]
 
 
 def campaign(folder: Path, migrated: Path, *, events: list[Event], seed: int, images: int) -> tuple[Found, Counter[str]]:
@@ -188,8 +193,8 @@ def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Fou
 def test_a_server_that_is_killed_hangs_or_stays_away(migrated_store: Path, tmp_path: Path, whole: Found, events: list[Event]) -> None:
     found, happened = campaign(tmp_path / "run", migrated_store, events=events, seed=1, images=IMAGES)
     assert happened[events[0]] == 1
-    said = (tmp_path / "run" / "said.log").read_text()
-    assert ("`ganbench sync` when the store answers again" in said) == (events == ["away"])
+    output = (tmp_path / "run" / "output.log").read_text()
+    assert ("`ganbench sync` when the store answers again" in output) == (events == ["away"])
     assert_equal(found, whole)
 
 

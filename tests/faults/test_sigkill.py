@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from real_runs import RUN, call, pending, recorded
-from whole_suites import IMAGES, assert_undisturbed, end_all, runs_of, said, start, undisturbed
+from whole_suites import IMAGES, assert_undisturbed, end_all, output, runs_of, start, undisturbed
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -43,7 +43,7 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 time.sleep(0.05)
             if process.poll() is not None:
                 if done.total() >= kills:
-                    assert process.returncode == 0, said(folder)
+                    assert process.returncode == 0, output(folder)
                     return done
                 process = start(folder, variants=variants, workers=workers, images=images)
                 done["ended before it was killed"] += all(run.data.tags["status"] == "finished" for run in runs_of(folder))

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: every mistake is one line and exit status 2, and nothing is written."""
+"""The command line: every mistake is one line with exit status 2 and writes nothing."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench, words: str, message:
     assert not list(Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize(("words", "shown"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
-def test_help_is_no_mistake(ganbench, words: str, shown: str) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("words", "text"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
+def test_help_is_no_mistake(ganbench, words: str, text: str) -> None:  # type: ignore[no-untyped-def]
     status, out, err = ganbench(*words.split())
     assert (status, err) == (0, "")
     assert "Usage: ganbench" in out
-    assert shown.lower() in out.lower()
+    assert text.lower() in out.lower()
 
 
 def test_control_characters_of_a_mistake_have_no_effect(ganbench) -> None:  # type: ignore[no-untyped-def]
@@ -109,7 +109,7 @@ def test_control_characters_of_a_mistake_have_no_effect(ganbench) -> None:  # ty
     assert harmless(err) == err
 
 
-def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_bug_prints_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise ZeroDivisionError("a bug")
 
@@ -131,7 +131,7 @@ def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) ->
         ),
     ],
 )
-def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_of_the_system_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise error
 
@@ -142,7 +142,7 @@ def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.Monke
     assert err.endswith(f"{line}\n")
 
 
-def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_module_of_ganbench_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise ModuleNotFoundError("No module named 'bench.nothing'", name="bench.nothing")
 
@@ -151,7 +151,7 @@ def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest
         ganbench("list")
 
 
-def test_exit_statuses_of_verbs_are_kept(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_verbs_set_the_exit_status(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     for status, error in ((1, typer.Exit(1)), (130, typer.Exit(130)), (130, KeyboardInterrupt()), (130, typer.Abort()), (0, typer.Exit())):
 
         def ended(error: BaseException = error) -> None:
@@ -170,7 +170,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     assert (full.returncode, full.stderr) == (2, "ganbench: system error: No space left on device\n")
 
 
-def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreachable_server_is_reported_before_training(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     for words in ("run dcgan --dataset digits", "suite smoke", "report"):
         status, _, err = ganbench(*words.split())
@@ -179,7 +179,7 @@ def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: py
     assert not list(Path.cwd().iterdir())
 
 
-def test_a_folder_for_runs_that_cannot_be_made(ganbench) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_for_runs_that_cannot_be_created(ganbench) -> None:  # type: ignore[no-untyped-def]
     Path("file").write_text("in the way")
     status, _, err = ganbench("run", "dcgan", "--dataset", "digits", "--runs-dir", "file/runs")
     assert status == 2
@@ -202,7 +202,7 @@ def test_dry_run_shows_the_whole_configuration(ganbench) -> None:  # type: ignor
     assert not list(Path.cwd().iterdir())
 
 
-def test_dry_run_of_a_suite_shows_what_is_to_do_and_about_how_long_it_takes(ganbench: Ganbench) -> None:
+def test_dry_run_of_a_suite_prints_the_plan_and_the_estimated_time(ganbench: Ganbench) -> None:
     status, out, _ = ganbench(
         *["suite", "quick", "--dry-run", "--dataset", "digits", "--only", "dcgan", "--seeds", "2", "--set", "budget.images=640"]
     )
@@ -213,7 +213,6 @@ def test_dry_run_of_a_suite_shows_what_is_to_do_and_about_how_long_it_takes(ganb
 
 
 def test_run_then_again_then_report(ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "recipe.width=8")
     status, out, _ = ganbench(*words)
     assert status == 0
@@ -242,7 +241,6 @@ def test_help_and_report_import_no_torch() -> None:
 
 
 def test_a_suite_tag_is_no_path(ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     log = Tracker(uri, "odd").start_run("r", {"kind": "run", "suite": "../../escaped", "variant": "dcgan", "dataset": "digits"}, {})
     log.finish("finished")
     status, _, _ = ganbench("report", "--suite", "odd")

@@ -1,4 +1,4 @@
-"""Where code is said to lie."""
+"""Locations of code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def line_of(start: str) -> int:
 @pytest.mark.parametrize(
     "thing", [Documented, Documented(), functools.partial(Documented), functools.partial(functools.partial(Documented))]
 )
-def test_a_class_and_what_is_made_of_it(thing: object) -> None:
+def test_a_class_an_instance_and_a_partial(thing: object) -> None:
     assert place_of(thing) == Place(__file__, line_of("class Documented:"))
 
 
@@ -42,7 +42,7 @@ def test_a_function_and_a_bound_method() -> None:
     assert place_of(Documented().method) == Place(__file__, line_of("    def method(self) -> None:"))
 
 
-def test_what_has_no_source_has_no_place() -> None:
+def test_objects_without_source_have_no_location() -> None:
     assert place_of(len) is None
     assert place_of(3) is None
     assert file_line(None) == "–"

@@ -1,4 +1,4 @@
-"""Documents as plain text."""
+"""Renderer of documents as plain text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_no_line_is_wider_and_no_word_is_lost(width: int) -> None:
     assert not any(line != line.rstrip() for line in text.splitlines())
 
 
-def test_titles_are_underlined_and_numbers_stand_under_each_other() -> None:
+def test_titles_are_underlined_and_numbers_aligned() -> None:
     lines = plain_text(document(TABLE)).splitlines()
     assert lines[:2] == ["dcgan", "====="]
     assert lines[lines.index("Losses") + 1] == "------"

@@ -1,4 +1,4 @@
-"""The verb study as a user meets it."""
+"""The verb study."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(ganbench: Ganbench, words:
     assert not list(Path.cwd().iterdir())
 
 
-def test_a_store_that_does_not_answer_is_said_before_anything_is_written(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_reported_before_anything_is_written(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     status, _, err = ganbench(*QUICK)
     assert (status, len(err.strip().splitlines())) == (2, 1)
@@ -61,7 +61,7 @@ def test_a_store_that_does_not_answer_is_said_before_anything_is_written(ganbenc
     assert not list(Path.cwd().iterdir())
 
 
-def test_a_dry_run_says_what_would_be_done(ganbench: Ganbench) -> None:
+def test_a_dry_run_prints_the_plan(ganbench: Ganbench) -> None:
     status, out, _ = ganbench(*QUICK, "--trials", "4", "--seeds", "2", "--dry-run")
     assert status == 0
     text = " ".join(out.split())
