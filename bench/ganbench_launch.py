@@ -1,7 +1,7 @@
 """Entry point of the command. First checks that no other package has the name of a package of ganbench.
 
-It is a top-level module (pyproject.toml), because a user's `bench.py` or `bench/` would hide it in the package `bench`. Before the check,
-it imports only the standard library.
+It is a top-level module (pyproject.toml), because a user's `bench.py` or `bench/` would hide any module of the package `bench`. Before the
+check, it imports only the standard library.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ STOPPED = 130  # exit status after Ctrl-C
 def main() -> None:
     """Run the command line.
 
-    Exit status: 0 success; 1 a failed run or a closed pipe; 2 a mistake, in one line; 3 a run that another process trains; 130 Ctrl-C.
+    Exit status 0: success. 1: a failed run or a closed pipe. 2: a mistake, in one line. 3: another process trains a run. 130: Ctrl-C.
     """
     log_to(errors, logging.WARNING)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal's encoding lacks

@@ -31,7 +31,7 @@ def list_(
 
 @data_app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="A registered dataset, or folder:PATH.")]) -> None:
-    """Download a dataset, unless this machine has it, and verify its hashes."""
+    """Download a missing dataset and verify its hashes."""
     from bench.data.catalog import fetch
 
     source = fetch(name)

@@ -40,7 +40,7 @@ def evaluate(
         tuple[float, float] | None,
         typer.Option("--range", metavar="LO HI", help="The values of black and white in float images. Default: 0 1."),
     ] = None,
-    latent: Annotated[int | None, typer.Option(help="Latent dimension of a module:OBJECT that does not define it.")] = None,
+    latent: Annotated[int | None, typer.Option(help="Latent dimension, if the module:OBJECT defines none.")] = None,
     n: Annotated[
         int | None, typer.Option("--n", help="Number of images to sample from a module:OBJECT. Default: as many as in a run.")
     ] = None,

@@ -27,7 +27,7 @@ def place_of(thing: Any) -> Place | None:
 
 
 def file_line(place: Place | None) -> str:
-    """Return `file:line`, relative to the root of ganbench or to the working folder if possible; a dash if the file does not exist."""
+    """Return `file:line`, if possible relative to the root of ganbench or to the working folder; a dash for a missing file."""
     if place is None or not Path(place.file).is_file():
         return "–"
     file = Path(place.file).resolve()
@@ -42,7 +42,7 @@ def first_line(thing: Any) -> str:
 
 
 def function_of(code: CodeType, module: str) -> Any:
-    """Return the function or method of a code object, found by its qualified name in the module; None if the name is not found."""
+    """Return the function or method of a code object, by its qualified name in the module; None for an unknown name."""
     found: Any = sys.modules.get(module)
     for part in code.co_qualname.split("."):
         found = getattr(found, part, None)

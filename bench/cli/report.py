@@ -33,7 +33,7 @@ def report(
     csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results to this folder (docs/tidy-results.md).")] = None,
     latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard to this file, as a LaTeX table.")] = None,
     small: Annotated[
-        bool, typer.Option(help="Make the page small enough for a repository: few samples, none from earlier in training.")
+        bool, typer.Option(help="Make the page small enough for a repository: few samples, all from the end of training.")
     ] = False,
     check: Annotated[
         Path | None,
@@ -112,7 +112,7 @@ def _attach(suite: str, page: bytes, verdict: str) -> None:
 
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
-    """Raise a UserError for a target that cannot be written, before any work is done."""
+    """Check that the targets can be written, before any work. Raises a UserError."""
     from reports.io import check_file, check_folder
 
     for folder, option in ((out, "--out"), (csv, "--csv")):

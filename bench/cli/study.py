@@ -112,7 +112,7 @@ def _search(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
 
 
 def _with_options(study: Study, **given: Any) -> Study:
-    """Return the study with the values of those options that are not None."""
+    """Return the study with the given options; None keeps the study's value."""
     return replace(study, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -147,7 +147,7 @@ def _print_plan(planned: Plan) -> None:
 def _exit_by(found: Sweep, planned: Plan) -> None:
     """Print the best recipes and set the exit status.
 
-    Status 130 after Ctrl-C, 1 if a run failed or the trials of a variant crash, 3 if another process trains a final run.
+    130: Ctrl-C. 1: a run failed, or the trials of a variant crash. 3: another process trains a final run.
     """
     import json
 

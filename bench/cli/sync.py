@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def sync(
     folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the pending writes of runs.")] = DEFAULT_RUNS,
 ) -> None:
-    """Deliver pending writes to the tracking store, in their order. Runs save writes that the store does not accept."""
+    """Deliver pending writes to the tracking store, in their order. Runs save them while the store is unreachable."""
     from bench.runs.pending_writes import deliver_pending
     from bench.tracking.store import tracking_uri
 

@@ -1,6 +1,6 @@
 """The page of `ganbench show`: a document with everything that a reader needs to reimplement a variant.
 
-Works for any variant: formulas come from the objective, the round from the players, layers and functions from a trace of the losses.
+Works for any variant. Formulas come from the objective, the round from the players, and layers and functions from a trace.
 """
 
 from __future__ import annotations

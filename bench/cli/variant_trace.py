@@ -30,7 +30,7 @@ class Trace:
 
     inputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
-    growing: set[str] = field(default_factory=set)  # layers that fully grown networks do not call
+    growing: set[str] = field(default_factory=set)  # layers of networks that still grow
     functions: list[tuple[CodeType, str]] = field(default_factory=list)  # with the names of their modules
 
 
@@ -54,7 +54,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
                     raise UserError(f"{names} fails on a batch of {size} random examples: {one_line(error)}") from error
     whole = set(found.outputs)
     with torch.random.fork_rng(), _hooks(networks, found):
-        for position in range(POSITIONS):  # layers that fully grown networks do not use
+        for position in range(POSITIONS):  # records the layers of networks that still grow
             if all(name in found.outputs for name, module in networks.named_modules() if _has_weights(name, module)):
                 break
             _round(networks, objective, data, size, share=position / POSITIONS)

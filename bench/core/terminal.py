@@ -1,4 +1,4 @@
-"""Console that no text can control, and the log that goes to it. Imports no torch."""
+"""Console for untrusted text, and the log handler that prints to it. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text for people (counts, durations, no control characters) and checks of names that become parts of paths. Imports no torch."""
+"""Text for users (counts, durations, without control characters) and checks of names that become parts of paths. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
 def harmless(text: str) -> str:
     """Replace control characters, except line ends and tabs, by a visible character without effect.
 
-    The exception for a user's mistake, the console of the command line and the renderers of reports call it. No other place needs to.
+    `UserError`, `SafeConsole` and the renderers of reports call it, so other code does not have to.
     """
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 

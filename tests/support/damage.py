@@ -43,7 +43,7 @@ def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> st
 def damaged(draw: st.DrawFn, content: bytes, *, start: int = 0) -> bytes:
     """Draw damaged content: truncated, with flipped bits, with moved, inserted or zero bytes, doubled, or replaced.
 
-    The damage lies after `start`, and often in the first bytes, which decide most.
+    The damage lies after `start`, and often in the first bytes, which matter most.
     """
     end = draw(st.sampled_from([len(content), min(len(content), 64), min(len(content), 4096)]))
     place = st.integers(min(start, max(end - 1, 0)), max(end - 1, 0))

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables [DATASET]
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables errors
 
-Five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
+Takes five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
 """
 
 from __future__ import annotations

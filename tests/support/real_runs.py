@@ -41,7 +41,7 @@ def output(folder: Path) -> str:
 
 
 def pending(folder: Path) -> list[Path]:
-    """Return the journals of ended runs, and the artifacts, that the store has not acknowledged."""
+    """Return the unacknowledged journals and artifacts of ended runs."""
     found = [*folder.rglob("end-*.json"), *folder.rglob("artifacts")]
     return [path for path in found if "mlruns" not in path.parts]  # not the artifacts in the store
 
