@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that tests fill or mount read-only. Root ignores permissions, but not a full disk."""
+"""A disk of a few megabytes that a test may fill or mount read-only: root ignores permissions, but not a full disk."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 BLOCK = b"\0" * 4096
-POLL_SECONDS = 0.02  # between two attempts to fill freed space
+POLL_SECONDS = 0.02  # between two attempts to fill the disk again
 
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A tmpfs at a folder. Commands with `prefix` find it at `folder`; the test itself finds it at `path`."""
+    """A tmpfs at a folder. Commands with `prefix` see it there; the test itself sees it at `path`."""
 
     folder: Path
     path: Path
@@ -29,7 +29,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Context manager that keeps the disk full."""
+        """Context manager during which the disk is full."""
         done = threading.Event()
         filling = threading.Thread(target=self._fill, args=(done,), daemon=True)
         self._top_up()
@@ -46,7 +46,7 @@ class SmallDisk:
         self._call("mount", "-o", "remount,ro", str(self.folder))
 
     def free_bytes(self) -> int:
-        """Return the free space."""
+        """Return the free space in bytes."""
         found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
@@ -69,7 +69,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
-    """Context manager that creates a folder and mounts a disk at it. Skips the test if this machine does not allow mounts."""
+    """Context manager that mounts a disk at a new folder. Skips the test if this machine does not allow mounts."""
     folder.mkdir(parents=True, exist_ok=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", str(folder)]
     if subprocess.run(words, capture_output=True, check=False).returncode == 0:
@@ -85,7 +85,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
 
 @contextmanager
 def _own_mounts(words: list[str]) -> Iterator[int]:
-    """Context manager that calls a command in a mount namespace and yields the id of a process in it."""
+    """Context manager of a process in a mount namespace of its own, after a command. Yields its id."""
     hold = f"{' '.join(words)} && echo ready && exec sleep 3600"
     try:
         holder = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Suites in subprocesses, and the runs that they have recorded in MLflow."""
+"""Suites in processes of their own, as a user starts them, and everything that they record in MLflow."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.tracking import store
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
 SMALL = ["--set", "evaluation.samples=500", "--seeds", "1", "--set", "evaluation.marks=3"]
-IMAGES = 6000  # budget of a run
+IMAGES = 6000  # of a run
 History = dict[str, list[tuple[str, int, float]]]
 
 
 def start(folder: Path, *more: str, variants: str = "*", workers: int = 2, images: int = IMAGES) -> subprocess.Popen[bytes]:
-    """Start a suite of at most eight runs on the embedded digits, with frequent checkpoints."""
+    """Start a suite of eight runs on the embedded digits, or fewer, with frequent checkpoints."""
     folder.mkdir(exist_ok=True)
     environment = {
         **os.environ,
@@ -31,37 +31,37 @@ def start(folder: Path, *more: str, variants: str = "*", workers: int = 2, image
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     options = ["--only", variants, "--workers", str(workers), *SMALL, "--set", f"budget.images={images}", *more]
-    with (folder / "output.log").open("ab") as log:
+    with (folder / "output.log").open("ab") as output:
         return subprocess.Popen(
-            [str(GANBENCH), "suite", "smoke", *options], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            [str(GANBENCH), "suite", "smoke", *options], cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
         )
 
 
-def output(folder: Path) -> str:
+def output_of(folder: Path) -> str:
     """Return the end of the output of the suites in a folder."""
     return (folder / "output.log").read_text()[-5000:]
 
 
 def undisturbed(folder: Path, *more: str, **choice: Any) -> Path:
-    """Run a suite without interruption, and return its folder."""
-    assert start(folder, *more, **choice).wait(timeout=900) == 0, output(folder)
+    """Execute a suite without a disturbance, and return its folder."""
+    assert start(folder, *more, **choice).wait(timeout=900) == 0, output_of(folder)
     return folder
 
 
 def runs_of(folder: Path) -> list[Any]:
-    """Return the runs in the store of a folder; an empty list if the store does not exist yet."""
+    """Return the runs in a folder's store; none if there is no store yet."""
     if not (folder / "mlflow.db").exists():
         return []
     try:
         client = store.connect(f"sqlite:///{folder}/mlflow.db")
     except UserError:
-        return []  # the process was killed before it created the store
+        return []  # the suite was killed before it had created the store
     found = client.get_experiment_by_name("smoke")
     return list(client.search_runs([found.experiment_id], "tags.kind = 'run'", max_results=1000)) if found else []
 
 
 def recorded(folder: Path) -> History:
-    """Return the points of all runs, by name of the run. Keeps duplicates."""
+    """Return the points of each run in MLflow, by its name, with duplicates."""
     client, found = store.connect(f"sqlite:///{folder}/mlflow.db"), {}
     for run in runs_of(folder):
         keys = [key for key in run.data.metrics if not key.startswith("perf/")]
@@ -71,7 +71,7 @@ def recorded(folder: Path) -> History:
 
 
 def assert_undisturbed(folder: Path, whole: Path) -> None:
-    """Assert that a suite has recorded the same runs and points as an uninterrupted one, and left no pending writes."""
+    """Assert that each run is recorded once, finished, with the points of an undisturbed suite, and that no temporary files remain."""
     found, wanted = recorded(folder), recorded(whole)
     assert sorted(found) == sorted(wanted)
     assert len(runs_of(folder)) == len(runs_of(whole))
@@ -82,7 +82,7 @@ def assert_undisturbed(folder: Path, whole: Path) -> None:
     assert not list(folder.glob("runs/**/state-before.safetensors"))
 
 
-def end_all(process: subprocess.Popen[bytes]) -> None:
+def terminate(process: subprocess.Popen[bytes]) -> None:
     """Kill the driver, its workers and Ray."""
     for child in descendants(process.pid):
         try:
@@ -93,7 +93,7 @@ def end_all(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the ids of a process and of its descendants."""
+    """Return the ids of a process and its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
