@@ -39,7 +39,7 @@ def test_the_alternative_texts_have_the_drawn_values() -> None:
 def test_two_devices_are_named_with_their_markup_as_text() -> None:
     runs = [replace(run, columns={"device": "cpu" if run.seed else "cuda\n<b>"}) for run in synthetic_runs(TWO)]
     (_, seconds) = figures(results(runs))
-    assert "cpu and cuda\N{REPLACEMENT CHARACTER}<b>" in seconds.caption
+    assert "cpu and cuda <b>" in " ".join(seconds.caption.split())
 
 
 def test_one_device_and_runs_that_recorded_none_are_not_two() -> None:
