@@ -1,11 +1,11 @@
-"""The harness: how any variant is trained, measured and recorded."""
+"""The harness, which trains, measures and records every variant."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 
-MOVED = {  # by its old name, what to import in place of a module that is no longer there
+MOVED = {  # old name of a module -> what to import instead
     "bench.artifacts": "bench.tracking.artifacts",
     "bench.assemble": "bench.runs.prepare or bench.training.build",
     "bench.attach": "bench.tracking.attachments",
@@ -106,14 +106,17 @@ MOVED = {  # by its old name, what to import in place of a module that is no lon
 
 
 class MovedModules:
-    """Import finder that names the new place of a module that has moved. It is asked first: the folder of a package that is gone may still be there."""
+    """Import finder that names the new place of a module that has moved.
+
+    It precedes the other finders, because the folder of a removed package may still exist.
+    """
 
     def __init__(self, moved: Mapping[str, str]) -> None:
         self._moved = moved
 
     @classmethod
     def answer(cls, moved: Mapping[str, str]) -> None:
-        """Answer imports of these old names, once for each package, with an ImportError that names what to import."""
+        """Install a finder for these old names. Call it once for each package."""
         sys.meta_path.insert(0, cls(moved))
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:

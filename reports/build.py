@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core.text import pluralise, printable
+from bench.core.text import harmless, pluralise
 from bench.tracking.results import Results
 from reports import cohort_differences, render
 from reports.cohort import text
@@ -71,7 +71,7 @@ def verdict_text(document: Document) -> str:
     """Return the verdict in a few sentences."""
     verdicts = next((section for section in document.sections if section.title == verdict.TITLE), None)
     texts = [block.text for block in verdicts.blocks if isinstance(block, Text) and block.tone in ("lead", "body")] if verdicts else []
-    return "\n\n".join(texts)
+    return harmless("\n\n".join(texts))
 
 
 def summary_tables(results: Results) -> tuple[PlainTable, ...]:
@@ -115,7 +115,7 @@ def _groups(prepared: View) -> tuple[Group, ...]:
     """One group for each variant, or for each entry if there is only one variant. The searches of a study belong to their variants."""
     variants = {name: name for searched in prepared.studies for name in (tuning.name for tuning in searched.study.tunings)}
     for cohort in prepared.cohorts:
-        variants |= {entry.name: printable(text(entry.runs["variant"].iloc[0])) for entry in cohort.entries}
+        variants |= {entry.name: harmless(text(entry.runs["variant"].iloc[0])) for entry in cohort.entries}
     if len(set(variants.values())) == 1:
         variants = {name: name for name in variants}
     members: dict[str, list[str]] = {}

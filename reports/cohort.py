@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.text import printable
 from bench.metrics.cards import SE, Card, card, measured
 from reports import stats
 from reports.budget import RunBudget
@@ -105,12 +104,12 @@ class Cohort:
     @property
     def held_equal(self) -> str:
         """The track in words: what is equal for all entries. Empty if it was not recorded."""
-        return TRACKS.get(self.track, printable(self.track))
+        return TRACKS.get(self.track, self.track)
 
     @property
     def setting(self) -> str:
         """Data, budget and track in words, for captions."""
-        return ", ".join(part for part in (printable(self.dataset), f"{self.budget} each", self.held_equal) if part)
+        return ", ".join(part for part in (self.dataset, f"{self.budget} each", self.held_equal) if part)
 
     @property
     def unmeasured(self) -> bool:

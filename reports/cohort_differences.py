@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.core.text import printable
 from bench.metrics.cards import CARDS
 from reports.cohort import Cohort, seed_words
 from reports.format import join_words, shorten
@@ -16,7 +15,7 @@ MOST = 8  # names in a sentence
 def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
     """Return one sentence for each of data, budget and track in which these runs differ."""
     found = []
-    data = _distinct(printable(cohort.dataset) or "unrecorded data" for cohort in cohorts)
+    data = _distinct(cohort.dataset or "unrecorded data" for cohort in cohorts)
     if len(data) > 1:
         found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
@@ -54,7 +53,7 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
     by_data: dict[str, list[str]] = {}
     for cohort in cohorts:
         by_data.setdefault(cohort.dataset, []).append(words(cohort))
-    several = {printable(name): _distinct(own) for name, own in by_data.items() if len(set(own)) > 1}
+    several = {name: _distinct(own) for name, own in by_data.items() if len(set(own)) > 1}
     if not several:
         return []
     values = _distinct(value for own in several.values() for value in own)

@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-from bench.core.text import printable
+from bench.core.text import harmless
 from bench.metrics.cards import BEST
 from reports.cohort import Cohort, CohortEntry, numbers
 from reports.format import number
@@ -34,7 +34,7 @@ def latex(view: View) -> str:
 
 def escape(text: str) -> str:
     """Return text that LaTeX shows literally, on one line, with all its special characters escaped."""
-    apart = re.sub("-(?=-)", "-\0", printable(" ".join(text.split())))  # two hyphens would be a dash
+    apart = re.sub("-(?=-)", "-\0", harmless(" ".join(text.split())))  # two hyphens would be a dash
     return "".join(ESCAPES.get(letter, letter) for letter in apart).replace("\0", "{}")
 
 

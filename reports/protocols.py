@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.core.errors import one_line
-from bench.core.text import printable
 from bench.metrics.cards import measured
 from bench.tracking.results import Results
 from reports.cohort import text
@@ -58,7 +57,7 @@ def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> lis
         groups = [(set(), {})]
     parts = [ProtocolGroup(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
     parts += [
-        ProtocolGroup(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=printable(one_line(name, most=40)))
+        ProtocolGroup(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=one_line(name, most=40))
         for name, members in sorted(lone.items())
     ]
     return sorted(parts, key=lambda part: (bool(part.unknown), -len(part.runs)))

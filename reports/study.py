@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bench.core.text import matches, printable
+from bench.core.text import harmless, matches
 from bench.metrics.cards import Card
 
 DimensionKind = Literal["log", "linear", "int", "choice"]
@@ -89,7 +89,7 @@ class Tuning:
     @property
     def name(self) -> str:
         """The variant's name, safe to show."""
-        return printable(self.variant)
+        return harmless(self.variant)
 
     @property
     def tried(self) -> tuple[Trial, ...]:
@@ -133,7 +133,7 @@ class SearchedStudy:
     @property
     def name(self) -> str:
         """The name, safe to show."""
-        return printable(self.tag)
+        return harmless(self.tag)
 
     @property
     def objective(self) -> Card:

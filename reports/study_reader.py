@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.core.errors import one_line
-from bench.core.text import printable
 from bench.metrics.cards import Card, card, is_metric
 from bench.tracking.study_record import FORMAT, BestRecord, DimensionRecord, ObjectiveRecord, StudyRecord, TrialRecord, VariantRecord
 from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, SettingValue, State, Trial, Tuning
@@ -38,7 +37,7 @@ def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
     cards = tuple(found for objective in record.objectives if (found := _card(objective)) is not None)
     if len(cards) < len(record.objectives):
         keys = one_line(", ".join(objective.key for objective in record.objectives), most=80)
-        log.warning("the study %s is left out: not all of its objectives are metrics with that better end: %s", name, printable(keys))
+        log.warning("the study %s is left out: not all of its objectives are metrics with that better end: %s", name, keys)
         return None
     return SearchedStudy(
         tag=record.study,
@@ -60,7 +59,7 @@ def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
 def _first(error: ValidationError) -> str:
     """The place of the first problem, and its message."""
     problem = error.errors(include_url=False)[0]
-    return printable(one_line(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, not {problem['input']!r}", most=200))
+    return one_line(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, not {problem['input']!r}", most=200)
 
 
 def _card(objective: ObjectiveRecord) -> Card | None:
@@ -131,15 +130,13 @@ def _options(record: BestRecord) -> tuple[str, ...]:
     except ValueError:  # an open quote
         words = []
     if words and len(words) % 2 == 0 and all(word == "--set" for word in words[::2]) and all("=" in word for word in words[1::2]):
-        return tuple(printable(word) for word in words[1::2])
-    return tuple(
-        printable(f"{path}={value if isinstance(value, str) else json.dumps(value)}") for path, value in sorted(record.settings.items())
-    )
+        return tuple(words[1::2])
+    return tuple(f"{path}={value if isinstance(value, str) else json.dumps(value)}" for path, value in sorted(record.settings.items()))
 
 
 def _text(value: str) -> str:
-    """A text on one line, shortened if it is long, without control characters."""
-    return printable(one_line(value, most=LONGEST))
+    """A text on one line, shortened if it is long."""
+    return one_line(value, most=LONGEST)
 
 
 def _setting(value: object) -> SettingValue:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from bench.core.errors import UserError
-from bench.core.text import printable
+from bench.core.text import harmless
 from bench.metrics.cards import HEADLINE, Card, card, is_metric, measured
 from bench.tracking.results import Results
 from reports import budget
@@ -87,7 +87,7 @@ def view(results: Results, *, small: bool = False) -> View:
         superseded=len(compared) - len(shown),
         studies=tuple(_searched(study, runs, compared, results) for study in studies),
         small=small,
-        unread=tuple(sorted({printable(text(name)) for name in runs["study"] if name} - {study.name for study in studies})),
+        unread=tuple(sorted({text(name) for name in runs["study"] if name} - {study.tag for study in studies})),
     )
 
 
@@ -164,7 +164,7 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
     settings = (name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared))
     paths = [*settings, "variant_version", "variant_source"]
     runs = runs.assign(variant_version=runs["variant_version"].map(version))
-    names = runs["variant"].map(text).map(printable)
+    names = runs["variant"].map(text)
     roles = runs["role"].replace("both", "tuned")  # the best recipe may be the default one
     for key, group in runs.groupby(["variant", roles], sort=True):
         variant, role = map(text, key)
@@ -174,7 +174,7 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
             words = [ROLES[text(group.at[row, "role"])]] if role else []
             if differing and not (role and all(text(group.at[row, path]) == text(newest[path]) for path in differing)):
                 words += [f"{path.removeprefix('param:').removeprefix('recipe.')}={text(group.at[row, path])}" for path in differing]
-            names[row] = printable(f"{variant} ({', '.join(words)})" if words else variant)
+            names[row] = harmless(f"{variant} ({', '.join(words)})" if words else variant)
     return runs.assign(entry=names)
 
 
@@ -246,6 +246,6 @@ def _titles(cohorts: Sequence[Cohort]) -> list[str]:
     lengths = len({c.length for c in cohorts})  # their words differ between images and points
     telling = [lengths > 1, *(len({part[i] for part in parts}) > 1 for i in range(1, 4))]
     return [
-        ", ".join([printable(cohort.dataset), *(words for words, tells in zip(part, telling, strict=True) if tells and words)])
+        ", ".join([cohort.dataset, *(words for words, tells in zip(part, telling, strict=True) if tells and words)])
         for cohort, part in zip(cohorts, parts, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What every test may use: a tracking store migrated once a session and copied, and an environment without the user's own settings."""
+"""Fixtures for all tests: tracking stores, the command `ganbench`, and an environment without the user's settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.tracking import store
 
 @pytest.fixture(autouse=True)
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test measures the processor, or caches that, to decide what `auto` means: it means float32 and channels last."""
+    """Let `auto` mean float32 and channels last, without measuring the processor."""
     from bench.core import environment
     from bench.runs import resolve
 
@@ -22,9 +22,15 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choice)
 
 
+@pytest.fixture(autouse=True)
+def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the user's tracking store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty sqlite store; its migration takes seconds, so it is done once."""
+    """Return an empty sqlite store. MLflow needs seconds to create one, so tests copy it."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     store.create(f"sqlite:///{path}")
     return path
@@ -32,7 +38,7 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uri(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URI of a store of this test's own, which is also the default of everything that asks."""
+    """Return the URI of a new store, which is the default store of this test."""
     path = tmp_path / "mlflow.db"
     shutil.copy(migrated_store, path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
@@ -41,7 +47,7 @@ def uri(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """The command `ganbench` in this process: (exit status, standard output, standard error)."""
+    """Return a function that runs the command `ganbench` in this process: (exit status, stdout, stderr)."""
     from bench.cli import main
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -60,20 +66,21 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def ganbench(
     command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
-    """The command, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    """Return `command`, with an empty working folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
     return command
 
 
 @pytest.fixture
 def tables() -> Iterator[None]:
-    """Room for metrics of a test's own: the tables of metrics are afterwards as they were."""
+    """Let a test register metrics; restore the tables of metrics afterwards."""
     from bench.metrics.cards import CARDS
     from bench.metrics.evidence import METRICS
 
-    kept = dict(CARDS), dict(METRICS)
+    saved = dict(CARDS), dict(METRICS)
     yield
-    for table, before in zip((CARDS, METRICS), kept, strict=True):
+    for table, before in zip((CARDS, METRICS), saved, strict=True):
         table.clear()
         table.update(before)

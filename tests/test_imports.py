@@ -1,4 +1,4 @@
-"""What may be imported where: the reading side never loads torch, and importing a package does no work."""
+"""Imports: modules that read results load no torch, packages load nothing heavy, and no modules import each other in a circle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAVY = ("torch", "torchvision", "ray", "mlflow", "sklearn")
 
 
 def loaded_after(statement: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has loaded after a statement."""
+    """Return the top-level modules that a new interpreter has loaded after a statement."""
     code = f"import sys; {statement}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     return set(done.stdout.splitlines()[-1].split())
@@ -35,16 +35,16 @@ def loaded_after(statement: str) -> set[str]:
         "bench.cli",
     ],
 )
-def test_the_reading_side_loads_no_torch(module):
+def test_modules_that_read_results_load_no_torch(module):
     assert loaded_after(f"import {module}") & {"torch", "torchvision", "ray"} == set()
 
 
 @pytest.mark.parametrize("package", ["bench", "variants", "studies", "reports"])
-def test_a_package_alone_loads_nothing_heavy(package):
+def test_a_package_loads_nothing_heavy(package):
     assert loaded_after(f"import {package}") & set(HEAVY) == set()
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = grimp.build_graph("bench", "variants", "studies", "reports", cache_dir=None)  # imports inside functions, too
+    graph = grimp.build_graph("bench", "variants", "studies", "reports", cache_dir=None)  # includes imports inside functions
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     TopologicalSorter(imports).prepare()  # raises CycleError

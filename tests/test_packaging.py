@@ -1,4 +1,4 @@
-"""The distribution: what is in it, what is ignored, and whether it works where nothing else of the checkout is."""
+"""The distribution: its files, ignore rules, requirements and version, and that it works without the repository."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.core.config import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LAUNCH = "ganbench_launch.py"  # in bench/ here, at the top level where it is installed
-HARMLESS = {"__pycache__/", "*.egg-info/"}  # the only rules that may match anywhere: no source has such a name
+LAUNCH = "ganbench_launch.py"  # in bench/ of the repository, but installed at the top level
+HARMLESS = {"__pycache__/", "*.egg-info/"}  # these may match in any folder: no source has such a name
 
 
 def packages() -> list[str]:
@@ -27,10 +27,10 @@ def packages() -> list[str]:
 
 
 def test_every_top_level_package_is_shipped_checked_and_linted():
-    there = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
-    assert sorted(packages()) == there
-    assert sorted(PROJECT["tool"]["mypy"]["files"]) == there
-    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == there
+    existing = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+    assert sorted(packages()) == existing
+    assert sorted(PROJECT["tool"]["mypy"]["files"]) == existing
+    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == existing
 
 
 def test_ignore_rules_are_anchored():
@@ -164,7 +164,7 @@ def test_the_installed_wheel_lists_its_variants(wheel: Path, tmp_path: Path):
 
 
 def command_beside_a_file_named_bench(folder: Path, site: Path) -> tuple[int, str]:
-    """Exit status of the installed command, and the start of what it says."""
+    """Return the exit status of the installed command, and the start of its error message."""
     (folder / "bench.py").touch()
     path = os.pathsep.join([str(folder), str(site)])
     command = [sys.executable, str(site / "bin" / "ganbench"), "list", "variants"]

@@ -1,4 +1,4 @@
-"""The command line: the composition root, the only package that imports all others, and only inside the verbs."""
+"""The command line. Only this package imports all others, and each verb imports them when it runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import sys
 
 import typer
-from rich.logging import RichHandler
 
 from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the verbs)
 from bench.cli.common import app, errors
 from bench.cli.mistakes import is_help, mistake, status_of
+from bench.core.terminal import log_to
 
 __all__ = ["app", "main"]
 
@@ -20,13 +20,12 @@ STOPPED = 130  # exit status after Ctrl-C
 
 
 def main() -> None:
-    """Run the command line. Exit status: 2 for a mistake (one line), 1 for a failed run or a closed pipe, 3 for a run left to another
-    process, 130 for Ctrl-C.
+    """Run the command line.
+
+    Exit status 0: success. 1: a failed run or a closed pipe. 2: a mistake, in one line. 3: another process trains a run. 130: Ctrl-C.
     """
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_time=False)]
-    )
-    for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks is no reason to end
+    log_to(errors, logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -45,6 +44,6 @@ def main() -> None:
             sys.exit(0)
         line = mistake(error)
         if line is None:
-            raise  # a bug, which keeps its traceback
+            raise  # a bug: Python prints the traceback
         errors.print(f"ganbench: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

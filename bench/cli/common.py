@@ -1,4 +1,4 @@
-"""What all verbs share: the application, the two consoles, options that several verbs have, and how tables are printed."""
+"""Common parts of all verbs: the application, the two consoles, shared options, and functions that print."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.cli.mistakes import Verbs
+from bench.core.terminal import SafeConsole
+from bench.core.text import harmless
 
 if TYPE_CHECKING:
     from bench.scheduling.cluster import Cluster
@@ -30,56 +31,57 @@ app = typer.Typer(
 )
 
 DEFAULT_RUNS = Path("runs")
-LEFT = 3  # exit status where another process has a run, so that this one did not finish it
-PIPE_WIDTH = 160  # columns where there is no terminal to ask
-console = Console() if sys.__stdout__ is not None and sys.__stdout__.isatty() else Console(width=PIPE_WIDTH)
-errors = Console(stderr=True)
+BUSY = 3  # exit status if another process trains a run
+PIPE_WIDTH = 160  # columns if the output is no terminal
+console = SafeConsole() if sys.__stdout__ is not None and sys.__stdout__.isatty() else SafeConsole(width=PIPE_WIDTH)
+errors = SafeConsole(stderr=True)
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change any number of a run, e.g. --set recipe.lr_g=1e-4. Repeatable."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the configuration, e.g. --set recipe.lr_g=1e-4. Repeatable."),
 ]
-Folder = Annotated[Path, typer.Option("--runs-dir", help="Where unfinished runs keep their checkpoints.")]
+Folder = Annotated[Path, typer.Option("--runs-dir", help="The folder for the checkpoints of runs.")]
 InceptionWeights = Annotated[
     Path | None,
     typer.Option(
         "--inception-weights", metavar="PATH",
-        help="Measure the published FID too, with torch-fidelity's weights-inception-2015-12-05-6726825d.pth. As --set evaluation.inception=true.",
+        help="Also measure the published FID, with torch-fidelity's weights-inception-2015-12-05-6726825d.pth. Sets evaluation.inception=true.",
     ),
 ]  # fmt: skip
 Ray = Annotated[
-    str, typer.Option("--ray", metavar="ADDRESS", help="Spread the runs over the Ray cluster at HOST:PORT, or `auto` (docs/clusters.md).")
+    str,
+    typer.Option("--ray", metavar="ADDRESS", help="Distribute the runs over the Ray cluster at HOST:PORT, or `auto` (docs/clusters.md)."),
 ]
 CpusPerRun = Annotated[
-    float | None, typer.Option("--cpus-per-run", metavar="N", help="Cores set aside for each run; its threads unless given.")
+    float | None, typer.Option("--cpus-per-run", metavar="N", help="Cores reserved for each run. Default: the threads of the run.")
 ]
 GpusPerRun = Annotated[
     float | None,
     typer.Option(
         "--gpus-per-run",
         metavar="SHARE",
-        help="Share of a GPU set aside for each run, e.g. 0.5; on a cluster 1 for a CUDA run unless given.",
+        help="Share of a GPU reserved for each run, e.g. 0.5. Default on a cluster: 1 for a CUDA run.",
     ),
 ]
-MemoryPerRun = Annotated[float, typer.Option("--memory-per-run", metavar="GB", help="Memory set aside for each run.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+MemoryPerRun = Annotated[float, typer.Option("--memory-per-run", metavar="GB", help="Memory reserved for each run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")]
 
 
 def parse_settings(texts: list[str] | None) -> dict[str, Any]:
-    """The --set options as paths to values."""
+    """Return the --set options as a dict from path to value."""
     from bench.core.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
 
 
 def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) -> Cluster:
-    """Where the runs go, by the options."""
+    """Return the cluster that the options describe."""
     from bench.scheduling.cluster import Cluster
 
     return Cluster(address=ray, cpus=cpus, gpus=gpus, memory_gb=memory)
 
 
 def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:
-    """The settings with what --inception-weights implies; this process and its workers are told of the file."""
+    """Return the settings with evaluation.inception=true if there are weights. An environment variable passes their path to workers."""
     if weights is None:
         return settings
     from bench.core.errors import UserError
@@ -87,28 +89,28 @@ def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, 
 
     path = "evaluation.inception"
     if settings.get(path, True) is not True:
-        raise UserError(f"{path} cannot be {settings[path]!r} with --inception-weights, which asks for it")
+        raise UserError(f"--set {path}={settings[path]!r} contradicts --inception-weights: remove one of them")
     os.environ[VARIABLE] = str(weights.absolute())
     return {**settings, path: True}
 
 
 def runs_folder(folder: Path) -> Path:
-    """The absolute folder of runs that is given; a UserError for one that is not there, unless nobody asked for it."""
+    """Return the absolute path of a --runs-dir folder. Raises a UserError if it does not exist; the default folder need not exist."""
     if folder != DEFAULT_RUNS and not folder.is_dir():
         from bench.core.errors import UserError, nearest
 
         neighbours = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
-        raise UserError(f"there is no folder {str(folder)!r}" + nearest(folder.name, neighbours))
+        raise UserError(f"--runs-dir: there is no folder {str(folder)!r}" + nearest(folder.name, neighbours))
     return folder.absolute()
 
 
 def say(text: str) -> None:
-    """A line as it is: a path may hold brackets, which are no markup."""
+    """Print a line without markup, because a path may contain brackets."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table of plain cells: brackets in them are no markup. The first column is never broken."""
+    """Print a table of cells without markup. The first column is never wrapped."""
     table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, column in enumerate(columns):
         table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)
@@ -118,15 +120,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _plain(cell: str) -> Text:
-    """A cell as it is: brackets in it are no markup."""
-    return Text(cell)
+    """Return a cell without markup. Control characters are replaced before rich measures its width."""
+    return Text(harmless(cell))
 
 
 def with_error(value: float, error: float) -> str:
-    """A value as a table shows it, with its standard error where that is known."""
+    """Return a value for a table, with its standard error if that is known."""
     return number(value) if math.isnan(error) else f"{number(value)} ± {error:.2g}"
 
 
 def number(value: float) -> str:
-    """Four digits, and a dash for not-a-number."""
+    """Return a number with four significant digits; a dash for not-a-number."""
     return "–" if math.isnan(value) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""What `ganbench doctor` looks at: each check says what it found, and where that is a problem, what to do."""
+"""Checks of `ganbench doctor`. Each check reports a state and, for a problem, what to do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.cli.machine_checks import Check, check_disks, check_ray, check_shared
 from bench.core.config import DATASETS
 from bench.core.environment import PACKAGES, installed
 from bench.core.errors import UserError, one_line
+from bench.core.text import pluralise
 from bench.data.catalog import available
 from bench.data.sources import Source, Unavailable
 from bench.tracking.pages import every_experiment
@@ -20,9 +21,9 @@ OLDEST_PYTHON = (3, 11)
 
 
 def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
-    """Every check, in the order of the likeliest trouble. Nothing is fetched, created or written.
+    """Run all checks, the most likely problems first. Fetches, creates and writes nothing.
 
-    `network` asks the sources of data sets that are not here whether they can be reached, `deep` starts Ray.
+    With `network`, check whether the sources of missing datasets can be reached. With `deep`, start Ray.
     """
     return [
         check_python(),
@@ -37,12 +38,12 @@ def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
 
 
 def missing(checks: Sequence[Check]) -> list[str]:
-    """The names of what is needed and not well: the reason of exit status 1."""
+    """Return the names of the required checks that failed. Any of them makes the exit status 1."""
     return [check.name for check in checks if check.needed and not check.ok]
 
 
 def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks and the facts of this machine, for a program to read."""
+    """Return the checks and the facts of this machine as a JSON object."""
     return {
         "ok": not missing(checks),
         "missing": missing(checks),
@@ -52,14 +53,14 @@ def as_json(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def check_python() -> Check:
-    """The interpreter."""
+    """Check the version of Python."""
     ok = sys.version_info >= OLDEST_PYTHON
-    advice = "" if ok else "make setup PYTHON=python3.11, or any newer one"
+    advice = "" if ok else "make setup PYTHON=python3.11, or a newer version"
     return Check(name="python", ok=ok, needed=True, found=sys.version.split()[0], advice=advice)
 
 
 def check_packages() -> Check:
-    """Versions of the packages that numbers depend on."""
+    """Check that the packages that determine results are installed. Reports their versions."""
     found = {package: installed(package) for package in PACKAGES}
     absent = [package for package, number in found.items() if number is None]
     text = ", ".join(f"{package} {number or 'missing'}" for package, number in found.items())
@@ -67,22 +68,22 @@ def check_packages() -> Check:
 
 
 def check_datasets(*, network: bool = False) -> Iterator[Check]:
-    """Each registered data set: is it on this machine? One of them is needed, whichever."""
+    """Check whether each registered dataset is on this machine. At least one dataset is required."""
     reasons = {name: available(name) for name, _ in DATASETS}
     none = all(reasons.values())
     for name, dataset in DATASETS:
         reason = reasons[name]
         if reason is None:
-            yield Check(name=f"data {name}", ok=True, found="here")
+            yield Check(name=f"data {name}", ok=True, found="available")
             continue
         found, _, _ = reason.partition(": ")
         if network:
-            found += "; " + "; ".join(_asked(dataset))
+            found += "; " + "; ".join(_answers(dataset))
         yield Check(name=f"data {name}", ok=False, needed=none, found=found, advice=f"ganbench data fetch {name}")
 
 
-def _asked(dataset: object) -> Iterator[str]:
-    """What each source of a data set answers."""
+def _answers(dataset: object) -> Iterator[str]:
+    """Yield the answer of each source of a dataset."""
     sources: Sequence[Source] = getattr(dataset, "sources", ())
     names = [str(file.name) for file in getattr(dataset, "files", ())]
     for source in sources:
@@ -93,7 +94,7 @@ def _asked(dataset: object) -> Iterator[str]:
 
 
 def check_extractors() -> Iterator[Check]:
-    """The feature extractors: those that ship with the package, present and, by their hashes, unchanged; then the others."""
+    """Check the feature extractors: the bundled ones and their hashes, those trained on this machine, and Inception."""
     from bench.metrics.extractors import extractor_names, load_extractor
 
     for name in extractor_names():
@@ -102,30 +103,30 @@ def check_extractors() -> Iterator[Check]:
         except UserError as error:
             yield Check(name=f"extractor {name}", ok=False, needed=True, found=str(error), advice="pip install --force-reinstall ganbench")
         else:
-            found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash right"
+            found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash correct"
             yield Check(name=f"extractor {name}", ok=True, needed=True, found=found)
     yield from _trained_extractors()
     yield _inception()
 
 
 def _trained_extractors() -> Iterator[Check]:
-    """The classifiers of other labelled data, trained on this machine."""
+    """Check the classifiers that were trained on this machine for other labelled datasets."""
     from bench.metrics.extractors.local import read, trained_folders
 
     for folder in trained_folders():
         try:
             extractor = read(folder)
         except UserError as error:
-            advice = f"rm -r {shlex.quote(str(folder))}: it is trained anew when it is next needed"
+            advice = f"rm -r {shlex.quote(str(folder))}; the next command that needs the classifier trains it again"
             yield Check(name=f"extractor {folder.name}", ok=False, found=str(error), advice=advice)
         else:
             card = extractor.card
-            found = f"trained here on {card.dataset}, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}, hash right"
+            found = f"trained here on {card.dataset}, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}, hash correct"
             yield Check(name=f"extractor {folder.name}", ok=True, found=found)
 
 
 def _inception() -> Check:
-    """The weights of the published FID, which nothing needs that does not ask for them. Downloads nothing."""
+    """Check the weights of the published FID, which are optional. Downloads nothing."""
     from bench.metrics.extractors.inception import VARIABLE, find_weights
 
     try:
@@ -134,11 +135,11 @@ def _inception() -> Check:
         return Check(
             name="extractor inception", ok=False, found=str(error), advice=f"export {VARIABLE}=PATH, to measure quality/fid_inception"
         )
-    return Check(name="extractor inception", ok=True, found=f"{path}, hash right")
+    return Check(name="extractor inception", ok=True, found=f"{path}, hash correct")
 
 
 def check_store(uri: str | None = None) -> Check:
-    """The tracking store: does it answer, what is in it, and can it be written if it is a file?"""
+    """Check that the tracking store answers and, if it is a file, that it can be written."""
     try:
         chosen = tracking_uri(uri)
         found = _store(chosen)
@@ -149,12 +150,12 @@ def check_store(uri: str | None = None) -> Check:
 
 
 def _store(uri: str) -> str:
-    """What can be said of a store that is well; a UserError for one that is not."""
-    path, shown = sqlite_path(uri), redacted(uri)
+    """Return a summary of a store. Raises a UserError if the store does not answer or cannot be written."""
+    path, public = sqlite_path(uri), redacted(uri)
     if path is not None and not is_writable(path):
-        raise UserError(f"{shown} cannot be written")
+        raise UserError(f"{public} cannot be written")
     if path is not None and (not path.exists() or (path.is_file() and not path.stat().st_size)):
-        return f"{shown} (made by the first run)"
-    many = len(every_experiment(connect(uri)))
+        return f"{public} (the first run creates it)"
+    experiments = len(every_experiment(connect(uri)))
     size = f", {path.stat().st_size / 1e6:.1f} MB" if path is not None else ""
-    return f"{shown}: answers, {many} experiments{size}"
+    return f"{public}: answers, {pluralise(experiments, 'experiment')}{size}"

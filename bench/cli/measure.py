@@ -35,72 +35,77 @@ def evaluate(
     source: Annotated[
         str, typer.Argument(help="An .npz file with an array `images` (of points: `points`), a folder of images, or module:OBJECT.")
     ],
-    dataset: Annotated[str, typer.Option(help="The registered dataset that the images are to be like; auto as in `run`.")] = "auto",
+    dataset: Annotated[str, typer.Option(help="The registered dataset to compare with; auto: Fashion-MNIST, else digits.")] = "auto",
     range_: Annotated[
-        tuple[float, float] | None, typer.Option("--range", metavar="LO HI", help="Black and white of float images; 0 1 unless given.")
+        tuple[float, float] | None,
+        typer.Option("--range", metavar="LO HI", help="The values of black and white in float images. Default: 0 1."),
     ] = None,
-    latent: Annotated[int | None, typer.Option(help="Width of the latents of a module:OBJECT that does not say it.")] = None,
-    n: Annotated[int | None, typer.Option("--n", help="Images to sample of a module:OBJECT; as many as a run's unless given.")] = None,
-    as_is: Annotated[
-        bool, typer.Option("--as-is", help="Measure the images even if their values show a slip, e.g. if they are nearly black.")
-    ] = False,
+    latent: Annotated[int | None, typer.Option(help="Latent dimension, if the module:OBJECT defines none.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", help="Number of images to sample from a module:OBJECT. Default: as many as in a run.")
+    ] = None,
+    as_is: Annotated[bool, typer.Option("--as-is", help="Measure the images even if their values look wrong, e.g. nearly black.")] = False,
     inception_weights: InceptionWeights = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Measure anybody's images by the protocol of this suite, beside real images and an untrained generator.
+    """Measure external images with the evaluation protocol of runs, beside real images and an untrained generator.
 
-    Images are uint8, or floats in [0, 1] or in --range, in the order NHWC, NCHW, or NHW if grey. A module:OBJECT is a torch module,
-    or a function or class that returns one; modules of the working directory can be named.
+    Images are uint8, or floats in [0, 1] or --range, in the order NHWC, NCHW, or NHW if grey. A module:OBJECT is a torch module,
+    or a function or class that returns one. The module may lie in the working folder.
     """
     from bench.evaluation.external import measure
 
     inception = bool(with_inception({}, inception_weights))
     measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
     if json:
-        console.print_json(data=measured.as_json(), sort_keys=False)
+        console.print_json(data=measured.as_json(), sort_keys=False, ensure_ascii=True)
     else:
         _print_measured(measured)
 
 
 @app.command()
 def sample(
-    run_id: Annotated[str, typer.Argument(help="The id of a finished run, or at least 6 of its first digits.")],
+    run_id: Annotated[str, typer.Argument(help="The id of a finished run, or at least its first 6 digits.")],
     out: Annotated[
-        Path, typer.Option(help="FILE.npz: an array `images`, uint8 NCHW, as `evaluate` takes it, or `points`. FILE.png: a picture.")
+        Path, typer.Option(help="FILE.npz: an array `images` (uint8, NCHW) or `points`, which `evaluate` reads. FILE.png: a sample grid.")
     ],
-    n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
-    seed: Annotated[int | None, typer.Option(help="The seed of the latents; the run's own unless given, which was measured.")] = None,
-    weights: Annotated[str, typer.Option(help="last, or best where the run kept them.")] = "last",
+    n: Annotated[int, typer.Option("--n", help="Number of images.")] = 64,
+    seed: Annotated[int | None, typer.Option(help="The seed of the latents. Default: the seed of the run's evaluation.")] = None,
+    weights: Annotated[str, typer.Option(help="last, or best if the run saved the best weights.")] = "last",
     label: Annotated[
-        str | None, typer.Option("--class", help="Of a conditional model: one class, by name or number, instead of the data's mix.")
+        str | None,
+        typer.Option("--class", help="One class of a conditional model, by name or number. Default: the class mix of the dataset."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where to compute; the run's own device unless given, or the CPU where it is not here.")
+        str | None, typer.Option(help="The device. Default: the device of the run, or the CPU if this machine lacks that device.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Images (or points) of a recorded run's generator: those that were measured, if n is their number and no seed is given."""
+    """Sample images or points from the generator of a recorded run.
+
+    They are the samples of the run's evaluation if --n is their number and --seed is not given.
+    """
     from bench.evaluation.export import check_target, write_samples
     from bench.evaluation.generator import check_count, load_generator
 
     check_count(n)
     check_target(out, force=force)
     generator = load_generator(run_id, weights=weights, device=device)
-    made = generator.sample(n, seed=seed, label=label)
+    samples = generator.sample(n, seed=seed, label=label)
     points = generator.data.kind == "points"
-    write_samples(made, out, generator.dataset if points else None)
-    say(f"{len(made):,} {'points' if points else 'images'}: {out}")
+    write_samples(samples, out, generator.dataset if points else None)
+    say(f"{len(samples):,} {'points' if points else 'images'}: {out}")
 
 
 @app.command()
 def score(
     run_ids: Annotated[list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="Ids of finished runs.")] = None,
-    suite: Annotated[str | None, typer.Option(help="All finished runs of a suite instead.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs side by side; cores // threads unless given.")] = None,
+    suite: Annotated[str | None, typer.Option(help="All finished runs of this suite, instead of ids.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of runs at once. Default: cores // threads.")] = None,
     set_: Settings = None,
     inception_weights: InceptionWeights = None,
 ) -> None:
-    """Measure finished runs again from their weights, e.g. by another protocol: --set evaluation.samples=5000. Trains nothing."""
+    """Measure finished runs again, e.g. with another evaluation protocol: --set evaluation.samples=5000. Trains nothing."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.rescore import finished_runs, rescore
     from bench.scheduling.signals import stop_on_signal
@@ -123,6 +128,7 @@ def score(
 
 
 def _print_measured(measured: Measured) -> None:
+    """Print the metrics of external samples beside those of the reference rows."""
     from bench.metrics.cards import SE, card
     from bench.metrics.cards import measured as metrics
 
@@ -134,15 +140,16 @@ def _print_measured(measured: Measured) -> None:
             (key, *(with_error(side.values[key], side.values.get(f"{key}{SE}", math.nan)) for side in sides), found.arrow, found.unit)
         )
     columns = ("metric", "value", *measured.rows, "", "unit")
-    print_table(f"{measured.n:,} {measured.what} of {measured.source}, measured as {measured.dataset}", columns, rows)
+    print_table(f"{measured.n:,} {measured.what} of {measured.source}, compared with {measured.dataset}", columns, rows)
     for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
     for kind, reason in measured.left_out.items():
         say(f"no row {kind}: {reason}")
-    say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
+    say(f"evaluation protocol {measured.protocol['all']}: compare only numbers of the same protocol")
 
 
 def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
+    """Print the headline metric of each run before and after `score`."""
     from bench.metrics.cards import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [

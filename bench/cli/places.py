@@ -1,4 +1,4 @@
-"""Where code lies, as `file:line`, and the first line of what it says of itself."""
+"""Locations of code as `file:line`, and the first lines of its docstrings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from bench.core.registry import Place
 
-ROOT = Path(__file__).parents[2]  # of bench, variants, studies and reports
+ROOT = Path(__file__).parents[2]  # the folder of bench, variants, studies and reports
 
 
 def place_of(thing: Any) -> Place | None:
-    """Where a class or function is defined, of anything else its class; None where its source cannot be read."""
+    """Return the location of a class or function, or of the class of any other object. None if its source cannot be read."""
     while isinstance(thing, functools.partial):
         thing = thing.func
     thing = thing if inspect.isclass(thing) or inspect.isroutine(thing) else type(thing)
@@ -26,8 +26,8 @@ def place_of(thing: Any) -> Place | None:
     return Place(file, line) if file else None
 
 
-def shown(place: Place | None) -> str:
-    """`file:line`, the file as seen from the root of ganbench or from the working folder, else in full; a dash where it is not known."""
+def file_line(place: Place | None) -> str:
+    """Return `file:line`, if possible relative to the root of ganbench or to the working folder; a dash for a missing file."""
     if place is None or not Path(place.file).is_file():
         return "–"
     file = Path(place.file).resolve()
@@ -36,13 +36,13 @@ def shown(place: Place | None) -> str:
 
 
 def first_line(thing: Any) -> str:
-    """The first paragraph of a docstring, in one line; empty where there is none. A class does not speak for its subclasses, a method does."""
+    """Return the first paragraph of a docstring in one line, or "". Methods inherit docstrings, classes do not."""
     text = (vars(thing).get("__doc__") if inspect.isclass(thing) else inspect.getdoc(thing)) or ""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def function_of(code: CodeType, module: str) -> Any:
-    """The function or method that has this code, by its name in its module; None where it cannot be reached so."""
+    """Return the function or method of a code object, by its qualified name in the module; None for an unknown name."""
     found: Any = sys.modules.get(module)
     for part in code.co_qualname.split("."):
         found = getattr(found, part, None)

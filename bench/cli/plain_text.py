@@ -1,4 +1,4 @@
-"""A document as plain text for a terminal: no colour, no markup, at most so many columns. Its pictures are left to other renderers."""
+"""Renderer of a document as plain text of a limited width, without colour and markup. It does not support pictures."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ import textwrap
 from collections.abc import Iterator
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text as Line
 
-from bench.core.text import harmless
+from bench.core.terminal import SafeConsole
 from reports.document import Block, Cell, Document, Heading, Table, Text
 
 WIDTH = 100  # columns
 
 
 def plain_text(document: Document, width: int = WIDTH) -> str:
-    """The whole document, lines of at most `width` columns."""
+    """Return the whole document, in lines of at most `width` columns."""
     parts = [f"{document.title}\n{'=' * len(document.title)}", _wrapped(document.subtitle, width)]
     if document.facts:
         longest = max(len(fact.label) for fact in document.facts)
         lines = (
-            textwrap.fill(
-                f"{fact.label:<{longest}}  {harmless(fact.value)}", width, subsequent_indent=" " * (longest + 2), break_on_hyphens=False
-            )
+            textwrap.fill(f"{fact.label:<{longest}}  {fact.value}", width, subsequent_indent=" " * (longest + 2), break_on_hyphens=False)
             for fact in document.facts
         )
         parts.append("\n".join(lines))
@@ -37,7 +34,7 @@ def plain_text(document: Document, width: int = WIDTH) -> str:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(harmless(text), width, break_on_hyphens=False)
+    return textwrap.fill(text, width, break_on_hyphens=False)
 
 
 def _block(block: Block, width: int) -> Iterator[str]:
@@ -48,20 +45,20 @@ def _block(block: Block, width: int) -> Iterator[str]:
             yield _grid(block, width)
             yield from (_wrapped(note, width) for note in (block.caption, *block.notes) if note)
         case _:
-            raise TypeError(f"a terminal shows no {type(block).__name__}")
+            raise TypeError(f"plain text cannot show a {type(block).__name__}")
 
 
 def _grid(table: Table, width: int) -> str:
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(column.title for column in table.columns))
     for index, column in enumerate(table.columns):
-        grid.add_column(Line(harmless(column.title)), justify=column.align, overflow="fold", no_wrap=index == 0)
+        grid.add_column(Line(column.title), justify=column.align, overflow="fold", no_wrap=index == 0)
     for row in table.rows:
         grid.add_row(*(_cell(cell) for cell in row.cells))
     out = io.StringIO()
-    Console(file=out, width=width, color_system=None, legacy_windows=False).print(grid)
+    SafeConsole(file=out, width=width, color_system=None, legacy_windows=False).print(grid)
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return "\n".join(line for line in lines if line)
 
 
 def _cell(cell: Cell) -> Line:
-    return Line(harmless("\n".join(part for part in (cell.text, cell.detail) if part)))
+    return Line("\n".join(part for part in (cell.text, cell.detail) if part))

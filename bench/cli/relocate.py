@@ -7,9 +7,9 @@ from bench.cli.common import app, say
 
 @app.command(hidden=True)
 def relocate() -> None:
-    """Print the URI of a store that MLflow's own server can show: the tracking store, after the artifact locations of a moved folder are updated.
+    """Update the artifact locations of a store that was moved, and print the URI for MLflow's server.
 
-    A moved store that is read-only is copied into the cache.
+    If that store is read-only, update a copy in the cache instead.
     """
     import sqlite3
 
@@ -27,6 +27,6 @@ def relocate() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             relocation.relocated_copy(path, copy)
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{path} is read-only and was moved, and cannot be copied to {copy}: {error}") from error
+            raise UserError(f"{path} was moved and is read-only, and cannot be copied to {copy}: {error}") from error
         uri = f"sqlite:///{copy}"
     say(uri)

@@ -1,4 +1,4 @@
-"""The verb that compares: report."""
+"""The verb that compares recorded runs: report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.core.text import pluralise
 if TYPE_CHECKING:
     from bench.tracking.results import Results
 
-NAMED = 3  # suites that a title names
+MOST_NAMES = 3  # suites in a title
 log = logging.getLogger(__name__)
 
 
@@ -25,24 +25,26 @@ log = logging.getLogger(__name__)
 def report(
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="A suite (MLflow experiment), or a glob, e.g. 'quick*'. Repeatable; all that are there unless given."),
+        typer.Option(help="A suite (MLflow experiment), or a glob, e.g. 'quick*'. Repeatable. Default: all suites."),
     ] = None,
     runs: Annotated[list[str] | None, typer.Option(help="A run id, or at least its first 6 digits. Repeatable.")] = None,
     only: Annotated[str, typer.Option(metavar="GLOBS", help="Only variants that match, e.g. 'wgan*' or cgan,acgan.")] = "*",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder to write; build/report/<suite> unless given.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results there: docs/tidy-results.md.")] = None,
-    latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard there, as a LaTeX table.")] = None,
-    small: Annotated[bool, typer.Option(help="Few samples and none of earlier training: a page to keep in a repository.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder for the report. Default: build/report/<suite>.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write tidy results to this folder (docs/tidy-results.md).")] = None,
+    latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the leaderboard to this file, as a LaTeX table.")] = None,
+    small: Annotated[
+        bool, typer.Option(help="Make the page small enough for a repository: few samples, all from the end of training.")
+    ] = False,
     check: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Compare with published results that --csv wrote: exit status 1 where a variant differs, 2 where nothing can be compared. "
-            "The report is then written only with --out.",
+            help="Compare with published results that --csv wrote. Exit status 1 if a variant differs, 2 if nothing can be compared. "
+            "Writes the report only with --out.",
         ),
     ] = None,
 ) -> None:
-    """Compare the recorded runs in one HTML file and in markdown, and print the summary."""
+    """Compare recorded runs in one HTML file and in markdown, and print a summary."""
     from bench.tracking.results import load
     from bench.tracking.store import tracking_uri
     from reports.export import write_csv
@@ -56,7 +58,7 @@ def report(
     target = out or (Path("build") / "report" / _folder(results.experiments) if check is None else None)
     if target is not None:
         check_folder(target, "--out")
-    agrees = check is None or _agrees(check, results, only)  # before anything is written: it may be refused
+    agrees = check is None or _agrees(check, results, only)  # may raise a UserError, so it comes before any file is written
     if csv is not None:
         write_csv(results, csv)
         say(f"tidy results: {csv}")
@@ -70,23 +72,23 @@ def report(
 
 
 def _title(suites: Sequence[str]) -> str:
-    """The heading of the page: the first suites by name, and how many more."""
+    """Return the title of the page: the first suites, and the number of the other ones."""
     if not suites:
         return "GAN benchmark"
-    rest = [pluralise(len(suites) - NAMED, "more suite")] if len(suites) > NAMED else []
-    names = [*suites[:NAMED], *rest]
+    rest = [pluralise(len(suites) - MOST_NAMES, "more suite")] if len(suites) > MOST_NAMES else []
+    names = [*suites[:MOST_NAMES], *rest]
     return "GAN benchmark: " + (f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0])
 
 
 def _folder(suites: Sequence[str]) -> str:
-    """A folder's name made of those of suites: a tag is no path, and may be long."""
-    names = [re.sub(r"[^\w.-]+", "-", suite).strip(".-")[:40] for suite in suites[:NAMED]]
-    rest = [f"and-{len(suites) - NAMED}-more"] if len(suites) > NAMED else []
+    """Return a safe and short folder name for suites, whose names may contain any characters."""
+    names = [re.sub(r"[^\w.-]+", "-", suite).strip(".-")[:40] for suite in suites[:MOST_NAMES]]
+    rest = [f"and-{len(suites) - MOST_NAMES}-more"] if len(suites) > MOST_NAMES else []
     return "-".join(name for name in (*names, *rest) if name) or "all"
 
 
 def _write(results: Results, target: Path, *, title: str, attach: bool, small: bool) -> None:
-    """Write the page and print the summary; of all that one suite has, keep it in MLflow, too."""
+    """Write the page and print the summary. With `attach`, also log the page of a single suite to MLflow."""
     from reports.build import build, summary_tables, verdict_text, write
 
     document = build(results, title=title, small=small)
@@ -99,18 +101,18 @@ def _write(results: Results, target: Path, *, title: str, attach: bool, small: b
 
 
 def _attach(suite: str, page: bytes, verdict: str) -> None:
-    """Keep the report in MLflow, too; that it cannot be is no reason to fail."""
+    """Log the report to MLflow. A failure is only a warning."""
     from bench.tracking.attachments import attach_report
     from bench.tracking.store import tracking_uri
 
     try:
         attach_report(tracking_uri(), suite, page, verdict)
     except (UserError, OSError) as error:
-        log.warning("the report is not kept in MLflow: %s", one_line(error))
+        log.warning("the report cannot be logged to MLflow: %s", one_line(error))
 
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
-    """Refuse what cannot be written before any work."""
+    """Check that the targets can be written, before any work. Raises a UserError."""
     from reports.io import check_file, check_folder
 
     for folder, option in ((out, "--out"), (csv, "--csv")):
@@ -121,7 +123,7 @@ def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> No
 
 
 def _agrees(folder: Path, results: Results, only: str) -> bool:
-    """Print how these results stand against published ones, and say whether no variant differs."""
+    """Print the comparison with published results, and return whether all variants agree."""
     from reports.baseline import read_baseline
     from reports.baseline_check import any_differs, check_baseline, check_summary, check_table
     from reports.filter_runs import filter_runs

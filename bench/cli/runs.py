@@ -1,4 +1,4 @@
-"""Verbs about runs on this disk: runs prune."""
+"""The verb that removes old checkpoints: runs prune."""
 
 from __future__ import annotations
 
@@ -13,28 +13,26 @@ from bench.cli.mistakes import Verbs
 from bench.core.errors import UserError
 from bench.core.text import pluralise
 
-runs_app = typer.Typer(cls=Verbs, help="Runs on this disk: remove old checkpoints.", no_args_is_help=True)
+runs_app = typer.Typer(cls=Verbs, help="Remove old checkpoints of runs.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
 
 @runs_app.command("prune")
 def prune(
-    older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", help="Days since the newest checkpoint of a run was written.")
-    ],
-    folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep their checkpoints.")] = DEFAULT_RUNS,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without this option they are only listed.")] = False,
+    older_than: Annotated[float, typer.Option("--older-than", metavar="DAYS", help="Minimum age of the newest checkpoint of a run.")],
+    folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the checkpoints of runs.")] = DEFAULT_RUNS,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove the checkpoints. Without this option, they are only listed.")] = False,
 ) -> None:
-    """Remove old checkpoints. What MLflow has recorded stays.
+    """Remove old checkpoints. Recorded results stay in MLflow.
 
-    A finished run without its checkpoint cannot be extended; any other run restarts when it is needed again.
-    Checkpoints of runs that another process trains, or that have pending writes, stay.
+    A finished run without its checkpoint cannot be extended. An unfinished run restarts instead of resuming.
+    Keeps the checkpoints of runs that another process trains and of runs with pending writes.
     """
     from bench.runs.prune import old_checkpoints, prune
     from bench.tracking.store import tracking_uri
 
     if not 0 <= older_than < math.inf:
-        raise UserError(f"--older-than takes days from 0 up, e.g. 30, not {older_than:g}")
+        raise UserError(f"--older-than takes a number of days, 0 or more, not {older_than:g}")
     found = old_checkpoints(runs_folder(folder), tracking_uri(), days=older_than)
     if not found:
         say(f"no checkpoint in {folder} is older than {older_than:g} days")

@@ -1,4 +1,4 @@
-"""The verb that shows all of a variant: show."""
+"""The verb that describes a variant: show."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ AUTO = "auto"
 def show(
     variant: Annotated[str, typer.Argument(help="A registered variant, or module:OBJECT.")],
     dataset: Annotated[
-        str, typer.Option(help="The data whose shape the networks are built for; auto: Fashion-MNIST's, or the first that fits.")
+        str, typer.Option(help="The dataset that defines the shape of the networks; auto: Fashion-MNIST, or the first suitable one.")
     ] = AUTO,
     set_: Settings = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown instead of plain text.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print markdown instead of plain text.")] = False,
 ) -> None:
-    """All of a variant on one page: losses, what happens in a round, layers, every number, differences from the publication, source lines.
+    """Describe a variant: losses, one round of training, layers, hyperparameters, differences from the publication, source files.
 
     Builds the networks and computes each loss once on random data. Trains nothing and records nothing.
     """
@@ -38,22 +38,22 @@ def show(
 
 
 def _page(config: RunConfig, dataset: str) -> Document:
-    """The page for a dataset; for `auto` the first that the networks can be built for, which the page names."""
+    """Return the page for a dataset; for `auto`, for the first dataset that the networks support."""
     from bench.cli.variant_page import page
     from bench.core.config import DATASETS
 
-    refused: UserError | None = None
-    for name in _fitting(config.networks) if dataset == AUTO else (dataset,):
+    first_error: UserError | None = None
+    for name in _candidates(config.networks) if dataset == AUTO else (dataset,):
         try:
             return page(config.model_copy(update={"dataset": name, "device": "cpu"}), DATASETS.get(name))
         except UserError as error:
-            refused = refused or error
-    assert refused is not None  # there is always a dataset
-    raise refused
+            first_error = first_error or error
+    assert first_error is not None  # at least one dataset is registered
+    raise first_error
 
 
-def _fitting(networks: str) -> list[str]:
-    """All registered datasets: first those of the kind that the networks name first, among them the one that `auto` prefers."""
+def _candidates(networks: str) -> list[str]:
+    """Return all registered datasets, the most suitable ones for the networks first."""
     from bench.core.config import DATASETS, NETWORKS
     from bench.data.catalog import PREFERRED
 

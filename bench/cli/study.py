@@ -1,4 +1,4 @@
-"""The verb that searches: study."""
+"""The verb that searches hyperparameters: study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
-    LEFT,
+    BUSY,
     CpusPerRun,
     DryRun,
     Folder,
@@ -39,24 +39,26 @@ if TYPE_CHECKING:
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="A ready study: `ganbench list studies`.")],
-    variants: Annotated[str | None, typer.Option(metavar="NAMES", help="Other variants than the study's: dcgan,wgan-gp.")] = None,
-    space: Annotated[str | None, typer.Option(help="Another search space: `ganbench list spaces`, or module:OBJECT.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Another dataset than the study's.")] = None,
+    name: Annotated[str, typer.Argument(help="A registered study: `ganbench list studies`.")],
+    variants: Annotated[str | None, typer.Option(metavar="NAMES", help="Variants instead of the study's, e.g. dcgan,wgan-gp.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Search space instead of the study's: `ganbench list spaces`, or module:OBJECT.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset instead of the study's.")] = None,
     objective: Annotated[
         str | None,
-        typer.Option(metavar="KEY[,KEY]", help="The metric that trials are judged by, or two; the data's headline unless given."),
+        typer.Option(metavar="KEY[,KEY]", help="One or two metrics to optimise. Default: the headline metric of the dataset."),
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="tpe, random or grid.")] = None,
     sampler_seed: Annotated[int | None, typer.Option(help="The seed of the sampler.")] = None,
-    pruner: Annotated[str | None, typer.Option(help="none, median (by marks of a run) or wilcoxon (by seeds).")] = None,
+    pruner: Annotated[str | None, typer.Option(help="none, median (at evaluation points) or wilcoxon (by seeds).")] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Trials of each variant; complete and pruned ones count, the default is the first.")
+        int | None, typer.Option(help="Number of trials of each variant, pruned ones included. The first has the default recipe.")
     ] = None,
-    search_seeds: Annotated[int | None, typer.Option(help="Training seeds of each trial.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Fresh seeds for the best recipe and the default; 0: no final runs.")] = None,
-    as_name: Annotated[str | None, typer.Option("--name", help="Keep it under another name, as a study of its own.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials side by side; as many as there are cores for unless given.")] = None,
+    search_seeds: Annotated[int | None, typer.Option(help="Number of training seeds of each trial.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of fresh seeds for the final runs; 0: no final runs.")] = None,
+    as_name: Annotated[str | None, typer.Option("--name", help="Record the study under this name, separate from others.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of trials at once. Default: as many as the cores allow.")] = None,
     ray: Ray = "",
     cpus_per_run: CpusPerRun = None,
     gpus_per_run: GpusPerRun = None,
@@ -69,31 +71,32 @@ def study(
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
-    """Search the best recipe of each variant at equal cost, then train it and the author's own on fresh seeds.
+    """Search the best recipe of each variant at equal cost, then train it and the default recipe on fresh seeds.
 
-    What is there already counts: call it again to go on, or elsewhere at the same time to share the work.
+    Recorded trials count. Repeat the command to resume the study, or start it on several machines to share the work.
     """
     from bench.tracking.store import tracking_uri
     from studies.plan import plan
     from studies.study import STUDIES
 
-    chosen = _changed(
-        STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_listed(objective), sampler=sampler, sampler_seed=sampler_seed,
+    chosen = _with_options(
+        STUDIES.get(name), name=as_name, space=space, dataset=dataset, objectives=_names(objective), sampler=sampler, sampler_seed=sampler_seed,
         pruner=pruner, trials=trials, search_seeds=search_seeds, final_seeds=seeds,
     )  # fmt: skip
     cluster = cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     where = storage if "://" in storage else str(Path(storage).absolute())
     planned = plan(
-        chosen, uri=tracking_uri(), storage=where, folder=str(folder.absolute()), only=_listed(variants) or (),
+        chosen, uri=tracking_uri(), storage=where, folder=str(folder.absolute()), only=_names(variants) or (),
         settings=with_inception(parse_settings(set_), inception_weights),
     )  # fmt: skip
     if dry_run:
         _print_plan(planned)
         return
-    _exit_by(_swept(planned, workers, cluster), planned)
+    _exit_by(_search(planned, workers, cluster), planned)
 
 
-def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
+def _search(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
+    """Run the study and show its progress."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.signals import stop_on_signal
     from studies.display import study_display_for
@@ -108,23 +111,23 @@ def _swept(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
         final_display.stop()
 
 
-def _changed(study: Study, **given: Any) -> Study:
-    """The study with what was given on the command line."""
+def _with_options(study: Study, **given: Any) -> Study:
+    """Return the study with the given options; None keeps the study's value."""
     return replace(study, **{key: value for key, value in given.items() if value is not None})
 
 
-def _listed(text: str | None) -> tuple[str, ...] | None:
-    """The parts of a comma-separated option; None where it was not given."""
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Return the parts of a comma-separated option; None for a missing option."""
     if text is None:
         return None
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if not found:
-        raise UserError(f"{text!r} names nothing")
+        raise UserError(f"{text!r} contains no name: separate names by commas")
     return found
 
 
 def _print_plan(planned: Plan) -> None:
-    """What the study would do."""
+    """Print the plan of a study."""
     from studies.opening import target
 
     rows = [
@@ -142,7 +145,10 @@ def _print_plan(planned: Plan) -> None:
 
 
 def _exit_by(found: Sweep, planned: Plan) -> None:
-    """The best recipes, then 130 after Ctrl-C, 1 where a run failed or a variant was given up."""
+    """Print the best recipes and set the exit status.
+
+    130: Ctrl-C. 1: a run failed, or the trials of a variant crash. 3: another process trains a final run.
+    """
     import json
 
     variants = json.loads(found.json)["variants"] if found.json else {}
@@ -152,23 +158,23 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
         value = "–" if one.best is None else number(one.best)
         default = "–" if one.default is None else number(one.default)
         recipe = (
-            "none has a score"
+            "no trial has a score"
             if best is None
-            else "its default"
+            else "the default recipe"
             if best["default"]
             else f"ganbench run {one.variant} --dataset {planned.arms[0].base.dataset} {best['set']}"
         )
         rows.append((one.variant, f"{one.done} of {one.wanted}", default, value, recipe))
     columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "to train its recipe")
-    print_table(f"{planned.study}: best of the search, on seeds that chose it", columns, rows)
+    print_table(f"{planned.study}: best of the search, measured on its own seeds", columns, rows)
     for variant in found.given_up:
-        say(f"{variant}: given up, because its trials crash; `ganbench report --suite {planned.study}` says why")
+        say(f"{variant}: given up, because its trials crash; `ganbench report --suite {planned.study}` shows the reasons")
     if found.elsewhere:
-        say("another process does the final runs")
-    say(f"`ganbench report --suite {planned.study}` compares the best with the default on seeds that chose nothing")
+        say("another process trains the final runs")
+    say(f"`ganbench report --suite {planned.study}` compares the best recipes with the default recipes on fresh seeds")
     if found.interrupted:
         raise typer.Exit(130)
     if found.given_up or (found.final is not None and found.final.count("failed")):
         raise typer.Exit(1)
     if found.final is not None and found.final.left:
-        raise typer.Exit(LEFT)
+        raise typer.Exit(BUSY)

@@ -1,4 +1,4 @@
-"""The verb that delivers what waits: sync."""
+"""The verb that delivers pending writes: sync."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
 @app.command()
 def sync(
-    folder: Annotated[Path, typer.Option("--runs-dir", help="Where runs keep what could not be recorded.")] = DEFAULT_RUNS,
+    folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the pending writes of runs.")] = DEFAULT_RUNS,
 ) -> None:
-    """Record what runs could not while the tracking store was away: every write that waits, in order."""
+    """Deliver pending writes to the tracking store, in their order. Runs save them while the store is unreachable."""
     from bench.runs.pending_writes import deliver_pending
     from bench.tracking.store import tracking_uri
 
-    told = []
-    strangers = []  # they are a mistake where there is nothing else
+    runs = []
+    elsewhere = []  # runs whose writes are for another store: a mistake if there are no others
     for one in deliver_pending(runs_folder(folder), tracking_uri()):
-        told.append(one)
+        runs.append(one)
         if one.meant_for:
-            strangers.append(one)
+            elsewhere.append(one)
         else:
             say(_line(one))
-    if strangers and len(strangers) == len(told):
-        raise UserError(f"what waits in {folder} is {strangers[0].problem}")
-    for one in strangers:
+    if elsewhere and len(elsewhere) == len(runs):
+        raise UserError(f"the pending writes in {folder} are {elsewhere[0].problem}")
+    for one in elsewhere:
         say(_line(one))
-    sent, left = sum(one.sent for one in told), sum(one.left for one in told)
-    if not told:
-        say(f"nothing waits in {folder}")
+    sent, pending = sum(one.sent for one in runs), sum(one.left for one in runs)
+    if not runs:
+        say(f"no pending writes in {folder}")
         return
-    delivered = f"{pluralise(sent, 'write')} of {pluralise(sum(one.sent > 0 for one in told), 'run')} delivered"
-    say(delivered + (f", {pluralise(left, 'write')} still wait" if left else ""))
-    if any(one.problem for one in told):
+    delivered = f"{pluralise(sent, 'write')} of {pluralise(sum(one.sent > 0 for one in runs), 'run')} delivered"
+    say(delivered + (f", {pluralise(pending, 'write')} still pending" if pending else ""))
+    if any(one.problem for one in runs):
         raise typer.Exit(1)
 
 
 def _line(one: Delivered) -> str:
-    """What became of one run's writes."""
+    """Return the result for one run as a line."""
     if one.busy:
-        return f"{one.name}: in use by another process, its run or another sync: left to it"
-    stays = f"; {pluralise(one.left, 'write')} stay: {one.problem}" if one.problem else ""
-    rest = "; the rest follows when the run resumes" if one.resumes else ""
+        return f"{one.name}: another process uses the run and will deliver its writes"
+    stays = f"; {pluralise(one.left, 'write')} still pending: {one.problem}" if one.problem else ""
+    rest = "; the other writes follow when the run resumes" if one.resumes else ""
     return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

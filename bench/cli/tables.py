@@ -1,4 +1,4 @@
-"""What `ganbench list` shows, as plain rows."""
+"""Tables of `ganbench list`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns,
 
 
 def variants() -> Rows:
-    """Every registered variant with its idea and its numbers."""
+    """Return all registered variants, with ideas and hyperparameters."""
     from bench.core.config import VARIANTS
 
     rows = [
@@ -23,7 +23,7 @@ def variants() -> Rows:
 
 
 def datasets() -> Rows:
-    """Every registered dataset and whether it is here."""
+    """Return all registered datasets, and whether they are on this machine."""
     from bench.core.config import DATASETS
     from bench.data.catalog import available
 
@@ -31,19 +31,19 @@ def datasets() -> Rows:
         (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
         for name, dataset in DATASETS
     ]
-    rows.append(("folder:PATH", "a folder of images, with class subfolders or without: docs/custom-data.md", "", "", "yours"))
+    rows.append(("folder:PATH", "a folder of images, with or without a subfolder for each class: docs/custom-data.md", "", "", "yours"))
     return "datasets", ("name", "what", "shape", "classes", "here"), rows
 
 
 def metrics() -> Rows:
-    """Every metric card, those of installed catalogues too."""
+    """Return all metrics, including those of installed catalogues."""
     load_catalogs()
     rows = [(card.key, card.arrow, card.unit, card.meaning, card.citation) for card in CARDS.values()]
     return "metrics", ("key", "", "unit", "meaning", "from"), rows
 
 
 def suites() -> Rows:
-    """Every ready suite."""
+    """Return all registered suites."""
     from bench.scheduling.suite import SUITES
 
     rows = [
@@ -62,7 +62,7 @@ def suites() -> Rows:
 
 
 def studies() -> Rows:
-    """Every ready study."""
+    """Return all registered studies."""
     from studies.study import STUDIES
 
     load_catalogs()
@@ -74,7 +74,7 @@ def studies() -> Rows:
 
 
 def spaces() -> Rows:
-    """Every search space with its keys."""
+    """Return all search spaces, with their keys."""
     from studies.spaces import SPACES
 
     rows = [(name, space.idea, "; ".join(dimension.words for dimension in space.dimensions)) for name, space in SPACES]
@@ -82,7 +82,7 @@ def spaces() -> Rows:
 
 
 def _budget(settings: Mapping[str, Any]) -> str:
-    """In words, the budget that a suite sets for all its entries; some may have their own."""
+    """Return the budget that a suite or study sets for its entries, as text. Entries may override it."""
     from bench.core.config import Budget
 
     units = {path.removeprefix("budget."): value for path, value in settings.items() if path.startswith("budget.")}
@@ -90,7 +90,7 @@ def _budget(settings: Mapping[str, Any]) -> str:
 
 
 def networks() -> Rows:
-    """Every registered backbone."""
+    """Return all registered networks."""
     from bench.core.config import NETWORKS
 
     return "networks", ("name", "idea"), [(name, backbone.idea) for name, backbone in NETWORKS]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
-    LEFT,
+    BUSY,
     CpusPerRun,
     DryRun,
     Folder,
@@ -56,7 +56,7 @@ def run(
 ) -> None:
     """Train and measure one variant, and record it in MLflow (experiment `runs`).
 
-    Exit status 1 if the run fails, 3 if another process is training it.
+    Exit status 1 if the run fails, 3 if another process trains it.
     """
     from bench.scheduling.suite import Entry, Suite, plan
 
@@ -68,13 +68,13 @@ def run(
         from bench.tracking.store import tracking_uri
 
         check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
-        console.print_json(planned[0].config.canonical())
+        console.print_json(planned[0].config.canonical(), ensure_ascii=True)
         return
-    outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
+    outcome = _execute(suite, _outlook(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
     elif outcome.there:
-        say(f"already there: run {outcome.there[0].run_id} ({outcome.there[0].reason})")
+        say(f"already recorded: run {outcome.there[0].run_id} ({outcome.there[0].reason})")
     elif outcome.skipped:
         say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
     _exit_by(outcome)
@@ -82,64 +82,65 @@ def run(
 
 @app.command()
 def suite(
-    name: Annotated[str, typer.Argument(help="A ready suite: `ganbench list suites`.")],
+    name: Annotated[str, typer.Argument(help="A registered suite: `ganbench list suites`.")],
     seeds: Annotated[int | None, typer.Option(help="Number of training seeds, from 0.")] = None,
     only: Annotated[str, typer.Option(help="Globs over variants, e.g. 'wgan*' or cgan,acgan.")] = "*",
-    dataset: Annotated[str | None, typer.Option(help="Another dataset than the suite's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs side by side; as many as there are cores for unless given.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset instead of the suite's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of runs at once. Default: as many as the cores allow.")] = None,
     ray: Ray = "",
     cpus_per_run: CpusPerRun = None,
     gpus_per_run: GpusPerRun = None,
     memory_per_run: MemoryPerRun = 0.0,
     extend: Annotated[
-        int | None, typer.Option(metavar="IMAGES", help="Go on from the last checkpoints of finished runs to this budget, as new runs.")
+        int | None, typer.Option(metavar="IMAGES", help="Resume finished runs from their last checkpoints up to this budget, as new runs.")
     ] = None,
     set_: Settings = None,
     inception_weights: InceptionWeights = None,
     folder: Folder = Path("runs"),
     dry_run: DryRun = False,
 ) -> None:
-    """Do what is missing of a suite: finished runs are skipped, stopped ones go on.
+    """Train and measure the missing runs of a suite. Skip finished runs, and resume interrupted ones.
 
-    Runs that another process trains come last, and are waited for. Exit status 1 if a run fails, 3 if one is left to another process.
+    Waits at the end for runs that another process trains. Exit status 1 if a run fails, 3 if another process still trains one.
     """
     from bench.scheduling.suite import SUITES, plan
 
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
-    outlook = _foreseen(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
+    outlook = _outlook(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
     if dry_run:
         _print_outlook(outlook)
         return
-    outcome = _executed(chosen, outlook, folder)
+    outcome = _execute(chosen, outlook, folder)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    left = f", {len(outcome.left)} left to another process" if outcome.left else ""
-    anew = sum(bool(decision.changed) for decision in outcome.decisions)
-    earlier = f"; {pluralise(anew, 'run')} there under another version, too" if anew else ""
+    busy = f", {len(outcome.left)} trained by another process" if outcome.left else ""
+    changed = sum(bool(decision.changed) for decision in outcome.decisions)
+    earlier = f"; {pluralise(changed, 'run')} also recorded with another version" if changed else ""
     say(
         f"{name}: {pluralise(trained, 'run')} done now"
         + (f" ({counts})" if counts else "")
-        + f", {outcome.skipped} were there already{left}{earlier}"
+        + f", {outcome.skipped} recorded before{busy}{earlier}"
     )
     _exit_by(outcome)
 
 
 def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
-    """The settings with the budget that --extend names."""
+    """Return the settings with the budget of --extend."""
     own = next((path for path in settings if path.startswith("budget.")), None)
     if images is not None and own:
-        raise UserError(f"{own} cannot be --set with --extend, which gives the budget")
+        raise UserError(f"--set {own} and --extend both set the budget: remove one of them")
     return settings if images is None else {**settings, "budget.images": images}
 
 
-def _foreseen(
+def _outlook(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
 ) -> Outlook:  # fmt: skip
+    """Return what the command would do. With `deliver`, first deliver pending writes."""
     from bench.scheduling.cluster import HERE
     from bench.scheduling.scheduler import foresee
     from bench.tracking.store import tracking_uri
@@ -150,7 +151,8 @@ def _foreseen(
     )  # fmt: skip
 
 
-def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
+def _execute(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
+    """Execute the planned jobs, and show their progress."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.scheduler import run_suite
     from bench.scheduling.signals import stop_on_signal
@@ -165,19 +167,19 @@ def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True
 
 
 def _exit_by(outcome: Outcome) -> None:
-    """130 after Ctrl-C, 1 where a run failed, 3 where another process has one or took it over."""
+    """Exit with status 130 after Ctrl-C, 1 if a run failed, 3 if another process trains a run."""
     for result in outcome.left:
-        say(f"{result.variant} seed {result.seed} is left to another process: {result.reason}")
+        say(f"{result.variant} seed {result.seed}: not trained by this process: {result.reason}")
     if outcome.interrupted:
         raise typer.Exit(130)
     if outcome.count("failed"):
         raise typer.Exit(1)
     if outcome.left or outcome.count("interrupted"):
-        raise typer.Exit(LEFT)
+        raise typer.Exit(BUSY)
 
 
 def _print_outlook(outlook: Outlook) -> None:
-    """The plan, what is there already, and the estimate."""
+    """Print the planned actions and the estimated time."""
     rows = [
         (
             decision.config.variant,
@@ -199,7 +201,7 @@ def _print_outlook(outlook: Outlook) -> None:
 
 
 def _differences(config: RunConfig) -> str:
-    """The recipe's numbers that are not as the variant is registered."""
+    """Return the values of the recipe that differ from the registered variant, as text."""
     from bench.core.config import config_for, paths
 
     registered = paths(config_for(config.variant))
@@ -208,6 +210,7 @@ def _differences(config: RunConfig) -> str:
 
 
 def _print_values(result: RunResult) -> None:
+    """Print the metrics of a run."""
     from bench.metrics.cards import CARDS, SE
 
     values = result.values

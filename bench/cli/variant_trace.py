@@ -1,7 +1,7 @@
-"""What the players of a variant run: each layer with the shape of what it gives, and the functions with their source. Trains nothing.
+"""Trace of a variant: its layers with their shapes, and the functions of its losses. Trains nothing.
 
-Every player computes its loss once on random data, while hooks watch the layers and a profiler watches the functions. So nothing here knows
-any variant, and a variant of a user is shown like ours.
+Each player computes its loss once on random data, while hooks record the layers and a profiler records the functions. So it works for any
+variant, including those of users.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from torch import Tensor, nn
 from bench.core.errors import UserError, one_line
 from bench.core.spec import Batch, DataShape, Latent, Networks, Objective, Recipe, Step, Terms
 
-Shape = tuple[int, ...]  # of one example: without the batch
-PACKS = 2  # batches are as small as batch norm and packed discriminators allow
-POSITIONS = 32  # of training, at which networks that grow are looked at
+Shape = tuple[int, ...]  # without the batch axis
+PACKS = 2  # packs in the smallest batch: batch norm needs two
+POSITIONS = 32  # shares of the budget at which growing networks are traced
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Layers by their path in the networks, in the order of their first call, with the shapes of what they read and give; functions likewise."""
+    """Layers by their path in the networks, with input and output shapes, and functions, both in the order of their first call."""
 
     inputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
-    growing: set[str] = field(default_factory=set)  # layers that only networks which have not grown call
-    functions: list[tuple[CodeType, str]] = field(default_factory=list)  # with the name of their module
+    growing: set[str] = field(default_factory=set)  # layers of networks that still grow
+    functions: list[tuple[CodeType, str]] = field(default_factory=list)  # with the names of their modules
 
 
 def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataShape, packages: Collection[str]) -> Trace:
-    """The layers and the functions of these packages that the losses of all players, what follows an update, and sampling call.
+    """Return the layers, and the functions of these packages, that are called by losses, by sampling and after updates.
 
-    Nothing is trained, but running statistics, clipped weights and buffers of the objective are not what they were. Raises UserError where a
-    loss or sampling fails.
+    Trains nothing, but changes running statistics, clipped weights and buffers of the objective. Raises a UserError if a loss or sampling
+    fails.
     """
     found = Trace()
     sizes = sorted({min(recipe.batch_size, PACKS * int(getattr(recipe, "pack", 1))), recipe.batch_size})
@@ -48,13 +48,13 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
                 _round(networks, objective, data, size, share=1.0)
                 networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
                 break
-            except Exception as error:  # of a user's code, which may need a whole batch
+            except Exception as error:  # a user's code may raise anything, or need a whole batch
                 if size == sizes[-1]:
-                    who = f"{type(objective).__name__} with {type(networks).__name__}"
-                    raise UserError(f"{who} fails on a batch of {size} random examples: {one_line(error)}") from error
+                    names = f"{type(objective).__name__} with {type(networks).__name__}"
+                    raise UserError(f"{names} fails on a batch of {size} random examples: {one_line(error)}") from error
     whole = set(found.outputs)
     with torch.random.fork_rng(), _hooks(networks, found):
-        for position in range(POSITIONS):  # layers that a network which has grown has no use for
+        for position in range(POSITIONS):  # records the layers of networks that still grow
             if all(name in found.outputs for name, module in networks.named_modules() if _has_weights(name, module)):
                 break
             _round(networks, objective, data, size, share=position / POSITIONS)
@@ -63,7 +63,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
 
 
 def _round(networks: Networks, objective: Objective, data: DataShape, size: int, *, share: float) -> None:
-    """The losses of all players, at a share of the budget."""
+    """Compute the losses of all players at a share of the budget."""
     noise = torch.Generator().manual_seed(0)
     real = torch.rand((size, *data.shape), generator=noise).mul_(2.0).sub_(1.0)
     labels = torch.arange(size) % data.classes if data.classes else None
@@ -77,17 +77,18 @@ def _round(networks: Networks, objective: Objective, data: DataShape, size: int,
 
 
 def _step(share: float) -> Step:
+    """Return a step at a share of the budget."""
     budget = 1_000_000
     return Step(images=int(share * budget), budget_images=budget, index=0, noise=torch.Generator().manual_seed(0))
 
 
 def _has_weights(path: str, module: nn.Module) -> bool:
-    """Whether a layer has weights of its own, so that something must call it."""
+    """Return whether a layer has weights of its own."""
     return not computes_a_weight(path) and any(True for _ in module.parameters(recurse=False))
 
 
 def computes_a_weight(path: str) -> bool:
-    """Whether the module at that path only computes a weight of another, as spectral norm does."""
+    """Return whether the module at a path is a parametrization, such as spectral norm."""
     return "parametrizations" in path.split(".")
 
 
@@ -102,8 +103,8 @@ def _hooks(networks: Networks, found: Trace) -> Iterator[None]:
         def before(_: nn.Module, args: Any, name: str = name) -> None:
             found.inputs.setdefault(name, _shapes(args))
 
-        def after(_: nn.Module, args: Any, made: Any, name: str = name) -> None:
-            found.outputs.setdefault(name, _shapes(made))
+        def after(_: nn.Module, args: Any, output: Any, name: str = name) -> None:
+            found.outputs.setdefault(name, _shapes(output))
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
@@ -114,11 +115,12 @@ def _hooks(networks: Networks, found: Trace) -> Iterator[None]:
 
 
 def _shapes(value: Any) -> tuple[Shape, ...]:
-    """The shapes of all tensors in what a module reads or gives, without their first axis."""
+    """Return the shapes of all tensors in an input or output, without the batch axis."""
     return tuple(tuple(tensor.shape[1:]) for tensor in _tensors(value))
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield all tensors in a value; of Terms the loss, of a Latent `z`."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Terms | Latent):
@@ -131,36 +133,37 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 @contextmanager
 def _profile(found: Trace, packages: Collection[str]) -> Iterator[None]:
-    """Context manager that records which functions of some packages are called, in the order of their first call."""
-    ours = _watch(found, packages)
+    """Context manager that records the calls of functions in some packages, in the order of their first call."""
     before = sys.getprofile()
-    sys.setprofile(ours)
+    sys.setprofile(_profiler(found, packages))
     try:
         yield
     finally:
-        sys.setprofile(before if callable(before) else None)  # one that is written in C is no function
+        sys.setprofile(before if callable(before) else None)  # a profiler written in C cannot be restored
 
 
-def _watch(found: Trace, packages: Collection[str]) -> Callable[[FrameType, str, Any], None]:
+def _profiler(found: Trace, packages: Collection[str]) -> Callable[[FrameType, str, Any], None]:
+    """Return a profile function for `sys.setprofile` that adds functions to a trace."""
     order: dict[CodeType, None] = {}
-    kept: dict[CodeType, str] = {}
+    modules: dict[CodeType, str] = {}
 
     def watch(frame: FrameType, event: str, returned: Any) -> None:
+        """Record each first call, and add the function to the trace once it returns tensors or works in place."""
         code = frame.f_code
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] not in packages or code.co_name.startswith(("_", "<")) or "<locals>" in code.co_qualname:
             return
         if event == "call":
             order.setdefault(code)
-        elif event == "return" and code not in kept and _says_something(frame, returned):
-            kept[code] = module
-            found.functions[:] = [(known, kept[known]) for known in order if known in kept]
+        elif event == "return" and code not in modules and _computes(frame, returned):
+            modules[code] = module
+            found.functions[:] = [(known, modules[known]) for known in order if known in modules]
 
     return watch
 
 
-def _says_something(frame: FrameType, returned: Any) -> bool:
-    """Whether a function is more than a layer's forward pass or a question: it gives numbers, or it changes something in place."""
+def _computes(frame: FrameType, returned: Any) -> bool:
+    """Return whether a function returns tensors or works in place. Methods of layers do not count."""
     code = frame.f_code
     owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount and "." in code.co_qualname else None
     if isinstance(owner, nn.Module) and not isinstance(owner, Networks | Objective):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bench.core.text import harmless
+
 GAP = " ... "
 LONG_WORD = 30  # characters: a longer word is cut, too
 
 
 class UserError(Exception):
-    """A mistake that the user can correct. The message is one line: the bad value, then the nearest good ones."""
+    """A mistake that the user can correct. The message is one line without control characters: the bad value, then the nearest good ones."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(harmless(message))
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from bench.core.environment import memory_gb
 from bench.core.errors import UserError, one_line
-from bench.core.text import printable
 
 
 def npz_array(path: Path, name: str) -> NDArray[Any]:
     """Return the array of that name. A UserError if it is missing, damaged, made of Python objects, or larger than the memory."""
-    shown = printable(one_line(path, most=160))
+    shown = one_line(path, most=160)
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {member.filename: member.file_size for member in archive.infolist()}
         if f"{name}.npy" not in sizes:
             names = ", ".join(member.removesuffix(".npy") for member in sizes)
-            raise UserError(f"{shown} has no array {name!r}; " + (f"it has {printable(one_line(names))}" if names else "it is empty"))
+            raise UserError(f"{shown} has no array {name!r}; " + (f"it has {one_line(names)}" if names else "it is empty"))
         if sizes[f"{name}.npy"] > 1e9 * (memory_gb() or float("inf")):
             raise MemoryError
         with warnings.catch_warnings(), np.load(path, allow_pickle=False) as arrays:

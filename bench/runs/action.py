@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from bench.core.errors import one_line
-from bench.core.text import printable
 from bench.tracking.client import DONE
 
 if TYPE_CHECKING:
@@ -86,4 +85,4 @@ def decide(
 
 
 def _owner(run: Run) -> str:
-    return printable(one_line(run.data.tags.get("owner", ""), most=80))
+    return one_line(run.data.tags.get("owner", ""), most=80)

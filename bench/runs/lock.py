@@ -22,7 +22,6 @@ from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 from bench.core.atomic_files import refusal
 from bench.core.errors import one_line
 from bench.core.lock_check import LockLost
-from bench.core.text import printable
 from bench.data.cache import cache_root
 from bench.tracking import store
 
@@ -146,7 +145,7 @@ def _holder(lease: SoftFileLease) -> str:
     if owner is None:
         return "another process"
     host = owner.hostname.partition("?")[0]  # filelock appends the namespace of process ids
-    return f"process {owner.pid} on {printable(one_line(host, most=80))}"
+    return f"process {owner.pid} on {one_line(host, most=80)}"
 
 
 def _release(lease: SoftFileLease, file: Path) -> None:

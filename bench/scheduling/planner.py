@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.core import serialization
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.core.errors import UserError, one_line
-from bench.core.text import pluralise, printable
+from bench.core.text import pluralise
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.action import STOPPED, Checkpoint, Kind
 from bench.runs.action import decide as decide_now
@@ -115,7 +115,7 @@ def _changed(run: Run, config: RunConfig) -> str:
     now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
     if source := config.source():
         now["variant_source"] = source
-    before = {tag: printable(one_line(run.data.tags.get(tag) or "unrecorded", most=20)) for tag in now}
+    before = {tag: one_line(run.data.tags.get(tag) or "unrecorded", most=20) for tag in now}
     return ", ".join(f"{tag.replace('_', ' ')} {before[tag]} -> {new}" for tag, new in now.items() if before[tag] != str(new))
 
 

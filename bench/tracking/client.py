@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import UserError
 from bench.core.lock_check import free
-from bench.core.text import checked
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.delivery import MLFLOW_STATUS, PATIENT_SECONDS, answering, public_uri
 from bench.tracking.journal import BATCH, Journal
-from bench.tracking.pages import NEWEST, every_run, first_run
+from bench.tracking.pages import NEWEST, checked, every_run, first_run
 from bench.tracking.relocation import ARTIFACTS
 from bench.tracking.results import REFERENCES
 from bench.tracking.run_logger import RunLog

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.core.text import checked
+from bench.core.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000  # results in one answer
 OLDEST, NEWEST = "attributes.start_time ASC", "attributes.start_time DESC"  # orders of runs
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # MLflow's own are 32 hexadecimal digits
 Found = TypeVar("Found")
 
 
@@ -34,6 +36,13 @@ def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: st
     """The first of those runs in this order; None where there is none. Reads no more than that one."""
     found = client.search_runs([experiment_id], filter_string=query, order_by=[order], max_results=1)
     return checked(found[0]) if found else None
+
+
+def checked(run: Run) -> Run:
+    """Return a run whose id is safe as the name of a folder. Raises a UserError for another id."""
+    if not _ID.fullmatch(run.info.run_id):
+        raise UserError(f"the tracking store has a run with the id {one_line(repr(run.info.run_id), most=80)}, which is not an id")
+    return run
 
 
 def _all(search: Callable[..., Any], *, key: Callable[[Found], str], **asked: Any) -> list[Found]:

@@ -26,10 +26,9 @@ import numpy as np
 import pandas as pd
 
 from bench.core.errors import UserError, nearest, one_line
-from bench.core.text import checked
 from bench.metrics.cards import is_metric, recorded
 from bench.tracking.artifacts import Artifacts
-from bench.tracking.pages import every_experiment, every_run, first_run
+from bench.tracking.pages import checked, every_experiment, every_run, first_run
 from bench.tracking.tags import moment_of, seed_of
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.core.text import printable
+from bench.core.text import harmless
 from reports import document
 from reports.palette import FAINT, INK, PAPER, RULE
 from reports.plots import svg
@@ -85,7 +85,7 @@ def figure_of(ax: Axes) -> Figure:
 
 def short_name(name: str) -> str:
     """Return a name as a label, shortened if it is long."""
-    shown = printable(name)
+    shown = " ".join(harmless(name).split())
     return shown if len(shown) <= LABEL_MAX else shown[: LABEL_MAX - 1] + "…"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from bench.core.text import printable
 from bench.tracking.results import EVIDENCE, LATENT
 from reports.cohort import Cohort, CohortEntry, seed_words
 from reports.document import Block, Gallery, Section, Tile
@@ -44,7 +43,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
     return [
         Gallery(
             id=f"latent-{index}-{cohort.index}",
-            caption=CAPTIONS.get(name) or OTHER.format(name=printable(name.replace("-", " "))),
+            caption=CAPTIONS.get(name) or OTHER.format(name=name.replace("-", " ")),
             tiles=tuple(kinds[name]),
             tile_width=WIDE_TILE,
         )
@@ -82,12 +81,8 @@ def _words(name: str, evidence: Mapping[str, Any]) -> str:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return ""
     if name == DIRECTIONS:
-        return ", ".join(f"{_text(row.get('from'))} to {_text(row.get('to'))} ({_share(row.get('reached'))})" for row in rows)
-    return ", ".join(f"{_text(row.get('of'))} and {_text(row.get('to'))}" for row in rows) if name == ARITHMETIC else ""
-
-
-def _text(value: object) -> str:
-    return printable(str(value))
+        return ", ".join(f"{row.get('from')} to {row.get('to')} ({_share(row.get('reached'))})" for row in rows)
+    return ", ".join(f"{row.get('of')} and {row.get('to')}" for row in rows) if name == ARITHMETIC else ""
 
 
 def _share(value: object) -> str:

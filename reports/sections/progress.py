@@ -6,7 +6,6 @@ import math
 
 import pandas as pd
 
-from bench.core.text import printable
 from reports.cohort import Cohort, numbers, text
 from reports.document import Block, Figure, Section
 from reports.format import join_words, number
@@ -52,7 +51,7 @@ def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> 
     thin = base.seeds_drawn(cohort.runs, "every seed", "the first {most} seeds of each")
     few = f" The {MOST} entries with the best medians, of {len(cohort.entries)}." if len(cohort.entries) > MOST else ""
     if against == "seconds":
-        devices = sorted({printable(text(device)) for device in cohort.runs["device"] if text(device)})
+        devices = sorted({text(device) for device in cohort.runs["device"] if text(device)})
         caption = (
             f"The same evaluation points against the training clock, which excludes evaluation. Thin: {thin}; thick: mean over all seeds, at the mean of their seconds. "
             "Times depend on the machine of the runs, and runs that share a machine slow each other down."

@@ -176,21 +176,21 @@ def test_one_artifact_among_good_ones(artifact: str, form: str, trained: tuple[s
         path.write_bytes(before)
 
 
-def test_images_to_evaluate(content: bytes, tmp_path: Path, ganbench: Command) -> None:
-    (tmp_path / "x.npz").write_bytes(content)
+def test_images_to_evaluate(content: bytes, ganbench: Command) -> None:
+    Path("x.npz").write_bytes(content)
     status, _, err = ganbench("evaluate", "x.npz", "--dataset", "digits")
     assert (status, len(err.strip().splitlines())) == (2, 1)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "1.png").write_bytes(content)
+    Path("folder").mkdir()
+    Path("folder/1.png").write_bytes(content)
     status, _, err = ganbench("evaluate", "folder", "--dataset", "digits")
     assert (status, len(err.strip().splitlines())) == (2, 1)
 
 
-def test_inception_weights(content: bytes, tmp_path: Path, ganbench: Command) -> None:
+def test_inception_weights(content: bytes, ganbench: Command) -> None:
     import numpy as np
 
-    (tmp_path / "weights.pth").write_bytes(content)
-    np.savez(tmp_path / "x.npz", allow_pickle=False, images=np.zeros((20, 1, 8, 8), dtype=np.uint8))
+    Path("weights.pth").write_bytes(content)
+    np.savez("x.npz", allow_pickle=False, images=np.zeros((20, 1, 8, 8), dtype=np.uint8))
     status, _, err = ganbench("evaluate", "x.npz", "--dataset", "digits", "--inception-weights", "weights.pth")
     assert status == 2
     assert "is not the file weights-inception-2015-12-05-6726825d.pth" in " ".join(err.split())

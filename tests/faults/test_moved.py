@@ -1,4 +1,4 @@
-"""A project folder on a disk that is mounted read-only, at another place than where its runs were made."""
+"""A project folder copied to a disk that is mounted read-only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_copy_on_a_read_only_disk(tmp_path: Path) -> None:
     assert status == 0, text
     run_id = str(load(f"sqlite:///{original}/mlflow.db", ("runs",)).runs.query("kind == 'run'")["run_id"].iloc[0])
     with small_disk(tmp_path / "disk", megabytes=60) as disk:
-        shutil.copytree(original, disk.seen, dirs_exist_ok=True)
+        shutil.copytree(original, disk.path, dirs_exist_ok=True)
         shutil.rmtree(original)
         disk.read_only()
         store = {"MLFLOW_TRACKING_URI": f"sqlite:///{disk.folder}/mlflow.db"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from synthetic_results import QUICK, Made, complete, references, results
+from synthetic_results import QUICK, SyntheticRun, complete, references, results
 
 from bench.tracking.results import Results
 from reports.build import build
@@ -14,7 +14,7 @@ from reports.document import Document
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Results like those of the suite `quick`: eight variants, three seeds, every metric of images and every artifact."""
     runs = [
-        Made(
+        SyntheticRun(
             variant=name,
             seed=seed,
             fid=fid,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_results import made, references, results
+from synthetic_results import references, results, synthetic_runs
 
 from bench.core.errors import UserError
 from reports.baseline import read_baseline
@@ -17,7 +17,7 @@ from reports.export import ABOUT, PROTOCOLS, RUNS, write_csv
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    write_csv(results(made({"a": (1.0, 2.0, 3.0)})), tmp_path)
+    write_csv(results(synthetic_runs({"a": (1.0, 2.0, 3.0)})), tmp_path)
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from synthetic_results import FID, Made, made, points, results
+from synthetic_results import FID, SyntheticRun, points, results, synthetic_runs
 
 from bench.core.errors import UserError
 from bench.tracking.results import Results
@@ -28,7 +28,7 @@ OTHER: dict[str, Sequence[float]] = {"a": (10.5, 10.9, 11.8), "b": (20.4, 20.9, 
 @pytest.fixture
 def baseline(tmp_path: Path) -> Results:
     """The runs of BASE, published and read back."""
-    write_csv(results(made(BASE)), tmp_path / "published")
+    write_csv(results(synthetic_runs(BASE)), tmp_path / "published")
     return read_baseline(tmp_path / "published")[0]
 
 
@@ -36,20 +36,20 @@ def verdicts(lines: Sequence[CheckedVariant]) -> dict[str, str]:
     return {line.name: line.verdict for line in lines}
 
 
-def changed(values: Mapping[str, Sequence[float]], name: str, **columns: Any) -> list[Made]:
+def changed(values: Mapping[str, Sequence[float]], name: str, **columns: Any) -> list[SyntheticRun]:
     """Runs with other columns for one variant."""
-    return [replace(run, columns={**run.columns, **columns}) if run.variant == name else run for run in made(values)]
+    return [replace(run, columns={**run.columns, **columns}) if run.variant == name else run for run in synthetic_runs(values)]
 
 
 def test_the_same_bits_agree(baseline: Results) -> None:
-    lines = check_baseline(baseline, results(made(BASE)))
+    lines = check_baseline(baseline, results(synthetic_runs(BASE)))
     assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
     assert check_summary(lines) == "2 of 2 variants of the baseline agree."
     assert not any_differs(lines)
 
 
 def test_other_seeds_of_the_same_agree_and_the_figures_are_those_of_the_tests(baseline: Results) -> None:
-    lines = check_baseline(baseline, results(made(OTHER)))
+    lines = check_baseline(baseline, results(synthetic_runs(OTHER)))
     assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
     found = {name: stats.welch([math.log(value) for value in OTHER[name]], [math.log(value) for value in BASE[name]]) for name in BASE}
     holm = stats.holm([found[name][1] for name in BASE])
@@ -64,7 +64,7 @@ def test_other_seeds_of_the_same_agree_and_the_figures_are_those_of_the_tests(ba
 
 
 def test_half_as_much_again_differs(baseline: Results) -> None:
-    lines = check_baseline(baseline, results(made({"a": (15.0, 16.5, 18.0), "b": BASE["b"]})))
+    lines = check_baseline(baseline, results(synthetic_runs({"a": (15.0, 16.5, 18.0), "b": BASE["b"]})))
     assert verdicts(lines) == {"a": "differs", "b": "agrees"}
     assert any_differs(lines)
     assert check_summary(lines) == "1 of 2 variants of the baseline agrees; a differs."
@@ -75,8 +75,8 @@ def test_half_as_much_again_differs(baseline: Results) -> None:
 def test_holm_counts_every_variant_that_is_tested() -> None:
     published = dict.fromkeys("abcdefgh", (10.0, 10.4, 10.8))
     shifted = {name: (11.0, 11.4, 11.8) if name == "a" else values for name, values in published.items()}
-    alone = check_baseline(results(made({"a": published["a"]})), results(made(shifted)))
-    among = check_baseline(results(made(published)), results(made(shifted)))
+    alone = check_baseline(results(synthetic_runs({"a": published["a"]})), results(synthetic_runs(shifted)))
+    among = check_baseline(results(synthetic_runs(published)), results(synthetic_runs(shifted)))
     assert (alone[0].verdict, verdicts(among)["a"]) == ("differs", "agrees")
 
 
@@ -102,7 +102,7 @@ def test_what_differs_is_named(baseline: Results, columns: dict[str, str], why: 
 def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -> None:
     def verdict(overrides: str) -> tuple[str, str]:
         more = results(changed(BASE, "a", **{"param:recipe.smooth": "0.5", "overrides": overrides}))
-        less = results(made(BASE))
+        less = results(synthetic_runs(BASE))
         line = check_baseline(*((less, more) if here else (more, less)))[0]
         return line.verdict, line.why
 
@@ -112,20 +112,20 @@ def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -
 
 
 def test_another_protocol_is_not_comparable(baseline: Results) -> None:
-    runs = [replace(run, protocol="p1") if run.variant == "a" else run for run in made(BASE)]
+    runs = [replace(run, protocol="p1") if run.variant == "a" else run for run in synthetic_runs(BASE)]
     assert check_baseline(baseline, results(runs))[0].why == "protocol of classifier-FID"
 
 
 def test_an_unknown_protocol_is_not_comparable_even_with_another(baseline: Results) -> None:
-    lost = [results(made(BASE)), baseline]
+    lost = [results(synthetic_runs(BASE)), baseline]
     lost = [replace(found, protocols=found.protocols.iloc[:0]) for found in lost]
-    for one, two in ((baseline, lost[0]), (lost[1], results(made(BASE))), (lost[1], lost[0])):
+    for one, two in ((baseline, lost[0]), (lost[1], results(synthetic_runs(BASE))), (lost[1], lost[0])):
         with pytest.raises(UserError, match="protocol of classifier-FID"):
             check_baseline(one, two)
 
 
 def test_the_unrecorded_version_is_the_first(baseline: Results) -> None:
-    runs = made(BASE, results_version="1", variant_version="1")
+    runs = synthetic_runs(BASE, results_version="1", variant_version="1")
     assert verdicts(check_baseline(baseline, results(runs))) == {"a": "agrees", "b": "agrees"}
 
 
@@ -137,57 +137,57 @@ def test_where_it_ran_may_differ(baseline: Results) -> None:
 def test_of_two_configurations_the_nearest_counts(baseline: Results) -> None:
     tuned = [
         replace(run, fid=1.0 + run.seed / 10, columns={"run_id": f"t{run.seed}", "param:recipe.lr_g": "0.1"})
-        for run in made({"a": BASE["a"]})
+        for run in synthetic_runs({"a": BASE["a"]})
     ]
-    lines = check_baseline(baseline, results([*made(BASE), *tuned]))
+    lines = check_baseline(baseline, results([*synthetic_runs(BASE), *tuned]))
     assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
 
 
 def test_entries_of_several_cohorts_have_different_names() -> None:
-    runs = [*made({"a": BASE["a"]}), *made({"a": BASE["b"]}, dataset="mnist")]
+    runs = [*synthetic_runs({"a": BASE["a"]}), *synthetic_runs({"a": BASE["b"]}, dataset="mnist")]
     distinct = [replace(run, columns={**run.columns, "run_id": f"run-{i}"}) for i, run in enumerate(runs)]
     lines = check_baseline(results(distinct), results(distinct))
     assert verdicts(lines) == {"a (fashion-mnist)": "agrees", "a (mnist)": "agrees"}
 
 
 def test_not_run(baseline: Results) -> None:
-    lines = check_baseline(baseline, results(made({"b": BASE["b"], "c": (1.0, 2.0, 3.0)})))
+    lines = check_baseline(baseline, results(synthetic_runs({"b": BASE["b"], "c": (1.0, 2.0, 3.0)})))
     assert verdicts(lines) == {"a": "not run", "b": "agrees"}
     assert check_summary(lines) == "1 of 2 variants of the baseline agrees; 1 not run."
 
 
 def test_too_few_seeds_on_either_side(baseline: Results) -> None:
-    line = check_baseline(baseline, results(made({"a": (10.0, 11.0), "b": BASE["b"]})))[0]
+    line = check_baseline(baseline, results(synthetic_runs({"a": (10.0, 11.0), "b": BASE["b"]})))[0]
     assert (line.verdict, line.why) == ("too few seeds", "under 3 finished: here")
-    line = check_baseline(results(made({"a": (10.0, 11.0), "b": BASE["b"]})), results(made(BASE)))[0]
+    line = check_baseline(results(synthetic_runs({"a": (10.0, 11.0), "b": BASE["b"]})), results(synthetic_runs(BASE)))[0]
     assert (line.verdict, line.why) == ("too few seeds", "under 3 finished: baseline")
 
 
 def test_failed_runs_count_as_the_worst_ranks() -> None:
     eight = {"a": tuple(10.0 + i / 10 for i in range(8))}
-    failing = [*made({"a": eight["a"][:4]}), *(Made(variant="a", seed=seed, status="diverged") for seed in range(4, 8))]
-    (line,) = check_baseline(results(made(eight)), results(failing))
+    failing = [*synthetic_runs({"a": eight["a"][:4]}), *(SyntheticRun(variant="a", seed=seed, status="diverged") for seed in range(4, 8))]
+    (line,) = check_baseline(results(synthetic_runs(eight)), results(failing))
     assert line.pair is not None
     assert line.pair.test == "rank permutation"
     ranks = stats.rank_permutation(eight["a"], [*eight["a"][:4], *[math.inf] * 4])
     assert line.pair.p_holm == ranks
     assert (line.verdict, line.ratio) == ("agrees" if ranks >= 0.05 else "differs", None)
     worse = [
-        *made({"a": tuple(value + 1 for value in eight["a"][:4])}),
-        *(Made(variant="a", seed=seed, status="failed") for seed in range(4, 8)),
+        *synthetic_runs({"a": tuple(value + 1 for value in eight["a"][:4])}),
+        *(SyntheticRun(variant="a", seed=seed, status="failed") for seed in range(4, 8)),
     ]
-    assert check_baseline(results(made(eight)), results(worse))[0].verdict == "differs"
+    assert check_baseline(results(synthetic_runs(eight)), results(worse))[0].verdict == "differs"
 
 
 def test_a_rank_test_that_cannot_reach_significance_is_not_made(baseline: Results) -> None:
-    runs = [*made(BASE), Made(variant="a", seed=3, status="failed")]
+    runs = [*synthetic_runs(BASE), SyntheticRun(variant="a", seed=3, status="failed")]
     line = check_baseline(baseline, results(runs))[0]
     assert line.verdict == "too few seeds"
     assert "rank test" in line.why
 
 
 def test_a_variant_that_never_finishes_here_differs(baseline: Results) -> None:
-    runs = [replace(run, status="failed") if run.variant == "a" else run for run in made(BASE)]
+    runs = [replace(run, status="failed") if run.variant == "a" else run for run in synthetic_runs(BASE)]
     lines = check_baseline(baseline, results(runs))
     assert verdicts(lines) == {"a": "differs", "b": "agrees"}
     assert "failed" in lines[0].why
@@ -196,20 +196,20 @@ def test_a_variant_that_never_finishes_here_differs(baseline: Results) -> None:
 
 def test_seeds_without_spread() -> None:
     flat, other = {"a": (10.0, 10.0, 10.0), "b": BASE["b"]}, {"a": (11.0, 11.0, 11.0), "b": BASE["b"]}
-    assert (check_baseline(results(made(flat)), results(made(flat)))[0].why) == "identical"
-    line = check_baseline(results(made(flat)), results(made(other)))[0]
+    assert (check_baseline(results(synthetic_runs(flat)), results(synthetic_runs(flat)))[0].why) == "identical"
+    line = check_baseline(results(synthetic_runs(flat)), results(synthetic_runs(other)))[0]
     assert (line.verdict, line.why) == ("not comparable", "the seeds do not differ")
 
 
 def test_a_finished_run_without_the_metric(baseline: Results) -> None:
-    runs = [*made(BASE), Made(variant="a", seed=3)]
+    runs = [*synthetic_runs(BASE), SyntheticRun(variant="a", seed=3)]
     assert check_baseline(baseline, results(runs))[0].why == "a finished run was not measured"
 
 
 def test_a_ratio_is_here_over_baseline_whatever_end_is_better() -> None:
     def scores(values: Sequence[float]) -> Results:
         key = "quality/classifier_score"
-        runs = made({"a": values})
+        runs = synthetic_runs({"a": values})
         bare = {FID: math.nan, "quality/precision_classifier": math.nan, "quality/recall_classifier": math.nan}
         return results([replace(run, fid=0.0, metrics={**bare, key: value}) for run, value in zip(runs, values, strict=True)])
 
@@ -222,10 +222,10 @@ def test_a_ratio_is_here_over_baseline_whatever_end_is_better() -> None:
 
 def test_nothing_to_compare_is_one_line(baseline: Results) -> None:
     with pytest.raises(UserError, match=r"not run \(2\)") as error:
-        check_baseline(baseline, results(made({"c": (1.0, 2.0, 3.0)})))
+        check_baseline(baseline, results(synthetic_runs({"c": (1.0, 2.0, 3.0)})))
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"not comparable: budget \(2\)"):
-        check_baseline(baseline, results(made(BASE, **{"param:budget.images": "5"})))
+        check_baseline(baseline, results(synthetic_runs(BASE, **{"param:budget.images": "5"})))
     with pytest.raises(UserError, match="test"):
         check_baseline(baseline, results([]))
 
@@ -237,7 +237,7 @@ def test_every_verdict_is_documented() -> None:
 
 
 def test_the_check_needs_no_torch(tmp_path: Path) -> None:
-    write_csv(results(made(BASE)), tmp_path)
+    write_csv(results(synthetic_runs(BASE)), tmp_path)
     code = (
         "import sys; from pathlib import Path\n"
         "from reports.baseline import read_baseline; from reports.baseline_check import check_baseline\n"

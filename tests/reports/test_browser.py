@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_results import QUICK, Made, complete, references, results
+from synthetic_results import QUICK, SyntheticRun, complete, references, results
 
 from reports.build import build, write
 
@@ -29,7 +29,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on results like those of `quick`, in which recall orders the variants otherwise than the metric that ranks."""
     folder = tmp_path_factory.mktemp("report")
     runs = [
-        Made(variant=name, seed=seed, fid=fid, metrics={"quality/recall_classifier": (i * 0.37) % 1})
+        SyntheticRun(variant=name, seed=seed, fid=fid, metrics={"quality/recall_classifier": (i * 0.37) % 1})
         for i, (name, values) in enumerate(QUICK.items())
         for seed, fid in enumerate(values)
     ]
@@ -40,7 +40,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     runs = [
-        Made(variant=name, seed=seed, fid=20.0 + 5 * i + seed, columns={"note": name, "reason": name})
+        SyntheticRun(variant=name, seed=seed, fid=20.0 + 5 * i + seed, columns={"note": name, "reason": name})
         for i, name in enumerate((*HOSTILE, "x" * 300, "\u202egnp.exe", "猫 👩‍🚀"))
         for seed in range(3)
     ]

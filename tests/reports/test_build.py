@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import Made, complete, made, points, references, results
+from synthetic_results import SyntheticRun, complete, points, references, results, synthetic_runs
 
 from bench.metrics.cards import measured
 from reports.build import OCCASIONAL, SECTIONS, build, summary_tables, write
@@ -22,7 +22,7 @@ from reports.html import html
 from reports.markdown import markdown
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
-EVERYTHING = [*complete([*made(TWO), *references()]), *points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})]
+EVERYTHING = [*complete([*synthetic_runs(TWO), *references()]), *points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})]
 DIGEST = """
 import hashlib, sys
 sys.path[:0] = ["tests/support"]
@@ -68,7 +68,7 @@ def test_a_full_report_has_every_section(quick_report: Document) -> None:
 
 
 def test_sections_without_data_are_left_out_and_named() -> None:
-    document = build(results(made(TWO), curves=False), title="t")
+    document = build(results(synthetic_runs(TWO), curves=False), title="t")
     assert document.left_out == (
         "Samples", "Progress", "Do the extractors agree?", "Modes", "Classes", "Memorisation", "Training curves", "Interpolation",
     )  # fmt: skip
@@ -86,36 +86,45 @@ def test_the_same_results_give_the_same_bytes_in_another_process() -> None:
 
 
 def test_data_too_small_for_conclusions_is_a_warning_at_the_top() -> None:
-    document = build(results(made(TWO, dataset="digits", claims="false"), curves=False), title="t")
+    document = build(results(synthetic_runs(TWO, dataset="digits", claims="false"), curves=False), title="t")
     (warning,) = document.warnings
     assert "digits" in warning
     assert warning in markdown(document).text
-    assert build(results(made(TWO), curves=False), title="t").warnings == ()
+    assert build(results(synthetic_runs(TWO), curves=False), title="t").warnings == ()
 
 
 def test_runs_that_have_not_ended_are_a_warning_at_the_top() -> None:
-    document = build(results([*made(TWO), Made(variant="a", seed=3, status="running")], curves=False), title="t")
+    document = build(results([*synthetic_runs(TWO), SyntheticRun(variant="a", seed=3, status="running")], curves=False), title="t")
     (warning,) = document.warnings
     assert warning.startswith("1 run ")
 
 
 def test_two_protocols_are_a_warning_at_the_top() -> None:
     document = build(
-        results([*made({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in made({"b": TWO["b"]}))], curves=False), title="t"
+        results(
+            [*synthetic_runs({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in synthetic_runs({"b": TWO["b"]}))], curves=False
+        ),
+        title="t",
     )
     assert "protocol" in document.warnings[0]
     assert [part.id for part in document.sections].count("pairs") == 0
 
 
 def test_two_results_versions_are_a_warning_at_the_top() -> None:
-    document = build(results([*made({"a": TWO["a"]}, results_version="2"), *made({"b": TWO["b"]})], curves=False), title="t")
+    document = build(
+        results([*synthetic_runs({"a": TWO["a"]}, results_version="2"), *synthetic_runs({"b": TWO["b"]})], curves=False), title="t"
+    )
     assert "results version" in document.warnings[0]
     assert "fashion-mnist, results version 2" in text_of(document)
 
 
 def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     bare = dict.fromkeys(measured(), math.nan)
-    runs = [Made(variant=name, seed=seed, metrics=bare, protocol="", columns={"dataset": "photos"}) for name in "ab" for seed in range(3)]
+    runs = [
+        SyntheticRun(variant=name, seed=seed, metrics=bare, protocol="", columns={"dataset": "photos"})
+        for name in "ab"
+        for seed in range(3)
+    ]
     found = results(runs, tmp_path)
     document = build(found, title="t")
     assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
@@ -132,7 +141,7 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
 
 
 def test_a_run_that_failed_is_no_data_without_metrics() -> None:
-    document = build(results([Made(variant="a", status="failed")], curves=False), title="t")
+    document = build(results([SyntheticRun(variant="a", status="failed")], curves=False), title="t")
     assert "classifier-FID" in text_of(document, "verdict")
     assert "pairs" not in {part.id for part in document.sections}
 
@@ -142,7 +151,7 @@ def test_a_run_that_failed_is_no_data_without_metrics() -> None:
     [("published", "published recipes"), ("controlled", "controlled: one network, only the loss differs"), ("mine", "mine")],
 )
 def test_every_table_of_figures_says_its_track(track: str, words: str) -> None:
-    document = build(results([*made(TWO, track=track), *references()], curves=False), title="t")
+    document = build(results([*synthetic_runs(TWO, track=track), *references()], curves=False), title="t")
     tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
     figures = [table for table in tables if section_of(document, table) in ("verdict", "summary", "pairs")]
     assert len(figures) == 7
@@ -167,19 +176,19 @@ def test_points_are_ranked_by_reverse_kl_and_never_called_images() -> None:
 
 
 ODD = {
-    "one run": [Made(variant="a", fid=10.0)],
-    "one seed": [Made(variant="a", fid=10.0), Made(variant="b", fid=20.0)],
+    "one run": [SyntheticRun(variant="a", fid=10.0)],
+    "one seed": [SyntheticRun(variant="a", fid=10.0), SyntheticRun(variant="b", fid=20.0)],
     "all failed": [
-        Made(variant=name, seed=seed, status="diverged", columns={"reason": "loss_d is inf"}) for name in "ab" for seed in range(3)
+        SyntheticRun(variant=name, seed=seed, status="diverged", columns={"reason": "loss_d is inf"}) for name in "ab" for seed in range(3)
     ],
-    "no metric": [Made(variant=name, seed=seed) for name in "ab" for seed in range(3)],
-    "a metric missing for some": [*made({"a": TWO["a"]}), *(Made(variant="b", seed=seed) for seed in range(3))],
-    "equal seeds": made({"a": (10.0, 10.0, 10.0), "b": (20.0, 20.0, 20.0)}),
-    "negative": made({"a": (-1.0, 0.0, 1.0), "b": (2.0, 3.0, 4.0)}),
-    "infinite": made({"a": (math.inf, 1.0, 2.0), "b": (3.0, 4.0, 5.0)}),
-    "running": [Made(variant="a", status="running"), Made(variant="b", status="interrupted")],
-    "odd names": made({"$a_b$": TWO["a"], "_b": TWO["b"], "𝛼 👩‍🚀 שלום": (5.0, 6.0, 7.0), "x" * 300: (7.0, 8.0, 9.0)}),
-    "no budget": made(TWO, **{"param:budget.images": math.nan}),
+    "no metric": [SyntheticRun(variant=name, seed=seed) for name in "ab" for seed in range(3)],
+    "a metric missing for some": [*synthetic_runs({"a": TWO["a"]}), *(SyntheticRun(variant="b", seed=seed) for seed in range(3))],
+    "equal seeds": synthetic_runs({"a": (10.0, 10.0, 10.0), "b": (20.0, 20.0, 20.0)}),
+    "negative": synthetic_runs({"a": (-1.0, 0.0, 1.0), "b": (2.0, 3.0, 4.0)}),
+    "infinite": synthetic_runs({"a": (math.inf, 1.0, 2.0), "b": (3.0, 4.0, 5.0)}),
+    "running": [SyntheticRun(variant="a", status="running"), SyntheticRun(variant="b", status="interrupted")],
+    "odd names": synthetic_runs({"$a_b$": TWO["a"], "_b": TWO["b"], "𝛼 👩‍🚀 שלום": (5.0, 6.0, 7.0), "x" * 300: (7.0, 8.0, 9.0)}),
+    "no budget": synthetic_runs(TWO, **{"param:budget.images": math.nan}),
 }
 
 
@@ -208,14 +217,14 @@ def test_nothing_is_better_without_a_test(case: str) -> None:
 
 
 def test_broken_artifacts_are_left_out(tmp_path: Path) -> None:
-    found = results(made(TWO), tmp_path)
+    found = results(synthetic_runs(TWO), tmp_path)
     for file in (*tmp_path.rglob("*.png"), *tmp_path.rglob("*.json")):
         file.write_bytes(b"{broken")
     assert {"Samples", "Interpolation", "Classes"} <= set(build(found, title="t").left_out)
 
 
 def test_the_summary_for_a_terminal() -> None:
-    (table,) = summary_tables(results([*made(TWO), Made(variant="a", seed=3, status="diverged"), *references()]))
+    (table,) = summary_tables(results([*synthetic_runs(TWO), SyntheticRun(variant="a", seed=3, status="diverged"), *references()]))
     assert table.title == "fashion-mnist, 150,000 real images each, published recipes"
     assert table.headers[:4] == ("variant", "classifier-FID\N{NO-BREAK SPACE}↓", "mean [95\N{NO-BREAK SPACE}%]", "runs")
     assert table.rows[0][:4] == ("a", "11.5", "∞", "3/4 finished, 1 diverged")

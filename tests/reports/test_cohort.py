@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, Made, made, points, results
+from synthetic_results import FID, SyntheticRun, points, results, synthetic_runs
 
 from reports.cohort import Cohort, settings_of, text, version
 from reports.view import view
@@ -14,13 +14,13 @@ from reports.view import view
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 
-def only(runs: list[Made]) -> Cohort:
+def only(runs: list[SyntheticRun]) -> Cohort:
     (cohort,) = view(results(runs)).cohorts
     return cohort
 
 
 def test_points_are_told_from_images() -> None:
-    plane, images = only(points({"c": (0.1,)})), only(made(TWO))
+    plane, images = only(points({"c": (0.1,)})), only(synthetic_runs(TWO))
     assert (plane.things, plane.setting) == ("points", "ring8, 150,000 real points each, published recipes")
     assert (images.things, images.setting) == ("images", "fashion-mnist, 150,000 real images each, published recipes")
 
@@ -32,8 +32,8 @@ def test_points_under_another_unit_keep_it() -> None:
 
 def test_noise_is_of_the_finished_runs() -> None:
     errors = {0: 0.3, 1: 0.3, 2: math.nan}
-    runs = [replace(run, metrics={f"{FID}_se": errors[run.seed]}) for run in made({"a": TWO["a"]})]
-    failed = Made(variant="a", seed=3, status="diverged", metrics={FID: 99.0, f"{FID}_se": 9.0})
+    runs = [replace(run, metrics={f"{FID}_se": errors[run.seed]}) for run in synthetic_runs({"a": TWO["a"]})]
+    failed = SyntheticRun(variant="a", seed=3, status="diverged", metrics={FID: 99.0, f"{FID}_se": 9.0})
     (entry,) = only([*runs, failed]).entries
     noise = entry.noise(FID)
     assert noise is not None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic_results import FID, Made, made, points, results
+from synthetic_results import FID, SyntheticRun, points, results, synthetic_runs
 
 from reports.build import build
 from reports.cohort import Cohort
@@ -25,17 +25,17 @@ VERSION = ("results version",)
 PROTOCOL = ("classifier-FID", "protocol")
 
 
-def other(**columns: Any) -> list[Made]:
+def other(**columns: Any) -> list[SyntheticRun]:
     """The same runs again, with these columns."""
-    return [replace(run, columns={"run_id": f"o-{run.run_id}", **columns}) for run in made(TWO)]
+    return [replace(run, columns={"run_id": f"o-{run.run_id}", **columns}) for run in synthetic_runs(TWO)]
 
 
-def by_another_protocol(runs: list[Made]) -> list[Made]:
+def by_another_protocol(runs: list[SyntheticRun]) -> list[SyntheticRun]:
     """The same runs again, their FID by another protocol and everything else by the same."""
     return [replace(run, protocol="p1", columns={**run.columns, "run_id": f"p-{run.run_id}"}) for run in runs]
 
 
-def cohorts(*runs: list[Made]) -> tuple[Cohort, ...]:
+def cohorts(*runs: list[SyntheticRun]) -> tuple[Cohort, ...]:
     return view(results([run for part in runs for run in part], curves=False)).cohorts
 
 
@@ -53,13 +53,13 @@ def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
         (other(track="controlled"), TRACK),
     ],
 )
-def test_what_was_chosen_differently_is_named_once(apart: list[Made], words: tuple[str, ...]) -> None:
-    found = cohorts(made(TWO), apart)
+def test_what_was_chosen_differently_is_named_once(apart: list[SyntheticRun], words: tuple[str, ...]) -> None:
+    found = cohorts(synthetic_runs(TWO), apart)
     assert len(found) == 2
     assert names(chosen_differences(found), [words])
     assert measurement_differences(found) == []
     (sentence,) = chosen_differences(found)
-    document = build(results([*made(TWO), *apart], curves=False), title="t")
+    document = build(results([*synthetic_runs(TWO), *apart], curves=False), title="t")
     assert document.warnings == ()
     assert html(document).count(sentence) == 1
     text = markdown(document).text.replace("\\", "")
@@ -67,11 +67,11 @@ def test_what_was_chosen_differently_is_named_once(apart: list[Made], words: tup
 
 
 def test_what_changed_is_a_warning() -> None:
-    version = cohorts(made(TWO), other(results_version="2"))
+    version = cohorts(synthetic_runs(TWO), other(results_version="2"))
     assert chosen_differences(version) == []
     assert names(measurement_differences(version), [VERSION])
 
-    found = results([*made({"a": TWO["a"]}), *by_another_protocol(made({"b": TWO["b"]}))], curves=False)
+    found = results([*synthetic_runs({"a": TWO["a"]}), *by_another_protocol(synthetic_runs({"b": TWO["b"]}))], curves=False)
     hashes = [value if key == FID else "same" for key, value in zip(found.protocols["key"], found.protocols["protocol"], strict=True)]
     protocol = view(replace(found, protocols=found.protocols.assign(protocol=hashes))).cohorts
     assert len(protocol) == 2
@@ -81,22 +81,22 @@ def test_what_changed_is_a_warning() -> None:
 
 def test_one_table_needs_no_reason() -> None:
     assert (
-        chosen_differences(cohorts(made(TWO))),
-        measurement_differences(cohorts(made(TWO))),
+        chosen_differences(cohorts(synthetic_runs(TWO))),
+        measurement_differences(cohorts(synthetic_runs(TWO))),
         chosen_differences(()),
         measurement_differences(()),
     ) == ([], [], [], [])
 
 
 def test_budgets_that_differ_with_the_data_need_no_sentence_of_their_own() -> None:
-    found = cohorts(made(TWO), points({"c": (0.1, 0.2)}, **{"param:budget.images": "300000"}))
+    found = cohorts(synthetic_runs(TWO), points({"c": (0.1, 0.2)}, **{"param:budget.images": "300000"}))
     assert names(chosen_differences(found), [("fashion-mnist", "ring8", "data")])
 
 
 def test_every_difference_has_its_sentence() -> None:
     several = (other(**{"param:budget.images": "300000"}), other(track="controlled"), other(results_version="2"))
     found = cohorts(
-        made(TWO),
+        synthetic_runs(TWO),
         other(dataset="mnist"),
         *([replace(run, columns={**run.columns, "run_id": f"x{i}-{run.run_id}"}) for run in part] for i, part in enumerate(several)),
     )
@@ -107,19 +107,19 @@ def test_every_difference_has_its_sentence() -> None:
 def test_many_names_are_cut_and_hostile_ones_are_text() -> None:
     found = cohorts(
         *(
-            [replace(run, columns={"run_id": f"{i}-{run.run_id}", "dataset": f"d{i:02}\u202e"}) for run in made({"a": (1.0,)})]
+            [replace(run, columns={"run_id": f"{i}-{run.run_id}", "dataset": f"d{i:02}\u202e"}) for run in synthetic_runs({"a": (1.0,)})]
             for i in range(12)
         )
     )
     (sentence,) = chosen_differences(found)
-    assert "d00\ufffd, d01\ufffd" in sentence
-    assert f"d{MOST - 2:02}\ufffd and {12 - MOST + 1} more" in sentence
+    assert "d00\u202e, d01\u202e" in sentence
+    assert f"d{MOST - 2:02}\u202e and {12 - MOST + 1} more" in sentence
     assert f"d{MOST - 1:02}" not in sentence
 
 
 def test_what_was_not_recorded_is_called_that() -> None:
     bare = [replace(run, columns={**run.columns, "run_id": f"b-{run.run_id}"}) for run in other(dataset="", track="")]
-    found = cohorts(made(TWO), bare, other(track=""))
+    found = cohorts(synthetic_runs(TWO), bare, other(track=""))
     assert len(found) == 3
     data, track = chosen_differences(found)
     assert "unrecorded data and fashion-mnist" in data
@@ -127,7 +127,7 @@ def test_what_was_not_recorded_is_called_that() -> None:
 
 
 def test_runs_of_unknown_protocols_are_named() -> None:
-    found = results(made(TWO), curves=False)
+    found = results(synthetic_runs(TWO), curves=False)
     lost = found.protocols["run_id"].isin(["b-0", "b-2"])
     (sentence,) = measurement_differences(view(replace(found, protocols=found.protocols[~lost])).cohorts)
     assert "b seed 0 and b seed 2" in sentence

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import FID, Made, complete, made, references, results
+from synthetic_results import FID, SyntheticRun, complete, references, results, synthetic_runs
 
 from bench.core.errors import UserError
 from bench.metrics.cards import CARDS, SE, measured
@@ -22,9 +22,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "tidy-results.md"
 ODD = 'a "quoted", name\nof two lines'
 
 
-def some() -> list[Made]:
-    runs = made({"a": (0.1 + 0.2, 1e-17, 12345678.9), ODD: (1.0, 2.0, 3.0)})
-    return [*runs, Made(variant="NA", status="diverged", columns={"reason": "None"}), *references()]
+def some() -> list[SyntheticRun]:
+    runs = synthetic_runs({"a": (0.1 + 0.2, 1e-17, 12345678.9), ODD: (1.0, 2.0, 3.0)})
+    return [*runs, SyntheticRun(variant="NA", status="diverged", columns={"reason": "None"}), *references()]
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:
@@ -65,7 +65,7 @@ def test_floats_and_texts_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_budgets_of_every_unit(tmp_path: Path) -> None:
     seconds = {"param:budget.images": "None", "param:budget.train_seconds": "60.5"}
-    write_csv(results([*made({"a": (1.0,)}), *made({"b": (1.0,)}, **seconds), *references()]), tmp_path)
+    write_csv(results([*synthetic_runs({"a": (1.0,)}), *synthetic_runs({"b": (1.0,)}, **seconds), *references()]), tmp_path)
     found = {row["variant"]: (row["budget"], row["budget_unit"]) for row in table(tmp_path, RUNS)}
     assert (found["a"], found["b"]) == (("150000", "images"), ("60.5", "train_seconds"))
     assert not any(name.startswith("param:budget") for name in table(tmp_path, RUNS)[0])
@@ -73,12 +73,12 @@ def test_budgets_of_every_unit(tmp_path: Path) -> None:
 
 
 def test_best_checkpoints_have_columns_of_their_own() -> None:
-    runs = [replace(run, metrics={f"best/{FID}": run.fid - 1}) for run in made({"a": (10.0, 11.0)})]
+    runs = [replace(run, metrics={f"best/{FID}": run.fid - 1}) for run in synthetic_runs({"a": (10.0, 11.0)})]
     assert list(runs_frame(results(runs))[f"best/{FID}"]) == [9.0, 10.0]
 
 
 def test_standard_errors_stand_beside_their_metrics(tmp_path: Path) -> None:
-    runs = complete(made({"a": (10.0, 11.0)}))
+    runs = complete(synthetic_runs({"a": (10.0, 11.0)}))
     frame = runs_frame(results(runs))
     keys = [name for name in map(str, frame.columns) if "/" in name]
     assert all(keys[keys.index(key) - 1] == key.removesuffix(SE) for key in keys if key.endswith(SE))
@@ -110,7 +110,7 @@ def test_curves_hold_what_was_measured_and_no_scalars_of_training() -> None:
 
 
 def test_about_says_where_the_rows_come_from(tmp_path: Path) -> None:
-    found = results([*made({"a": (1.0, 2.0)}, variant_version="2"), *made({"b": (1.0,)})], tmp_path)
+    found = results([*synthetic_runs({"a": (1.0, 2.0)}, variant_version="2"), *synthetic_runs({"b": (1.0,)})], tmp_path)
     (tmp_path / "0" / ENVIRONMENT).write_text(
         json.dumps({"cpu": "A processor", "home": "/home/me", "cores": 4, "odd": math.nan, "list": [1]})
     )
@@ -126,7 +126,7 @@ def test_about_says_where_the_rows_come_from(tmp_path: Path) -> None:
 
 def test_data_of_a_folder_has_the_same_name_in_every_file(tmp_path: Path) -> None:
     name = "folder:/home/me/shapes"
-    found = results(made({"a": (1.0,)}, dataset=name, **{"param:dataset": name}))
+    found = results(synthetic_runs({"a": (1.0,)}, dataset=name, **{"param:dataset": name}))
     write_csv(found, tmp_path)
     facts = json.loads((tmp_path / ABOUT).read_text())
     (row,) = table(tmp_path, RUNS)

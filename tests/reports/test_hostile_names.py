@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
-from synthetic_results import Made, made, references, results
+from synthetic_results import SyntheticRun, references, results, synthetic_runs
 from whole_report import Page, Written, whole
 
 from bench.core.text import harmless
@@ -68,7 +68,10 @@ def spread(text: str, folder: Path) -> Results:
         "reasons": {text: text, "modes/collapse": text},
         "health": [{"flag": text, "since_images": 3, "message": text}],
     }
-    runs = [*made({text: TWO["a"], f"{text}2": TWO["b"]}, **columns), Made(variant=text, seed=3, status="failed", columns=columns)]
+    runs = [
+        *synthetic_runs({text: TWO["a"], f"{text}2": TWO["b"]}, **columns),
+        SyntheticRun(variant=text, seed=3, status="failed", columns=columns),
+    ]
     runs = [replace(run, protocol=text, evidence=evidence) for run in runs]
     found = results([*runs, *references(dataset=text)], folder, curves=False)
     for file in folder.rglob("environment.json"):
@@ -107,7 +110,7 @@ def test_the_page_has_no_element_and_attribute_but_ours(written: tuple[str, Writ
 
 def test_the_page_says_the_text_as_it_is(written: tuple[str, Written]) -> None:
     text, found = written
-    shown = "\n".join(found.page.shown)
+    shown = "\n".join(found.page.texts)
     assert shown.count(harmless(text).replace("\r\n", "\n")) >= 20  # as files are read
     assert not set(shown) & {"\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u200f"}
 
@@ -131,7 +134,7 @@ def test_markdown_renders_to_the_text_and_no_other_element(written: tuple[str, W
     assert links
     assert all(link.startswith(("#", "report_files/")) for link in links)
     words = " ".join(harmless(" ".join(text.split())).split())
-    assert " ".join("\n".join(page.shown).split()).count(words) >= 10
+    assert " ".join("\n".join(page.texts).split()).count(words) >= 10
 
 
 def test_tables_of_the_markdown_keep_their_columns(written: tuple[str, Written]) -> None:
@@ -172,7 +175,7 @@ def test_latex_acts_on_nothing_of_it(written: tuple[str, Written]) -> None:
 
 def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
     """A database refuses them; a JSON artifact holds them, escaped."""
-    found = results(made(TWO), tmp_path / "artifacts", curves=False)
+    found = results(synthetic_runs(TWO), tmp_path / "artifacts", curves=False)
     for file in (tmp_path / "artifacts").rglob("environment.json"):
         file.write_text('{"cpu": "half \\ud800", "torch": "whole \\ud83d\\ude80"}')
     for file in (tmp_path / "artifacts").rglob("evidence.json"):
@@ -187,7 +190,7 @@ def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
 def test_the_title_of_somebodys_metric(title: str, tmp_path: Path) -> None:
     """It ranks, so it is in every table, caption and axis."""
     register_card(Card(key="quality/mine", title=title, direction="lower", unit=title[:40], meaning=title, citation=title, recorded=True))
-    found = results([*(replace(run, headline="quality/mine") for run in made(TWO)), *references()])
+    found = results([*(replace(run, headline="quality/mine") for run in synthetic_runs(TWO)), *references()])
     written = whole(found, tmp_path)
     assert f"Lowest median {title} on fashion-mnist" in written.text
     assert any(title in text for text in written.page.texts_in_pictures())
@@ -197,7 +200,7 @@ def test_the_title_of_somebodys_metric(title: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("odd", ["step_1<b>.png", "step_x.png", "step_000000009.png.exe", "step_٣.png", "step_000003000.png"])
 def test_names_of_artifacts(odd: str, tmp_path: Path) -> None:
-    found = results([Made(variant="a", fid=10.0)], tmp_path / "artifacts", curves=False)
+    found = results([SyntheticRun(variant="a", fid=10.0)], tmp_path / "artifacts", curves=False)
     grids = tmp_path / "artifacts" / "0" / "grids"
     picture = (grids / "final.png").read_bytes()
     (grids / odd).write_bytes(picture)

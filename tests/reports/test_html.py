@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-from synthetic_results import QUICK, Made, made, results
+from synthetic_results import QUICK, SyntheticRun, results, synthetic_runs
 
 from reports.build import build
 from reports.document import Document, Figure, Picture, Section
@@ -81,9 +81,11 @@ def test_an_entry_is_one_group_everywhere(page: Page) -> None:
 
 def test_a_variants_entries_are_hidden_together_and_one_variants_apart() -> None:
     settings = [
-        Made(variant="a", seed=seed, fid=9.0 + seed, columns={"param:recipe.k": k, "overrides": k}) for seed in range(2) for k in ("1", "2")
+        SyntheticRun(variant="a", seed=seed, fid=9.0 + seed, columns={"param:recipe.k": k, "overrides": k})
+        for seed in range(2)
+        for k in ("1", "2")
     ]
-    together = build(results([*settings, *made({"b": (1.0, 2.0)})]), title="x")
+    together = build(results([*settings, *synthetic_runs({"b": (1.0, 2.0)})]), title="x")
     assert [(group.name, group.entries) for group in together.groups] == [("a", ("a (k=1)", "a (k=2)")), ("b", ("b",))]
     assert len(set(together.groups[0].colours)) == 2
     assert set(Page(html(together)).all("data-entry")) == {"a", "b"}
@@ -107,10 +109,10 @@ def test_the_page_stays_small(quick_report: Document) -> None:
 
 def test_hostile_names_come_out_as_text() -> None:
     runs = [
-        Made(variant=HOSTILE, fid=9.0, columns={"note": HOSTILE, "reason": HOSTILE}),
-        Made(variant="b", status="failed", columns={"reason": HOSTILE}),
+        SyntheticRun(variant=HOSTILE, fid=9.0, columns={"note": HOSTILE, "reason": HOSTILE}),
+        SyntheticRun(variant="b", status="failed", columns={"reason": HOSTILE}),
     ]
-    page = Page(html(build(results([*runs, *made({"c": (1.0, 2.0, 3.0)})]), title=HOSTILE)))
+    page = Page(html(build(results([*runs, *synthetic_runs({"c": (1.0, 2.0, 3.0)})]), title=HOSTILE)))
     assert page.tags.count("script") == 1
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert page.text.count(HOSTILE) >= 4

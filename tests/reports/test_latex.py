@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import FID, Made, made, points, references, results
+from synthetic_results import FID, SyntheticRun, points, references, results, synthetic_runs
 
 from reports.latex import ESCAPES, escape, latex
 from reports.view import view
@@ -22,7 +22,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_the_rows_by_hand() -> None:
-    text = latex(view(results([*made(TWO), Made(variant="b", seed=3, status="diverged"), *references()])))
+    text = latex(view(results([*synthetic_runs(TWO), SyntheticRun(variant="b", seed=3, status="diverged"), *references()])))
     assert rows(text) == [
         ["variant", r"classifier-FID $\downarrow$, mean $\pm$ half-interval", "median", "seeds", "finished"],
         ["a", r"\textbf{11.0 $\pm$ 2.48}", r"\textbf{11.0}", "3", "3/3"],
@@ -36,7 +36,7 @@ def test_the_rows_by_hand() -> None:
 
 def test_the_contract_names_every_column_and_every_escape() -> None:
     contract = (Path(__file__).parents[2] / "docs" / "tidy-results.md").read_text(encoding="utf-8").partition("## The LaTeX table")[2]
-    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in made(TWO)]
+    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in synthetic_runs(TWO)]
     columns = rows(latex(view(results(runs))))[0]
     assert re.findall(r"^\| (?:metric, )?`([^`]+)` \|", contract, flags=re.MULTILINE) == [
         columns[0], "mean ± half-interval", columns[2], *columns[3:],
@@ -48,7 +48,7 @@ def test_the_contract_names_every_column_and_every_escape() -> None:
 
 
 def test_the_caption_says_data_budget_track_and_protocol() -> None:
-    text = latex(view(results(made(TWO))))
+    text = latex(view(results(synthetic_runs(TWO))))
     (caption,) = re.findall(r"\\caption\{(.*)\}\n", text)
     for part in (
         "fashion-mnist",
@@ -58,24 +58,24 @@ def test_the_caption_says_data_budget_track_and_protocol() -> None:
         r"p0-quality/fid\_classifier",
     ):
         assert part in caption
-    (trial,) = re.findall(r"\\caption\{(.*)\}\n", latex(view(results(made(TWO, claims="false")))))
+    (trial,) = re.findall(r"\\caption\{(.*)\}\n", latex(view(results(synthetic_runs(TWO, claims="false")))))
     assert trial != caption
     assert trial.replace(" A trial run: this data is too small to support conclusions.", "") == caption
 
 
 def test_two_seeds_have_no_interval_and_equal_medians_share_the_bold() -> None:
-    text = latex(view(results(made({"a": (10.0, 12.0), "b": (11.0, 11.0)}))))
+    text = latex(view(results(synthetic_runs({"a": (10.0, 12.0), "b": (11.0, 11.0)}))))
     assert [row[1:3] for row in rows(text)[1:]] == [[r"\textbf{11.0}", r"\textbf{11.0}"]] * 2
 
 
 def test_each_cohort_is_a_table_of_its_own() -> None:
-    text = latex(view(results([*made(TWO), *made({"c": (1.0, 2.0, 3.0)}, dataset="mnist")])))
+    text = latex(view(results([*synthetic_runs(TWO), *synthetic_runs({"c": (1.0, 2.0, 3.0)}, dataset="mnist")])))
     assert re.findall(r"\\label\{(.*)\}", text) == ["tab:ganbench-1", "tab:ganbench-2"]
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
 
 
 def test_the_best_checkpoint_has_a_column() -> None:
-    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in made(TWO)]
+    runs = [replace(run, metrics={f"best/{FID}": run.fid / 2}) for run in synthetic_runs(TWO)]
     text = latex(view(results(runs)))
     assert rows(text)[0][3] == "best checkpoint"
     assert [row[3] for row in rows(text)[1:]] == ["5.50", "10.5"]
@@ -83,7 +83,7 @@ def test_the_best_checkpoint_has_a_column() -> None:
 
 
 def test_hostile_names_are_text() -> None:
-    text = latex(view(results([*made({HOSTILE: TWO["a"], "[b]": TWO["b"], "*c": (30.0, 31.0, 32.0)}, dataset=HOSTILE)])))
+    text = latex(view(results([*synthetic_runs({HOSTILE: TWO["a"], "[b]": TWO["b"], "*c": (30.0, 31.0, 32.0)}, dataset=HOSTILE)])))
     assert text.count(r"\begin{") == text.count(r"\end{") == 2  # our table and our tabular
     assert r"\textbackslash{}input\{/etc/passwd\} \$x\$ \& 50\% \#1 a\_b\textasciicircum{}c\textasciitilde{}d" in text
     assert not re.search(r"\\\\\s*[\[*]", text)  # what would be read as the options of a row's end
@@ -104,16 +104,16 @@ def test_control_characters_and_breaks() -> None:
 
 
 def test_data_without_metrics() -> None:
-    runs = [Made(variant="a", seed=seed, metrics=BARE, protocol="") for seed in range(3)]
+    runs = [SyntheticRun(variant="a", seed=seed, metrics=BARE, protocol="") for seed in range(3)]
     text = latex(view(results(runs)))
     assert "classifier-FID (lower" not in text
     assert rows(text)[1] == ["a", "--", "--", "3", "3/3"]
 
 
 def test_the_error_of_measuring_is_in_the_caption() -> None:
-    runs = [replace(run, metrics={f"{FID}_se": 0.2 if run.variant == "a" else 0.4}) for run in made(TWO)]
+    runs = [replace(run, metrics={f"{FID}_se": 0.2 if run.variant == "a" else 0.4}) for run in synthetic_runs(TWO)]
     assert "standard error of one run is 0.200 to 0.400" in latex(view(results(runs)))
-    assert "standard error" not in latex(view(results(made(TWO))))
+    assert "standard error" not in latex(view(results(synthetic_runs(TWO))))
 
 
 def test_points_are_ranked_by_their_own_metric() -> None:

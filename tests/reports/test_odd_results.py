@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import FID, QUICK, Made, complete, made, points, references, results
+from synthetic_results import FID, QUICK, SyntheticRun, complete, points, references, results, synthetic_runs
 from whole_report import Written, whole
 
 from bench.core.errors import UserError
@@ -30,13 +30,13 @@ NOTHING_MEASURED = "No run has classifier-FID"
 UNTAGGED = {name: "" for name in RUN_COLUMNS if name not in ("run_id", "kind", "seed", "status", "started")}
 
 
-def ended(status: str, reason: str = "") -> list[Made]:
-    return [Made(variant=name, seed=seed, status=status, columns={"reason": reason}) for name in "ab" for seed in range(3)]
+def ended(status: str, reason: str = "") -> list[SyntheticRun]:
+    return [SyntheticRun(variant=name, seed=seed, status=status, columns={"reason": reason}) for name in "ab" for seed in range(3)]
 
 
-def with_first(value: float) -> list[Made]:
+def with_first(value: float) -> list[SyntheticRun]:
     """Two entries; the first run of one has this value."""
-    return made({"a": (value, 11.0, 12.0), "b": TWO["b"]})
+    return synthetic_runs({"a": (value, 11.0, 12.0), "b": TWO["b"]})
 
 
 def tables(written: Written, section: str) -> list[Table]:
@@ -53,36 +53,36 @@ def numbers_in(texts: Sequence[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("runs", [[], references()])
-def test_no_runs_is_one_line(runs: list[Made]) -> None:
+def test_no_runs_is_one_line(runs: list[SyntheticRun]) -> None:
     with pytest.raises(UserError, match=r"'test' at sqlite:///test.db$"):
         build(results(runs), title="t")
 
 
-SAYS: dict[str, tuple[list[Made], tuple[str, ...]]] = {
-    "one run": ([Made(variant="a", fid=10.0)], (ONE_ENTRY, "fewer than 3 seeds", "1 of 1 finished")),
-    "one seed": ([Made(variant="a", fid=10.0), Made(variant="b", fid=20.0)], ("fewer than 3 seeds",)),
-    "one entry": (made({"a": TWO["a"]}), (ONE_ENTRY, "[8.52, 13.5]")),
+SAYS: dict[str, tuple[list[SyntheticRun], tuple[str, ...]]] = {
+    "one run": ([SyntheticRun(variant="a", fid=10.0)], (ONE_ENTRY, "fewer than 3 seeds", "1 of 1 finished")),
+    "one seed": ([SyntheticRun(variant="a", fid=10.0), SyntheticRun(variant="b", fid=20.0)], ("fewer than 3 seeds",)),
+    "one entry": (synthetic_runs({"a": TWO["a"]}), (ONE_ENTRY, "[8.52, 13.5]")),
     "all failed": (ended("failed", "out of memory"), (NOTHING_MEASURED, "Runs that did not finish", "out of memory", "0 of 6 finished")),
     "all diverged": (ended("diverged", "loss_d is infinite"), (NOTHING_MEASURED, "Runs that did not finish", "loss_d is infinite")),
     "all running": (ended("running"), (NOTHING_MEASURED, "6 runs have not ended")),
     "no metric for some": (
-        [*made({"a": TWO["a"]}), *(Made(variant="b", seed=seed) for seed in range(3))],
+        [*synthetic_runs({"a": TWO["a"]}), *(SyntheticRun(variant="b", seed=seed) for seed in range(3))],
         ("a finished run was not measured", "A finished run without classifier-FID"),
     ),
-    "the headline for none": ([Made(variant=v, seed=s) for v in "ab" for s in range(3)], ("Highest median precision on fashion-mnist",)),
+    "the headline for none": ([SyntheticRun(variant=v, seed=s) for v in "ab" for s in range(3)], ("Highest median precision on fashion-mnist",)),
     "missing": (with_first(math.nan), ("a finished run was not measured",)),
     "infinite": (with_first(math.inf), ("infinitely bad", "11.0 · 12.0 · failed")),
     "infinite as stored": (with_first(LARGEST), ("11.0 · 12.0 · failed",)),
     "infinitely good": (with_first(-math.inf), ("11.0 · 12.0 · failed",)),
-    "nothing but infinite": (made({"a": (math.inf,) * 3, "b": (LARGEST,) * 3}), (NOTHING_MEASURED, "failed · failed · failed")),
+    "nothing but infinite": (synthetic_runs({"a": (math.inf,) * 3, "b": (LARGEST,) * 3}), (NOTHING_MEASURED, "failed · failed · failed")),
     "zero": (with_first(0.0), ("0 · 11.0 · 12.0", "Welch")),
-    "nothing but zero": (made({"a": (0.0,) * 3, "b": (0.0,) * 3}), ("the seeds do not differ", "0 · 0 · 0")),
+    "nothing but zero": (synthetic_runs({"a": (0.0,) * 3, "b": (0.0,) * 3}), ("the seeds do not differ", "0 · 0 · 0")),
     "negative": (with_first(-5.0), ("−5.00 · 11.0 · 12.0",)),
     "huge": (with_first(1.5e70), ("1.50e70 · 11.0 · 12.0",)),
     "tiny": (with_first(5e-324), ("4.9e−324 · 11.0 · 12.0",)),
-    "nothing but tiny": (made({"a": (5e-324,) * 3, "b": (1e-323,) * 3}), ("4.9e−324 · 4.9e−324 · 4.9e−324",)),
+    "nothing but tiny": (synthetic_runs({"a": (5e-324,) * 3, "b": (1e-323,) * 3}), ("4.9e−324 · 4.9e−324 · 4.9e−324",)),
     "no budget, track or names": (
-        [replace(run, columns={**UNTAGGED, "run_id": run.run_id, "param:budget.images": math.nan}) for run in made(TWO)],
+        [replace(run, columns={**UNTAGGED, "run_id": run.run_id, "param:budget.images": math.nan}) for run in synthetic_runs(TWO)],
         ("an unrecorded budget", "unrecorded"),
     ),
     "unheard-of states": (ended("paused"), (NOTHING_MEASURED, "paused")),
@@ -109,7 +109,7 @@ def test_nothing_is_better_without_a_test(case: str, tmp_path: Path) -> None:
 
 def test_no_number_is_made_up(tmp_path: Path) -> None:
     """With a run an entry, every number of the summary is one that was recorded."""
-    runs = [Made(variant="a", fid=10.25), Made(variant="b", fid=20.5)]
+    runs = [SyntheticRun(variant="a", fid=10.25), SyntheticRun(variant="b", fid=20.5)]
     found = results(runs, curves=False)
     recorded = {number(float(value)) for run in found.runs.to_dict("records") for key, value in run.items() if "/" in key}
     recorded |= {"2,344", "4,807", "1", "10"}  # whole numbers: updates, images a second, runs, classes
@@ -122,7 +122,7 @@ def test_no_number_is_made_up(tmp_path: Path) -> None:
 def test_every_metric_and_its_error_is_odd(value: float, tmp_path: Path) -> None:
     keys = [key for key in measured() if key != FID]
     odd = {**dict.fromkeys(keys, value), **{f"{key}_se": value for key in [FID, *keys]}, f"best/{FID}": value}
-    written = whole(results([replace(run, metrics=odd) for run in [*made(TWO), *references()]], curves=False), tmp_path)
+    written = whole(results([replace(run, metrics=odd) for run in [*synthetic_runs(TWO), *references()]], curves=False), tmp_path)
     row = summary(written)["a"]
     expected = {
         math.nan: "not judged",
@@ -141,20 +141,20 @@ def test_every_metric_and_its_error_is_odd(value: float, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_odd_reference_rows(value: float, tmp_path: Path) -> None:
-    written = whole(results([*made(TWO), *(replace(run, fid=value) for run in references())]), tmp_path)
+    written = whole(results([*synthetic_runs(TWO), *(replace(run, fid=value) for run in references())]), tmp_path)
     assert summary(written)["untrained"][0] == number(value)
     assert "Progress" not in written.document.left_out
 
 
 def test_a_suite_without_references(tmp_path: Path) -> None:
-    written = whole(results(made(TWO), curves=False), tmp_path)
+    written = whole(results(synthetic_runs(TWO), curves=False), tmp_path)
     assert set(summary(written)) == {"a", "b"}
     assert "measured like generated ones" not in written.text
     assert "Over all data" not in written.text
 
 
 def test_seeds_that_nobody_recorded(tmp_path: Path) -> None:
-    runs = [replace(run, columns={"seed": -1, "run_id": run.run_id}, evidence={"health": [{"flag": "f"}]}) for run in made(TWO)]
+    runs = [replace(run, columns={"seed": -1, "run_id": run.run_id}, evidence={"health": [{"flag": "f"}]}) for run in synthetic_runs(TWO)]
     written = whole(results(runs, tmp_path / "artifacts", curves=False), tmp_path)
     (warning,) = written.document.warnings
     assert warning.startswith("6 runs recorded no seed")
@@ -168,7 +168,7 @@ def test_seeds_that_nobody_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_hundred_variants(tmp_path: Path) -> None:
-    found = results(made({f"v{i:03}": (10.0 + i, 11.0 + i, 12.0 + i) for i in range(200)}))
+    found = results(synthetic_runs({f"v{i:03}": (10.0 + i, 11.0 + i, 12.0 + i) for i in range(200)}))
     marks = found.curves[found.curves["key"] == FID].reset_index(drop=True)
     written = whole(replace(found, curves=marks), tmp_path)
     assert len(summary(written)) == 200
@@ -183,7 +183,7 @@ def test_two_hundred_variants(tmp_path: Path) -> None:
 
 def test_names_of_a_thousand_letters(tmp_path: Path) -> None:
     names = ["x" * 1000, "y" * 999 + "z"]
-    written = whole(results(made({names[0]: TWO["a"], names[1]: TWO["b"]}, dataset="d" * 1000)), tmp_path)
+    written = whole(results(synthetic_runs({names[0]: TWO["a"], names[1]: TWO["b"]}, dataset="d" * 1000)), tmp_path)
     assert set(summary(written)) == set(names)
     assert max(map(len, written.page.texts_in_pictures())) < 100
     assert f"{names[0]} is clearly better than {names[1]}." in written.text
@@ -203,7 +203,7 @@ RUBBISH = {"gone": None, "empty": b"", "binary": bytes(range(256)) * 4, "text": 
 @pytest.fixture
 def images(tmp_path: Path) -> Results:
     """One measured run with every artifact."""
-    return results(complete([Made(variant="a", fid=10.0)]), tmp_path / "artifacts", curves=False)
+    return results(complete([SyntheticRun(variant="a", fid=10.0)]), tmp_path / "artifacts", curves=False)
 
 
 @pytest.mark.slow
@@ -245,7 +245,7 @@ ODD_VALUES = [
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: value[:40])
 @pytest.mark.parametrize("of", ["images", "points"])
 def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
-    made_ = complete([Made(variant="a", fid=10.0)]) if of == "images" else points({"c": (0.1,)})[:1]
+    made_ = complete([SyntheticRun(variant="a", fid=10.0)]) if of == "images" else points({"c": (0.1,)})[:1]
     found = results(made_, tmp_path / "artifacts", curves=False)
     keys = ("class_names", "class_share", "health", "reasons", "modes", "centres", "points", "bins")
     for folder in (tmp_path / "artifacts").iterdir():
@@ -282,7 +282,7 @@ def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_runs_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
     """Whatever order a store gives runs, curves and protocols in."""
-    runs = [*complete([*made({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]
+    runs = [*complete([*synthetic_runs({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]
     first = results(runs, tmp_path / "artifacts")
     shuffled = replace(
         first,

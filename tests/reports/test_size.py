@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from synthetic_results import Made, complete, references, results
+from synthetic_results import SyntheticRun, complete, references, results
 
 from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.build import build, write
@@ -48,7 +48,7 @@ def with_training(found: Results, random: np.random.Generator) -> Results:
 def test_twelve_variants_of_five_seeds(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     runs = [
-        Made(
+        SyntheticRun(
             variant=f"a-variant-{i}",
             seed=seed,
             fid=30 + i + seed / 10,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from synthetic_results import Made
+from synthetic_results import SyntheticRun
 from synthetic_study import final_runs, search_runs, studied, usual
 
 from reports.tuning_outcomes import TuningOutcome, tuning_outcomes
 from reports.view import view
 
 
-def of(recorded: dict[str, Any], runs: list[Made]) -> dict[str, TuningOutcome]:
+def of(recorded: dict[str, Any], runs: list[SyntheticRun]) -> dict[str, TuningOutcome]:
     (searched,) = view(studied(recorded, runs)).studies
     return {outcome.tuning.variant: outcome for outcome in tuning_outcomes(searched)}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic_results import FID, KL, PIXELS, Made, made, points, references, results
+from synthetic_results import FID, KL, PIXELS, SyntheticRun, points, references, results, synthetic_runs
 from synthetic_study import final_runs, search_runs, studied, usual
 
 from bench.core.errors import UserError
@@ -19,13 +19,13 @@ TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 
 @pytest.mark.parametrize("runs", [[], references()])
-def test_no_runs_is_one_line_that_names_the_store(runs: list[Made]) -> None:
+def test_no_runs_is_one_line_that_names_the_store(runs: list[SyntheticRun]) -> None:
     with pytest.raises(UserError, match=r"'test' at sqlite:///test.db$"):
         view(results(runs))
 
 
 def test_one_cohort_ranked_by_median() -> None:
-    prepared = view(results([*made({"b": (1.0, 30.0, 31.0), "a": (10.0, 11.0, 12.0)}), *references()]))
+    prepared = view(results([*synthetic_runs({"b": (1.0, 30.0, 31.0), "a": (10.0, 11.0, 12.0)}), *references()]))
     (cohort,) = prepared.cohorts
     assert [entry.name for entry in cohort.entries] == ["a", "b"]
     assert (cohort.title, cohort.budget, cohort.headline.key) == ("", "150,000 real images", FID)
@@ -34,13 +34,13 @@ def test_one_cohort_ranked_by_median() -> None:
 
 
 def test_failed_and_unmeasured_entries_come_last() -> None:
-    runs = [*made(TWO), Made(variant="_failed", status="diverged"), Made(variant="_nan", fid=math.nan)]
+    runs = [*synthetic_runs(TWO), SyntheticRun(variant="_failed", status="diverged"), SyntheticRun(variant="_nan", fid=math.nan)]
     (cohort,) = view(results(runs)).cohorts
     assert [entry.name for entry in cohort.entries] == ["a", "b", "_failed", "_nan"]
 
 
 def test_datasets_budgets_and_tracks_are_cohorts() -> None:
-    runs = made(TWO)
+    runs = synthetic_runs(TWO)
     other = [replace(run, columns={"run_id": f"m-{run.run_id}", "dataset": "mnist"}) for run in runs]
     longer = [replace(run, columns={"run_id": f"l-{run.run_id}", "param:budget.images": "300000"}) for run in runs]
     prepared = view(results([*runs, *other, *longer, *references()]))
@@ -55,9 +55,9 @@ def test_datasets_budgets_and_tracks_are_cohorts() -> None:
 def test_budgets_of_other_units_are_cohorts_and_have_words() -> None:
     none = {"param:budget.images": "None"}
     runs = [
-        *made(TWO),
-        *made({"c": TWO["a"]}, **none, **{"param:budget.generator_updates": "5000"}),
-        *made({"d": TWO["a"]}, **none, **{"param:budget.train_seconds": "60.0"}),
+        *synthetic_runs(TWO),
+        *synthetic_runs({"c": TWO["a"]}, **none, **{"param:budget.generator_updates": "5000"}),
+        *synthetic_runs({"d": TWO["a"]}, **none, **{"param:budget.train_seconds": "60.0"}),
     ]
     prepared = view(results(runs))
     assert [cohort.title for cohort in prepared.cohorts] == [
@@ -69,7 +69,11 @@ def test_budgets_of_other_units_are_cohorts_and_have_words() -> None:
 
 
 def test_tracks_are_cohorts_in_words() -> None:
-    runs = [*made({"a": TWO["a"]}, track="controlled"), *made({"b": TWO["b"]}, track="published"), *made({"c": TWO["a"]}, track="mine")]
+    runs = [
+        *synthetic_runs({"a": TWO["a"]}, track="controlled"),
+        *synthetic_runs({"b": TWO["b"]}, track="published"),
+        *synthetic_runs({"c": TWO["a"]}, track="mine"),
+    ]
     prepared = view(results(runs))
     assert [cohort.title for cohort in prepared.cohorts] == [
         "fashion-mnist, controlled: one network, only the loss differs",
@@ -80,23 +84,27 @@ def test_tracks_are_cohorts_in_words() -> None:
 
 
 def test_two_results_versions_never_share_a_cohort_and_the_unrecorded_is_the_first() -> None:
-    runs = [*made({"a": TWO["a"]}), *made({"b": TWO["b"]}, results_version="1"), *made({"c": TWO["a"]}, results_version="2")]
+    runs = [
+        *synthetic_runs({"a": TWO["a"]}),
+        *synthetic_runs({"b": TWO["b"]}, results_version="1"),
+        *synthetic_runs({"c": TWO["a"]}, results_version="2"),
+    ]
     prepared = view(results(runs))
     assert [[entry.name for entry in cohort.entries] for cohort in prepared.cohorts] == [["a", "b"], ["c"]]
     assert [cohort.title for cohort in prepared.cohorts] == ["fashion-mnist, results version 1", "fashion-mnist, results version 2"]
 
 
 def test_two_versions_of_a_variant_are_two_entries() -> None:
-    newer = [replace(run, columns={"run_id": f"n-{run.run_id}", "variant_version": "2"}) for run in made({"a": (5.0, 6.0, 7.0)})]
-    (cohort,) = view(results([*made(TWO), *newer])).cohorts
+    newer = [replace(run, columns={"run_id": f"n-{run.run_id}", "variant_version": "2"}) for run in synthetic_runs({"a": (5.0, 6.0, 7.0)})]
+    (cohort,) = view(results([*synthetic_runs(TWO), *newer])).cohorts
     assert [entry.name for entry in cohort.entries] == ["a (variant_version=2)", "a (variant_version=1)", "b"]
-    mixed = [replace(run, columns={"variant_version": "1"} if run.seed else {}) for run in made(TWO)]
+    mixed = [replace(run, columns={"variant_version": "1"} if run.seed else {}) for run in synthetic_runs(TWO)]
     assert [entry.name for entry in view(results(mixed)).cohorts[0].entries] == ["a", "b"]
 
 
 def test_two_sources_of_a_variant_are_two_entries() -> None:
     older, newer = (
-        [replace(run, columns={"run_id": f"{source}-{run.run_id}", "variant_source": source}) for run in made({"m:V": values})]
+        [replace(run, columns={"run_id": f"{source}-{run.run_id}", "variant_source": source}) for run in synthetic_runs({"m:V": values})]
         for source, values in (("0a", (5.0, 6.0, 7.0)), ("0b", (1.0, 2.0, 3.0)))
     )
     (cohort,) = view(results([*older, *newer])).cohorts
@@ -104,7 +112,7 @@ def test_two_sources_of_a_variant_are_two_entries() -> None:
 
 
 def test_two_protocols_never_share_a_cohort() -> None:
-    old, new = made({"a": TWO["a"]}), [replace(run, protocol="p1") for run in made({"b": TWO["b"]})]
+    old, new = synthetic_runs({"a": TWO["a"]}), [replace(run, protocol="p1") for run in synthetic_runs({"b": TWO["b"]})]
     prepared = view(results([*old, *new, *references()]))
     assert [[entry.name for entry in cohort.entries] for cohort in prepared.cohorts] == [["a"], ["b"]]
     assert [len(cohort.references) for cohort in prepared.cohorts] == [2, 0]
@@ -113,9 +121,9 @@ def test_two_protocols_never_share_a_cohort() -> None:
 
 def test_a_run_without_any_protocol_counts_under_each() -> None:
     runs = [
-        *made({"a": TWO["a"]}),
-        *(replace(run, protocol="p1") for run in made({"b": TWO["b"]})),
-        Made(variant="a", seed=3, status="failed"),
+        *synthetic_runs({"a": TWO["a"]}),
+        *(replace(run, protocol="p1") for run in synthetic_runs({"b": TWO["b"]})),
+        SyntheticRun(variant="a", seed=3, status="failed"),
     ]
     first, second = view(results(runs)).cohorts
     assert [entry.sample(FID).failures for entry in first.entries] == [1]
@@ -133,7 +141,7 @@ def members(found: Results) -> list[set[str]]:
 
 
 def test_measured_runs_of_unknown_protocols_are_compared_with_none() -> None:
-    runs = [*made(TWO), Made(variant="a", seed=3, status="failed"), *references()]
+    runs = [*synthetic_runs(TWO), SyntheticRun(variant="a", seed=3, status="failed"), *references()]
     found = unrecorded(results(runs), "b-0", "b-1")
     known, *alone = view(found).cohorts
     assert set(known.runs["run_id"]) == {"a-0", "a-1", "a-2", "a-3", "b-2"}
@@ -144,37 +152,39 @@ def test_measured_runs_of_unknown_protocols_are_compared_with_none() -> None:
 
 
 def test_no_protocol_at_all_compares_nothing() -> None:
-    found = results(made(TWO))
+    found = results(synthetic_runs(TWO))
     assert members(replace(found, protocols=found.protocols.iloc[:0])) == [{run} for run in sorted(found.runs["run_id"])]
 
 
 def test_runs_of_unknown_protocols_are_with_those_of_the_same_hash() -> None:
-    runs = [replace(run, columns={"protocol": "h"}) for run in made(TWO)]
+    runs = [replace(run, columns={"protocol": "h"}) for run in synthetic_runs(TWO)]
     assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # the others have the protocols of the hash
-    others = [replace(run, columns={"protocol": "g" if run.seed else "h"}) for run in made({"b": TWO["b"]})]
-    found = results([*made({"a": TWO["a"]}, protocol="i"), *others])
+    others = [replace(run, columns={"protocol": "g" if run.seed else "h"}) for run in synthetic_runs({"b": TWO["b"]})]
+    found = results([*synthetic_runs({"a": TWO["a"]}, protocol="i"), *others])
     assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-1", "b-2"}, {"b-0"}]
 
 
 def test_two_protocols_stay_apart_where_those_of_one_cannot_be_read() -> None:
-    found = results([*made({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in made({"b": TWO["b"]}))])
+    found = results([*synthetic_runs({"a": TWO["a"]}), *(replace(run, protocol="p1") for run in synthetic_runs({"b": TWO["b"]}))])
     assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-0"}, {"b-1"}, {"b-2"}]
 
 
 def test_two_configurations_of_a_variant_are_two_entries() -> None:
-    fast = [replace(run, columns={"run_id": f"f-{run.run_id}", "param:recipe.lr_g": "0.0005"}) for run in made({"a": (5.0, 6.0, 7.0)})]
-    (cohort,) = view(results([*made(TWO), *fast])).cohorts
+    fast = [
+        replace(run, columns={"run_id": f"f-{run.run_id}", "param:recipe.lr_g": "0.0005"}) for run in synthetic_runs({"a": (5.0, 6.0, 7.0)})
+    ]
+    (cohort,) = view(results([*synthetic_runs(TWO), *fast])).cohorts
     assert [entry.name for entry in cohort.entries] == ["a (lr_g=0.0005)", "a (lr_g=0.0002)", "b"]
     assert [entry.sample(FID).n for entry in cohort.entries] == [3, 3, 3]
 
 
 def test_how_it_was_measured_is_no_configuration() -> None:
-    runs = [replace(run, columns={"param:evaluation.batch_size": str(run.seed)}) for run in made(TWO)]
+    runs = [replace(run, columns={"param:evaluation.batch_size": str(run.seed)}) for run in synthetic_runs(TWO)]
     assert [entry.name for entry in view(results(runs)).cohorts[0].entries] == ["a", "b"]
 
 
 def test_of_runs_with_one_seed_the_newest_that_ended_counts() -> None:
-    runs = made({"a": (10.0,)})
+    runs = synthetic_runs({"a": (10.0,)})
     again = replace(runs[0], fid=12.0, columns={"run_id": "newer"})
     waiting = replace(runs[0], fid=math.nan, status="running", columns={"run_id": "newest"})
     prepared = view(results([*runs, again, waiting]))
@@ -183,12 +193,12 @@ def test_of_runs_with_one_seed_the_newest_that_ended_counts() -> None:
 
 
 def test_another_metric_ranks_where_the_headline_is_missing() -> None:
-    runs = [replace(run, fid=math.nan) for run in made(TWO)]
+    runs = [replace(run, fid=math.nan) for run in synthetic_runs(TWO)]
     assert view(results(runs)).cohorts[0].headline.key == "quality/precision_classifier"
 
 
 def test_runs_are_ranked_by_the_headline_they_recorded() -> None:
-    prepared = view(results([*made(TWO), *points({"d": (0.1, 0.2), "c": (0.5, 0.6)}), *references()]))
+    prepared = view(results([*synthetic_runs(TWO), *points({"d": (0.1, 0.2), "c": (0.5, 0.6)}), *references()]))
     images, plane = prepared.cohorts
     assert (images.headline.key, images.things) == (FID, "images")
     assert (plane.headline.key, plane.things, plane.budget) == (KL, "points", "150,000 real points")
@@ -198,22 +208,22 @@ def test_runs_are_ranked_by_the_headline_they_recorded() -> None:
 
 def test_a_recorded_headline_that_nobody_has_gives_way() -> None:
     pixels = {"a": 2.0, "b": 1.0}
-    runs = [replace(run, fid=math.nan, metrics={PIXELS: pixels[run.variant]}, columns={"headline": PIXELS}) for run in made(TWO)]
+    runs = [replace(run, fid=math.nan, metrics={PIXELS: pixels[run.variant]}, columns={"headline": PIXELS}) for run in synthetic_runs(TWO)]
     (cohort,) = view(results(runs)).cohorts
     assert (cohort.headline.key, [entry.name for entry in cohort.entries]) == (PIXELS, ["b", "a"])
     unmeasured = [replace(run, metrics=dict.fromkeys(measured(), math.nan)) for run in runs]
     assert view(results(unmeasured)).cohorts[0].headline.key == PIXELS
-    older = [replace(run, columns={"headline": KL}) for run in made(TWO)]
+    older = [replace(run, columns={"headline": KL}) for run in synthetic_runs(TWO)]
     assert view(results(older)).cohorts[0].headline.key == FID
 
 
 @pytest.mark.parametrize("recorded", ["quality/unheard_of", "train/loss_d", "modes/collapse_se"])
 def test_a_headline_that_ranks_nothing_is_ignored(recorded: str) -> None:
-    runs = [replace(run, columns={"headline": recorded}) for run in made(TWO)]
+    runs = [replace(run, columns={"headline": recorded}) for run in synthetic_runs(TWO)]
     assert view(results(runs)).cohorts[0].headline.key == FID
 
 
-def named(recorded: dict[str, Any], runs: list[Made]) -> list[list[str]]:
+def named(recorded: dict[str, Any], runs: list[SyntheticRun]) -> list[list[str]]:
     return [[entry.name for entry in cohort.entries] for cohort in view(studied(recorded, runs)).cohorts]
 
 
@@ -250,7 +260,7 @@ def test_a_study_that_cannot_be_read_is_named() -> None:
 
 def test_the_same_variant_outside_a_study_keeps_its_name() -> None:
     recorded = usual(8)
-    plain = made({"dcgan": (40.0, 41.0, 42.0)}, **{"param:budget.images": "30000"})
+    plain = synthetic_runs({"dcgan": (40.0, 41.0, 42.0)}, **{"param:budget.images": "30000"})
     (names,) = named(recorded, [*plain, *final_runs(recorded)])
     assert {"dcgan", "dcgan (tuned)", "dcgan (default)"} <= set(names)
 

@@ -1,4 +1,4 @@
-"""What somebody plants who hopes that it will be unpickled: read so, it leaves a mark."""
+"""Malicious pickles for tests: code that unpickles one creates a marker file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 
 
 class Planted:
-    """Unpickled, it makes a file."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
@@ -27,13 +27,13 @@ class Planted:
 
 @dataclass(frozen=True)
 class Bait:
-    """A planted object in every form in which some library would unpickle it, and the mark that it would leave."""
+    """Malicious object in every file format that some library unpickles, and the file that it creates."""
 
     marker: Path
 
     @property
     def forms(self) -> dict[str, bytes]:
-        """Content of files, by what it is."""
+        """Return the contents of malicious files, by format."""
         planted = Planted(self.marker)
         return {
             "pickle": pickle.dumps(planted, protocol=2),
@@ -45,9 +45,9 @@ class Bait:
         }
 
     def trips(self) -> Iterator[str]:
-        """The forms that leave the mark when they are read without care: all of them, or they would show nothing."""
+        """Yield the formats that create the marker when they are unpickled. Tests require all of them."""
         for name, content in self.forms.items():
-            if name == "parquet":  # whether it would depends on the version of pyarrow
+            if name == "parquet":  # only old versions of pyarrow unpickle it
                 continue
             match name:
                 case "pickle":
@@ -83,7 +83,7 @@ def _npz(planted: Planted) -> bytes:
 
 
 def _parquet(planted: Planted) -> bytes:
-    """A curve with the extension type that old versions of pyarrow unpickled (CVE-2023-47248)."""
+    """Return a curve with the extension type that old versions of pyarrow unpickle (CVE-2023-47248)."""
     hidden = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickle.dumps(planted)}
     columns = {"images": pa.int64(), "seconds": pa.float64(), "key": pa.string(), "value": pa.float64()}
     schema = pa.schema([pa.field(name, kind, metadata=hidden) for name, kind in columns.items()])

@@ -1,4 +1,4 @@
-"""Files that a disk, a crash or somebody has damaged, as hypothesis draws them."""
+"""Hypothesis strategies for damaged files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES, MANY = 50, 2_000
 
 
 def fuzz(examples: int) -> settings:
-    """The same examples every time, and no clock."""
+    """Return settings for reproducible examples without a time limit."""
     return settings(
         derandomize=True, deadline=None, database=None, max_examples=examples,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
@@ -23,27 +23,27 @@ def fuzz(examples: int) -> settings:
 
 
 def at_every_size(test: Callable[..., None]) -> Any:
-    """Run a test with a few examples, and with many in the campaign of faults."""
+    """Run a test with a few examples, and with many in the fault-injection tests."""
     return pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.faults)])(test)
 
 
 def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> str:
-    """What a call refuses to do, in one line; empty where it does it. Whatever else it raises goes on."""
+    """Return the one-line message of the error of this kind that a call raises; empty if it raises none. Other errors propagate."""
     try:
         call()
     except kind as error:
-        said = str(error)
+        message = str(error)
     else:
         return ""
-    assert len(said.splitlines()) == 1, said
-    return said
+    assert len(message.splitlines()) == 1, message
+    return message
 
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes, *, start: int = 0) -> bytes:
-    """The content as it may have become: cut off, with bits turned over, with a piece from elsewhere, or something else altogether.
+    """Draw damaged content: truncated, with flipped bits, with moved, inserted or zero bytes, doubled, or replaced.
 
-    From `start` on, or anywhere: the head of a file is short and decides much.
+    The damage lies after `start`, and often in the first bytes, which matter most.
     """
     end = draw(st.sampled_from([len(content), min(len(content), 64), min(len(content), 4096)]))
     place = st.integers(min(start, max(end - 1, 0)), max(end - 1, 0))

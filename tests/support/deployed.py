@@ -1,4 +1,4 @@
-"""The servers of docs/deploy, as their script starts them, in a test's own folder and on free ports."""
+"""The servers of docs/deploy. Their script starts them in a temporary folder and on free ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRETS = ("ADMIN_PASSWORD", "STUDIES_PASSWORD", "MLFLOW_PASSWORD", "POSTGRES_PA
 
 @dataclass(frozen=True, kw_only=True)
 class Servers:
-    """MLflow and PostgreSQL in a folder."""
+    """MLflow and PostgreSQL servers in a folder."""
 
     folder: Path
     port: int
@@ -26,35 +26,35 @@ class Servers:
 
     @property
     def uri(self) -> str:
-        """Where MLflow is."""
+        """Return the URI of MLflow."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def secrets(self) -> dict[str, str]:
-        """All of the script's own, by name."""
+        """Return the secrets that the script has created, by name."""
         lines = (self.folder / "secrets").read_text().splitlines()
         return {line.partition("=")[0].removeprefix("GANBENCH_"): line.partition("=")[2] for line in lines}
 
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The script."""
+        """Call the script."""
         return call(*words, "--folder", str(self.folder), **environment)
 
     def start(self) -> None:
-        """Start both."""
+        """Start both servers."""
         reachable(self.folder)
         done = self.call("start", "--port", str(self.port), "--database-port", str(self.database_port), "--workers", "1")
         assert done.returncode == 0, done.stderr
 
     def dump(self, database: str, *words: str) -> bytes:
-        """All that a database holds, as text."""
+        """Return a dump of a database."""
         role = "studies" if database == "studies" else "mlflow"
         environment = {**os.environ, "PGPASSWORD": self.secrets[f"{role.upper()}_PASSWORD"]}
-        there = ["-h", "127.0.0.1", "-p", str(self.database_port), "-U", role, database]
-        return subprocess.run(["pg_dump", *words, *there], env=environment, check=True, capture_output=True).stdout
+        connection = ["-h", "127.0.0.1", "-p", str(self.database_port), "-U", role, database]
+        return subprocess.run(["pg_dump", *words, *connection], env=environment, check=True, capture_output=True).stdout
 
 
 def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The script, which finds MLflow beside this Python."""
+    """Call the script with the MLflow of this Python."""
     given = {**os.environ, "MLFLOW": str(Path(sys.executable).with_name("mlflow")), **environment}
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         given.pop(name, None)
@@ -62,7 +62,7 @@ def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def reachable(folder: Path) -> None:
-    """Let another user pass through the folders above: as root, PostgreSQL runs as one."""
+    """Let other users enter the parent folders. As root, the script runs PostgreSQL as another user."""
     for path in (folder, *folder.parents) if os.geteuid() == 0 else ():
         if path.stat().st_uid == 0 and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o111)
@@ -70,7 +70,7 @@ def reachable(folder: Path) -> None:
 
 @contextmanager
 def deployed(folder: Path) -> Iterator[Servers]:
-    """Both, which answer, and are gone afterwards."""
+    """Context manager that starts both servers and stops them at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     servers = Servers(folder=folder, port=free_port(), database_port=free_port())
     try:
@@ -81,7 +81,7 @@ def deployed(folder: Path) -> Iterator[Servers]:
 
 
 def addresses(port: int) -> set[str]:
-    """The addresses that something listens on with that port, as `/proc/net/tcp` writes them."""
+    """Return the addresses on which this machine listens at a port, as in `/proc/net/tcp`."""
     found = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         for line in table.read_text().splitlines()[1:] if table.exists() else ():
@@ -95,7 +95,7 @@ LOOPBACK = {"0100007F"}  # 127.0.0.1
 
 
 def ganbench(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a folder, with nothing of the tests' own environment that concerns stores."""
+    """Run the command in a folder, without the environment variables for stores."""
     folder.mkdir(exist_ok=True)
     given = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_TRACKING", "PG"))}
     given |= {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(SCRIPT.parents[2]), **environment}
@@ -111,6 +111,6 @@ def ganbench(folder: Path, *words: str, **environment: str) -> subprocess.Comple
 
 
 def files_with(folder: Path, *secrets: str) -> list[tuple[Path, str]]:
-    """Files that hold one of the secrets, in their names or in their bytes."""
+    """Return the files with a secret in their name or content."""
     files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
     return [(file, secret) for file in files for secret in secrets if secret.encode() in file.read_bytes() or secret in str(file)]

@@ -1,4 +1,4 @@
-"""External images for tests: what two kinds of data want them to be, and some that are so."""
+"""External images for tests, and the requirements of two datasets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ RGB = Wanted(dataset="colours", shape=(3, 8, 6), fewest=10, levels=DATA)
 
 
 def some(n: int = 12, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
-    """Images that hold every grey level."""
+    """Return images with all grey levels."""
     pixels = torch.arange(n * shape[0] * shape[1] * shape[2]) * 7 % 256
     return pixels.to(torch.uint8).view(n, *shape)

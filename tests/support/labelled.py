@@ -13,7 +13,7 @@ from bench.core.spec import DataShape, Examples, Split
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """A dataset whose classes are fixed patterns under noise. `learnable=False`: labels that say nothing of the images."""
+    """Dataset whose classes are fixed patterns with noise. With `learnable=False`, labels are random."""
 
     name: str = "patterns"
     shape: tuple[int, int, int] = (1, 8, 8)
@@ -48,13 +48,13 @@ class Labelled:
         return {"train": self._examples(self.train, patterns, generator), "test": self._examples(self.test, patterns, generator)}
 
     def _examples(self, n: int, patterns: torch.Tensor, generator: torch.Generator) -> Examples:
-        seen = torch.arange(n) % max(1, self.classes)
+        classes = torch.arange(n) % max(1, self.classes)
         noise = torch.randint(0, 256, (n, *self.shape), generator=generator)
-        data = (0.6 * patterns[seen] + 0.4 * noise).to(torch.uint8)
-        labels = seen if self.learnable else torch.randint(self.classes, (n,), generator=generator)
+        data = (0.6 * patterns[classes] + 0.4 * noise).to(torch.uint8)
+        labels = classes if self.learnable else torch.randint(self.classes, (n,), generator=generator)
         return Examples(data=data, labels=labels if self.classes else None)
 
 
 PATTERNS = Labelled(name="labelled:PATTERNS")
-FEW = Labelled(name="labelled:FEW", test=9)  # too few test images to measure anything by
+FEW = Labelled(name="labelled:FEW", test=9)  # too few test images for an evaluation
 PLAIN = Labelled(name="labelled:PLAIN", classes=0)  # no labels

@@ -1,4 +1,4 @@
-"""Folders of tiny made images, for whatever reads images from a disk."""
+"""Folders of small random images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def save(path: Path, *, size: tuple[int, int] = (16, 16), mode: str = "RGB", seed: int = 0) -> Path:
-    """One image of noise, (width, height)."""
+    """Save an image of noise of size (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -19,7 +19,7 @@ def save(path: Path, *, size: tuple[int, int] = (16, 16), mode: str = "RGB", see
 
 
 def fill(folder: Path, n: int, *, classes: Sequence[str] = (), size: tuple[int, int] = (16, 16), mode: str = "RGB") -> Path:
-    """n different images: in the folder, or n in a folder of each class."""
+    """Save n different images in the folder, or n in a subfolder for each class."""
     for start, name in enumerate(classes or [""]):
         for index in range(n):
             save(folder / name / f"{index:03}.png", size=size, mode=mode, seed=1000 * start + index)

@@ -1,4 +1,4 @@
-"""Failures planted into real images, each with a severity: what a metric must notice, and what it must not."""
+"""Real images with planted failures of known severity, to test which failures a metric detects."""
 
 from __future__ import annotations
 
@@ -16,69 +16,69 @@ from bench.evaluation.evaluator import reference_images
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A way to go wrong and how far: `make(dataset, n, severity)` gives n images uint8 [n, C, H, W]."""
+    """A kind of failure. `make(dataset, n, severity)` returns n images, uint8 [n, C, H, W]."""
 
     name: str
     unit: str
-    severities: tuple[float, ...]  # rising; the first is the real images themselves
+    severities: tuple[float, ...]  # ascending; the first leaves the real images unchanged
     make: Callable[[Dataset, int, float], Tensor]
 
 
 def real(dataset: Dataset, n: int) -> Tensor:
-    """n real images: those of the row `real`."""
+    """Return n real images, as for the reference row `real`."""
     return reference_images(dataset, n)
 
 
 def unseen(dataset: Dataset, n: int) -> Tensor:
-    """n real images that are no training images."""
+    """Return n real images from the test split."""
     test = dataset.split("test").data
     return test[torch.randperm(len(test), generator=_noise("unseen"))[:n]]
 
 
 def few_classes(dataset: Dataset, n: int, lost: float) -> Tensor:
-    """Training images of all classes but the last `lost` ones; some come again where there are fewer than n."""
+    """Return n training images without the last `lost` classes. Images repeat if there are fewer than n."""
     train = dataset.split("train")
     assert train.labels is not None
-    kept = (train.labels < dataset.spec.classes - lost).nonzero()[:, 0]
-    chosen = kept[torch.randperm(len(kept), generator=_noise("classes"))]
+    remaining = (train.labels < dataset.spec.classes - lost).nonzero()[:, 0]
+    chosen = remaining[torch.randperm(len(remaining), generator=_noise("classes"))]
     return train.data[chosen.repeat(n // len(chosen) + 1)[:n]]
 
 
 def repeated(dataset: Dataset, n: int, times: float) -> Tensor:
-    """Each image so many times."""
+    """Return images that each occur several times."""
     different = real(dataset, -(-n // int(times)))
     return different.repeat(int(times), 1, 1, 1)[:n]
 
 
 def copied(dataset: Dataset, n: int, share: float) -> Tensor:
-    """Unseen images, a share of them replaced by training images."""
+    """Return test images, with a share of them replaced by training images."""
     images = unseen(dataset, n)
     count = round(share * n)
     return torch.cat([real(dataset, n)[:count], images[count:]])
 
 
 def blurred(dataset: Dataset, n: int, sd_pixels: float) -> Tensor:
-    """Every image blurred."""
+    """Return blurred images."""
     images = real(dataset, n)
     size = 2 * min(int(3 * sd_pixels) + 1, (min(images.shape[2:]) - 1) // 2) + 1
     return gaussian_blur(images, [size, size], [sd_pixels, sd_pixels]) if sd_pixels else images
 
 
 def noisy(dataset: Dataset, n: int, sd_levels: float) -> Tensor:
-    """Every image with Gaussian noise."""
+    """Return images with Gaussian noise."""
     images = real(dataset, n).float()
     return _bytes(images + sd_levels * torch.randn(images.shape, generator=_noise("noise")))
 
 
 def inverted(dataset: Dataset, n: int, share: float) -> Tensor:
-    """A share of the images as negatives."""
+    """Return images, with a share of them inverted."""
     images = real(dataset, n).clone()
     images[: round(share * n)] = 255 - images[: round(share * n)]
     return images
 
 
 def partly_noise(dataset: Dataset, n: int, share: float) -> Tensor:
-    """A share of the images replaced by plain noise."""
+    """Return images, with a share of them replaced by uniform noise."""
     images = real(dataset, n).clone()
     count = round(share * n)
     images[:count] = torch.randint(0, 256, images[:count].shape, generator=_noise("plain")).to(torch.uint8)
@@ -86,7 +86,7 @@ def partly_noise(dataset: Dataset, n: int, share: float) -> Tensor:
 
 
 def blobs(dataset: Dataset, n: int, share: float) -> Tensor:
-    """A share of the images replaced by grey blobs: very smooth noise around middle grey."""
+    """Return images, with a share of them replaced by grey blobs, which are very smooth noise."""
     images = real(dataset, n).clone()
     count = round(share * n)
     rough = torch.randn((count, *images.shape[1:]), generator=_noise("blobs"))

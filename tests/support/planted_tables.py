@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables [DATASET]
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables errors
 
-Five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
+Takes five minutes for Fashion-MNIST on one core, and as much for its standard errors. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from bench.evaluation.reference_rows import KINDS, reference_row
 from bench.metrics.cards import SE, card
 
 Values = Mapping[str, float]
-TINY = 1e-9  # rounding, where there should be 0
+TINY = 1e-9  # rounding errors of zeros
 MOST_DIGITS = 4
-SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # of the table of standard errors
+SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # for the table of standard errors
 NOISE_LEVELS = 16
 SCALE_HEADING, FAILURES_HEADING = "Reference rows", "Sensitivity to planted failures"  # in docs/metrics.md
 
@@ -40,12 +40,12 @@ COLUMNS = (
 
 
 def label(failure: Failure, severity: float) -> str:
-    """What a row of the table of failures is called."""
+    """Return the title of a row in the table of failures."""
     return f"{failure.name} {severity:g}"
 
 
 def failure_rows(measured: Planted) -> dict[str, Values]:
-    """Every row of that table: first the real images that most failures start from, and which are not repeated then."""
+    """Return the rows of that table. The real images, from which most failures start, occur only in the first row."""
     start = real(measured.evaluator.dataset, measured.evaluator.n)
     rows = {"real": measured.measure(start).values}
     for failure, severity in ((each, severity) for each in FAILURES for severity in each.severities):
@@ -56,19 +56,19 @@ def failure_rows(measured: Planted) -> dict[str, Values]:
 
 
 def titled(key: str) -> str:
-    """A metric as a table heads it."""
+    """Return the title of a metric in a table."""
     return f"{card(key).title} {card(key).arrow}".strip()
 
 
 def number(value: float) -> str:
-    """Three digits; a dash for what could not be determined, 0 for what is 0 but for rounding."""
+    """Return a value with three digits; a dash for an undetermined value, 0 for a rounding error."""
     if math.isnan(value):
         return "–"
     return f"{value:.0f}" if abs(value) >= 1000 or abs(value) < TINY else f"{value:.3g}"
 
 
 def with_error(value: float, error: float) -> str:
-    """A value as far as its standard error leaves digits, and that error with two."""
+    """Return a value rounded to its standard error, and the error with two digits."""
     if not (math.isfinite(error) and error >= TINY):
         return number(value) + (" ± 0" if math.isfinite(error) else "")
     digits = min(MOST_DIGITS, max(0, 1 - math.floor(math.log10(error))))
@@ -77,13 +77,13 @@ def with_error(value: float, error: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table; the first column is text."""
+    """Return a markdown table. The first column is text."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def read_table(page: str, heading: str) -> dict[str, dict[str, str]]:
-    """The first table under a heading of a page: {first cell: {column: cell}}."""
+    """Return the first table under a heading of a page as {first cell: {column: cell}}."""
     text = page.split(f"## {heading}\n", 1)[1]
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in _first_table(text.splitlines())]
     return {line[0]: dict(zip(lines[0][1:], line[1:], strict=True)) for line in lines[2:]}
@@ -95,21 +95,21 @@ def _first_table(lines: Sequence[str]) -> list[str]:
 
 
 def scale_table(rows: Mapping[str, Values]) -> str:
-    """Every metric of some measurements, with standard errors."""
+    """Return a table of all metrics of some measurements, with standard errors."""
     keys = [key for key in next(iter(rows.values())) if not key.endswith(SE)]
     cells = [[titled(key), *(with_error(values[key], values.get(f"{key}{SE}", math.nan)) for values in rows.values())] for key in keys]
     return table(["", *rows], cells)
 
 
 def failure_table(rows: Mapping[str, Values]) -> str:
-    """The main metrics of every planted failure: a row for each severity."""
+    """Return a table of the main metrics of planted failures, with a row for each severity."""
     keys = [key for key in COLUMNS if key in next(iter(rows.values()))]
     cells = [[name, *(number(values[key]) for key in keys)] for name, values in rows.items()]
     return table(["", *map(titled, keys)], cells)
 
 
 def error_table(dataset: Dataset) -> str:
-    """The spread of metrics over disjoint sets of real images, and of the same with noise, beside their standard errors."""
+    """Return a table of spreads over disjoint sets of real and of noisy images, beside the estimated standard errors."""
     sets = real(dataset, SETS * SET_IMAGES).split(SET_IMAGES)
     noise = torch.Generator().manual_seed(0)
     noisy = [(part + NOISE_LEVELS * torch.randn(part.shape, generator=noise)).round().clamp(0, 255).to(torch.uint8) for part in sets]
@@ -126,7 +126,7 @@ def error_table(dataset: Dataset) -> str:
 
 
 def main(name: str = "fashion-mnist") -> None:
-    """Measure a data set and print its tables."""
+    """Measure a dataset and print its tables."""
     if name == "errors":
         sys.stdout.write(error_table(DATASETS.get("fashion-mnist")) + "\n")
         return

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, in a temporary folder, from Debian's package or any other that is installed."""
+"""Temporary PostgreSQL server for tests, from any installed package."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MISSING = "there is no PostgreSQL server: Debian's package postgresql has one"
+MISSING = "PostgreSQL is not installed (on Debian: apt-get install postgresql)"
 
 
 def binaries() -> Path | None:
-    """The folder of initdb and pg_ctl; None where there is none."""
+    """Return the folder of initdb and pg_ctl; None if PostgreSQL is not installed."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -24,7 +24,7 @@ def binaries() -> Path | None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """The URI of a server that lives as long as this lasts. It refuses to run as root, so there it runs as another user."""
+    """Context manager that starts a server and yields its URI. As root, it starts the server as another user."""
     bin_ = binaries()
     assert bin_ is not None
     user = _other_user() if os.geteuid() == 0 else None
@@ -32,7 +32,7 @@ def server(folder: Path) -> Iterator[str]:
     data.mkdir(mode=0o700)
     for path in (folder, *folder.parents) if user else ():
         if path.stat().st_uid == 0 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o111)  # so that the other user can reach it
+            path.chmod(path.stat().st_mode | 0o111)  # lets the other user enter
     if user:
         shutil.chown(data, user)
         shutil.chown(folder, user)

@@ -1,4 +1,4 @@
-"""Runs and suites that take a second: two variants on the embedded digits."""
+"""Runs and suites that take about a second: two variants on the embedded digits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = {
     "memory_format": "channels_last",
     "budget.images": 640,
     "evaluation.marks": 1,
-    "evaluation.standard_errors": False,  # half of the time of so small a run
+    "evaluation.standard_errors": False,  # they would double the time
     "recipe.width": 8,
 }
 SUITE = Suite(
@@ -36,18 +36,18 @@ SUITE = Suite(
 
 
 def measure_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the rest of a test."""
+    """Switch on standard errors for the rest of a test."""
     for settings in (SETTINGS, SUITE.settings):
         monkeypatch.setitem(settings, "evaluation.standard_errors", True)  # type: ignore[arg-type]
 
 
 def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
-    """A resolved configuration of a second."""
+    """Return a resolved configuration of a run of about a second."""
     return config_for(variant, merged(SETTINGS, settings))
 
 
 def place(uri: str, folder: Path, suite: str = "small") -> Place:
-    """Where a test's run is recorded."""
+    """Return the place where a run is recorded."""
     return Place(uri=uri, suite=suite, folder=str(folder))
 
 
@@ -62,23 +62,23 @@ def execute(
     display: Display | None = None,
     **choice: Any,
 ) -> Outcome:
-    """Do what is missing of the small suite."""
+    """Execute the missing runs of the small suite."""
     outlook = foresee(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
     return run_suite(suite, outlook, uri=uri, folder=folder, stop=stop, display=display or Display())
 
 
 def same_numbers(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
-    """Whether both have the same keys in the same order, with the same values: not-a-number is the same as itself."""
+    """Return whether both have the same keys in the same order, and the same values. Not-a-number equals itself."""
     return list(one) == list(two) and all(value == two[key] or (math.isnan(value) and math.isnan(two[key])) for key, value in one.items())
 
 
 def unknown(values: Mapping[str, float]) -> set[str]:
-    """The keys whose value could not be determined."""
+    """Return the keys of undetermined values."""
     return {key for key, value in values.items() if math.isnan(value)}
 
 
 def final_values(uri: str, experiment: str = "small") -> dict[tuple[str, int], dict[str, float]]:
-    """The final metrics of each (variant, seed) that do not depend on time; those that could not be determined are left out."""
+    """Return the final metrics of each (variant, seed), without times and undetermined values."""
     from bench.tracking.results import load
 
     runs = load(uri, (experiment,)).runs

@@ -1,4 +1,4 @@
-"""A study that takes seconds: one or two variants on the embedded digits, or none trained at all."""
+"""Studies that take seconds: one or two variants on the embedded digits, or runs without any training."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ ONE = replace(STUDY, entries=STUDY.entries[:1])
 
 
 def planned(uri: str, folder: Path, study: Study = ONE, **choice: Any) -> Plan:
-    """The plan of a study, its journal and its checkpoints in a folder."""
+    """Return the plan of a study with its journal and checkpoints in a folder."""
     choice = {"storage": str(folder / "studies.journal"), **choice}
     return plan(study, uri=uri, folder=str(folder / "runs"), **choice)
 
 
 def swept(given: Plan, *, workers: int = 1, stop: Callable[[], bool] = never, display: StudyDisplay | None = None) -> Sweep:
-    """Do what is missing of it."""
+    """Run the missing trials of a study."""
     from bench.scheduling.scheduler import Display
 
     return sweep(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
 
 
 class Fake:
-    """Stands for `bench.runs.runner.run`: a run is a formula of its configuration, and takes no time."""
+    """Replacement of `bench.runs.runner.run`. It computes the score of a run by a formula."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, score: Callable[[RunConfig], float | str], marks: int = 0) -> None:
         self.score, self.marks = score, marks
@@ -60,7 +60,7 @@ class Fake:
         budget = config.budget.images or 0
         for mark in range(1, self.marks + 1):
             share = mark / (self.marks + 1)
-            images = round(budget * share) + config.seed % 7  # rounds reach a mark at images of their own
+            images = round(budget * share) + config.seed % 7  # each run reaches a mark at other images
             value = float(score) * (2 - share) if not isinstance(score, str) else float("nan")
             progress = RunProgress(
                 images=images, share=images / budget, budget="", images_per_second=1.0, scalars={}, measured={"quality/fid_classifier": value},

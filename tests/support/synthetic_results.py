@@ -1,4 +1,4 @@
-"""Synthetic results: frames and artifacts as the tracker would give them, made from a few numbers a run."""
+"""Synthetic results: frames and artifacts like those of a tracking store, from a few numbers for each run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MEASURED = (
 )
 PIXELS = "quality/frechet_pixels"
 KL = "modes/reverse_kl"
-NEW: dict[str, tuple[float, float]] = {  # what a full evaluation of images adds: a usual value, and its spread between runs
+NEW: dict[str, tuple[float, float]] = {  # other metrics of images: a typical value, and its spread between runs
     "quality/fid_infinity_classifier": (35.0, 3.0),
     "quality/kid_classifier": (0.9, 0.1),
     "quality/classifier_score": (6.4, 0.3),
@@ -56,7 +56,7 @@ NEW: dict[str, tuple[float, float]] = {  # what a full evaluation of images adds
 }
 CENTRES = [[float(np.cos(k * np.pi / 4)), float(np.sin(k * np.pi / 4))] for k in range(8)]
 BUDGET = 150_000
-MARKS = (3_000, 12_000, 30_000, 67_500, 112_500)  # where a run keeps a grid
+MARKS = (3_000, 12_000, 30_000, 67_500, 112_500)  # evaluation points with a sample grid
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 QUICK: dict[str, tuple[float, ...]] = {
     "vanilla": (45.2, 48.1, 43.0),
@@ -71,40 +71,42 @@ QUICK: dict[str, tuple[float, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class SyntheticRun:
     """One synthetic run."""
 
     variant: str
     seed: int = 0
     fid: float = math.nan
-    headline: str = FID  # the metric that `fid` is a value of
+    headline: str = FID  # the metric with the value `fid`
     status: str = "finished"
     metrics: Mapping[str, float] = field(default_factory=dict)
-    columns: Mapping[str, Any] = field(default_factory=dict)  # over RUN_COLUMNS and param: columns
+    columns: Mapping[str, Any] = field(default_factory=dict)  # overrides RUN_COLUMNS and param: columns
     protocol: str = "p0"
     evidence: Mapping[str, Any] = field(default_factory=dict)
     log_odds: bool = True
 
     @property
     def run_id(self) -> str:
-        """A stable id."""
+        """Return a stable id."""
         data = "" if self.headline == FID else f"{self.headline}-"
         return str(self.columns.get("run_id", f"{data}{self.variant}-{self.seed}"))
 
 
-def made(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
-    """Finished runs with these values, a seed each."""
-    return [Made(variant=name, seed=seed, fid=fid, columns=columns) for name, values in fids.items() for seed, fid in enumerate(values)]
+def synthetic_runs(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[SyntheticRun]:
+    """Return finished runs with these values, one seed for each value."""
+    return [
+        SyntheticRun(variant=name, seed=seed, fid=fid, columns=columns) for name, values in fids.items() for seed, fid in enumerate(values)
+    ]
 
 
-def references(**columns: Any) -> list[Made]:
-    """The two rows for scale."""
+def references(**columns: Any) -> list[SyntheticRun]:
+    """Return the two reference rows."""
     common = {"kind": "reference", **columns}
-    return [Made(variant="real", fid=0.1, columns=common), Made(variant="untrained", fid=210.0, columns=common)]
+    return [SyntheticRun(variant="real", fid=0.1, columns=common), SyntheticRun(variant="untrained", fid=210.0, columns=common)]
 
 
-def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = True) -> Results:
-    """The frames of these runs; with a folder, also artifacts in it."""
+def results(runs: Sequence[SyntheticRun], folder: Path | None = None, *, curves: bool = True) -> Results:
+    """Return the results of these runs; with a folder, also write artifacts to it."""
     rows = [_row(run, i) for i, run in enumerate(runs)]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     measured = [run for run in runs if run.status == "finished" and run.protocol]
@@ -121,12 +123,12 @@ def results(runs: Sequence[Made], folder: Path | None = None, *, curves: bool = 
     )
 
 
-def complete(runs: Sequence[Made]) -> list[Made]:
-    """The runs with every metric of images, and for training runs a standard error of each that is a hundredth of the value."""
+def complete(runs: Sequence[SyntheticRun]) -> list[SyntheticRun]:
+    """Return the runs with all metrics of images. Training runs also have standard errors, a hundredth of the value."""
     return [replace(run, metrics={**_everything(run), **run.metrics}) for run in runs]
 
 
-def _everything(run: Made) -> dict[str, float]:
+def _everything(run: SyntheticRun) -> dict[str, float]:
     rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
     values = {key: float(rng.normal(usual, spread)) for key, (usual, spread) in NEW.items()}
     if run.columns.get("kind") == "reference":
@@ -134,11 +136,11 @@ def _everything(run: Made) -> dict[str, float]:
     return {**values, FID: run.fid, **{f"{key}_se": abs(value) / 100 for key, value in {**values, FID: run.fid}.items()}}
 
 
-def points(kls: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
-    """Finished runs on eight Gaussians in the plane with these reverse KLs, a seed each, and their reference rows."""
+def points(kls: Mapping[str, Sequence[float]], **columns: Any) -> list[SyntheticRun]:
+    """Return finished runs on ring8 with these reverse KLs, one seed for each, and the reference rows."""
     common = {"dataset": "ring8", "headline": KL, **columns}
     runs = [
-        Made(
+        SyntheticRun(
             variant=name,
             seed=seed,
             fid=kl,
@@ -151,7 +153,7 @@ def points(kls: Mapping[str, Sequence[float]], **columns: Any) -> list[Made]:
     ]
     scale = {"real": (0.0016, 8, 0.9889), "untrained": (2.1, 0, 0.0)}
     rows = [
-        Made(variant=name, fid=kl, headline=KL, metrics=_of_points(found, share, kl), columns={**common, "kind": "reference"})
+        SyntheticRun(variant=name, fid=kl, headline=KL, metrics=_of_points(found, share, kl), columns={**common, "kind": "reference"})
         for name, (kl, found, share) in scale.items()
     ]
     return [*runs, *rows]
@@ -162,12 +164,12 @@ def _of_points(found: int, high_quality: float, kl: float) -> dict[str, float]:
     return values | {f"{key}_se": 0.02 * value for key, value in values.items()}
 
 
-def _measured(run: Made) -> list[str]:
+def _measured(run: SyntheticRun) -> list[str]:
     own = MEASURED if run.headline == FID else (run.headline,)
     return list(dict.fromkeys([*own, *(key for key in run.metrics if not key.endswith("_se") and not key.startswith("best/"))]))
 
 
-def _row(run: Made, index: int) -> dict[str, Any]:
+def _row(run: SyntheticRun, index: int) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(RUN_COLUMNS, "")
     row |= {"run_id": run.run_id, "kind": "run", "suite": "test", "variant": run.variant, "dataset": "fashion-mnist", "seed": run.seed}
     row |= {
@@ -191,7 +193,7 @@ def _row(run: Made, index: int) -> dict[str, Any]:
     return row | dict(run.metrics) | dict(run.columns)
 
 
-def _curve(run: Made) -> list[tuple[str, int, float, str, float]]:
+def _curve(run: SyntheticRun) -> list[tuple[str, int, float, str, float]]:
     rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
     last = BUDGET if run.status == "finished" else BUDGET // 2
     points: list[tuple[str, int, float, str, float]] = []
@@ -209,7 +211,7 @@ def _curve(run: Made) -> list[tuple[str, int, float, str, float]]:
     return points
 
 
-def _artifacts(run: Made, folder: Path) -> Path:
+def _artifacts(run: SyntheticRun, folder: Path) -> Path:
     rng = np.random.default_rng([run.seed, *map(ord, run.variant)])
     reference = run.columns.get("kind") == "reference"
     marks = [] if reference else [f"{GRIDS}/step_{mark:09d}.png" for mark in MARKS]
@@ -241,7 +243,7 @@ def _artifacts(run: Made, folder: Path) -> Path:
 
 
 def _pictures(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """A grid of 28 x 28 pictures of soft blobs, uint8."""
+    """Return a grid of 28 x 28 pictures of soft blobs, uint8."""
     y, x = np.mgrid[-1:1:28j, -1:1:28j]
     cells = [
         [
@@ -254,7 +256,7 @@ def _pictures(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 
 
 def _scatter(rng: np.random.Generator) -> np.ndarray:
-    """Dots around the eight centres on white, uint8 [320, 320]."""
+    """Return dots around the eight centres on white, uint8 [320, 320]."""
     picture = np.full((320, 320), 255, dtype=np.uint8)
     where = rng.normal(CENTRES, 0.03, (200, 8, 2)).reshape(-1, 2)
     x, y = (160 + 130 * where).astype(int).T

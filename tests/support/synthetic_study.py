@@ -1,4 +1,4 @@
-"""Synthetic studies: what a search records of itself, and the runs of its search and of its final phase, made from a few numbers."""
+"""Synthetic studies: the record of a search, and the runs of the search and of its final phase."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from synthetic_results import FID, Made, references, results
+from synthetic_results import FID, SyntheticRun, references, results
 
 from bench.tracking.results import Results
 
 NAME = "lr-k-quick"
 LR_G, LR_D, K = "recipe.lr_g", "recipe.lr_d", "recipe.k"
-HUGE = 1e30  # the value that a diverged trial is recorded with
+HUGE = 1e30  # the recorded value of a diverged trial
 IMAGES = 30_000
 DEFAULT = {LR_G: 2e-4, LR_D: 2e-4, K: 1}
 DIMENSIONS = [
@@ -27,14 +27,14 @@ DIMENSIONS = [
 
 
 def value_of(params: Mapping[str, Any], best: float = 30.0) -> float:
-    """A smooth bowl over the two rates and k: best at lr_g 1.2e-3, lr_d 3e-4, k 3."""
+    """Return a smooth function of the two rates and k, with its minimum at lr_g 1.2e-3, lr_d 3e-4, k 3."""
     lr_g, lr_d, k = (params.get(path, DEFAULT[path]) for path in (LR_G, LR_D, K))
     apart = math.log10(lr_g / 1.2e-3) ** 2 + 0.4 * math.log10(lr_d / 3e-4) ** 2 + 0.08 * (k - 3) ** 2
     return best * math.exp(0.8 * apart)
 
 
 def trial(number: int, params: Mapping[str, Any] | None = None, **over: Any) -> dict[str, Any]:
-    """A trial of these settings; number 0 is the default. `over` replaces what it records."""
+    """Return the record of a trial with these settings; number 0 is the default. `over` replaces fields."""
     params = dict(params or DEFAULT)
     found = {
         "number": number, "state": "complete", "values": [value_of(params)], "default": number == 0, "diverged": False, "reason": "",
@@ -46,18 +46,18 @@ def trial(number: int, params: Mapping[str, Any] | None = None, **over: Any) -> 
 
 
 def pruned(number: int, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial that was stopped at a third of its images."""
+    """Return a trial that was pruned after a third of its images."""
     points = [[IMAGES // 3, 3 * value_of(params)]]
     return trial(number, params, state="pruned", values=None, images=IMAGES // 3, intermediate=points)
 
 
 def diverged(number: int, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial whose run diverged."""
+    """Return a trial whose run diverged."""
     return trial(number, params, values=[HUGE], diverged=True, reason="loss_d is infinite", images=IMAGES // 5, intermediate=[])
 
 
-def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """The default and random trials after it: rates over 5e-3 diverge, and every other bad one is pruned."""
+def random_trials(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Return the default trial and random ones. Rates above 5e-3 diverge, and every second bad trial is pruned."""
     rng = np.random.default_rng(seed)
     trials = [trial(0)]
     for number in range(1, count):
@@ -70,7 +70,7 @@ def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def tuning(trials: Sequence[Mapping[str, Any]], **over: Any) -> dict[str, Any]:
-    """What a study records of a variant with these trials."""
+    """Return the record of a variant with these trials."""
     complete = [found for found in trials if found["state"] == "complete" and found["values"] and not found["diverged"]]
     best = min(complete, key=lambda found: found["values"][0], default=None)
     settings = {} if best is None else best["settings"]
@@ -87,12 +87,12 @@ def tuning(trials: Sequence[Mapping[str, Any]], **over: Any) -> dict[str, Any]:
 
 
 def options(settings: Mapping[str, Any]) -> str:
-    """Settings as a study records them for the command line, after what it changed itself."""
+    """Return settings as the options that a study records. The study's own settings come first."""
     return " ".join(f"--set {path}={json.dumps(value)}" for path, value in {"recipe.width": 16, **settings}.items())
 
 
 def study(variants: Mapping[str, Mapping[str, Any]], **over: Any) -> dict[str, Any]:
-    """The artifact of a study of these variants, as JSON would give it back."""
+    """Return the artifact of a study of these variants, after a round trip through JSON."""
     found = {
         "format": 1, "study": NAME, "idea": "Is the default learning rate fair to every variant?", "dataset": "fashion-mnist",
         "budget": "30,000 images", "space": {"name": "lr-k", "idea": "two rates and k", "dimensions": DIMENSIONS},
@@ -103,8 +103,8 @@ def study(variants: Mapping[str, Mapping[str, Any]], **over: Any) -> dict[str, A
     return dict(json.loads(json.dumps({**found, **over})))
 
 
-def search_runs(recorded: Mapping[str, Any]) -> list[Made]:
-    """The runs of the search of a study."""
+def search_runs(recorded: Mapping[str, Any]) -> list[SyntheticRun]:
+    """Return the runs of the search of a study."""
     return [
         _run(recorded, variant, found, 1000, "search", "", found["values"][0] if found["state"] == "complete" and not found["diverged"] else math.nan)
         for variant, own in recorded["variants"].items()
@@ -113,8 +113,8 @@ def search_runs(recorded: Mapping[str, Any]) -> list[Made]:
     ]  # fmt: skip
 
 
-def final_runs(recorded: Mapping[str, Any], gain: Mapping[str, float] | None = None) -> list[Made]:
-    """The final runs of a study: `gain` is how many times better than the default's the tuned recipe of a variant is, 1.3 unless given."""
+def final_runs(recorded: Mapping[str, Any], gain: Mapping[str, float] | None = None) -> list[SyntheticRun]:
+    """Return the final runs of a study. `gain` is the ratio of the default's FID to that of the tuned recipe, by default 1.3."""
     runs = []
     for variant, own in recorded["variants"].items():
         default = next((found for found in own["trials"] if found["default"]), None)
@@ -128,7 +128,9 @@ def final_runs(recorded: Mapping[str, Any], gain: Mapping[str, float] | None = N
     return runs
 
 
-def _run(recorded: Mapping[str, Any], variant: str, found: Mapping[str, Any], seed: int, phase: str, recipe: str, fid: float) -> Made:
+def _run(
+    recorded: Mapping[str, Any], variant: str, found: Mapping[str, Any], seed: int, phase: str, recipe: str, fid: float
+) -> SyntheticRun:
     columns = {f"param:{path}": str(value) for path, value in found["settings"].items()}
     columns |= {
         "study": recorded["study"], "phase": phase, "trial": str(found["number"]), "recipe": recipe, "suite": recorded["study"],
@@ -136,23 +138,23 @@ def _run(recorded: Mapping[str, Any], variant: str, found: Mapping[str, Any], se
         "overrides": json.dumps(found["settings"]),
     }  # fmt: skip
     status = "diverged" if found["diverged"] else found["state"].replace("complete", "finished")
-    return Made(variant=variant, seed=seed, fid=fid, status=status, columns=columns)
+    return SyntheticRun(variant=variant, seed=seed, fid=fid, status=status, columns=columns)
 
 
 def studied(
-    recorded: Mapping[str, Any], runs: Sequence[Made] | None = None, folder: Path | None = None, *, curves: bool = False
+    recorded: Mapping[str, Any], runs: Sequence[SyntheticRun] | None = None, folder: Path | None = None, *, curves: bool = False
 ) -> Results:
-    """Results of a study: its search and final runs unless others are given, and the reference rows."""
-    made = [*search_runs(recorded), *final_runs(recorded)] if runs is None else list(runs)
-    return replace(results([*made, *references()], folder, curves=curves), studies=(recorded,))
+    """Return the results of a study: its search and final runs, or other runs, and the reference rows."""
+    all_runs = [*search_runs(recorded), *final_runs(recorded)] if runs is None else list(runs)
+    return replace(results([*all_runs, *references()], folder, curves=curves), studies=(recorded,))
 
 
 def usual(trials: int = 14, **over: Any) -> dict[str, Any]:
-    """A study of three variants of which the last keeps its default."""
-    third = [replace_value(found, 25.0) if found["default"] else found for found in drawn(trials, 3)]
-    return study({"dcgan": tuning(drawn(trials, 1)), "wgan-gp": tuning(drawn(trials, 2)), "ns-gan": tuning(third)}, **over)
+    """Return a study of three variants; the last has the best score at its default."""
+    third = [replace_value(found, 25.0) if found["default"] else found for found in random_trials(trials, 3)]
+    return study({"dcgan": tuning(random_trials(trials, 1)), "wgan-gp": tuning(random_trials(trials, 2)), "ns-gan": tuning(third)}, **over)
 
 
 def replace_value(found: Mapping[str, Any], value: float) -> dict[str, Any]:
-    """A complete trial with another value."""
+    """Return a trial with another value."""
     return {**found, "values": [value]}

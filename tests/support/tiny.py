@@ -1,4 +1,4 @@
-"""One tiny model of each kind that the contracts must carry: none of them may need a special case in the loop."""
+"""One tiny model of each kind. The training loop must train all of them without special cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 16
 
 
 def examples(n: int = 96) -> Examples:
-    """Stripes whose brightness is their class."""
+    """Return images whose brightness depends on their class."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) % 3
     noise = torch.randint(0, 40, (n, 1, 8, 8), generator=generator)
@@ -24,22 +24,22 @@ def examples(n: int = 96) -> Examples:
 
 
 def recipe(**numbers: object) -> Recipe:
-    """A recipe for 8-image batches."""
+    """Return a recipe with batches of 8 images."""
     return Recipe.model_validate({"batch_size": 8, "z_dim": 6, "lr_g": 1e-3, **numbers})
 
 
 def mlp(inputs: int, outputs: int, *, dropout: float = 0.0, bias: bool = True) -> nn.Sequential:
-    """Two layers, with dropout if asked."""
+    """Return a network of two layers, optionally with dropout."""
     return nn.Sequential(nn.Linear(inputs, WIDTH), nn.LeakyReLU(0.2), nn.Dropout(dropout), nn.Linear(WIDTH, outputs, bias=bias))
 
 
 def normal(n: int, width: int, noise: torch.Generator) -> Tensor:
-    """N(0, 1) of shape [n, width]."""
+    """Return samples of N(0, 1), [n, width]."""
     return torch.randn(n, width, generator=noise, device=noise.device)
 
 
 class ConditionalNets(Networks):
-    """cGAN (Mirza): labels go into both networks, dropout in D, batch norm in G."""
+    """cGAN (Mirza): labels are an input of both networks. D has dropout, G batch norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,8 +47,8 @@ class ConditionalNets(Networks):
         self.discriminator = mlp(67, 1, dropout=0.3)
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        drawn = torch.randint(0, 3, (n,), generator=noise) if labels is None else labels
-        return Latent(z=normal(n, 6, noise), labels=drawn)
+        chosen = torch.randint(0, 3, (n,), generator=noise) if labels is None else labels
+        return Latent(z=normal(n, 6, noise), labels=chosen)
 
     def sample(self, latent: Latent) -> Tensor:
         assert latent.labels is not None
@@ -59,7 +59,7 @@ class ConditionalNets(Networks):
 
 
 class ConditionalObjective(Objective):
-    """Non-saturating, with labels."""
+    """Non-saturating loss with labels."""
 
     needs = ConditionalNets
     logits_are_log_odds = True
@@ -83,7 +83,7 @@ class ConditionalObjective(Objective):
 
 
 class InfoNets(ConditionalNets):
-    """InfoGAN: a code instead of labels, and a head q that shares the trunk with D."""
+    """InfoGAN: a code replaces labels, and a head q shares its trunk with D."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class InfoNets(ConditionalNets):
 
 
 class InfoObjective(Objective):
-    """G also maximises the mutual information of code and image; q and the trunk belong to two players."""
+    """InfoGAN: G also maximises the mutual information of code and image. Two players train q and the trunk."""
 
     needs = InfoNets
 
@@ -123,7 +123,7 @@ class InfoObjective(Objective):
 
 
 class GrowingNets(Networks):
-    """Growth: 4x4 first, then 8x8; the stage is an integer buffer, the real data follows it."""
+    """Growing networks: first 4x4, then 8x8. The stage is an integer buffer and also sets the size of real images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,12 +147,12 @@ class GrowingNets(Networks):
         return self.generator[int(self.stage)](latent.z).tanh().view(-1, 1, side, side)
 
     def sample(self, latent: Latent) -> Tensor:
-        made = self.now(latent)
-        return made if int(self.stage) else nn.functional.interpolate(made, scale_factor=2)
+        images = self.now(latent)
+        return images if int(self.stage) else nn.functional.interpolate(images, scale_factor=2)
 
 
 class GrowingObjective(Objective):
-    """Relativistic: G sees the real batch that D saw last, at the same resolution."""
+    """Relativistic loss: G receives the last real batch of D, at the same resolution."""
 
     needs = GrowingNets
 
@@ -197,7 +197,7 @@ class AutoencoderGanNets(GrowingNets):
 
 
 class BalancedObjective(Objective):
-    """BEGAN's balance k_t, in a buffer that `after` moves."""
+    """BEGAN: the balance k_t is a buffer that `after` updates."""
 
     needs = AutoencoderGanNets
     balance: Tensor
@@ -225,7 +225,7 @@ class BalancedObjective(Objective):
 
 
 class VaeNets(Networks):
-    """VAE: one player, g, moves encoder and decoder."""
+    """VAE: one player, g, trains the encoder and the decoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,7 +239,7 @@ class VaeNets(Networks):
 
 
 class VaeObjective(Objective):
-    """The negative ELBO."""
+    """VAE: the loss is the negative ELBO."""
 
     needs = VaeNets
 
@@ -256,7 +256,7 @@ class VaeObjective(Objective):
 
 
 class DiffusionNets(VaeNets):
-    """DDPM: a denoiser; the latent holds the start, and `sample` walks it down without further randomness (DDIM)."""
+    """DDPM: the latent is the initial noise, and `sample` denoises it without further randomness (DDIM)."""
 
     STEPS = 8
 
@@ -281,7 +281,7 @@ class DiffusionNets(VaeNets):
 
 
 class DiffusionObjective(Objective):
-    """The simple noise-prediction loss."""
+    """DDPM: the simple noise-prediction loss."""
 
     needs = DiffusionNets
 
@@ -311,7 +311,7 @@ KINDS: dict[str, Pair] = {
 def trainer(
     kind: str, *, seed: int = 0, budget_images: int | None = 800, budget_seconds: float | None = None, **numbers: object
 ) -> Trainer:
-    """A trainer of a tiny model of that kind, from the same first weights each time."""
+    """Return a trainer of a tiny model of some kind, always with the same initial weights."""
     networks, objective = KINDS[kind]
     with torch.random.fork_rng():
         torch.manual_seed(seed)

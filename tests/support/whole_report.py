@@ -1,4 +1,4 @@
-"""All outputs of a report on some results: the page as parsed HTML, the markdown, the tidy files and the LaTeX table."""
+"""All outputs of a report: the parsed HTML page, the markdown, the tidy files and the LaTeX table."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ VOID = {"meta", "link", "img", "br"}
 
 
 class Page(HTMLParser):
-    """The elements and attributes of a page, its visible and alternative texts, and its SVG pictures."""
+    """Parser of a page: its elements, attributes, visible and alternative texts, and SVG pictures."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.elements: set[str] = set()
         self.attributes: set[str] = set()
-        self.shown: list[str] = []
+        self.texts: list[str] = []
         self.pictures: list[str] = []
         self._open: list[str] = []
         self.feed(text)
         self.close()
-        assert not self._open, f"elements that are not closed: {self._open}"
+        assert not self._open, f"elements without an end: {self._open}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        self.shown += [value or "" for name, value in attrs if name in ("alt", "aria-label", "title")]
+        self.texts += [value or "" for name, value in attrs if name in ("alt", "aria-label", "title")]
         self.pictures += [unquote(value.removeprefix(SVG)) for _, value in attrs if value and value.startswith(SVG)]
         if tag not in VOID:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._open, f"nothing to close: {tag}"
+        assert self._open, f"end without a start: {tag}"
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         if not {"style", "script"} & set(self._open) and data.strip():
-            self.shown.append(data)
+            self.texts.append(data)
 
     def texts_in_pictures(self) -> list[str]:
-        """Return the texts of every SVG, which is parsed as XML."""
+        """Parse all SVG pictures as XML and return their texts."""
         roots = [ElementTree.fromstring(picture) for picture in self.pictures]
         return [element.text or "" for root in roots for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The outputs, and their document."""
+    """Outputs of a report, and its document."""
 
     document: Document
     html: str
@@ -72,18 +72,18 @@ class Written:
 
     @property
     def text(self) -> str:
-        """All texts of the page, one on each line."""
-        return "\n".join(self.page.shown)
+        """Return all texts of the page, one a line."""
+        return "\n".join(self.page.texts)
 
 
 def _inline(document: Document) -> list[Picture]:
-    """The pictures embedded in the page."""
+    """Return the pictures embedded in the page."""
     figures = [block for section in document.sections for block in section.blocks if isinstance(block, Figure)]
     return [figure.picture for figure in figures if figure.picture.grouped]
 
 
 def whole(results: Results, folder: Path) -> Written:
-    """Build and write everything. A warning of a library is an error, and no text contains "nan" or the like."""
+    """Build and write all outputs. Asserts that there are no warnings, and no texts such as "nan" or "None"."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document = build(results, title="Odd")
@@ -98,10 +98,10 @@ def whole(results: Results, folder: Path) -> Written:
         document=document, html=html, page=page, latex=table, tidy=folder / "tidy", verdict=verdict_text(document),
         markdown=(folder / "page" / "report.md").read_text(encoding="utf-8"),
     )  # fmt: skip
-    drawn = page.texts_in_pictures()
+    labels = page.texts_in_pictures()
     texts = [
-        *page.shown,
-        *drawn,
+        *page.texts,
+        *labels,
         *table.splitlines(),
         *written.markdown.splitlines(),
         *(cell for one in tables for row in one.rows for cell in row),

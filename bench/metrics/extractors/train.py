@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.core.config import DATASETS
 from bench.core.errors import UserError
 from bench.core.spec import Dataset
+from bench.core.terminal import SafeConsole, log_to
 from bench.metrics.extractors.classifier import ExtractorCard
 from bench.metrics.extractors.classifier_training import command_for, train_extractor
 from bench.metrics.extractors.training_plan import PLANS
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("dataset", help=f"one that ships with the package ({', '.join(PLANS)}), or any labelled dataset")
     parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the two files of one that ships; others go to the cache")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to(SafeConsole(stderr=True), logging.INFO)
     try:
         dataset = DATASETS.get(arguments.dataset)
         card = ship(dataset, arguments.out) if dataset.name in PLANS else trained(dataset).card

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: every mistake is one line and exit status 2, and nothing is written."""
+"""The command line: every mistake is one line with exit status 2 and writes nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import typer
 from mlflow.exceptions import MlflowException
 
 from bench.cli import tables
+from bench.core.text import harmless
 from bench.tracking.client import Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]
@@ -60,15 +61,15 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("show dcgan --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
         ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
         ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment is for images, and this data is points"),
-        ("list nonsense", "there is no list of 'nonsense'"),
+        ("list nonsense", "unknown list 'nonsense'"),
         ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
-        ("run dcgan --sead 3", "there is no option '--sead'; did you mean '--seed'?"),
-        ("run --dry-ran", "there is no option '--dry-ran'; did you mean '--dry-run'?"),
-        ("--seed 3 run dcgan", "there is no option '--seed' of ganbench: options stand after the verb, as in `ganbench VERB --seed`"),
-        ("--nonsense", "there is no option '--nonsense'; there is --help, -h"),
-        ("lits", "there is no verb 'lits'; did you mean 'list'?"),
-        ("data fetc digits", "there is no verb 'data fetc'; did you mean 'data fetch'?"),
-        ("xyzzy", "there is no verb 'xyzzy'; there is "),
+        ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
+        ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),
+        ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the verb, as in `ganbench VERB --seed`"),
+        ("--nonsense", "unknown option '--nonsense'; there is --help, -h"),
+        ("lits", "unknown verb 'lits'; did you mean 'list'?"),
+        ("data fetc digits", "unknown verb 'data fetc'; did you mean 'data fetch'?"),
+        ("xyzzy", "unknown verb 'xyzzy'; there is "),
         ("run", "VARIANT is missing; see `ganbench run --help`"),
         ("data fetch", "NAME is missing; see `ganbench data fetch --help`"),
         ("run dcgan --seed three", "--seed: Input should be a valid integer, unable to parse string as an integer, not 'three'"),
@@ -78,33 +79,37 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("suite smoke --dry-run=yes", "option '--dry-run' does not take a value"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_nothing(ganbench, tmp_path: Path, words: str, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_mistake_is_one_line_and_writes_nothing(ganbench, words: str, message: str) -> None:  # type: ignore[no-untyped-def]
     status, _, err = ganbench(*words.split())
     assert status == 2
     assert message in err
     assert len(err.strip().splitlines()) == 1
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize(("words", "shown"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
-def test_help_is_no_mistake(ganbench, words: str, shown: str) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("words", "text"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
+def test_help_is_no_mistake(ganbench, words: str, text: str) -> None:  # type: ignore[no-untyped-def]
     status, out, err = ganbench(*words.split())
     assert (status, err) == (0, "")
     assert "Usage: ganbench" in out
-    assert shown.lower() in out.lower()
+    assert text.lower() in out.lower()
 
 
-def test_what_a_terminal_cannot_show_is_escaped(ganbench) -> None:  # type: ignore[no-untyped-def]
+def test_control_characters_of_a_mistake_have_no_effect(ganbench) -> None:  # type: ignore[no-untyped-def]
     status, _, err = ganbench("report", "--suite", "a\nb\x1b[31m\udcff" + "x" * 1000)
     assert status == 2
     assert len(err.splitlines()) == 1
     assert "\x1b" not in err
     status, _, err = ganbench("run", "dcgan", "--runs-dir", "a\tb\x1b\udcff/\n" + "x" * 300)
     assert (status, len(err.splitlines())) == (2, 1)
-    assert "\\x1b\\udcff" in err
+    assert "a b\ufffd\ufffd" in err
+    assert harmless(err) == err
+    status, _, err = ganbench("evaluate", "a\x1b[31m\u202e.npz")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert harmless(err) == err
 
 
-def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_bug_prints_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise ZeroDivisionError("a bug")
 
@@ -116,9 +121,9 @@ def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "the system refuses: No space left on device: 'a\\nb'"),
-        (PermissionError(errno.EACCES, "Permission denied"), "the system refuses: Permission denied"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder is not there any more: cd to another"),
+        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "system error: No space left on device: 'a\\nb'"),
+        (PermissionError(errno.EACCES, "Permission denied"), "system error: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder no longer exists: cd to another folder"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: make setup"),
         (
             MlflowException("(sqlite3.OperationalError) database is locked\n[SQL: SELECT 1]"),
@@ -126,7 +131,7 @@ def test_a_bug_keeps_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) ->
         ),
     ],
 )
-def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_of_the_system_is_one_line(ganbench, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise error
 
@@ -137,7 +142,7 @@ def test_what_the_system_refuses_is_one_line(ganbench, monkeypatch: pytest.Monke
     assert err.endswith(f"{line}\n")
 
 
-def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_module_of_ganbench_is_a_bug(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     def broken() -> None:
         raise ModuleNotFoundError("No module named 'bench.nothing'", name="bench.nothing")
 
@@ -146,7 +151,7 @@ def test_a_module_of_ours_that_is_missing_is_a_bug(ganbench, monkeypatch: pytest
         ganbench("list")
 
 
-def test_exit_statuses_of_verbs_are_kept(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_verbs_set_the_exit_status(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     for status, error in ((1, typer.Exit(1)), (130, typer.Exit(130)), (130, KeyboardInterrupt()), (130, typer.Abort()), (0, typer.Exit())):
 
         def ended(error: BaseException = error) -> None:
@@ -162,24 +167,24 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-c", f"{command} {end}"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
         assert done.stderr == ""
     full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
-    assert (full.returncode, full.stderr) == (2, "ganbench: the system refuses: No space left on device\n")
+    assert (full.returncode, full.stderr) == (2, "ganbench: system error: No space left on device\n")
 
 
-def test_an_unreachable_server_is_said_before_training(ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreachable_server_is_reported_before_training(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     for words in ("run dcgan --dataset digits", "suite smoke", "report"):
         status, _, err = ganbench(*words.split())
         assert (status, len(err.strip().splitlines())) == (2, 1)
         assert "the tracking store http://127.0.0.1:9 does not answer" in err
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
-def test_a_folder_for_runs_that_cannot_be_made(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_for_runs_that_cannot_be_created(ganbench) -> None:  # type: ignore[no-untyped-def]
+    Path("file").write_text("in the way")
     status, _, err = ganbench("run", "dcgan", "--dataset", "digits", "--runs-dir", "file/runs")
     assert status == 2
     assert "cannot be written" in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["file"]
 
 
 @pytest.mark.parametrize("what", ["variants", "datasets", "metrics", "suites", "networks"])
@@ -190,25 +195,24 @@ def test_lists(ganbench, what: str) -> None:  # type: ignore[no-untyped-def]
     assert names[what] in out
 
 
-def test_dry_run_shows_the_whole_configuration(ganbench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_dry_run_shows_the_whole_configuration(ganbench) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = ganbench("run", "wgan-gp", "--dry-run", "--set", "recipe.k=3")
     assert status == 0
     assert json.loads(out)["recipe"]["k"] == 3
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
-def test_dry_run_of_a_suite_shows_what_is_to_do_and_about_how_long_it_takes(ganbench: Ganbench, tmp_path: Path) -> None:
+def test_dry_run_of_a_suite_prints_the_plan_and_the_estimated_time(ganbench: Ganbench) -> None:
     status, out, _ = ganbench(
         *["suite", "quick", "--dry-run", "--dataset", "digits", "--only", "dcgan", "--seeds", "2", "--set", "budget.images=640"]
     )
     assert status == 0
     assert "2 runs, 2 to do" in out
     assert re.search(r"about \d+ s with \d at a time, by a short probe of each variant", out)
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
-def test_run_then_again_then_report(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+def test_run_then_again_then_report(ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "recipe.width=8")
     status, out, _ = ganbench(*words)
     assert status == 0
@@ -219,8 +223,8 @@ def test_run_then_again_then_report(ganbench, uri: str, tmp_path: Path, monkeypa
     status, out, _ = ganbench("report", "--suite", "runs")
     assert status == 0
     assert "label-smoothed" in out
-    assert (tmp_path / "build/report/runs/index.html").stat().st_size > 10_000
-    assert (tmp_path / "build/report/runs/report.md").exists()
+    assert Path("build/report/runs/index.html").stat().st_size > 10_000
+    assert Path("build/report/runs/report.md").exists()
     status, out, _ = ganbench("report", "--out", "[/bold] [red]")
     assert status == 0
     assert "report: [/bold] [red]/index.html" in out
@@ -236,10 +240,9 @@ def test_help_and_report_import_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_a_suite_tag_is_no_path(ganbench, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+def test_a_suite_tag_is_no_path(ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     log = Tracker(uri, "odd").start_run("r", {"kind": "run", "suite": "../../escaped", "variant": "dcgan", "dataset": "digits"}, {})
     log.finish("finished")
     status, _, _ = ganbench("report", "--suite", "odd")
     assert status == 0
-    assert (tmp_path / "build" / "report" / "escaped" / "index.html").exists()
+    assert Path("build/report/escaped/index.html").exists()

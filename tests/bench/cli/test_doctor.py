@@ -1,8 +1,10 @@
-"""Each check of the doctor, well and ill."""
+"""Checks of `ganbench doctor`, with and without problems."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,10 @@ from bench.cli import doctor
 from bench.cli.doctor import check_store
 from bench.cli.machine_checks import Check
 from bench.core.config import DATASETS
+from bench.core.text import harmless
 from bench.data.sources import Source, Unavailable
+
+Ganbench = Callable[..., tuple[int, str, str]]
 
 
 def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch):
@@ -33,12 +38,24 @@ def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch
         "disk for temporary files",
     }
     assert all(check.found for check in checks.values())
-    assert all(check.advice for check in checks.values() if not check.ok), "what is wrong comes with advice"
+    assert all(check.advice for check in checks.values() if not check.ok), "every problem has advice"
     assert checks["data digits"].ok
     assert not checks["data fashion-mnist"].ok
     assert checks["data fashion-mnist"].advice == "ganbench data fetch fashion-mnist"
-    assert doctor.missing(list(checks.values())) == [], "one data set is enough"
+    assert doctor.missing(list(checks.values())) == [], "one dataset is enough"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_have_no_effect(ganbench: Ganbench, monkeypatch):
+    check = Check(name="disk", ok=False, needed=True, found="1 GB free in /a\x1b[2J", advice="cd\u202e")
+    monkeypatch.setattr(doctor, "doctor", lambda **_: [check])
+    status, out, _ = ganbench("doctor")
+    assert status == 1
+    assert "/a\ufffd[2J" in out
+    assert harmless(out) == out
+    status, out, _ = ganbench("doctor", "--json")
+    assert json.loads(out)["checks"][0]["found"] == check.found
+    assert harmless(out) == out
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -52,7 +69,7 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_a_new_store_in_a_writable_folder_is_fine(tmp_path: Path):
     check = check_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert check.ok
-    assert "made by the first run" in check.found
+    assert "the first run creates it" in check.found
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,7 +82,7 @@ def test_a_store_that_is_no_database(tmp_path: Path):
     assert "\n" not in check.found
 
 
-def test_a_store_in_a_folder_that_is_not_there(tmp_path: Path):
+def test_a_store_in_a_missing_folder(tmp_path: Path):
     check = check_store(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")
     assert not check.ok
     assert "cannot be written" in check.found
@@ -80,24 +97,24 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(uri):
     assert doctor.missing([check]) == ["tracking store"]
 
 
-def test_a_store_that_answers_is_counted_and_weighed(uri: str):
+def test_a_store_that_answers_is_reported_with_experiments_and_size(uri: str):
     check = check_store(uri)
     assert check.ok
-    assert re.search(r"answers, 1 experiments, \d+\.\d MB", check.found)
+    assert re.search(r"answers, 1 experiment, \d+\.\d MB", check.found)
 
 
-def test_no_data_set_at_all_is_a_need(monkeypatch):
+def test_one_dataset_is_required(monkeypatch):
     monkeypatch.setattr(doctor, "available", lambda name: f"nothing of {name}: `ganbench data fetch {name}`")
     checks = list(doctor.check_datasets())
     assert doctor.missing(checks) == [f"data {name}" for name in DATASETS.names()]
 
 
-def test_sources_are_asked_only_if_wanted(monkeypatch):
+def test_sources_are_probed_only_with_network(monkeypatch):
     monkeypatch.setattr(doctor, "available", lambda name: None if name == "digits" else "not here: `ganbench data fetch x`")
-    asked = []
+    requests = []
 
     def probe(names: list[str]) -> str:
-        asked.append(names)
+        requests.append(names)
         return "answers"
 
     def silent(names: list[str]) -> str:
@@ -108,12 +125,12 @@ def test_sources_are_asked_only_if_wanted(monkeypatch):
     dataset = SimpleNamespace(sources=sources, files=(SimpleNamespace(name="a"), SimpleNamespace(name="b")))
     monkeypatch.setattr(doctor, "DATASETS", [("x", dataset)])
     assert [check.found for check in doctor.check_datasets()] == ["not here"]
-    assert not asked
+    assert not requests
     assert [check.found for check in doctor.check_datasets(network=True)] == ["not here; here: answers; there: no, no answer at all"]
-    assert asked == [["a", "b"]]
+    assert requests == [["a", "b"]]
 
 
-def test_the_machine_form_says_what_the_table_says():
+def test_json_agrees_with_the_table():
     checks = [Check(name="a", ok=True, found="yes"), Check(name="b", ok=False, needed=True, found="no", advice="do")]
     assert [check.mark for check in checks] == ["ok", "NO"]
     found = doctor.as_json(checks)
@@ -123,7 +140,7 @@ def test_the_machine_form_says_what_the_table_says():
     assert found["checks"][1] == {"name": "b", "ok": False, "found": "no", "advice": "do", "needed": True}
 
 
-def test_classifiers_trained_here_are_listed_and_damaged_ones_named(tmp_path: Path, monkeypatch):
+def test_classifiers_trained_on_this_machine_are_listed_and_damaged_ones_named(tmp_path: Path, monkeypatch):
     from bench.metrics.extractors import training_plan
     from bench.metrics.extractors.local import trained, trained_folders
     from tests.support.labelled import Labelled
@@ -144,7 +161,7 @@ def test_classifiers_trained_here_are_listed_and_damaged_ones_named(tmp_path: Pa
     assert check.advice.startswith(f"rm -r {folder}")
 
 
-def test_the_inception_weights_are_looked_for_and_not_downloaded(tmp_path: Path, monkeypatch):
+def test_the_inception_weights_are_not_downloaded(tmp_path: Path, monkeypatch):
     import torch
 
     from bench.data import sources

@@ -1,4 +1,4 @@
-"""Anything a user may type ends well: a configuration or one line, and an exit status that means something."""
+"""Fuzz tests of the command line: any words give a configuration or a one-line error, with the right exit status."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bench.cli.common import parse_settings
 from bench.cli.machine_checks import Check
 from bench.core.config import NETWORKS, VARIANTS, RunConfig, config_for, load_config, override, paths
 from bench.core.errors import UserError
+from bench.core.text import harmless
 from bench.data import catalog
 from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
@@ -67,7 +68,7 @@ VALUES = st.one_of(st.sampled_from(ODD), JSON.map(json.dumps), st.integers().map
 
 
 def fuzz(examples: int, **options: Any) -> settings:
-    """The same examples every time, and no clock."""
+    """Return settings for reproducible examples without a time limit."""
     return settings(
         derandomize=True, deadline=None, database=None, max_examples=examples,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], **options,
@@ -83,14 +84,14 @@ def at_every_size(test: Callable[[Callable[..., None], int], None]) -> Any:
 
 
 def known_paths(variant: str) -> list[str]:
-    """Settable paths, and some that are nearly so."""
+    """Return the paths that --set accepts, and some similar ones."""
     real = sorted(paths(config_for(variant)))
     return [*real, *real, "recipe", "recipe.", ".seed", "seed ", "variant", "recipe.lr_g.x", "budget", "RECIPE.LR_G"]
 
 
 @st.composite
 def setting_lists(draw: st.DrawFn, variant: str) -> list[str]:
-    """What stands after some --set of one command."""
+    """Draw the --set options of a command."""
     now = paths(config_for(variant))
     pairs = st.builds("{}={}".format, st.sampled_from(known_paths(variant)), VALUES)
     good = st.builds("{}={}".format, st.sampled_from(sorted(now)), st.sampled_from(["1", "2", "0.5", "64", *map(json.dumps, now.values())]))
@@ -98,7 +99,7 @@ def setting_lists(draw: st.DrawFn, variant: str) -> list[str]:
 
 
 def configured(variant: str, texts: list[str]) -> RunConfig | None:
-    """The configuration that these settings give, or None where they are refused in one line."""
+    """Return the configuration of these settings, or None if they raise a one-line UserError."""
     try:
         return override(config_for(variant), parse_settings(texts))
     except UserError as error:
@@ -124,7 +125,7 @@ def test_any_setting_gives_a_configuration_or_one_line(examples: int) -> None:
             assert again.canonical() == config.canonical()
 
     check()
-    assert accepted > examples // 50, "some settings must be good ones, or nothing was tried"
+    assert accepted > examples // 50, "too few valid settings"
 
 
 @pytest.mark.slow
@@ -140,7 +141,7 @@ def test_every_path_of_a_variant_takes_every_odd_value_or_refuses_it(variant: st
 
 
 def tree(command: Any, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Each verb with its options."""
+    """Yield each verb with its options."""
     for name, verb in getattr(command, "commands", {}).items():
         yield f"{prefix}{name}", [option for param in verb.params for option in param.opts if option.startswith("-")]
         yield from tree(verb, f"{prefix}{name} ")
@@ -148,7 +149,7 @@ def tree(command: Any, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
 
 VERBS = dict(tree(typer.main.get_command(app)))
 OPTIONS = sorted({option for options in VERBS.values() for option in options} | {"--help", "-h", "--", "-", "--nonsense", "-x"})
-BYTES = st.binary(max_size=12).filter(lambda word: b"\0" not in word).map(os.fsdecode)  # a command line holds no NUL
+BYTES = st.binary(max_size=12).filter(lambda word: b"\0" not in word).map(os.fsdecode)  # a command line contains no NUL
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 NAMES = [
     *VARIANTS.names(), *NETWORKS.names(), "digits", "fashion-mnist", "auto", "smoke", "quick", "variants", "metrics", "folder:nowhere", "folder:",
@@ -159,7 +160,7 @@ WORDS = st.one_of(
 )
 
 
-ARGUMENTS = {  # what lets a verb come further than its first word
+ARGUMENTS = {  # valid arguments of the verbs
     "list": ["variants", "datasets", "metrics", "suites", "networks"],
     "show": [*VARIANTS.names(), "nothing:HERE", "os:path"],
     "data fetch": ["digits", "fashion-mnist", "folder:nowhere", "folder:.,size=8"],
@@ -199,7 +200,7 @@ GIVEN: dict[str, list[str]] = {
 
 @st.composite
 def sensible_lines(draw: st.DrawFn) -> list[str]:
-    """A verb with its arguments and options of its own, most of them as they should be, and now and then a word that should not be there."""
+    """Draw a verb with mostly valid arguments and options, and sometimes a random word."""
     verb = draw(st.sampled_from(sorted(FUZZED)))
     words = [*verb.split(" "), *([draw(st.sampled_from(ARGUMENTS[verb]))] if verb in ARGUMENTS else [])]
     words += ["--out", "x.png"] if verb == "sample" else []
@@ -214,7 +215,7 @@ def sensible_lines(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def wild_lines(draw: st.DrawFn) -> list[str]:
-    """Any words, now and then after a verb."""
+    """Draw random words, sometimes after a verb."""
     start = draw(st.sampled_from([[], *([verb] for verb in FUZZED)]))
     return [*(part for verb in start for part in verb.split(" ")), *draw(st.lists(WORDS, max_size=5))]
 
@@ -223,14 +224,14 @@ COMMAND_LINES = st.integers(0, 3).flatmap(lambda kind: sensible_lines() if kind 
 
 
 @pytest.fixture
-def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder, in which no verb trains, probes the machine or reaches the network."""
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return an empty working folder. Verbs do not train, probe the machine or use the network."""
 
     def trained(*args: object, **options: object) -> None:
         raise typer.Exit(1)
 
     def unreachable(*args: object) -> None:
-        raise UserError("the network is not for tests")
+        raise UserError("tests do not use the network")
 
     work = tmp_path / "work"
     work.mkdir()
@@ -239,7 +240,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scheduler, "run_suite", trained)
     monkeypatch.setattr(scheduler, "Paces", lambda *, probe: Paces(probe=False))
-    monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
+    monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # wide networks would need too much memory
     monkeypatch.setattr(machine_checks, "machine_facts", dict)
     monkeypatch.setattr(doctor, "machine_facts", dict)
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])
@@ -253,7 +254,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def outcome(words: list[str]) -> tuple[int, str, str]:
-    """(exit status, standard output, standard error) of a command, on streams as strict as a terminal's."""
+    """Return the exit status, stdout and stderr of a command. The streams raise encoding errors, as those of a terminal."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     before, sys.argv = sys.argv, ["ganbench", *words]
     status: object = 0
@@ -269,24 +270,25 @@ def outcome(words: list[str]) -> tuple[int, str, str]:
 
 
 def test_every_verb_is_fuzzed() -> None:
-    assert set(VERBS) == FUZZED, "add a new verb to FUZZED, and to `harmless` what it must not do there"
+    assert set(VERBS) == FUZZED, "add a new verb to FUZZED; forbid in `sandbox` what it must not do"
 
 
 @at_every_size
-def test_any_command_line_ends_well(examples: int, harmless: Path) -> None:
-    seen: set[int] = set()
+def test_any_command_line_ends_well(examples: int, sandbox: Path) -> None:
+    statuses: set[int] = set()
 
     @fuzz(examples)
     @given(words=COMMAND_LINES)
     def check(words: list[str]) -> None:
-        status, _, err = outcome(words)
-        seen.add(status)
+        status, out, err = outcome(words)
+        statuses.add(status)
+        assert harmless(out + err) == out + err
         assert status in {0, 1, 2, 130}
         assert "Traceback" not in err
         if status == 2:
             assert len([line for line in err.splitlines() if line.strip()]) == 1, err
             assert err.startswith("ganbench: ")
-        assert not list(harmless.iterdir())
+        assert not list(sandbox.iterdir())
 
     check()
-    assert seen == {0, 1, 2}
+    assert statuses == {0, 1, 2}

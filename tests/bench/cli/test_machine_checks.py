@@ -1,4 +1,4 @@
-"""The doctor's checks of the machine, well and ill."""
+"""Checks of the machine, with and without problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_without_ray_runs_go_one_after_another(monkeypatch):
         ("import time; time.sleep(60)", False, "not within 1 s"),
     ],
 )
-def test_ray_is_started_in_a_process_of_its_own(monkeypatch, code: str, ok: bool, found: str):
+def test_ray_starts_in_a_subprocess(monkeypatch, code: str, ok: bool, found: str):
     monkeypatch.setattr(machine_checks, "installed", lambda package: "2.0")
     monkeypatch.setattr(machine_checks, "_TRY_RAY", code)
     monkeypatch.setattr(machine_checks, "RAY_SECONDS", 60.0 if ok else 1.0 if "sleep" in code else 60.0)
@@ -44,7 +44,7 @@ def test_a_disk_fails_only_where_it_is_full(tmp_path: Path, monkeypatch, free: f
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
     check = machine_checks.check_disk("disk", tmp_path / "not" / "yet", 2.0, "cd")
     assert (check.ok, check.needed) == (ok, needed)
-    assert check.advice == ("" if ok else "have 2 GB free, or cd")
+    assert check.advice == ("" if ok else "free 2 GB, or cd")
     assert not list(tmp_path.iterdir())
 
 
@@ -62,15 +62,15 @@ def test_facts_of_a_machine_with_many_devices(monkeypatch):
     facts = machine_checks.machine_facts()
     assert [facts[f"device {name}"] for name in ("cuda:0", "mps", "cpu")] == [
         "Model cuda:0, 80 GB",
-        "Model mps, 11 GB of the machine's",
-        "Model cpu, memory not known",
+        "Model mps, 11 GB of the machine's memory",
+        "Model cpu, memory unknown",
     ]
     assert facts["commit"].startswith("0123456789ab ")
     for part in ("cuda", "fp32", "channels_last", "2.00", "1.10"):
         assert part in facts["auto"]
 
 
-def test_small_shared_memory_is_told_with_a_command(tmp_path: Path, monkeypatch):
+def test_small_shared_memory_is_reported_with_a_command(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(machine_checks, "installed", lambda package: "2.0")
     monkeypatch.setattr(machine_checks, "_SHARED", tmp_path)
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda folder: SimpleNamespace(total=64e6))

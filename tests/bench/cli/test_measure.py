@@ -1,4 +1,4 @@
-"""evaluate, sample and score as a user meets them."""
+"""The verbs evaluate, sample and score."""
 
 from __future__ import annotations
 
@@ -18,19 +18,8 @@ Ganbench = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return command
-
-
-@pytest.fixture
-def run_id(uri: str, tmp_path: Path, ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A finished run in the store that the command looks at."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+def run_id(uri: str, tmp_path: Path, ganbench: Ganbench) -> str:
+    """Return the id of a finished run in the default store."""
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
@@ -54,7 +43,7 @@ def test_evaluate_prints_one_json_object_or_a_table(ganbench: Ganbench) -> None:
     assert [path.name for path in Path().iterdir()] == ["x.npz"]  # no store
 
 
-def test_evaluate_says_why_there_is_no_number(ganbench: Ganbench) -> None:
+def test_evaluate_reports_why_a_metric_is_undetermined(ganbench: Ganbench) -> None:
     np.savez("x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
     status, out, _ = ganbench("evaluate", "x.npz", "--dataset", "digits")
     assert status == 0
@@ -144,7 +133,7 @@ def test_sample_writes_grids_and_nothing_over_a_file(ganbench: Ganbench, run_id:
     assert [path.name for path in Path().iterdir()] == ["[red].png"]
 
 
-def test_score_says_before_and_after_and_fails_where_it_cannot(ganbench: Ganbench, run_id: str, uri: str) -> None:
+def test_score_prints_values_before_and_after(ganbench: Ganbench, run_id: str, uri: str) -> None:
     before = load(uri, ("small",)).runs.set_index("run_id").loc[run_id, "quality/fid_classifier"]
     status, out, _ = ganbench("score", run_id[:10], "--set", "evaluation.samples=60", "--workers", "1")
     assert status == 0

@@ -1,4 +1,4 @@
-"""Where code is said to lie."""
+"""Locations of code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import places
-from bench.cli.places import Place, first_line, function_of, place_of, shown
+from bench.cli.places import Place, file_line, first_line, function_of, place_of
 
 
 class Documented:
@@ -33,7 +33,7 @@ def line_of(start: str) -> int:
 @pytest.mark.parametrize(
     "thing", [Documented, Documented(), functools.partial(Documented), functools.partial(functools.partial(Documented))]
 )
-def test_a_class_and_what_is_made_of_it(thing: object) -> None:
+def test_a_class_an_instance_and_a_partial(thing: object) -> None:
     assert place_of(thing) == Place(__file__, line_of("class Documented:"))
 
 
@@ -42,19 +42,19 @@ def test_a_function_and_a_bound_method() -> None:
     assert place_of(Documented().method) == Place(__file__, line_of("    def method(self) -> None:"))
 
 
-def test_what_has_no_source_has_no_place() -> None:
+def test_objects_without_source_have_no_location() -> None:
     assert place_of(len) is None
     assert place_of(3) is None
-    assert shown(None) == "–"
-    assert shown(Place("<string>", 3)) == "–"
+    assert file_line(None) == "–"
+    assert file_line(Place("<string>", 3)) == "–"
 
 
 def test_paths_are_short_where_they_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shown(Place(places.__file__, 7)) == "bench/cli/places.py:7"
+    assert file_line(Place(places.__file__, 7)) == "bench/cli/places.py:7"
     (tmp_path / "mine.py").touch()
-    assert shown(Place(str(tmp_path / "mine.py"), 2)) == f"{(tmp_path / 'mine.py').resolve()}:2"
+    assert file_line(Place(str(tmp_path / "mine.py"), 2)) == f"{(tmp_path / 'mine.py').resolve()}:2"
     monkeypatch.chdir(tmp_path)
-    assert shown(Place("mine.py", 2)) == "mine.py:2"
+    assert file_line(Place("mine.py", 2)) == "mine.py:2"
 
 
 def test_the_first_paragraph_in_one_line() -> None:

@@ -1,11 +1,13 @@
-"""Documents as plain text."""
+"""Renderer of documents as plain text."""
 
 from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
 
+from bench.cli.common import say
 from bench.cli.plain_text import plain_text
+from bench.core.text import harmless
 from reports.document import Block, Cell, Column, Document, Fact, Figure, Heading, Picture, Row, Section, Table, Text
 
 LONG = "x̂ lies between real and generated data, well-known and half-forgotten, " * 4
@@ -37,7 +39,7 @@ def test_no_line_is_wider_and_no_word_is_lost(width: int) -> None:
     assert not any(line != line.rstrip() for line in text.splitlines())
 
 
-def test_titles_are_underlined_and_numbers_stand_under_each_other() -> None:
+def test_titles_are_underlined_and_numbers_aligned() -> None:
     lines = plain_text(document(TABLE)).splitlines()
     assert lines[:2] == ["dcgan", "====="]
     assert lines[lines.index("Losses") + 1] == "------"
@@ -45,11 +47,12 @@ def test_titles_are_underlined_and_numbers_stand_under_each_other() -> None:
     assert len(ends) == 1
 
 
-def test_nothing_of_the_text_has_an_effect_on_the_terminal() -> None:
-    text = plain_text(document(TABLE))
+def test_control_characters_and_markup_have_no_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    say(plain_text(document(TABLE, Text(text="\x1b]0;title\x07"))))
+    text = capsys.readouterr().out
     assert "a [bold] word" in text
-    assert "\x1b" not in text
-    assert "\u202e" not in text
+    assert "\ufffd[31mred\ufffd" in text
+    assert harmless(text) == text
 
 
 def test_pictures_are_refused() -> None:

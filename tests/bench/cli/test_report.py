@@ -1,4 +1,4 @@
-"""`ganbench report` and what it writes beside the report."""
+"""`ganbench report`, its options and the files that it writes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from serving import end, free_port, serving
 
+from bench.core.text import harmless
 from bench.tracking.attachments import DESCRIPTION, REPORT
 from bench.tracking.client import Tracker
 
@@ -20,17 +21,8 @@ FID = "quality/fid_classifier"
 
 
 @pytest.fixture
-def ganbench(command: Ganbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ganbench:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return command
-
-
-@pytest.fixture
 def recorded(uri: str) -> list[str]:
-    """Ids of three runs of two variants each, in the suite `small`."""
+    """Record three runs of two variants each in the suite `small`, and return their ids."""
     ids = []
     for variant, fids in {"dcgan": (10.0, 11.0, 12.0), "wgan": (20.0, 21.0, 22.0)}.items():
         for seed, fid in enumerate(fids):
@@ -58,13 +50,13 @@ def test_csv_latex_and_only_compose(ganbench: Ganbench, recorded: list[str]) -> 
     assert "wgan" not in Path("page/report.md").read_text()
 
 
-def test_check_says_whether_a_store_agrees(ganbench: Ganbench, recorded: list[str]) -> None:
+def test_check_compares_a_store_with_published_results(ganbench: Ganbench, recorded: list[str]) -> None:
     assert ganbench("report", "--suite", "small", "--csv", "published")[0] == 0
     before = files(Path())
     status, out, _ = ganbench("report", "--suite", "small", "--check", "published")
     assert status == 0
     assert "2 of 2 variants of the baseline agree." in out
-    assert files(Path()) == before  # no report unless asked for
+    assert files(Path()) == before  # without --out there is no report
     status, out, _ = ganbench("report", "--check", "published", "--out", "page")
     assert (status, Path("page/index.html").exists()) == (0, True)
     table = Path("published/runs.csv")
@@ -85,7 +77,7 @@ def test_runs_by_their_first_digits(ganbench: Ganbench, recorded: list[str]) -> 
 
 
 def record(uri: str, suite: str, **tags: str) -> str:
-    """The id of a finished run of a suite."""
+    """Record a finished run of a suite, and return its id."""
     own = {
         "kind": "run",
         "suite": suite,
@@ -137,7 +129,12 @@ def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench,
     names = ["../../up", "a/b <script>", "x" * 200, "$m$ \u202e"]
     for name in names:
         record(uri, name)
-    assert ganbench("report")[0] == 0
+    record(uri, "colours", variant="dc\x1b[2Jgan", dataset="di\u202egits", track="\x9b2J")
+    status, out, _ = ganbench("report")
+    assert status == 0
+    assert "dc\ufffd[2Jgan" in out
+    assert "di\ufffdgits" in out
+    assert harmless(out) == out
     (folder,) = Path("build/report").iterdir()
     assert re.fullmatch(r"[\w.-]{1,200}", folder.name)
     assert not folder.name.startswith(".")
@@ -146,7 +143,7 @@ def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench,
     assert files(Path()) == {str(path) for path in Path("build/report").rglob("*") if path.is_file()}
 
 
-def test_a_suite_without_runs_and_a_store_of_somebody_else(ganbench: Ganbench, uri: str) -> None:
+def test_a_suite_without_runs_and_a_store_of_another_program(ganbench: Ganbench, uri: str) -> None:
     client = Tracker(uri, "notes").client
     client.create_run(client.get_experiment_by_name("notes").experiment_id)
     for words, where in ((["--suite", "notes"], "'notes'"), ([], "any experiment")):
@@ -157,7 +154,7 @@ def test_a_suite_without_runs_and_a_store_of_somebody_else(ganbench: Ganbench, u
     assert files(Path()) == set()
 
 
-def test_a_server_that_is_away_is_one_line(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_one_line(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     status, out, err = ganbench("report", "--suite", "quick")
     assert (status, out) == (2, "")
@@ -175,7 +172,7 @@ def test_a_report_through_a_server_is_that_of_its_store(
     port = free_port()
     remote = f"http://127.0.0.1:{port}"
     with serving(served, port) as server:
-        kept = record(remote, "remote", seed="7")  # its artifacts are the server's
+        run_id = record(remote, "remote", seed="7")  # the server stores its artifacts
         monkeypatch.setenv("MLFLOW_TRACKING_URI", remote)
         for folder in ("one", "two"):
             status, out, err = ganbench("report", "--suite", "remote", "--suite", "small", "--out", folder, "--csv", f"{folder}-tidy")
@@ -185,9 +182,9 @@ def test_a_report_through_a_server_is_that_of_its_store(
         tables = {
             name: pd.read_csv(f"one-tidy/{name}", dtype=str).to_dict("records") for name in ("protocols.csv", "curves.csv", "runs.csv")
         }
-        assert {"run_id": kept, "key": FID, "protocol": "h"} in tables["protocols.csv"]
-        assert {row["value"] for row in tables["curves.csv"] if row["run_id"] == kept} == {"10.0"}
-        assert {row["run_id"] for row in tables["runs.csv"]} == {kept, *recorded}
+        assert {"run_id": run_id, "key": FID, "protocol": "h"} in tables["protocols.csv"]
+        assert {row["value"] for row in tables["curves.csv"] if row["run_id"] == run_id} == {"10.0"}
+        assert {row["run_id"] for row in tables["runs.csv"]} == {run_id, *recorded}
         end(server)
         status, out, err = ganbench("report", "--suite", "remote")
     assert (status, out) == (2, "")
@@ -220,23 +217,23 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, recorded: 
     assert files(Path()) == {"taken"}
 
 
-def test_the_report_of_a_whole_suite_is_kept_with_its_newest_execution(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
+def test_the_report_of_a_whole_suite_is_logged_to_its_newest_execution(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
     tracker = Tracker(uri, "small")
-    assert ganbench("report", "--suite", "small", "--out", "none-yet")[0] == 0  # there is no execution to keep it with
+    assert ganbench("report", "--suite", "small", "--out", "none-yet")[0] == 0  # no execution to log it to
     tracker.start_parent("first", {"suite": "small"})
     time.sleep(0.01)
     newest = tracker.start_parent("second", {"suite": "small"})
     assert ganbench("report", "--suite", "small", "--only", "dc*", "--out", "part")[0] == 0
     assert not tracker.client.list_artifacts(newest)
     assert ganbench("report", "--suite", "small", "--out", "page")[0] == 0
-    kept = Path(tracker.client.download_artifacts(newest, REPORT))
-    assert kept.read_bytes() == Path("page/index.html").read_bytes()
-    said = tracker.client.get_run(newest).data.tags[DESCRIPTION]
-    assert said.startswith("Lowest median classifier-FID on digits at 1,000 real images each: dcgan")
-    assert "\n\n" in said
+    logged = Path(tracker.client.download_artifacts(newest, REPORT))
+    assert logged.read_bytes() == Path("page/index.html").read_bytes()
+    description = tracker.client.get_run(newest).data.tags[DESCRIPTION]
+    assert description.startswith("Lowest median classifier-FID on digits at 1,000 real images each: dcgan")
+    assert "\n\n" in description
 
 
-def test_a_store_that_cannot_keep_the_report_does_not_spoil_it(
+def test_a_store_that_refuses_the_report_is_a_warning(
     ganbench: Ganbench, recorded: list[str], uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     Tracker(uri, "small").start_parent("first", {"suite": "small"})
@@ -248,4 +245,4 @@ def test_a_store_that_cannot_keep_the_report_does_not_spoil_it(
     status, _, _ = ganbench("report", "--suite", "small", "--out", "page")
     assert status == 0
     assert Path("page/index.html").exists()
-    assert "the report is not kept in MLflow: " in caplog.text
+    assert "the report cannot be logged to MLflow: " in caplog.text

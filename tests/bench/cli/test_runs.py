@@ -1,4 +1,4 @@
-"""`ganbench runs prune`: what it removes, and what it leaves."""
+"""`ganbench runs prune`: the checkpoints that it removes, and those that stay."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.text import harmless
 from bench.runs.lock import FILE, run_lock
 from bench.runs.prune import DAY
 from bench.tracking.client import Tracker
 
-Call = Callable[..., tuple[int, str, str]]
+Ganbench = Callable[..., tuple[int, str, str]]
 FINGERPRINTS = ["0123456789abcde" + digit for digit in "0123"]
 
 
-@pytest.fixture
-def ganbench(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str) -> Call:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return command
-
-
 def checkpoint(fingerprint: str, *, days: float) -> Path:
-    """The folder of a run whose checkpoint is so many days old."""
+    """Create checkpoints of a run with this age, and return their folder."""
     folder = Path.cwd() / "runs" / "small" / fingerprint
     folder.mkdir(parents=True)
     for name in ("state.safetensors", "state-before.safetensors"):
@@ -36,7 +28,7 @@ def checkpoint(fingerprint: str, *, days: float) -> Path:
     return folder
 
 
-def test_only_old_checkpoints_are_removed_and_only_with_yes(ganbench: Call, uri: str) -> None:
+def test_only_old_checkpoints_are_removed_and_only_with_yes(ganbench: Ganbench, uri: str) -> None:
     log = Tracker(uri, "small").start_run("r", {"kind": "run", "variant": "dcgan", "seed": "7", "fingerprint": FINGERPRINTS[0]}, {})
     log.finish("finished")
     old, new = checkpoint(FINGERPRINTS[0], days=40), checkpoint(FINGERPRINTS[1], days=20)
@@ -57,7 +49,7 @@ def test_only_old_checkpoints_are_removed_and_only_with_yes(ganbench: Call, uri:
     assert Tracker(uri, "small").client.get_run(log.run_id).data.tags["status"] == "finished"
 
 
-def test_a_run_of_another_process_or_with_pending_results_stays(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_another_process_or_with_pending_results_stays(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     busy, pending = checkpoint(FINGERPRINTS[0], days=40), checkpoint(FINGERPRINTS[1], days=40)
 
     def away(*_: object) -> None:
@@ -77,12 +69,22 @@ def test_a_run_of_another_process_or_with_pending_results_stays(ganbench: Call, 
     assert not pending.exists()
 
 
+def test_control_characters_of_a_store_have_no_effect(ganbench: Ganbench, uri: str) -> None:
+    tags = {"kind": "run", "variant": "dc\x1b[2Jgan", "seed": "7\u202e", "fingerprint": FINGERPRINTS[0]}
+    Tracker(uri, "small").start_run("r", tags, {}).finish("finished")
+    checkpoint(FINGERPRINTS[0], days=40)
+    status, out, _ = ganbench("runs", "prune", "--older-than", "30")
+    assert status == 0
+    assert "dc\ufffd[2Jgan" in out
+    assert harmless(out) == out
+
+
 @pytest.mark.parametrize(
-    ("words", "said"), [(("--older-than", "-1"), "-1"), (("--older-than", "inf"), "inf"), (("--older-than", "1", "--runs-dir", "rnus"), "runs"), ((), "--older-than")]
+    ("words", "message"), [(("--older-than", "-1"), "-1"), (("--older-than", "inf"), "inf"), (("--older-than", "1", "--runs-dir", "rnus"), "runs"), ((), "--older-than")]
 )  # fmt: skip
-def test_mistakes_are_one_line(ganbench: Call, words: tuple[str, ...], said: str) -> None:
+def test_mistakes_are_one_line(ganbench: Ganbench, words: tuple[str, ...], message: str) -> None:
     folder = checkpoint(FINGERPRINTS[0], days=40)
     status, out, err = ganbench("runs", "prune", *words, "--yes")
     assert (status, out, len(err.splitlines())) == (2, "", 1)
-    assert said in err
+    assert message in err
     assert len(list(folder.iterdir())) == 2

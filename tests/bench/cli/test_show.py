@@ -1,4 +1,4 @@
-"""`ganbench show`: the page of every registered variant, as text and as markdown, and that of a variant of a user."""
+"""`ganbench show`: pages of all registered variants and of a user's variant, as text and as markdown."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ BROKEN = variant(Broken)
 '''
 
 
-def shown(name: str, **settings: object) -> Document:
+def page(name: str, **settings: object) -> Document:
     return _page(config_for(name, settings), AUTO)
 
 
@@ -107,8 +107,8 @@ def cells(table: Table, column: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", VARIANTS.names())
-def test_the_page_of_a_variant_is_whole(name: str) -> None:
-    document, variant = shown(name), VARIANTS.get(name)
+def test_the_page_of_a_variant_is_complete(name: str) -> None:
+    document, variant = page(name), VARIANTS.get(name)
     text = plain_text(document)
     assert max(cell_len(line) for line in text.splitlines()) <= WIDTH
     assert "\x1b" not in text
@@ -117,13 +117,13 @@ def test_the_page_of_a_variant_is_whole(name: str) -> None:
     assert _counts_add_up(document, name)
     stated, rest = tables(document, "recipe")
     assert {*cells(stated, 0), *cells(rest, 0)} == set(type(variant.recipe).model_fields)
-    defined_where_it_says(document)
+    assert_locations(document)
     html = MarkdownIt("commonmark").enable("table").render(markdown(document).text)
     assert html.count("<table>") == sum(isinstance(block, Table) for section in document.sections for block in section.blocks)
 
 
 def _counts_add_up(document: Document, name: str) -> bool:
-    """Whether the layers of each network, the players and the whole have as many parameters as the networks that are trained."""
+    """Return whether the page counts the same parameters as the networks, by layer, by player and in total."""
     dataset = next(fact.value for fact in document.facts if fact.label == "Data").partition(":")[0]
     networks, objective = assemble(config_for(name), DATASETS.get(dataset).spec)
     by_layer = [sum(numbers(" ".join(cells(table, 3)))) for table in tables(document, "networks")]
@@ -133,14 +133,14 @@ def _counts_add_up(document: Document, name: str) -> bool:
         for module in player.modules
     }
     total, *players = numbers(
-        next(block.text for section in document.sections for block in section.blocks if "In all" in getattr(block, "text", ""))
+        next(block.text for section in document.sections for block in section.blocks if "Total: " in getattr(block, "text", ""))
     )
     moved = [sum(by_module[module] for module in player.modules) for player in objective.players]
     return by_layer == list(by_module.values()) and players == moved and total == sum(p.numel() for p in networks.parameters())
 
 
-def defined_where_it_says(document: Document) -> None:
-    """Every line that the page names defines the thing that it is said to define."""
+def assert_locations(document: Document) -> None:
+    """Assert that each line named by the page defines the class, function or entry beside it."""
     parts, functions = tables(document, "code")
     for where, what in [*zip(cells(parts, 0), cells(parts, 1), strict=True), *zip(cells(functions, 0), cells(functions, 1), strict=True)]:
         file, _, line = where.rpartition(":")
@@ -154,8 +154,8 @@ def defined_where_it_says(document: Document) -> None:
             assert re.match(rf"\s*(def|class) {name.rpartition('.')[2]}\b", defined), where
 
 
-def test_a_setting_is_marked_and_other_numbers_are_those_of_the_variant() -> None:
-    stated, rest = tables(shown("wgan-gp", **{"recipe.k": 2, "recipe.pack": 2}), "recipe")
+def test_options_and_values_of_the_variant_are_distinguished() -> None:
+    stated, rest = tables(page("wgan-gp", **{"recipe.k": 2, "recipe.pack": 2}), "recipe")
     rows = {row.cells[0].text: tuple(cell.text for cell in row.cells[1:4]) for row in stated.rows}
     assert rows["k"] == ("2", "--set", "1")
     assert rows["pack"] == ("2", "--set", "1")
@@ -163,25 +163,25 @@ def test_a_setting_is_marked_and_other_numbers_are_those_of_the_variant() -> Non
     assert "lecam" in cells(rest, 0)
 
 
-def test_other_networks_are_named_beside_those_of_the_variant() -> None:
-    document = shown("dcgan", networks="mlp-small")
-    assert next(fact.value for fact in document.facts if fact.label == "Networks") == "mlp-small (the variant's own: dcgan)"
+def test_other_networks_are_named_with_the_default() -> None:
+    document = page("dcgan", networks="mlp-small")
+    assert next(fact.value for fact in document.facts if fact.label == "Networks") == "mlp-small (default: dcgan)"
     assert any("mlp.py" in where for where in cells(tables(document, "code")[0], 0))
 
 
-def test_the_round_is_what_the_trainer_does() -> None:
-    """Players in their order, updates of each, and which batch each update sees."""
-    (players,) = tables(shown("wgan"), "round")
+def test_the_round_agrees_with_the_trainer() -> None:
+    """Compares the order of players, their updates and the batch of each update."""
+    (players,) = tables(page("wgan"), "round")
     rows = [tuple(cell.text for cell in row.cells[:4]) for row in players.rows]
-    assert rows == [("d", "5", "a fresh batch each", "discriminator"), ("g", "1", "the last batch of d", "generator")]
+    assert rows == [("d", "5", "a new batch each", "discriminator"), ("g", "1", "the last batch of d", "generator")]
     assert cells(players, 4)[0].startswith("RMSprop(lr=5e-05")
-    seen: list[tuple[str, int]] = []
-    batches: list[Batch] = []  # kept, so that no two have one address
+    calls: list[tuple[str, int]] = []
+    batches: list[Batch] = []  # references, so that no two batches have the same address
     trainer = tiny_trainer("wgan")
     for side in trainer.player_states:
-        side.player = replace(side.player, loss=_spy(side.player, seen, batches))
+        side.player = replace(side.player, loss=_spy(side.player, calls, batches))
     trainer.round()
-    assert seen == [("d", 0), ("d", 1), ("d", 2), ("d", 3), ("d", 4), ("g", 4)]
+    assert calls == [("d", 0), ("d", 1), ("d", 2), ("d", 3), ("d", 4), ("g", 4)]
 
 
 def tiny_trainer(name: str) -> Trainer:
@@ -194,19 +194,19 @@ def tiny_trainer(name: str) -> Trainer:
     )  # fmt: skip
 
 
-def _spy(player: Player, seen: list[tuple[str, int]], batches: list[Batch]) -> Callable[[Networks, Batch, Step], Terms]:
-    """The loss of a player that notes (player, number of the batch), the batches in the order in which they are new."""
+def _spy(player: Player, calls: list[tuple[str, int]], batches: list[Batch]) -> Callable[[Networks, Batch, Step], Terms]:
+    """Return the loss of a player, which also records (player, number of the batch). Batches are numbered by first use."""
 
     def loss(networks: Networks, batch: Batch, step: Step) -> Terms:
         if not any(batch is known for known in batches):
             batches.append(batch)
-        seen.append((player.name, next(index for index, known in enumerate(batches) if known is batch)))
+        calls.append((player.name, next(index for index, known in enumerate(batches) if known is batch)))
         return player.loss(networks, batch, step)
 
     return loss
 
 
-def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench, tmp_path: Path) -> None:
+def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench) -> None:
     status, out, err = ganbench("show", "dcgan", "--set", "recipe.width=8")
     assert (status, err) == (0, "")
     assert "D: -log σ(r) - log(1 - σ(f))" in out
@@ -214,37 +214,38 @@ def test_the_verb_prints_text_or_markdown_and_writes_nothing(ganbench: Ganbench,
     assert status == 0
     assert "| `D: -log σ(r) - log(1 - σ(f))` |" in out
     assert "digits: image, 1 x 8 x 8" in out
-    assert not list(tmp_path.iterdir())
+    assert not list(Path.cwd().iterdir())
 
 
-def test_points_are_shown_where_the_networks_are_of_points(ganbench: Ganbench) -> None:
+def test_networks_of_points_select_a_dataset_of_points(ganbench: Ganbench) -> None:
     assert "ring8: points, 2, 8 classes" in ganbench("show", "gan-2d")[1]
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The module of a user, in the working folder."""
-    (tmp_path / "games_of_mine.py").write_text(OWN, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+def own(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a user's module to the working folder, and return its file."""
+    module = Path.cwd() / "games_of_mine.py"
+    module.write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(module.parent)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "games_of_mine", raising=False)
-    return tmp_path / "games_of_mine.py"
+    return module
 
 
-def test_a_variant_of_a_user_is_shown_like_ours(ganbench: Ganbench, own: Path) -> None:
+def test_the_page_of_a_user_s_variant(ganbench: Ganbench, own: Path) -> None:
     status, out, err = ganbench("show", "games_of_mine:MINE", "--dataset", "digits")
     assert (status, err) == (0, "")
     lines = own.read_text(encoding="utf-8").splitlines()
     for words in ("MINE = variant(Game)", "class Game(Objective):", "def hardest(losses):", "class Nets(Networks):"):
         assert f"games_of_mine.py:{lines.index(words) + 1} " in out, words
-    assert re.search(r"In all 577 parameters: d moves 65; g moves 512\b", out)
+    assert re.search(r"Total: 577 parameters; d trains 65; g trains 512\b", out)
     assert re.search(r"z_dim +7 +variant +100", out)
     status, out, _ = ganbench("show", "games_of_mine:MINE", "--dataset", "digits", "--markdown")
     assert status == 0
     assert r"A game with a bad joke \| \*in\* its docstring." in out
 
 
-def test_a_loss_of_a_user_that_fails_is_one_line(ganbench: Ganbench, own: Path) -> None:
+def test_a_failing_loss_is_one_line(ganbench: Ganbench, own: Path) -> None:
     status, out, err = ganbench("show", "games_of_mine:BROKEN", "--dataset", "digits")
     assert (status, out) == (2, "")
     assert len(err.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""`ganbench sync`: what it says, and its exit status."""
+"""`ganbench sync`: deliveries, messages and exit status."""
 
 from __future__ import annotations
 
@@ -11,20 +11,11 @@ from real_runs import pending
 from bench.runs.lock import FILE, run_lock
 from bench.tracking.client import Tracker
 
-Call = Callable[..., tuple[int, str, str]]
+Ganbench = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def ganbench(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str) -> Call:
-    """The command, in an empty folder."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    return command
-
-
-def waiting(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The journal, in ./runs, of a finished run of which three writes wait."""
+def pending_journal(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the journal in ./runs of a finished run with three pending writes."""
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
@@ -38,12 +29,14 @@ def waiting(uri: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / f"end-{log.run_id}.json"
 
 
-def test_nothing_waits(ganbench: Call) -> None:
-    assert ganbench("sync")[:2] == (0, "nothing waits in runs\n")
+def test_no_pending_writes(ganbench: Ganbench) -> None:
+    assert ganbench("sync")[:2] == (0, "no pending writes in runs\n")
 
 
-def test_all_that_waits_is_delivered(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    journals = [waiting(uri, seed, monkeypatch) for seed in (0, 1)]
+def test_all_pending_writes_are_delivered(
+    ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journals = [pending_journal(uri, seed, monkeypatch) for seed in (0, 1)]
     assert f"3 writes of dcgan seed 0 wait in {journals[0].relative_to(Path.cwd())}: `ganbench sync` when" in caplog.text
     status, out, _ = ganbench("sync")
     assert (status, out.splitlines()) == (
@@ -52,33 +45,33 @@ def test_all_that_waits_is_delivered(ganbench: Call, uri: str, monkeypatch: pyte
     )
     found = Tracker(uri, "small").client.get_run(journals[0].stem.removeprefix("end-"))
     assert (found.data.tags["status"], found.info.status) == ("finished", "FINISHED")
-    assert ganbench("sync")[:2] == (0, "nothing waits in runs\n")
+    assert ganbench("sync")[:2] == (0, "no pending writes in runs\n")
     assert pending(Path.cwd() / "runs") == []
 
 
-def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = waiting(uri, 0, monkeypatch)
-    waiting(uri, 1, monkeypatch)
+def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = pending_journal(uri, 0, monkeypatch)
+    pending_journal(uri, 1, monkeypatch)
     broken.write_bytes(broken.read_bytes()[:20])
     status, out, _ = ganbench("sync")
     first, second, last = out.splitlines()
     assert status == 1
     assert f"{broken} is damaged: " in first
-    assert (second, last) == ("dcgan seed 1: 3 writes delivered", "3 writes of 1 run delivered, 1 write still wait")
+    assert (second, last) == ("dcgan seed 1: 3 writes delivered", "3 writes of 1 run delivered, 1 write still pending")
 
 
-def test_a_journal_in_use_is_left(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = waiting(uri, 0, monkeypatch)
+def test_a_journal_in_use_stays(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = pending_journal(uri, 0, monkeypatch)
     with run_lock([journal.parent / FILE], give_up=lambda: True):
         status, out, _ = ganbench("sync")
     assert status == 0
-    assert out.splitlines()[0] == f"{journal.parent}: in use by another process, its run or another sync: left to it"
+    assert out.splitlines()[0] == f"{journal.parent}: another process uses the run and will deliver its writes"
 
 
-def test_mistakes_are_one_line_and_lose_nothing(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = waiting(uri, 0, monkeypatch).parents[2]
+def test_mistakes_are_one_line_and_lose_nothing(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = pending_journal(uri, 0, monkeypatch).parents[2]
     before = sorted(runs.rglob("*"))
-    cases = [("http://127.0.0.1:9", ("sync",), f"what waits in runs is meant for {uri}: set MLFLOW_TRACKING_URI")]
+    cases = [("http://127.0.0.1:9", ("sync",), f"the pending writes in runs are meant for {uri}: set MLFLOW_TRACKING_URI")]
     cases.append((uri, ("sync", "--runs-dir", "rums"), "there is no folder 'rums'; did you mean 'runs'?"))
     for store, words, message in cases:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
@@ -89,8 +82,8 @@ def test_mistakes_are_one_line_and_lose_nothing(ganbench: Call, uri: str, monkey
     assert sorted(runs.rglob("*")) == before
 
 
-def test_a_server_that_is_still_away_is_one_line(ganbench: Call, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = waiting(uri, 0, monkeypatch)
+def test_a_server_that_still_does_not_answer_is_one_line(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = pending_journal(uri, 0, monkeypatch)
     (Path(uri.removeprefix("sqlite:///"))).rename("away.db")
     status, _, err = ganbench("sync")
     assert (status, len(err.splitlines())) == (2, 1)

@@ -1,4 +1,4 @@
-"""Tables of layers: parameters add up whatever a module shares, computes or holds itself."""
+"""Tables of layers: parameter counts of shared, parametrized and nested modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS = DataShape(kind="points", shape=(2,))
 
 
 class Scale(nn.Module):
-    """Numbers times a weight of its own, after a layer."""
+    """Linear layer with a learned factor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Game(Objective):
 
 @pytest.fixture
 def tables() -> dict[str, dict[str, tuple[Cell, ...]]]:
-    """By module of a player: the rows by the layer's name."""
+    """Return the rows by module of a player and by name of the layer."""
     networks, objective, recipe = Nets(), Game(), Recipe()
     found: Trace = trace(networks, objective, recipe, POINTS, set())
     blocks = networks_blocks(networks, found, [PlayerState(player, networks, recipe) for player in objective.players])
@@ -64,22 +64,22 @@ def tables() -> dict[str, dict[str, tuple[Cell, ...]]]:
     return dict(zip(("discriminator", "generator"), rows, strict=True))
 
 
-def test_shared_weights_count_once_and_a_module_has_what_no_layer_inside_it_has(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
+def test_shared_weights_count_once_and_inner_layers_count_separately(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
     rows = tables["generator"]
     assert {name: row[3].text for name, row in rows.items()} == {"0": "4", "1": "", "3": "2", "3.inner": "6", "4": "2", "4.inner": "6"}
     assert rows["3"][1].text == "Scale(factor 2)"
 
 
-def test_a_computed_weight_is_named_and_its_parts_are_no_layers(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
+def test_a_parametrization_is_named_and_is_no_layer(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
     (row,) = tables["discriminator"].values()
     assert row[1].text.startswith("Linear(in_features=2, out_features=1")
     assert row[1].text.endswith("SpectralNorm")
     assert (row[2].text, row[3].text) == ("1", "3")
 
 
-def test_a_module_of_ones_own_is_described_once(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
+def test_a_class_of_modules_is_described_once(tables: dict[str, dict[str, tuple[Cell, ...]]]) -> None:
     rows = tables["generator"]
-    assert rows["3"][1].detail.startswith("Numbers times a weight of its own, after a layer.")
+    assert rows["3"][1].detail.startswith("Linear layer with a learned factor.")
     assert [name for name, row in rows.items() if row[1].detail] == ["3"]
 
 

@@ -1,4 +1,4 @@
-"""What the players of a variant are seen to run."""
+"""Traces of variants: functions and layers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def called(name: str) -> set[str]:
         ("ddpm", {"DiffusionNetworks.add_noise", "DiffusionNetworks.clean"}),
     ],
 )
-def test_the_functions_of_a_variant_are_seen(name: str, functions: set[str]) -> None:
+def test_the_functions_of_a_variant_are_recorded(name: str, functions: set[str]) -> None:
     assert functions <= called(name)
 
 
@@ -64,7 +64,7 @@ def test_layers_come_in_the_order_of_the_data_with_the_shapes_of_one_example() -
     assert order.index("generator.body.1") < order.index("generator.body.4") < order.index("discriminator.features.0")
 
 
-def test_layers_that_only_growing_networks_call_are_seen_too() -> None:
+def test_layers_of_growing_networks_are_recorded() -> None:
     networks, found = traced("progan")
     weights = {name.rpartition(".")[0] for name, _ in networks.named_parameters()}
     assert weights <= found.outputs.keys()
@@ -82,7 +82,7 @@ def test_every_kind_of_objective_can_be_traced(kind: str) -> None:
     assert f"{type(objective()).__name__}.g" in {code.co_qualname for code, _ in found.functions}
 
 
-def test_nothing_is_left_behind() -> None:
+def test_hooks_profiler_and_random_state_are_restored() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -92,7 +92,7 @@ def test_nothing_is_left_behind() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in networks.modules())
 
 
-def test_sampling_that_fails_is_one_too() -> None:
+def test_failing_sampling_is_a_user_error() -> None:
     class Unsampled(tiny.DiffusionNets):
         def sample(self, latent: Latent) -> Tensor:
             raise ZeroDivisionError
@@ -101,7 +101,7 @@ def test_sampling_that_fails_is_one_too() -> None:
         trace(Unsampled(), tiny.DiffusionObjective(), tiny.recipe(), tiny.SHAPE, {"tiny"})
 
 
-def test_a_loss_that_fails_is_a_mistake_of_the_user() -> None:
+def test_a_failing_loss_is_a_user_error() -> None:
     class Broken(tiny.VaeObjective):
         def g(self, nets: nn.Module, batch: Batch, step: Step) -> Terms:
             raise ZeroDivisionError("by\nnothing")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from bench.core.errors import UserError, one_line
@@ -35,6 +37,12 @@ def test_a_word_without_end_is_cut(most: int) -> None:
 
 def test_a_mistake_of_the_user_stays_whole() -> None:
     assert one_line(UserError(LONG), most=40) == LONG
+
+
+def test_the_message_of_a_mistake_has_no_control_characters() -> None:
+    error = UserError("no file 'a\x1b[31m\u202e\udcff'\ntwo\tlines\r")
+    assert str(error) == "no file 'a\ufffd[31m\ufffd\ufffd'\ntwo\tlines\ufffd"
+    assert str(copy.copy(error)) == str(error)
 
 
 def test_an_error_that_cannot_be_shown_is_its_name() -> None:

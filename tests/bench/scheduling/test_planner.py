@@ -144,4 +144,4 @@ def test_the_commands_say_it(uri: str, ganbench: Command, monkeypatch: pytest.Mo
     assert "results version 11 -> 12" in " ".join(out.split())
     status, out, err = ganbench(*SUITE)
     assert status == 0
-    assert "1 run done now (1 finished), 0 were there already; 1 run there under another version, too" in " ".join(out.split())
+    assert "1 run done now (1 finished), 0 recorded before; 1 run also recorded with another version" in " ".join(out.split())

@@ -154,6 +154,6 @@ def test_any_marker_is_taken_over_or_left_in_one_line(examples: int, tmp_path: P
             file.unlink()
         else:
             told = ""
-        assert told.isprintable()
+        assert len(told.splitlines()) <= 1
 
     check()

@@ -15,12 +15,13 @@ import small
 
 from bench.core import config, text
 from bench.core.errors import UserError
-from bench.core.text import checked, stays_inside
+from bench.core.text import stays_inside
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.earlier_outbox import convert
 from bench.tracking.journal import Damaged, Journal, digest_of
+from bench.tracking.pages import checked
 from bench.tracking.results import find_run, load
 
 Command = Callable[..., tuple[int, str, str]]

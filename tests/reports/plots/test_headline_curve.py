@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import FID, Made, made, results
+from synthetic_results import FID, SyntheticRun, results, synthetic_runs
 
 from bench.metrics.cards import card
 from reports.budget import RunBudget
@@ -17,7 +17,7 @@ from reports.view import view
 TWO = {"b": (20.0, 21.0, 22.0), "a": (10.0, 11.0, 12.0)}
 
 
-def frames(runs: list[Made]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frames(runs: list[SyntheticRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = results(runs)
     return found.curves, view(found).cohorts[0].runs
 
@@ -26,7 +26,7 @@ IMAGES = RunBudget(unit="images", amount=150_000)
 
 
 def test_data_by_hand() -> None:
-    data = headline_curve_data(*frames(made(TWO)), FID, IMAGES)
+    data = headline_curve_data(*frames(synthetic_runs(TWO)), FID, IMAGES)
     assert list(data["entry"].unique()) == ["a", "b"]
     last = data[(data["images"] == 150_000) & (data["entry"] == "a")]
     assert list(zip(last["line"], last["seed"], last["value"], strict=True)) == [
@@ -39,7 +39,7 @@ def test_data_by_hand() -> None:
 
 
 def test_a_mean_needs_every_seed() -> None:
-    runs = [*made({"a": (10.0, 11.0)}), Made(variant="a", seed=2, fid=12.0, status="diverged")]
+    runs = [*synthetic_runs({"a": (10.0, 11.0)}), SyntheticRun(variant="a", seed=2, fid=12.0, status="diverged")]
     data = headline_curve_data(*frames(runs), FID, IMAGES)
     assert list(data[data["line"] == "mean"]["images"]) == [37_500, 75_000]
     assert list(data[(data["line"] == "seed") & (data["seed"] == 0)]["images"]) == [37_500, 75_000, 112_500, 150_000]
@@ -47,7 +47,7 @@ def test_a_mean_needs_every_seed() -> None:
 
 def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
     styles = palette(TWO)
-    data = headline_curve_data(*frames(made(TWO)), FID, IMAGES)
+    data = headline_curve_data(*frames(synthetic_runs(TWO)), FID, IMAGES)
     with base.axes(6, 4) as ax:
         draw(ax, data, styles, card(FID), {"untrained": 210.0})
         drawn = {
@@ -65,7 +65,7 @@ def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
 
 
 def test_against_seconds_a_mean_is_at_the_mean_of_the_seeds_seconds() -> None:
-    curves, runs = frames(made({"a": (10.0, 12.0)}))
+    curves, runs = frames(synthetic_runs({"a": (10.0, 12.0)}))
     curves.loc[curves["run_id"] == "a-1", "seconds"] *= 3
     data = headline_curve_data(curves, runs, FID, IMAGES)
     means = data[data["line"] == "mean"]
@@ -84,7 +84,7 @@ def test_against_seconds_a_mean_is_at_the_mean_of_the_seeds_seconds() -> None:
 
 
 def test_infinite_and_missing_values_are_left_out_and_end_the_mean() -> None:
-    curves, runs = frames(made({"a": (10.0, 12.0)}))
+    curves, runs = frames(synthetic_runs({"a": (10.0, 12.0)}))
     own = (curves["run_id"] == "a-1") & (curves["key"] == FID)
     curves.loc[own & (curves["images"] == 75_000), "value"] = np.inf
     curves.loc[own & (curves["images"] == 112_500), "value"] = np.nan
@@ -96,11 +96,11 @@ def test_infinite_and_missing_values_are_left_out_and_end_the_mean() -> None:
 
 @pytest.mark.parametrize(("values", "scale"), [((1.0, 2.0, 3.0), "log"), ((-1.0, 0.0, 1.0), "linear")])
 def test_the_scale_fits_the_values(values: tuple[float, ...], scale: str) -> None:
-    data = headline_curve_data(*frames(made({"a": values})), FID, IMAGES)
+    data = headline_curve_data(*frames(synthetic_runs({"a": values})), FID, IMAGES)
     with base.axes(6, 4) as ax:
         draw(ax, data, palette(["a"]), card(FID), {})
         assert ax.get_yscale() == scale
 
 
 def test_the_words_name_the_ends() -> None:
-    assert alt(headline_curve_data(*frames(made(TWO)), FID, IMAGES), card(FID)).endswith(": a 11, b 21")
+    assert alt(headline_curve_data(*frames(synthetic_runs(TWO)), FID, IMAGES), card(FID)).endswith(": a 11, b 21")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from synthetic_study import LR_G, K, drawn, study, tuning
+from synthetic_study import LR_G, K, random_trials, study, tuning
 
 from reports.palette import Style
 from reports.plots import base
@@ -15,7 +15,7 @@ from reports.study_reader import read_study
 
 def test_the_most_important_is_first_and_drawn_as_it_is() -> None:
     shares = {K: {"mean": 0.2, "sd": None}, LR_G: {"mean": 0.7, "sd": 0.1}}
-    found = read_study(study({"a": tuning(drawn(6), importance=shares)}))
+    found = read_study(study({"a": tuning(random_trials(6), importance=shares)}))
     assert found is not None
     data = importance_data(found.tunings[0])
     assert list(data["path"]) == [LR_G, K]
@@ -32,6 +32,6 @@ def test_the_most_important_is_first_and_drawn_as_it_is() -> None:
 
 @pytest.mark.parametrize("importance", [None, {}])
 def test_without_any_there_are_no_rows(importance: object) -> None:
-    found = read_study(study({"a": tuning(drawn(3), importance=importance)}))
+    found = read_study(study({"a": tuning(random_trials(3), importance=importance)}))
     assert found is not None
     assert importance_data(found.tunings[0]).empty

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from synthetic_results import Made, results
+from synthetic_results import SyntheticRun, results
 
 from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.budget import RunBudget
@@ -25,7 +25,7 @@ def data_of(found: Results, panel: Panel) -> pd.DataFrame:
 
 @pytest.mark.parametrize("panel", [LOSSES, PROBABILITIES, LOGITS, GRADIENTS])
 def test_data_is_some_points_of_the_curves_in_order(panel: Panel) -> None:
-    found = results([Made(variant="a", seed=seed, fid=1.0) for seed in (1, 0)])
+    found = results([SyntheticRun(variant="a", seed=seed, fid=1.0) for seed in (1, 0)])
     data = data_of(found, panel)
     assert set(data["key"]) == set(panel.keys)
     assert len(data) == 2 * (2 + 1) * PANEL_MARKS
@@ -37,7 +37,7 @@ def test_data_is_some_points_of_the_curves_in_order(panel: Panel) -> None:
 
 
 def test_means_are_of_all_seeds() -> None:
-    found = results([Made(variant="a", seed=seed, fid=1.0) for seed in range(12)])
+    found = results([SyntheticRun(variant="a", seed=seed, fid=1.0) for seed in range(12)])
     data = data_of(found, LOSSES)
     means = data[(data["line"] == "mean") & (data["key"] == "train/loss_g")].set_index("images")["value"]
     source = found.curves[found.curves["key"] == "train/loss_g"].groupby("images")["value"].mean()
@@ -46,20 +46,20 @@ def test_means_are_of_all_seeds() -> None:
 
 
 def test_no_mean_where_a_seed_has_ended() -> None:
-    data = data_of(results([Made(variant="a", fid=1.0), Made(variant="a", seed=1, fid=1.0, status="diverged")]), LOSSES)
+    data = data_of(results([SyntheticRun(variant="a", fid=1.0), SyntheticRun(variant="a", seed=1, fid=1.0, status="diverged")]), LOSSES)
     assert data[data["line"] == "mean"]["images"].max() == 75_000
     assert data[data["line"] == "seed"]["images"].max() == 150_000
 
 
 def test_missing_and_infinite_values_are_left_out() -> None:
-    found = results([Made(variant="a", fid=1.0)])
+    found = results([SyntheticRun(variant="a", fid=1.0)])
     found.curves.loc[found.curves["images"] < 120_000, "value"] = np.nan
     found.curves.loc[found.curves["images"] == 123_000, "value"] = np.inf
     assert sorted(set(data_of(found, LOSSES)["images"])) == [120_000, 121_500, *range(124_500, 150_001, 1_500)]
 
 
 def test_no_probabilities_without_log_odds() -> None:
-    assert data_of(results([Made(variant="wgan", fid=1.0, log_odds=False)]), PROBABILITIES).empty
+    assert data_of(results([SyntheticRun(variant="wgan", fid=1.0, log_odds=False)]), PROBABILITIES).empty
 
 
 def drawn_lines(ax: Axes) -> set[tuple[object, bool, tuple[float, ...]]]:
@@ -71,7 +71,7 @@ def drawn_lines(ax: Axes) -> set[tuple[object, bool, tuple[float, ...]]]:
 
 
 def test_what_is_drawn_is_the_data() -> None:
-    data = data_of(results([Made(variant="a", seed=seed, fid=1.0) for seed in range(3)]), PROBABILITIES)
+    data = data_of(results([SyntheticRun(variant="a", seed=seed, fid=1.0) for seed in range(3)]), PROBABILITIES)
     with base.axes(3, 2) as ax:
         draw(ax, data, STYLE, PROBABILITIES)
         drawn = drawn_lines(ax)
@@ -89,7 +89,7 @@ def test_what_is_drawn_is_the_data() -> None:
 
 @pytest.mark.parametrize(("panel", "lowest", "scale"), [(GRADIENTS, 0.1, "log"), (GRADIENTS, 0.0, "linear"), (LOGITS, 0.1, "linear")])
 def test_gradients_have_a_log_scale_where_all_are_positive(panel: Panel, lowest: float, scale: str) -> None:
-    found = results([Made(variant="a", fid=1.0)])
+    found = results([SyntheticRun(variant="a", fid=1.0)])
     found.curves.loc[(found.curves["key"] == panel.keys[1]) & (found.curves["images"] == 150_000), "value"] = lowest
     with base.axes(3, 2) as ax:
         draw(ax, data_of(found, panel), STYLE, panel)

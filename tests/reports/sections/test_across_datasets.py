@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from synthetic_results import Made, made, references, results
+from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
 from bench.tracking.results import Results
 from reports import scores
@@ -21,10 +21,11 @@ ONE = {"a": (30.0, 33.0, 31.0), "b": (60.0, 61.0, 58.0), "c": (45.0, 40.0, 50.0)
 TWO = {"a": (20.0, 22.0, 21.0), "b": (10.0, 11.0, 12.0), "d": (15.0, 14.0, 16.0)}
 
 
-def on(dataset: str, values: dict[str, tuple[float, ...]], **columns: Any) -> list[Made]:
-    runs = [*made(values, dataset=dataset, **columns), *references(dataset=dataset)]
+def on(dataset: str, values: dict[str, tuple[float, ...]], **columns: Any) -> list[SyntheticRun]:
+    runs = [*synthetic_runs(values, dataset=dataset, **columns), *references(dataset=dataset)]
     return [
-        Made(**{**vars(run), "columns": {**run.columns, "run_id": f"{dataset}-{run.variant}-{run.seed}-{len(columns)}"}}) for run in runs
+        SyntheticRun(**{**vars(run), "columns": {**run.columns, "run_id": f"{dataset}-{run.variant}-{run.seed}-{len(columns)}"}})
+        for run in runs
     ]
 
 
@@ -82,7 +83,7 @@ def test_the_profile_is_the_share_of_runs_above() -> None:
         lambda: results(on("fashion-mnist", ONE)),
         lambda: results([*on("fashion-mnist", ONE), *on("mnist", {"d": (1.0, 2.0, 3.0)})]),
         lambda: results([*on("fashion-mnist", ONE), *on("mnist", TWO, track="controlled")]),
-        lambda: results([*made(ONE, dataset="fashion-mnist"), *on("mnist", TWO)]),
+        lambda: results([*synthetic_runs(ONE, dataset="fashion-mnist"), *on("mnist", TWO)]),
     ],
 )
 def test_no_scores_without_anything_to_average(found: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from synthetic_results import PIXELS, Made, made, results
+from synthetic_results import PIXELS, SyntheticRun, results, synthetic_runs
 
 from reports.document import Figure, Text
 from reports.sections import agreement
@@ -16,13 +16,13 @@ INCEPTION = "quality/fid_inception"
 FIDS = {"a": (10.0, 11.0), "b": (20.0, 21.0), "c": (30.0, 31.0), "d": (40.0, 41.0)}
 
 
-def runs_with(order: str, key: str = PIXELS, fids: dict[str, Sequence[float]] | None = None) -> list[Made]:
+def runs_with(order: str, key: str = PIXELS, fids: dict[str, Sequence[float]] | None = None) -> list[SyntheticRun]:
     """Runs of FIDS whose other metric puts the entries in this order; entries that are not in it lack the metric."""
     values = {name: {key: 1.0 + i} for i, name in enumerate(order)}
-    return [replace(run, metrics=values.get(run.variant, {})) for run in made(fids or FIDS)]
+    return [replace(run, metrics=values.get(run.variant, {})) for run in synthetic_runs(fids or FIDS)]
 
 
-def sentences(runs: list[Made]) -> list[str]:
+def sentences(runs: list[SyntheticRun]) -> list[str]:
     section = agreement.build(view(results(runs)))
     assert section is not None
     return [block.text for block in section.blocks if isinstance(block, Text)]
@@ -42,7 +42,7 @@ def test_agreement_in_numbers(order: str, words: tuple[str, ...]) -> None:
 
 
 def test_equal_values_have_no_correlation() -> None:
-    runs = [replace(run, metrics={PIXELS: 1.0}) for run in made(FIDS)]
+    runs = [replace(run, metrics={PIXELS: 1.0}) for run in synthetic_runs(FIDS)]
     assert "0 of 6 pairs" in sentences(runs)[0]
     assert "τ" not in sentences(runs)[0]
 
@@ -76,7 +76,7 @@ def test_three_extractors_make_three_pairs_and_the_optional_one_gives_way() -> N
 
 
 def test_failed_runs_do_not_change_the_ranks() -> None:
-    runs = [*runs_with("abcd"), Made(variant="a", seed=2, status="diverged")]
+    runs = [*runs_with("abcd"), SyntheticRun(variant="a", seed=2, status="diverged")]
     assert "τ = 1.00" in sentences(runs)[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from synthetic_results import FID, NEW, Made, complete, made, points, references, results
+from synthetic_results import FID, NEW, SyntheticRun, complete, points, references, results, synthetic_runs
 
 from reports.document import Table
 from reports.sections import all_metrics
@@ -15,14 +15,14 @@ from reports.view import view
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 
-def tables(runs: list[Made]) -> dict[str, Table]:
+def tables(runs: list[SyntheticRun]) -> dict[str, Table]:
     prepared = view(results(runs))
     found = [block for cohort in prepared.cohorts for block in all_metrics.tables(cohort, prepared.palette)]
     return {block.folded.removeprefix("Every metric of "): block for block in found if isinstance(block, Table)}
 
 
 def test_a_table_for_each_group_in_order() -> None:
-    found = tables(complete([*made(TWO), *references()]))
+    found = tables(complete([*synthetic_runs(TWO), *references()]))
     assert list(found) == ["quality", "diversity", "modes", "memorisation"]
     for group, table in found.items():
         assert len(table.columns) == 1 + len({key for key in (*NEW, FID) if key.startswith(group)}) + {
@@ -36,12 +36,12 @@ def test_a_table_for_each_group_in_order() -> None:
 
 def test_the_error_is_that_of_one_run() -> None:
     """Errors .3, .4 and .5 of three runs: the root of their mean square is .408."""
-    runs = [replace(run, metrics={f"{FID}_se": 0.3 + 0.1 * run.seed}) for run in made({"a": TWO["a"]})]
+    runs = [replace(run, metrics={f"{FID}_se": 0.3 + 0.1 * run.seed}) for run in synthetic_runs({"a": TWO["a"]})]
     (cohort,) = view(results(runs)).cohorts
     cell = median_cell(cohort.entries[0], FID)
     assert (cell.text, cell.detail) == ("11.0", "± 0.408")
     assert "± is the half-sample standard error" in tables(runs)["quality"].caption
-    assert "±" not in tables(made(TWO))["quality"].caption
+    assert "±" not in tables(synthetic_runs(TWO))["quality"].caption
 
 
 def test_metrics_of_other_data_are_no_columns() -> None:
@@ -51,6 +51,6 @@ def test_metrics_of_other_data_are_no_columns() -> None:
 
 
 def test_collapse_that_could_not_be_judged() -> None:
-    runs = [replace(run, metrics={"modes/collapse": math.nan}) for run in made({"a": TWO["a"]})]
+    runs = [replace(run, metrics={"modes/collapse": math.nan}) for run in synthetic_runs({"a": TWO["a"]})]
     table = tables(runs)["modes"]
     assert [(cell.text, cell.tone) for cell in table.rows[0].cells][-1] == ("not judged", "muted")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_results import made, results
+from synthetic_results import results, synthetic_runs
 
 from bench.tracking.results import FINAL_GRID
 from reports.sections.common import png, unscaled
@@ -29,7 +29,7 @@ def test_grey_stored_as_colour_becomes_grey() -> None:
 
 
 def test_a_picture_keeps_its_pixels(tmp_path: Path) -> None:
-    found = results(made({"a": (1.0,)}), tmp_path)
+    found = results(synthetic_runs({"a": (1.0,)}), tmp_path)
     Image.fromarray(COLOUR.repeat(4, 0).repeat(4, 1)).save(tmp_path / "0" / FINAL_GRID)
     picture = png(found, "a-0", FINAL_GRID, "words")
     assert picture is not None
@@ -38,14 +38,14 @@ def test_a_picture_keeps_its_pixels(tmp_path: Path) -> None:
 
 
 def test_a_picture_far_too_large_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    found = results(made({"a": (1.0,)}), tmp_path)
+    found = results(synthetic_runs({"a": (1.0,)}), tmp_path)
     Image.new("L", (4000, 10)).save(tmp_path / "0" / FINAL_GRID)
     assert png(found, "a-0", FINAL_GRID, "words") is None
     assert "4000 x 10" in caplog.text
 
 
 def test_a_drawing_gets_a_palette_and_keeps_its_pixels(tmp_path: Path) -> None:
-    found = results(made({"a": (1.0,)}), tmp_path)
+    found = results(synthetic_runs({"a": (1.0,)}), tmp_path)
     drawing = RNG.choice(RNG.integers(0, 256, (200, 3), dtype=np.uint8), (90, 121))
     Image.fromarray(drawing).save(tmp_path / "0" / FINAL_GRID)
     picture = png(found, "a-0", FINAL_GRID, "words")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthetic_results import complete, made, results
+from synthetic_results import complete, results, synthetic_runs
 
 from bench.metrics.cards import CARDS
 from reports.document import Table
@@ -11,7 +11,7 @@ from reports.view import view
 
 
 def test_every_metric_that_occurs_is_explained() -> None:
-    found = results(made({"a": (1.0, 2.0, 3.0)}))
+    found = results(synthetic_runs({"a": (1.0, 2.0, 3.0)}))
     section = glossary.build(view(found))
     assert section is not None
     (table,) = section.blocks
@@ -24,7 +24,7 @@ def test_every_metric_that_occurs_is_explained() -> None:
 
 
 def test_standard_errors_are_explained_where_there_are_any() -> None:
-    for runs, n in ((made({"a": (1.0,)}), 0), (complete(made({"a": (1.0,)})), 1)):
+    for runs, n in ((synthetic_runs({"a": (1.0,)}), 0), (complete(synthetic_runs({"a": (1.0,)})), 1)):
         section = glossary.build(view(results(runs)))
         assert section is not None
         (table,) = section.blocks

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_results import made, results
+from synthetic_results import results, synthetic_runs
 
 from bench.tracking.results import EVIDENCE, LATENT
 from reports.document import Gallery
@@ -19,7 +19,7 @@ TWO = {"b": (10.0, 11.0), "a": (20.0, 21.0)}
 
 
 def prepared(folder: Path, names: tuple[str, ...], words: object) -> View:
-    found = results(made(TWO), folder)
+    found = results(synthetic_runs(TWO), folder)
     for run_id in found.runs["run_id"]:
         if not str(run_id):
             continue
@@ -53,4 +53,4 @@ def test_odd_words_are_ignored(tmp_path: Path, words: object) -> None:
 
 
 def test_without_pictures_there_is_no_section(tmp_path: Path) -> None:
-    assert latents.build(view(results(made(TWO), tmp_path))) is None
+    assert latents.build(view(results(synthetic_runs(TWO), tmp_path))) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthetic_results import Made, complete, made, points, references, results
+from synthetic_results import SyntheticRun, complete, points, references, results, synthetic_runs
 
 from bench.tracking.results import NEAREST
 from reports.document import Gallery, Section, Table
@@ -14,7 +14,7 @@ from reports.view import view
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 
-def built(runs: list[Made], folder: Path | None = None, missing: tuple[str, ...] = ()) -> Section:
+def built(runs: list[SyntheticRun], folder: Path | None = None, missing: tuple[str, ...] = ()) -> Section:
     found = results(runs, folder)
     for path in missing:
         assert folder is not None
@@ -25,7 +25,7 @@ def built(runs: list[Made], folder: Path | None = None, missing: tuple[str, ...]
 
 
 def test_metrics_with_the_values_of_copies() -> None:
-    (table,) = built(complete([*made(TWO), *references()])).blocks
+    (table,) = built(complete([*synthetic_runs(TWO), *references()])).blocks
     assert isinstance(table, Table)
     assert [column.title for column in table.columns] == ["", "authenticity", "C_T"]
     rows = {row.cells[0].text: row for row in table.rows}
@@ -37,7 +37,7 @@ def test_metrics_with_the_values_of_copies() -> None:
 
 
 def test_without_errors_the_caption_does_not_mention_them() -> None:
-    runs = [Made(variant="a", fid=1.0, metrics={"memorisation/authenticity": 0.5})]
+    runs = [SyntheticRun(variant="a", fid=1.0, metrics={"memorisation/authenticity": 0.5})]
     (table,) = built(runs).blocks
     assert isinstance(table, Table)
     assert "±" not in table.caption
@@ -45,7 +45,7 @@ def test_without_errors_the_caption_does_not_mention_them() -> None:
 
 
 def test_the_closest_pairs_of_the_first_seed_that_has_them(tmp_path: Path) -> None:
-    section = built(complete([*made(TWO), *references()]), tmp_path, missing=(f"0/{NEAREST}",))
+    section = built(complete([*synthetic_runs(TWO), *references()]), tmp_path, missing=(f"0/{NEAREST}",))
     gallery = section.blocks[-1]
     assert isinstance(gallery, Gallery)
     assert [(tile.title, tile.detail) for tile in gallery.tiles] == [("a", "seed 1"), ("b", "seed 0")]
@@ -53,4 +53,4 @@ def test_the_closest_pairs_of_the_first_seed_that_has_them(tmp_path: Path) -> No
 
 def test_no_section_for_points_or_older_runs() -> None:
     assert memorisation.build(view(results(points({"c": (0.1, 0.2)})))) is None
-    assert memorisation.build(view(results(made(TWO)))) is None
+    assert memorisation.build(view(results(synthetic_runs(TWO)))) is None

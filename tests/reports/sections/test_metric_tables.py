@@ -6,20 +6,20 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, KL, Made, made, points, results
+from synthetic_results import FID, KL, SyntheticRun, points, results, synthetic_runs
 
 from reports.cohort import Cohort
 from reports.sections.metric_tables import collapse_cell, has_column, heading, mean_cell, median_cell, value_text
 from reports.view import view
 
 
-def only(runs: list[Made]) -> Cohort:
+def only(runs: list[SyntheticRun]) -> Cohort:
     (cohort,) = view(results(runs)).cohorts
     return cohort
 
 
 def with_metric(key: str, *values: float) -> Cohort:
-    runs = made({"a": (1.0,) * len(values)})
+    runs = synthetic_runs({"a": (1.0,) * len(values)})
     return only([replace(run, metrics={key: value}) for run, value in zip(runs, values, strict=True)])
 
 
@@ -56,7 +56,7 @@ def test_collapse_is_a_count_of_the_judged(values: tuple[float, ...], expected: 
 
 @pytest.mark.parametrize("status", ["failed", "running"])
 def test_collapse_of_runs_that_did_not_finish_is_nothing(status: str) -> None:
-    assert collapse_cell(only([Made(variant="a", status=status)]).entries[0]).text == "–"
+    assert collapse_cell(only([SyntheticRun(variant="a", status=status)]).entries[0]).text == "–"
 
 
 def test_a_column_needs_a_value_but_collapse_only_its_protocol() -> None:

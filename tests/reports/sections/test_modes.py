@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from synthetic_results import KL, Made, complete, made, points, references, results
+from synthetic_results import KL, SyntheticRun, complete, points, references, results, synthetic_runs
 
 from reports.document import Gallery, Heading, Section, Table, Text
 from reports.sections import modes
@@ -14,7 +14,7 @@ from reports.view import view
 KLS = {"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 1.2)}
 
 
-def built(runs: list[Made], folder: Path | None = None) -> Section:
+def built(runs: list[SyntheticRun], folder: Path | None = None) -> Section:
     section = modes.build(view(results(runs, folder)))
     assert section is not None
     return section
@@ -62,12 +62,12 @@ def test_without_a_recorded_number_of_modes_there_is_no_lead() -> None:
 
 
 def test_a_failed_run_does_not_count(tmp_path: Path) -> None:
-    failed = Made(variant="c", seed=3, status="diverged", headline=KL, columns={"dataset": "ring8", "headline": KL})
+    failed = SyntheticRun(variant="c", seed=3, status="diverged", headline=KL, columns={"dataset": "ring8", "headline": KL})
     assert lead(built([*points(KLS), failed], tmp_path)).startswith("c finds all 8 modes")
 
 
 def test_thousands_of_stacked_modes(tmp_path: Path) -> None:
-    runs = made({"a": (0.5, 0.7)}, dataset="stacked-fashion", headline=KL)
+    runs = synthetic_runs({"a": (0.5, 0.7)}, dataset="stacked-fashion", headline=KL)
     stacked = [
         replace(run, headline=KL, metrics={"modes/found": 987.0 + run.seed}, evidence={"modes": {"count": 1000, "found": 987}})
         for run in runs
@@ -79,7 +79,7 @@ def test_thousands_of_stacked_modes(tmp_path: Path) -> None:
 
 
 def test_bins_of_images_beside_their_classes() -> None:
-    table = table_of(built(complete([*made({"a": (1.0, 2.0, 3.0)}), *references()])))
+    table = table_of(built(complete([*synthetic_runs({"a": (1.0, 2.0, 3.0)}), *references()])))
     assert titles(table) == ["", "classes covered ↑", "class KL ↓", "NDB/K ↓", "JS of bins ↓", "collapse ↓"]
     assert "Bins" in table.caption
     assert [row.cells[0].text for row in table.rows] == ["a", "real", "untrained"]
@@ -87,7 +87,7 @@ def test_bins_of_images_beside_their_classes() -> None:
 
 
 def test_no_section_for_runs_older_than_these_metrics() -> None:
-    assert modes.build(view(results(made({"a": (1.0, 2.0, 3.0)})))) is None
+    assert modes.build(view(results(synthetic_runs({"a": (1.0, 2.0, 3.0)})))) is None
 
 
 BINNED = {"bins": {"generated": [0.1, 0.9], "train": [0.4, 0.6]}}
@@ -112,7 +112,8 @@ def test_the_shares_of_the_modes(tmp_path: Path) -> None:
 
 def test_the_shares_of_the_bins_and_an_entry_without_them(tmp_path: Path) -> None:
     runs = [
-        replace(run, evidence=BINNED if run.variant == "a" else {"bins": "?"}) for run in complete(made({"a": (1.0, 2.0), "b": (3.0, 4.0)}))
+        replace(run, evidence=BINNED if run.variant == "a" else {"bins": "?"})
+        for run in complete(synthetic_runs({"a": (1.0, 2.0), "b": (3.0, 4.0)}))
     ]
     ((title, gallery),) = pictures(built(runs, tmp_path))
     assert title == modes.HEADINGS["bins"]

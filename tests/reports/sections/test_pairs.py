@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthetic_results import Made, made, results
+from synthetic_results import SyntheticRun, results, synthetic_runs
 
 from reports import stats
 from reports.document import Table
@@ -13,20 +13,20 @@ from reports.view import view
 THREE = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
 
 
-def tables(runs: list[Made]) -> list[Table]:
+def tables(runs: list[SyntheticRun]) -> list[Table]:
     section = pairs.build(view(results(runs)))
     return [] if section is None else [block for block in section.blocks if isinstance(block, Table)]
 
 
 def test_the_matrix_is_the_upper_triangle() -> None:
-    matrix, _ = tables(made(THREE))
+    matrix, _ = tables(synthetic_runs(THREE))
     assert [column.title for column in matrix.columns] == ["row against column", "b", "c"]
     assert [[cell.text for cell in row.cells] for row in matrix.rows] == [["a", "n.s.", "clearly better"], ["b", "", "clearly better"]]
     assert [cell.tone for cell in matrix.rows[0].cells[1:]] == ["muted", "clearly-better"]
 
 
 def test_the_statistics_are_those_of_the_tests() -> None:
-    matrix, figures = tables(made(THREE))
+    matrix, figures = tables(synthetic_runs(THREE))
     expected = stats.compare_all({name: stats.Sample(values=values) for name, values in THREE.items()}, "lower")
     for row, pair in zip(figures.rows, expected, strict=True):
         assert pair.ratio is not None
@@ -41,19 +41,19 @@ def test_the_winner_is_named_if_it_is_the_column() -> None:
 
 
 def test_pairs_without_a_test_have_their_reason() -> None:
-    matrix, _ = tables([*made(THREE), Made(variant="d", fid=30.0)])
+    matrix, _ = tables([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
     last = matrix.rows[0].cells[-1]
     assert (last.text, last.detail, last.tone) == (pairs.UNTESTED, "fewer than 3 seeds", "muted")
 
 
 def test_no_section_where_nothing_can_be_tested() -> None:
-    assert tables(made({"a": (1.0, 2.0), "b": (3.0, 4.0)})) == []
-    assert tables(made({"a": THREE["a"]})) == []
+    assert tables(synthetic_runs({"a": (1.0, 2.0), "b": (3.0, 4.0)})) == []
+    assert tables(synthetic_runs({"a": THREE["a"]})) == []
 
 
 def test_ratios_are_explained_only_if_values_have_them() -> None:
     for shift, explained in ((0.0, True), (-11.0, False)):
         shifted = {name: tuple(value + shift for value in values) for name, values in THREE.items()}
-        matrix, figures = tables(made(shifted))
+        matrix, figures = tables(synthetic_runs(shifted))
         assert ("ratio" in matrix.caption) is explained
         assert any("ratio:" in note for note in figures.notes) is explained

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from synthetic_results import Made, made, points, references, results
+from synthetic_results import SyntheticRun, points, references, results, synthetic_runs
 
 from reports.document import Figure, Gallery, Section
 from reports.palette import palette
@@ -18,7 +18,11 @@ BUILDERS: tuple[Callable[[View], Section | None], ...] = (classes.build, interpo
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> View:
-    runs = [*made(TWO), *(Made(variant="w", seed=seed, fid=30.0 + seed, log_odds=False) for seed in range(3)), *references()]
+    runs = [
+        *synthetic_runs(TWO),
+        *(SyntheticRun(variant="w", seed=seed, fid=30.0 + seed, log_odds=False) for seed in range(3)),
+        *references(),
+    ]
     return view(results(runs, tmp_path_factory.mktemp("artifacts")))
 
 
@@ -43,7 +47,7 @@ def test_probabilities_only_where_logits_are_log_odds(prepared: View) -> None:
 
 def test_captions_of_training_curves_name_the_drawn_seeds(prepared: View) -> None:
     assert "thin: every seed, at most 50 points" in galleries(training.build(prepared))[0].caption
-    many = view(results([Made(variant="a", seed=seed, fid=10.0) for seed in range(11)]))
+    many = view(results([SyntheticRun(variant="a", seed=seed, fid=10.0) for seed in range(11)]))
     assert "thin: the first 10 seeds, at most 50 points" in galleries(training.build(many))[0].caption
 
 
@@ -56,7 +60,7 @@ def test_points_are_not_called_images_in_training() -> None:
 @pytest.mark.slow
 def test_a_page_of_twelve_variants_stays_light() -> None:
     """Five seeds each: what all curves take as base64."""
-    prepared = view(results([Made(variant=f"v{i}", seed=seed, fid=10.0 + i) for i in range(12) for seed in range(5)]))
+    prepared = view(results([SyntheticRun(variant=f"v{i}", seed=seed, fid=10.0 + i) for i in range(12) for seed in range(5)]))
     pictures = [tile.picture for gallery in galleries(training.build(prepared)) for tile in gallery.tiles]
     section = progress.build(prepared)
     assert section is not None
@@ -67,4 +71,4 @@ def test_a_page_of_twelve_variants_stays_light() -> None:
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_no_section_without_data(build: Callable[[View], Section | None]) -> None:
-    assert build(view(results(made(TWO), curves=False))) is None
+    assert build(view(results(synthetic_runs(TWO), curves=False))) is None

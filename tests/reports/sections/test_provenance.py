@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from synthetic_results import Made, made, results
+from synthetic_results import SyntheticRun, results, synthetic_runs
 
 from bench.tracking.results import ENVIRONMENT
 from reports.budget import RunBudget
@@ -44,7 +44,7 @@ def test_hostile_names_are_quoted() -> None:
 
 
 def test_every_run_has_its_command() -> None:
-    section = provenance.build(view(results(made(TWO))))
+    section = provenance.build(view(results(synthetic_runs(TWO))))
     assert section is not None
     runs = [block for block in section.blocks if isinstance(block, Table)][-1]
     assert len(runs.rows) == 4
@@ -64,7 +64,7 @@ def test_the_recorded_budget_counts(budget: RunBudget, setting: str) -> None:
 
 
 def test_a_run_that_extends_another_names_it() -> None:
-    longer = made({"a": (9.0,)}, extends="0123456789abcdef", **{"param:budget.images": "300000"})
+    longer = synthetic_runs({"a": (9.0,)}, extends="0123456789abcdef", **{"param:budget.images": "300000"})
     section = provenance.build(view(results(longer)))
     assert section is not None
     (row,) = [block for block in section.blocks if isinstance(block, Table)][-1].rows
@@ -74,7 +74,7 @@ def test_a_run_that_extends_another_names_it() -> None:
 
 
 def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:
-    found = results(made(TWO), tmp_path)
+    found = results(synthetic_runs(TWO), tmp_path)
     file = tmp_path / "0" / ENVIRONMENT
     file.write_text(json.dumps({**json.loads(file.read_text()), "torch": "2.15.0", "dirty": True, "commit": None}))
     section = provenance.build(view(found))
@@ -88,7 +88,7 @@ def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:
 
 
 def test_protocols_have_a_row_for_each_metric() -> None:
-    section = provenance.build(view(results(made(TWO))))
+    section = provenance.build(view(results(synthetic_runs(TWO))))
     assert section is not None
     table = next(block for block in section.blocks if isinstance(block, Table) and block.folded.startswith("The protocol"))
     assert table.rows[0].cells[0].text == "classifier-FID"
@@ -96,7 +96,7 @@ def test_protocols_have_a_row_for_each_metric() -> None:
 
 
 def test_superseded_runs_are_counted() -> None:
-    runs = [*made(TWO), Made(variant="a", seed=0, fid=9.0, columns={"run_id": "again"})]
+    runs = [*synthetic_runs(TWO), SyntheticRun(variant="a", seed=0, fid=9.0, columns={"run_id": "again"})]
     section = provenance.build(view(results(runs)))
     assert section is not None
     note = section.blocks[-1]

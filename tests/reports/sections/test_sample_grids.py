@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_results import MARKS, Made, made, points, references, results
+from synthetic_results import MARKS, SyntheticRun, points, references, results, synthetic_runs
 
 from bench.tracking.results import FINAL_GRID, GRIDS
 from reports.document import Filmstrip, Gallery
@@ -17,7 +17,7 @@ from reports.view import view
 TWO = {"a": (10.0, 11.0), "b": (20.0, 21.0)}
 
 
-def blocks(runs: list[Made], folder: Path, missing: tuple[str, ...] = ()) -> tuple[Gallery, Filmstrip]:
+def blocks(runs: list[SyntheticRun], folder: Path, missing: tuple[str, ...] = ()) -> tuple[Gallery, Filmstrip]:
     found = results(runs, folder)
     for path in missing:
         (folder / path).unlink()
@@ -28,7 +28,7 @@ def blocks(runs: list[Made], folder: Path, missing: tuple[str, ...] = ()) -> tup
 
 
 def test_every_entry_then_the_references(tmp_path: Path) -> None:
-    gallery, film = blocks([*made(TWO), *references()], tmp_path)
+    gallery, film = blocks([*synthetic_runs(TWO), *references()], tmp_path)
     assert [(tile.title, tile.detail) for tile in gallery.tiles] == [
         ("a", "seed 0, classifier-FID 10.0"),
         ("b", "seed 0, classifier-FID 20.0"),
@@ -42,14 +42,14 @@ def test_every_entry_then_the_references(tmp_path: Path) -> None:
 
 
 def test_the_first_seed_that_has_a_grid(tmp_path: Path) -> None:
-    gallery, _ = blocks(made(TWO), tmp_path, missing=(f"0/{FINAL_GRID}",))
+    gallery, _ = blocks(synthetic_runs(TWO), tmp_path, missing=(f"0/{FINAL_GRID}",))
     assert gallery.tiles[0].detail == "seed 1, classifier-FID 11.0"
 
 
 def test_a_run_that_stopped_early_has_gaps_and_no_end(tmp_path: Path) -> None:
     late = [f"{GRIDS}/step_{mark:09d}.png" for mark in MARKS[2:]]
     ends = tuple(f"{run}/{FINAL_GRID}" for run in (0, 1))
-    gallery, film = blocks(made(TWO), tmp_path, missing=(*(f"0/{path}" for path in late), *ends))
+    gallery, film = blocks(synthetic_runs(TWO), tmp_path, missing=(*(f"0/{path}" for path in late), *ends))
     assert [tile.title for tile in gallery.tiles] == ["b"]
     assert [strip.title for strip in film.strips] == ["a", "b"]
     assert [picture is None for picture in film.strips[0].pictures] == [False, False, True, True, True]
@@ -59,7 +59,7 @@ def test_a_run_that_stopped_early_has_gaps_and_no_end(tmp_path: Path) -> None:
 def test_the_final_grid_and_the_strip_of_an_entry_are_from_one_run(tmp_path: Path) -> None:
     """A later seed with both comes before an earlier one that lacks either."""
     marks = tuple(f"0/{GRIDS}/step_{mark:09d}.png" for mark in MARKS)
-    gallery, film = blocks(made(TWO), tmp_path, missing=(*marks, f"2/{FINAL_GRID}"))
+    gallery, film = blocks(synthetic_runs(TWO), tmp_path, missing=(*marks, f"2/{FINAL_GRID}"))
     assert [tile.detail[:6] for tile in gallery.tiles] == ["seed 1", "seed 1"]
     assert [strip.title for strip in film.strips] == ["a", "b"]
 
@@ -103,7 +103,7 @@ def test_as_many_samples_as_fit() -> None:
 
 
 def test_a_small_report_has_few_samples_and_no_earlier_ones(tmp_path: Path) -> None:
-    section = sample_grids.build(view(results(made(TWO), tmp_path), small=True))
+    section = sample_grids.build(view(results(synthetic_runs(TWO), tmp_path), small=True))
     assert section is not None
     assert [type(block) for block in section.blocks] == [Gallery]
     gallery = section.blocks[0]
@@ -113,7 +113,7 @@ def test_a_small_report_has_few_samples_and_no_earlier_ones(tmp_path: Path) -> N
 
 
 def test_a_column_is_headed_by_the_range_of_its_marks(tmp_path: Path) -> None:
-    found = results(made(TWO), tmp_path)
+    found = results(synthetic_runs(TWO), tmp_path)
     for file in list((tmp_path / "2" / GRIDS).glob("step_*.png")):
         images = int(file.stem.removeprefix("step_"))
         file.rename(file.with_name(f"step_{images + 320:09d}.png"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_results import FID, Made, made
+from synthetic_results import FID, SyntheticRun, synthetic_runs
 from synthetic_study import (
     DEFAULT,
     DIMENSIONS,
@@ -19,9 +19,9 @@ from synthetic_study import (
     LR_G,
     K,
     diverged,
-    drawn,
     final_runs,
     pruned,
+    random_trials,
     replace_value,
     search_runs,
     studied,
@@ -123,11 +123,11 @@ def test_the_recipe_in_words() -> None:
 
 def test_the_most_important_setting_is_named_only_if_it_is_clearly_first() -> None:
     close = {LR_G: {"mean": 0.5, "sd": 0.2}, K: {"mean": 0.4, "sd": 0.2}}
-    recorded = study({"dcgan": tuning(drawn(14), importance=close)})
+    recorded = study({"dcgan": tuning(random_trials(14), importance=close)})
     found = sentences(studied(recorded))
     assert any("lr_g 0.50 ± 0.20 and k 0.40 ± 0.20" in text for text in found)
     assert not any("lr_g matters most" in text for text in found)
-    none = study({"dcgan": tuning(drawn(14), importance=None, importance_note="too few trials")})
+    none = study({"dcgan": tuning(random_trials(14), importance=None, importance_note="too few trials")})
     assert any("dcgan: too few trials" in text for text in texts(section(studied(none))))
 
 
@@ -170,7 +170,7 @@ def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
         {**norm, "variants": "dc*"},
         {**DIMENSIONS[0], "path": "recipe.gp", "variants": "wgan-gp"},
     ]
-    trials = [{**found, "params": {**found["params"], "recipe.norm_d": "none"}} for found in drawn(6, 1)]
+    trials = [{**found, "params": {**found["params"], "recipe.norm_d": "none"}} for found in random_trials(6, 1)]
     recorded = study({name: tuning(trials) for name in ("dcgan", "wgan-gp", "ns-gan")}, space={"name": "wide", "dimensions": dimensions})
     found = studied(recorded)
     caption = tables(found)[0].caption
@@ -196,7 +196,7 @@ def test_two_objectives_have_a_front() -> None:
 
 
 def test_below_five_trials_maps_have_no_bins() -> None:
-    few, more = (studied(study({"dcgan": tuning(drawn(count))})) for count in (4, 8))
+    few, more = (studied(study({"dcgan": tuning(random_trials(count))})) for count in (4, 8))
     maps = [
         next(block for block in section(found).blocks if isinstance(block, Gallery) and block.id == "study-0-map-0")
         for found in (few, more)
@@ -232,11 +232,11 @@ def test_two_studies_have_headings_with_their_names() -> None:
 
 
 def test_no_study_no_section() -> None:
-    assert studies.build(view(replace(studied(small(), made({"a": (1.0, 2.0, 3.0)})), studies=()))) is None
+    assert studies.build(view(replace(studied(small(), synthetic_runs({"a": (1.0, 2.0, 3.0)})), studies=()))) is None
 
 
 def small(**over: Any) -> dict[str, Any]:
-    return study({"dcgan": tuning(drawn(7, 1))}, **over)
+    return study({"dcgan": tuning(random_trials(7, 1))}, **over)
 
 
 def without(recorded: dict[str, Any], *fields: str) -> dict[str, Any]:
@@ -246,7 +246,8 @@ def without(recorded: dict[str, Any], *fields: str) -> dict[str, Any]:
 def hostile() -> dict[str, Any]:
     nasty = ["$a_b$ <script>alert(1)</script>", "x|y `z` [l](javascript:1)", "\u202eא" + "n" * 300, "real"]
     names = {
-        name: tuning([{**found, "reason": nasty[0]} for found in drawn(6, i)], importance_note=nasty[1]) for i, name in enumerate(nasty)
+        name: tuning([{**found, "reason": nasty[0]} for found in random_trials(6, i)], importance_note=nasty[1])
+        for i, name in enumerate(nasty)
     }
     dimensions = [{"path": "recipe.$x$", "kind": "choice", "choices": [*nasty, 1, None], "also": nasty, "variants": "*"}]
     space = {"name": nasty[0], "dimensions": [*usual(1)["space"]["dimensions"], *dimensions]}
@@ -261,15 +262,15 @@ ODD = {
     "nothing but the study": lambda: studied(small(), []),
     "one trial": lambda: studied(study({"dcgan": tuning([trial(0)])})),
     "all diverged": lambda: studied(study({"dcgan": tuning([diverged(n, DEFAULT) for n in range(7)])})),
-    "all failed": lambda: studied(study({"dcgan": tuning([trial(n, state="failed", values=None) for n in range(3)])}), [Made(variant="dcgan", status="failed")]),
+    "all failed": lambda: studied(study({"dcgan": tuning([trial(n, state="failed", values=None) for n in range(3)])}), [SyntheticRun(variant="dcgan", status="failed")]),
     "all pruned": lambda: studied(study({"dcgan": tuning([pruned(n, DEFAULT) for n in range(7)])})),
-    "default diverged": lambda: studied(study({"dcgan": tuning([diverged(0, DEFAULT) | {"default": True}, *drawn(8)[1:]])})),
-    "equal values": lambda: studied(study({"dcgan": tuning([replace_value(found, 40.0) if found["state"] == "complete" else found for found in drawn(8)])})),
+    "default diverged": lambda: studied(study({"dcgan": tuning([diverged(0, DEFAULT) | {"default": True}, *random_trials(8)[1:]])})),
+    "equal values": lambda: studied(study({"dcgan": tuning([replace_value(found, 40.0) if found["state"] == "complete" else found for found in random_trials(8)])})),
     "negative values": lambda: studied(study({"dcgan": tuning([trial(n, values=[n - 3.0]) for n in range(7)])})),
     "no space": lambda: studied(without(small(), "space")),
     "no budget, no seeds": lambda: studied(without(small(), "budget", "search_seeds", "dataset", "sampler", "pruner", "trials_wanted", "idea")),
-    "no best": lambda: studied(study({"dcgan": tuning(drawn(6), best=None)}), search_runs(small())),
-    "half": lambda: studied(study({"dcgan": {"trials": drawn(3)}, "ns-gan": {}}), search_runs(small())),
+    "no best": lambda: studied(study({"dcgan": tuning(random_trials(6), best=None)}), search_runs(small())),
+    "half": lambda: studied(study({"dcgan": {"trials": random_trials(3)}, "ns-gan": {}}), search_runs(small())),
     "damaged": lambda: studied({**small(), "variants": {"dcgan": None}}, search_runs(small())),
     "huge": lambda: studied(study({"dcgan": tuning([trial(0, values=[HUGE]), trial(1, values=[9e8]), trial(2, values=[1e-300])])})),
     "missing": lambda: replace(studied(small(), search_runs(small())), studies=()),

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, PIXELS, Made, made, points, references, results
+from synthetic_results import FID, PIXELS, SyntheticRun, points, references, results, synthetic_runs
 
 from reports.document import Row, Table
 from reports.sections import summary
@@ -15,7 +15,7 @@ from reports.view import view
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 
-def table_of(runs: list[Made]) -> Table:
+def table_of(runs: list[SyntheticRun]) -> Table:
     section = summary.build(view(results(runs)))
     assert section is not None
     found = section.blocks[0]
@@ -28,7 +28,7 @@ def by_title(table: Table, row: Row) -> dict[str, str]:
 
 
 def test_a_row_by_hand() -> None:
-    table = table_of([*made(TWO), *references()])
+    table = table_of([*synthetic_runs(TWO), *references()])
     row = by_title(table, table.rows[0])
     assert list(row.values()) == [
         "a", "11.0", "11.0", "10.0 · 11.0 · 12.0", "3/3", "0.610", "0.420", "10", "0.002", "0 of 3", "2,344", "31.2", "4,807",
@@ -41,7 +41,7 @@ def test_a_row_by_hand() -> None:
 
 
 def test_reference_rows_have_only_their_values() -> None:
-    table = table_of([*made(TWO), *references()])
+    table = table_of([*synthetic_runs(TWO), *references()])
     real, untrained = table.rows[-2:]
     assert (real.reference, untrained.reference) == (True, True)
     assert [cell.text for cell in real.cells] == ["real", "0.100", "", "", "", "0.800", "–", "10", "–", "", "–", "–", "–"]
@@ -50,10 +50,10 @@ def test_reference_rows_have_only_their_values() -> None:
 
 def test_failures_are_counted_and_infinitely_bad() -> None:
     runs = [
-        *made(TWO),
-        Made(variant="a", seed=3, status="diverged"),
-        Made(variant="a", seed=4, status="failed"),
-        Made(variant="a", seed=5, status="failed"),
+        *synthetic_runs(TWO),
+        SyntheticRun(variant="a", seed=3, status="diverged"),
+        SyntheticRun(variant="a", seed=4, status="failed"),
+        SyntheticRun(variant="a", seed=5, status="failed"),
     ]
     table = table_of(runs)
     row = by_title(table, table.rows[1])
@@ -65,14 +65,18 @@ def test_failures_are_counted_and_infinitely_bad() -> None:
 
 
 def test_two_seeds_have_no_interval() -> None:
-    table = table_of(made({"a": (10.0, 11.0)}))
+    table = table_of(synthetic_runs({"a": (10.0, 11.0)}))
     assert table.rows[0].cells[2].detail == ""
     assert any("fewer than 3 seeds" in note for note in table.notes)
 
 
 def test_equal_notes_share_a_mark() -> None:
     table = table_of(
-        [*made({"a": TWO["a"]}, note="same"), *made({"b": TWO["b"]}, note="same"), *made({"c": (30.0, 31.0, 32.0)}, note="other")]
+        [
+            *synthetic_runs({"a": TWO["a"]}, note="same"),
+            *synthetic_runs({"b": TWO["b"]}, note="same"),
+            *synthetic_runs({"c": (30.0, 31.0, 32.0)}, note="other"),
+        ]
     )
     assert [row.cells[0].mark for row in table.rows] == ["a", "a", "b"]
     assert table.notes[:2] == ("(a) a, b: same", "(b) c: other")
@@ -86,14 +90,14 @@ def test_notes_beyond_the_alphabet_have_letters_too() -> None:
     ("values", "text"), [((1.0, 0.0, 0.0), "1 of 3"), ((math.nan, 1.0, 1.0), "2 of 2"), ((math.nan,) * 3, "not judged")]
 )
 def test_collapse_counts_what_was_judged(values: tuple[float, ...], text: str) -> None:
-    runs = [replace(run, metrics={"modes/collapse": value}) for run, value in zip(made({"a": TWO["a"]}), values, strict=True)]
-    table = table_of([*runs, *made({"b": TWO["b"]})])
+    runs = [replace(run, metrics={"modes/collapse": value}) for run, value in zip(synthetic_runs({"a": TWO["a"]}), values, strict=True)]
+    table = table_of([*runs, *synthetic_runs({"b": TWO["b"]})])
     assert table.rows[0].cells[-4].text == text
 
 
 def test_the_best_checkpoint_is_beside_the_last_and_does_not_rank() -> None:
     better = {"a": 9.0, "b": 1.0}
-    runs = [replace(run, metrics={f"best/{FID}": better[run.variant]}) for run in made(TWO)]
+    runs = [replace(run, metrics={f"best/{FID}": better[run.variant]}) for run in synthetic_runs(TWO)]
     found = results([*runs, *references()])
     table = table_of([*runs, *references()])
     titles = [column.title.replace("\N{NO-BREAK SPACE}", " ") for column in table.columns]
@@ -114,18 +118,18 @@ def test_the_best_checkpoint_is_beside_the_last_and_does_not_rank() -> None:
 
 
 def test_a_failed_run_is_infinitely_bad_at_its_best_too() -> None:
-    runs = [replace(run, metrics={f"best/{FID}": 9.0}) for run in made({"a": (10.0, 11.0)})]
-    table = table_of([*runs, *(Made(variant="a", seed=seed, status="diverged") for seed in (2, 3, 4))])
+    runs = [replace(run, metrics={f"best/{FID}": 9.0}) for run in synthetic_runs({"a": (10.0, 11.0)})]
+    table = table_of([*runs, *(SyntheticRun(variant="a", seed=seed, status="diverged") for seed in (2, 3, 4))])
     assert table.rows[0].cells[2].text == "∞"
 
 
 def test_a_metric_without_values_has_no_column() -> None:
-    runs = [replace(run, metrics={"quality/recall_classifier": math.nan}) for run in made(TWO)]
+    runs = [replace(run, metrics={"quality/recall_classifier": math.nan}) for run in synthetic_runs(TWO)]
     assert not any("recall" in column.title for column in table_of(runs).columns)
 
 
 def test_every_metric_is_in_a_folded_table() -> None:
-    section = summary.build(view(results([*made(TWO), *references()])))
+    section = summary.build(view(results([*synthetic_runs(TWO), *references()])))
     assert section is not None
     folded = [block for block in section.blocks[1:] if isinstance(block, Table)]
     assert [table.folded for table in folded] == ["Every metric of quality", "Every metric of diversity", "Every metric of modes"]
@@ -134,15 +138,15 @@ def test_every_metric_is_in_a_folded_table() -> None:
 
 def test_the_half_sample_error_is_below_the_dots() -> None:
     """Seeds 10, 11, 12 have variance 1; errors of .2 make 4 % of it."""
-    runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in made(TWO)]
+    runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs(TWO)]
     table = table_of(runs)
     assert [row.cells[3].detail for row in table.rows] == ["noise ± 0.200 (4 %)"] * 2
     assert any("here 4 %" in note for note in table.notes)
-    assert not any("noise" in cell.detail for row in table_of(made(TWO)).rows for cell in row.cells)
+    assert not any("noise" in cell.detail for row in table_of(synthetic_runs(TWO)).rows for cell in row.cells)
 
 
 def test_below_three_seeds_there_is_noise_and_no_share() -> None:
-    runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in made({"a": (10.0, 11.0)})]
+    runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs({"a": (10.0, 11.0)})]
     table = table_of(runs)
     assert table.rows[0].cells[3].detail == "noise ± 0.200"
     assert not any("variance" in note for note in table.notes)
@@ -159,5 +163,5 @@ def test_points_have_columns_of_their_own_and_none_of_images() -> None:
 
 def test_a_disagreement_of_the_extractors_has_a_note() -> None:
     order = {"a": 3.0, "b": 1.0, "c": 2.0}
-    runs = [replace(run, metrics={PIXELS: order[run.variant]}) for run in made({**TWO, "c": (30.0, 31.0)})]
+    runs = [replace(run, metrics={PIXELS: order[run.variant]}) for run in synthetic_runs({**TWO, "c": (30.0, 31.0)})]
     assert any("disagree on a" in note for note in table_of(runs).notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from synthetic_results import FID, Made, made, results
+from synthetic_results import FID, SyntheticRun, results, synthetic_runs
 
 from bench.metrics.cards import card
 from bench.tracking.results import Results
@@ -35,7 +35,7 @@ def rows(found: Results) -> list[list[str]]:
 
 def level(values: dict[str, tuple[float, ...]], headline: str = FID) -> float | None:
     runs = [
-        Made(variant=name, seed=i, fid=v, headline=headline, columns={"headline": headline})
+        SyntheticRun(variant=name, seed=i, fid=v, headline=headline, columns={"headline": headline})
         for name in values
         for i, v in enumerate(values[name])
     ]
@@ -43,7 +43,7 @@ def level(values: dict[str, tuple[float, ...]], headline: str = FID) -> float | 
 
 
 def test_the_table_by_hand() -> None:
-    found = results(made(FOUR))
+    found = results(synthetic_runs(FOUR))
     assert rows(found) == [
         ["a", "3 of 3", "112,500", "22.5"],  # 20 is the first at most 30
         ["b", "3 of 3", "112,500", "22.5"],  # 30 is reached by being equal
@@ -58,7 +58,7 @@ def test_the_table_by_hand() -> None:
 
 
 def test_medians_are_of_runs_with_clocks_of_their_own() -> None:
-    found = results(made({"a": (5.0, 10.0, 15.0), "b": (30.0, 30.0, 30.0)}))
+    found = results(synthetic_runs({"a": (5.0, 10.0, 15.0), "b": (30.0, 30.0, 30.0)}))
     for run_id, factor in (("a-0", 1.0), ("a-1", 10.0), ("a-2", 2.0)):
         found.curves.loc[found.curves["run_id"] == run_id, "seconds"] *= factor
     # a reaches 30 at 75,000 (20), 112,500 (20) and 112,500 (30) images: after 15, 225 and 45 seconds.
@@ -66,15 +66,15 @@ def test_medians_are_of_runs_with_clocks_of_their_own() -> None:
 
 
 def test_failed_runs_never_reach_it_and_running_ones_do_not_count() -> None:
-    failed = Made(variant="a", seed=3, fid=1.0, status="diverged")  # its values were good
-    running = Made(variant="a", seed=4, fid=1.0, status="running")
-    assert rows(results([*made(FOUR), failed, running]))[0] == ["a", "3 of 4", "112,500", "22.5"]
-    three = [Made(variant="a", seed=seed, fid=1.0, status="diverged") for seed in (3, 4, 5)]
-    assert rows(results([*made(FOUR), *three]))[-1] == ["a", "3 of 6", "not reached", "not reached"]
+    failed = SyntheticRun(variant="a", seed=3, fid=1.0, status="diverged")  # its values were good
+    running = SyntheticRun(variant="a", seed=4, fid=1.0, status="running")
+    assert rows(results([*synthetic_runs(FOUR), failed, running]))[0] == ["a", "3 of 4", "112,500", "22.5"]
+    three = [SyntheticRun(variant="a", seed=seed, fid=1.0, status="diverged") for seed in (3, 4, 5)]
+    assert rows(results([*synthetic_runs(FOUR), *three]))[-1] == ["a", "3 of 6", "not reached", "not reached"]
 
 
 def test_a_run_without_values_is_left_out() -> None:
-    found = results(made(FOUR))
+    found = results(synthetic_runs(FOUR))
     kept = found.curves[~found.curves["run_id"].isin(["a-0", "d-0", "d-1", "d-2"])]
     texts = rows(replace(found, curves=kept))
     assert texts[0] == ["a", "2 of 2", "112,500", "22.5"]
@@ -103,6 +103,6 @@ def test_where_more_is_better_the_worse_is_the_smaller() -> None:
 
 
 def test_no_table_for_one_entry_or_for_the_end_alone() -> None:
-    assert table_of(results(made({"a": FOUR["a"]}))) is None
-    found = results(made(FOUR))
+    assert table_of(results(synthetic_runs({"a": FOUR["a"]}))) is None
+    found = results(synthetic_runs(FOUR))
     assert table_of(replace(found, curves=found.curves[found.curves["images"] == 150_000])) is None

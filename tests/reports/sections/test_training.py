@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
-from synthetic_results import Made, results
+from synthetic_results import SyntheticRun, results
 
 from bench.tracking.results import CURVE_COLUMNS, Results
 from reports.document import Gallery, Heading
@@ -30,7 +30,7 @@ def galleries(found: Results) -> dict[str, Gallery]:
 
 
 def made() -> Results:
-    return results([Made(variant="a", fid=1.0), Made(variant="b", fid=2.0)])
+    return results([SyntheticRun(variant="a", fid=1.0), SyntheticRun(variant="b", fid=2.0)])
 
 
 def test_without_numbers_of_objectives_there_is_no_gallery_of_them() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthetic_results import Made, made, results
+from synthetic_results import SyntheticRun, results, synthetic_runs
 
 from reports.document import Table, Text
 from reports.sections import verdict
@@ -11,13 +11,13 @@ from reports.view import view
 THREE = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
 
 
-def sentences(runs: list[Made]) -> list[str]:
+def sentences(runs: list[SyntheticRun]) -> list[str]:
     (cohort,) = view(results(runs)).cohorts
     return verdict.sentences(cohort)
 
 
 def test_the_best_the_beaten_and_the_undecided() -> None:
-    lead, best, pairs = sentences(made(THREE))
+    lead, best, pairs = sentences(synthetic_runs(THREE))
     assert all(part in lead for part in ("classifier-FID", "fashion-mnist", "150,000 real images", "a, 10.2"))
     beaten, undecided = best.split(". ")
     assert "clearly better than c" in beaten
@@ -26,22 +26,22 @@ def test_the_best_the_beaten_and_the_undecided() -> None:
 
 
 def test_a_small_but_certain_difference_is_significant_and_not_clear() -> None:
-    (_, best, pairs) = sentences(made({"a": (100.0, 100.1, 100.2), "b": (105.0, 105.1, 105.2)}))
+    (_, best, pairs) = sentences(synthetic_runs({"a": (100.0, 100.1, 100.2), "b": (105.0, 105.1, 105.2)}))
     assert "significantly better than b" in best
     assert pairs.startswith("1 of 1 pair ")
 
 
 def test_too_few_seeds() -> None:
-    lead, reason = sentences(made({"a": (10.0, 11.0), "b": (20.0, 21.0)}))
+    lead, reason = sentences(synthetic_runs({"a": (10.0, 11.0), "b": (20.0, 21.0)}))
     assert "fewer than 3 seeds" in reason
     assert "better" not in lead + reason
 
 
 def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
-    _, best, pairs = sentences([*made(THREE), Made(variant="d", fid=30.0)])
+    _, best, pairs = sentences([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
     assert "not tested against d" in best
     assert "3 could not be tested" in pairs
-    section = verdict.build(view(results([*made(THREE), Made(variant="d", fid=30.0)])))
+    section = verdict.build(view(results([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])))
     assert section is not None
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     untested = [column.title for column in table.columns].index(verdict.UNTESTED)
@@ -49,23 +49,23 @@ def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
 
 
 def test_one_entry() -> None:
-    lead, nothing = sentences(made({"a": THREE["a"]}))
+    lead, nothing = sentences(synthetic_runs({"a": THREE["a"]}))
     assert "a, 10.2" in lead
     assert "better" not in nothing
 
 
 def test_nothing_measured() -> None:
-    (sentence,) = sentences([Made(variant=name, status="failed") for name in "ab"])
+    (sentence,) = sentences([SyntheticRun(variant=name, status="failed") for name in "ab"])
     assert "classifier-FID" in sentence
 
 
 def test_a_best_median_without_a_significant_difference() -> None:
-    runs = made({"a": (100.0, 100.0, 100.0, 180.0, 181.0), "b": (101.0, 101.1, 101.2, 101.3, 101.4)})
+    runs = synthetic_runs({"a": (100.0, 100.0, 100.0, 180.0, 181.0), "b": (101.0, 101.1, 101.2, 101.3, 101.4)})
     assert "no significant difference from b" in sentences(runs)[1]
 
 
 def test_the_table_lists_the_verdicts_of_each_entry() -> None:
-    section = verdict.build(view(results(made(THREE))))
+    section = verdict.build(view(results(synthetic_runs(THREE))))
     assert section is not None
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     assert [column.title for column in table.columns] == ["", verdict.BEATEN["clearly better"], verdict.NOT_SIGNIFICANT]
@@ -73,7 +73,7 @@ def test_the_table_lists_the_verdicts_of_each_entry() -> None:
 
 
 def test_data_too_small_for_conclusions_is_a_warning_before_the_verdict() -> None:
-    section = verdict.build(view(results(made(THREE, dataset="digits", claims="false"))))
+    section = verdict.build(view(results(synthetic_runs(THREE, dataset="digits", claims="false"))))
     assert section is not None
     warning = section.blocks[0]
     assert isinstance(warning, Text)
@@ -82,7 +82,7 @@ def test_data_too_small_for_conclusions_is_a_warning_before_the_verdict() -> Non
 
 
 def test_the_terms_are_defined_beside_the_verdict() -> None:
-    section = verdict.build(view(results(made(THREE))))
+    section = verdict.build(view(results(synthetic_runs(THREE))))
     assert section is not None
     definition = section.blocks[-1]
     assert isinstance(definition, Text)
