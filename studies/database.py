@@ -34,14 +34,14 @@ class Database(Storage):
         # Locks are a session's; no transaction is to stay open as long as they last.
         self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
-    def trouble(self, error: Exception) -> str:
+    def error_text(self, error: Exception) -> str:
         """What the database or its driver said."""
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
             return ""
         return plain_error(error, self.uri)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[None]:
         """An advisory lock, waited for."""
         with self._engine.connect() as connection:
             _execute(connection, "SELECT pg_advisory_lock(:key)", f"claim {name}")
@@ -51,7 +51,7 @@ class Database(Storage):
                 _execute(connection, "SELECT pg_advisory_unlock(:key)", f"claim {name}")
 
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
+    def try_lock(self, name: str) -> Iterator[bool]:
         """An advisory lock, if it is free."""
         with self._engine.connect() as connection:
             alone = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
@@ -69,14 +69,14 @@ class Database(Storage):
         self._rdb.record_heartbeat(trial._trial_id)  # before it has a worker: without a beat it would never be missed
         super().begin(trial, worker)
 
-    def lives(self, trial: FrozenTrial) -> bool:
-        return True  # the dead have no heartbeat, and `give_back` has failed their trials
+    def is_alive(self, trial: FrozenTrial) -> bool:
+        return True  # the dead have no heartbeat, and `requeue_dead` has failed their trials
 
-    def give_back(self, study: Study) -> None:
+    def requeue_dead(self, study: Study) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             optuna.storages.fail_stale_trials(study)
-        super().give_back(study)
+        super().requeue_dead(study)
 
 
 def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS) -> Storage:

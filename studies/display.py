@@ -22,7 +22,7 @@ from studies.sweep import Standing, StudyDisplay
 from studies.trial import TrialJob
 
 
-class Pace:
+class SearchPace:
     """How long the search may still take, by how long it took so far."""
 
     def __init__(self, standings: Sequence[Standing]) -> None:
@@ -41,11 +41,11 @@ class LineStudyDisplay(StudyDisplay):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._plan: Plan | None = None
-        self._pace: Pace | None = None
+        self._pace: SearchPace | None = None
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
         """Say how much there is to do."""
-        self._plan, self._pace = plan, Pace(standings)
+        self._plan, self._pace = plan, SearchPace(standings)
         for line in prospect(plan, standings, workers):
             self._say(line)
 

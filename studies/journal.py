@@ -26,7 +26,7 @@ BLOCK = 4096  # bytes of the end of a journal that are read at first
 LONGEST_LINE = 1_000_000  # bytes of a journal's first line that are looked at
 
 
-class Journal(Storage):
+class FileStorage(Storage):
     """A journal file, with its locks in a folder beside it."""
 
     def __init__(self, path: Path) -> None:
@@ -39,12 +39,12 @@ class Journal(Storage):
         super().__init__(str(path), JournalStorage(backend))
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[None]:
         with FileLock(self._lock(f"claim-{name}")):
             yield
 
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
+    def try_lock(self, name: str) -> Iterator[bool]:
         """A lock of the operating system, if it is free."""
         lock = FileLock(self._lock(f"only-{name}"))
         try:
@@ -65,7 +65,7 @@ class Journal(Storage):
             yield name
         Path(lock.lock_file).unlink(missing_ok=True)
 
-    def trouble(self, error: Exception) -> str:
+    def error_text(self, error: Exception) -> str:
         """What the system said of the file, or which of its lines cannot be read."""
         chain: BaseException | None = error
         while chain is not None:  # Optuna's own errors may hide it
@@ -76,7 +76,7 @@ class Journal(Storage):
             chain = chain.__cause__ or chain.__context__
         return ""
 
-    def lives(self, trial: FrozenTrial) -> bool:
+    def is_alive(self, trial: FrozenTrial) -> bool:
         """Whether somebody holds the lock of the trial's worker; one that nobody holds is taken away."""
         path = Path(self._worker_lock(str(trial.user_attrs[WORKER])))
         if not path.exists():
@@ -133,9 +133,9 @@ def open_journal(path: Path) -> Storage:
         with path.open("rb") as file:
             if not _is_journal(file.readline(LONGEST_LINE)):
                 raise UserError(f"--storage {str(path)!r} is no journal of Optuna's: give another path")
-        return Journal(path)
+        return FileStorage(path)
     except FileNotFoundError:
-        return Journal(path)
+        return FileStorage(path)
     except OSError as error:
         raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}") from error
     except UNREADABLE as error:

@@ -46,7 +46,7 @@ def open_study(plan: Plan, arm: Arm, storage: Storage) -> optuna.Study:
     """The Optuna study of a variant. Another one of that name is a UserError."""
     name = name_of(plan, arm)
     directions = [StudyDirection.MINIMIZE if objective.direction == "lower" else StudyDirection.MAXIMIZE for objective in plan.objectives]
-    with storage.claim(name):
+    with storage.lock(name):
         check_known(plan, storage)
         study = optuna.create_study(storage=storage.optuna, study_name=name, directions=directions, load_if_exists=True)
         if IDENTITY not in study.user_attrs:

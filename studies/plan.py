@@ -16,7 +16,7 @@ from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry
 from bench.tracking.results import REFERENCES
 from studies.kinds import check_kind
 from studies.spaces import SPACES, Dimension, defaults_of, fitting, settings_of
-from studies.study import FIRST_SEARCH_SEED, Arm, Objective, Plan, Study
+from studies.study import FIRST_SEARCH_SEED, Arm, Plan, SearchObjective, Study
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
@@ -81,7 +81,7 @@ def _note(entry: Entry) -> str:
     return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)
 
 
-def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
+def _objectives(study: Study, config: RunConfig) -> tuple[SearchObjective, ...]:
     evaluator = _evaluator(config)
     keys = study.objectives or (evaluator.headline,)
     if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
@@ -96,7 +96,7 @@ def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
             direction = "lower"
         if direction == "none":
             raise UserError(f"--objective {key!r} has no better end: {card(key).meaning}")
-        found.append(Objective(key=key, direction=direction))
+        found.append(SearchObjective(key=key, direction=direction))
     return tuple(found)
 
 
@@ -108,7 +108,7 @@ def _evaluator(config: RunConfig) -> Evaluator:
     return found
 
 
-def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int, headline: str) -> RunConfig:
+def _for_search(config: RunConfig, objectives: Sequence[SearchObjective], samples: int, headline: str) -> RunConfig:
     """The configuration as its trials are measured: by what judges them alone."""
     metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/")) or (headline,)
     evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
@@ -171,7 +171,7 @@ def _check_numbers(study: Study) -> None:
             raise UserError(f"unknown {name} {given!r}" + nearest(given, known))
 
 
-def _check_combination(study: Study, objectives: Sequence[Objective], config: RunConfig) -> None:
+def _check_combination(study: Study, objectives: Sequence[SearchObjective], config: RunConfig) -> None:
     """What Optuna, or arithmetic, refuses."""
     if len(objectives) > 1 and study.pruner != "none":
         raise UserError(

@@ -36,30 +36,30 @@ class Storage(ABC):
         self.optuna = optuna_storage
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def storage_errors(self) -> Iterator[None]:
         """Inside, a storage that goes away is a UserError."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            if told := self.trouble(error):
+            if told := self.error_text(error):
                 raise UserError(f"--storage {redacted(self.uri)} fails: {one_line(told, most=160)}") from error
             raise
 
     @abstractmethod
-    def trouble(self, error: Exception) -> str:
+    def error_text(self, error: Exception) -> str:
         """What the storage had to do with an error; empty where nothing."""
 
     @abstractmethod
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[None]:
         """Inside, no other process takes or gives back trials of the study of that name."""
         raise NotImplementedError
 
     @abstractmethod
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
+    def try_lock(self, name: str) -> Iterator[bool]:
         """Whether this process is the only one inside for that name; it is told at once."""
         raise NotImplementedError
 
@@ -74,17 +74,17 @@ class Storage(ABC):
         trial.set_user_attr(WORKER, worker)
 
     @abstractmethod
-    def lives(self, trial: FrozenTrial) -> bool:
+    def is_alive(self, trial: FrozenTrial) -> bool:
         """Whether the worker of a running trial is not known to be dead."""
         raise NotImplementedError
 
-    def give_back(self, study: Study) -> None:
+    def requeue_dead(self, study: Study) -> None:
         """Fail the trials whose worker is dead, and put the parameters of trials that failed for no reason of their own in line again.
 
         To be called inside a claim. It can be cut off anywhere and be called again: no trial gets lost or is put in line twice.
         """
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if WORKER in trial.user_attrs and self.lives(trial):
+            if WORKER in trial.user_attrs and self.is_alive(trial):
                 continue
             if _deaths(trial) >= MOST_DEATHS:
                 self._give_up(study, trial)

@@ -47,7 +47,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Objective(_Frozen):
+class SearchObjective(_Frozen):
     """A metric that trials are judged by, and which end of it is good."""
 
     key: str
@@ -101,7 +101,7 @@ class Plan(_Frozen):
     idea: str
     space: Space
     arms: tuple[Arm, ...]
-    objectives: tuple[Objective, ...]
+    objectives: tuple[SearchObjective, ...]
     sampler: str
     sampler_seed: int
     pruner: str

@@ -141,8 +141,8 @@ class _Search:
             return
         self.looked = time.monotonic()
         for arm, study in zip(self.plan.arms, self.studies, strict=True):
-            with self.storage.claim(name_of(self.plan, arm)):
-                self.storage.give_back(study)
+            with self.storage.lock(name_of(self.plan, arm)):
+                self.storage.requeue_dead(study)
 
     def _is_mine(self, trial: FrozenTrial) -> bool:
         return trial.state == TrialState.RUNNING and f":{self.driver}-" in str(trial.user_attrs.get(WORKER, ""))
@@ -176,19 +176,19 @@ def sweep(
         check_nodes(cluster, folder, one_machine=alone)
     Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
-    with storage.answering():
+    with storage.storage_errors():
         check_known(plan, storage)
         tracker = Tracker(plan.uri, plan.study)  # before the studies: its experiment may have been deleted
         record_choices(tracker, plan.auto)
         studies = [open_study(plan, arm, storage) for arm in plan.arms]
         make_folder(folder)
-        with storage.claim(plan.study):
+        with storage.lock(plan.study):
             parent = record.open_parent(plan, tracker)
     plan = plan.model_copy(update={"parent": parent})
     keeping = Record(plan, tracker, parent, studies)
     status, ended = "failed", Sweep(standings=())
     try:
-        with storage.answering():
+        with storage.storage_errors():
             ended = _sweep(plan, storage, studies, keeping, chosen, cluster, stop, display, final_display)
             keeping.update(final=True)
         status = "interrupted" if ended.interrupted else "finished"
@@ -220,7 +220,7 @@ def _sweep(
     if stop() or not plan.final_seeds:
         return found
     display.searched(found.standings)
-    with storage.only(f"{plan.study} final") as alone:
+    with storage.try_lock(f"{plan.study} final") as alone:
         if not alone:
             return replace(found, elsewhere=True)
         outcome = do_final(plan, studies, workers=workers, cluster=cluster, stop=stop, display=final_display(), parent=plan.parent)

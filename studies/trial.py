@@ -57,7 +57,7 @@ class TrialJob(Job):
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
         """Do it in this process."""
         storage = open_storage(self.plan.storage)
-        with storage.answering():
+        with storage.storage_errors():
             return _one(self.plan, self.plan.arms[self.arm], storage, self.driver, stop, watch)
 
 
@@ -66,8 +66,8 @@ def _one(plan: Plan, arm: Arm, storage: Storage, driver: str, stop: Callable[[],
     status, reason = NOTHING, ""
     told: dict[str, float] = {}
     with storage.worker(driver) as worker, ExitStack() as claim:
-        claim.enter_context(storage.claim(name_of(plan, arm)))
-        storage.give_back(study)
+        claim.enter_context(storage.lock(name_of(plan, arm)))
+        storage.requeue_dead(study)
         trials = study.get_trials(deepcopy=False)
         if left(trials, target(plan, arm, trials)) > 0:
             begun = sum(trial.state != TrialState.WAITING and AGAIN not in trial.user_attrs for trial in trials)

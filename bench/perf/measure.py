@@ -15,9 +15,9 @@ from bench.data.progress import progress
 from bench.perf.host import Contender, hosts
 from bench.perf.loops import GEMM
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
+from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.race import Rate, race, ratio
-from bench.perf.whole import Whole, in_process, whole_run
+from bench.perf.whole import RunTimes, in_process, whole_run
 from bench.runs.prepare import check
 from bench.runs.resolve import resolve
 from bench.scheduling.suite import SUITES
@@ -70,8 +70,8 @@ class Speed:
     peaks: dict[str, Rate] = field(default_factory=dict)  # by model: operations a second of a matrix product in the same rounds
     flops: dict[str, float] = field(default_factory=dict)  # of an image, by model
     memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
-    wholes: dict[str, dict[str, Whole]] = field(default_factory=dict)  # by model, by the suite whose settings they have
-    quality: dict[str, dict[str, Reached | None]] = field(default_factory=dict)
+    wholes: dict[str, dict[str, RunTimes]] = field(default_factory=dict)  # by model, by the suite whose settings they have
+    quality: dict[str, dict[str, QualityPoint | None]] = field(default_factory=dict)
 
     @property
     def ratios(self) -> dict[str, float]:

@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
-from bench.evaluation.evaluator import Evaluator, draw, evaluator_for
+from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
 from bench.metrics.cards import HEADLINE
 from bench.runs.prepare import prepare
 from bench.training.loop import train
@@ -27,7 +27,7 @@ MARKS_AN_EPOCH = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reached:
+class QualityPoint:
     """A classifier-FID, after how many images and seconds of training."""
 
     value: float
@@ -35,7 +35,7 @@ class Reached:
     seconds: float
 
 
-def tutorial_quality(config_json: str, epochs: int) -> list[Reached]:
+def tutorial_quality(config_json: str, epochs: int) -> list[QualityPoint]:
     """What the tutorial's loop has at each mark of so many epochs."""
     from bench.perf.loops import Tutorial
 
@@ -43,7 +43,7 @@ def tutorial_quality(config_json: str, epochs: int) -> list[Reached]:
     torch.manual_seed(config.seed)
     tutorial = Tutorial(config)
     steps, size, seconds = tutorial.steps(), config.recipe.batch_size, 0.0
-    found: list[Reached] = []
+    found: list[QualityPoint] = []
     for mark in _marks(config, epochs):
         done = found[-1].images if found else 0
         started = time.perf_counter()
@@ -51,11 +51,11 @@ def tutorial_quality(config_json: str, epochs: int) -> list[Reached]:
             next(steps)
             done += size
         seconds += time.perf_counter() - started
-        found.append(Reached(value=_value(evaluator, tutorial.networks, torch.device("cpu")), images=done, seconds=seconds))
+        found.append(QualityPoint(value=_value(evaluator, tutorial.networks, torch.device("cpu")), images=done, seconds=seconds))
     return found
 
 
-def harness_quality(config_json: str, target: float, epochs: int) -> Reached | None:
+def harness_quality(config_json: str, target: float, epochs: int) -> QualityPoint | None:
     """When the harness is as good; None if it is not in so many epochs."""
     keep_freed_memory()  # as `run` does
     config, _ = _ready(config_json)
@@ -67,11 +67,11 @@ def harness_quality(config_json: str, target: float, epochs: int) -> Reached | N
     for progress in train(work.trainer, marks):
         value = _value(work.evaluator, work.trainer.eval_networks, work.device)
         if value <= target:
-            return Reached(value=value, images=progress.images, seconds=progress.train_seconds)
+            return QualityPoint(value=value, images=progress.images, seconds=progress.train_seconds)
     return None
 
 
-def first_as_good(found: list[Reached], target: float) -> Reached:
+def first_as_good(found: list[QualityPoint], target: float) -> QualityPoint:
     """The first of them that is as good as the target, which the last one is."""
     return next(reached for reached in found if reached.value <= target)
 
@@ -92,5 +92,5 @@ def _marks(config: RunConfig, epochs: int) -> Iterator[float]:
 
 
 def _value(evaluator: Evaluator, networks: Networks, device: torch.device) -> float:
-    samples = draw(evaluator, networks, seed=0, batch_size=500, device=device, whole=False)
+    samples = draw_samples(evaluator, networks, seed=0, batch_size=500, device=device, whole=False)
     return evaluator.curve(samples.data).values[HEADLINE]

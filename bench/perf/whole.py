@@ -1,4 +1,4 @@
-"""Whole runs: what tracking, evaluation and pictures cost beside training."""
+"""RunTimes runs: what tracking, evaluation and pictures cost beside training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class RunTimes:
     """The seconds of one run, by what they went to."""
 
     images: int
@@ -37,10 +37,10 @@ class Whole:
         """Making networks and data ready, pictures, checkpoints."""
         return self.wall - self.train - self.evaluate - self.log
 
-    def at(self, images: int, images_per_second: float) -> Whole:
+    def at(self, images: int, images_per_second: float) -> RunTimes:
         """The same run with a longer budget: training takes as long as at this rate, and all else, whose marks are as many, takes as long."""
         longer = images / images_per_second
-        return Whole(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
+        return RunTimes(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
 
 
 def in_process(function: Callable[..., Found], *arguments: Any, threads: int) -> Found:
@@ -52,7 +52,7 @@ def in_process(function: Callable[..., Found], *arguments: Any, threads: int) ->
             raise UserError("a process of `ganbench perf` ended without a word: out of memory?") from error
 
 
-def whole_run(config_json: str) -> Whole:
+def whole_run(config_json: str) -> RunTimes:
     """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
     from bench.core.registry import load_catalogs
     from bench.runs.prepare import prepare
@@ -71,7 +71,7 @@ def whole_run(config_json: str) -> Whole:
     if ended.status != "finished":
         raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")
     values = ended.values
-    return Whole(
+    return RunTimes(
         images=round(values["perf/images_per_second"] * values["perf/train_seconds"]), wall=wall, train=values["perf/train_seconds"],
         evaluate=values["perf/evaluate_seconds"], log=values["perf/log_seconds"],
     )  # fmt: skip

@@ -10,7 +10,7 @@ from rich.console import Console
 from small_study import STUDY, planned
 
 from bench.runs.types import RunProgress, RunResult
-from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for
+from studies.display import LineStudyDisplay, LiveStudyDisplay, SearchPace, study_display_for
 from studies.sweep import Standing
 from studies.trial import TrialJob
 
@@ -74,7 +74,7 @@ def test_a_worker_that_died_before_it_had_a_trial(uri: str, tmp_path: Path) -> N
 def test_the_time_left_is_that_of_the_trials_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("studies.display.time.monotonic", lambda: now[0])
-    pace = Pace((Standing(variant="dcgan", wanted=10, complete=2),))
+    pace = SearchPace((Standing(variant="dcgan", wanted=10, complete=2),))
     now[0] = 140.0
     assert pace.seconds_left((Standing(variant="dcgan", wanted=10, complete=3, pruned=1),)) == 120.0
     assert pace.seconds_left((Standing(variant="dcgan", wanted=10, complete=2),)) != pace.seconds_left(STANDINGS)

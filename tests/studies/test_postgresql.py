@@ -103,14 +103,14 @@ def test_a_worker_that_is_killed_is_missed_by_its_heartbeat(database: str) -> No
         assert process.stdout is not None
         assert process.stdout.readline() == "has it\n"
         time.sleep(4)
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert [trial.state for trial in study.get_trials()] == [TrialState.RUNNING]
         process.kill()
     deadline = time.monotonic() + 30
     while len(study.get_trials()) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
-        storage.give_back(study)
-    storage.give_back(study)
+        storage.requeue_dead(study)
+    storage.requeue_dead(study)
     dead, waiting = study.get_trials()
     assert (dead.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
     assert waiting.user_attrs[AGAIN] == 0
@@ -119,9 +119,9 @@ def test_a_worker_that_is_killed_is_missed_by_its_heartbeat(database: str) -> No
 
 def test_locks_of_the_database(database: str) -> None:
     one, two = open_storage(database), open_storage(database)
-    with one.only("final") as first, two.only("final") as second, two.only("another") as third:
+    with one.try_lock("final") as first, two.try_lock("final") as second, two.try_lock("another") as third:
         assert (first, second, third) == (True, False, True)
-    with two.only("final") as alone:
+    with two.try_lock("final") as alone:
         assert alone
-    with one.claim("s"), two.claim("t"):
+    with one.lock("s"), two.lock("t"):
         pass

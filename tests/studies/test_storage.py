@@ -184,12 +184,12 @@ def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path)
     order: list[str] = []
 
     def other() -> None:
-        with open_storage(str(tmp_path / "studies.journal")).claim("s"):
+        with open_storage(str(tmp_path / "studies.journal")).lock("s"):
             order.append("other")
 
     thread = threading.Thread(target=other)
-    with storage.claim("s"):
-        with open_storage(str(tmp_path / "studies.journal")).claim("another"):
+    with storage.lock("s"):
+        with open_storage(str(tmp_path / "studies.journal")).lock("another"):
             thread.start()
             time.sleep(0.3)
         order.append("mine")
@@ -198,18 +198,18 @@ def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path)
 
 
 def test_only_one_is_alone(storage: Storage, tmp_path: Path) -> None:
-    with storage.only("final") as first, open_storage(str(tmp_path / "studies.journal")).only("final") as second:
+    with storage.try_lock("final") as first, open_storage(str(tmp_path / "studies.journal")).try_lock("final") as second:
         assert (first, second) == (True, False)
-    with storage.only("final") as third:
+    with storage.try_lock("final") as third:
         assert third
 
 
 def test_a_living_worker_keeps_his_trial(storage: Storage, study: optuna.Study) -> None:
     with storage.worker("me") as worker:
         under_way(storage, study, worker)
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
@@ -219,11 +219,11 @@ def test_a_killed_worker_gives_his_trial_back_with_the_same_parameters(storage: 
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "has it\n"
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
         process.kill()
-    storage.give_back(study)
-    storage.give_back(study)  # and it does so once
+    storage.requeue_dead(study)
+    storage.requeue_dead(study)  # and it does so once
     dead, waiting = study.get_trials()
     assert (dead.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
     again = study.ask()
@@ -234,7 +234,7 @@ def test_a_killed_worker_gives_his_trial_back_with_the_same_parameters(storage: 
 
 def test_a_trial_whose_worker_never_said_its_name(storage: Storage, study: optuna.Study) -> None:
     study.ask()
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
@@ -245,9 +245,9 @@ def test_a_machine_that_has_another_name_now_holds_up_nobody(
     with storage.worker("me") as worker:
         under_way(storage, study, worker)
         monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "now")
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
@@ -256,7 +256,7 @@ def test_what_a_trial_told_goes_with_it(storage: Storage, study: optuna.Study) -
         trial = under_way(storage, study, worker)
         trial.report(3.0, step=100)
         trial.set_user_attr("mine", 1)
-    storage.give_back(study)
+    storage.requeue_dead(study)
     waiting = study.get_trials()[1]
     assert waiting.intermediate_values == {100: 3.0}
     assert waiting.user_attrs["mine"] == 1
@@ -268,7 +268,7 @@ def test_a_trial_that_failed_for_a_reason_is_not_tried_again(storage: Storage, s
         trial = under_way(storage, study, worker)
         trial.set_user_attr(REASON, "it crashed")
         study.tell(trial, state=TrialState.FAIL)
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL"]
 
 
@@ -276,7 +276,7 @@ def test_parameters_that_kill_every_worker_are_given_up(storage: Storage, study:
     for _ in range(MOST_DEATHS):
         with storage.worker("me") as worker:
             under_way(storage, study, worker)
-        storage.give_back(study)
+        storage.requeue_dead(study)
     assert states(study) == ["FAIL"] * MOST_DEATHS
     assert [trial.user_attrs.get(DEATHS, 0) for trial in study.get_trials()] == list(range(MOST_DEATHS))
     assert study.get_trials()[-1].user_attrs[REASON] == "5 workers died of it: out of memory?"
@@ -288,7 +288,7 @@ def test_who_is_stopped_may_be_stopped_for_ever(storage: Storage, study: optuna.
             trial = under_way(storage, study, worker)
             trial.set_user_attr(STOPPED, True)
             study.tell(trial, state=TrialState.FAIL)
-        storage.give_back(study)
+        storage.requeue_dead(study)
     *stopped, waiting = study.get_trials()
     assert {trial.state for trial in stopped} == {TrialState.FAIL}
     assert (waiting.state, waiting.user_attrs[DEATHS], waiting.user_attrs.get(STOPPED)) == (TrialState.WAITING, 0, None)
@@ -298,5 +298,5 @@ def test_who_is_stopped_may_be_stopped_for_ever(storage: Storage, study: optuna.
 def test_locks_of_workers_do_not_gather(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
     with storage.worker("me") as worker:
         under_way(storage, study, worker)
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert not list((tmp_path / "studies.journal.locks").glob("worker-*"))

@@ -15,7 +15,7 @@ from bench.perf import measure as measuring
 from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
 from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
+from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.whole import whole_run
 from bench.runs.resolve import resolve
 from tests.bench.perf.test_loops import config
@@ -56,7 +56,7 @@ def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     assert at_once is not None
     assert at_once.images == 240  # the first round past a sixth of an epoch
     assert harness_quality(text, -1.0, 1) is None
-    values = [Reached(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
+    values = [QualityPoint(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
     assert first_as_good(values, 5.0) is values[1]
     with pytest.raises(UserError, match="classifier-FID, which ring8 has not"):
         tutorial_quality(resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)

@@ -10,10 +10,10 @@ import pytest
 
 from bench.core.errors import UserError
 from bench.perf.measure import ALL_CORES, BARE, SUITE, TRAIN, TUTORIAL, Setting, Speed
-from bench.perf.quality import Reached
+from bench.perf.quality import QualityPoint
 from bench.perf.race import Rate
 from bench.perf.report import MEANING, as_json, draw, notes, rate_rows, ratio_rows
-from bench.perf.whole import Whole
+from bench.perf.whole import RunTimes
 
 
 def speed() -> Speed:
@@ -26,13 +26,13 @@ def speed() -> Speed:
     }  # fmt: skip
     found.memory_mb["mlp"] = dict.fromkeys(found.rates["mlp"], 150.0)
     found.flops["mlp"], found.peaks["mlp"] = 2e6, rate(4e9, 4e9)
-    short = Whole(images=60_000, wall=70.0, train=30.0, evaluate=35.0, log=1.0)
+    short = RunTimes(images=60_000, wall=70.0, train=30.0, evaluate=35.0, log=1.0)
     found.wholes["mlp"] = {
         "standard": short.at(6_000_000, 2_000.0),
-        "quick": Whole(images=100_000, wall=62.0, train=50.0, evaluate=11.0, log=0.5),
+        "quick": RunTimes(images=100_000, wall=62.0, train=50.0, evaluate=11.0, log=0.5),
     }
     found.quality["mlp"] = {
-        "tutorial": Reached(value=60.0, images=300_000, seconds=120.0), "harness": Reached(value=59.0, images=50_000, seconds=20.0),
+        "tutorial": QualityPoint(value=60.0, images=300_000, seconds=120.0), "harness": QualityPoint(value=59.0, images=50_000, seconds=20.0),
     }  # fmt: skip
     return found
 
@@ -51,7 +51,7 @@ def test_ratios_by_hand() -> None:
 
 
 def test_a_longer_run_has_the_same_costs_beside_training() -> None:
-    whole = Whole(images=10, wall=9.0, train=2.0, evaluate=4.0, log=1.0)
+    whole = RunTimes(images=10, wall=9.0, train=2.0, evaluate=4.0, log=1.0)
     longer = whole.at(100, 5.0)
     assert (longer.images, longer.train, longer.wall) == (100, 20.0, 27.0)
     assert longer.rest == whole.rest == 2.0
@@ -61,7 +61,7 @@ def test_what_was_not_asked_for_has_no_ratio() -> None:
     assert empty().ratios == {}
     assert rate_rows(empty()) == ratio_rows(empty()) == []
     missed = empty()
-    missed.quality["mlp"] = {"tutorial": Reached(value=60.0, images=1, seconds=1.0), "harness": None}
+    missed.quality["mlp"] = {"tutorial": QualityPoint(value=60.0, images=1, seconds=1.0), "harness": None}
     assert missed.ratios == {}
     assert "mlp: the harness did not get there" in notes(missed)
 
