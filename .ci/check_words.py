@@ -73,6 +73,7 @@ ALLOWED = (
     ("tests/test_words.py", "*", "it tests the list"),
     ("CHANGELOG.md", "*", "old entries, and the table of moved modules"),
     ("docs/examples/*", "*", "reports as they were recorded"),
+    ("bench/perf/whole.py", "wall", "wall-clock time, and a key of `ganbench perf --json`"),
     ("*", "claims", "an attribute of datasets, a user's too, and a tag of runs"),
     ("variants/networks/backbone.py", "seen", "an attribute of Ports, which a user's networks read"),
     ("*bench/metrics/*", "asked", "a word of a card's `needs`, and the attribute of Evidence that goes with it"),

@@ -1,8 +1,8 @@
-"""Time to quality: how soon the harness has the classifier-FID that a tutorial's loop has after some epochs.
+"""Time to quality: the training time until the harness reaches the classifier-FID of a tutorial's loop after some epochs.
 
-Said beforehand: the tutorial's last value is the target. Both are measured at the same numbers of images on their live weights, and the
-first value that is as good counts, the tutorial's too. Both are timed on the training clock: measuring is on nobody's. The same variant,
-batch size, learning rates, data and threads; one seed each.
+The target is the last value of the tutorial's loop, fixed in advance. Both loops are evaluated at the same numbers of images, on their live
+weights. For both, the first value that reaches the target counts. The clock stops during evaluation. Variant, batch size, learning rates,
+data and threads are the same, with one seed each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MARKS_AN_EPOCH = 6
 
 @dataclass(frozen=True, kw_only=True)
 class QualityPoint:
-    """A classifier-FID, after how many images and seconds of training."""
+    """A classifier-FID, with the images and seconds of training until then."""
 
     value: float
     images: int
@@ -36,7 +36,7 @@ class QualityPoint:
 
 
 def tutorial_quality(config_json: str, epochs: int) -> list[QualityPoint]:
-    """What the tutorial's loop has at each mark of so many epochs."""
+    """Train the tutorial's loop and return its quality at each evaluation point."""
     from bench.perf.loops import Tutorial
 
     config, evaluator = _ready(config_json)
@@ -56,14 +56,14 @@ def tutorial_quality(config_json: str, epochs: int) -> list[QualityPoint]:
 
 
 def harness_quality(config_json: str, target: float, epochs: int) -> QualityPoint | None:
-    """When the harness is as good; None if it is not in so many epochs."""
-    keep_freed_memory()  # as `run` does
+    """Train with the harness until it reaches the target. Returns None if it does not within so many epochs."""
+    keep_freed_memory()  # like `run`
     config, _ = _ready(config_json)
     marks = list(_marks(config, epochs))
     config = override(config, {"budget.images": round(marks[-1])})
     torch.set_num_threads(config.threads)
     work = prepare(config)
-    assert work.evaluator is not None  # `_ready` has seen it
+    assert work.evaluator is not None  # `_ready` raises without an evaluator
     for progress in train(work.trainer, marks):
         value = _value(work.evaluator, work.trainer.eval_networks, work.device)
         if value <= target:
@@ -72,8 +72,8 @@ def harness_quality(config_json: str, target: float, epochs: int) -> QualityPoin
 
 
 def first_as_good(found: list[QualityPoint], target: float) -> QualityPoint:
-    """The first of them that is as good as the target, which the last one is."""
-    return next(reached for reached in found if reached.value <= target)
+    """Return the first point that reaches the target. The last point always does."""
+    return next(point for point in found if point.value <= target)
 
 
 def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
@@ -81,7 +81,7 @@ def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
     config = load_config(config_json)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None or evaluator.headline != HEADLINE:
-        raise UserError(f"time to quality is measured by classifier-FID, which {config.dataset} has not: leave the part quality out")
+        raise UserError(f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part quality")
     evaluator.prepare()
     return config, evaluator
 

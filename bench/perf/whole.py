@@ -1,4 +1,4 @@
-"""RunTimes runs: what tracking, evaluation and pictures cost beside training."""
+"""Time complete runs: the cost of tracking, evaluation and pictures next to training."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.runs.runner import run
 from bench.runs.types import Place
 from bench.tracking import store
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunTimes:
-    """The seconds of one run, by what they went to."""
+    """The seconds of one run by activity. `wall` is the total."""
 
     images: int
     wall: float
@@ -34,26 +34,29 @@ class RunTimes:
 
     @property
     def rest(self) -> float:
-        """Making networks and data ready, pictures, checkpoints."""
+        """Seconds for setup, pictures and checkpoints."""
         return self.wall - self.train - self.evaluate - self.log
 
     def at(self, images: int, images_per_second: float) -> RunTimes:
-        """The same run with a longer budget: training takes as long as at this rate, and all else, whose marks are as many, takes as long."""
+        """Extrapolate to a longer budget at this training rate. The number of evaluation points, and so all other costs, stay the same."""
         longer = images / images_per_second
         return RunTimes(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
 
 
-def in_process(function: Callable[..., Found], *arguments: Any, threads: int) -> Found:
-    """What a function of a module gives in a fresh process with so many threads."""
+def in_process(function: Callable[..., Result], *arguments: Any, threads: int) -> Result:
+    """Return the result of a module's function in a new process with so many threads. Raises UserError if the process ends."""
     with environment_of(threads), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise UserError("a process of `ganbench perf` ended without a word: out of memory?") from error
+            raise UserError("a process of `ganbench perf` ended without a result: out of memory?") from error
 
 
 def whole_run(config_json: str) -> RunTimes:
-    """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
+    """Time one run with tracking and evaluation in a temporary store.
+
+    The statistics of real images and the store are created before the clock starts. Raises UserError if the run does not finish.
+    """
     from bench.core.registry import load_catalogs
     from bench.runs.prepare import prepare
 
