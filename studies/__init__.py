@@ -1,1 +1,1 @@
-"""Optuna sweeps: which numbers a variant wants, and how much that matters, at the same cost for every variant."""
+"""Hyperparameter searches with Optuna, at the same cost for every variant, and the importance of each hyperparameter."""
