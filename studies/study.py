@@ -117,7 +117,7 @@ class Plan(_Frozen):
 
     @property
     def judged_at_marks(self) -> bool:
-        """Whether a trial may be pruned by the headline at an evaluation point."""
+        """True if a trial may be pruned by the headline at an evaluation point."""
         return self.pruner == "median"
 
     def identity(self, arm: Arm) -> dict[str, Any]:

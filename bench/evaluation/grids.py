@@ -36,7 +36,10 @@ def picture_size(dataset: Dataset) -> int:
 
 
 def picture_of(data: Tensor, dataset: Dataset) -> bytes:
-    """Draw examples as PNG bytes: a grid of the first 64 images uint8 [n, C, H, W], or a scatter plot of the first 2,500 points [n, 2]."""
+    """Draw examples as PNG bytes.
+
+    Images uint8 [n, C, H, W] give a grid of the first 64, points [n, 2] a scatter plot of the first 2,500.
+    """
     return scatter_png(data[:POINTS], dataset) if dataset.spec.kind == "points" else grid_of(data)
 
 

@@ -34,7 +34,7 @@ def read_folder(path: Path, wanted: ImageRequirements) -> Tensor:
     wanted.check_values(images, is_float=False)
     if lossy_count:
         log.warning(
-            "%d of the %d images in the folder %s are JPEG or lossy WebP, whose compression changes FID and most other metrics: use PNG files "
+            "%d of the %d images in the folder %s are JPEG or lossy WebP: compression changes FID and most other metrics; use PNG files "
             "if you can", lossy_count, len(files), quoted(path),
         )  # fmt: skip
     return images

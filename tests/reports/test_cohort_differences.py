@@ -1,4 +1,4 @@
-"""Why runs are in separate tables: one sentence for each kind of difference, and none without a difference."""
+"""Sentences on separate tables: one for each kind of difference, and none without a difference."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PROTOCOL = ("classifier-FID", "protocol")
 
 
 def other(**columns: Any) -> list[Made]:
-    """The same runs again, with these columns."""
+    """Return the same runs with these columns."""
     return [replace(run, columns={"run_id": f"o-{run.run_id}", **columns}) for run in made(TWO)]
 
 
 def by_another_protocol(runs: list[Made]) -> list[Made]:
-    """The same runs again, their FID by another protocol and everything else by the same."""
+    """Return the same runs with another protocol for FID only."""
     return [replace(run, protocol="p1", columns={**run.columns, "run_id": f"p-{run.run_id}"}) for run in runs]
 
 
@@ -40,7 +40,7 @@ def cohorts(*runs: list[Made]) -> tuple[Cohort, ...]:
 
 
 def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
-    """Whether there is one sentence for each difference, in this order, and it names what differs."""
+    """Check that there is one sentence for each difference, in this order, and that it names the difference."""
     pairs = zip(sentences, expected, strict=False)
     return len(sentences) == len(expected) and all(word in sentence for sentence, words in pairs for word in words)
 
