@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 # Folders and files whose words are checked. Add a folder when its words are done.
 DONE = (
-    ".ci/check_words.py", "bench/core", "bench/data", "bench/metrics", "bench/training", "variants",
-    "tests/bench/core", "tests/bench/data", "tests/bench/metrics", "tests/bench/training", "tests/variants", "tests/test_words.py",
+    ".ci/check_words.py", "bench/core", "bench/data", "bench/evaluation", "bench/metrics", "bench/perf", "bench/training",
+    "reports", "studies", "variants",
+    "tests/bench/core", "tests/bench/data", "tests/bench/evaluation", "tests/bench/metrics", "tests/bench/perf", "tests/bench/training",
+    "tests/reports", "tests/studies", "tests/test_words.py", "tests/variants",
 )  # fmt: skip
 
 # Prose: pattern -> what to write. A space stands for any white space, and `^` for the start of a docstring.

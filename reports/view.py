@@ -73,7 +73,9 @@ def view(results: Results, *, small: bool = False) -> View:
     runs = results.runs[results.runs["kind"] == "run"]
     studies = [study for recorded in results.studies if (study := read_study(recorded)) is not None]
     if runs.empty and not studies:
-        raise UserError(f"no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}")
+        raise UserError(
+            f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
+        )
     searched = runs["phase"] == SEARCH
     compared = _with_roles(runs[~searched], studies)
     cohorts = _cohorts(compared, results)

@@ -64,7 +64,7 @@ def open_parent(plan: Plan, tracker: Tracker) -> str:
 
 
 class StudyRecorder:
-    """Updates the parent run during a study."""
+    """Recorder that updates the parent run during a study."""
 
     def __init__(self, plan: Plan, tracker: Tracker, parent: str, studies: Sequence[optuna.Study]) -> None:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies

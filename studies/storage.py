@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from bench.core.errors import UserError, one_line
 from bench.tracking.store import redacted
 
-# Attributes of a trial: its worker, the reason of a failure, a stop by the user, the trial that it repeats, and the dead workers with its parameters.
+# Attributes of a trial: its worker, the reason of a failure, and a stop by the user.
+# A repeated trial also has the number of the first trial and of the workers that died with its parameters.
 WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"
 MOST_DEATHS = 5  # of workers with the same parameters; then the parameters are the cause
 

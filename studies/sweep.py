@@ -85,7 +85,7 @@ class StudyDisplay:
 
 @dataclass(kw_only=True)
 class _Search:
-    """Creates jobs for trials. Other processes may do the same on the same storage."""
+    """Source of jobs for trials. Other processes may do the same on the same storage."""
 
     plan: Plan
     storage: Storage

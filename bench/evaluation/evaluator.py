@@ -73,7 +73,7 @@ def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]
 
 
 class Evaluator:
-    """Measures generated examples against the test split of one dataset, by one evaluation protocol.
+    """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
     `samples`: the number of examples, 0 for the usual number. `inception`: add the metrics of the published Inception network. `errors`: add
     standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset has no metric, a key is unknown, the
@@ -99,7 +99,7 @@ class Evaluator:
         if INCEPTION in self.capabilities:
             self._real.extractor(INCEPTION)  # raises before the training if there are no weights
         if self.n < FEWEST:
-            raise UserError(f"evaluation.samples={self.n} is too small: set at least {FEWEST}, or 0 for the size of the test split")
+            raise UserError(f"evaluation.samples={self.n} is too few to measure: set at least {FEWEST}, or 0 for the default")
 
     @staticmethod
     def _given(provided: Collection[str]) -> list[str]:
@@ -180,7 +180,7 @@ class Evaluator:
         return short_hash(identity | ({"extractor": weights[0] if len(weights) == 1 else weights} if weights else {}))
 
     def _kinds(self, needs: Collection[str]) -> list[str]:
-        """Return the extractors whose features these needs name."""
+        """Return the extractors that these needs name."""
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]
 

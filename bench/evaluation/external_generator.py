@@ -31,7 +31,7 @@ def sample_module(
     convolution, the latents are [n, latent, 1, 1]. All latents are drawn at once and then sliced. Raises UserError.
     """
     wanted.check_count(n)
-    with _hosting():
+    with _module_path():
         network = load_module(source)
         width = latent_width(network, source, latent)
         convolution = _starts_with_convolution(network, width)
@@ -54,7 +54,7 @@ def sample_module(
 
 
 @contextmanager
-def _hosting() -> Iterator[None]:
+def _module_path() -> Iterator[None]:
     """Context manager that adds the working directory to the end of `sys.path` and sends what modules print to stderr."""
     path, before = sys.path, list(sys.path)
     sys.path.append("")

@@ -209,7 +209,7 @@ def test_fewer_samples_are_another_protocol() -> None:
     assert list(few.full(reference_images(DATASETS.get("digits"), 10)).values) == DIGITS
     assert list(few.protocol()) == list(evaluator().protocol()) == DIGITS
     assert all(few.protocol()[key] != evaluator().protocol()[key] for key in DIGITS)
-    with pytest.raises(UserError, match=r"evaluation\.samples=9 is too small"):
+    with pytest.raises(UserError, match=r"evaluation\.samples=9 is too few"):
         Evaluator(DATASETS.get("digits"), samples=9)
 
 
