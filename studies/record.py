@@ -33,7 +33,7 @@ from bench.tracking.study_record import (
     VariantRecord,
 )
 from studies.importance import Importance, importance
-from studies.opening import DEFAULT
+from studies.optuna_studies import DEFAULT
 from studies.spaces import Dimension
 from studies.storage import AGAIN, REASON
 from studies.study import Arm, Plan

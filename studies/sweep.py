@@ -21,9 +21,9 @@ from bench.scheduling.scheduler import Display, Outcome
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.store import sqlite_path
 from studies import record
-from studies.final import execute_final_runs
+from studies.final_runs import execute_final_runs
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, check_known, name_of, open_study, target
+from studies.optuna_studies import DEFAULT, check_known, name_of, open_study, target
 from studies.record import StudyRecorder
 from studies.storage import REASON, WORKER, Storage
 from studies.study import Arm, Plan

@@ -26,7 +26,7 @@ from bench.scheduling.jobs import Job
 from bench.scheduling.suite import TUNED
 from bench.tracking.client import Lookup, Tracker
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, name_of, open_study, target
+from studies.optuna_studies import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler
 from studies.storage import AGAIN, REASON, STOPPED, Storage
 from studies.study import Arm, Plan

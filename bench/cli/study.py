@@ -125,7 +125,7 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 
 def _print_plan(planned: Plan) -> None:
     """What the study would do."""
-    from studies.opening import target
+    from studies.optuna_studies import target
 
     rows = [
         (

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from small_study import STUDY, planned
 
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.storage import AGAIN
 from studies.study import Plan
 

@@ -19,7 +19,7 @@ from bench.core.config import RunConfig
 from bench.core.errors import UserError
 from studies.database import open_database
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.storage import AGAIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)]

@@ -21,7 +21,7 @@ from bench.tracking.results import STUDY as STUDY_FILE
 from bench.tracking.study_record import StudyRecord
 from studies.importance import FEWEST, importance
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.record import as_json, best, front
 from studies.study import Plan
 

@@ -16,7 +16,7 @@ import small_study
 
 from bench.core.errors import UserError
 from bench.scheduling.suite import Entry
-from studies.opening import difference
+from studies.optuna_studies import difference
 from studies.spaces import space_from
 from studies.study import Plan, Study
 

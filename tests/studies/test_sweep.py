@@ -20,7 +20,7 @@ from bench.runs.resolve import Choice
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.study import Plan
 from studies.sweep import StudyDisplay
 
@@ -188,7 +188,7 @@ def test_the_trial_of_a_dead_process_is_repeated(uri: str, tmp_path: Path, monke
     plan = planned(uri, tmp_path)
     Fake(monkeypatch, lr)
     program = (
-        "import sys; from studies.study import Plan; from studies.kinds import open_storage; from studies.opening import open_study\n"
+        "import sys; from studies.study import Plan; from studies.kinds import open_storage; from studies.optuna_studies import open_study\n"
         "plan = Plan.model_validate_json(sys.stdin.read()); storage = open_storage(plan.storage); study = open_study(plan, plan.arms[0], storage)\n"
         "worker = storage.worker('dead'); name = worker.__enter__(); trial = study.ask()\n"
         "[dimension.suggest(trial) for dimension in plan.arms[0].dimensions]; storage.begin(trial, name)\n"

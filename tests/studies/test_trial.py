@@ -17,7 +17,7 @@ from bench.runs.types import RunResult, ignore
 from bench.scheduling.suite import Entry
 from bench.training.loop import never
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, open_study
+from studies.optuna_studies import DEFAULT, open_study
 from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
 from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, TrialJob, step_of

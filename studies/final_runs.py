@@ -16,7 +16,7 @@ from bench.scheduling.suite import TUNED as TUNED_TRACK
 from bench.scheduling.suite import Entry, PlannedRun, Suite
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import answering
-from studies.opening import DEFAULT
+from studies.optuna_studies import DEFAULT
 from studies.record import best, settings_of_trial
 from studies.study import Arm, Plan
 
