@@ -74,6 +74,6 @@ def _in_tags(svg: str, pattern: str, instead: str) -> str:
 
 
 def _path(steps: str) -> str:
-    """A path on one line with one decimal for each coordinate. Straight lines are points alone, because SVG joins consecutive points by lines."""
+    """A path on one line with one decimal for each coordinate. Straight lines are points only, because SVG joins consecutive points by lines."""
     path = " ".join(re.sub(r"-?\d+\.\d+", _rounded, steps).split())
     return re.sub(r" ?([MLz]) ?", lambda step: " " if step[1] == "L" else step[1], path) if STRAIGHT.fullmatch(path) else path

@@ -1,4 +1,4 @@
-"""The result in sentences, from the tests alone: which entries differ significantly, and which are better."""
+"""The result of the tests in sentences: which entries differ significantly, and which are better."""
 
 from __future__ import annotations
 
