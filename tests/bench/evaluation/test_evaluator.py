@@ -38,7 +38,7 @@ def real_row() -> Measurement:
 
 
 def keep_classes(m: int) -> Tensor:
-    """As many training images as the test split holds, of the first m classes."""
+    """Return training images of the first m classes, as many as the test split has."""
     train = DATASETS.get("digits").split("train")
     assert train.labels is not None
     images = train.data[train.labels < m]
