@@ -18,8 +18,9 @@ from typing import NamedTuple
 # Folders and files whose words are checked. Add a folder when its words are done.
 DONE = (
     ".ci/check_words.py", "CONTRIBUTING.md", "README.md", "SECURITY.md", "bench/__init__.py", "bench/cli", "bench/core", "bench/data",
-    "bench/ganbench_launch.py", "bench/metrics", "bench/training", "docs", "tests/bench/cli", "tests/bench/core", "tests/bench/data",
-    "tests/bench/metrics", "tests/bench/training", "tests/conftest.py", "tests/docs", "tests/support", "tests/test_contributing.py",
+    "bench/evaluation", "bench/ganbench_launch.py", "bench/metrics", "bench/perf", "bench/training", "docs", "reports", "studies",
+    "tests/bench/cli", "tests/bench/core", "tests/bench/data", "tests/bench/evaluation", "tests/bench/metrics", "tests/bench/perf",
+    "tests/bench/training", "tests/conftest.py", "tests/docs", "tests/reports", "tests/studies", "tests/support", "tests/test_contributing.py",
     "tests/test_imports.py", "tests/test_packaging.py", "tests/test_words.py", "tests/variants", "variants",
 )  # fmt: skip
 
@@ -75,6 +76,7 @@ ALLOWED = (
     ("tests/test_words.py", "*", "it tests the list"),
     ("CHANGELOG.md", "*", "old entries, and the table of moved modules"),
     ("docs/examples/*", "*", "reports as they were recorded"),
+    ("bench/perf/whole.py", "wall", "wall-clock time, and a key of `ganbench perf --json`"),
     ("*", "claims", "an attribute of datasets, a user's too, and a tag of runs"),
     ("variants/networks/backbone.py", "seen", "an attribute of Ports, which a user's networks read"),
     ("*bench/metrics/*", "asked", "a word of a card's `needs`, and the attribute of Evidence that goes with it"),

@@ -40,7 +40,7 @@ class RunBudget:
 
 
 def budget_of(run: Mapping[Any, Any]) -> RunBudget:
-    """Return the budget of a run from its parameters. Exactly one unit is a number; older runs have images alone."""
+    """Return the budget of a run from its parameters. Exactly one unit is a number; older runs have only images."""
     for unit in WORDS:
         amount = _positive(run.get(f"{PREFIX}{unit}"))
         if amount is not None:

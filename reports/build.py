@@ -58,7 +58,7 @@ def build(results: Results, *, title: str, small: bool = False) -> Document:
 
 
 def _is_expected(title: str, results: Results) -> bool:
-    """Whether a reader expects this section, so that its absence is named."""
+    """Return whether a reader expects this section, so that the report names its absence."""
     return title not in OCCASIONAL or (title == studies.TITLE and any(results.runs["study"]))
 
 

@@ -21,7 +21,7 @@ TRACKS = {
     "controlled": "controlled: one network, only the loss differs",
     "tuned": "default recipes and tuned recipes",
 }
-POINTS = "modes/high_quality"  # a metric of points in the plane alone
+POINTS = "modes/high_quality"  # a metric only of points in the plane
 FIRST_VERSION = "1"  # of the harness and the variants; runs before versions were recorded have it
 
 
@@ -46,7 +46,7 @@ class CohortEntry:
         return stats.summarise(self.sample(key), card(key).direction)
 
     def finished_median(self, key: str) -> float:
-        """Return the median over the finished runs alone; NaN without any value."""
+        """Return the median over only the finished runs; NaN without any value."""
         values = numbers(self.finished, key)
         return float(pd.Series(values, dtype=float).median())
 
@@ -83,12 +83,12 @@ class Cohort:
 
     @property
     def claims(self) -> bool:
-        """Whether the data is large enough to support conclusions (tag `claims`)."""
+        """True if the data is large enough to support conclusions (tag `claims`)."""
         return not any((entry.runs["claims"] == "false").any() for entry in self.entries)
 
     @property
     def points(self) -> bool:
-        """Whether the data are points in the plane, not images."""
+        """True if the data are points in the plane, not images."""
         return POINTS in self.protocols or any(not math.isnan(value) for value in numbers(self.runs, POINTS))
 
     @property
@@ -113,12 +113,12 @@ class Cohort:
 
     @property
     def unmeasured(self) -> bool:
-        """Whether runs finished but no metric exists for their data."""
+        """True if runs finished but no metric exists for their data."""
         return not self.protocols and bool((self.runs["status"] == "finished").any()) and not self.has_values
 
     @property
     def has_values(self) -> bool:
-        """Whether any metric was measured."""
+        """True if any metric was measured."""
         return any(not math.isnan(value) for key in measured() for value in numbers(self.runs, key))
 
     @cached_property

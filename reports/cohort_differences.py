@@ -1,4 +1,4 @@
-"""Why runs are in separate tables, in sentences: different choices of the user, and changes of the harness or of a protocol."""
+"""Sentences that explain why runs are in separate tables: choices of the user, changes of the harness or of a protocol."""
 
 from __future__ import annotations
 

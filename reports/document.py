@@ -129,7 +129,7 @@ class Gallery:
 
     @property
     def photos(self) -> bool:
-        """Whether the tiles are images without text, which may be small."""
+        """True if the tiles are images without text, which may be small."""
         return all(tile.picture.media == "image/png" for tile in self.tiles)
 
 

@@ -26,7 +26,7 @@ ORDER = ["kind", "suite", "dataset", "variant", "seed", "started", "run_id"]
 
 
 def write_csv(results: Results, folder: Path) -> None:
-    """Write the four files into a folder, which is made if needed. A folder that cannot be written is a UserError."""
+    """Write the four files into a folder, creating it if needed. A folder that cannot be written is a UserError."""
     files = {
         RUNS: _csv(runs_frame(results)),
         PROTOCOLS: _csv(_sorted(results.protocols, PROTOCOL_COLUMNS)),

@@ -25,15 +25,15 @@ def filter_runs(results: Results, pattern: str) -> Results:
     matching = [name for name in variants if matches(name, pattern)]
     if not matching:
         raise UserError(f"--only {pattern!r} matches no variant of these results" + nearest(pattern, variants))
-    kept = ours & runs["variant"].isin(matching)
-    pairs = set(zip(runs[kept]["dataset"], runs[kept]["protocol"], strict=True))
+    matched = ours & runs["variant"].isin(matching)
+    pairs = set(zip(runs[matched]["dataset"], runs[matched]["protocol"], strict=True))
     measured_alike = pd.Series([pair in pairs for pair in zip(runs["dataset"], runs["protocol"], strict=True)], index=runs.index)
     serving = (runs["kind"] == "reference") & measured_alike
-    chosen = runs[kept | serving].reset_index(drop=True)
+    chosen = runs[matched | serving].reset_index(drop=True)
     ids = set(chosen["run_id"])
     return replace(
         results,
-        experiments=tuple(sorted(set(runs[kept]["suite"]) - {""})) or results.experiments,
+        experiments=tuple(sorted(set(runs[matched]["suite"]) - {""})) or results.experiments,
         runs=chosen,
         curves=results.curves[results.curves["run_id"].isin(ids)].reset_index(drop=True),
         protocols=results.protocols[results.protocols["run_id"].isin(ids)].reset_index(drop=True),
@@ -48,5 +48,5 @@ def _searched(study: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _part(study: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
-    """The record of a study with these variants alone."""
+    """The record of a study, with only these variants."""
     return {**study, "variants": {name: study["variants"][name] for name in _searched(study) if name in names}}

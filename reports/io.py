@@ -10,7 +10,7 @@ from bench.core.errors import UserError, one_line
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Raise a UserError for a folder that cannot be made or written. Nothing is left on the disk."""
+    """Raise a UserError for a folder that cannot be created or written. Nothing is left on the disk."""
     if why := refusal(path):
         raise UserError(f"{option}: cannot write to {one_line(repr(str(path)), most=300)}: {why}")
 
@@ -27,6 +27,6 @@ def write_all(files: Mapping[Path, bytes], what: str) -> None:
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, data, settled=False)  # a report lost in a crash of the machine is quickly made again
+            write_atomic(path, data, settled=False)  # a report that is lost in a system crash is quick to write again
     except OSError as error:
         raise UserError(f"cannot write {what}: {error.strerror or error}") from error

@@ -88,7 +88,7 @@ def _best_rows(values: list[float], direction: str) -> list[int]:
 
 
 def _caption(cohort: Cohort) -> str:
-    """Data, budget, track, protocol, and what the figures are."""
+    """Data, budget, track, protocol and the meaning of the figures."""
     card = cohort.headline
     parts = [f"{cohort.setting}."]
     if not cohort.claims:

@@ -64,7 +64,7 @@ def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> lis
 
 
 def _have_values(runs: pd.DataFrame) -> pd.Series:
-    """Whether each run has a value of any metric."""
+    """Return whether each run has a value of any metric."""
     return runs[[key for key in measured() if key in runs]].notna().any(axis=1)
 
 

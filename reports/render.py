@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".svg")
 
 
 def write(document: Document, out: Path) -> Path:
-    """Write the report into a folder, which is made if needed, and return the path of its HTML. A folder that cannot be written is a UserError.
+    """Write the report into a folder, creating it if needed, and return the path of its HTML. A folder that cannot be written is a UserError.
 
     Pictures of the previous report that this one lacks are removed. Files that no report wrote stay.
     """

@@ -30,13 +30,13 @@ class ScoreScale:
 
     @property
     def usable(self) -> bool:
-        """Whether both values are finite and differ."""
+        """Return whether both values are finite and differ."""
         return math.isfinite(self.untrained) and math.isfinite(self.real) and self.untrained != self.real
 
     def score(self, value: float) -> float:
         """Return 0 at `untrained` and 1 at `real`, within `LOWEST` and `HIGHEST`. A value that is not finite scores 0.
 
-        On a log scale a value of 0 or less has the score that small positive values tend to: metrics can be 0, and estimates can be negative.
+        On a log scale, a value of 0 or less has the limit score of small positive values. Metrics can be 0, and estimates can be negative.
         """
         if not math.isfinite(value):
             return 0.0
@@ -77,10 +77,10 @@ def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggre
         raise ValueError("every data set needs a score")
     parts = [np.asarray(by_data[name], dtype=float) for name in sorted(by_data)]
     random = np.random.default_rng(seed)
-    drawn = np.concatenate([part[random.integers(len(part), size=(RESAMPLES, len(part)))] for part in parts], axis=1)
-    drawn.sort(axis=1)
-    cut = int(TRIMMED * drawn.shape[1])
-    means = drawn[:, cut : drawn.shape[1] - cut].mean(axis=1)
+    resampled = np.concatenate([part[random.integers(len(part), size=(RESAMPLES, len(part)))] for part in parts], axis=1)
+    resampled.sort(axis=1)
+    cut = int(TRIMMED * resampled.shape[1])
+    means = resampled[:, cut : resampled.shape[1] - cut].mean(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Aggregate(
         iqm=interquartile_mean(np.concatenate(parts)),

@@ -25,9 +25,7 @@ ALPHA = 0.05
 CLEAR_RATIO = 1.1  # "clearly better" is significantly better by at least this ratio
 FAILED = ("diverged", "failed")  # outcomes of the variant; pruned, interrupted and running runs have none
 MAX_PERMUTATIONS = 200_000
-LARGEST = (
-    1e75  # values from here on are infinite: SQL trackers store infinity as the largest float, and a squared variance must fit a float
-)
+LARGEST = 1e75  # larger values are infinite: SQL trackers store infinity as the largest float, and a squared variance must fit a float
 NEAR = 0.1  # relative distance within which a trial is near the best one
 
 
@@ -109,12 +107,12 @@ def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
 def summarise(data: Sample, direction: Direction) -> Summary:
     """Return median and mean with its Student-t interval; failures are infinitely bad where the metric has a bad end."""
     worst = {"lower": math.inf, "higher": -math.inf, "none": math.nan}[direction]
-    counted = [*data.values, *([worst] * data.failures if direction != "none" else [])]
+    values = [*data.values, *([worst] * data.failures if direction != "none" else [])]
     return Summary(
         n=data.n,
         failures=data.failures,
-        median=float(np.median(counted)) if counted else math.nan,
-        mean=math.fsum(counted) / len(counted) if counted else math.nan,
+        median=float(np.median(values)) if values else math.nan,
+        mean=math.fsum(values) / len(values) if values else math.nan,
         interval=None if data.failures else t_interval(data.values),
     )
 
@@ -234,7 +232,7 @@ def rank_agreement(x: Sequence[float], y: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values adjusted so that the chance of any false verdict is kept: Holm 1979, Scand. J. Statist. 6."""
+    """Return p values adjusted to keep the chance of any false verdict: Holm 1979, Scand. J. Statist. 6."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -261,7 +259,7 @@ def expected_best(values: Sequence[float], failures: int, direction: Direction) 
 
 
 def near_best(values: Sequence[float], others: int, direction: Direction) -> float | None:
-    """Return the share of trials whose value is within the ratio `NEAR` of the best one; `others` have no value and count as far from it.
+    """Return the share of trials whose value is within the ratio `NEAR` of the best one. `others` have no value and count as distant.
 
     None without a better end, without values, or where a value is not positive and so has no ratio.
     """
@@ -289,7 +287,7 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _constant(values: Sequence[float]) -> bool:
-    """Whether values are equal up to rounding, so that a t statistic would be rounding noise."""
+    """Return whether values are equal up to rounding, so that a t statistic would be rounding noise."""
     return max(values) - min(values) <= max(1e-12 * max(abs(value) for value in values), 1 / LARGEST)
 
 

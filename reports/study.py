@@ -39,7 +39,7 @@ class SearchDimension:
         return self.path.removeprefix("recipe.")
 
     def of(self, variant: str) -> bool:
-        """Whether a variant has this dimension."""
+        """Return whether a variant has this dimension."""
         return matches(variant, self.variants)
 
 

@@ -63,7 +63,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _card(objective: ObjectiveRecord) -> Card | None:
-    """The card of an objective; None for an unknown metric, or one whose better end is another."""
+    """The card of an objective; None for an unknown metric, or for another direction."""
     if not is_metric(objective.key) or card(objective.key).direction != objective.direction:
         return None
     return card(objective.key)

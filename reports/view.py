@@ -55,7 +55,7 @@ class View:
     results: Results
     cohorts: tuple[Cohort, ...]
     palette: Palette
-    superseded: int  # older runs of the same configuration and seed, which are not shown
+    superseded: int  # older runs of the same configuration and seed; the report leaves them out
     studies: tuple[StudyResults, ...] = ()
     unread: tuple[str, ...] = ()  # studies of runs whose record is missing or damaged
     small: bool = False  # show few samples, and none of earlier training
@@ -79,12 +79,12 @@ def view(results: Results, *, small: bool = False) -> View:
     searched = runs["phase"] == SEARCH
     compared = _with_roles(runs[~searched], studies)
     cohorts = _cohorts(compared, results)
-    shown = {run for cohort in cohorts for run in cohort.runs["run_id"]}
+    newest = {run for cohort in cohorts for run in cohort.runs["run_id"]}
     return View(
         results=results,
         cohorts=cohorts,
         palette=_palette(cohorts, studies),
-        superseded=len(compared) - len(shown),
+        superseded=len(compared) - len(newest),
         studies=tuple(_searched(study, runs, compared, results) for study in studies),
         small=small,
         unread=tuple(sorted({text(name) for name in runs["study"] if name} - {study.tag for study in studies})),
@@ -210,7 +210,7 @@ def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, 
 
 
 def _why(part: ProtocolGroup, headline: Card) -> str:
-    """How a group of runs differs from the others with the same settings."""
+    """Describe how a group of runs differs from the others with the same settings."""
     if part.unknown:
         return f"unknown protocol {part.unknown}"
     return f"protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"

@@ -1,4 +1,4 @@
-"""The ready search spaces and studies."""
+"""The registered search spaces and studies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPACES.register(
             Dimension(path="recipe.lr_g", also=("recipe.lr_d",), kind="log", low=1e-5, high=1e-2),
             Dimension(path="recipe.betas.0", kind="linear", low=0.0, high=0.999),
             Dimension(path="recipe.k", kind="choice", choices=(1, 5)),
-            # Where each sample's gradient is held (wgan-gp, dragan) D can have none.
+            # A penalty on each sample's gradient (wgan-gp, dragan) excludes batch norm in D.
             Dimension(
                 path="recipe.norm_d", kind="choice", choices=("published", "none"), variants="vanilla,ns-gan,dcgan,lsgan*,wgan,began"
             ),
@@ -84,13 +84,13 @@ STUDIES.register(
     ),
 )
 
-# Lucic et al. 2018 (arXiv 1711.10337): one net, one optimiser and equal budgets for all, and every loss searched as widely as the next.
-# The budget is 20 epochs of 50,000 images through D in batches of 64, whatever k is: 15,625 updates of D.
+# Lucic et al. 2018 (arXiv 1711.10337): one network, one optimiser, equal budgets and an equally wide search for every loss.
+# The budget is 20 epochs of 50,000 images for D in batches of 64, for every k: 15,625 updates of D.
 LUCIC_NET = {
     "networks": "lucic", "recipe.z_dim": 64, "recipe.z_distribution": "uniform", "recipe.batch_size": 64, "recipe.init": "normal",
     "recipe.optimiser": "adam",
 }  # fmt: skip
-LUCIC_STARTS: dict[str, dict[str, Any]] = {  # where the authors' code starts each search, beside the net: beta1, learning rate, k
+LUCIC_STARTS: dict[str, dict[str, Any]] = {  # start of each search in the publication's code, apart from the network: beta1, learning rate, k
     "vanilla": {"recipe.betas": (0.0, 0.999), "recipe.lr_g": 5e-5, "recipe.lr_d": 5e-5, "recipe.k": 1},
     "ns-gan": {"recipe.betas": (0.0, 0.999), "recipe.lr_g": 5e-5, "recipe.lr_d": 5e-5, "recipe.k": 1},
     "lsgan-sigmoid": {"recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4, "recipe.k": 1},

@@ -1,4 +1,7 @@
-"""Trials in PostgreSQL, for several machines. A claim is an advisory lock, which goes with the connection; a dead worker is missed by Optuna's heartbeat."""
+"""Trials in PostgreSQL, for several machines.
+
+Locks are advisory locks, which PostgreSQL releases when the connection ends. Optuna's heartbeat detects dead workers.
+"""
 
 from __future__ import annotations
 
@@ -26,39 +29,39 @@ ANSWER_SECONDS = 5
 
 
 class Database(Storage):
-    """PostgreSQL. A lock is a connection's, so it goes with the process; a worker beats while it has a trial."""
+    """Storage in PostgreSQL. A worker sends a heartbeat while it has a trial."""
 
     def __init__(self, uri: str, storage: RDBStorage) -> None:
         super().__init__(uri, storage)
         self._rdb = storage
-        # Locks are a session's; no transaction is to stay open as long as they last.
+        # Locks belong to a session. Autocommit keeps no transaction open meanwhile.
         self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
-    def trouble(self, error: Exception) -> str:
-        """What the database or its driver said."""
+    def error_text(self, error: Exception) -> str:
+        """Return the message of the database or its driver, or "" for other errors."""
         if not isinstance(error, StorageInternalError | SQLAlchemyError):
             return ""
         return plain_error(error, self.uri)
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
-        """An advisory lock, waited for."""
+    def lock(self, name: str) -> Iterator[None]:
+        """Context manager that waits for an advisory lock and holds it."""
         with self._engine.connect() as connection:
-            _execute(connection, "SELECT pg_advisory_lock(:key)", f"claim {name}")
+            _execute(connection, "SELECT pg_advisory_lock(:key)", f"claim {name}")  # the key of earlier versions
             try:
                 yield
             finally:
                 _execute(connection, "SELECT pg_advisory_unlock(:key)", f"claim {name}")
 
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
-        """An advisory lock, if it is free."""
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Context manager that holds an advisory lock if it is free. Yields whether it does."""
         with self._engine.connect() as connection:
-            alone = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
+            is_locked = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
             try:
-                yield alone
+                yield is_locked
             finally:
-                if alone:
+                if is_locked:
                     _execute(connection, "SELECT pg_advisory_unlock(:key)", f"only {name}")
 
     @contextmanager
@@ -66,21 +69,21 @@ class Database(Storage):
         yield worker_name(of)
 
     def begin(self, trial: optuna.Trial, worker: str) -> None:
-        self._rdb.record_heartbeat(trial._trial_id)  # before it has a worker: without a beat it would never be missed
+        self._rdb.record_heartbeat(trial._trial_id)  # before the worker is set: a trial without a heartbeat would never become stale
         super().begin(trial, worker)
 
-    def lives(self, trial: FrozenTrial) -> bool:
-        return True  # the dead have no heartbeat, and `give_back` has failed their trials
+    def is_alive(self, trial: FrozenTrial) -> bool:
+        return True  # `requeue_dead` has failed all trials without a heartbeat
 
-    def give_back(self, study: Study) -> None:
+    def requeue_dead(self, study: Study) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             optuna.storages.fail_stale_trials(study)
-        super().give_back(study)
+        super().requeue_dead(study)
 
 
 def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS) -> Storage:
-    """The database at postgresql://...; one that does not answer is a UserError."""
+    """Open the database at postgresql://... Raises UserError if it does not answer."""
     uri = _with_driver(given)
     try:
         with warnings.catch_warnings():
@@ -93,7 +96,7 @@ def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int 
         raise UserError(
             f"--storage {redacted(given)} needs the Python package {error.name!r}: pip install 'ganbench[postgresql]'"
         ) from error
-    except Exception as error:  # of the driver, of SQLAlchemy or of Optuna: they have no common base
+    except Exception as error:  # the errors of the driver, SQLAlchemy and Optuna have no common base
         raise UserError(f"--storage {redacted(given)} does not answer: {plain_error(error, uri)}") from error
 
 

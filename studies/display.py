@@ -1,4 +1,4 @@
-"""What a study shows while it goes on: a table of the variants and a bar for each trial on a terminal, plain lines elsewhere."""
+"""The progress display of a study: a live table and progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from studies.sweep import Standing, StudyDisplay
 from studies.trial import TrialJob
 
 
-class Pace:
-    """How long the search may still take, by how long it took so far."""
+class SearchPace:
+    """Estimate of the remaining search time from the time so far."""
 
     def __init__(self, standings: Sequence[Standing]) -> None:
-        self._started, self._there = time.monotonic(), sum(standing.done for standing in standings)
+        self._started, self._done_before = time.monotonic(), sum(standing.done for standing in standings)
 
     def seconds_left(self, standings: Sequence[Standing]) -> float:
-        """Not-a-number until a trial has ended."""
-        done = sum(standing.done for standing in standings) - self._there
+        """Return the remaining seconds. NaN until a trial has ended."""
+        done = sum(standing.done for standing in standings) - self._done_before
         more = sum(max(0, standing.wanted - standing.done) for standing in standings)
         return (time.monotonic() - self._started) / done * more if done else math.nan
 
 
 class LineStudyDisplay(StudyDisplay):
-    """A line at the end of every trial."""
+    """Display that prints a line at the end of every trial."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._plan: Plan | None = None
-        self._pace: Pace | None = None
+        self._pace: SearchPace | None = None
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
-        """Say how much there is to do."""
-        self._plan, self._pace = plan, Pace(standings)
+        """Print the amount of work."""
+        self._plan, self._pace = plan, SearchPace(standings)
         for line in prospect(plan, standings, workers):
             self._say(line)
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
-        """How the trial ended, the best of its variant so far, and the time left."""
+        """Print the result of the trial, the best score of its variant and the remaining time."""
         if self._plan is None or self._pace is None:
             return
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
@@ -59,19 +59,19 @@ class LineStudyDisplay(StudyDisplay):
         self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
 
     def searched(self, standings: Sequence[Standing]) -> None:
-        """Say what comes next."""
+        """Announce the final runs."""
         if self._plan is not None:
             self._say(finals(self._plan))
 
     def stop(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is no live output to end."""
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class LiveStudyDisplay(LineStudyDisplay):
-    """The standings of all variants, redrawn as they change, and under them a bar for each trial under way."""
+    """Live table of all variants, with a progress bar for each running trial below it."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -97,7 +97,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._draw()
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
-        """Take the trial's bar away, and leave a line in its place."""
+        """Replace the trial's bar by a line."""
         if job.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(job.key))
         self._standings = standings
@@ -105,13 +105,13 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._draw()
 
     def searched(self, standings: Sequence[Standing]) -> None:
-        """Leave the table as it stands at the end."""
+        """Print the table once more, permanently."""
         self._live.stop()
         self._console.print(table(standings))
         super().searched(standings)
 
     def stop(self) -> None:
-        """Give the terminal back."""
+        """End the live output."""
         self._live.stop()
 
     def _draw(self) -> None:
@@ -119,7 +119,7 @@ class LiveStudyDisplay(LineStudyDisplay):
 
 
 def table(standings: Sequence[Standing]) -> Table:
-    """A row a variant."""
+    """Build the table with a row for each variant."""
     found = Table(box=None, padding=(0, 2), header_style="bold")
     for title in ("variant", "trials", "running", "pruned", "without score", "crashed", "default", "best so far"):
         found.add_column(title, justify="left" if title == "variant" else "right")
@@ -133,13 +133,13 @@ def table(standings: Sequence[Standing]) -> Table:
 
 
 def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[str]:
-    """What is about to happen."""
-    more, there = sum(max(0, one.wanted - one.done) for one in standings), sum(one.done for one in standings)
+    """Describe the search: trials, workers, dimensions, objectives, budget."""
+    more, done = sum(max(0, one.wanted - one.done) for one in standings), sum(one.done for one in standings)
     keys = ", ".join(dict.fromkeys(dimension.path.removeprefix("recipe.") for arm in plan.arms for dimension in arm.dimensions))
     aims = " and ".join(f"{card(objective.key).title} ({objective.direction} is better)" for objective in plan.objectives)
     lines = [
         f"{plan.study}: {pluralise(more, 'trial')} of {pluralise(len(plan.arms), 'variant')}, {workers} at a time"
-        + (f"; {there} are there already" if there else ""),
+        + (f"; {done} already recorded" if done else ""),
         f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {pluralise(len(plan.search_seeds), 'seed')} a trial; "
         f"sampler {plan.sampler}, pruner {plan.pruner}",
     ]
@@ -147,22 +147,22 @@ def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[st
 
 
 def finals(plan: Plan) -> str:
-    """What the second phase is."""
-    return f"the best of each variant and its default, on {pluralise(len(plan.final_seeds), 'seed')} that chose nothing:"
+    """Describe the final runs."""
+    return f"final runs: the best trial and the default of each variant, on {pluralise(len(plan.final_seeds), 'new seed')}:"
 
 
 def ending(plan: Plan, variant: str, result: RunResult) -> str:
-    """How a trial ended, on one line."""
+    """Describe the result of a trial on one line."""
     number = f" {int(result.values['trial'])}" if "trial" in result.values else ""
     scores = [f"{card(one.key).title} {result.values[one.key]:.4g}" for one in plan.objectives if one.key in result.values]
     return ", ".join([f"{variant} trial{number}: {result.status}", *scores, *([result.reason] if result.reason else [])])
 
 
 def best(one: Standing) -> str:
-    """The best of a variant so far."""
+    """Format the best score of a variant so far."""
     return "–" if one.best is None else f"{one.best:.4g} (trial {one.best_trial})"
 
 
 def study_display_for(console: Console) -> LineStudyDisplay:
-    """A live table on a terminal, lines elsewhere."""
+    """Return the live display for a terminal, else the display of lines."""
     return LiveStudyDisplay(console) if console.is_terminal else LineStudyDisplay(console)

@@ -1,4 +1,4 @@
-"""How much each number of a space matters: the share of the score's variance that it explains (fANOVA; Hutter et al. 2014)."""
+"""Hyperparameter importance: the share of the score's variance that each dimension explains (fANOVA; Hutter et al. 2014)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies.study import Arm, Plan
 from studies.trial import DONE, UNSCORED
 
-FEWEST = 10  # trials; below, a tree has nothing to split
-PARTS = 20  # half-samples, whose spread is shown
+FEWEST = 10  # trials; with fewer, a tree cannot split
+PARTS = 20  # half-samples for the standard deviation
 TREES, DEPTH = 32, 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """By path: {"mean", "sd"} over half-samples of the trials. None, and why, where they do not suffice."""
+    """Importance of each path: {"mean", "sd"} over half-samples of the trials. None with a note if the trials do not suffice."""
 
     values: dict[str, dict[str, float]] | None = None
     note: str = ""
 
 
 def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importance:
-    """Of the first objective, on a log scale where all of it is positive.
+    """Compute the importance for the first objective, on a log scale if all scores are positive.
 
-    A pruned trial has what it had when it was stopped, one without a score the worst that was seen.
+    A pruned trial counts with its last reported score, a trial without a score with the worst score of all trials.
     """
     ended = [trial for trial in trials if trial.state in DONE and len(trial.params) == len(arm.dimensions)]
     if len(ended) < FEWEST or len(arm.dimensions) < 2:
-        few = f"{len(ended)} trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "one number alone was searched"
+        few = f"{len(ended)} trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "only one dimension was searched"
         return Importance(note=few)
     scores = _scores(plan, ended)
     if scores is None:
@@ -58,7 +58,7 @@ def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importanc
 
 
 def _score(trial: FrozenTrial) -> float:
-    """The first objective of a trial, or the last that it told; not-a-number where it has none."""
+    """Return the first objective of a trial, or the last reported score of a pruned trial. NaN if there is none."""
     if trial.state == TrialState.PRUNED:
         return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else math.nan
     return trial.values[0] if UNSCORED not in trial.user_attrs else math.nan
@@ -75,7 +75,7 @@ def _scores(plan: Plan, trials: Sequence[FrozenTrial]) -> Any | None:
 
 
 def _shares(trials: Sequence[FrozenTrial], seed: int) -> dict[str, float]:
-    """The share of each path; none where these trials do not differ."""
+    """Return the share of each path. Empty if all trials have the same score."""
     if len({trial.value for trial in trials}) < 2:
         return {}
     study = optuna.create_study()

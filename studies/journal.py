@@ -1,4 +1,7 @@
-"""Trials in a journal file, for one machine. Claims and workers are locks of the operating system beside it: they go with the process that holds them."""
+"""Trials in a journal file, for one machine.
+
+Locks are locks of the operating system in a folder next to the file. The system releases them when the process ends.
+"""
 
 from __future__ import annotations
 
@@ -21,31 +24,31 @@ from studies.storage import WORKER, Storage, worker_name
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, RecursionError)  # what Optuna raises of lines that are no records
-BLOCK = 4096  # bytes of the end of a journal that are read at first
-LONGEST_LINE = 1_000_000  # bytes of a journal's first line that are looked at
+UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, RecursionError)  # what Optuna raises for damaged lines
+BLOCK = 4096  # bytes at the end of a journal for the first read
+LONGEST_LINE = 1_000_000  # bytes of a journal's first line to check
 
 
-class Journal(Storage):
-    """A journal file, with its locks in a folder beside it."""
+class FileStorage(Storage):
+    """Storage in a journal file, with its locks in a folder next to it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._locks = path, path.with_name(f"{path.name}.locks")
         self._locks.mkdir(parents=True, exist_ok=True)
         lock = _AppendLock(path, self._locks / "append.lock")
         backend = JournalFileBackend(str(path), lock_obj=lock)  # type: ignore[arg-type]
-        lock.acquire()  # which repairs the end before anything is read
+        lock.acquire()  # acquiring repairs the end of the file before the first read
         lock.release()
         super().__init__(str(path), JournalStorage(backend))
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
-        with FileLock(self._lock(f"claim-{name}")):
+    def lock(self, name: str) -> Iterator[None]:
+        with FileLock(self._lock(f"claim-{name}")):  # the file name of earlier versions
             yield
 
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
-        """A lock of the operating system, if it is free."""
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Context manager that holds a lock of the operating system if it is free. Yields whether it does."""
         lock = FileLock(self._lock(f"only-{name}"))
         try:
             lock.acquire(timeout=0)
@@ -65,10 +68,10 @@ class Journal(Storage):
             yield name
         Path(lock.lock_file).unlink(missing_ok=True)
 
-    def trouble(self, error: Exception) -> str:
-        """What the system said of the file, or which of its lines cannot be read."""
+    def error_text(self, error: Exception) -> str:
+        """Return the system's error for the file, or the number of its damaged line; "" for other errors."""
         chain: BaseException | None = error
-        while chain is not None:  # Optuna's own errors may hide it
+        while chain is not None:  # Optuna's errors may wrap it
             if isinstance(chain, OSError) and str(self._path) in str(chain.filename):
                 return chain.strerror or str(chain)
             if isinstance(chain, UNREADABLE) and (number := _damaged_line(self._path)):
@@ -76,8 +79,8 @@ class Journal(Storage):
             chain = chain.__cause__ or chain.__context__
         return ""
 
-    def lives(self, trial: FrozenTrial) -> bool:
-        """Whether somebody holds the lock of the trial's worker; one that nobody holds is taken away."""
+    def is_alive(self, trial: FrozenTrial) -> bool:
+        """Return whether the lock of the trial's worker is held. Removes a lock file without a holder."""
         path = Path(self._worker_lock(str(trial.user_attrs[WORKER])))
         if not path.exists():
             return False
@@ -97,13 +100,16 @@ class Journal(Storage):
 
 
 class _AppendLock:
-    """The journal's own lock, which Optuna takes to append: one of the OS, so that the dead hold up nobody. Removes a damaged end."""
+    """The lock under which Optuna appends to the journal.
+
+    It is a lock of the operating system, so a dead process does not block others. Acquiring it removes a damaged end of the file.
+    """
 
     def __init__(self, path: Path, lock: Path) -> None:
         self._path, self._lock = path, FileLock(lock)
 
     def acquire(self) -> bool:
-        """Wait for the lock, then remove the lines at the end that are no records: what a writer, a full disk or a power cut left."""
+        """Wait for the lock, then remove damaged lines at the end, which a killed writer, a full disk or a power cut leaves."""
         self._lock.acquire()
         try:
             removed = _repair(self._path)
@@ -117,25 +123,25 @@ class _AppendLock:
         return True
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Release the lock."""
         self._lock.release()
 
 
 def open_journal(path: Path) -> Storage:
-    """The journal at a path, made if it is not there; what is none is a UserError, and is left alone."""
+    """Open the journal at a path, or create it. Raises UserError for any other file and does not change that file."""
     path = path.absolute()
     if path.is_dir():
-        raise UserError(f"--storage {str(path)!r} is a folder: give the path of a journal file")
+        raise UserError(f"--storage {str(path)!r} is a folder: use the path of a journal file")
     if why := refusal(path.parent):
         raise UserError(f"--storage {one_line(repr(str(path)), most=300)} cannot be written: {why}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as file:
             if not _is_journal(file.readline(LONGEST_LINE)):
-                raise UserError(f"--storage {str(path)!r} is no journal of Optuna's: give another path")
-        return Journal(path)
+                raise UserError(f"--storage {str(path)!r} is not a journal of Optuna: use another path")
+        return FileStorage(path)
     except FileNotFoundError:
-        return Journal(path)
+        return FileStorage(path)
     except OSError as error:
         raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}") from error
     except UNREADABLE as error:
@@ -145,12 +151,12 @@ def open_journal(path: Path) -> Storage:
 
 
 def _is_journal(line: bytes) -> bool:
-    """Whether a file with this first line is a journal, or empty: nothing else is written to, or has its end removed."""
+    """Return whether a file with this first line is a journal or empty. No other file is written or repaired."""
     return not line or _is_record(line)
 
 
 def _is_record(line: bytes) -> bool:
-    """Whether a line is a record of Optuna's."""
+    """Return whether a line is a record of Optuna."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -159,7 +165,7 @@ def _is_record(line: bytes) -> bool:
 
 
 def _repair(path: Path) -> int:
-    """Remove what follows the last whole record of a journal; the number of bytes."""
+    """Truncate a journal after its last complete record. Returns the number of removed bytes."""
     with path.open("rb+") as file:
         end = keep = file.seek(0, os.SEEK_END)
         while keep:
@@ -169,7 +175,7 @@ def _repair(path: Path) -> int:
             keep = start
         file.seek(0)
         first = file.readline(LONGEST_LINE)
-        torn = not keep and not first.endswith(b"\n")  # the first write of all
+        torn = not keep and not first.endswith(b"\n")  # the very first write was interrupted
         if keep == end or not (torn or _is_record(first)):
             return 0
         file.truncate(keep)
@@ -177,7 +183,7 @@ def _repair(path: Path) -> int:
 
 
 def _last_line(file: BinaryIO, end: int) -> tuple[int, bytes]:
-    """Where the last line before `end` begins, and the line with its line end, if it has one."""
+    """Return the start of the last line before `end`, and the line with its line end if it has one."""
     reach = BLOCK
     while True:
         begin = max(0, end - reach)
@@ -190,6 +196,6 @@ def _last_line(file: BinaryIO, end: int) -> tuple[int, bytes]:
 
 
 def _damaged_line(path: Path) -> int:
-    """The number of the first line that is no record; 0 where there is none."""
+    """Return the number of the first damaged line, or 0."""
     with path.open("rb") as file:
         return next((number for number, line in enumerate(file, start=1) if not _is_record(line)), 0)

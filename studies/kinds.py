@@ -1,4 +1,4 @@
-"""The kinds of storage that there are for trials, by how they are given."""
+"""Select the kind of storage for trials from the option --storage."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 
 
 def is_journal(given: str) -> bool:
-    """Whether a storage is a path."""
+    """Return whether a storage is a path of a journal file."""
     return "://" not in given
 
 
 def check_kind(given: str) -> None:
-    """A UserError for what is neither a path nor a PostgreSQL database. Asks nobody."""
+    """Raise a UserError unless `given` is a path or a PostgreSQL address. Does not connect."""
     if not given.strip():
-        raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty text")
+        raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty string")
     if not is_journal(given) and given.partition("://")[0] not in POSTGRES:
-        raise UserError(f"--storage {redacted(given)} is neither a path of a journal file nor postgresql://USER@HOST/NAME")
+        raise UserError(f"--storage {redacted(given)} is not the path of a journal file or postgresql://USER@HOST/NAME")
 
 
 def open_storage(given: str) -> Storage:
-    """The storage at a path, or at postgresql://...; one that is of another kind or does not answer is a UserError."""
+    """Open the storage at a path or at postgresql://... Raises UserError for another kind, or if it does not answer."""
     from studies.database import open_database
     from studies.journal import open_journal
 

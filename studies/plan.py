@@ -1,4 +1,4 @@
-"""From a study to its plan: every configuration resolved, every name and combination checked before anything runs."""
+"""Turn a study into a plan: resolve every configuration and check every name and combination before anything runs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,29 @@ from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry
 from bench.tracking.results import REFERENCES
 from studies.kinds import check_kind
 from studies.spaces import SPACES, Dimension, defaults_of, fitting, settings_of
-from studies.study import FIRST_SEARCH_SEED, Arm, Objective, Plan, Study
+from studies.study import FIRST_SEARCH_SEED, Arm, Plan, SearchObjective, Study
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
-WILCOXON_SEEDS = 5  # asked after four of them at the latest, where the smallest p is .0625 and the threshold .1
+WILCOXON_SEEDS = 5  # the last test is after four seeds: the smallest p is .0625, and the threshold is .1
 MOST_POINTS = 1_000_000  # of a grid
 MOST_TRIALS = 100_000
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes that of an experiment, of folders and of locks
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # also the name of an experiment, of folders and of locks
 
 
 def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of a study. UserError for anything in it that cannot be; writes nothing, trains nothing."""
+    """Return the plan of a study. Raises UserError for anything invalid. Writes and trains nothing.
+
+    `only`: the variants to search, by default all entries. `settings`: configuration paths and values for every entry.
+    """
     _check_numbers(study)
     space = SPACES.get(study.space)
     entries = _chosen(study, only)
     own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
     if own:
-        raise UserError(f"the {own} cannot be --set for a study" + (": use --dataset" if own == "dataset" else ": its seeds are its own"))
+        raise UserError(
+            f"the {own} cannot be --set for a study" + (": use --dataset" if own == "dataset" else ": a study sets its seeds itself")
+        )
     changed = [merged(study.settings, entry.settings, settings or {}) for entry in entries]
     clash = next((path for dimension in space.dimensions for path in dimension.targets if path in (settings or {})), None)
     if clash:
@@ -58,7 +63,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
     )  # fmt: skip
     _check_combination(study, objectives, resolved[0])
     if study.sampler == "grid" and (largest := max(arm.grid_size for arm in arms)) > MOST_POINTS:
-        raise UserError(f"--sampler grid: the space {space.name!r} has {largest:,} points, and {MOST_POINTS:,} is the most; take random")
+        raise UserError(f"--sampler grid: the space {space.name!r} has {largest:,} points, more than {MOST_POINTS:,}; use --sampler random")
     check_kind(storage)
     return Plan(
         study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
@@ -69,7 +74,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
 
 
 def _chosen(study: Study, only: Sequence[str]) -> list[Entry]:
-    """The study's entries of these variants, in its order; a variant that it does not have joins as registered."""
+    """Return the entries of the named variants, all entries by default. A variant without an entry gets one with its defaults."""
     if not only:
         return list(study.entries)
     wanted = [VARIANTS.canonical(name) for name in only]
@@ -81,7 +86,7 @@ def _note(entry: Entry) -> str:
     return "; ".join(part for part in (VARIANTS.get(entry.variant).note, entry.note) if part)
 
 
-def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
+def _objectives(study: Study, config: RunConfig) -> tuple[SearchObjective, ...]:
     evaluator = _evaluator(config)
     keys = study.objectives or (evaluator.headline,)
     if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
@@ -95,21 +100,21 @@ def _objectives(study: Study, config: RunConfig) -> tuple[Objective, ...]:
         if key == "perf/train_seconds":
             direction = "lower"
         if direction == "none":
-            raise UserError(f"--objective {key!r} has no better end: {card(key).meaning}")
-        found.append(Objective(key=key, direction=direction))
+            raise UserError(f"--objective {key!r} has no direction: {card(key).meaning}")
+        found.append(SearchObjective(key=key, direction=direction))
     return tuple(found)
 
 
 def _evaluator(config: RunConfig) -> Evaluator:
-    """What measures this data, by every metric that it has."""
+    """Return the evaluator of the dataset with all its metrics. Raises UserError if there is none."""
     found = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
     if found is None:
-        raise UserError(f"nothing is measured on {config.dataset}, so no study can judge its trials")
+        raise UserError(f"{config.dataset} has no metric, so a study cannot score its trials")
     return found
 
 
-def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int, headline: str) -> RunConfig:
-    """The configuration as its trials are measured: by what judges them alone."""
+def _for_search(config: RunConfig, objectives: Sequence[SearchObjective], samples: int, headline: str) -> RunConfig:
+    """Return the configuration of the trials: evaluation computes only the objectives."""
     metrics = tuple(objective.key for objective in objectives if not objective.key.startswith("perf/")) or (headline,)
     evaluation: dict[str, Any] = {"evaluation.metrics": metrics, "evaluation.standard_errors": False, "evaluation.best": False}
     most = config.evaluation.samples or usual_samples(DATASETS.get(config.dataset))
@@ -118,12 +123,12 @@ def _for_search(config: RunConfig, objectives: Sequence[Objective], samples: int
 
 
 def _evaluation(config: RunConfig) -> dict[str, Any]:
-    """How final runs are measured."""
+    """Return the evaluation settings of the final runs."""
     return {f"evaluation.{name}": value for name, value in config.evaluation.model_dump(mode="json").items()}
 
 
 def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
-    """Build the default and each end of each dimension once: what cannot be put together is found now."""
+    """Build the default and both ends of each dimension once, so that an invalid combination raises now."""
     check(config)
     defaults = defaults_of(config, dimensions)
     for dimension in dimensions:
@@ -136,7 +141,7 @@ def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
 
 
 def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
-    """In words, so that a difference can be told: budget, data, and every number that is not searched."""
+    """Return the training's identity as readable lines: budget, data and every setting outside the search."""
     searched = {path for dimension in dimensions for path in dimension.targets}
     identity: dict[str, object] = {
         "results_version": RESULTS_VERSION,
@@ -156,10 +161,10 @@ def _identity(config: RunConfig, dimensions: Sequence[Dimension]) -> str:
 def _check_numbers(study: Study) -> None:
     if not NAME.fullmatch(study.name):
         raise UserError(
-            f"a study's name is 1 to 80 letters, digits, '.', '_' and '-', the first a letter or digit, not {one_line(repr(study.name), most=100)}"
+            f"bad study name {one_line(repr(study.name), most=100)}: use 1 to 80 letters, digits, '.', '_' and '-', starting with a letter or digit"
         )
     if study.name in (*SUITES.names(), REFERENCES, "runs", "Default"):
-        raise UserError(f"the name {study.name!r} is taken by an experiment that is no study: give it another --name")
+        raise UserError(f"the name {study.name!r} belongs to an experiment that is not a study: choose another --name")
     for name, value, least, most in (
         ("--trials", study.trials, 1, MOST_TRIALS), ("--search-seeds", study.search_seeds, 1, MOST_SEEDS), ("--seeds", study.final_seeds, 0, MOST_SEEDS),
         ("search_samples", study.search_samples, 0, 10**9), ("--sampler-seed", study.sampler_seed, 0, 2**31 - 1),
@@ -171,22 +176,22 @@ def _check_numbers(study: Study) -> None:
             raise UserError(f"unknown {name} {given!r}" + nearest(given, known))
 
 
-def _check_combination(study: Study, objectives: Sequence[Objective], config: RunConfig) -> None:
-    """What Optuna, or arithmetic, refuses."""
+def _check_combination(study: Study, objectives: Sequence[SearchObjective], config: RunConfig) -> None:
+    """Raise a UserError for a combination of pruner, objectives and seeds that cannot work."""
     if len(objectives) > 1 and study.pruner != "none":
         raise UserError(
-            f"--pruner {study.pruner} goes with one objective: with two no trial is worse until it has ended; take --pruner none"
+            f"--pruner {study.pruner} needs a single objective: with two, a running trial cannot be compared; use --pruner none"
         )
     if study.pruner == "wilcoxon" and study.search_seeds < WILCOXON_SEEDS:
         raise UserError(
-            f"--pruner wilcoxon compares seeds: it takes --search-seeds {WILCOXON_SEEDS} or more, not {study.search_seeds}; or take --pruner median"
+            f"--pruner wilcoxon compares seeds: it needs --search-seeds {WILCOXON_SEEDS} or more, not {study.search_seeds}; or use --pruner median"
         )
     if study.pruner != "median":
         return
     headline = _evaluator(config).headline
     if objectives[0].key != headline:
         raise UserError(
-            f"--pruner median judges runs under way, where only {headline} is measured, not {objectives[0].key}: take --pruner none or wilcoxon"
+            f"--pruner median judges running trials, which measure only {headline}, not {objectives[0].key}: use --pruner none or wilcoxon"
         )
     if not config.evaluation.marks:
-        raise UserError("--pruner median judges runs at their marks, and evaluation.marks=0: take at least 1, or --pruner none")
+        raise UserError("--pruner median needs evaluation points, and evaluation.marks=0: set at least 1, or --pruner none")

@@ -1,6 +1,6 @@
-"""What a study leaves in MLflow: one parent run, kept through resumes, with trial values as metrics and `study.json`, which is all a report reads.
+"""Record a study in MLflow: one parent run with the scores of trials as metrics and the artifact `study.json`.
 
-`study.json`: `bench.tracking.study_record` says what is in it.
+A resumed study uses the same parent. Reports read only `study.json`; `bench.tracking.study_record` defines its fields.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.tracking.study_record import (
     VariantRecord,
 )
 from studies.importance import Importance, importance
-from studies.opening import DEFAULT
+from studies.optuna_studies import DEFAULT
 from studies.spaces import Dimension
 from studies.storage import AGAIN, REASON
 from studies.study import Arm, Plan
@@ -41,7 +41,7 @@ from studies.trial import DIVERGED, DONE, IMAGES, RUNS, SECONDS, SETTINGS, UNSCO
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
-UNKNOWN = Importance(note="the study goes on")
+UNKNOWN = Importance(note="the study is still running")
 STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "waiting"]] = {
     TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
@@ -49,7 +49,7 @@ STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "wai
 
 
 def open_parent(plan: Plan, tracker: Tracker) -> str:
-    """The run that stands for the study: the one that is there, opened again, or a new one. Its id, or "" where the store does not answer."""
+    """Reopen or create the parent run of a study. Returns its id, or "" if the store does not answer."""
     try:
         with answering(plan.uri), store.impatient():
             found = tracker.newest_parent(plan.study)
@@ -57,42 +57,45 @@ def open_parent(plan: Plan, tracker: Tracker) -> str:
                 tracker.reopen(found)
                 return found
     except UserError as error:
-        log.warning("%s: this study has no parent", error)
+        log.warning("%s: recording this study without a parent run", error)
         return ""
     tags = {"study": plan.study, "suite": plan.study, "idea": plan.idea, "commit": commit_tag()}
     return tracker.start_parent(f"study {plan.study}", tags)
 
 
-class Record:
-    """Keeps the parent up to date while a study goes on."""
+class StudyRecorder:
+    """Recorder that updates the parent run during a study."""
 
     def __init__(self, plan: Plan, tracker: Tracker, parent: str, studies: Sequence[optuna.Study]) -> None:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
         self._written = -math.inf
-        self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: of so many complete trials
-        self._others: dict[str, Any] = {}  # variants that are not asked for now, as the parent has them
-        self._logged: set[tuple[str, int]] = set()  # (variant, number) of the trials whose scores the parent has as metrics
+        self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: (number of complete trials, importance)
+        self._others: dict[str, Any] = {}  # recorded variants that are not requested now
+        self._logged: set[tuple[str, int]] = set()  # (variant, number) of trials with recorded scores
         self._is_read = not parent
         self._read()
 
     def _read(self) -> None:
-        """Read what the parent has, unless that was done. Until it succeeds, nothing may be written over it."""
+        """Read the recorded state of the parent once. Until this succeeds, `update` must not overwrite the parent."""
         if self._is_read:
             return
-        asked = [arm.variant for arm in self._plan.arms]
+        requested = [arm.variant for arm in self._plan.arms]
         try:
             with answering(self._plan.uri), store.impatient():
                 variants = (self._tracker.read_json(self._parent, STUDY) or {}).get("variants")
-                self._logged = {(name, step) for name in asked for step in self._tracker.steps(self._parent, f"search/{name}")}
+                self._logged = {(name, step) for name in requested for step in self._tracker.steps(self._parent, f"search/{name}")}
         except UserError as error:
-            log.warning("%s: what is known of this study is not read", error)
+            log.warning("%s: cannot read the recorded state of this study", error)
             return
         if isinstance(variants, dict):
-            self._others = {name: found for name, found in variants.items() if name not in asked}
+            self._others = {name: found for name, found in variants.items() if name not in requested}
         self._is_read = True
 
     def update(self, *, final: bool = False) -> str:
-        """Write what is known, and return it; not more often than every few seconds, and without importances, unless it is `final`."""
+        """Write `study.json` and return its text, or "" if the last write was only seconds ago.
+
+        `final`: write in any case, with importances.
+        """
         if not final and time.monotonic() - self._written < EVERY_SECONDS:
             return ""
         self._read()
@@ -108,7 +111,7 @@ class Record:
         return found
 
     def _importance(self) -> dict[str, Importance]:
-        """Of every variant; found anew where trials have ended since."""
+        """Return the importance of every variant, computed again if more trials have ended."""
         for arm, study in zip(self._plan.arms, self._studies, strict=True):
             trials = study.get_trials(deepcopy=False, states=DONE)
             if self._importances.get(arm.variant, (-1,))[0] != len(trials):
@@ -116,7 +119,7 @@ class Record:
         return {variant: found for variant, (_, found) in self._importances.items()}
 
     def _values(self) -> None:
-        """Each trial's first objective, and the best so far, as metrics with the trial's number as step."""
+        """Log the first objective of each trial and the best so far as metrics, with the trial's number as step."""
         for arm, study in zip(self._plan.arms, self._studies, strict=True):
             best = math.nan
             objective = self._plan.objectives[0]
@@ -131,13 +134,16 @@ class Record:
                     points += [(f"search/{arm.variant}", value, trial.number), (f"search/{arm.variant}/best", best, trial.number)]
                     fresh.add((arm.variant, trial.number))
             self._tracker.metrics(self._parent, points)
-            self._logged |= fresh  # now that they are sent
+            self._logged |= fresh  # only after they are sent
 
 
 def as_json(
     plan: Plan, studies: Sequence[optuna.Study], importances: Mapping[str, Importance], others: Mapping[str, Any] | None = None
 ) -> str:
-    """The whole study as one JSON object, with what is known of importances by variant, and of variants that are not asked for now."""
+    """Return the study as JSON text.
+
+    `importances`: by variant, as far as computed. `others`: recorded variants that are not requested now.
+    """
     record = StudyRecord(
         format=FORMAT, study=plan.study, idea=plan.idea, dataset=plan.arms[0].base.dataset, budget=str(plan.arms[0].base.budget),
         space=SpaceRecord(name=plan.space.name, idea=plan.space.idea, dimensions=[_dimension(dimension) for dimension in plan.space.dimensions]),
@@ -182,7 +188,7 @@ def _trial(arm: Arm, trial: FrozenTrial) -> TrialRecord:
 
 
 def params(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    """Where a trial lies in the space, as it was trained."""
+    """Return the parameters of a trial by path, as they were trained."""
     return {dimension.path: dimension.value(trial.params[dimension.path]) for dimension in arm.dimensions if dimension.path in trial.params}
 
 
@@ -199,30 +205,30 @@ def _best(arm: Arm, trial: FrozenTrial) -> BestRecord:
 
 
 def settings_of_trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    """What a trial changed of the variant's configuration; nothing if it is the default."""
+    """Return the settings of a trial that differ from the variant's configuration. Empty for the default."""
     return {} if trial.user_attrs.get(DEFAULT) else arm.settings(params(arm, trial))
 
 
 def scored(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that have a score of their own: complete, neither diverged nor without a value."""
+    """Return the complete trials that have a score, without diverged ones."""
     return [trial for trial in trials if trial.state == TrialState.COMPLETE and UNSCORED not in trial.user_attrs]
 
 
 def best(plan: Plan, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """The trial with the best first objective, the earliest of equal ones; None where none has a score."""
+    """Return the trial with the best first objective, the earliest in a tie, or None if no trial has a score."""
     sign = 1 if plan.objectives[0].direction == "lower" else -1
     return min(scored(trials), key=lambda trial: (sign * trial.values[0], trial.number), default=None)
 
 
 def front(plan: Plan, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that no other beats in both objectives."""
+    """Return the Pareto front: the trials that no other trial dominates."""
     signs = [1 if objective.direction == "lower" else -1 for objective in plan.objectives]
     points = {trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in scored(trials)}
 
-    def beaten(own: list[float]) -> bool:
+    def is_dominated(own: list[float]) -> bool:
         return any(all(a <= b for a, b in zip(other, own, strict=True)) and other != own for other in points.values())
 
-    return [trial for trial in scored(trials) if not beaten(points[trial.number])]
+    return [trial for trial in scored(trials) if not is_dominated(points[trial.number])]
 
 
 def _moment(when: Any) -> str:

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by our names."""
+"""Create Optuna's samplers and pruners by name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from studies.study import Plan
 
-STARTUP_TRIALS = 10  # of TPE, as Optuna has it; a third of the trials where they are fewer than thirty
+STARTUP_TRIALS = 10  # of TPE, Optuna's default; a third of the trials for fewer than thirty
 MEDIAN_STARTUP = 3  # trials that end before any is pruned
 WILCOXON_P, WILCOXON_STARTUP = 0.1, 2
 
 
 def sampler(plan: Plan, variant: str, number: int) -> BaseSampler:
-    """The sampler of the number-th trial of a variant. Its seed comes of these and the study's, so it needs no memory of its own."""
+    """Return the sampler for the trial `number` of a variant. Its seed depends only on these and on the study's seed, so it is stateless."""
     seed = zlib.crc32(f"{plan.sampler_seed} {variant} {number}".encode())
     if plan.sampler != "tpe":
         return RandomSampler(seed=seed)
@@ -27,7 +27,7 @@ def sampler(plan: Plan, variant: str, number: int) -> BaseSampler:
 
 
 def pruner(plan: Plan) -> BasePruner:
-    """The pruner of a study."""
+    """Return the pruner of a study."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         if plan.pruner == "median":

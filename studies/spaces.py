@@ -1,6 +1,6 @@
-"""Search spaces: what a sweep may change, each key a path of the configuration, and how far.
+"""Search spaces: the configuration paths that a sweep may change, and their ranges.
 
-A space is registered by name, or given as `module:OBJECT`.
+A space is registered by name, or imported as `module:OBJECT`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bench.core.registry import Registry
 from bench.core.text import matches
 
 Kind = Literal["log", "linear", "int", "choice"]
-GRID_POINTS = 4  # of a range of real numbers, its ends among them
-DIGITS = 4  # of a real number: what is recommended can be read, and typed again
+GRID_POINTS = 4  # of a range of real numbers, both ends included
+DIGITS = 4  # of a real number, so that recommended values are easy to read and type
 
 
 class Dimension(BaseModel):
-    """One key of a space. `recipe.betas.0` is the first number of the list `recipe.betas`."""
+    """One dimension of a space. `recipe.betas.0` is the first number of the list `recipe.betas`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -35,46 +35,46 @@ class Dimension(BaseModel):
     high: float | None = None
     choices: tuple[Any, ...] = ()
     also: tuple[str, ...] = ()  # paths that get the same value
-    variants: str = "*"  # globs, with commas between them: those that it applies to, as far as they have the path
+    variants: str = "*"  # comma-separated globs; the dimension applies to variants that match and have the path
 
     @model_validator(mode="after")
     def _possible(self) -> Dimension:
         for path in self.targets:
             if not path.startswith("recipe.") and path != "networks":
-                raise ValueError(f"{path}: only the recipe and the networks can be searched; all else is the same for every trial")
+                raise ValueError(f"{path}: only the recipe and the networks can be searched; every trial shares all other settings")
         if self.kind == "choice":
             if len(self.choices) < 2 or self.low is not None or self.high is not None:
-                raise ValueError(f"{self.path}: a choice takes at least two choices, and no low or high")
+                raise ValueError(f"{self.path}: a choice needs at least two choices, and no low or high")
             if not all(_is_plain(choice) for choice in self.choices):
-                raise ValueError(f"{self.path}: a choice is a number, a text, true, false, or a list of these")
+                raise ValueError(f"{self.path}: a choice must be a number, a string, true, false, or a list of these")
             if len({_code(choice) for choice in self.choices}) < len(self.choices):
-                raise ValueError(f"{self.path}: a choice is there twice")
+                raise ValueError(f"{self.path}: a choice is repeated")
             return self
         if self.low is None or self.high is None or self.choices:
-            raise ValueError(f"{self.path}: a range takes low and high, and no choices")
+            raise ValueError(f"{self.path}: a range needs low and high, and no choices")
         if not self.low < self.high:
-            raise ValueError(f"{self.path}: the range from {self.low:g} to {self.high:g} is empty: low is to be less than high")
+            raise ValueError(f"{self.path}: the range from {self.low:g} to {self.high:g} is empty: low must be less than high")
         if self.kind == "log" and self.low <= 0:
-            raise ValueError(f"{self.path}: a range on a log scale begins above 0, not at {self.low:g}")
+            raise ValueError(f"{self.path}: a range on a log scale must start above 0, not at {self.low:g}")
         if self.kind == "int" and not (self.low.is_integer() and self.high.is_integer()):
-            raise ValueError(f"{self.path}: a range of whole numbers ends at whole numbers, not at {self.low:g} and {self.high:g}")
+            raise ValueError(f"{self.path}: a range of integers must end at integers, not at {self.low:g} and {self.high:g}")
         return self
 
     @property
     def words(self) -> str:
-        """The key and how far it goes, on one line."""
-        reach = " or ".join(map(_shown, self.choices)) if self.kind == "choice" else f"{self.bounds[0]:g} to {self.bounds[1]:g}"
+        """The paths and the range on one line."""
+        reach = " or ".join(map(_format, self.choices)) if self.kind == "choice" else f"{self.bounds[0]:g} to {self.bounds[1]:g}"
         scale = " (log)" if self.kind == "log" else ""
         whose = "" if self.variants == "*" else f" for {self.variants}"
         return f"{' = '.join(self.targets)} {reach}{scale}{whose}"
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Every path that it sets."""
+        """Every path that the dimension sets."""
         return (self.path, *self.also)
 
     def suggest(self, trial: Trial) -> Any:
-        """The value that a trial has here."""
+        """Suggest the value of a trial."""
         if self.kind == "choice":
             return self.value(trial.suggest_categorical(self.path, [_code(choice) for choice in self.choices]))
         low, high = self.bounds
@@ -84,13 +84,13 @@ class Dimension(BaseModel):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The ends of a range."""
+        """Both ends of a range. Raises ValueError for a choice."""
         if self.low is None or self.high is None:
-            raise ValueError(f"{self.path} is no range")
+            raise ValueError(f"{self.path} is not a range")
         return self.low, self.high
 
     def value(self, coded: Any) -> Any:
-        """The value behind what Optuna keeps, which for a real number has more digits."""
+        """Decode a value that Optuna stores. Real numbers are rounded to `DIGITS` digits."""
         if self.kind == "choice":
             return next(choice for choice in self.choices if _code(choice) == coded)
         if self.kind == "int":
@@ -99,18 +99,18 @@ class Dimension(BaseModel):
         return min(max(float(f"{coded:.{DIGITS}g}"), low), high)
 
     def code(self, value: Any) -> Any:
-        """What Optuna keeps of a value."""
+        """Encode a value for Optuna."""
         return _code(value) if self.kind == "choice" else value
 
     def holds(self, value: Any) -> bool:
-        """Whether a value lies in it."""
+        """Return whether the dimension contains a value."""
         if self.kind == "choice":
             return _code(value) in {_code(choice) for choice in self.choices}
         low, high = self.bounds
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
     def grid(self) -> list[Any]:
-        """The values of a grid search: all where they can be counted, else `GRID_POINTS` of them."""
+        """Return the values of a grid search: all choices or integers, else `GRID_POINTS` real numbers."""
         if self.kind == "choice":
             return list(self.choices)
         low, high = self.bounds
@@ -123,13 +123,13 @@ class Dimension(BaseModel):
 
     @property
     def size(self) -> int:
-        """How many values a grid search has here."""
+        """The number of values in a grid search."""
         if self.kind == "choice":
             return len(self.choices)
         return int(self.bounds[1] - self.bounds[0]) + 1 if self.kind == "int" else GRID_POINTS
 
     def probes(self) -> list[Any]:
-        """Values that must be possible for all of it to be: every choice, or both ends of a range and what lies between."""
+        """Return test values for validation: every choice, or both ends of a range and a value in between."""
         if self.kind == "choice":
             return list(self.choices)
         low, high = self.bounds
@@ -138,16 +138,16 @@ class Dimension(BaseModel):
         return [self.value(low), self.value(low + (high - low) / math.pi), self.value(high)]
 
     def is_for(self, variant: str) -> bool:
-        """Whether it is meant for a variant."""
+        """Return whether the globs match a variant."""
         return matches(variant, self.variants)
 
     def applies(self, config: RunConfig) -> bool:
-        """Whether a variant's configuration has it."""
+        """Return whether the dimension matches the variant and the configuration has its paths."""
         return self.is_for(config.variant) and all(_lookup(config, path) is not None for path in self.targets)
 
 
 class Space(BaseModel):
-    """What a sweep may change, at least one thing."""
+    """A search space of at least one dimension."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -170,22 +170,25 @@ SPACES: Registry[Space] = Registry("space", Space)
 
 
 def space_from(values: Mapping[str, Any]) -> Space:
-    """A space from plain values; what is wrong with them is a UserError of one line."""
+    """Build a space from plain values. Raises UserError for invalid ones."""
     try:
         return Space.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"no search space: {one_line(error.errors()[0]['msg'].removeprefix('Value error, '))}") from error
+        raise UserError(f"invalid search space: {one_line(error.errors()[0]['msg'].removeprefix('Value error, '))}") from error
 
 
 def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension, ...]]:
-    """The dimensions of each configuration. UserError for a key that fits none, and for a value or a default that cannot be."""
+    """Return the dimensions of each configuration.
+
+    Raises UserError for a path that no variant has, a value that a recipe refuses, or a default outside the range.
+    """
     known = sorted({path for config in configs for path in paths(config)})
     for dimension in space.dimensions:
         named = [config for config in configs if dimension.is_for(config.variant)]
         if not any(dimension.applies(config) for config in named):
-            whom = f"{dimension.variants!r}" if not named else "any of " + ", ".join(config.variant for config in named)
-            strange = next((path for path in dimension.targets if all(_lookup(config, path) is None for config in named)), dimension.path)
-            raise UserError(f"the space {space.name!r}: {strange!r} fits no variant: not {whom}" + nearest(strange, known))
+            searched = f"{dimension.variants!r}" if not named else ", ".join(config.variant for config in named)
+            unknown = next((path for path in dimension.targets if all(_lookup(config, path) is None for config in named)), dimension.path)
+            raise UserError(f"the space {space.name!r}: no variant has {unknown!r} (looked in {searched})" + nearest(unknown, known))
     return [_of(config, space) for config in configs]
 
 
@@ -200,7 +203,7 @@ def _of(config: RunConfig, space: Space) -> tuple[Dimension, ...]:
         default = _lookup(config, dimension.path)
         if not dimension.holds(default):
             raise UserError(
-                f"the space {space.name!r} leaves out what {config.variant} has by default, and every study begins with: {dimension.path}={_shown(default)}"
+                f"the space {space.name!r} excludes the default of {config.variant}, which every study trains first: {dimension.path}={_format(default)}"
             )
         for value in dimension.probes():
             try:
@@ -211,12 +214,12 @@ def _of(config: RunConfig, space: Space) -> tuple[Dimension, ...]:
 
 
 def defaults_of(config: RunConfig, dimensions: Sequence[Dimension]) -> dict[str, Any]:
-    """Where a configuration lies in its space, by the keys; of one that sets several paths, by the first."""
+    """Return the default value of each dimension by path. For several paths, the value of the first one."""
     return {dimension.path: _lookup(config, dimension.path) for dimension in dimensions}
 
 
 def settings_of(config: RunConfig, dimensions: Sequence[Dimension], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What `override` takes for a point of the space, which has a value for each key."""
+    """Return the settings for `override` from a point of the space, which has a value for each dimension."""
     known = paths(config)
     settings: dict[str, Any] = {}
     for dimension in dimensions:
@@ -232,18 +235,18 @@ def settings_of(config: RunConfig, dimensions: Sequence[Dimension], values: Mapp
 
 
 def as_options(settings: Mapping[str, Any]) -> str:
-    """Settings as the command line takes them."""
-    return " ".join(f"--set {path}={_shown(value)}" for path, value in settings.items())
+    """Format settings as options of the command line."""
+    return " ".join(f"--set {path}={_format(value)}" for path, value in settings.items())
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ",".join(_shown(part) for part in value)
+        return ",".join(_format(part) for part in value)
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def _lookup(config: RunConfig, path: str) -> Any:
-    """What a configuration has at a path, or at an element of the list there; None where it has neither."""
+    """Return the value at a path, or at an element of a list, or None."""
     known = paths(config)
     if path in known:
         return known[path]
@@ -253,7 +256,7 @@ def _lookup(config: RunConfig, path: str) -> Any:
 
 
 def _code(choice: Any) -> Any:
-    """A choice as Optuna can keep it: a list as JSON, whose numbers are as real ones."""
+    """Encode a choice for Optuna: a list becomes JSON with real numbers."""
     if not isinstance(choice, list | tuple):
         return choice
     return json.dumps([float(part) if isinstance(part, int) and not isinstance(part, bool) else part for part in choice])
@@ -265,5 +268,5 @@ def _is_plain(choice: Any) -> bool:
 
 
 def _overlap(one: Dimension, other: Dimension) -> bool:
-    """Whether two dimensions set the same thing, or one a part of what the other sets."""
+    """Return whether two dimensions set the same path, or one sets an element of the other's path."""
     return any(a == b or a.startswith(f"{b}.") or b.startswith(f"{a}.") for a in one.targets for b in other.targets)

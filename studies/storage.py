@@ -1,6 +1,6 @@
-"""Where the trials of studies are kept, and who holds what. `studies.journal` and `studies.database` are the two kinds.
+"""Storage of trials and locks. `studies.journal` and `studies.database` are the two kinds.
 
-A claim is exclusive: under it the trials of the dead are given back and a new one is taken, so that there are never too many.
+A process requeues trials of dead workers and starts a new trial under an exclusive lock, so that no study gets too many trials.
 """
 
 from __future__ import annotations
@@ -20,71 +20,72 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from bench.core.errors import UserError, one_line
 from bench.tracking.store import redacted
 
-# Attributes of a trial: who has it, why it failed, that it was stopped from outside, whose parameters it tries again, and how many workers died of them.
+# Attributes of a trial: its worker, the reason of a failure, and a stop by the user.
+# A repeated trial also has the number of the first trial and of the workers that died with its parameters.
 WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"
-MOST_DEATHS = 5  # of workers on the same parameters: then those are to blame
+MOST_DEATHS = 5  # of workers with the same parameters; then the parameters are the cause
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails says so in our words
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # this project logs failed trials itself
 
 
 class Storage(ABC):
-    """Trials on one storage. Made by `studies.kinds.open_storage`."""
+    """Base class of a storage of trials. `studies.kinds.open_storage` creates one."""
 
     def __init__(self, uri: str, optuna_storage: BaseStorage) -> None:
         self.uri = uri
         self.optuna = optuna_storage
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Inside, a storage that goes away is a UserError."""
+    def storage_errors(self) -> Iterator[None]:
+        """Context manager that turns an error of the storage into a UserError."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            if told := self.trouble(error):
-                raise UserError(f"--storage {redacted(self.uri)} fails: {one_line(told, most=160)}") from error
+            if message := self.error_text(error):
+                raise UserError(f"--storage {redacted(self.uri)} failed: {one_line(message, most=160)}") from error
             raise
 
     @abstractmethod
-    def trouble(self, error: Exception) -> str:
-        """What the storage had to do with an error; empty where nothing."""
+    def error_text(self, error: Exception) -> str:
+        """Return the storage's message for an error, or "" if the error has another cause."""
 
     @abstractmethod
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
-        """Inside, no other process takes or gives back trials of the study of that name."""
+    def lock(self, name: str) -> Iterator[None]:
+        """Context manager that holds the exclusive lock under which trials of a study are started and requeued."""
         raise NotImplementedError
 
     @abstractmethod
     @contextmanager
-    def only(self, name: str) -> Iterator[bool]:
-        """Whether this process is the only one inside for that name; it is told at once."""
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Context manager that takes a lock without waiting. Yields whether this process holds it."""
         raise NotImplementedError
 
     @abstractmethod
     @contextmanager
     def worker(self, of: str) -> Iterator[str]:
-        """The name of a worker, which begins with that of this machine and `of`. He lives as long as this lasts."""
+        """Context manager that registers a worker as alive. Yields its name, which starts with this host and `of`."""
         raise NotImplementedError
 
     def begin(self, trial: optuna.Trial, worker: str) -> None:
-        """Say who has a trial."""
+        """Record the worker of a trial."""
         trial.set_user_attr(WORKER, worker)
 
     @abstractmethod
-    def lives(self, trial: FrozenTrial) -> bool:
-        """Whether the worker of a running trial is not known to be dead."""
+    def is_alive(self, trial: FrozenTrial) -> bool:
+        """Return whether the worker of a running trial may be alive."""
         raise NotImplementedError
 
-    def give_back(self, study: Study) -> None:
-        """Fail the trials whose worker is dead, and put the parameters of trials that failed for no reason of their own in line again.
+    def requeue_dead(self, study: Study) -> None:
+        """Fail the trials of dead workers, and enqueue the parameters of trials that were interrupted again.
 
-        To be called inside a claim. It can be cut off anywhere and be called again: no trial gets lost or is put in line twice.
+        The caller holds `lock`. After an interruption at any point, another call continues: no trial is lost or enqueued twice.
         """
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if WORKER in trial.user_attrs and self.lives(trial):
+            if WORKER in trial.user_attrs and self.is_alive(trial):
                 continue
             if _deaths(trial) >= MOST_DEATHS:
                 self._give_up(study, trial)
@@ -92,29 +93,29 @@ class Storage(ABC):
         trials = study.get_trials(deepcopy=False)
         again = {trial.user_attrs.get(AGAIN) for trial in trials}
         for trial in trials:
-            gone = trial.state == TrialState.FAIL and REASON not in trial.user_attrs and trial.number not in again
-            if gone and _deaths(trial) < MOST_DEATHS:
+            is_interrupted = trial.state == TrialState.FAIL and REASON not in trial.user_attrs and trial.number not in again
+            if is_interrupted and _deaths(trial) < MOST_DEATHS:
                 study.add_trial(_copy(trial))
 
     def _give_up(self, study: Study, trial: FrozenTrial) -> None:
-        """Let a trial that killed every worker be one that crashed."""
-        reason = f"{_deaths(trial)} workers died of it: out of memory?"
+        """Record a trial that killed every worker as crashed."""
+        reason = f"{_deaths(trial)} workers died during it: out of memory?"
         self.optuna.set_trial_user_attr(trial._trial_id, REASON, reason)
-        log.warning("trial %d of %s: %s; it is not tried again", trial.number, study.study_name, reason)
+        log.warning("trial %d of %s: %s; it will not be repeated", trial.number, study.study_name, reason)
 
 
 def worker_name(of: str) -> str:
-    """A name that no other worker has, which tells of its machine and of whom it works for."""
+    """Return a unique worker name that starts with the host and `of`."""
     return f"{socket.gethostname()}:{of}-{uuid.uuid4().hex}"
 
 
 def _deaths(trial: FrozenTrial) -> int:
-    """How many workers have died of the parameters of a trial that failed for no reason of its own, this one among them."""
+    """Return how many workers died with the parameters of an interrupted trial, including this trial's worker."""
     return int(trial.user_attrs.get(DEATHS, 0)) + (STOPPED not in trial.user_attrs)
 
 
 def _copy(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as one that waits, with what it has told so far."""
+    """Return a waiting copy of a trial, with its reported values."""
     fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     attributes = {key: value for key, value in trial.user_attrs.items() if key not in (WORKER, STOPPED)}
     return create_trial(

@@ -1,4 +1,4 @@
-"""What a study is, and the plan that its workers follow."""
+"""The definition of a study and the plan for its workers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bench.scheduling.suite import Entry
 from studies.spaces import Dimension, Space, as_options, defaults_of, settings_of
 
 Direction = Literal["lower", "higher"]
-FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: the two never meet
-WORST = 1e9  # what a trial that diverged scores: finite, and worse than any
+FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: no overlap
+WORST = 1e9  # score of a diverged trial: finite and worse than every other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A sweep over variants at equal cost: so many trials each, then the best and the default on seeds that chose nothing."""
+    """A sweep over variants at equal cost: the same number of trials each, then the best trial and the default on new seeds."""
 
     name: str
     idea: str
@@ -30,11 +30,11 @@ class Study:
     space: str = "lr-k"
     dataset: str = "auto"
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
-    trials: int = 30  # of each variant, the default among them
+    trials: int = 30  # of each variant, including the default
     search_seeds: int = 1  # of each trial
-    search_samples: int = 0  # generated images by which a trial is judged, where final runs have more
+    search_samples: int = 0  # generated images for the score of a trial; 0: as many as for final runs
     final_seeds: int = 3  # 0: no final runs
-    objectives: tuple[str, ...] = ()  # one metric or two; none given: the headline of the data
+    objectives: tuple[str, ...] = ()  # one metric or two; empty: the headline of the dataset
     sampler: str = "tpe"
     sampler_seed: int = 0
     pruner: str = "median"
@@ -47,81 +47,81 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Objective(_Frozen):
-    """A metric that trials are judged by, and which end of it is good."""
+class SearchObjective(_Frozen):
+    """A metric for the score of trials, and its direction."""
 
     key: str
     direction: Direction
 
     @property
     def worst(self) -> float:
-        """What a trial scores that has no value."""
+        """The score of a trial without a value."""
         return WORST if self.direction == "lower" else -WORST
 
 
 class Arm(_Frozen):
-    """One variant of a study: its own configuration, and what may be changed of it."""
+    """One variant of a study: its configuration and its search dimensions."""
 
     variant: str
-    config: str  # resolved, as JSON, as it is trained in the search
+    config: str  # the resolved configuration of the search, as JSON
     dimensions: tuple[Dimension, ...]
-    overrides: dict[str, Any]  # what the study changed of the variant as registered
+    overrides: dict[str, Any]  # settings that the study changes in the registered variant
     note: str
-    identity: str  # of the training, but for seed and what is searched
+    identity: str  # of the training, without the seed and the searched paths
 
     @property
     def base(self) -> RunConfig:
-        """The configuration without any trial's changes."""
+        """The configuration without the settings of a trial."""
         return load_config(self.config)
 
     @property
     def grid_size(self) -> int:
-        """The points of a grid search."""
+        """The number of points of a grid search."""
         return math.prod(dimension.size for dimension in self.dimensions)
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Where the author's own numbers lie in the space."""
+        """The default value of each dimension by path."""
         return defaults_of(self.base, self.dimensions)
 
     def settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What a point of the space changes, as `override` takes it."""
+        """Return the settings for `override` from a point of the space."""
         return settings_of(self.base, self.dimensions, values)
 
     def options(self, settings: Mapping[str, Any]) -> str:
-        """Settings after what the study itself changed, as the command line takes them; how it measures is left out."""
+        """Format the study's overrides and these settings as options of the command line, without evaluation settings."""
         whole = merged(self.overrides, settings)
         return as_options({path: value for path, value in whole.items() if not path.startswith("evaluation.")})
 
 
 class Plan(_Frozen):
-    """A study ready to run. Plain values: it travels to worker processes as JSON."""
+    """A study that is ready to run. It holds plain values, because worker processes receive it as JSON."""
 
     study: str
     idea: str
     space: Space
     arms: tuple[Arm, ...]
-    objectives: tuple[Objective, ...]
+    objectives: tuple[SearchObjective, ...]
     sampler: str
     sampler_seed: int
     pruner: str
     trials: int
     search_seeds: tuple[int, ...]
     final_seeds: tuple[int, ...]
-    final_evaluation: dict[str, Any]  # paths and values: the final runs are measured in full
-    uri: str  # of MLflow
-    storage: str  # of Optuna
-    folder: str  # of checkpoints
-    parent: str = ""  # the MLflow run that stands for the study
-    auto: dict[str, Choice] = {}  # what `auto` means, by kind of device, as far as the study left it open
+    final_evaluation: dict[str, Any]  # paths and values of the full evaluation
+    uri: str  # of the MLflow store
+    storage: str  # of the Optuna trials
+    folder: str  # for checkpoints
+    parent: str = ""  # id of the study's MLflow run
+    auto: dict[str, Choice] = {}  # the choices for `auto`, by kind of device
 
     @property
     def judged_at_marks(self) -> bool:
-        """Whether trials may be pruned by the headline of a run under way."""
+        """True if a trial may be pruned by the headline at an evaluation point."""
         return self.pruner == "median"
 
     def identity(self, arm: Arm) -> dict[str, Any]:
-        """What trials of a variant must share to be compared: it is kept with them."""
+        """Return the settings that all trials of a variant must share. The storage records them with the trials."""
         return {
             "space": self.space.name,
             "range": [dimension.model_dump(mode="json") for dimension in arm.dimensions],

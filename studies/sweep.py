@@ -1,4 +1,4 @@
-"""A study from its start to its end: trials given out to workers until every variant has as many as were asked for, then the final runs."""
+"""Run a study: send trials to workers until every variant has the requested number, then execute the final runs."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from bench.scheduling.scheduler import Display, Outcome
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.store import sqlite_path
 from studies import record
-from studies.final import do_final
+from studies.final_runs import execute_final_runs
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, check_known, name_of, open_study, target
-from studies.record import Record
+from studies.optuna_studies import DEFAULT, check_known, name_of, open_study, target
+from studies.record import StudyRecorder
 from studies.storage import REASON, WORKER, Storage
 from studies.study import Arm, Plan
 from studies.trial import DONE, NOTHING, UNSCORED, TrialJob, left
 
-LOOK_SECONDS = 2.0  # between looks at what other processes do
-GIVE_UP = 3  # trials of a variant that crash, after which it gets no more
-MOST_DEATHS = 10  # of a variant's workers in one execution
+POLL_SECONDS = 2.0  # between checks for dead workers of other processes
+GIVE_UP = 3  # crashed trials of a variant, after which it gets no more
+MOST_DEATHS = 10  # dead workers of a variant in one execution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How far a variant has come."""
+    """The progress of a variant."""
 
     variant: str
     wanted: int
@@ -45,61 +45,61 @@ class Standing:
     unscored: int = 0  # of the complete ones
     running: int = 0
     failed: int = 0
-    default: float | None = None  # the first objective of the author's numbers
+    default: float | None = None  # the first objective of the default recipe
     best: float | None = None
     best_trial: int | None = None
 
     @property
     def done(self) -> int:
-        """What counts towards the number that was asked for."""
+        """The trials that count towards `wanted`."""
         return self.complete + self.pruned
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """How a study ended."""
+    """The result of a study."""
 
     standings: tuple[Standing, ...]
     interrupted: bool = False
-    given_up: tuple[str, ...] = ()  # variants whose trials crash
+    given_up: tuple[str, ...] = ()  # variants with too many crashed trials
     final: Outcome | None = None
-    elsewhere: bool = False  # whether another process does the final runs
+    elsewhere: bool = False  # whether another process executes the final runs
     json: str = ""
 
 
 class StudyDisplay:
-    """What a study shows while it goes on. This one shows nothing."""
+    """Base class of progress displays. It displays nothing."""
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
-        """Before the first trial."""
+        """Called before the first trial."""
 
     def update(self, job: TrialJob, progress: object) -> None:
-        """A trial has told how far its run is."""
+        """Called with the progress of a trial."""
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
-        """A trial has ended."""
+        """Called when a trial has ended."""
 
     def searched(self, standings: Sequence[Standing]) -> None:
-        """All trials have ended, and the final runs begin."""
+        """Called after all trials, before the final runs."""
 
 
 @dataclass(kw_only=True)
 class _Search:
-    """Gives out trials. Other processes may do the same, on the same storage."""
+    """Source of jobs for trials. Other processes may do the same on the same storage."""
 
     plan: Plan
     storage: Storage
     studies: Sequence[optuna.Study]
     driver: str
-    out: Counter[int] = field(default_factory=Counter)  # jobs of each arm that have not ended
+    out: Counter[int] = field(default_factory=Counter)  # unfinished jobs of each arm
     given_up: set[int] = field(default_factory=set)
-    crashes: Counter[int] = field(default_factory=Counter)  # in this execution, as are deaths of workers
+    crashes: Counter[int] = field(default_factory=Counter)  # in this execution, like `deaths`
     deaths: Counter[int] = field(default_factory=Counter)
     number: int = 0
-    looked: float = 0.0
+    polled: float = 0.0
 
     def jobs(self) -> Iterator[TrialJob | None]:
-        """A job for every trial that is to be begun; None while there is only to wait for those under way."""
+        """Yield a job for every trial to start, and None while the search only waits for running trials."""
         while True:
             needs = {index: need for index in range(len(self.plan.arms)) if index not in self.given_up and (need := self._need(index)) > 0}
             if needs:
@@ -108,13 +108,13 @@ class _Search:
                 self.number += 1
                 yield self._job(chosen)
             elif sum(self.out.values()) or self._others():
-                self._look()
+                self._poll()
                 yield None
             else:
                 return
 
     def ended(self, job: TrialJob, result: RunResult) -> None:
-        """A job has ended."""
+        """Update the counts after a job."""
         index = job.arm
         self.out[index] -= 1
         if result.status == "failed":
@@ -123,26 +123,26 @@ class _Search:
             self.given_up.add(index)
 
     def _need(self, index: int) -> int:
-        """Trials of a variant that nobody has begun and that no job of ours is about to."""
+        """Return how many more trials of a variant need a job of this search."""
         trials = self._trials(index)
         mine = sum(self._is_mine(trial) for trial in trials)
         return left(trials, target(self.plan, self.plan.arms[index], trials)) + mine - self.out[index]
 
     def _others(self) -> bool:
-        """Whether other processes have trials under way, whose workers may yet die."""
+        """Return whether other processes have running trials, whose workers may still die."""
         return any(
             trial.state == TrialState.RUNNING and not self._is_mine(trial)
             for index in range(len(self.plan.arms)) if index not in self.given_up for trial in self._trials(index)
         )  # fmt: skip
 
-    def _look(self) -> None:
-        """Give back, now and then, what dead workers hold."""
-        if time.monotonic() - self.looked < LOOK_SECONDS:
+    def _poll(self) -> None:
+        """Requeue the trials of dead workers, at most every `POLL_SECONDS`."""
+        if time.monotonic() - self.polled < POLL_SECONDS:
             return
-        self.looked = time.monotonic()
+        self.polled = time.monotonic()
         for arm, study in zip(self.plan.arms, self.studies, strict=True):
-            with self.storage.claim(name_of(self.plan, arm)):
-                self.storage.give_back(study)
+            with self.storage.lock(name_of(self.plan, arm)):
+                self.storage.requeue_dead(study)
 
     def _is_mine(self, trial: FrozenTrial) -> bool:
         return trial.state == TrialState.RUNNING and f":{self.driver}-" in str(trial.user_attrs.get(WORKER, ""))
@@ -162,35 +162,38 @@ def sweep(
     plan: Plan, *, workers: int | None, stop: Callable[[], bool], display: StudyDisplay, final_display: Callable[[], Display],
     cluster: Cluster = HERE,
 ) -> Sweep:  # fmt: skip
-    """Do what is missing of a study. UserError, before anything runs, for what cannot be: a store, a storage, a folder, another study of that name."""
+    """Execute the missing trials and final runs of a study.
+
+    Raises UserError before the first trial if the store, the storage or the folder is not usable, or if a different study has that name.
+    """
     folder = Path(plan.folder) / plan.study
     check_writable(folder)
     bases = [resolve(arm.base) for arm in plan.arms]
     cluster = cluster.settled(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
     chosen = cluster.workers(workers)
     if cluster.address:
-        alone = [
+        one_machine = [
             *(["a SQLite store"] if sqlite_path(plan.uri) else []),
             *(["a journal file (--storage)"] if "://" not in plan.storage else []),
         ]
-        check_nodes(cluster, folder, one_machine=alone)
-    Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
+        check_nodes(cluster, folder, one_machine=one_machine)
+    Lookup.of(plan.uri, plan.study)  # raises before anything is written if the store does not answer
     storage = open_storage(plan.storage)
-    with storage.answering():
+    with storage.storage_errors():
         check_known(plan, storage)
-        tracker = Tracker(plan.uri, plan.study)  # before the studies: its experiment may have been deleted
+        tracker = Tracker(plan.uri, plan.study)  # before the studies: raises if the experiment was deleted
         record_choices(tracker, plan.auto)
         studies = [open_study(plan, arm, storage) for arm in plan.arms]
         make_folder(folder)
-        with storage.claim(plan.study):
+        with storage.lock(plan.study):
             parent = record.open_parent(plan, tracker)
     plan = plan.model_copy(update={"parent": parent})
-    keeping = Record(plan, tracker, parent, studies)
+    recorder = StudyRecorder(plan, tracker, parent, studies)
     status, ended = "failed", Sweep(standings=())
     try:
-        with storage.answering():
-            ended = _sweep(plan, storage, studies, keeping, chosen, cluster, stop, display, final_display)
-            keeping.update(final=True)
+        with storage.storage_errors():
+            ended = _sweep(plan, storage, studies, recorder, chosen, cluster, stop, display, final_display)
+            recorder.update(final=True)
         status = "interrupted" if ended.interrupted else "finished"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -202,33 +205,35 @@ def sweep(
 
 
 def _sweep(
-    plan: Plan, storage: Storage, studies: Sequence[optuna.Study], keeping: Record, workers: int, cluster: Cluster,
+    plan: Plan, storage: Storage, studies: Sequence[optuna.Study], recorder: StudyRecorder, workers: int, cluster: Cluster,
     stop: Callable[[], bool], display: StudyDisplay, final_display: Callable[[], Display],
 ) -> Sweep:  # fmt: skip
     search = _Search(plan=plan, storage=storage, studies=studies, driver=uuid.uuid4().hex[:12])
     display.start(plan, standings(plan, studies), workers=workers)
     jobs = search.jobs()
     most = sum(max(0, standing.wanted - standing.done) for standing in standings(plan, studies))
-    keeping.update()
+    recorder.update()
     for job, result in execute(jobs, workers=max(1, min(workers, most)), stop=stop, update=display.update, cluster=cluster):
         search.ended(job, result)
         if result.status != NOTHING:
             display.end(job, result, standings(plan, studies))
-        keeping.update()
+        recorder.update()
     given_up = tuple(plan.arms[index].variant for index in sorted(search.given_up))
-    found = Sweep(standings=tuple(standings(plan, studies)), interrupted=stop(), given_up=given_up, json=keeping.update(final=True))
+    found = Sweep(standings=tuple(standings(plan, studies)), interrupted=stop(), given_up=given_up, json=recorder.update(final=True))
     if stop() or not plan.final_seeds:
         return found
     display.searched(found.standings)
-    with storage.only(f"{plan.study} final") as alone:
-        if not alone:
+    with storage.try_lock(f"{plan.study} final") as is_locked:
+        if not is_locked:
             return replace(found, elsewhere=True)
-        outcome = do_final(plan, studies, workers=workers, cluster=cluster, stop=stop, display=final_display(), parent=plan.parent)
+        outcome = execute_final_runs(
+            plan, studies, workers=workers, cluster=cluster, stop=stop, display=final_display(), parent=plan.parent
+        )
     return replace(found, interrupted=outcome.interrupted, final=outcome)
 
 
 def standings(plan: Plan, studies: Sequence[optuna.Study]) -> list[Standing]:
-    """How far every variant has come."""
+    """Return the progress of every variant."""
     return [_standing(plan, arm, study.get_trials(deepcopy=False)) for arm, study in zip(plan.arms, studies, strict=True)]
 
 

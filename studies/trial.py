@@ -1,4 +1,4 @@
-"""One trial: its numbers taken under a claim, a run for each seed, pruned where it is not worth going on, and told to Optuna."""
+"""Execute one trial: sample its parameters under the lock, train a run for each seed, prune it, and report to Optuna."""
 
 from __future__ import annotations
 
@@ -26,101 +26,101 @@ from bench.scheduling.jobs import Job
 from bench.scheduling.suite import TUNED
 from bench.tracking.client import Lookup, Tracker
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, name_of, open_study, target
+from studies.optuna_studies import DEFAULT, name_of, open_study, target
 from studies.sampling import sampler
 from studies.storage import AGAIN, REASON, STOPPED, Storage
 from studies.study import Arm, Plan
 
 log = logging.getLogger(__name__)
-NOTHING = "nothing"  # the status of a job that found no trial to take
+NOTHING = "nothing"  # the status of a job without a trial to start
 SETTINGS, RUNS, IMAGES, SECONDS, UNSCORED, DIVERGED = "settings", "runs", "images", "train_seconds", "unscored", "diverged"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Stopped(Exception):
-    """The user asked to stop; the trial goes on later, from its run's checkpoint."""
+    """Raised when the user stops the study. The trial resumes later from its run's checkpoint."""
 
 
 class Failed(Exception):
-    """A run of the trial crashed."""
+    """Raised when a run of the trial crashed."""
 
 
 class TrialJob(Job):
-    """Take a trial of a variant, if one is left, and do it. A worker that dies leaves its trial to the storage, which gives it out again."""
+    """Execute one trial of a variant if the variant needs more. If the worker dies, the storage requeues the trial."""
 
     kind: ClassVar[str] = "trial"
     repeated: ClassVar[bool] = False
     plan: Plan
     arm: int  # its index in the plan
-    driver: str  # the process that gave it out
+    driver: str  # the process that created the job
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
-        """Do it in this process."""
+        """Execute the trial in this process."""
         storage = open_storage(self.plan.storage)
-        with storage.answering():
+        with storage.storage_errors():
             return _one(self.plan, self.plan.arms[self.arm], storage, self.driver, stop, watch)
 
 
 def _one(plan: Plan, arm: Arm, storage: Storage, driver: str, stop: Callable[[], bool], watch: Watch) -> RunResult:
     study = open_study(plan, arm, storage)
     status, reason = NOTHING, ""
-    told: dict[str, float] = {}
-    with storage.worker(driver) as worker, ExitStack() as claim:
-        claim.enter_context(storage.claim(name_of(plan, arm)))
-        storage.give_back(study)
+    values: dict[str, float] = {}
+    with storage.worker(driver) as worker, ExitStack() as lock:
+        lock.enter_context(storage.lock(name_of(plan, arm)))
+        storage.requeue_dead(study)
         trials = study.get_trials(deepcopy=False)
         if left(trials, target(plan, arm, trials)) > 0:
             begun = sum(trial.state != TrialState.WAITING and AGAIN not in trial.user_attrs for trial in trials)
             study.sampler = sampler(plan, arm.variant, begun)
-            do = _Trial(plan=plan, arm=arm, storage=storage, worker=worker, claim=claim, stop=stop, watch=watch)
+            do = _Trial(plan=plan, arm=arm, storage=storage, worker=worker, lock=lock, stop=stop, watch=watch)
             try:
                 study.optimize(do, n_trials=1, catch=(Failed,))
             except Stopped:
                 status = "interrupted"
             else:
                 status, reason = do.status, do.reason
-            told = do.told
-    return RunResult(run_id="", variant=arm.variant, dataset=arm.base.dataset, seed=-1, status=status, reason=reason, values=told)
+            values = do.values
+    return RunResult(run_id="", variant=arm.variant, dataset=arm.base.dataset, seed=-1, status=status, reason=reason, values=values)
 
 
 def left(trials: list[optuna.trial.FrozenTrial], wanted: int) -> int:
-    """How many more trials may be taken: complete and pruned ones count, and those under way."""
+    """Return how many more trials may start. Complete, pruned and running trials count."""
     return wanted - sum(trial.state in (*DONE, TrialState.RUNNING) for trial in trials)
 
 
 @dataclass(kw_only=True)
 class _Trial:
-    """The objective that Optuna calls."""
+    """The objective function for Optuna."""
 
     plan: Plan
     arm: Arm
     storage: Storage
     worker: str
-    claim: ExitStack
+    lock: ExitStack
     stop: Callable[[], bool]
     watch: Watch
     status: str = "finished"
     reason: str = ""
-    told: dict[str, float] = field(default_factory=dict)  # "trial": its number, and its scores by metric
-    images: dict[int, int] = field(default_factory=dict)  # by seed, as far as it came
+    values: dict[str, float] = field(default_factory=dict)  # "trial": its number; scores by metric
+    images: dict[int, int] = field(default_factory=dict)  # images of each seed so far
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
-        """The objectives of a trial. Raises TrialPruned, Stopped or Failed."""
-        values = {dimension.path: dimension.suggest(trial) for dimension in self.arm.dimensions}
-        # The author's own numbers as they are: a key that sets several paths would change those after the first.
-        settings = {} if trial.user_attrs.get(DEFAULT) else self.arm.settings(values)
+        """Return the objectives of a trial. Raises TrialPruned, Stopped or Failed."""
+        point = {dimension.path: dimension.suggest(trial) for dimension in self.arm.dimensions}
+        # The default has no settings: a dimension with several paths would change all paths but the first.
+        settings = {} if trial.user_attrs.get(DEFAULT) else self.arm.settings(point)
         trial.set_user_attr(SETTINGS, merged(settings))
-        self.told["trial"] = trial.number
+        self.values["trial"] = trial.number
         self.storage.begin(trial, self.worker)
-        self.claim.close()
+        self.lock.close()
         try:
             return self._judged(trial, self._configs(trial, settings))
-        except (Stopped, UserError):  # a stop, or a store that went away: the parameters have nothing to do with it
+        except (Stopped, UserError):  # a stop, or a lost store: the parameters are not the cause
             trial.set_user_attr(STOPPED, True)
             raise
 
     def _configs(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> list[RunConfig]:
-        """A configuration for each seed; a point of the space that cannot be is a failed trial."""
+        """Return a configuration for each seed. Raises Failed for an invalid point of the space."""
         try:
             configs = [override(self.arm.base, {**settings, "seed": seed}) for seed in self.plan.search_seeds]
             check(configs[0])
@@ -142,7 +142,7 @@ class _Trial:
             result = self._run(trial, config, index)
             spent.append(result)
             self._tell_cost(trial, spent)
-            if result.status in ("interrupted", "busy"):  # busy: the user stopped it while it waited for another process
+            if result.status in ("interrupted", "busy"):  # busy: stopped by the user while another process held the run lock
                 raise Stopped
             if result.status == "failed":
                 raise self._failed(trial, result.reason)
@@ -162,23 +162,23 @@ class _Trial:
                 self.status, self.reason = "pruned", f"worse than the best over {index + 1} seeds"
                 raise TrialPruned(self.reason)
         means = tuple(fmean(column) for column in zip(*found, strict=True))
-        self.told |= {objective.key: mean for objective, mean in zip(self.plan.objectives, means, strict=True)}
+        self.values |= {objective.key: mean for objective, mean in zip(self.plan.objectives, means, strict=True)}
         return means if len(means) > 1 else means[0]
 
     def _report(self, trial: optuna.Trial, value: float, index: int) -> bool:
-        """Tell the value of a seed to a pruner that compares seeds; whether it has seen enough."""
+        """Report the value of a seed to a pruner that compares seeds. Returns whether to prune."""
         if self.plan.pruner != "wilcoxon":
             return False
         trial.report(value, step=index)
         return index + 1 < len(self.plan.search_seeds) and trial.should_prune()
 
     def _unscored(self, result: RunResult) -> str:
-        """Why a run has no score; empty where it has one."""
+        """Return why a run has no score, or ""."""
         if result.status != "finished":
             return result.reason or result.status
         for objective in self.plan.objectives:
             if not math.isfinite(result.values.get(objective.key, math.nan)):
-                return f"{objective.key} is not a number: {result.reasons.get(objective.key, 'no reason was given')}"
+                return f"{objective.key} is not finite: {result.reasons.get(objective.key, 'no reason recorded')}"
         return ""
 
     def _tell_cost(self, trial: optuna.Trial, spent: list[RunResult]) -> None:
@@ -187,7 +187,7 @@ class _Trial:
         trial.set_user_attr(SECONDS, sum(result.values.get("perf/train_seconds", 0.0) for result in spent))
 
     def _run(self, trial: optuna.Trial, config: RunConfig, index: int) -> RunResult:
-        """Train one seed, or take what was found where it is finished already."""
+        """Train one seed, or return the result of its recorded run."""
         fingerprint = config.fingerprint(data_digest=DATASETS.get(config.dataset).digest())
         known = self._known(fingerprint, config)
         if known is not None:
@@ -208,21 +208,22 @@ class _Trial:
         return run(config, place, stop=self.stop, watch=watch, judge=self._judge(trial, config, index))
 
     def _judge(self, trial: optuna.Trial, config: RunConfig, index: int) -> Judge:
-        """Who judges a run under way: the pruner, of the first seed, where it goes by marks."""
+        """Return the pruning callback of a run. Only the first seed is judged at its evaluation points."""
         return _Judge(trial, config) if self.plan.judged_at_marks and not index else worthwhile
 
     def _known(self, fingerprint: str, config: RunConfig) -> Any | None:
-        """The run of that fingerprint in this study that has ended and was measured as this trial is."""
+        """Find the ended run of that fingerprint in this study with the same evaluation protocol."""
         evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
         protocol = evaluator.protocol_hash if evaluator else ""
         found = Lookup.of(self.plan.uri, self.plan.study).find(fingerprint)
-        return next((there for there in found if _has_ended(there.data.tags, protocol)), None)
+        return next((recorded for recorded in found if _has_ended(recorded.data.tags, protocol)), None)
 
 
 class _Judge:
-    """Tells Optuna what a run measures at its marks, and asks whether it is worth going on with.
+    """Callback that reports the evaluation points of a run to Optuna and returns a reason to prune it, or "".
 
-    The step is where the mark was meant to be: rounds of k and batch_size reach it at images of their own, and only equal steps are compared.
+    The step is the planned position of the evaluation point. Trials with different k or batch size reach it at slightly different images,
+    and Optuna compares only equal steps.
     """
 
     def __init__(self, trial: optuna.Trial, config: RunConfig) -> None:
@@ -244,13 +245,13 @@ class _Judge:
 
 
 def step_of(share: float, parts: int, images: int | None) -> int:
-    """The mark of `parts` that was reached at a share of the budget: in images where the budget is in images, else its index."""
+    """Return the step of the evaluation point at a share of the budget: in images for a budget in images, else its index."""
     index = round(share * parts)
     return index if images is None else round(images * index / parts)
 
 
 def _has_ended(tags: Mapping[str, str], protocol: str) -> bool:
-    """Whether a run has a score by this protocol, or none by any."""
+    """Return whether a run has a score by this evaluation protocol, or has diverged."""
     return tags.get("status") == "diverged" or (tags.get("status") == "finished" and tags.get("protocol") == protocol)
 
 
@@ -258,10 +259,10 @@ def _images_of(values: Mapping[str, float]) -> int:
     return round(values.get("perf/images_per_second", 0.0) * values.get("perf/train_seconds", 0.0))
 
 
-def _result_of(there: Any, config: RunConfig) -> RunResult:
-    """How a run that is in the store ended."""
-    tags = there.data.tags
+def _result_of(recorded: Any, config: RunConfig) -> RunResult:
+    """Return the result of a recorded run."""
+    tags = recorded.data.tags
     return RunResult(
-        run_id=str(there.info.run_id), variant=config.variant, dataset=config.dataset, seed=config.seed, status=tags["status"],
-        reason=one_line(tags.get("reason", ""), most=500), values=dict(there.data.metrics),
+        run_id=str(recorded.info.run_id), variant=config.variant, dataset=config.dataset, seed=config.seed, status=tags["status"],
+        reason=one_line(tags.get("reason", ""), most=500), values=dict(recorded.data.metrics),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from types import FrameType, ModuleType
 import pytest
 import small
 import torch
-from synthetic_results import QUICK, made, results
+from synthetic_results import QUICK, results, synthetic_runs
 
 from bench.cli.common import parse_settings
 from bench.core.config import DATASETS, NETWORKS, VARIANTS
@@ -210,7 +210,7 @@ def page(found: object, folder: Path) -> tuple[str, str]:
 def test_the_section_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = execute("Add a report section")
     monkeypatch.setattr(report, "SECTIONS", (*report.SECTIONS, (module.TITLE, module.build)))
-    html, markdown = page(results(made(QUICK)), tmp_path)
+    html, markdown = page(results(synthetic_runs(QUICK)), tmp_path)
     assert re.search(r'<section[^>]*id="training-time"', html)
     assert "31.2 s" in html
     assert re.search(r"^## Training time$", markdown, re.MULTILINE)
@@ -219,5 +219,5 @@ def test_the_section_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_section_is_left_out_where_nothing_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     module = execute("Add a report section")
-    unfinished = results(made({"dcgan": (math.nan,)}, status="failed"))
+    unfinished = results(synthetic_runs({"dcgan": (math.nan,)}, status="failed"))
     assert module.build(view(unfinished)) is None

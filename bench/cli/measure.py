@@ -25,7 +25,7 @@ from bench.cli.common import (
 from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.evaluation.external import Measured
+    from bench.evaluation.external import ExternalMeasurement
     from bench.runs.types import RunResult
     from bench.scheduling.rescore import Finished
 
@@ -127,7 +127,7 @@ def score(
         raise typer.Exit(1)
 
 
-def _print_measured(measured: Measured) -> None:
+def _print_measured(measured: ExternalMeasurement) -> None:
     """Print the metrics of external samples beside those of the reference rows."""
     from bench.metrics.cards import SE, card
     from bench.metrics.cards import measured as metrics

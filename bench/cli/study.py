@@ -128,7 +128,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 def _print_plan(planned: Plan) -> None:
     """Print the plan of a study."""
-    from studies.opening import target
+    from studies.optuna_studies import target
 
     rows = [
         (

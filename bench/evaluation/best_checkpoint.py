@@ -1,7 +1,7 @@
-"""The best checkpoint of a run: chosen at the marks on one set of evaluation noise, scored at the end on another.
+"""The best checkpoint of a run: selected at the evaluation points on one set of noise, scored at the end on another.
 
-Choosing and scoring on the same samples would report the luckiest of many measurements. Published tables often give the best
-checkpoint, which can be several times better than the last one, so a report shows both.
+Selection and scoring on the same samples would report the luckiest of many measurements. Published tables often give the best
+checkpoint, which can score several times better than the last one. A report shows both.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import Tensor
 
 from bench.core.spec import Networks
 
-NOISE = "evaluation-best"  # the stream whose samples score it
+NOISE = "evaluation-best"  # the random stream of the samples that score it
 
 
-class Best:
-    """The weights with the lowest headline so far, kept on the CPU."""
+class BestCheckpoint:
+    """The weights with the lowest headline metric so far, stored on the CPU."""
 
     def __init__(self) -> None:
         self.value = float("inf")
@@ -26,13 +26,13 @@ class Best:
         self._weights: dict[str, Tensor] = {}
 
     def offer(self, value: float, images: int, networks: Networks) -> None:
-        """Keep a copy of these weights if their headline is the lowest so far."""
+        """Store a copy of these weights if their headline metric is the lowest so far."""
         if value < self.value:
             self.value, self.images = value, images
             self._weights = {name: tensor.detach().cpu().clone() for name, tensor in networks.state_dict().items()}
 
     def networks(self, like: Networks) -> Networks | None:
-        """The best weights in networks of their own; None where nothing was offered."""
+        """Return a copy of the networks `like` with the best weights, or None if no weights were offered."""
         if not self._weights:
             return None
         found = copy.deepcopy(like)
@@ -40,9 +40,9 @@ class Best:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must remember."""
+        """Return the state that a checkpoint stores."""
         return {"value": self.value, "images": self.images, "weights": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         self.value, self.images, self._weights = state["value"], state["images"], dict(state["weights"])

@@ -1,4 +1,4 @@
-"""Canonical order, features once, every metric. Measuring is on the CPU in float32, whatever the run trained on."""
+"""The evaluator: compute the features of generated examples once, then every metric. Evaluation runs on the CPU in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.core.config import Evaluation, short_hash
 from bench.core.errors import UserError, nearest, one_line
 from bench.core.registry import load_catalogs
 from bench.core.spec import Dataset, Mixture, Networks, Stacked
-from bench.evaluation.sampling import WALK_PAIRS, WALKS, asked_labels, sample, sample_walks
+from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
 from bench.metrics.cards import SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
@@ -28,39 +28,42 @@ from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
 
-FEWEST = 10  # examples: the classifier score takes ten parts, precision three neighbours
-ASKED = "asked"
-SSIM_SIDE = 22  # pixels: what a window of 11 needs at half the resolution
+FEWEST = 10  # examples: the classifier score needs ten parts, precision needs three neighbours
+LABELS_REQUESTED = "asked"  # the word in `needs` of metrics for conditional models
+SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What one evaluation found. A value that could not be determined is not-a-number and has its reason."""
+    """The result of one evaluation. A metric that could not be computed is NaN, and `reasons` says why."""
 
-    values: Mapping[str, float]  # by the keys of bench.metrics.cards, standard errors under <key>_se where they are known
+    values: Mapping[str, float]  # by metric key; a known standard error has the key <key>_se
     reasons: Mapping[str, str] = field(default_factory=dict)
-    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON: n, class shares, modes, bins
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values: n, class shares, modes, bins
     nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
-    raised: tuple[str, ...] = ()  # metrics whose code failed: their not-a-number says nothing of the images
+    raised: tuple[str, ...] = ()  # metrics whose code failed: their NaN says nothing about the images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What is measured of a generator: n examples and, of images, walks between latents."""
+    """The examples of a generator that an evaluator measures: n examples and, for images, walks between latents."""
 
     data: Tensor
     walks: Tensor | None = None
-    labels: Tensor | None = None  # [n]: that a conditional model was asked for
+    labels: Tensor | None = None  # [n]: the labels passed to a conditional model
 
 
-def provides(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
-    """What is there to measure a dataset by: a metric is given where all that its card needs is among these."""
+def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
+    """Return what a dataset offers to metrics: a metric applies if all the `needs` of its card are in this set.
+
+    `inception`: the published Inception weights are available.
+    """
     if dataset.spec.kind == "points":
         return frozenset({"points", "modes", "mixture"} if isinstance(dataset, Mixture) else {"points"})
     found = {"image", "features", "latents", *kinds_of(dataset)}
     if isinstance(dataset, Stacked):
         found |= {"modes"} if CLASSIFIER in found else set()
-    else:  # stacked images are random combinations of others: who is near whom, copies and bins say nothing of them
+    else:  # a stacked image is a random combination: its neighbours, copies and bins mean nothing
         found |= {"neighbours", "training"} | ({"labels"} if CLASSIFIER in found else set())
     if min(dataset.spec.shape[1:]) >= SSIM_SIDE:
         found.add("22px")
@@ -70,92 +73,102 @@ def provides(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
 
 
 class Evaluator:
-    """Measures generated examples against the test split of one dataset, always by the same protocol."""
+    """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
+
+    `samples`: the number of examples, 0 for the usual number. `inception`: add the metrics of the published Inception network. `errors`: add
+    standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset has no metric, a key is unknown, the
+    Inception weights are missing or `samples` is too small.
+    """
 
     def __init__(
         self, dataset: Dataset, *, samples: int = 0, inception: bool = False, errors: bool = True, metrics: Sequence[str] = ()
     ) -> None:
-        load_catalogs()  # they may register metrics
+        load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
-        self.provides = provides(dataset, inception=inception)
+        self.capabilities = capabilities(dataset, inception=inception)
         if why := unmeasurable(dataset):
-            raise UserError(f"there is no metric for {dataset.name}: {why}")
-        self.keys = self._given(self.provides)
-        self._conditional = self._given(self.provides | {ASKED})  # what is measured where labels were asked for, too
+            raise UserError(f"{dataset.name} has no metric: {why}")
+        self.keys = self._given(self.capabilities)
+        self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
         self.headline = headline_among(self.keys) or self.keys[0]
         if metrics:
-            self._keep(metrics)
+            self._select(metrics)
         self.reference_n = len(dataset.split("test"))
         self.n = samples or usual_samples(dataset)
         self.errors = errors
-        if INCEPTION in self.provides:
-            self._real.extractor(INCEPTION)  # no weights: refused now, before anything is trained
+        if INCEPTION in self.capabilities:
+            self._real.extractor(INCEPTION)  # raises before the training if there are no weights
         if self.n < FEWEST:
-            raise UserError(f"evaluation.samples={self.n} is too few to measure: at least {FEWEST}, or 0 for all of the test split's")
+            raise UserError(f"evaluation.samples={self.n} is too few to measure: set at least {FEWEST}, or 0 for the default")
 
     @staticmethod
     def _given(provided: Collection[str]) -> list[str]:
-        """The metrics that need nothing else, in the order of their cards."""
+        """Return the metrics whose needs are all provided, in the order of their cards."""
         return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= set(provided)]
 
-    def _keep(self, metrics: Sequence[str]) -> None:
-        """Measure these and the headline alone, and make ready only what they need. One that this data does not have is a UserError."""
+    def _select(self, metrics: Sequence[str]) -> None:
+        """Measure only these metrics and the headline, and prepare only what they need. Raises UserError for an unknown metric."""
         for key in metrics:
             if key not in self._conditional:
                 raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self._conditional))
         wanted = {*metrics, self.headline}
         self.keys, self._conditional = ([key for key in keys if key in wanted] for keys in (self.keys, self._conditional))
-        self.provides &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
+        self.capabilities &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
 
     def prepare(self, *, whole: bool = True) -> None:
-        """Measure what metrics need of the real side, unless it is cached: seconds to minutes, once a machine. `whole`: not for the headline alone.
+        """Compute and cache the statistics of the real examples: seconds to minutes, once on each machine.
 
-        An error is logged, not raised: the metrics that need that part fail for the same reason and record it.
+        `whole`: for every metric, else only for the headline. Errors are logged, not raised: the metrics that need the failed part record
+        the same reason.
         """
-        needs = self.provides if whole else set(card(self.headline).needs)
+        needs = self.capabilities if whole else set(card(self.headline).needs)
         try:
             self._real.prepare(self._kinds(needs), neighbours="neighbours" in needs, training="training" in needs)
         except Exception as error:  # a run must not lose its training to a metric
             log.warning("the real examples of %s cannot be measured: %s", self.dataset.name, one_line(error) or type(error).__name__)
 
     def curve(self, data: Tensor) -> Measurement:
-        """The headline alone, as evaluations in mid-run give it."""
+        """Measure only the headline metric, as at the evaluation points of a run. `data` as for `full`."""
         evidence = self._evidence(data)
         value = evidence.value(self.headline)
         return Measurement(values={self.headline: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
 
-    def full(self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None) -> Measurement:
-        """Every metric of this data: images uint8 [n, C, H, W] or points float32 [n, D], walks uint8 [W, S, C, H, W].
+    def full(self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None) -> Measurement:
+        """Measure every metric of images uint8 [n, C, H, W] or points float32 [n, D].
 
-        `asked` [n]: the labels that a conditional model was asked for, by which it has metrics of its own.
+        `walks` uint8 [W, S, C, H, W]: images on walks between latents. `labels` [n]: the labels passed to a conditional model, which has metrics
+        of its own. Raises UserError if n or the shape does not match the evaluation protocol.
         """
-        evidence = self._evidence(data, walks=walks, asked=asked, half_samples=HALF_SAMPLES if self.errors else 0)
-        keys = self.keys if asked is None else self._conditional
+        evidence = self._evidence(data, walks=walks, labels=labels, half_samples=HALF_SAMPLES if self.errors else 0)
+        keys = self.keys if labels is None else self._conditional
         values = {key: evidence.value(key) for key in keys}
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
-        seen = evidence_json(evidence, self.provides)
+        record = evidence_json(evidence, self.capabilities)
         evidence.release_half_samples()
         return Measurement(
             values={**values, **known},
             reasons=evidence.reasons,
-            evidence=seen.evidence,
-            nearest=seen.nearest,
+            evidence=record.evidence,
+            nearest=record.nearest,
             raised=tuple(evidence.raised),
         )
 
     def protocol(self, *, conditional: bool = False) -> dict[str, str]:
-        """How each metric is measured, as one hash a metric: numbers compare only where these are equal."""
+        """Return the evaluation protocol as one hash for each metric. Compare two numbers only if their hashes are equal.
+
+        `conditional`: include the metrics for conditional models.
+        """
         return {key: self._metric_protocol(key) for key in (self._conditional if conditional else self.keys)}
 
     @property
     def protocol_hash(self) -> str:
-        """One hash of the whole protocol: the tag of a run. What only conditional models have is no part of it: they compare with the others."""
+        """Hash of the whole evaluation protocol, a tag of runs. Leaves out the metrics for conditional models, so that those compare with other models."""
         return short_hash(self.protocol())
 
     @property
     def curve_protocol(self) -> str:
-        """One hash of how the marks are measured: what a run that goes on must share with its beginning."""
+        """Hash of the protocol at the evaluation points. A run can be resumed only if this hash has not changed."""
         return short_hash({self.headline: self._metric_protocol(self.headline)})
 
     def _metric_protocol(self, key: str) -> str:
@@ -167,26 +180,26 @@ class Evaluator:
         return short_hash(identity | ({"extractor": weights[0] if len(weights) == 1 else weights} if weights else {}))
 
     def _kinds(self, needs: Collection[str]) -> list[str]:
-        """The extractors whose features a metric uses."""
+        """Return the extractors that these needs name."""
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]
 
     def _evidence(
-        self, data: Tensor, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
+        self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None, half_samples: int = 0
     ) -> Evidence:  # fmt: skip
-        """The evidence of these examples; a UserError unless they are as many, and of the kind, that the protocol says."""
+        """Build the evidence of these examples. Raises UserError if their number or kind does not match the evaluation protocol."""
         self.check(data)
         if len(data) != self.n:
-            raise UserError(f"this protocol measures {self.n} examples of {self.dataset.name}, not {len(data)}")
+            raise UserError(f"the evaluation protocol of {self.dataset.name} takes {self.n} examples, not {len(data)}")
         order = canonical_order(data)
-        return Evidence(data[order], self._real, walks=walks, asked=None if asked is None else asked[order], half_samples=half_samples)
+        return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order], half_samples=half_samples)
 
     def classify(self, images: Tensor) -> Tensor:
-        """The classes [n] that the data's classifier sees in uint8 images [n, C, H, W]."""
+        """Return the classes [n] that the dataset's classifier predicts for uint8 images [n, C, H, W]."""
         return self._real.extractor(CLASSIFIER)(images).predictions
 
     def check(self, data: Tensor) -> None:
-        """Raise a UserError unless these are examples of this data set's kind."""
+        """Raise a UserError unless `data` has the type and shape of this dataset's examples."""
         spec = self.dataset.spec
         if spec.kind == "image":
             self._real.extractor(self._real.main).check(data)
@@ -196,13 +209,13 @@ class Evaluator:
     @cached_property
     def _real(self) -> RealSide:
         kinds = kinds_of(self.dataset)
-        return RealSide(self.dataset, (*kinds, INCEPTION) if INCEPTION in self.provides else kinds)
+        return RealSide(self.dataset, (*kinds, INCEPTION) if INCEPTION in self.capabilities else kinds)
 
 
 def unmeasurable(dataset: Dataset) -> str | None:
-    """Why nothing can measure a dataset; None where something can."""
+    """Return why a dataset has no metric, or None if it has one."""
     if dataset.spec.kind != "image" and not isinstance(dataset, Mixture):
-        return "it holds points of no known modes"
+        return "its points have no known modes"
     test, train = len(dataset.split("test")), len(dataset.split("train"))
     if min(test, train) >= FEWEST:
         return None
@@ -211,16 +224,15 @@ def unmeasurable(dataset: Dataset) -> str | None:
 
 
 def usual_samples(dataset: Dataset) -> int:
-    """How many generated examples are measured unless a number is set: as many as the test split holds.
+    """Return the default number of generated examples: the size of the test split, or of the training split if that is smaller.
 
-    Fewer where the training split is smaller: the row `real` is made of as many training examples, because a Fréchet distance
-    depends on their number.
+    The row `real` needs as many training examples, because a Fréchet distance depends on their number.
     """
     return min(len(dataset.split("test")), len(dataset.split("train")))
 
 
 def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
-    """The evaluator of a dataset, or None where nothing can measure it."""
+    """Return the evaluator of a dataset, or None if the dataset has no metric."""
     if unmeasurable(dataset):
         return None
     return Evaluator(
@@ -228,38 +240,38 @@ def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
     )
 
 
-def draw(
+def draw_samples(
     evaluator: Evaluator, networks: Networks, *, seed: int, batch_size: int, device: torch.device, stream: str = random_streams.EVALUATION,
     whole: bool = True,
 ) -> Samples:  # fmt: skip
-    """What the evaluator measures of a generator: from latents that depend on the seed and the stream alone. `whole`: with walks."""
+    """Draw the samples that an evaluator needs. The latents depend only on the seed and the stream. `whole`: with walks."""
     points = evaluator.dataset.spec.kind == "points"
-    labels = asked_labels(networks, evaluator.dataset, evaluator.n, seed=seed, stream=stream)
+    labels = sample_labels(networks, evaluator.dataset, evaluator.n, seed=seed, stream=stream)
     data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, labels=labels, stream=stream, points=points)
     walks = None
-    if whole and not points and "latents" in evaluator.provides:
-        kept = asked_labels(networks, evaluator.dataset, WALK_PAIRS, seed=seed, stream=WALKS)
-        walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device, labels=kept)
+    if whole and not points and "latents" in evaluator.capabilities:
+        walk_labels = sample_labels(networks, evaluator.dataset, WALK_PAIRS, seed=seed, stream=WALKS)
+        walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device, labels=walk_labels)
     return Samples(data=data, walks=walks, labels=labels)
 
 
 def check_samples(evaluator: Evaluator) -> None:
-    """A UserError unless there are as many training examples as the evaluator measures: the row `real` is made of them."""
+    """Raise a UserError if the training split has fewer examples than the evaluator measures: the row `real` needs as many."""
     if why := lacks_real(evaluator.dataset, evaluator.n):
         raise UserError(f"evaluation.samples: {why}; set fewer, or 0 for {usual_samples(evaluator.dataset):,}")
 
 
 def lacks_real(dataset: Dataset, n: int) -> str | None:
-    """Why there is no row `real` beside n examples; None where there is one."""
+    """Return why n examples cannot have a row `real`, or None if they can."""
     train = len(dataset.split("train"))
     if n <= train:
         return None
     things = "points" if dataset.spec.kind == "points" else "images"
-    return f"{n:,} is more than the {train:,} training {things} of {dataset.name}, which the row `real` takes as many from"
+    return f"{n:,} is more than the {train:,} training {things} of {dataset.name}, and the row `real` needs as many"
 
 
 def reference_images(dataset: Dataset, n: int = 0) -> Tensor:
-    """The examples of the `real` row: n training examples (0: the usual number), the first of a fixed permutation."""
+    """Return the examples of the row `real`: the first n training examples of a fixed permutation (0: the usual number)."""
     n = n or usual_samples(dataset)
     if why := lacks_real(dataset, n):
         raise UserError(why)

@@ -1,4 +1,4 @@
-"""Generated examples written to a file: an .npz that `ganbench evaluate` takes, or a picture as PNG."""
+"""Write generated examples to a file: an .npz file that `ganbench evaluate` reads, or a PNG picture."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ SUFFIXES = (".npz", ".png")
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """A UserError unless images can be written there: before the work, not after it."""
-    shown = one_line(path, most=120)
+    """Raise a UserError unless the file can be written. Called before the sampling."""
+    target = one_line(path, most=120)
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--out {shown!r} has the ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
+        raise UserError(f"--out {target!r} has the ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
     try:
-        is_folder, is_there, parent_is_there = path.is_dir(), os.path.lexists(path), path.parent.is_dir()
+        is_folder, exists, parent_exists = path.is_dir(), os.path.lexists(path), path.parent.is_dir()
     except (OSError, ValueError) as error:
-        raise UserError(f"--out {shown!r} cannot be written: {one_line(error, most=80)}") from error
+        raise UserError(f"--out {target!r} cannot be written: {one_line(error, most=80)}") from error
     if is_folder:
-        raise UserError(f"--out {shown!r} is a folder")
-    if is_there and not force:
-        raise UserError(f"--out {shown!r} is there already: --force overwrites it")
-    if not parent_is_there:
-        raise UserError(f"--out {shown!r} cannot be written: there is no folder {one_line(path.parent, most=80)!r}")
+        raise UserError(f"--out {target!r} is a folder")
+    if exists and not force:
+        raise UserError(f"--out {target!r} already exists: --force overwrites it")
+    if not parent_exists:
+        raise UserError(f"--out {target!r} cannot be written: the folder {one_line(path.parent, most=80)!r} does not exist")
     if why := refusal(path.parent):
-        raise UserError(f"--out {shown!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
+        raise UserError(f"--out {target!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
 
 
 def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) -> None:
-    """Images, or points like those of a dataset, into FILE.npz (array `images` uint8 [n, C, H, W], or `points` float32 [n, D]) or FILE.png."""
+    """Write images uint8 [n, C, H, W] as FILE.npz (array `images`) or FILE.png. Raises UserError.
+
+    With the dataset `points_of`, `data` are points float32 [n, D] (array `points`).
+    """
     if path.suffix.lower() == ".npz":
         content = npz_bytes(data, "points" if points_of else "images")
     else:
@@ -50,7 +53,7 @@ def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) ->
 
 
 def npz_bytes(data: Tensor, name: str) -> bytes:
-    """One named array as a compressed .npz file."""
+    """Return a compressed .npz file with one named array."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **{name: data.numpy()})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Anybody's images or generator, measured by our protocol, beside the rows for scale. Needs no tracking store and writes to none."""
+"""Measure external samples or an external generator by the evaluation protocol, next to the reference rows. Uses no tracking store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.core.threads import limited_threads
 from bench.data.catalog import resolve_auto
 from bench.evaluation import external_generator
 from bench.evaluation.evaluator import FEWEST, Evaluator, Measurement, Samples, lacks_real
-from bench.evaluation.external_images import Range, Wanted, check_range, read_npz
+from bench.evaluation.external_images import ImageRequirements, Range, check_range, read_npz
 from bench.evaluation.external_points import read_points
 from bench.evaluation.image_folder import read_folder
 from bench.evaluation.reference_rows import KINDS, reference_row
@@ -23,20 +23,20 @@ from bench.evaluation.value_checks import levels_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What was found, and what real images and an untrained generator have by the same protocol."""
+class ExternalMeasurement:
+    """The measurement of external samples, and the reference rows by the same evaluation protocol."""
 
     source: str
     dataset: str
-    what: str  # images, points
+    what: str  # "images" or "points"
     n: int
     measurement: Measurement
     rows: Mapping[str, Measurement]  # real, untrained
-    left_out: Mapping[str, str]  # rows that there cannot be, and why
-    protocol: Mapping[str, Any]  # all, metrics
+    left_out: Mapping[str, str]  # reference rows that cannot be computed, and why
+    protocol: Mapping[str, Any]  # "all": one hash; "metrics": a hash for each metric
 
     def as_json(self) -> dict[str, Any]:
-        """As `ganbench evaluate --json` gives it: what is no finite number is null and has its reason."""
+        """Return the object that `ganbench evaluate --json` prints. A value that is not finite is null and has a reason."""
         rows = {kind: finite(self.rows[kind].values) if kind in self.rows else None for kind in KINDS}
         why = {f"{kind}_reasons": dict(self.rows[kind].reasons) if kind in self.rows else {} for kind in KINDS}
         return {
@@ -47,30 +47,31 @@ class Measured:
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The values with None for what is no finite number, which JSON has no word for."""
+    """Return the values with None in place of NaN and infinity, which JSON does not have."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
 def measure(
     source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None,
     inception: bool = False, as_is: bool = False,
-) -> Measured:  # fmt: skip
-    """Measure an .npz file, a folder of images or a generator `module:OBJECT` as images of a dataset.
+) -> ExternalMeasurement:  # fmt: skip
+    """Measure an .npz file, a folder of images or a generator `module:OBJECT` as samples of a dataset. Raises UserError.
 
-    `inception`: by the published FID too. `as_is`: images whose values show a slip are measured all the same.
+    `value_range`: the values of black and white, for floats. `latent`: the width of a generator's latents. `n`: the number of its images.
+    `inception`: add the published FID. `as_is`: measure images even if their value range looks wrong.
     """
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
     if inception and dataset.spec.kind != "image":
-        raise UserError(f"Inception sees images, and {dataset.name} holds {dataset.spec.kind}: leave --inception-weights out")
-    standard = Evaluator(dataset, inception=inception)  # says what cannot be measured at all
+        raise UserError(f"Inception takes images, and {dataset.name} holds {dataset.spec.kind}: omit --inception-weights")
+    standard = Evaluator(dataset, inception=inception)  # raises if the dataset has no metric
     with limited_threads(1):
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)
         evaluator = standard if len(samples.data) == standard.n else Evaluator(dataset, samples=len(samples.data), inception=inception)
         measurement = evaluator.full(samples.data, walks=samples.walks)
     why = lacks_real(dataset, evaluator.n)
     left_out = {"real": why} if why else {}
-    return Measured(
+    return ExternalMeasurement(
         source=source,
         dataset=dataset.name,
         what="points" if dataset.spec.kind == "points" else "images",
@@ -85,9 +86,9 @@ def measure(
 def read(
     source: str, dataset: Dataset, *, value_range: Range | None, latent: int | None, n: int | None, usual_n: int, as_is: bool = False
 ) -> Samples:
-    """The examples of a source: images uint8 [n, C, H, W], or points float32 [n, D]; of a generator also walks between latents.
+    """Read the samples of a source: images uint8 [n, C, H, W], or points float32 [n, D]. Generators also give walks between latents.
 
-    A file or a folder that is there comes before a module of that name; points come from files alone.
+    An existing file or folder takes precedence over a module of that name. Points are read from files only. Raises UserError.
     """
     path = Path(source)
     try:
@@ -99,10 +100,10 @@ def read(
         if path.exists() and source:
             raise UserError(f"{one_line(source, most=160)!r} is neither a plain file nor a folder")
         if ":" not in source:
-            raise UserError(f"there is no file or folder {one_line(source, most=160)!r}; a generator is named as module:OBJECT")
+            raise UserError(f"no file or folder {one_line(source, most=160)!r}; name a generator as module:OBJECT")
         if points:
             raise UserError(f"points of {dataset.name} are read from an .npz file with an array 'points', not from a module")
-        wanted = wanted_of(dataset, as_is=as_is)
+        wanted = image_requirements(dataset, as_is=as_is)
         return external_generator.sample_module(source, wanted, n=usual_n if n is None else n, latent=latent, value_range=value_range)
     if points and is_folder:
         raise UserError(f"points of {dataset.name} are read from an .npz file with an array 'points', not from a folder")
@@ -111,18 +112,18 @@ def read(
     for option, value in given.items():
         if value is not None:
             raise UserError(
-                f"{option} is not for {'a folder of images' if is_folder else 'an .npz file'}{' of points' if points else ''}: all of it is measured, as it is"
+                f"{option} is not for {'a folder of images' if is_folder else 'an .npz file'}{' of points' if points else ''}: every sample is measured, unchanged"
             )
     if points:
         return Samples(data=read_points(path, dataset))
-    wanted = wanted_of(dataset, as_is=as_is)
+    wanted = image_requirements(dataset, as_is=as_is)
     return Samples(data=read_folder(path, wanted) if is_folder else read_npz(path, wanted, value_range))
 
 
-def wanted_of(dataset: Dataset, *, as_is: bool = False) -> Wanted:
-    """What images of a dataset must be."""
+def image_requirements(dataset: Dataset, *, as_is: bool = False) -> ImageRequirements:
+    """Return the requirements for images of a dataset."""
     channels, height, width = dataset.spec.shape
-    return Wanted(
+    return ImageRequirements(
         dataset=dataset.name, shape=(channels, height, width), fewest=FEWEST,
         levels=levels_of(dataset.split("test").data), as_is=as_is,
     )  # fmt: skip

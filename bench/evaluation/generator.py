@@ -1,10 +1,10 @@
-"""A recorded run's generator, ready to sample from:
+"""Load the generator of a recorded run and sample from it:
 
     from bench.evaluation.generator import load_generator
     generator = load_generator("RUN_ID")
     images = generator.sample(64)  # uint8 [64, C, H, W]
 
-`generator.networks` are the torch modules in evaluation mode, `generator.config` is the whole configuration of the run.
+`generator.networks` holds the torch modules in evaluation mode. `generator.config` is the whole configuration of the run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bench.core.threads import limited_threads
 from bench.data.record import DataRecord, record_of
 from bench.evaluation import best_checkpoint
 from bench.evaluation.evaluator import evaluator_for
-from bench.evaluation.sampling import asked_labels, sample
+from bench.evaluation.sampling import sample, sample_labels
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, DamagedArtifact
 from bench.tracking.results import find_run
@@ -40,51 +40,51 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST = 1_000_000  # images that are sampled into memory
-MOST_NAMED = 30  # classes in an error
+MOST = 1_000_000  # images in one call: all are in memory at once
+MOST_NAMED = 30  # class names in an error message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """Which artifact some weights are, and the noise that their images are measured on."""
+class WeightsArtifact:
+    """An artifact that holds weights, and the random stream of the noise for their evaluation."""
 
     artifact: str
     stream: str
 
 
-WEIGHTS: Mapping[str, Stored] = {
-    "last": Stored(artifact=results.WEIGHTS, stream=random_streams.EVALUATION),
-    "best": Stored(artifact=results.BEST_WEIGHTS, stream=best_checkpoint.NOISE),
+WEIGHTS: Mapping[str, WeightsArtifact] = {
+    "last": WeightsArtifact(artifact=results.WEIGHTS, stream=random_streams.EVALUATION),
+    "best": WeightsArtifact(artifact=results.BEST_WEIGHTS, stream=best_checkpoint.NOISE),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generator:
-    """A trained generator."""
+class RecordedGenerator:
+    """The trained generator of a recorded run."""
 
     run_id: str
     config: RunConfig
     data: DataRecord
     networks: Networks
     device: torch.device
-    stream: str  # of its latents
+    stream: str  # the random stream of the latents
 
     @property
     def dataset(self) -> Dataset:
-        """What it was trained on. A UserError where it is not available."""
+        """The dataset of the training. Raises UserError if it is not available."""
         return DATASETS.get(self.config.dataset)
 
     @property
     def measured_n(self) -> int:
-        """How many examples of it are measured."""
+        """The number of examples that the evaluation measures."""
         evaluator = evaluator_for(self.dataset, self.config.evaluation)
         return self.config.evaluation.samples if evaluator is None else evaluator.n
 
     def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None, label: str | int | None = None) -> Tensor:
-        """n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU; the seed is the run's own unless given.
+        """Return n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU. The default seed is the run's.
 
-        `sample(measured_n)` are those that were measured. A conditional model gives the classes as often as the data does, or
-        nothing but `label`, a class by its name or number.
+        `sample(measured_n)` returns the samples of the evaluation. A conditional model draws the classes at the frequencies of the data, or
+        only the class `label` (a name or a number). Raises UserError for an unknown class or a bad n.
         """
         check_count(n)
         seed = self.config.seed if seed is None else seed
@@ -96,17 +96,17 @@ class Generator:
             )  # fmt: skip
 
     def _labels(self, n: int, seed: int) -> Tensor | None:
-        """Labels [n] in the data's own mix for a conditional model, else None."""
+        """Return labels [n] at the class frequencies of the data for a conditional model, else None."""
         if not self.networks.classes:
             return None
         try:
-            return asked_labels(self.networks, self.dataset, n, seed=seed, stream=self.stream)
+            return sample_labels(self.networks, self.dataset, n, seed=seed, stream=self.stream)
         except UserError as error:
-            raise UserError(f"the mix of classes needs the data, and {error}; or ask for one class, as --class 0") from error
+            raise UserError(f"the class frequencies need the data, and {error}; or choose one class, e.g. --class 0") from error
 
     def _class_of(self, label: str | int) -> int:
         if not self.networks.classes:
-            raise UserError(f"{self.config.variant} is no conditional model: its samples are of no class that was asked for")
+            raise UserError(f"{self.config.variant} is not a conditional model, so it cannot sample one class")
         names = self.data.class_names
         if isinstance(label, str) and label in names:
             return names.index(label)
@@ -114,23 +114,23 @@ class Generator:
             return int(label)
         some = names if len(names) <= MOST_NAMED and any(not name.isdecimal() for name in names) else ()
         raise UserError(
-            f"{self.config.dataset} has no class {label!r}: there are 0 to {self.networks.classes - 1}"
+            f"{self.config.dataset} has no class {label!r}: its classes are 0 to {self.networks.classes - 1}"
             + (f", {', '.join(some)}" if some else "")
         )
 
 
 def check_count(n: int) -> None:
-    """A UserError unless so many images can be sampled at once."""
+    """Raise a UserError unless n images can be sampled in one call."""
     if not 1 <= n <= MOST:
-        raise UserError(f"1 to {MOST:,} images can be sampled, not {n}")
+        raise UserError(f"cannot sample {n} images: choose 1 to {MOST:,}")
 
 
-def load_generator(run_id: str, uri: str | None = None, *, weights: str = "last", device: str | None = None) -> Generator:
-    """The generator of a recorded run, by its id or the first digits of it (at least 6), on the run's own device unless another is given.
+def load_generator(run_id: str, uri: str | None = None, *, weights: str = "last", device: str | None = None) -> RecordedGenerator:
+    """Load the generator of a recorded run by its id, or by the first 6 or more characters of its id.
 
-    Where the run's own device is not on this machine, it is the CPU. The data is not needed for an unconditional model.
-    `weights` are those of its end, or of its best mark where the run kept them. The store is `uri`, else MLFLOW_TRACKING_URI,
-    else ./mlflow.db. Raises UserError for a run that is unknown or has no weights.
+    `uri`: the tracking store, by default MLFLOW_TRACKING_URI, else ./mlflow.db. `weights`: "last", or "best" if the run recorded its best
+    checkpoint. `device`: by default the device of the run, or the CPU if this machine does not have that device. An unconditional model does
+    not need the data. Raises UserError for a run that is unknown or has no weights.
     """
     _check_weights(weights)
     client = store.connect(store.tracking_uri(uri))
@@ -138,18 +138,18 @@ def load_generator(run_id: str, uri: str | None = None, *, weights: str = "last"
     return restored(run, Artifacts(client, {run.info.run_id: run.info.artifact_uri}), weights=weights, device=device)
 
 
-def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: str | None = None) -> Generator:
-    """The generator of an MLflow run from its artifacts."""
+def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: str | None = None) -> RecordedGenerator:
+    """Restore the generator of an MLflow run from its artifacts. Raises UserError, or DamagedArtifact."""
     _check_weights(weights)
     run_id = run.info.run_id
     if run.data.tags.get("kind") != "run":
-        raise UserError(f"the run {run_id} is no training run, so it has no weights")
+        raise UserError(f"the run {run_id} is not a training run, so it has no weights")
     stored = WEIGHTS[weights]
     config = config_of(run_id, artifacts)
     content = needed(artifacts, run_id, stored.artifact)
     try:
         tensors = load_tensors(content)
-    except Exception as error:  # safetensors and torch raise kinds of their own
+    except Exception as error:  # safetensors and torch raise types of their own
         raise DamagedArtifact(f"the weights {stored.artifact} of the run {run_id} are damaged: {one_line(error)}") from error
     data = _data_of(run_id, config, artifacts)
     where = device_of(device) if device else _own_device(run_id, config)
@@ -158,42 +158,44 @@ def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: s
     try:
         networks.load_state_dict(tensors)
     except RuntimeError as error:
-        why = f"do not fit the networks that {config.variant} has here"
+        why = f"do not fit the networks of {config.variant} in this version"
         raise UserError(f"the weights {stored.artifact} of the run {run_id} {why}: {one_line(error)}") from error
-    return Generator(
+    return RecordedGenerator(
         run_id=run_id, config=config, data=data, networks=networks.to(where).eval(), device=where, stream=stored.stream
     )  # fmt: skip
 
 
 def _data_of(run_id: str, config: RunConfig, artifacts: Artifacts) -> DataRecord:
-    """What the run recorded of its data; of a run that recorded nothing (older ones), what its dataset says."""
+    """Return the data record of a run. For an old run without one, build it from the dataset."""
     recorded = artifacts.read_json(run_id, results.DATA)
     if recorded is not None:
         try:
             return DataRecord.model_validate(recorded)
         except ValidationError as error:
-            log.warning("artifact %s of run %s cannot be read: %s", results.DATA, run_id, one_line(error, most=120))
+            log.warning("cannot read artifact %s of run %s: %s", results.DATA, run_id, one_line(error, most=120))
     try:
         return record_of(DATASETS.get(config.dataset))
     except UserError as error:
-        raise UserError(f"the run {run_id} has no {results.DATA}, so its data is needed: {error}") from error
+        raise UserError(f"the run {run_id} has no {results.DATA}, so it needs its dataset: {error}") from error
 
 
 def _own_device(run_id: str, config: RunConfig) -> torch.device:
-    """The device that a run was trained on, or the CPU where it is not on this machine."""
+    """Return the device of a run's training, or the CPU if this machine does not have that device."""
     if has_device(config.device):
         return device_of(config.device)
-    log.warning("the run %s was trained on %s, which is not here: sampling on the CPU, from other latents", run_id, config.device)
+    log.warning(
+        "the run %s was trained on %s, which this machine does not have: sampling on the CPU, from different latents", run_id, config.device
+    )
     return torch.device("cpu")
 
 
 def _check_weights(weights: str) -> None:
     if weights not in WEIGHTS:
-        raise UserError(f"a run may have the weights 'last' and 'best', not {weights!r}")
+        raise UserError(f"unknown weights {weights!r}: choose 'last' or 'best'")
 
 
 def config_of(run_id: str, artifacts: Artifacts) -> RunConfig:
-    """The configuration of a recorded run."""
+    """Return the configuration of a recorded run. Raises UserError, or DamagedArtifact."""
     content = needed(artifacts, run_id, results.CONFIG).decode(errors="replace")
     try:
         json.loads(content)
@@ -203,11 +205,11 @@ def config_of(run_id: str, artifacts: Artifacts) -> RunConfig:
 
 
 def needed(artifacts: Artifacts, run_id: str, path: str) -> bytes:
-    """The content of an artifact of a recorded run; a UserError where it has none."""
+    """Return the content of an artifact of a recorded run. Raises UserError if the run does not have it."""
     found = artifacts.read(run_id, path)
     if found is None:
         if lost := artifacts.missing([run_id]):
             raise UserError(f"the artifacts of the run {run_id} are missing: expected in {lost[0]}")
         where = artifacts.location(run_id)
-        raise UserError(f"the run {run_id} has no {path} in {where}: `ganbench sync` delivers pending writes, else restore the file")
+        raise UserError(f"the run {run_id} has no {path} in {where}: deliver pending writes with `ganbench sync`, or restore the file")
     return found

@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: grids or scattered points on fixed noise, and walks from one latent to another."""
+"""Sample grids, point pictures and interpolations of a generator as PNG. All runs use the same fixed noise."""
 
 from __future__ import annotations
 
@@ -16,56 +16,62 @@ from bench.core.spec import Dataset, Latent, Networks, to_bytes
 from bench.evaluation.sampling import evaluation_mode, slerp
 from bench.evaluation.scatter import scatter_png
 
-PICTURE_SEED = 0  # the same for every run, so that equal latent widths see equal noise
+PICTURE_SEED = 0  # the same for every run: equal latent widths get equal noise
 SIDE = 8
 STEPS = 8
-POINTS = 2_500  # in a picture of points: as many as PacGAN counts modes in
+POINTS = 2_500  # in a picture of points: the number in which PacGAN counts modes
 MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget: early steps change most
 
 
 def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE) -> Latent:
-    """The latents of every picture of a run; of a conditional model the classes in their order, in equal shares."""
+    """Return the n latents of all pictures of a run. For a conditional model, the classes are in order and have equal shares."""
     labels = torch.arange(n, device=device) * networks.classes // n if networks.classes else None
     with evaluation_mode(networks):
         return networks.draw(n, random_streams.stream(PICTURE_SEED, "grid", device), labels)
 
 
-def shown_of(dataset: Dataset) -> int:
-    """How many examples a picture of this data shows."""
+def picture_size(dataset: Dataset) -> int:
+    """Return the number of examples in a picture of this dataset."""
     return POINTS if dataset.spec.kind == "points" else SIDE * SIDE
 
 
 def picture_of(data: Tensor, dataset: Dataset) -> bytes:
-    """Examples like this data's as PNG bytes: the first 64 of uint8 images [n, C, H, W] in a grid, the first 2,500 points [n, 2] scattered."""
+    """Draw examples as PNG bytes.
+
+    Images uint8 [n, C, H, W] give a grid of the first 64, points [n, 2] a scatter plot of the first 2,500.
+    """
     return scatter_png(data[:POINTS], dataset) if dataset.spec.kind == "points" else grid_of(data)
 
 
 @torch.no_grad()
-def made_png(networks: Networks, latents: Latent, dataset: Dataset) -> bytes:
-    """What these latents become, in evaluation mode, as PNG bytes."""
+def generated_png(networks: Networks, latents: Latent, dataset: Dataset) -> bytes:
+    """Sample the networks on these latents in evaluation mode and draw the result as PNG bytes."""
     with evaluation_mode(networks):
-        made = networks.sample(latents)
-    return picture_of(made.cpu() if dataset.spec.kind == "points" else to_bytes(made).cpu(), dataset)
+        output = networks.sample(latents)
+    return picture_of(output.cpu() if dataset.spec.kind == "points" else to_bytes(output).cpu(), dataset)
 
 
 def grid_of(images: Tensor) -> bytes:
-    """The first 64 of uint8 images [n, C, H, W] as an 8 x 8 grid, PNG bytes."""
+    """Draw the first 64 of uint8 images [n, C, H, W] as an 8 x 8 grid, PNG bytes."""
     return strips_png(images[: SIDE * SIDE], SIDE)
 
 
 def sheet_of(images: Tensor) -> bytes:
-    """All of uint8 images [n, C, H, W] in a grid that is about square, PNG bytes."""
+    """Draw all uint8 images [n, C, H, W] in a nearly square grid, PNG bytes."""
     return strips_png(images, math.ceil(math.sqrt(len(images))))
 
 
 def nearest_png(pairs: Tensor) -> bytes:
-    """Generated images, each followed by the training image nearest to it, four such pairs a row: uint8 [2 m, C, H, W] as PNG bytes."""
+    """Draw m pairs uint8 [2 m, C, H, W] of a generated image and its closest training image, four pairs a row, as PNG bytes."""
     return strips_png(pairs, SIDE)
 
 
 @torch.no_grad()
 def interpolation_png(networks: Networks, latents: Latent) -> bytes:
-    """Four walks of 8 steps, each from one fixed latent to another along the sphere, as PNG bytes. Those of a conditional model are in four classes."""
+    """Draw four interpolations of 8 steps between fixed latents, along the sphere, as PNG bytes.
+
+    With a conditional model, each interpolation is in a class of its own.
+    """
     rows = 4
     apart = len(latents.z) // rows if networks.classes else 1
     first = torch.arange(rows, device=latents.z.device) * apart
@@ -80,7 +86,7 @@ def _sampled(networks: Networks, latents: Latent) -> Tensor:
 
 
 def strips_png(images: Tensor, columns: int) -> bytes:
-    """uint8 [n, C, H, W] as one PNG with a white pixel between images."""
+    """Draw images uint8 [n, C, H, W] in a grid with `columns` columns and a white pixel between images, as PNG bytes."""
     grid = make_grid(images, nrow=columns, padding=1, pad_value=255)  # [3, H, W]
     array = grid.permute(1, 2, 0).contiguous().numpy()
     picture = Image.fromarray(array[:, :, 0] if images.shape[1] == 1 else array)

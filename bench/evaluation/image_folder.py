@@ -1,4 +1,4 @@
-"""External samples in a folder of image files, read as uint8 [n, C, H, W]. Nothing is scaled, cut or made opaque."""
+"""Read a folder of external images as uint8 [n, C, H, W], without scaling, cropping or removing transparency."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bench.core.text import pluralise
 from bench.data.folder.layout import SUFFIXES
 from bench.data.folder.name import quoted
 from bench.data.folder.pixels import opened
-from bench.evaluation.external_images import Wanted
+from bench.evaluation.external_images import ImageRequirements
 
 log = logging.getLogger(__name__)
 
-HEAD_BYTES = 2**16  # enough to tell how a file is compressed
-PNG_DEPTH = 24  # offset of the bits per channel in a PNG: Pillow reads 16-bit colour as 8-bit without a warning
+HEAD_BYTES = 2**16  # enough bytes to detect the compression
+PNG_DEPTH = 24  # offset of the bits per channel in a PNG file: Pillow silently reads 16-bit colour as 8-bit
 MODES = ("1", "L", "P", "RGB")
-JPEGS = ("JPEG", "MPO")  # Pillow's name of a JPEG with a preview behind it, as phones write it
+JPEGS = ("JPEG", "MPO")  # MPO: Pillow's name for a JPEG with a preview, as phones write it
 
 
-def read_folder(path: Path, wanted: Wanted) -> Tensor:
-    """The images of a folder, in the order of their names, as grey or RGB as the data is."""
+def read_folder(path: Path, wanted: ImageRequirements) -> Tensor:
+    """Read the images of a folder, sorted by name, as grey or RGB uint8 [n, C, H, W] like the dataset. Raises UserError."""
     files = _image_files(path)
     wanted.check_count(len(files))
     read = [_read(file, wanted) for file in files]
@@ -34,14 +34,14 @@ def read_folder(path: Path, wanted: Wanted) -> Tensor:
     wanted.check_values(images, is_float=False)
     if lossy_count:
         log.warning(
-            "%d of the %d images in the folder %s are JPEG or lossy WebP, whose compression changes FID and most other numbers: measure PNG files "
+            "%d of the %d images in the folder %s are JPEG or lossy WebP: compression changes FID and most other metrics; use PNG files "
             "if you can", lossy_count, len(files), quoted(path),
         )  # fmt: skip
     return images
 
 
 def _image_files(path: Path) -> list[Path]:
-    """The image files directly in a folder; what else it holds is logged. Hidden files do not count."""
+    """List the image files in a folder, without its sub-folders. Logs other entries and skips hidden files."""
     try:
         entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:
@@ -53,24 +53,24 @@ def _image_files(path: Path) -> list[Path]:
     ignored += [pluralise(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
     odd = next((file for file in files if not file.is_file()), None)
     if odd is not None:
-        raise UserError(f"{quoted(odd)} is no plain file")
+        raise UserError(f"{quoted(odd)} is not a plain file")
     if not files:
         holds = f"; it holds {' and '.join(ignored)}" if ignored else ""
-        advice = ", which are not searched: name one of them" if folder_count else ""
+        advice = " (sub-folders are not searched: name one of them)" if folder_count else ""
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise UserError(f"there are no images in the folder {quoted(path)} ({kinds}){holds}{advice}")
+        raise UserError(f"no images in the folder {quoted(path)} ({kinds}){holds}{advice}")
     if ignored:
         log.warning("the folder %s: %s read, %s ignored", quoted(path), pluralise(len(files), "image"), " and ".join(ignored))
     return files
 
 
-def _read(file: Path, wanted: Wanted) -> tuple[Tensor, bool]:
-    """One image uint8 [C, H, W], and whether its compression has changed it."""
+def _read(file: Path, wanted: ImageRequirements) -> tuple[Tensor, bool]:
+    """Read one image uint8 [C, H, W], and whether its compression is lossy."""
     head = _head(file)
     if head.startswith(b"\x89PNG") and head[PNG_DEPTH : PNG_DEPTH + 1] == bytes([16]):
-        raise UserError(f"the image {quoted(file)} has 16 bits a channel: give 8-bit grey or RGB without transparency")
+        raise UserError(f"the image {quoted(file)} has 16 bits a channel: use 8-bit grey or RGB without transparency")
     with opened(file) as image:
-        image.verify()  # the checksums of a PNG: one cut short may decode without an error
+        image.verify()  # checks the checksums of a PNG: a truncated file may decode without an error
     with opened(file) as image:
         ImageOps.exif_transpose(image, in_place=True)
         _check(image, file, wanted)
@@ -89,8 +89,8 @@ def _head(file: Path) -> bytes:
 
 
 def is_lossless_webp(head: bytes) -> bool:
-    """Whether the first bytes of a WebP file say that its image is compressed without loss; False where they do not reach it."""
-    at = 12  # behind RIFF, the size and WEBP, the file is a list of chunks: name, size, content, padded to an even length
+    """Return whether the head of a WebP file declares lossless compression. False if the head is too short to tell."""
+    at = 12  # after RIFF, size and WEBP come chunks: name, size, content, padded to an even length
     while at + 8 <= len(head):
         name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
         if name in (b"VP8 ", b"VP8L"):
@@ -99,14 +99,14 @@ def is_lossless_webp(head: bytes) -> bool:
     return False
 
 
-def _check(image: Image.Image, file: Path, wanted: Wanted) -> None:
+def _check(image: Image.Image, file: Path, wanted: ImageRequirements) -> None:
     channels, height, width = wanted.shape
     if channels not in (1, 3):
-        raise UserError(f"{wanted.dataset} has {channels} channels, which an image file cannot have: give an .npz file")
+        raise UserError(f"{wanted.dataset} has {channels} channels, which an image file cannot have: use an .npz file")
     if image.size != (width, height):
         raise UserError(f"the image {quoted(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
     if getattr(image, "is_animated", False) and image.format not in JPEGS:
-        raise UserError(f"the image {quoted(file)} is an animation: give one image a file")
+        raise UserError(f"the image {quoted(file)} is an animation: use one file for each image")
     if image.mode not in MODES or "transparency" in image.info:
         kind = f"{image.mode} with transparency" if "transparency" in image.info else image.mode
-        raise UserError(f"the image {quoted(file)} is {kind}: give 8-bit grey or RGB without transparency")
+        raise UserError(f"the image {quoted(file)} is {kind}: use 8-bit grey or RGB without transparency")

@@ -1,4 +1,4 @@
-"""One named array of an .npz file that somebody else has written. Nothing is unpickled."""
+"""Read one named array from an .npz file of another program. Loads nothing by pickle."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from bench.core.errors import UserError, one_line
 
 
 def npz_array(path: Path, name: str) -> NDArray[Any]:
-    """Return the array of that name. A UserError if it is missing, damaged, made of Python objects, or larger than the memory."""
-    shown = one_line(path, most=160)
+    """Return the array `name` of an .npz file, with the shape and dtype that the file holds.
+
+    Raises UserError if the array is missing or damaged, holds Python objects, or does not fit into memory.
+    """
+    file = one_line(path, most=160)
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {member.filename: member.file_size for member in archive.infolist()}
         if f"{name}.npy" not in sizes:
             names = ", ".join(member.removesuffix(".npy") for member in sizes)
-            raise UserError(f"{shown} has no array {name!r}; " + (f"it has {one_line(names)}" if names else "it is empty"))
+            raise UserError(f"{file} has no array {name!r}; " + (f"it has {one_line(names)}" if names else "it is empty"))
         if sizes[f"{name}.npy"] > 1e9 * (memory_gb() or float("inf")):
             raise MemoryError
         with warnings.catch_warnings(), np.load(path, allow_pickle=False) as arrays:
-            warnings.simplefilter("ignore")  # NumPy's about old files
-            found: NDArray[Any] = arrays[f"{name}.npy"]  # there may be a member without the ending, too
+            warnings.simplefilter("ignore")  # NumPy warns about old files
+            found: NDArray[Any] = arrays[f"{name}.npy"]  # another member may have the name without the ending
             return found
     except UserError:
         raise
-    except MemoryError as error:  # or a header that promises more than there is
-        raise UserError(f"the array {name!r} of {shown} does not fit into memory, or its header is damaged") from error
-    except Exception as error:  # damaged zip files and headers raise many kinds
-        raise UserError(f"{shown} is no .npz file of numbers, or is damaged: {one_line(error)}") from error
+    except MemoryError as error:  # also raised for a damaged header with a huge shape
+        raise UserError(f"the array {name!r} of {file} does not fit into memory, or its header is damaged") from error
+    except Exception as error:  # damaged zip files and headers raise many types
+        raise UserError(f"{file} is not an .npz file of numbers, or is damaged: {one_line(error)}") from error

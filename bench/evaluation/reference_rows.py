@@ -1,6 +1,6 @@
-"""The rows for scale: real training images, and an untrained generator, measured like anybody's images and kept.
+"""The reference rows: real training images and an untrained generator, measured by the evaluation protocol and cached.
 
-The measurement lies in the cache folder, for every store and for `ganbench evaluate`; a suite also records it as a run of its store.
+The cache folder serves every store and `ganbench evaluate`. A suite also records the rows as runs in its store.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.data.cache import cache_root
-from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw, reference_images
+from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples, reference_images
 from bench.metrics import definitions, real_statistics
 from bench.metrics.cache import plain
 from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
@@ -30,22 +30,25 @@ from bench.training.build import assemble
 log = logging.getLogger(__name__)
 
 KINDS = {
-    "real": "as many real training images, measured against the test split like anybody's",
-    "untrained": "an untrained generator (dcgan; dcgan-deep where sides are odd or large; of points, mlp-2d), seed 0",
+    "real": "as many real training images, measured against the test split",
+    "untrained": "an untrained generator (dcgan; dcgan-deep for odd or large sides; mlp-2d for points), seed 0",
 }
-DCGAN_SIDES = range(8, 65, 4)  # pixels; other images have the deeper networks, which take any size
+DCGAN_SIDES = range(8, 65, 4)  # pixels; other sizes use the deeper networks, which take any size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One reference row, measured."""
+class ReferenceRow:
+    """The measurement of one reference row."""
 
     measurement: Measurement
-    seconds: float  # that measuring took
+    seconds: float  # duration of the measurement
 
 
-def made_by(kind: str, evaluator: Evaluator) -> str:
-    """A hash of what a row comes from beside the protocol: how its images are made, the real side, whether errors are, foreign metrics' code."""
+def row_hash(kind: str, evaluator: Evaluator) -> str:
+    """Return a hash of all that determines a row, except the evaluation protocol.
+
+    It covers the samples, the version of the real statistics, the standard errors and the source of external metrics.
+    """
     identity: dict[str, object] = {
         "kind": kind, "results_version": RESULTS_VERSION, "real_side": real_statistics.VERSION, "errors": evaluator.errors,
     }  # fmt: skip
@@ -60,35 +63,37 @@ def made_by(kind: str, evaluator: Evaluator) -> str:
 
 
 def metric_sources() -> dict[str, str | None]:
-    """A hash of the source of each metric that is not ours, None where it has none: such a metric changes without a word to us."""
+    """Return a hash of the source of each external metric, or None if its source is not available: changes to it cannot be detected."""
     return {key: _source_hash(METRICS[key]) for key in metric_keys() if getattr(METRICS[key], "__module__", "") != definitions.__name__}
 
 
 def _source_hash(function: MetricFunction) -> str | None:
     try:
         return short_hash(inspect.getsource(function))
-    except (OSError, TypeError):  # it was typed into a shell, or is no function but an object with __call__
+    except (OSError, TypeError):  # defined in a shell, or an object with __call__
         return None
 
 
-def reference_row(kind: str, evaluator: Evaluator) -> Row:
-    """That row, from the cache folder, else measured now and kept there."""
+def reference_row(kind: str, evaluator: Evaluator) -> ReferenceRow:
+    """Return a reference row from the cache, or measure it and cache it."""
     with limited_threads(1):
         path = _path(kind, evaluator)
         row = _read(path)
         if row is None:
-            evaluator.prepare()  # once a machine, and no part of what an evaluation takes
+            evaluator.prepare()  # once on each machine, so not part of the duration
             started = time.perf_counter()
             samples = SAMPLES[kind](evaluator)
             measurement = evaluator.full(samples.data, walks=samples.walks)
-            row = Row(measurement=replace(measurement, nearest=None), seconds=time.perf_counter() - started)  # images are not kept
-            if _lasting(row):
+            row = ReferenceRow(
+                measurement=replace(measurement, nearest=None), seconds=time.perf_counter() - started
+            )  # images are not cached
+            if _is_cacheable(row):
                 _write(path, row)
     return row
 
 
-def _lasting(row: Row) -> bool:
-    """Whether another measurement would give the same: not where a metric's code failed, or may change without being seen to."""
+def _is_cacheable(row: ReferenceRow) -> bool:
+    """Return whether the row may be cached: no metric raised, and the source of every external metric could be hashed."""
     return not row.measurement.raised and None not in metric_sources().values()
 
 
@@ -107,35 +112,35 @@ def _real(evaluator: Evaluator) -> Samples:
 
 def _untrained(evaluator: Evaluator) -> Samples:
     networks = assemble(_untrained_config(evaluator.dataset), evaluator.dataset.spec)[0]
-    return draw(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
+    return draw_samples(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
 
 
 SAMPLES: dict[str, Callable[[Evaluator], Samples]] = {"real": _real, "untrained": _untrained}
 
 
 def _path(kind: str, evaluator: Evaluator) -> Path:
-    """Where it is stored. What may change single bits is in the name too, so a stored row equals a fresh one."""
+    """Return the cache file. Its name includes everything that may change a bit, so a cached row equals a new one."""
     identity = {
-        "made_by": made_by(kind, evaluator), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "made_by": row_hash(kind, evaluator), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
     }  # fmt: skip
     return cache_root() / "references" / f"{plain(evaluator.dataset.name)}-{kind}-{short_hash(identity)}.safetensors"
 
 
-def _read(path: Path) -> Row | None:
-    """What is stored, None if nothing is. A damaged file, by its hash, is said to be and then replaced."""
+def _read(path: Path) -> ReferenceRow | None:
+    """Return the cached row, or None. A file with a wrong hash is logged and measured again."""
     if not path.exists():
         return None
     try:
         state = serialization.load(path)
         measurement = Measurement(values=state["values"], reasons=state["reasons"], evidence=state["evidence"])
-        return Row(measurement=measurement, seconds=float(state["seconds"]))
+        return ReferenceRow(measurement=measurement, seconds=float(state["seconds"]))
     except (UserError, KeyError) as error:
-        log.warning("%s: measuring this row anew", error)
+        log.warning("%s: measuring this row again", error)
         return None
 
 
-def _write(path: Path, row: Row) -> None:
-    """Store for other processes. A folder that cannot be written costs them time and changes no number, so it only warns."""
+def _write(path: Path, row: ReferenceRow) -> None:
+    """Cache the row. An error is only logged: without the cache, other processes measure the row again."""
     measurement = row.measurement
     state = {
         "values": dict(measurement.values), "reasons": dict(measurement.reasons), "evidence": dict(measurement.evidence),
@@ -144,4 +149,4 @@ def _write(path: Path, row: Row) -> None:
     try:
         serialization.save(state, path)
     except OSError as error:
-        log.warning("%s cannot be written (%s): it will be measured again", path, error.strerror or error)
+        log.warning("cannot write %s (%s): this row will be measured again", path, error.strerror or error)

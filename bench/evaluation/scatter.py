@@ -1,4 +1,4 @@
-"""Points as a picture: generated points over the modes that they are to be drawn from."""
+"""Draw generated points over the true modes of a mixture as a picture."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from torch import Tensor
 from bench.core.spec import Dataset, Mixture
 
 SIDE = 320  # pixels
-FINER = 4  # drawn so much larger and then shrunk, which smooths edges
+FINER = 4  # drawing scale; shrinking the picture smooths edges
 DOT = 1.2  # pixels, radius of a point
 SDS = 3.0  # radius of a mode's circle: 98.9 % of a round Gaussian's points lie within
-MARGIN = 0.3  # of the data's half width, around it
-COLOURS = 64  # a third of the bytes, and no eye sees it
+MARGIN = 0.3  # around the data, as a share of its half width
+COLOURS = 64  # a third of the bytes, without a visible difference
 PAPER, INK, MODE = (255, 255, 255), (31, 95, 168, 110), (214, 84, 31)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """The square of the plane that a picture shows."""
+    """The square of the plane that a picture covers."""
 
     x: float  # its centre
     y: float
     half: float  # half its side
 
     def pixels(self, points: Tensor) -> Tensor:
-        """Points [n, 2] as pixels (right, down) of the finished picture; those outside lie on its edge."""
+        """Convert points [n, 2] to pixels (right, down) of the final picture. Points outside it move to its edge."""
         shares = (points.double() - torch.tensor([self.x, self.y])) / (2.0 * self.half) + 0.5
         shares[:, 1] = 1.0 - shares[:, 1]  # rows count downwards
         return shares.clamp(0.0, 1.0) * SIDE
 
 
 def frame_of(dataset: Dataset) -> Frame:
-    """The same frame for everything that is to be like this data."""
+    """Return the frame for all pictures of this dataset."""
     around = dataset.centres if isinstance(dataset, Mixture) else dataset.split("train").data
     low, high = around[:, :2].amin(dim=0).double(), around[:, :2].amax(dim=0).double()
     middle = (low + high) / 2.0
@@ -45,9 +45,9 @@ def frame_of(dataset: Dataset) -> Frame:
 
 
 def scatter_png(points: Tensor, dataset: Dataset) -> bytes:
-    """Points [n, 2] over circles of 3 standard deviations around the true centres, where the data has them, as PNG bytes.
+    """Draw points [n, 2] as PNG bytes, for a mixture with circles of 3 standard deviations around the true centres.
 
-    Points outside the frame are drawn on its edge; those that are not finite, not at all.
+    Points outside the frame are drawn on its edge. Points that are not finite are skipped.
     """
     frame = frame_of(dataset)
     picture = Image.new("RGB", (SIDE * FINER, SIDE * FINER), PAPER)
@@ -58,7 +58,7 @@ def scatter_png(points: Tensor, dataset: Dataset) -> bytes:
     if isinstance(dataset, Mixture):
         radius = SDS * dataset.sd / (2.0 * frame.half) * SIDE
         for right, down in frame.pixels(dataset.centres).tolist():
-            draw.ellipse(_box(right, down, radius + 1.0), outline=MODE, width=FINER)  # around the circle, not over its points
+            draw.ellipse(_box(right, down, radius + 1.0), outline=MODE, width=FINER)  # outside the circle, not over its points
     buffer = io.BytesIO()
     small = picture.resize((SIDE, SIDE), Image.Resampling.BOX).quantize(COLOURS, dither=Image.Dither.NONE)
     small.save(buffer, format="PNG", optimize=True)

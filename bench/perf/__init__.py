@@ -1,5 +1,6 @@
-"""The harness measured against itself: `ganbench perf`. Loops take turns on one machine, so that its noise meets all of them.
+"""Performance benchmarks of the harness: `ganbench perf`.
 
-`loops` are the contenders, `host` gives each processes of its own, `race` lets them take turns, `peak` counts what a round asks of the
-processor, `quality` is the time to a given classifier-FID, `whole` are whole runs; `measure` does all of it, `report` is tables and plot.
+The benchmarked loops run in turns on one machine, so that its noise affects all of them. `loops` holds the loops, `host` their processes,
+`race` the timing, `peak` the operation counts. `quality` measures the time to a given classifier-FID, `whole` measures complete runs.
+`measure` runs all parts, `report` writes tables and a plot.
 """

@@ -1,4 +1,4 @@
-"""A process of its own for each contender: with its own threads and memory, as a user would start it."""
+"""Separate processes for each contender, with separate threads and memory."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A loop, on so many threads, in so many processes at once."""
+    """A benchmarked loop, its number of threads and its number of parallel processes."""
 
-    loop: str  # of `bench.perf.loops`
+    loop: str  # a name that `bench.perf.loops.loop` knows
     config: RunConfig
     threads: int
     processes: int = 1
 
 
 class Runner(Protocol):
-    """Whatever takes turns."""
+    """The interface of the objects that `race` times."""
 
     def go(self, seconds: float) -> tuple[float, float]:
-        """(done, seconds) of one turn."""
+        """Run for a number of seconds. Returns (units of work, seconds) of the turn."""
         ...
 
 
 class Host:
-    """A contender in its processes. They work only while `go` waits for them."""
+    """The processes of one contender. They work only during `go`."""
 
     def __init__(self, contender: Contender) -> None:
         with environment_of(contender.threads):
             self._members = [_Member(contender) for _ in range(contender.processes)]
 
     def go(self, seconds: float) -> tuple[float, float]:
-        """(done by all together, seconds of the slowest) of one turn."""
+        """Run one turn. Returns (work of all processes, seconds of the slowest process)."""
         for member in self._members:
-            member.ask(seconds)
-        laps = [member.answer() for member in self._members]
-        return sum(done for done, _ in laps), max(taken for _, taken in laps)
+            member.send(seconds)
+        laps = [member.receive() for member in self._members]
+        return sum(done for done, _ in laps), max(duration for _, duration in laps)
 
     def extra_memory_mb(self) -> float:
-        """The most memory that one process has had beyond what torch and its libraries took before there was anything to train."""
+        """Return the largest peak memory of a process in MB, without the memory of torch and its libraries before training."""
         for member in self._members:
-            member.ask("memory")
-        return max(float(member.answer()) for member in self._members)
+            member.send("memory")
+        return max(float(member.receive()) for member in self._members)
 
     def close(self) -> None:
-        """End the processes."""
+        """Terminate the processes."""
         for member in self._members:
             member.close()
 
@@ -71,19 +71,19 @@ class _Member:
         self._process.start()
         theirs.close()
 
-    def ask(self, what: float | str) -> None:
-        """Have it work for so many seconds, or say what memory it has had."""
-        with suppress(OSError):  # it has ended: what it said last, or that it said nothing, is the answer
-            self._pipe.send(what)
+    def send(self, request: float | str) -> None:
+        """Request a turn of so many seconds, or the peak memory ("memory")."""
+        with suppress(OSError):  # the process has ended: `receive` reports it
+            self._pipe.send(request)
 
-    def answer(self) -> Any:
-        """What it says to that; a UserError where that is a mistake of the user's, or where it has ended."""
+    def receive(self) -> Any:
+        """Return the reply to a request. Raises UserError for a mistake of the user, or if the process has ended."""
         try:
             kind, value = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join(END_SECONDS)
             raise UserError(
-                f"a process of `ganbench perf` ended without a word (status {self._process.exitcode}): out of memory?"
+                f"a process of `ganbench perf` ended without a result (status {self._process.exitcode}): out of memory?"
             ) from error
         if kind == "mistake":
             raise UserError(value)
@@ -92,7 +92,7 @@ class _Member:
         return value
 
     def close(self) -> None:
-        """End it."""
+        """Terminate the process."""
         self._process.terminate()
         self._process.join(END_SECONDS)
         self._pipe.close()
@@ -100,7 +100,7 @@ class _Member:
 
 @contextmanager
 def hosts(contenders: Mapping[str, Contender]) -> Iterator[dict[str, Host]]:
-    """All of them, ended afterwards."""
+    """Context manager that starts the processes of all contenders and terminates them on exit."""
     running: dict[str, Host] = {}
     try:
         for name, contender in contenders.items():
@@ -113,7 +113,7 @@ def hosts(contenders: Mapping[str, Contender]) -> Iterator[dict[str, Host]]:
 
 @contextmanager
 def environment_of(threads: int) -> Iterator[None]:
-    """Inside, processes that start take this number of threads, whatever this one was told."""
+    """Context manager that sets the number of threads of processes started inside it."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
@@ -137,15 +137,15 @@ def _serve(pipe: Connection, name: str, config_json: str, threads: int) -> None:
         torch.set_num_threads(threads)
         load_catalogs()
         cpu = torch.device("cpu")
-        torch.nn.functional.conv2d(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3))  # libraries that load when first used
+        torch.nn.functional.conv2d(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3))  # loads the libraries that torch loads at first use
         forget_peak_memory(cpu)
         own = peak_memory_mb(cpu)
-        if name != "tutorial":  # as `run` does, and a bare loop might
+        if name != "tutorial":  # like `run`; a bare loop may do the same
             keep_freed_memory()
         go = loop(name, load_config(config_json))
         while True:
-            asked = pipe.recv()
-            pipe.send(("done", peak_memory_mb(cpu) - own if asked == "memory" else tuple(go(asked))))
+            request = pipe.recv()
+            pipe.send(("done", peak_memory_mb(cpu) - own if request == "memory" else tuple(go(request))))
     except (EOFError, OSError, KeyboardInterrupt):
         return
     except UserError as error:

@@ -1,7 +1,7 @@
-"""The contenders: the same networks and numbers in a loop as tutorials write it, in a bare loop, and in the harness; and a matrix product.
+"""The benchmarked loops: a tutorial's loop, a bare loop and `train()` with the same networks and recipe, and a matrix product.
 
-Each is a function from seconds to a `Lap`. The loops share networks, first weights, batch size, optimiser and learning rates; the loss is
-the non-saturating one. What differs is what a user would get, or save, by writing the loop.
+Each is a function from seconds to a `Lap`. The loops share networks, initial weights, batch size, optimiser, learning rates and the
+non-saturating loss. They differ in what a user would write or leave out in a hand-written loop.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from bench.training.build import assemble
 from bench.training.loop import train
 from bench.training.precision import Precision, forward_precision
 
-MARK_IMAGES = 1_000  # between two marks of train(), as in the suite `quick`
+MARK_IMAGES = 1_000  # between two evaluation points of train(), as in the suite `quick`
 MOST_MARKS = 10_000  # in a turn
 GEMM = "gemm"
-SIDES = (512, 1024, 2048)  # of square matrices; the fastest kind is taken
+SIDES = (512, 1024, 2048)  # of square matrices; the fastest size and precision count
 
 
 class Lap(NamedTuple):
-    """What was done in one turn: real images shown to D (of the matrix product: floating point operations), and the seconds that took."""
+    """The work and duration of one turn. `done` counts real images for D, or floating point operations of the matrix product."""
 
     done: int
     seconds: float
@@ -40,7 +40,7 @@ Go = Callable[[float], Lap]
 
 
 def loop(name: str, config: RunConfig) -> Go:
-    """A contender, made ready."""
+    """Build a loop by name. Raises ValueError for an unknown name."""
     match name:
         case "tutorial":
             return timed(Tutorial(config).steps(), config.recipe.batch_size)
@@ -54,10 +54,10 @@ def loop(name: str, config: RunConfig) -> Go:
 
 
 def timed(steps: Iterator[None], each: int) -> Go:
-    """Steps that do so much each, until the time is over."""
+    """Return a function that runs steps of size `each` for a number of seconds."""
 
     def go(seconds: float) -> Lap:
-        """Steps until the time is over."""
+        """Run steps until the time is over."""
         done, started = 0, time.perf_counter()
         while (passed := time.perf_counter() - started) < seconds:
             next(steps)
@@ -68,11 +68,11 @@ def timed(steps: Iterator[None], each: int) -> Go:
 
 
 def harness(work: Work) -> Go:
-    """`train()` itself, with a mark every `MARK_IMAGES`."""
+    """Return a function that runs `train()`, with an evaluation point every `MARK_IMAGES`."""
     trainer = work.trainer
 
     def go(seconds: float) -> Lap:
-        """Rounds until the time is over; a mark is read as a run would."""
+        """Train until the time is over, reading the progress at each evaluation point like a run. Raises UserError if it diverges."""
         images, started = trainer.images, time.perf_counter()
         marks = range(images + MARK_IMAGES, images + MOST_MARKS * MARK_IMAGES, MARK_IMAGES)
         for progress in train(trainer, marks, pause=lambda: time.perf_counter() >= started + seconds):
@@ -86,9 +86,9 @@ def harness(work: Work) -> Go:
 
 
 def products() -> Go:
-    """Square matrix products in memory that is allocated before: the peak of the processor, with the threads it has here.
+    """Return a function that multiplies square matrices in preallocated memory: the peak of the processor at this number of threads.
 
-    In float32 and, where the processor has instructions for it, in bf16: the quicker one counts, whatever precision training has.
+    Tries float32 and, if the processor has instructions for it, bf16. The faster one counts, independent of the training precision.
     """
     dtypes = (torch.float32, *((torch.bfloat16,) if native_bf16(torch.device("cpu")) else ()))
     operands = {(dtype, side): [torch.rand(side, side).to(dtype) for _ in range(3)] for dtype in dtypes for side in SIDES}
@@ -110,7 +110,7 @@ def products() -> Go:
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Images one by one, as torchvision's own datasets give them: a PIL image through transforms."""
+    """Single images through PIL and transforms, like the datasets of torchvision."""
 
     def __init__(self, dataset: Dataset) -> None:
         from torchvision import transforms
@@ -132,10 +132,10 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 class Tutorial:
-    """The loop of the articles that this suite's core variants come from.
+    """A training loop as tutorials write it.
 
-    PIL images through a DataLoader without workers, float32, sigmoid and binary cross-entropy, plain Adam, fakes for D cut off from a graph
-    that was made, D not frozen in G's step, `.item()` each step. Layers that are our own are torch's here, in torch's memory format.
+    PIL images come through a DataLoader without workers. Training is in float32, with sigmoid, binary cross-entropy, plain Adam and `.item()`
+    in each step. The fakes for D are built with a graph and detached, and D is not frozen in G's step. Layers and memory format are torch's.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -143,11 +143,11 @@ class Tutorial:
         networks, _ = assemble(override(config, {"memory_format": "contiguous"}), dataset.spec)
         with_torchs_layers(networks)
         self.networks = networks.train()
-        self.recipe = cast("Any", config.recipe)  # a GAN's
+        self.recipe = cast("Any", config.recipe)  # the recipe of a GAN
         self.batches = torch.utils.data.DataLoader(Pictures(dataset), batch_size=self.recipe.batch_size, shuffle=True, drop_last=True)
 
     def steps(self) -> Iterator[None]:
-        """One step after the other, epoch after epoch."""
+        """Iterate over training steps, epoch after epoch."""
         recipe = self.recipe
         generator, discriminator = parts(self.networks)
         judge = nn.Sequential(discriminator, nn.Sigmoid())
@@ -173,19 +173,19 @@ class Tutorial:
 
 
 class Bare:
-    """The least that training these networks takes at the harness' precision: data in memory, two updates, nothing else."""
+    """A minimal training loop at the harness' precision: data in memory and two updates in each step."""
 
     def __init__(self, config: RunConfig) -> None:
         dataset = DATASETS.get(config.dataset)
         self._precision = cast("Precision", config.precision)
         self._device = torch.device(config.device)
-        self.recipe = cast("Any", config.recipe)  # a GAN's
+        self.recipe = cast("Any", config.recipe)  # the recipe of a GAN
         networks, _ = assemble(config, dataset.spec)
         self.networks = networks.to(self._device).train()
         self._data = dataset.split("train").data.to(self._device)
 
     def steps(self) -> Iterator[None]:
-        """One step after the other, epoch after epoch."""
+        """Iterate over training steps, epoch after epoch."""
         recipe, size = self.recipe, self.recipe.batch_size
         generator, discriminator = parts(self.networks)
         coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in discriminator.modules())
@@ -201,19 +201,19 @@ class Bare:
                 discriminator.requires_grad_(True)
                 with forward_precision(self._precision, self._device):
                     with torch.no_grad():
-                        fake = self._made(generator)
+                        fake = self._generate(generator)
                     if coupled:
-                        seen_real, seen_fake = discriminator(real), discriminator(fake)
+                        logits_real, logits_fake = discriminator(real), discriminator(fake)
                     else:
-                        seen_real, seen_fake = discriminator(torch.cat([real, fake.to(real.dtype)])).chunk(2)
-                _update(adam_d, _cost(seen_real, 1.0) + _cost(seen_fake, 0.0))
+                        logits_real, logits_fake = discriminator(torch.cat([real, fake.to(real.dtype)])).chunk(2)
+                _update(adam_d, _cost(logits_real, 1.0) + _cost(logits_fake, 0.0))
                 discriminator.requires_grad_(False)
                 with forward_precision(self._precision, self._device):
-                    seen_fake = discriminator(self._made(generator))
-                _update(adam_g, _cost(seen_fake, 1.0))
+                    logits_fake = discriminator(self._generate(generator))
+                _update(adam_g, _cost(logits_fake, 1.0))
                 yield
 
-    def _made(self, generator: nn.Module) -> Tensor:
+    def _generate(self, generator: nn.Module) -> Tensor:
         images: Tensor = generator(torch.randn(self.recipe.batch_size, self.recipe.z_dim, device=self._device))
         return images
 
@@ -229,12 +229,12 @@ def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def parts(networks: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) of a GAN."""
+    """Return (generator, discriminator) of a GAN."""
     return networks.get_submodule("generator"), networks.get_submodule("discriminator")
 
 
 def with_torchs_layers(networks: nn.Module) -> None:
-    """Give networks, in place, torch's own layer wherever one of ours is a faster form of it: same parameters, same function."""
+    """Replace, in place, each optimised layer of this project by torch's layer with the same parameters and function."""
     for module in networks.modules():
         base = next(kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn"))
         if base is not nn.Module and base is not type(module):

@@ -1,4 +1,4 @@
-"""All that `ganbench perf` measures, part by part, and the ratios that come of it."""
+"""Run the parts of `ganbench perf` and compute their ratios."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.data.progress import progress
 from bench.perf.host import Contender, hosts
 from bench.perf.loops import GEMM
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
+from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.race import Rate, race, ratio
-from bench.perf.whole import Whole, in_process, whole_run
+from bench.perf.whole import RunTimes, in_process, whole_run
 from bench.runs.prepare import check
 from bench.runs.resolve import resolve
 from bench.scheduling.suite import SUITES
@@ -25,18 +25,18 @@ from bench.scheduling.suite import SUITES
 log = logging.getLogger(__name__)
 
 PARTS = ("loops", "run", "quality")
-MODELS = {"mlp": "mlp-dropout", "dcgan": "dcgan"}  # of the article that the two come from, at their published widths
+MODELS = {"mlp": "mlp-dropout", "dcgan": "dcgan"}  # both from one article, at their published widths
 BATCH = 64
 QUALITY_EPOCHS = 5
-QUALITY_MODELS = ("mlp",)  # five epochs of the tutorial's DCGAN take a quarter of an hour
-SHORT_IMAGES = {"mlp": 30_000, "dcgan": 10_000}  # of the run whose evaluation and tracking are timed
+QUALITY_MODELS = ("mlp",)  # five epochs of the tutorial's DCGAN take 15 minutes
+SHORT_IMAGES = {"mlp": 30_000, "dcgan": 10_000}  # budget of the run that times evaluation and tracking
 QUICK: dict[str, dict[str, float]] = {"mlp": {}, "dcgan": {"recipe.width": 16}}
 TUTORIAL, BARE, TRAIN, ALL_CORES, SUITE = "tutorial", "bare", "train", "train, all cores", "train, one a core"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What to measure, and for how long."""
+    """The models and parts to benchmark, and the number and length of turns."""
 
     models: tuple[str, ...] = tuple(MODELS)
     parts: tuple[str, ...] = PARTS
@@ -45,7 +45,7 @@ class Setting:
     dataset: str = "auto"
 
     def check(self) -> None:
-        """A UserError for what cannot be."""
+        """Raise a UserError for an unknown name or a value out of range."""
         for given, known, what in ((self.models, tuple(MODELS), "model"), (self.parts, PARTS, "part")):
             if not given:
                 raise UserError(f"name at least one of {', '.join(known)}")
@@ -55,27 +55,27 @@ class Setting:
         if not (1 <= self.turns <= 1000 and 0.1 <= self.seconds <= 600):
             raise UserError(f"--turns takes 1 to 1000 and --seconds 0.1 to 600, not {self.turns} and {self.seconds:g}")
         if self.parts == ("quality",) and not set(self.models) & set(QUALITY_MODELS):
-            raise UserError(f"the part quality is measured for {', '.join(QUALITY_MODELS)} alone")
+            raise UserError(f"the part quality is available only for {', '.join(QUALITY_MODELS)}")
         for name in self.models:
             check(override(config_of(name, self.dataset), {"budget.images": BATCH}))
 
 
 @dataclass(kw_only=True)
 class Speed:
-    """What was found. Rates are images a second; a part that was not asked for is empty."""
+    """The results of all parts. Rates are images a second. A part that was not requested is empty."""
 
     machine: Mapping[str, Any]
     setting: Setting
     rates: dict[str, dict[str, Rate]] = field(default_factory=dict)  # by model, by contender
     peaks: dict[str, Rate] = field(default_factory=dict)  # by model: operations a second of a matrix product in the same rounds
-    flops: dict[str, float] = field(default_factory=dict)  # of an image, by model
+    flops: dict[str, float] = field(default_factory=dict)  # for each image, by model
     memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
-    wholes: dict[str, dict[str, Whole]] = field(default_factory=dict)  # by model, by the suite whose settings they have
-    quality: dict[str, dict[str, Reached | None]] = field(default_factory=dict)
+    wholes: dict[str, dict[str, RunTimes]] = field(default_factory=dict)  # by model, by the suite with these settings
+    quality: dict[str, dict[str, QualityPoint | None]] = field(default_factory=dict)
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The figures that can be compared between machines, as far as they were measured; of rounds, the median."""
+        """The figures that compare between machines, for the requested parts. Ratios of rates are medians over turns."""
         found: dict[str, float] = {}
         for model, rates in self.rates.items():
             found[f"train_over_bare.{model}"] = ratio(rates[TRAIN], rates[BARE]).median
@@ -95,7 +95,7 @@ class Speed:
 
 
 def measure(setting: Setting) -> Speed:
-    """Measure the parts that were asked for. Keeps nothing but what any evaluation keeps of the real images."""
+    """Run the requested parts. Writes only the cache of real images that every evaluation writes. Raises UserError."""
     setting.check()
     configs = {name: config_of(name, setting.dataset) for name in setting.models}
     speed = Speed(machine=_machine(next(iter(configs.values()))), setting=setting)
@@ -107,7 +107,7 @@ def measure(setting: Setting) -> Speed:
 
 
 def config_of(model: str, dataset: str = "auto") -> RunConfig:
-    """The model's own numbers, on the CPU: there the contenders are a tutorial's reader's alternatives."""
+    """Return the model's default configuration on the CPU, with the benchmark's batch size."""
     settings = {"dataset": dataset, "recipe.batch_size": BATCH, "device": "cpu", "budget.images": 10**9}
     return resolve(override(config_for(MODELS[model]), settings))
 
@@ -116,7 +116,7 @@ def _machine(config: RunConfig) -> dict[str, Any]:
     if config.precision == "auto":
         raise ValueError("resolve the configuration before measuring it")
     found: dict[str, Any] = environment.describe(environment.device_of("cpu"), threads=1, precision=config.precision)
-    del found["threads"]  # each loop has its own
+    del found["threads"]  # each loop has a different number
     return found
 
 
@@ -142,7 +142,7 @@ def _loops(speed: Speed, model: str, config: RunConfig) -> None:
 def _runs(speed: Speed, model: str, config: RunConfig) -> None:
     wholes = speed.wholes.setdefault(model, {})
     for suite, settings in (("standard", {"budget.images": SHORT_IMAGES[model]}), ("quick", QUICK[model])):
-        log.warning("run of %s with the marks and measurements of the suite %s", model, suite)
+        log.warning("run of %s with the evaluation settings of the suite %s", model, suite)
         ours = SUITES.get(suite).settings
         own = {path: value for path, value in ours.items() if path.startswith(("evaluation.", "budget."))}
         whole = in_process(whole_run, override(config, {**own, **settings}).canonical(), threads=1)
@@ -150,7 +150,7 @@ def _runs(speed: Speed, model: str, config: RunConfig) -> None:
 
 
 def _train_rate(speed: Speed, model: str, config: RunConfig) -> float:
-    """Images a second of train() on one thread, measured now if the loops were not asked for."""
+    """Return the images a second of train() on one thread. Measures them if the part `loops` was not requested."""
     if model in speed.rates:
         return speed.rates[model][TRAIN].median
     with hosts({TRAIN: Contender(loop="train", config=config, threads=1)}) as running:

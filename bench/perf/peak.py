@@ -1,4 +1,4 @@
-"""What a round of training asks of the processor, in floating point operations."""
+"""Count the floating point operations of training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.runs.prepare import prepare
 
 
 def flops_per_image(config: RunConfig) -> float:
-    """Operations of a round, forwards and backwards, over the real images it shows to D. torch counts products and convolutions."""
+    """Return the operations of a round, forward and backward, for each real image. torch counts products and convolutions."""
     with limited_threads(1):
         trainer = prepare(config).trainer
         with trainer.running():

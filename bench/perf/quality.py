@@ -1,8 +1,8 @@
-"""Time to quality: how soon the harness has the classifier-FID that a tutorial's loop has after some epochs.
+"""Time to quality: the training time until the harness reaches the classifier-FID of a tutorial's loop after some epochs.
 
-Said beforehand: the tutorial's last value is the target. Both are measured at the same numbers of images on their live weights, and the
-first value that is as good counts, the tutorial's too. Both are timed on the training clock: measuring is on nobody's. The same variant,
-batch size, learning rates, data and threads; one seed each.
+The target is the last value of the tutorial's loop, fixed in advance. Both loops are evaluated at the same numbers of images, on their live
+weights. For both, the first value that reaches the target counts. The clock stops during evaluation. Variant, batch size, learning rates,
+data and threads are the same, with one seed each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
-from bench.evaluation.evaluator import Evaluator, draw, evaluator_for
+from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
 from bench.metrics.cards import HEADLINE
 from bench.runs.prepare import prepare
 from bench.training.loop import train
@@ -27,23 +27,23 @@ MARKS_AN_EPOCH = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reached:
-    """A classifier-FID, after how many images and seconds of training."""
+class QualityPoint:
+    """A classifier-FID, with the images and seconds of training until then."""
 
     value: float
     images: int
     seconds: float
 
 
-def tutorial_quality(config_json: str, epochs: int) -> list[Reached]:
-    """What the tutorial's loop has at each mark of so many epochs."""
+def tutorial_quality(config_json: str, epochs: int) -> list[QualityPoint]:
+    """Train the tutorial's loop and return its quality at each evaluation point."""
     from bench.perf.loops import Tutorial
 
     config, evaluator = _ready(config_json)
     torch.manual_seed(config.seed)
     tutorial = Tutorial(config)
     steps, size, seconds = tutorial.steps(), config.recipe.batch_size, 0.0
-    found: list[Reached] = []
+    found: list[QualityPoint] = []
     for mark in _marks(config, epochs):
         done = found[-1].images if found else 0
         started = time.perf_counter()
@@ -51,29 +51,29 @@ def tutorial_quality(config_json: str, epochs: int) -> list[Reached]:
             next(steps)
             done += size
         seconds += time.perf_counter() - started
-        found.append(Reached(value=_value(evaluator, tutorial.networks, torch.device("cpu")), images=done, seconds=seconds))
+        found.append(QualityPoint(value=_value(evaluator, tutorial.networks, torch.device("cpu")), images=done, seconds=seconds))
     return found
 
 
-def harness_quality(config_json: str, target: float, epochs: int) -> Reached | None:
-    """When the harness is as good; None if it is not in so many epochs."""
-    keep_freed_memory()  # as `run` does
+def harness_quality(config_json: str, target: float, epochs: int) -> QualityPoint | None:
+    """Train with the harness until it reaches the target. Returns None if it does not within so many epochs."""
+    keep_freed_memory()  # like `run`
     config, _ = _ready(config_json)
     marks = list(_marks(config, epochs))
     config = override(config, {"budget.images": round(marks[-1])})
     torch.set_num_threads(config.threads)
     work = prepare(config)
-    assert work.evaluator is not None  # `_ready` has seen it
+    assert work.evaluator is not None  # `_ready` raises without an evaluator
     for progress in train(work.trainer, marks):
         value = _value(work.evaluator, work.trainer.eval_networks, work.device)
         if value <= target:
-            return Reached(value=value, images=progress.images, seconds=progress.train_seconds)
+            return QualityPoint(value=value, images=progress.images, seconds=progress.train_seconds)
     return None
 
 
-def first_as_good(found: list[Reached], target: float) -> Reached:
-    """The first of them that is as good as the target, which the last one is."""
-    return next(reached for reached in found if reached.value <= target)
+def first_as_good(found: list[QualityPoint], target: float) -> QualityPoint:
+    """Return the first point that reaches the target. The last point always does."""
+    return next(point for point in found if point.value <= target)
 
 
 def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
@@ -81,7 +81,7 @@ def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
     config = load_config(config_json)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None or evaluator.headline != HEADLINE:
-        raise UserError(f"time to quality is measured by classifier-FID, which {config.dataset} has not: leave the part quality out")
+        raise UserError(f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part quality")
     evaluator.prepare()
     return config, evaluator
 
@@ -92,5 +92,5 @@ def _marks(config: RunConfig, epochs: int) -> Iterator[float]:
 
 
 def _value(evaluator: Evaluator, networks: Networks, device: torch.device) -> float:
-    samples = draw(evaluator, networks, seed=0, batch_size=500, device=device, whole=False)
+    samples = draw_samples(evaluator, networks, seed=0, batch_size=500, device=device, whole=False)
     return evaluator.curve(samples.data).values[HEADLINE]

@@ -1,4 +1,4 @@
-"""Contenders that take turns: whatever else the machine does meets all of them, so ratios hold where rates do not."""
+"""Time contenders in turns. Other load on the machine affects all of them, so ratios are more reliable than rates."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ WARM_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Images a second (or operations a second) in each of the turns."""
+    """Images (or operations) a second in each turn."""
 
     turns: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median over turns."""
         return statistics.median(self.turns)
 
     @property
     def spread(self) -> float:
-        """Half the distance between the quartiles, over the median."""
+        """Half the interquartile range divided by the median. NaN for a single turn."""
         if len(self.turns) < 2:
             return float("nan")
         low, _, high = statistics.quantiles(self.turns, n=4, method="inclusive")
@@ -33,11 +33,11 @@ class Rate:
 
 
 def nothing(turns: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def race(running: Mapping[str, Runner], *, turns: int, seconds: float, advance: Callable[[int], object] = nothing) -> dict[str, Rate]:
-    """The rate of each contender over so many turns of so many seconds, each round in another random order, always the same ones."""
+    """Measure the rate of each contender in a number of turns. Each round has a random order from a fixed seed."""
     for runner in running.values():
         runner.go(WARM_SECONDS)
         advance(1)
@@ -46,12 +46,12 @@ def race(running: Mapping[str, Runner], *, turns: int, seconds: float, advance: 
     for _ in range(turns):
         order.shuffle(names)
         for name in names:
-            done, taken = running[name].go(seconds)
-            found[name].append(done / taken)
+            done, duration = running[name].go(seconds)
+            found[name].append(done / duration)
             advance(1)
     return {name: Rate(turns=tuple(rates)) for name, rates in found.items()}
 
 
 def ratio(one: Rate, other: Rate) -> Rate:
-    """Round by round."""
+    """Return the ratio of two rates in each turn."""
     return Rate(turns=tuple(a / b for a, b in zip(one.turns, other.turns, strict=True)))

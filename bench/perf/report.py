@@ -1,4 +1,4 @@
-"""What was measured as JSON, as tables of words, and as a picture."""
+"""Results of `ganbench perf` as JSON, as table rows and as a plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from bench.perf.measure import ALL_CORES, SUITE, TUTORIAL, Speed
 from bench.scheduling.suite import SUITES
 
-Row = tuple[str, ...]
+TextRow = tuple[str, ...]
 MEANING = {
     "train_over_bare": "train() / bare loop, one thread each",
     "train_over_tutorial": "train() / tutorial loop, all cores each",
@@ -18,13 +18,13 @@ MEANING = {
     "run_over_train": "training / wall clock of a run",
     "evaluation_share": "evaluation / wall clock of a run",
     "logging_share": "MLflow / wall clock of a run",
-    "flops_over_peak": "operations a second of train() / those of a matrix product at the quicker precision, one thread",
+    "flops_over_peak": "operations a second of train() / those of a matrix product at the faster precision, one thread",
     "time_to_quality": "training seconds to the same classifier-FID, tutorial / train()",
 }
 
 
 def as_json(speed: Speed) -> dict[str, Any]:
-    """Everything, with the object `ratios`; what is not a number is null."""
+    """Return all results as a JSON object, with the ratios in `ratios`. NaN is null."""
     return _plain({
         "machine": dict(speed.machine),
         "setting": asdict(speed.setting),
@@ -39,7 +39,7 @@ def as_json(speed: Speed) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings and lists with None for what JSON has no number for."""
+    """Return nested mappings and lists with None in place of NaN and infinity."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -47,8 +47,8 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def rate_rows(speed: Speed) -> list[Row]:
-    """(model, loop, threads, images a second, spread, memory of a process in MB beyond torch)."""
+def rate_rows(speed: Speed) -> list[TextRow]:
+    """Return rows (model, loop, threads, images a second, spread, memory of a process in MB beyond torch)."""
     several = str(speed.machine["cores"])
     threads = {TUTORIAL: several, ALL_CORES: several, SUITE: f"1 x {several}"}
     return [
@@ -58,8 +58,8 @@ def rate_rows(speed: Speed) -> list[Row]:
     ]
 
 
-def ratio_rows(speed: Speed) -> list[Row]:
-    """(key, value, what it is)."""
+def ratio_rows(speed: Speed) -> list[TextRow]:
+    """Return rows (key, value, meaning)."""
     return [(key, f"{value:.3g}", _meaning(key)) for key, value in speed.ratios.items()]
 
 
@@ -69,30 +69,30 @@ def _meaning(key: str) -> str:
     if not suite:
         return MEANING[name]
     images = int(SUITES.get("standard").settings["budget.images"])
-    length = f", training reckoned to {images:,} images" if suite == "standard" else ""
+    length = f", training extrapolated to {images:,} images" if suite == "standard" else ""
     return f"{MEANING[name]} as in the suite {suite}{length}"
 
 
 def notes(speed: Speed) -> list[str]:
-    """What a reader of the ratios must know."""
-    said = [
-        f"{model}: a matrix product does {rate.median / 1e9:,.0f} GFLOP/s on one thread, in the quicker of float32 and bf16"
+    """Return notes on the ratios: peak rates, operation counts and the time to quality."""
+    lines = [
+        f"{model}: a matrix product does {rate.median / 1e9:,.0f} GFLOP/s on one thread, in the faster of float32 and bf16"
         for model, rate in speed.peaks.items()
     ]
-    said += [f"{model}: {flops / 1e6:,.1f} MFLOP an image, forwards and backwards" for model, flops in speed.flops.items()]
+    lines += [f"{model}: {flops / 1e6:,.1f} MFLOP an image, forward and backward" for model, flops in speed.flops.items()]
     for model, sides in speed.quality.items():
         for side, reached in sides.items():
             if reached is None:
-                said.append(f"{model}: the harness did not get there")
+                lines.append(f"{model}: the harness did not reach the target")
             else:
-                said.append(
+                lines.append(
                     f"{model}, {side}: classifier-FID {reached.value:.1f} after {reached.images:,} images and {reached.seconds:.1f} s of training"
                 )
-    return said
+    return lines
 
 
 def draw(speed: Speed) -> bytes:
-    """Images a second of every contender as SVG: a dot a turn, a bar at the median."""
+    """Draw the images a second of every contender as SVG: dots are turns, bars are medians."""
     import io
 
     from matplotlib.figure import Figure
@@ -110,7 +110,7 @@ def draw(speed: Speed) -> bytes:
         panel.set_xlim(left=0)
         panel.set_title(model, loc="left", fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("images a second (real images shown to D)")
+    panels[-1].set_xlabel("images a second (real images for D)")
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()

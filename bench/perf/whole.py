@@ -1,4 +1,4 @@
-"""Whole runs: what tracking, evaluation and pictures cost beside training."""
+"""Time complete runs: the cost of tracking, evaluation and pictures next to training."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.runs.runner import run
 from bench.runs.types import Place
 from bench.tracking import store
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
-    """The seconds of one run, by what they went to."""
+class RunTimes:
+    """The seconds of one run by activity. `wall` is the total."""
 
     images: int
     wall: float
@@ -34,26 +34,29 @@ class Whole:
 
     @property
     def rest(self) -> float:
-        """Making networks and data ready, pictures, checkpoints."""
+        """Seconds for setup, pictures and checkpoints."""
         return self.wall - self.train - self.evaluate - self.log
 
-    def at(self, images: int, images_per_second: float) -> Whole:
-        """The same run with a longer budget: training takes as long as at this rate, and all else, whose marks are as many, takes as long."""
+    def at(self, images: int, images_per_second: float) -> RunTimes:
+        """Extrapolate to a longer budget at this training rate. The number of evaluation points, and so all other costs, stay the same."""
         longer = images / images_per_second
-        return Whole(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
+        return RunTimes(images=images, wall=self.wall + longer - self.train, train=longer, evaluate=self.evaluate, log=self.log)
 
 
-def in_process(function: Callable[..., Found], *arguments: Any, threads: int) -> Found:
-    """What a function of a module gives in a fresh process with so many threads."""
+def in_process(function: Callable[..., Result], *arguments: Any, threads: int) -> Result:
+    """Return the result of a module's function in a new process with so many threads. Raises UserError if the process ends."""
     with environment_of(threads), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise UserError("a process of `ganbench perf` ended without a word: out of memory?") from error
+            raise UserError("a process of `ganbench perf` ended without a result: out of memory?") from error
 
 
-def whole_run(config_json: str) -> Whole:
-    """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
+def whole_run(config_json: str) -> RunTimes:
+    """Time one run with tracking and evaluation in a temporary store.
+
+    The statistics of real images and the store are created before the clock starts. Raises UserError if the run does not finish.
+    """
     from bench.core.registry import load_catalogs
     from bench.runs.prepare import prepare
 
@@ -71,7 +74,7 @@ def whole_run(config_json: str) -> Whole:
     if ended.status != "finished":
         raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")
     values = ended.values
-    return Whole(
+    return RunTimes(
         images=round(values["perf/images_per_second"] * values["perf/train_seconds"]), wall=wall, train=values["perf/train_seconds"],
         evaluate=values["perf/evaluate_seconds"], log=values["perf/log_seconds"],
     )  # fmt: skip

@@ -12,8 +12,8 @@ from bench.core.config import LOG_MARKS
 from bench.core.memory import peak_memory_mb
 from bench.core.spec import Latent, Networks, Progress
 from bench.evaluation import best_checkpoint, grids, latent_space
-from bench.evaluation.best_checkpoint import Best
-from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw
+from bench.evaluation.best_checkpoint import BestCheckpoint
+from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples
 from bench.metrics.cards import BEST
 from bench.runs.health import Flag, flags
 from bench.runs.prepare import Work
@@ -33,7 +33,7 @@ class Recorder:
         self._measured: dict[str, float] = {}
         self._measured_at = 0
         self._latents: Latent | None = None
-        self._best = Best()
+        self._best = BestCheckpoint()
         budget, whole = work.trainer.budget, work.trainer.budget_images is not None
         at = [max(1, round(budget * index / LOG_MARKS)) if whole else budget * index / LOG_MARKS for index in range(1, LOG_MARKS + 1)]
         self.marks = at
@@ -84,8 +84,8 @@ class Recorder:
         """The picture on the fixed noise, now."""
         networks, dataset = self._work.trainer.eval_networks, self._work.dataset
         if self._latents is None:
-            self._latents = grids.fixed_latents(networks, self._work.device, grids.shown_of(dataset))
-        return grids.made_png(networks, self._latents, dataset)
+            self._latents = grids.fixed_latents(networks, self._work.device, grids.picture_size(dataset))
+        return grids.generated_png(networks, self._latents, dataset)
 
     def interpolation(self) -> bytes:
         """The walks between fixed latents, now."""
@@ -118,13 +118,13 @@ class Recorder:
         networks, device = self._work.trainer.eval_networks, self._work.device
         drawn = latent_space.traversals(networks, device)
         words: Mapping[str, Any] = {}
-        if evaluator is not None and "labels" in evaluator.provides and not networks.classes:
+        if evaluator is not None and "labels" in evaluator.capabilities and not networks.classes:
             names = self._work.dataset.class_names
             explored = latent_space.explore(
                 networks, evaluator.classify, names, batch_size=self._work.config.evaluation.batch_size, device=device
             )
             drawn |= explored.pictures
-            words = explored.words
+            words = explored.rows
         for name, picture in drawn.items():
             self._log.artifact(f"{results.LATENT}/{name}.png", picture)
         return {"latent": dict(words)} if words else {}
@@ -204,7 +204,7 @@ class Recorder:
         evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
         started = time.perf_counter()
         samples = drawn(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
-        measurement = evaluator.full(samples.data, walks=samples.walks, asked=samples.labels) if whole else evaluator.curve(samples.data)
+        measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels) if whole else evaluator.curve(samples.data)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 
@@ -219,6 +219,6 @@ class Recorder:
 def drawn(work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = random_streams.EVALUATION, whole: bool = True) -> Samples:
     """What every metric sees of these networks: from latents that depend on the run's seed alone."""
     config = work.config
-    return draw(
+    return draw_samples(
         evaluator, networks, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream, whole=whole
     )

@@ -6,7 +6,7 @@ from bench.core.config import DATASETS, Evaluation
 from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for
 from bench.evaluation.grids import picture_of
-from bench.evaluation.reference_rows import KINDS, SAMPLES, made_by, reference_row
+from bench.evaluation.reference_rows import KINDS, SAMPLES, reference_row, row_hash
 from bench.metrics.cards.recorded import described
 from bench.runs.types import RunResult
 from bench.tracking import results
@@ -18,7 +18,7 @@ MADE_BY = "made_by"  # the tag that tells one definition of a row from the next;
 def reference_is_there(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
     """Whether the experiment has that row, of this data, by this protocol and from the same images."""
     found = rows.find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
-    return any(run.data.tags.get(MADE_BY) == made_by(kind, evaluator) for run in found)
+    return any(run.data.tags.get(MADE_BY) == row_hash(kind, evaluator) for run in found)
 
 
 def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri: str) -> RunResult:
@@ -30,7 +30,7 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else made_by(kind, evaluator),  # such a row is measured again
+        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # such a row is measured again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})

@@ -19,8 +19,8 @@ import pandas as pd
 from bench.core.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.core.errors import UserError, one_line
 from bench.core.threads import limited_threads
-from bench.evaluation.evaluator import Evaluator, Measurement, draw, evaluator_for
-from bench.evaluation.generator import Generator, config_of, needed, restored
+from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for
+from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
 from bench.metrics.cards import BEST, SE
 from bench.metrics.cards.recorded import described
@@ -98,13 +98,13 @@ def _remeasured(config: RunConfig, evaluation: Evaluation) -> RunConfig:
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 
-def _measured(generator: Generator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
+def _measured(generator: RecordedGenerator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
     with limited_threads(generator.config.threads):
-        samples = draw(
+        samples = draw_samples(
             evaluator, generator.networks, seed=generator.config.seed, batch_size=evaluation.batch_size, device=generator.device,
             stream=generator.stream,
         )  # fmt: skip
-        return evaluator.full(samples.data, walks=samples.walks, asked=samples.labels)
+        return evaluator.full(samples.data, walks=samples.walks, labels=samples.labels)
 
 
 def _open_log(

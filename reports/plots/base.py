@@ -72,8 +72,8 @@ def picture(ax: Axes, alt: str) -> document.Picture:
     """Return the axes' figure as SVG without a date; its ink and paper follow the reader's colour scheme."""
     buffer = io.StringIO()
     figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    drawn = svg.minified(buffer.getvalue())
-    return document.Picture(data=drawn.encode(), media="image/svg+xml", alt=alt, grouped=svg.has_groups(drawn))
+    image_text = svg.minified(buffer.getvalue())
+    return document.Picture(data=image_text.encode(), media="image/svg+xml", alt=alt, grouped=svg.has_groups(image_text))
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -85,8 +85,8 @@ def figure_of(ax: Axes) -> Figure:
 
 def short_name(name: str) -> str:
     """Return a name as a label, shortened if it is long."""
-    shown = " ".join(harmless(name).split())
-    return shown if len(shown) <= LABEL_MAX else shown[: LABEL_MAX - 1] + "…"
+    label = " ".join(harmless(name).split())
+    return label if len(label) <= LABEL_MAX else label[: LABEL_MAX - 1] + "…"
 
 
 def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours: Sequence[str]) -> None:

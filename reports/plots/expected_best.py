@@ -18,16 +18,16 @@ COLUMNS = ["entry", "trials", "value"]
 
 
 def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
-    """Return entry, trials, value: the expected best by number of random trials of a variant, from the number on at which not all can have diverged.
+    """Return entry, trials, value: the expected best of a number of random trials. Starts where not all of the trials can have diverged.
 
     The default recipe is left out, because it is not a random trial. A pruned trial counts with its last value.
     """
     rows = []
     for tuning in study.tunings:
         data = trials_data(study, tuning)
-        drawn = data[~data["default"]]
-        values = [float(value) for value in drawn["value"].dropna()]
-        curve = stats.expected_best(values, len(drawn) - len(values), study.objective.direction)
+        random_trials = data[~data["default"]]
+        values = [float(value) for value in random_trials["value"].dropna()]
+        curve = stats.expected_best(values, len(random_trials) - len(values), study.objective.direction)
         rows += [(tuning.name, k, value) for k, value in enumerate(curve, start=1) if value == value]
     return pd.DataFrame(rows, columns=COLUMNS)
 

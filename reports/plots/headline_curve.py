@@ -30,8 +30,8 @@ def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, leng
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
     every = with_means(points[finite], runs, length)
-    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
-    return shown.sort_values(["entry", "line", "seed", "images"], ignore_index=True)
+    points = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
+    return points.sort_values(["entry", "line", "seed", "images"], ignore_index=True)
 
 
 def draw(
@@ -48,11 +48,11 @@ def draw(
         entry = str(name)
         style = palette[entry]
         thick = line == MEAN
-        drawn = ax.plot(
+        lines = ax.plot(
             points[against], points["value"], color=style.colour, marker=style.marker, markersize=5 if thick else 2.5,
             linewidth=2.2 if thick else 0.8, alpha=1.0 if thick else 0.45, dashes=style.dash if thick else (), zorder=3 if thick else 2,
         )  # fmt: skip
-        mark_entry(entry, *drawn)
+        mark_entry(entry, *lines)
         if thick or entry not in ends:
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():

@@ -83,7 +83,10 @@ def alt(name: str, data: pd.DataFrame, x: SearchDimension, y: SearchDimension, m
 
 
 def pairs(dimensions: Sequence[SearchDimension]) -> list[tuple[SearchDimension, SearchDimension]]:
-    """Return the pairs of dimensions to map: a learning rate (else the first range) against k (else the first with few values), and two learning rates."""
+    """Return the pairs of dimensions to map: a learning rate against k, and two learning rates.
+
+    Without a learning rate, the first range is used. Without k, the first dimension with few values is used.
+    """
     ranges = [dimension for dimension in dimensions if dimension.kind in ("log", "linear")]
     steps = [dimension for dimension in dimensions if dimension.kind in ("int", "choice")]
     ranges.sort(key=lambda dimension: (dimension.kind != "log", not dimension.name.startswith("lr")))

@@ -33,8 +33,8 @@ def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind)
     if not found:
         return pd.DataFrame(columns=COLUMNS)
     usual = Counter(real for _, real in found.values()).most_common(1)[0][0]
-    kept = [generated for generated, real in found.values() if real == usual]
-    data = pd.DataFrame({"generated": np.mean(kept, axis=0), "real": usual, "seeds": len(kept)})
+    comparable = [generated for generated, real in found.values() if real == usual]
+    data = pd.DataFrame({"generated": np.mean(comparable, axis=0), "real": usual, "seeds": len(comparable)})
     if kind == "bins":
         data = data.sort_values("real", ascending=False, kind="stable", ignore_index=True)
     elif len(data) > IN_ORDER:

@@ -32,15 +32,15 @@ def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) 
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:
-    """Draw a column for each metric and a line for each entry, the marked ones thick, with each value at its dot or beside the name."""
+    """Draw a column for each metric and a line for each entry. Marked entries have thick lines; values are at the dots."""
     keys = list(dict.fromkeys(data["key"]))
     for entry, own in data.groupby("entry", sort=True):
         style, thick = palette[str(entry)], entry in marked
-        drawn = ax.plot(
+        lines = ax.plot(
             [keys.index(key) for key in own["key"]], own["position"], color=style.colour, marker=style.marker, markersize=6 if thick else 4.5,
             linewidth=2.6 if thick else 1.1, alpha=1.0 if thick or not marked else 0.6, zorder=3 if thick else 2,
         )  # fmt: skip
-        mark_entry(str(entry), *drawn)
+        mark_entry(str(entry), *lines)
     for i, key in enumerate(keys):
         for row in data[data["key"] == key].to_dict("records"):
             _label(ax, i, row, last=i == len(keys) - 1, first=i == 0)
@@ -58,7 +58,7 @@ def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) 
 
 
 def _label(ax: Axes, x: int, row: Mapping[object, object], *, first: bool, last: bool) -> None:
-    """Draw name and value beside the first and the last column, the value alone at the columns between."""
+    """Draw name and value next to the first and the last column, and only the value at the columns between."""
     value, y = number(float(str(row["value"]))), float(str(row["position"]))
     name = short_name(str(row["entry"]))
     if first or last:

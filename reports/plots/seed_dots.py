@@ -93,12 +93,12 @@ def _ticks(scale: DotScale) -> list[float]:
     found = (
         wide if scale.log and scale.high > 4 * scale.low else MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(scale.low, scale.high)
     )
-    kept: list[float] = []
+    ticks: list[float] = []
     for tick in sorted(float(value) for value in found if scale.low <= value <= scale.high):
         x, room = scale.at(tick), _room(tick)
-        if room / 2 <= x <= WIDTH - room / 2 and (not kept or x - scale.at(kept[-1]) >= (room + _room(kept[-1])) / 2):
-            kept.append(tick)
-    return kept or [math.sqrt(scale.low * scale.high) if scale.log else (scale.low + scale.high) / 2]
+        if room / 2 <= x <= WIDTH - room / 2 and (not ticks or x - scale.at(ticks[-1]) >= (room + _room(ticks[-1])) / 2):
+            ticks.append(tick)
+    return ticks or [math.sqrt(scale.low * scale.high) if scale.log else (scale.low + scale.high) / 2]
 
 
 def _room(tick: float) -> float:

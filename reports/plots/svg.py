@@ -15,7 +15,7 @@ VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAP
 _ENTRY = "entry-"  # prefix of the id of an entry's group; the entry's name follows in hexadecimal digits, which nothing here changes
 _GROUP = re.compile(r' data-entry="([^"]*)"')
 STRAIGHT = re.compile(r"[MLz\d. -]*")
-_DRAWN = "'DejaVu Sans'"  # matplotlib's own font, which gives the size of texts
+_DEFAULT_FONT = "'DejaVu Sans'"  # matplotlib's default font, which determines the size of texts
 
 
 def mark_entry(entry: str, *artists: Artist) -> None:
@@ -51,7 +51,7 @@ def _tag(tag: str, used: frozenset[str]) -> str:
     tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
     tag = re.sub(r'(?<= [xy]=")-?\d+\.\d+(?=")', _rounded, tag)
     tag = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", tag)
-    return re.sub(rf"font-family: {_DRAWN};? ?", "", tag)
+    return re.sub(rf"font-family: {_DEFAULT_FONT};? ?", "", tag)
 
 
 def follow_scheme(svg: str, style: str = "") -> str:
@@ -74,6 +74,6 @@ def _in_tags(svg: str, pattern: str, instead: str) -> str:
 
 
 def _path(steps: str) -> str:
-    """A path on one line with one decimal for each coordinate. Straight lines are points alone, because SVG joins consecutive points by lines."""
+    """A path on one line with one decimal for each coordinate. Straight lines are points only, because SVG joins consecutive points by lines."""
     path = " ".join(re.sub(r"-?\d+\.\d+", _rounded, steps).split())
     return re.sub(r" ?([MLz]) ?", lambda step: " " if step[1] == "L" else step[1], path) if STRAIGHT.fullmatch(path) else path

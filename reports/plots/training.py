@@ -54,17 +54,17 @@ def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length
     points = curve(curves, panel.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = points[points["value"].abs() < LARGEST]
     every = with_means(finite, runs, length, by=("entry", "key"))
-    shown = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
+    points = pd.concat([thinned(every[every["line"] == line]) for line in (SEED, MEAN)])
     columns = ["entry", "key", "line", "seed", "images", "value"]
-    chosen = shown.groupby(columns[:4])["images"].transform(_is_drawn).astype(bool)
-    return shown[chosen][columns].sort_values([*columns[:4], "images"], ignore_index=True)
+    chosen = points.groupby(columns[:4])["images"].transform(_is_drawn).astype(bool)
+    return points[chosen][columns].sort_values([*columns[:4], "images"], ignore_index=True)
 
 
 def _is_drawn(line: pd.Series) -> pd.Series:
-    """Whether a point of a line is drawn: evenly spaced ones, with the first and the last."""
-    drawn = np.zeros(len(line), dtype=bool)
-    drawn[np.linspace(0, len(line) - 1, min(len(line), PANEL_MARKS)).round().astype(int)] = True
-    return pd.Series(drawn, index=line.index)
+    """Return a mask of the points to draw: evenly spaced, with the first and the last."""
+    mask = np.zeros(len(line), dtype=bool)
+    mask[np.linspace(0, len(line) - 1, min(len(line), PANEL_MARKS)).round().astype(int)] = True
+    return pd.Series(mask, index=line.index)
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, panel: Panel) -> None:

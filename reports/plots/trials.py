@@ -35,15 +35,15 @@ def settings(data: pd.DataFrame, tuning: Tuning, path: str) -> pd.Series:
     return pd.Series([found[number] for number in data["number"]], index=data.index, dtype=object)
 
 
-def drawn(data: pd.DataFrame) -> pd.DataFrame:
+def first_trials(data: pd.DataFrame) -> pd.DataFrame:
     """Return the trials to draw: the first `MOST_DRAWN`, and the default."""
     return data[(data["number"].rank(method="first") <= MOST_DRAWN) | data["default"]]
 
 
 def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
     """Draw the trials with columns x, value, state and default; a trial without a value is at the bad end of the axis."""
-    shown = drawn(data)
-    placed, lost = shown[shown["value"].notna()], shown[shown["value"].isna()]
+    trials = first_trials(data)
+    placed, lost = trials[trials["value"].notna()], trials[trials["value"].isna()]
     for state, face in (("complete", style.colour), ("pruned", "none")):
         own = placed[placed["state"] == state]
         ax.scatter(
@@ -68,8 +68,8 @@ def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> Non
 
 def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
     """Draw the trials with columns x, y, state and default at their settings, in these colours, with a halo against the background."""
-    shown = drawn(data.assign(colour=list(colours)))
-    for state, own in shown.groupby("state", sort=True):
+    trials = first_trials(data.assign(colour=list(colours)))
+    for state, own in trials.groupby("state", sort=True):
         if state == "diverged":
             for ink, width in ((PAPER, 3.2), (INK, 1.3)):
                 ax.scatter(own["x"], own["y"], s=26, marker="x", color=ink, linewidths=width, zorder=4)
@@ -77,7 +77,7 @@ def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
             faces = list(own["colour"]) if state == "complete" else "none"
             ax.scatter(own["x"], own["y"], s=26, facecolors="none", edgecolors=PAPER, linewidths=3.0, zorder=3)
             ax.scatter(own["x"], own["y"], s=26, facecolors=faces, edgecolors=INK, linewidths=1.1, zorder=4)
-    own = shown[shown["default"]]
+    own = trials[trials["default"]]
     for ink, width in ((PAPER, 3.2), (INK, 1.3)):
         ax.scatter(own["x"], own["y"], s=95, facecolors="none", edgecolors=ink, linewidths=width, zorder=5)
 
@@ -101,7 +101,7 @@ def value_axis(ax: Axes, values: pd.Series, metric: Card) -> None:
 
 
 def between(low: float, high: float) -> Callable[[float, object], str]:
-    """Return a formatter for the minor ticks of a log scale: it labels all of them on a short scale, a few on a long one."""
+    """Return a formatter for the minor ticks of a log scale. It labels all ticks of a short scale and a few of a long one."""
     digits = "123456789" if high < 4 * low else "235" if high < 15 * low else "25"
     return lambda value, _: thousands(value) if f"{value:e}"[0] in digits else ""
 

@@ -83,7 +83,7 @@ def sentences(data: pd.DataFrame) -> list[str]:
 
 
 def _words(data: pd.DataFrame, marked: list[str]) -> str:
-    """The entries with very different ranks, and what that means."""
+    """The entries with very different ranks, and the meaning of such ranks."""
     if not marked:
         return f"No entry has very different ranks. {WHY}"
     parts = []

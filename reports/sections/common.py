@@ -30,7 +30,7 @@ def name_cell(name: str, palette: Palette, mark: str = "") -> Cell:
 def by_cohort(view: View, blocks: Callable[[Cohort], Sequence[Block]]) -> tuple[Block, ...]:
     """Return the blocks of every cohort, below its title if there are several; a cohort without blocks is left out."""
     found = [(cohort, blocks(cohort)) for cohort in view.cohorts]
-    return tuple(chain.from_iterable((*_heading(cohort), *made) for cohort, made in found if made))
+    return tuple(chain.from_iterable((*_heading(cohort), *content) for cohort, content in found if content))
 
 
 def _heading(cohort: Cohort) -> tuple[Block, ...]:

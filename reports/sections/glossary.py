@@ -17,11 +17,11 @@ def build(view: View) -> Section | None:
     """Return the cards of the metrics in these results; None without any."""
     logged = set(view.results.curves["key"].unique())
     runs = view.results.runs
-    shown = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]
-    if not shown:
+    keys = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]
+    if not keys:
         return None
     rows = []
-    for key in sorted(shown, key=lambda key: GROUPS.index(CARDS[key].group) if CARDS[key].group in GROUPS else len(GROUPS)):
+    for key in sorted(keys, key=lambda key: GROUPS.index(CARDS[key].group) if CARDS[key].group in GROUPS else len(GROUPS)):
         card = CARDS[key]
         better = {"lower": "↓ lower is better", "higher": "↑ higher is better", "none": "neither"}[card.direction]
         cells = (
@@ -40,6 +40,6 @@ def _notes(view: View) -> tuple[str, ...]:
     if not any(str(name).endswith(SE) and is_metric(str(name)) for name in view.results.runs):
         return ()
     return (
-        f"A half-sample standard error (the key and {SE}) is the standard deviation of the metric over 20 half-samples of the generated images or points, each "
-        "without replacement. It estimates how much the value changes when the same weights are sampled and measured again. It does not include training.",
+        f"A half-sample standard error (the key and {SE}) is the standard deviation of the metric over 20 half-samples of the generated images or points. "
+        "They are drawn without replacement. The error estimates how much the value changes when the same weights are sampled and measured again. It does not include training.",
     )

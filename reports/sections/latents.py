@@ -17,7 +17,7 @@ DIRECTIONS, ARITHMETIC = "directions", "arithmetic"
 CAPTIONS = {
     DIRECTIONS: "Class directions: each row moves one latent along the direction from the mean latent of one class to that of another. "
     "The share is that of all latents of the first class that the classifier then assigns to the second class.",
-    ARITHMETIC: "Latent arithmetic: bright images of a class, dark images of it, dark images of another class, and bright - dark + dark of the other class. "
+    ARITHMETIC: "Latent arithmetic: bright and dark images of a class, dark images of another class, and bright - dark + dark of the other class. "
     "If latents add up, the last are bright images of the other class. Each image is of a mean latent.",
     "classes": "Every class from the same z, in the order of the data's classes, for four z.",
     "code": "Every value of the categorical code from the same z, for four z. The model learned the meaning of a value without labels.",

@@ -51,7 +51,7 @@ def metric_table(
 
 
 def _reference(row: pd.Series, keys: Sequence[str], cell: CellOf) -> Row:
-    """A reference row as an entry of one run, so that its cells are made like all others."""
+    """A reference row as an entry of one run, so that its cells have the usual form."""
     alone = CohortEntry(name=str(row["variant"]), runs=row.to_frame().T)
     muted = (replace(cell(alone, key), tone="muted") for key in keys)
     return Row(cells=(Cell(text=alone.name, tone="muted"), *muted), reference=True)

@@ -77,7 +77,7 @@ def _readings(keys: list[str], things: str) -> list[str]:
     readings = {
         REVERSE_KL: "Reverse KL of a finite sample of real data is above 0 too: the row real is the lower bound.",
         POINTS: "Reverse KL assigns a point to its nearest centre at any distance, so read it together with high quality. The true Gaussians have "
-        "a high quality of 98.89 % (1 − exp(−9/2)); a much larger value means collapse within the modes, with points too near the centres.",
+        "a high quality of 98.89 % (1 − exp(−9/2)). A much larger value means collapse within the modes, with points too near the centres.",
         BINS[0]: f"Bins are k-means cells of the training {things}; for real {things} about 5 % of the bins differ significantly.",
     }
     return [words for key, words in readings.items() if key in keys]

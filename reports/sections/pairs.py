@@ -28,20 +28,20 @@ def build(view: View) -> Section | None:
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
     names = [entry.name for entry in cohort.entries[:MOST]]
-    shown = [pair for pair in cohort.comparisons if {pair.a, pair.b} <= set(names)]
-    if not any(pair.p is not None for pair in shown):
+    pairs = [pair for pair in cohort.comparisons if {pair.a, pair.b} <= set(names)]
+    if not any(pair.p is not None for pair in pairs):
         return []
     setting = f"{cohort.setting}."
     if len(names) < len(cohort.entries):
         setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}; the correction is over the pairs of all."
-    return [_matrix(cohort, names, shown, palette, setting), _figures(shown, palette, setting)]
+    return [_matrix(cohort, names, pairs, palette, setting), _figures(pairs, palette, setting)]
 
 
-def _matrix(cohort: Cohort, names: Sequence[str], shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
+def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:
     """Rows against columns, both ordered by median, so that the upper triangle holds every pair."""
-    pairs = {(pair.a, pair.b): pair for pair in shown}
+    by_names = {(pair.a, pair.b): pair for pair in pairs}
     rows = [
-        Row(cells=(name_cell(a, palette), *(_verdict(pairs[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
+        Row(cells=(name_cell(a, palette), *(_verdict(by_names[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
         for i, a in enumerate(names[:-1])
     ]
     return Table(
@@ -52,12 +52,12 @@ def _matrix(cohort: Cohort, names: Sequence[str], shown: Sequence[Comparison], p
         rows=tuple(rows),
         fixed=True,
         notes=(NOTE,),
-        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{RATIO if _has_ratio(shown) else ''}",
+        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{RATIO if _has_ratio(pairs) else ''}",
     )
 
 
 def _has_ratio(pairs: Sequence[Comparison]) -> bool:
-    """Whether any pair was compared on logs: only positive values have a ratio."""
+    """Return whether any pair was compared on logs: only positive values have a ratio."""
     return any(pair.ratio is not None for pair in pairs)
 
 
@@ -73,7 +73,7 @@ def verdict_words(pair: Comparison) -> str:
     return pair.verdict if pair.better == pair.a else f"{pair.b} is {pair.verdict}"
 
 
-def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Table:
+def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:
     rows = [
         Row(
             cells=(
@@ -87,11 +87,11 @@ def _figures(shown: Sequence[Comparison], palette: Palette, setting: str) -> Tab
                 Cell(text=pair.test or pair.reason, tone="muted"),
             )
         )
-        for pair in shown
+        for pair in pairs
     ]
     ratio = (
         "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
-        if _has_ratio(shown)
+        if _has_ratio(pairs)
         else ""
     )
     titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", "test")

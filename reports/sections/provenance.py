@@ -65,8 +65,8 @@ def _environment(view: View) -> list[Block]:
         return []
     rows = []
     for key, values in found.items():
-        shown = [value if len(values) == 1 else f"{value} ({pluralise(n, 'run')})" for value, n in sorted(values.items())]
-        rows.append(Row(cells=(Cell(text=key.replace("_", " ")), Cell(text="; ".join(shown)))))
+        texts = [value if len(values) == 1 else f"{value} ({pluralise(n, 'run')})" for value, n in sorted(values.items())]
+        rows.append(Row(cells=(Cell(text=key.replace("_", " ")), Cell(text="; ".join(texts)))))
     columns = (Column(title="", align="left"), Column(title="", align="left"))
     return [Heading(text="Environment"), Table(columns=columns, rows=tuple(rows))]
 

@@ -20,7 +20,7 @@ from reports.view import View
 TITLE = "Samples"
 MARK = re.compile(r"step_(\d+)\.png$")
 ROOM = 2_000_000  # bytes that the pictures of all cohorts may take together
-SIDES = (8, 6, 5, 4)  # side of the shown part of a grid, in samples: the largest that fits
+SIDES = (8, 6, 5, 4)  # sides of a grid in samples; the largest that fits is used
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         end = pixels_of(view.results, str(row["run_id"]), FINAL_GRID)
         name = str(row["variant"])
         found.append(RunPictures(name=name, detail="reference", alt=f"{cohort.things} of the reference {name}", entry=False, end=end))
-    side, of = shown_side([picture for frames in found for picture in frames.all], 0 if view.small else ROOM // len(view.cohorts))
+    side, of = grid_side([picture for frames in found for picture in frames.all], 0 if view.small else ROOM // len(view.cohorts))
     part = "" if side >= of else f" The first {side} × {side} of {of} × {of} samples; MLflow has all of them."
     return [*_final_grids(found, cohort, view, side, part), *_through_training(found, cohort, view, side)]
 
@@ -79,17 +79,17 @@ def _film_id(cohort: Cohort) -> str:
 
 
 def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, side: int) -> list[Block]:
-    """A row for each entry, with its k-th picture in the k-th column.
+    """Return a row for each entry, with its k-th picture in the k-th column.
 
-    Entries reach an evaluation point at slightly different numbers of images (a round has k batches), so a column title has their range.
+    Entries reach an evaluation point at slightly different numbers of images (a round has k batches), so a column title is a range.
     """
-    kept = [frames for frames in found if any(picture is not None for _, picture in frames.marks)]
-    if not kept:
+    recorded = [frames for frames in found if any(picture is not None for _, picture in frames.marks)]
+    if not recorded:
         return []
-    depth = max(len(frames.marks) for frames in kept)
-    reached = [[frames.marks[i][0] for frames in kept if i < len(frames.marks)] for i in range(depth)]
+    depth = max(len(frames.marks) for frames in recorded)
+    reached = [[frames.marks[i][0] for frames in recorded if i < len(frames.marks)] for i in range(depth)]
     strips = []
-    for frames in kept:
+    for frames in recorded:
         pictures: list[Picture | None] = [None] * depth
         for i, (images, pixels) in enumerate(frames.marks):
             if pixels is not None:
@@ -120,8 +120,8 @@ def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | Non
     return RunPictures(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
 
 
-def shown_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
-    """Return the shown side of each grid, in samples, so that all fit into `room` bytes, and the side of the largest; the smallest side if nothing fits."""
+def grid_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
+    """Return the side of each grid in samples, so that all fit into `room` bytes, and the side of the largest. If nothing fits, use the smallest side."""
     pictures = list(pictures)
     largest = max((_samples(pixels) for pixels in pictures), default=0)
     for side in (side for side in SIDES if side < largest or side == SIDES[0]):
@@ -131,7 +131,7 @@ def shown_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
 
 
 def crop(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Return the first `side` x `side` samples of a grid [H, W] or [H, W, 3]; a picture that is not a square grid is unchanged."""
+    """Return the first `side` x `side` samples of a grid [H, W] or [H, W, 3]. A picture that is not a square grid is unchanged."""
     samples = _samples(pixels)
     if samples <= side:
         return pixels

@@ -76,7 +76,7 @@ def _mapped(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchD
 
 
 def _placed(settings: pd.Series, axis: DimensionAxis | None) -> pd.Series:
-    """Whether each setting has a position on the axis."""
+    """Return whether each setting has a position on the axis."""
     return pd.Series([axis is not None and axis.at(value) == axis.at(value) for value in settings], index=settings.index, dtype=bool)
 
 

@@ -20,7 +20,7 @@ from reports.study import BestTrial, SearchedStudy, State, Tuning
 from reports.tuning_outcomes import DEFAULT, TuningOutcome
 from reports.view import StudyResults
 
-SHOWN: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
+STATES: tuple[State, ...] = ("complete", "pruned", "diverged", "failed", "running", "waiting")
 MOST_REASONS = 50  # rows
 
 
@@ -48,7 +48,7 @@ def table(searched: StudyResults, outcomes: list[TuningOutcome], palette: Palett
             "images: real images seen by the trials, and their share of what the same trials would have seen without pruning. "
             f"near the best: share of the complete, pruned and diverged trials within {percent(stats.NEAR)} of the best value; "
             "a small share means that the settings matter. A search may measure with fewer samples than final runs: compare within a phase.",
-            "tuned against default: ratio of geometric means over the final seeds with its 95 % Welch interval, and the verdict after Holm's "
+            "tuned against default: ratio of geometric means over the final seeds with its 95 % Welch interval. The verdict is after Holm's "
             "correction over the variants (n.s.: no significant difference). " + study_text.BIAS,
         ),
     )
@@ -76,7 +76,7 @@ def _row(study: SearchedStudy, outcome: TuningOutcome, palette: Palette) -> Row:
 
 def _trials(tuning: Tuning) -> Cell:
     """The number of trials, and how they ended."""
-    counts = {state: tuning.count(state) for state in SHOWN if tuning.count(state)}
+    counts = {state: tuning.count(state) for state in STATES if tuning.count(state)}
     lost = counts.keys() & {"diverged", "failed"}
     detail = ", ".join(f"{n} {state}" for state, n in counts.items() if state != "complete")
     return Cell(text=str(len(tuning.trials)), detail=detail, tone="bad" if lost else "plain")

@@ -1,4 +1,4 @@
-"""A study in sentences: the gain from tuning, the recipe to use, and how much each setting matters. Each sentence follows from the data alone."""
+"""A study in sentences: the gain from tuning, the recipe to use, and how much each setting matters. Each sentence follows only from the data."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from reports.stats import MIN_SEEDS
 from reports.view import View
 
 TITLE = "Summary"
-SHOWN = (
+METRICS = (
     PIXELS,
     "quality/precision_classifier",
     "quality/recall_classifier",
@@ -63,7 +63,7 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
 
 
 def _summary(cohort: Cohort, palette: Palette) -> Table:
-    keys = [key for key in (*SHOWN, *COST) if key != cohort.headline.key and has_column(cohort, key)]
+    keys = [key for key in (*METRICS, *COST) if key != cohort.headline.key and has_column(cohort, key)]
     marks, notes = _notes(cohort)
     headline = cohort.headline
     scale = seed_dots.scale_of(value for entry in cohort.entries for value in entry.sample(headline.key).values)
@@ -173,7 +173,7 @@ def _legend(cohort: Cohort) -> list[str]:
     samples = [entry.sample(cohort.headline.key) for entry in cohort.entries]
     if has_best(cohort):
         lines.append(
-            f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run, which is selected with one set of "
+            f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run. The point is selected with one set of "
             "evaluation noise and scored with another. Ranking, intervals and tests use the last weights."
         )
     lines += _legend_of_noise(cohort)

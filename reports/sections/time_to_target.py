@@ -49,7 +49,7 @@ def blocks(cohort: Cohort, view: View) -> list[Block]:
 
 
 def target(cohort: Cohort) -> float | None:
-    """Return the middle one of the entries' medians; of an even number, the worse of the two middle ones, so that half of the entries reach it. None without one."""
+    """Return the middle one of the entries' medians, the worse of the two for an even number, so that half of the entries reach it. None without one."""
     if cohort.headline.direction == "none" or len(cohort.entries) < 2:
         return None
     medians = [entry.summary(cohort.headline.key).median for entry in cohort.entries]
@@ -88,8 +88,8 @@ def _table(cohort: Cohort, palette: Palette, found: dict[str, TargetTimes], leve
         columns=(Column(title="", align="left"), *(Column(title=title) for title in titles)),
         rows=tuple(Row(cells=(name_cell(name, palette), *_cells(own))) for name, own in found.items()),
         caption=(
-            f"{cohort.setting}. The target is {cohort.headline.title} of {bound} {number(level)}: the middle one of the entries' medians (of an even number, the worse of "
-            "the two middle ones), so that half of the entries reach it. Medians over runs of the first evaluation point at the target; a failed run never reaches it. "
+            f"{cohort.setting}. The target is {cohort.headline.title} of {bound} {number(level)}: the middle one of the entries' medians (the worse of two for an even "
+            "number). Half of the entries reach it. Medians over runs of the first evaluation point at the target; a failed run never reaches it. "
             f"Runs have few evaluation points ({measured} each), so these are upper bounds."
         ),
     )
@@ -100,7 +100,7 @@ def _cells(own: TargetTimes) -> tuple[Cell, ...]:
         return (Cell(text="no run measured", tone="muted"), Cell(text=""), Cell(text=""))
     medians = float(np.median(own.images)), float(np.median(own.seconds))
     texts = (count(medians[0]), number(medians[1]))
-    shown = (
+    cells = (
         Cell(text=words) if math.isfinite(value) else Cell(text=NEVER, tone="muted") for value, words in zip(medians, texts, strict=True)
     )
-    return (Cell(text=f"{own.runs} of {len(own.images)}"), *shown)
+    return (Cell(text=f"{own.runs} of {len(own.images)}"), *cells)

@@ -37,14 +37,14 @@ GALLERIES = (
         "gradients",
         "Gradient norms",
         [GRADIENTS],
-        "The Euclidean norm of the loss gradient over all weights of D and of G, for one batch: the last update before a logged point, before the optimiser "
+        "The Euclidean norm of the loss gradient over all weights of D and of G, for one batch. It is from the last update before a logged point, before the optimiser "
         "rescales it. On a log scale if all values are positive. Norms of different variants are not comparable; near 0 a network has stopped learning.",
     ),
 )
 MOST_OWN = 24  # numbers
 OWN_TITLE = "Numbers of the objectives"
 OWN = (
-    "Numbers that an objective logs itself, by their names in MLflow, as means since the previous logged point: penalties before their factors, reconstruction errors, bounds, "
+    "Numbers that an objective logs itself, by their names in MLflow, as means since the previous logged point. Examples are penalties before their factors, reconstruction errors, bounds and "
     "a convergence measure. Each has its own scale; the glossary defines the built-in ones."
 )
 LINES = " Thick: mean over seeds, where every seed has a value; thin: "

@@ -1,4 +1,4 @@
-"""The result in sentences, from the tests alone: which entries differ significantly, and which are better."""
+"""The result of the tests in sentences: which entries differ significantly, and which are better."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def sentences(cohort: Cohort) -> list[str]:
 
 
 def _of_best(best: CohortEntry, cohort: Cohort) -> str:
-    """How the entry with the best median compares with the others."""
+    """Compare the entry with the best median with the others."""
     beaten_by = [pair.better for pair in cohort.comparisons if pair.better and best.name in (pair.a, pair.b) and pair.better != best.name]
     if beaten_by:
         winners = join_words(shorten(beaten_by, MOST))
@@ -108,10 +108,10 @@ def _table(cohort: Cohort, view: View) -> Table:
     names = [entry.name for entry in cohort.entries]
     lists = {words: [_beaten(name, cohort, verdict) for name in names] for verdict, words in BEATEN.items()}
     lists |= {NOT_SIGNIFICANT: [_undecided(name, cohort) for name in names], UNTESTED: [_untested(name, cohort) for name in names]}
-    shown = {title: column for title, column in lists.items() if any(column)}
+    filled = {title: column for title, column in lists.items() if any(column)}
     rows = [
-        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(shorten(column[i], MOST))) for column in shown.values())))
+        Row(cells=(name_cell(entry.name, view.palette), *(Cell(text=", ".join(shorten(column[i], MOST))) for column in filled.values())))
         for i, entry in enumerate(cohort.entries)
     ]
-    columns = tuple(Column(title=title, align="left") for title in ("", *shown))
+    columns = tuple(Column(title=title, align="left") for title in ("", *filled))
     return Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.")

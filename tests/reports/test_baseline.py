@@ -1,4 +1,4 @@
-"""Published results read back; any other folder is one line."""
+"""Published results are read; any other folder raises a one-line error."""
 
 from __future__ import annotations
 

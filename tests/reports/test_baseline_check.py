@@ -1,4 +1,4 @@
-"""Published results against those of a store: every verdict, and its reason."""
+"""Comparison of a store with published results: every verdict and its reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER: dict[str, Sequence[float]] = {"a": (10.5, 10.9, 11.8), "b": (20.4, 20.9, 
 
 @pytest.fixture
 def baseline(tmp_path: Path) -> Results:
-    """The runs of BASE, published and read back."""
+    """Return the runs of BASE after publishing and reading."""
     write_csv(results(synthetic_runs(BASE)), tmp_path / "published")
     return read_baseline(tmp_path / "published")[0]
 
@@ -37,7 +37,7 @@ def verdicts(lines: Sequence[CheckedVariant]) -> dict[str, str]:
 
 
 def changed(values: Mapping[str, Sequence[float]], name: str, **columns: Any) -> list[SyntheticRun]:
-    """Runs with other columns for one variant."""
+    """Return runs with other columns for one variant."""
     return [replace(run, columns={**run.columns, **columns}) if run.variant == name else run for run in synthetic_runs(values)]
 
 

@@ -26,7 +26,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on results like those of `quick`, in which recall orders the variants otherwise than the metric that ranks."""
+    """Return the report on results like those of `quick`, whose order by recall differs from the order by the headline."""
     folder = tmp_path_factory.mktemp("report")
     runs = [
         SyntheticRun(variant=name, seed=seed, fid=fid, metrics={"quality/recall_classifier": (i * 0.37) % 1})
@@ -124,7 +124,7 @@ def test_the_contents_lead_to_every_section(browser: Any, page_file: Path) -> No
 
 
 def test_everything_is_read_without_the_script(browser: Any, page_file: Path) -> None:
-    """What the script adds to the page it takes from the page: the same words are there without it."""
+    """The page without the script has all the words of the page with it."""
     texts = []
     for script in (True, False):
         with Opened(browser, page_file, java_script_enabled=script) as opened:
@@ -170,7 +170,7 @@ def test_a_table_is_sorted_by_any_column_and_back(browser: Any, page_file: Path)
 def test_a_variant_is_hidden_everywhere_at_once(browser: Any, page_file: Path) -> None:
     with Opened(browser, page_file) as opened:
         page = opened.page
-        shown = page.locator("[data-entry=wgan]:visible")
+        visible_parts = page.locator("[data-entry=wgan]:visible")
         before = {
             where: page.locator(f"#{where} [data-entry=wgan]:visible").count() for where in ("summary", "samples", "progress", "pairs")
         }
@@ -178,7 +178,7 @@ def test_a_variant_is_hidden_everywhere_at_once(browser: Any, page_file: Path) -
         page.locator("#pairs summary").click()
         others = page.locator("[data-entry=dcgan]:visible").count()
         page.locator(".filter [data-group=wgan]").click()
-        assert shown.count() == 0
+        assert visible_parts.count() == 0
         assert page.locator("main tbody th bdi:visible", has_text="wgan").all_inner_texts().count("wgan") == 0
         assert page.locator("#progress svg text:visible").all_inner_texts().count("wgan") == 0
         assert page.locator("[data-entry=dcgan]:visible").count() < others  # the pair of the two

@@ -1,4 +1,4 @@
-"""The whole report, from odd results too."""
+"""The complete report, also from odd results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(hashlib.sha256(html(build(results(runs), title="t")).encode()).hexdigest()
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every piece of text in a document."""
+    """Yield every piece of text in a document."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, tuple):
@@ -48,7 +48,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def text_of(document: Document, section: str = "") -> str:
-    """All text of a document, or of one section, a piece a line."""
+    """Return all text of a document, or of one section, one piece a line."""
     return "\n".join(texts(document) if not section else (text for part in document.sections if part.id == section for text in texts(part)))
 
 
@@ -192,7 +192,7 @@ ODD = {
 }
 
 
-DRAWN = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the others would draw much the same
+CASES = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the others would draw much the same
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ DRAWN = ("one run", "all failed", "negative", "infinite", "running", "odd names"
 def test_odd_results_give_a_report(case: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = results(ODD[case], tmp_path / "artifacts" if case == "odd names" else None, curves=case in DRAWN)
+        found = results(ODD[case], tmp_path / "artifacts" if case == "odd names" else None, curves=case in CASES)
         document = build(found, title=case)
         page = write(document, tmp_path / "report").read_text()
         tables = summary_tables(found)

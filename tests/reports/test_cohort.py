@@ -1,4 +1,4 @@
-"""What a cohort and its entries say of themselves."""
+"""Cohorts and their entries."""
 
 from __future__ import annotations
 

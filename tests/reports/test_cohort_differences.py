@@ -1,4 +1,4 @@
-"""Why runs are in separate tables: one sentence for each kind of difference, and none without a difference."""
+"""Sentences on separate tables: one for each kind of difference, and none without a difference."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PROTOCOL = ("classifier-FID", "protocol")
 
 
 def other(**columns: Any) -> list[SyntheticRun]:
-    """The same runs again, with these columns."""
+    """Return the same runs with these columns."""
     return [replace(run, columns={"run_id": f"o-{run.run_id}", **columns}) for run in synthetic_runs(TWO)]
 
 
 def by_another_protocol(runs: list[SyntheticRun]) -> list[SyntheticRun]:
-    """The same runs again, their FID by another protocol and everything else by the same."""
+    """Return the same runs with another protocol for FID only."""
     return [replace(run, protocol="p1", columns={**run.columns, "run_id": f"p-{run.run_id}"}) for run in runs]
 
 
@@ -40,7 +40,7 @@ def cohorts(*runs: list[SyntheticRun]) -> tuple[Cohort, ...]:
 
 
 def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
-    """Whether there is one sentence for each difference, in this order, and it names what differs."""
+    """Check that there is one sentence for each difference, in this order, and that it names the difference."""
     pairs = zip(sentences, expected, strict=False)
     return len(sentences) == len(expected) and all(word in sentence for sentence, words in pairs for word in words)
 
@@ -112,8 +112,8 @@ def test_many_names_are_cut_and_hostile_ones_are_text() -> None:
         )
     )
     (sentence,) = chosen_differences(found)
-    assert "d00\u202e, d01\u202e" in sentence
-    assert f"d{MOST - 2:02}\u202e and {12 - MOST + 1} more" in sentence
+    assert "d00\ufffd, d01\ufffd" in sentence
+    assert f"d{MOST - 2:02}\ufffd and {12 - MOST + 1} more" in sentence
     assert f"d{MOST - 1:02}" not in sentence
 
 

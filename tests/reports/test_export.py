@@ -1,4 +1,4 @@
-"""The tidy files: their contract, their bytes, and no digit lost."""
+"""The tidy files: their contract, their bytes and their digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile text in every place of a store that a person can write to: it is text wherever it comes out, and nothing else."""
+"""Hostile text in every field of a store that a user can write: every output shows it as plain text."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TAGS = (
 
 
 def spread(text: str, folder: Path) -> Results:
-    """Results that have this text in every tag, setting and fact, beside a failed run."""
+    """Return results with this text in every tag, setting and fact, and a failed run."""
     tags = dict.fromkeys(TAGS, text)
     columns = {**tags, "overrides": json.dumps({text: text}), "param:recipe.lr_g": text}
     evidence = {
@@ -81,7 +81,7 @@ def spread(text: str, folder: Path) -> Results:
 
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """The page of the same results with a plain name."""
+    """Return the page of the same results with a plain name."""
     folder = tmp_path_factory.mktemp("ordinary")
     return whole(spread("plain", folder / "artifacts"), folder).page
 
@@ -97,7 +97,7 @@ NAMES = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for 
 
 @pytest.fixture(scope="module", params=NAMES)
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Written]:
-    """A hostile text, and everything that is written of results full of it."""
+    """Return a hostile text, and every file that the report writes for results with it."""
     folder = tmp_path_factory.mktemp("hostile")
     return HOSTILE[request.param], whole(spread(HOSTILE[request.param], folder / "artifacts"), folder)
 
@@ -110,17 +110,17 @@ def test_the_page_has_no_element_and_attribute_but_ours(written: tuple[str, Writ
 
 def test_the_page_says_the_text_as_it_is(written: tuple[str, Written]) -> None:
     text, found = written
-    shown = "\n".join(found.page.texts)
-    assert shown.count(harmless(text).replace("\r\n", "\n")) >= 20  # as files are read
-    assert not set(shown) & {"\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u200f"}
+    visible_text = "\n".join(found.page.texts)
+    assert visible_text.count(harmless(text).replace("\r\n", "\n")) >= 20  # as files are read
+    assert not set(visible_text) & {"\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u200f"}
 
 
 def test_pictures_are_xml_with_the_text_in_them(written: tuple[str, Written]) -> None:
     text, found = written
-    drawn = found.page.texts_in_pictures()  # parses each
-    assert drawn
+    picture_texts = found.page.texts_in_pictures()  # parses each
+    assert picture_texts
     shorter = "".join(letter for letter in text if letter.isalnum())[:8]
-    assert any(shorter in "".join(letter for letter in label if letter.isalnum()) for label in drawn)
+    assert any(shorter in "".join(letter for letter in label if letter.isalnum()) for label in picture_texts)
 
 
 def test_markdown_renders_to_the_text_and_no_other_element(written: tuple[str, Written]) -> None:
@@ -174,7 +174,7 @@ def test_latex_acts_on_nothing_of_it(written: tuple[str, Written]) -> None:
 
 
 def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
-    """A database refuses them; a JSON artifact holds them, escaped."""
+    """A database refuses them, but a JSON artifact can hold them, escaped."""
     found = results(synthetic_runs(TWO), tmp_path / "artifacts", curves=False)
     for file in (tmp_path / "artifacts").rglob("environment.json"):
         file.write_text('{"cpu": "half \\ud800", "torch": "whole \\ud83d\\ude80"}')
@@ -188,7 +188,7 @@ def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("title", TITLES)
 def test_the_title_of_somebodys_metric(title: str, tmp_path: Path) -> None:
-    """It ranks, so it is in every table, caption and axis."""
+    """The metric ranks, so its title is in every table, caption and axis."""
     register_card(Card(key="quality/mine", title=title, direction="lower", unit=title[:40], meaning=title, citation=title, recorded=True))
     found = results([*(replace(run, headline="quality/mine") for run in synthetic_runs(TWO)), *references()])
     written = whole(found, tmp_path)

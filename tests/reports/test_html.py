@@ -1,4 +1,4 @@
-"""One page that needs nothing else and runs nothing but its own script."""
+"""The HTML page is self-contained and runs only its own script."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_variants_entries_are_hidden_together_and_one_variants_apart() -> None
 
 
 def test_pictures_as_text_are_the_pictures() -> None:
-    """An SVG with everything that a URL or an attribute would take for its own comes back byte for byte."""
+    """An SVG with all special characters of URLs and attributes is restored byte for byte."""
     svg = """<svg xmlns="http://www.w3.org/2000/svg"><text fill='#123456'>100 % "a" &amp; b?c#d+e 猫 &lt;</text></svg>"""
     figure = Figure(id="x", caption="", picture=Picture(data=svg.encode(), media="image/svg+xml", alt="words"))
     page = Page(html(Document(title="", subtitle="", sections=(Section(id="s", title="S", blocks=(figure,)),))))

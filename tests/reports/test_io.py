@@ -1,4 +1,4 @@
-"""A path that cannot be written is refused before the work, in one line, and nothing is left on the disk."""
+"""A path that cannot be written raises a one-line error before the work, and nothing is written."""
 
 from __future__ import annotations
 

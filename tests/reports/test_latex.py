@@ -1,4 +1,4 @@
-"""The leaderboard as LaTeX, read as text: figures at their places, and nothing that LaTeX would act on."""
+"""The leaderboard as LaTeX: figures in their cells, and no unescaped special character."""
 
 from __future__ import annotations
 

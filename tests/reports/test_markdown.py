@@ -1,4 +1,4 @@
-"""Markdown in which text stays text."""
+"""Markdown that shows every text literally."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_cells_stay_in_their_columns(text: str, code: bool) -> None:
     table = Table(columns=(Column(title=text, align="left"), Column(title="two")), rows=(Row(cells=cells),))
     document = Document(title="t", subtitle="s", sections=(Section(id="x", title="X", blocks=(table,)),))
     html = plain(rendered(markdown(document).text))
-    shown = f"<code>{text}</code>" if code and "\\|" not in text else text
-    body = f'<td style="text-align:left">{shown}</td>\n<td style="text-align:right">next (a) small</td>'
+    expected = f"<code>{text}</code>" if code and "\\|" not in text else text
+    body = f'<td style="text-align:left">{expected}</td>\n<td style="text-align:right">next (a) small</td>'
     assert body in html
     assert html.count("<td") == 2
 
@@ -65,10 +65,10 @@ def test_every_picture_is_a_file_beside_it() -> None:
         Heading(text="h"),
         Text(text="w", tone="warning"),
     )
-    made = markdown(Document(title="t", subtitle="s", sections=(Section(id="x", title="X", blocks=blocks),), left_out=("Y",)))
-    assert sorted(made.files) == ["report_files/f.svg", *(f"report_files/g-{i}.svg" for i in range(5))]
-    assert all(f"]({path})" in made.text for path in made.files)
-    html = rendered(made.text)
+    output = markdown(Document(title="t", subtitle="s", sections=(Section(id="x", title="X", blocks=blocks),), left_out=("Y",)))
+    assert sorted(output.files) == ["report_files/f.svg", *(f"report_files/g-{i}.svg" for i in range(5))]
+    assert all(f"]({path})" in output.text for path in output.files)
+    html = rendered(output.text)
     assert html.count("<img") == 6
     assert "<h3>h</h3>" in html
     assert ": Y." in html

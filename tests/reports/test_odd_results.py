@@ -1,4 +1,4 @@
-"""The whole report from odd results: what the page must contain, and what it must not."""
+"""The complete report from odd results: required and forbidden content of the page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ended(status: str, reason: str = "") -> list[SyntheticRun]:
 
 
 def with_first(value: float) -> list[SyntheticRun]:
-    """Two entries; the first run of one has this value."""
+    """Return runs of two entries; the first run of one entry has this value."""
     return synthetic_runs({"a": (value, 11.0, 12.0), "b": TWO["b"]})
 
 
@@ -44,7 +44,7 @@ def tables(written: Written, section: str) -> list[Table]:
 
 
 def summary(written: Written) -> dict[str, list[str]]:
-    """The summary's first table: the texts of each row, by its name."""
+    """Return the texts of each row of the summary's first table, by name."""
     return {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in tables(written, "summary")[0].rows}
 
 
@@ -108,14 +108,14 @@ def test_nothing_is_better_without_a_test(case: str, tmp_path: Path) -> None:
 
 
 def test_no_number_is_made_up(tmp_path: Path) -> None:
-    """With a run an entry, every number of the summary is one that was recorded."""
+    """Every entry has one run, so every number of the summary is a recorded one."""
     runs = [SyntheticRun(variant="a", fid=10.25), SyntheticRun(variant="b", fid=20.5)]
     found = results(runs, curves=False)
     recorded = {number(float(value)) for run in found.runs.to_dict("records") for key, value in run.items() if "/" in key}
     recorded |= {"2,344", "4,807", "1", "10"}  # whole numbers: updates, images a second, runs, classes
-    shown = numbers_in([text for row in summary(whole(found, tmp_path)).values() for text in row])
-    assert shown
-    assert shown <= recorded
+    numbers = numbers_in([text for row in summary(whole(found, tmp_path)).values() for text in row])
+    assert numbers
+    assert numbers <= recorded
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, LARGEST, -math.inf, 0.0, -5.0, 1e30, 5e-324])
@@ -202,7 +202,7 @@ RUBBISH = {"gone": None, "empty": b"", "binary": bytes(range(256)) * 4, "text": 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Results:
-    """One measured run with every artifact."""
+    """Return one measured run with every artifact."""
     return results(complete([SyntheticRun(variant="a", fid=10.0)]), tmp_path / "artifacts", curves=False)
 
 
@@ -245,8 +245,8 @@ ODD_VALUES = [
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: value[:40])
 @pytest.mark.parametrize("of", ["images", "points"])
 def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
-    made_ = complete([SyntheticRun(variant="a", fid=10.0)]) if of == "images" else points({"c": (0.1,)})[:1]
-    found = results(made_, tmp_path / "artifacts", curves=False)
+    runs = complete([SyntheticRun(variant="a", fid=10.0)]) if of == "images" else points({"c": (0.1,)})[:1]
+    found = results(runs, tmp_path / "artifacts", curves=False)
     keys = ("class_names", "class_share", "health", "reasons", "modes", "centres", "points", "bins")
     for folder in (tmp_path / "artifacts").iterdir():
         (folder / "evidence.json").write_text("{" + ", ".join(f'"{key}": {value}' for key in keys) + "}")
@@ -281,7 +281,7 @@ def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_runs_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
-    """Whatever order a store gives runs, curves and protocols in."""
+    """The order of runs, curves and protocols in the store has no effect."""
     runs = [*complete([*synthetic_runs({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]
     first = results(runs, tmp_path / "artifacts")
     shuffled = replace(

@@ -39,8 +39,8 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize(("eye", "least"), [("normal", 15.0), ("protanopia", 6.5), ("deuteranopia", 6.5)])
 def test_every_two_colours_differ(eye: str, least: float) -> None:
-    seen = [oklab(EYES[eye] @ linear(colour)) for colour in COLOURS]
-    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) >= least
+    colours = [oklab(EYES[eye] @ linear(colour)) for colour in COLOURS]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(colours, 2)) >= least
 
 
 @pytest.mark.parametrize("paper", [PAPER, DARK[PAPER]])

@@ -54,8 +54,8 @@ def test_a_report_without_pictures_leaves_none_of_the_former(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["../notes.txt", "../keep.png", "/etc/keep.png", "keep.txt", "", "."])
 def test_a_listing_that_was_tampered_with_removes_nothing_else(tmp_path: Path, name: str) -> None:
     write(DOCUMENT, tmp_path)
-    for kept in ("notes.txt", "keep.png", "report_files/keep.txt"):
-        (tmp_path / kept).write_text("mine")
+    for other in ("notes.txt", "keep.png", "report_files/keep.txt"):
+        (tmp_path / other).write_text("mine")
     (tmp_path / "report_files" / "written.txt").write_text(f"f.png\n{name}\n")
     write(replace(DOCUMENT, sections=()), tmp_path)
     assert {"notes.txt", "keep.png", "report_files/keep.txt"} <= set(files(tmp_path))

@@ -1,4 +1,4 @@
-"""How large a page may be: twelve variants of five seeds with everything that a run keeps, in five megabytes."""
+"""The size of a page: twelve variants of five seeds with all artifacts fit into five megabytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = 100  # of a training curve
 
 
 def noisy(file: Path, random: np.random.Generator) -> None:
-    """Put noise for the picture, which no compression makes smaller, between white lines as in a grid of 28 x 28 images."""
+    """Put incompressible noise between white lines, as in a grid of 28 x 28 images."""
     with Image.open(file) as image:
         height, width = np.asarray(image).shape[:2]
     pixels = random.integers(0, 250, size=(height // 2 + 1, width // 2 + 1), dtype=np.uint8)
@@ -33,7 +33,7 @@ def noisy(file: Path, random: np.random.Generator) -> None:
 
 
 def with_training(found: Results, random: np.random.Generator) -> Results:
-    """The results with a long curve of each kind for every run."""
+    """Return the results with a long curve of each kind for every run."""
     keys = [key for pair in (LOSSES, PROBABILITIES, LOGITS, GRADIENTS) for key in pair.keys]
     rows = [
         (run, 1_500 * mark, float(mark), key, abs(float(value)) % 1)
@@ -41,8 +41,8 @@ def with_training(found: Results, random: np.random.Generator) -> Results:
         for key in keys
         for mark, value in enumerate(random.normal(size=MARKS).cumsum() / 10, start=1)
     ]
-    kept = found.curves[~found.curves["key"].isin(keys)]
-    return replace(found, curves=pd.concat([kept, pd.DataFrame(rows, columns=list(CURVE_COLUMNS))], ignore_index=True))
+    remaining = found.curves[~found.curves["key"].isin(keys)]
+    return replace(found, curves=pd.concat([remaining, pd.DataFrame(rows, columns=list(CURVE_COLUMNS))], ignore_index=True))
 
 
 def test_twelve_variants_of_five_seeds(tmp_path: Path) -> None:

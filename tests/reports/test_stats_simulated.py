@@ -1,4 +1,4 @@
-"""How often the verdicts of whole reports are wrong, and how often they are there, on variants whose truth is known."""
+"""Error rate and power of the verdicts of complete reports, on variants with known differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOISES: dict[str, Noise] = {  # of mean 0 and standard deviation 1, but for the 
 
 
 def decided(logs: np.ndarray) -> tuple[int, int]:
-    """(pairs with a verdict, those of them that call the higher mean the better) of a report on log FIDs [variants, seeds]."""
+    """Return (pairs with a verdict, wrong verdicts) of a report on log FIDs [variants, seeds]."""
     samples = {f"{index:02d}": stats.Sample(values=tuple(np.exp(row))) for index, row in enumerate(logs)}
     pairs = [pair for pair in stats.compare_all(samples, "lower") if pair.better is not None]
     return len(pairs), sum(int(str(pair.better)) > min(int(pair.a), int(pair.b)) for pair in pairs)

@@ -1,4 +1,4 @@
-"""Studies read from whole, old, odd and damaged records."""
+"""Studies from complete, old, odd and damaged records."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_a_whole_study_is_read() -> None:
     assert (found.search_seeds, found.final_seeds) == ((1000,), (0, 1, 2))
     assert [(dimension.name, dimension.kind) for dimension in found.dimensions] == [("lr_g", "log"), ("lr_d", "log"), ("k", "int")]
     assert [own.variant for own in found.tunings] == ["dcgan", "ns-gan", "wgan-gp"]
-    dcgan, kept, _ = found.tunings
+    dcgan, default, _ = found.tunings
     assert len(dcgan.trials) == 14
     assert dcgan.best is not None
-    assert kept.best is not None
-    assert (dcgan.role("0"), dcgan.role(str(dcgan.best.number)), dcgan.role("99"), kept.role("0")) == ("default", "tuned", "", "both")
+    assert default.best is not None
+    assert (dcgan.role("0"), dcgan.role(str(dcgan.best.number)), dcgan.role("99"), default.role("0")) == ("default", "tuned", "", "both")
     assert dcgan.importance[0] == DimensionImportance(path=LR_G, mean=0.61, sd=0.08)
 
 
@@ -75,7 +75,7 @@ def test_a_trial_stopped_between_seeds_has_the_mean_so_far() -> None:
 
 
 def damaged(recorded: Any, path: tuple[str | int, ...], value: object) -> Any:
-    """The study with another value at one place."""
+    """Return the study with another value at one place."""
     inner = recorded
     for step in path[:-1]:
         inner = inner[step]
@@ -125,7 +125,7 @@ def test_a_damaged_study_is_left_out_with_one_line_that_names_the_place(
 
 
 def test_a_file_of_an_earlier_version_lacks_fields() -> None:
-    """What every version of format 1 has suffices."""
+    """The fields that every version of format 1 has suffice."""
     bare = {"number": 0, "state": "complete", "values": [40.0]}
     objectives = [{"key": "quality/fid_classifier", "direction": "lower"}]
     found = known({"format": 1, "study": "old", "objectives": objectives, "variants": {"dcgan": {"trials": [bare]}, "wgan": {}}})
@@ -183,7 +183,7 @@ JSON = st.recursive(
 @given(place=st.lists(st.integers(0, 30), max_size=6), value=JSON)
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_anything_anywhere_is_read_or_left_out(place: list[int], value: Any) -> None:
-    """A whole study in which one thing, somewhere, is something else."""
+    """A complete study with one replaced value."""
     recorded: Any = usual(4)
     parent, key = {"all": recorded}, "all"
     for step in place:

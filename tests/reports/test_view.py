@@ -131,12 +131,12 @@ def test_a_run_without_any_protocol_counts_under_each() -> None:
 
 
 def unrecorded(found: Results, *run_ids: str) -> Results:
-    """The results, as if the protocols of these runs could not be read."""
+    """Return the results as if the protocols of these runs could not be read."""
     return replace(found, protocols=found.protocols[~found.protocols["run_id"].isin(run_ids)])
 
 
 def members(found: Results) -> list[set[str]]:
-    """The ids of the runs of each cohort."""
+    """Return the ids of the runs of each cohort."""
     return [set(cohort.runs["run_id"]) for cohort in view(found).cohorts]
 
 
@@ -186,8 +186,8 @@ def test_how_it_was_measured_is_no_configuration() -> None:
 def test_of_runs_with_one_seed_the_newest_that_ended_counts() -> None:
     runs = synthetic_runs({"a": (10.0,)})
     again = replace(runs[0], fid=12.0, columns={"run_id": "newer"})
-    waiting = replace(runs[0], fid=math.nan, status="running", columns={"run_id": "newest"})
-    prepared = view(results([*runs, again, waiting]))
+    running = replace(runs[0], fid=math.nan, status="running", columns={"run_id": "newest"})
+    prepared = view(results([*runs, again, running]))
     assert list(prepared.runs["run_id"]) == ["newer"]
     assert prepared.superseded == 2
 
@@ -266,7 +266,7 @@ def test_the_same_variant_outside_a_study_keeps_its_name() -> None:
 
 
 def test_the_best_that_the_study_holds_now_has_the_name() -> None:
-    """After more trials another one is the best: the runs of the former keep their settings in the name, however new they are."""
+    """After more trials, another trial is the best. The runs of the former best keep their settings in the name."""
     before, after = usual(6), usual(14)
     assert before["variants"]["dcgan"]["best"]["number"] != after["variants"]["dcgan"]["best"]["number"]
     old = [run for run in final_runs(before) if run.variant == "dcgan" and run.columns["recipe"] == "tuned"]
@@ -313,11 +313,11 @@ def test_a_final_run_of_no_known_recipe_is_a_plain_entry(recipe: str) -> None:
 def test_the_entry_of_the_final_runs_is_found() -> None:
     recorded = usual(8)
     (searched,) = view(studied(recorded)).studies
-    dcgan, kept, _ = searched.study.tunings
+    dcgan, default_search, _ = searched.study.tunings
     tuned, default = searched.final(dcgan, "tuned", "both"), searched.final(dcgan, "default", "both")
     assert tuned is not None
     assert default is not None
     assert (tuned[1].name, default[1].name, tuned[0] is default[0]) == ("dcgan (tuned)", "dcgan (default)", True)
-    same = [searched.final(kept, role, "both") for role in ("tuned", "default")]
+    same = [searched.final(default_search, role, "both") for role in ("tuned", "default")]
     assert [found and found[1].name for found in same] == ["ns-gan (default = best)"] * 2
     assert view(studied(recorded, search_runs(recorded))).studies[0].final(dcgan, "tuned") is None

@@ -1,4 +1,4 @@
-"""What a study shows, where there is a terminal and where there is none."""
+"""The progress display of a study, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from small_study import STUDY, planned
 
 from bench.runs.types import RunProgress, RunResult
-from studies.display import LineStudyDisplay, LiveStudyDisplay, Pace, study_display_for
+from studies.display import LineStudyDisplay, LiveStudyDisplay, SearchPace, study_display_for
 from studies.sweep import Standing
 from studies.trial import TrialJob
 
@@ -32,7 +32,7 @@ STANDINGS = (
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_each_trial_leaves_a_line(terminal: bool, uri: str, tmp_path: Path) -> None:
+def test_each_trial_prints_a_line(terminal: bool, uri: str, tmp_path: Path) -> None:
     out = io.StringIO()
     display = study_display_for(Console(file=out, force_terminal=terminal, width=200))
     assert isinstance(display, LiveStudyDisplay if terminal else LineStudyDisplay)
@@ -43,16 +43,16 @@ def test_each_trial_leaves_a_line(terminal: bool, uri: str, tmp_path: Path) -> N
     display.searched(STANDINGS)
     display.stop()
     text = out.getvalue()
-    assert "tiny: 6 trials of 2 variants, 2 at a time; 2 are there already" in text
+    assert "tiny: 6 trials of 2 variants, 2 at a time; 2 already recorded" in text
     assert (
         "searching lr_g, lr_d, k for classifier-FID (lower is better), 640 images a run, 1 seed a trial; sampler tpe, pruner none" in text
     )
     assert "[5/16] dcgan trial 4: finished, classifier-FID 30; best 30 (trial 4); " in text
     assert "dcgan trial 5: pruned, worse [than] the median" in text
-    assert "0 seeds that chose nothing" in text
+    assert "on 0 new seeds" in text
 
 
-def test_a_terminal_shows_where_every_variant_stands() -> None:
+def test_a_terminal_shows_the_progress_of_every_variant() -> None:
     from studies.display import table
 
     out = io.StringIO()
@@ -74,7 +74,7 @@ def test_a_worker_that_died_before_it_had_a_trial(uri: str, tmp_path: Path) -> N
 def test_the_time_left_is_that_of_the_trials_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("studies.display.time.monotonic", lambda: now[0])
-    pace = Pace((Standing(variant="dcgan", wanted=10, complete=2),))
+    pace = SearchPace((Standing(variant="dcgan", wanted=10, complete=2),))
     now[0] = 140.0
     assert pace.seconds_left((Standing(variant="dcgan", wanted=10, complete=3, pruned=1),)) == 120.0
     assert pace.seconds_left((Standing(variant="dcgan", wanted=10, complete=2),)) != pace.seconds_left(STANDINGS)

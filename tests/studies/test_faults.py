@@ -1,4 +1,4 @@
-"""The long campaign: workers and whole processes are killed in the midst of a study, which must lose nothing and do nothing twice."""
+"""Fault injection: killed workers and processes during a study. The study loses no trial and repeats none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from small_study import STUDY, planned
 
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.storage import AGAIN
 from studies.study import Plan
 
@@ -50,7 +50,7 @@ def runs(plan: Plan) -> list[Any]:
 
 
 def workers(plan: Plan) -> list[int]:
-    """The processes that train just now."""
+    """Return the ids of the processes that are training."""
     tags = [run.data.tags for run in runs(plan)]
     pids = [int(tag["owner"].rpartition(":")[2]) for tag in tags if tag.get("status") == "running" and "owner" in tag]
     return [pid for pid in dict.fromkeys(pids) if Path(f"/proc/{pid}").exists()]
@@ -61,18 +61,18 @@ def trials(plan: Plan, arm: int) -> list[FrozenTrial]:
 
 
 def check(plan: Plan) -> None:
-    """Exactly the trials that were asked for, each trial of a dead worker tried again once, and each score of one run that has it."""
+    """Check that the study has exactly the requested trials, repeats each trial of a dead worker once, and has one run for each score."""
     ended = [run for run in runs(plan) if run.data.tags["kind"] == "run" and run.data.tags["status"] in ("finished", "pruned", "diverged")]
     done = Counter(run.data.tags["fingerprint"] for run in ended)
     assert set(done.values()) == {1}
     assert len(done) == 12
     for arm in (0, 1):
         found = trials(plan, arm)
-        counted = [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        assert len(counted) == 6
-        assert len({str(trial.params) for trial in counted}) == 6
+        complete = [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        assert len(complete) == 6
+        assert len({str(trial.params) for trial in complete}) == 6
         dead = [trial for trial in found if trial.state == TrialState.FAIL]
-        assert len(counted) + len(dead) == len(found)
+        assert len(complete) + len(dead) == len(found)
         again = {trial.user_attrs[AGAIN]: trial for trial in found if AGAIN in trial.user_attrs}
         assert sorted(again) == [trial.number for trial in dead]
         assert all(again[trial.number].params == trial.params for trial in dead if len(trial.params) == 3)
@@ -103,7 +103,7 @@ def test_a_killed_process_and_its_workers(uri: str, tmp_path: Path) -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    # Workers of Ray end with their driver, after a moment.
+    # Ray workers end shortly after their driver.
     deadline = time.monotonic() + 60
     while workers(plan) and time.monotonic() < deadline:
         time.sleep(1.0)

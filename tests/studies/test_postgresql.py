@@ -1,4 +1,4 @@
-"""Studies on PostgreSQL, as several machines use it: claims, heartbeats, and two processes that share the work."""
+"""Studies on PostgreSQL for several machines: locks, heartbeats, and two processes that share the work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.core.config import RunConfig
 from bench.core.errors import UserError
 from studies.database import open_database
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.storage import AGAIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)]
@@ -32,7 +32,7 @@ study = optuna.load_study(storage=storage.optuna, study_name="s")
 def hold(trial):
     trial.suggest_float("x", 0, 1)
     storage.begin(trial, "machine:worker")
-    print("has it", flush=True)
+    print("started", flush=True)
     time.sleep(60)
 study.optimize(hold, n_trials=1)
 """
@@ -66,7 +66,7 @@ def empty(database: str) -> None:
         optuna.delete_study(storage=storage, study_name=summary.study_name)
 
 
-def test_a_study_on_a_database_is_that_on_a_journal(database: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_on_a_database_equals_one_on_a_journal(database: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
     found = []
     for storage in (database, str(tmp_path / "studies.journal")):
@@ -75,7 +75,7 @@ def test_a_study_on_a_database_is_that_on_a_journal(database: str, uri: str, tmp
         trials = open_study(plan, plan.arms[0], open_storage(storage)).get_trials()
         found.append([(trial.params, trial.value, trial.state) for trial in trials])
     assert found[0] == found[1]
-    with pytest.raises(UserError, match="is there already with another space"):
+    with pytest.raises(UserError, match="already exists with another space"):
         swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied"), storage=database))
 
 
@@ -96,32 +96,32 @@ def test_two_processes_share_the_work(database: str, uri: str, tmp_path: Path) -
     assert states == [TrialState.COMPLETE] * 30
 
 
-def test_a_worker_that_is_killed_is_missed_by_its_heartbeat(database: str) -> None:
+def test_the_heartbeat_detects_a_killed_worker(database: str) -> None:
     storage = open_database(database, heartbeat=1, grace=2)
     study = optuna.create_study(storage=storage.optuna, study_name="s")
     with subprocess.Popen([sys.executable, "-c", HOLDER, database], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "has it\n"
+        assert process.stdout.readline() == "started\n"
         time.sleep(4)
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert [trial.state for trial in study.get_trials()] == [TrialState.RUNNING]
         process.kill()
     deadline = time.monotonic() + 30
     while len(study.get_trials()) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
-        storage.give_back(study)
-    storage.give_back(study)
-    dead, waiting = study.get_trials()
-    assert (dead.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
-    assert waiting.user_attrs[AGAIN] == 0
-    assert waiting.system_attrs["fixed_params"] == dead.params
+        storage.requeue_dead(study)
+    storage.requeue_dead(study)
+    dead, repeated = study.get_trials()
+    assert (dead.state, repeated.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert repeated.user_attrs[AGAIN] == 0
+    assert repeated.system_attrs["fixed_params"] == dead.params
 
 
 def test_locks_of_the_database(database: str) -> None:
     one, two = open_storage(database), open_storage(database)
-    with one.only("final") as first, two.only("final") as second, two.only("another") as third:
+    with one.try_lock("final") as first, two.try_lock("final") as second, two.try_lock("another") as third:
         assert (first, second, third) == (True, False, True)
-    with two.only("final") as alone:
-        assert alone
-    with one.claim("s"), two.claim("t"):
+    with two.try_lock("final") as is_locked:
+        assert is_locked
+    with one.lock("s"), two.lock("t"):
         pass

@@ -1,4 +1,4 @@
-"""study.json and the parent run: what a report reads, checked against the trials."""
+"""study.json and the parent run of a study, checked against its trials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.tracking.results import STUDY as STUDY_FILE
 from bench.tracking.study_record import StudyRecord
 from studies.importance import FEWEST, importance
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.record import as_json, best, front
 from studies.study import Plan
 
@@ -35,22 +35,22 @@ def studies(plan: Plan) -> list[optuna.Study]:
 
 
 def parents(tracker: Tracker) -> list[str]:
-    """The ids of the runs that stand for the study."""
+    """Return the ids of the parent runs of the study."""
     return [run.info.run_id for run in every_run(tracker.client, [tracker._experiment_id], "tags.kind = 'parent'")]
 
 
-def told(plan: Plan) -> dict[str, Any]:
-    """study.json of the parent."""
+def recorded(plan: Plan) -> dict[str, Any]:
+    """Return study.json of the parent."""
     client = MlflowClient(tracking_uri=plan.uri)
     (parent,) = parents(Tracker(plan.uri, plan.study))
     return json.loads(Path(client.download_artifacts(parent, STUDY_FILE)).read_text())
 
 
-def test_it_says_what_was_searched_and_what_was_found(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_records_the_space_and_the_trials(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
     plan = planned(uri, tmp_path, STUDY)
     swept(plan)
-    found = told(plan)
+    found = recorded(plan)
     assert StudyRecord.model_validate(found).model_dump(mode="json") == found
     assert (found["format"], found["study"], found["dataset"], found["budget"]) == (1, "tiny", "digits", "640 images")
     assert (found["sampler"], found["pruner"], found["trials_wanted"], found["search_seeds"]) == ("tpe", "none", 3, [1_000_000])
@@ -72,7 +72,7 @@ def test_a_default_that_nothing_beat_is_the_best(uri: str, tmp_path: Path, monke
     Fake(monkeypatch, lambda config: 1.0 if config.recipe.lr_g == 1e-4 else 2.0)
     plan = planned(uri, tmp_path)
     swept(plan)
-    chosen = told(plan)["variants"]["label-smoothed"]["best"]
+    chosen = recorded(plan)["variants"]["label-smoothed"]["best"]
     assert (chosen["number"], chosen["default"], chosen["settings"], chosen["set"]) == (
         0,
         True,
@@ -81,16 +81,16 @@ def test_a_default_that_nothing_beat_is_the_best(uri: str, tmp_path: Path, monke
     )
 
 
-def test_all_that_diverged_is_json_without_infinities(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_of_diverged_trials_is_json_without_infinities(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lambda _: "diverged")
     plan = planned(uri, tmp_path)
     swept(plan)
-    (variant,) = told(plan)["variants"].values()
+    (variant,) = recorded(plan)["variants"].values()
     assert variant["best"] is None
     assert {(trial["state"], trial["diverged"], trial["reason"]) for trial in variant["trials"]} == {("complete", True, "it diverged")}
 
 
-def test_the_parent_is_one_and_stays(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_study_has_the_same_parent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path))
     swept(planned(uri, tmp_path, replace(ONE, trials=5)))
@@ -104,7 +104,7 @@ def test_the_parent_is_one_and_stays(uri: str, tmp_path: Path, monkeypatch: pyte
     falling = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed/best")}
     assert [falling[step] for step in range(5)] == [min(values[: step + 1]) for step in range(5)]  # type: ignore[type-var]
     assert len(client.get_metric_history(parent, "search/label-smoothed")) == 5  # each once
-    assert len(told(planned(uri, tmp_path))["variants"]["label-smoothed"]["trials"]) == 5
+    assert len(recorded(planned(uri, tmp_path))["variants"]["label-smoothed"]["trials"]) == 5
 
 
 def test_the_front_by_brute_force(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,13 +123,13 @@ def test_the_front_by_brute_force(uri: str, tmp_path: Path, monkeypatch: pytest.
     assert chosen.values[0] == min(a for a, _ in points)
 
 
-def test_importance_finds_the_number_that_matters(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_importance_finds_the_dimension_that_matters(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import math
 
     Fake(monkeypatch, lambda config: math.exp((math.log10(float(config.recipe.lr_g)) + 3) ** 2))
     plan = planned(uri, tmp_path, replace(ONE, sampler="random", trials=30))
     swept(plan)
-    found = told(plan)["variants"]["label-smoothed"]
+    found = recorded(plan)["variants"]["label-smoothed"]
     values = found["importance"]
     assert max(values, key=lambda path: values[path]["mean"]) == "recipe.lr_g"
     assert values["recipe.lr_g"]["mean"] > 0.7
@@ -146,7 +146,9 @@ def test_importance_finds_the_number_that_matters(uri: str, tmp_path: Path, monk
         (FEWEST, "diverged", "no trial has a score"),
     ],
 )
-def test_importance_that_cannot_be(trials: int, score: Any, words: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_importance_of_unsuitable_trials_is_a_note(
+    trials: int, score: Any, words: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Fake(monkeypatch, lambda _: score)
     plan = planned(uri, tmp_path, replace(ONE, sampler="random", trials=trials))
     swept(plan)
@@ -156,11 +158,13 @@ def test_importance_that_cannot_be(trials: int, score: Any, words: str, uri: str
     assert json.loads(as_json(plan, [study], {"label-smoothed": found}))["variants"]["label-smoothed"]["importance_note"] == words
 
 
-@pytest.mark.parametrize("failures", [1, 1000])  # of reading what was recorded before
-def test_what_could_not_be_read_is_not_written_over(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+@pytest.mark.parametrize("failures", [1, 1000])  # failed reads of the recorded state
+def test_a_recorded_state_that_cannot_be_read_is_not_overwritten(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
-    before = told(planned(uri, tmp_path, STUDY))["variants"]
+    before = recorded(planned(uri, tmp_path, STUDY))["variants"]
     read, left = Tracker.read_json, iter(range(failures))
 
     def broken(tracker: Tracker, run_id: str, path: str) -> dict[str, Any] | None:
@@ -170,6 +174,6 @@ def test_what_could_not_be_read_is_not_written_over(uri: str, tmp_path: Path, mo
 
     monkeypatch.setattr(Tracker, "read_json", broken)
     swept(planned(uri, tmp_path, STUDY, only=("label-smoothed",)))
-    after = told(planned(uri, tmp_path, STUDY))["variants"]
+    after = recorded(planned(uri, tmp_path, STUDY))["variants"]
     assert after["dcgan"] == before["dcgan"]
     assert ("label-smoothed" in after) is (failures == 1)

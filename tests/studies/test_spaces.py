@@ -1,4 +1,4 @@
-"""Search spaces: what is impossible is said at once, and a point of a space is settings that the command line takes."""
+"""Search spaces: invalid spaces raise at once, and a point of a space becomes settings for the command line."""
 
 from __future__ import annotations
 
@@ -26,18 +26,21 @@ def space(*dimensions: dict[str, Any]) -> Space:
 @pytest.mark.parametrize(
     ("dimension", "words"),
     [
-        ({**LR, "low": 1e-2, "high": 1e-5}, "recipe.lr_g: the range from 0.01 to 1e-05 is empty: low is to be less than high"),
-        ({**LR, "low": 0.0}, "a range on a log scale begins above 0, not at 0"),
-        ({**LR, "high": None}, "a range takes low and high, and no choices"),
-        ({"path": "recipe.k", "kind": "int", "low": 1, "high": 2.5}, "a range of whole numbers ends at whole numbers, not at 1 and 2.5"),
-        ({"path": "recipe.k", "kind": "choice", "choices": [1]}, "a choice takes at least two choices"),
-        ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice is there twice"),
+        ({**LR, "low": 1e-2, "high": 1e-5}, "recipe.lr_g: the range from 0.01 to 1e-05 is empty: low must be less than high"),
+        ({**LR, "low": 0.0}, "a range on a log scale must start above 0, not at 0"),
+        ({**LR, "high": None}, "a range needs low and high, and no choices"),
+        ({"path": "recipe.k", "kind": "int", "low": 1, "high": 2.5}, "a range of integers must end at integers, not at 1 and 2.5"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [1]}, "a choice needs at least two choices"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice is repeated"),
         ({**LR, "kind": "cubic"}, "Input should be 'log', 'linear', 'int' or 'choice'"),
         ({**LR, "high": math.inf}, "Input should be a finite number"),
         ({**LR, "path": "seed"}, "seed: only the recipe and the networks can be searched"),
         ({**LR, "path": "budget.images"}, "budget.images: only the recipe and the networks can be searched"),
-        ({"path": "recipe.k", "kind": "choice", "choices": [{"a": 1}, 2]}, "a choice is a number, a text, true, false, or a list of these"),
-        ({"path": "recipe.k", "kind": "choice", "choices": [math.nan, 2]}, "a choice is a number"),
+        (
+            {"path": "recipe.k", "kind": "choice", "choices": [{"a": 1}, 2]},
+            "a choice must be a number, a string, true, false, or a list of these",
+        ),
+        ({"path": "recipe.k", "kind": "choice", "choices": [math.nan, 2]}, "a choice must be a number"),
     ],
 )
 def test_an_impossible_range_is_one_line(dimension: dict[str, Any], words: str) -> None:
@@ -54,7 +57,7 @@ def test_a_space_sets_something_and_nothing_twice() -> None:
         space({**LR, "path": "recipe.lr_d"}, {**LR, "also": ["recipe.lr_d"]})
 
 
-def test_keys_that_overlap_are_refused() -> None:
+def test_paths_that_overlap_are_refused() -> None:
     betas = {"path": "recipe.betas.0", "kind": "linear", "low": 0, "high": 0.9}
     with pytest.raises(UserError, match=r"sets 'recipe\.betas\.0' twice"):
         space(betas, BETAS)
@@ -72,26 +75,26 @@ def test_a_large_range_takes_no_memory() -> None:
     assert (dimension.probes(), dimension.size) == ([1, 2_000_000_000], 2_000_000_000)
 
 
-def test_a_list_is_there_however_its_numbers_are_written() -> None:
+def test_a_list_matches_for_every_notation_of_its_numbers() -> None:
     (dimension,) = space({"path": "recipe.betas", "kind": "choice", "choices": [[0, 0.9], [0.5, 0.999]]}).dimensions
     assert dimension.holds((0.0, 0.9))
     assert not dimension.holds((0.1, 0.9))
 
 
-def test_the_key_that_is_wrong_is_named() -> None:
-    with pytest.raises(UserError, match=r"'recipe\.lr_h' fits no variant"):
+def test_the_error_names_the_wrong_path() -> None:
+    with pytest.raises(UserError, match=r"no variant has 'recipe\.lr_h'"):
         fitting(space({**LR, "also": ["recipe.lr_h"]}), [config_for("dcgan")])
 
 
-def test_a_key_that_fits_no_variant_fails_with_the_nearest() -> None:
+def test_a_path_that_no_variant_has_fails_with_the_nearest() -> None:
     configs = [config_for("dcgan"), config_for("wgan-gp")]
-    with pytest.raises(UserError, match=r"'recipe\.lr_h' fits no variant: .*did you mean 'recipe\.lr_g' or 'recipe\.lr_d'"):
+    with pytest.raises(UserError, match=r"no variant has 'recipe\.lr_h' .*did you mean 'recipe\.lr_g' or 'recipe\.lr_d'"):
         fitting(space({**LR, "path": "recipe.lr_h"}), configs)
-    with pytest.raises(UserError, match=r"'recipe\.clip' fits no variant: not 'wgan'"):
+    with pytest.raises(UserError, match=r"no variant has 'recipe\.clip' \(looked in 'wgan'\)"):
         fitting(space(LR, {"path": "recipe.clip", "kind": "log", "low": 0.001, "high": 1, "variants": "wgan"}), configs)
 
 
-def test_a_key_may_be_for_some_variants() -> None:
+def test_a_dimension_may_apply_to_some_variants() -> None:
     configs = [config_for("wgan"), config_for("wgan-gp")]
     clip = {"path": "recipe.clip", "kind": "log", "low": 0.001, "high": 1, "variants": "wgan"}
     one, two = fitting(space(LR, clip), configs)
@@ -99,7 +102,7 @@ def test_a_key_may_be_for_some_variants() -> None:
 
 
 def test_a_default_outside_is_refused_because_it_is_the_first_trial() -> None:
-    with pytest.raises(UserError, match=r"leaves out what wgan has by default, .*: recipe\.lr_g=5e-05"):
+    with pytest.raises(UserError, match=r"excludes the default of wgan, .*: recipe\.lr_g=5e-05"):
         fitting(space({**LR, "low": 1e-4}), [config_for("wgan")])
 
 
@@ -118,7 +121,7 @@ def test_a_point_as_settings() -> None:
     assert defaults_of(config, dimensions) == {"recipe.lr_g": 2e-4, "recipe.betas.0": 0.5}
 
 
-def test_what_is_recommended_can_be_typed_again() -> None:
+def test_recommended_settings_can_be_typed_again() -> None:
     settings = {"recipe.lr_g": 0.0004123, "recipe.k": 3, "recipe.betas": [0.0, 0.9], "recipe.norm_d": "none"}
     words = as_options(settings)
     assert words == "--set recipe.lr_g=0.0004123 --set recipe.k=3 --set recipe.betas=0,0.9 --set recipe.norm_d=none"
@@ -147,7 +150,7 @@ def test_a_grid_has_the_ends_of_each_range() -> None:
 
 
 @pytest.mark.parametrize("name", ["lr-k", "lr-k-tied"])
-def test_ready_spaces_hold_every_core_variant(name: str) -> None:
+def test_registered_spaces_fit_every_core_variant(name: str) -> None:
     core = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
     for dimensions in fitting(SPACES.get(name), [config_for(variant) for variant in core]):
         assert dimensions[-1].path == "recipe.k"
@@ -170,7 +173,7 @@ def test_a_dimension_in_words() -> None:
     assert Dimension(**LR, also=("recipe.lr_d",)).words == "recipe.lr_g = recipe.lr_d 1e-05 to 0.01 (log)"
 
 
-def test_the_space_in_the_documentation_is_one() -> None:
+def test_the_space_in_the_documentation_is_valid() -> None:
     page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     module: dict[str, Any] = {}
@@ -181,7 +184,7 @@ def test_the_space_in_the_documentation_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["lucic-fashion", "lucic-fashion-small"])
-def test_the_reproduction_is_of_their_net_and_starts_and_budget(name: str) -> None:
+def test_the_reproduction_has_the_published_network_starts_and_budget(name: str) -> None:
     study = STUDIES.get(name)
     assert [entry.variant for entry in study.entries] == ["vanilla", "ns-gan", "lsgan-sigmoid", "wgan", "wgan-gp", "dragan", "began"]
     configs = [config_for(entry.variant, dict(entry.settings)) for entry in study.entries]
@@ -199,7 +202,7 @@ def test_the_reproduction_is_of_their_net_and_starts_and_budget(name: str) -> No
     assert (study.dataset, study.sampler, study.pruner) == ("fashion-mnist", "random", "none")
 
 
-def test_the_fraction_of_the_reproduction_is_what_it_says() -> None:
+def test_the_small_reproduction_has_the_stated_fractions() -> None:
     whole, small = STUDIES.get("lucic-fashion"), STUDIES.get("lucic-fashion-small")
     assert whole.settings["budget.images"] == 15_625 * 64 == 20 * small.settings["budget.images"]
     assert (whole.trials, whole.final_seeds) == (100, 50) == (10 * small.trials, 10 * small.final_seeds)

@@ -1,4 +1,4 @@
-"""Who holds a trial: claims, the living and the dead, and journals with half a line. The database's side: test_postgresql.py."""
+"""Storage in a journal: locks, living and dead workers, damaged files. test_postgresql.py tests the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with storage.worker("other") as worker:
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     storage.begin(trial, worker)
-    print("has it", flush=True)
+    print("started", flush=True)
     time.sleep(60)
 """
 
@@ -48,7 +48,7 @@ def states(study: optuna.Study) -> list[str]:
     return [trial.state.name for trial in study.get_trials()]
 
 
-def under_way(storage: Storage, study: optuna.Study, worker: str) -> optuna.Trial:
+def start_trial(storage: Storage, study: optuna.Study, worker: str) -> optuna.Trial:
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     storage.begin(trial, worker)
@@ -58,13 +58,13 @@ def under_way(storage: Storage, study: optuna.Study, worker: str) -> optuna.Tria
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("sqlite:///x.db", "--storage sqlite:///x.db is neither a path of a journal file nor postgresql://USER@HOST/NAME"),
-        ("redis://:secret@host", "--storage redis://host is neither"),
+        ("sqlite:///x.db", "--storage sqlite:///x.db is not the path of a journal file or postgresql://USER@HOST/NAME"),
+        ("redis://:secret@host", "--storage redis://host is not"),
         ("postgresql://me:secret@127.0.0.1:9/none", "--storage postgresql://127.0.0.1:9/none does not answer: "),
         ("/proc/none/x.journal", "cannot be written: No such file or directory"),
     ],
 )
-def test_a_storage_that_cannot_be_is_one_line_without_the_password(given: str, words: str) -> None:
+def test_an_invalid_storage_is_one_line_without_the_password(given: str, words: str) -> None:
     with pytest.raises(UserError) as error:
         open_storage(given)
     assert words in str(error.value)
@@ -72,19 +72,21 @@ def test_a_storage_that_cannot_be_is_one_line_without_the_password(given: str, w
     assert "\n" not in str(error.value)
 
 
-def test_what_a_database_answers_is_shown_whole_without_the_password() -> None:
-    said = 'password authentication failed for user "a_person_with_a_name_of_some_length"'
-    with _refusing_database(said) as port, pytest.raises(UserError) as error:
+def test_the_answer_of_a_database_is_complete_without_the_password() -> None:
+    answer_text = 'password authentication failed for user "a_person_with_a_name_of_some_length"'
+    with _refusing_database(answer_text) as port, pytest.raises(UserError) as error:
         open_storage(f"postgresql://me:secret@127.0.0.1:{port}/studies_of_a_group_with_a_long_name")
-    assert said in str(error.value)
+    assert answer_text in str(error.value)
     assert "secret" not in str(error.value)
     assert "sqlalche.me" not in str(error.value)
 
 
 @contextmanager
-def _refusing_database(said: str) -> Iterator[int]:
-    """The port of a server that answers every start-up message with PostgreSQL's ErrorResponse."""
-    fields = b"".join(letter + value + b"\0" for letter, value in ((b"S", b"FATAL"), (b"C", b"28P01"), (b"M", said.encode()))) + b"\0"
+def _refusing_database(answer_text: str) -> Iterator[int]:
+    """Context manager that runs a server which answers every start-up message with PostgreSQL's ErrorResponse. Yields its port."""
+    fields = (
+        b"".join(letter + value + b"\0" for letter, value in ((b"S", b"FATAL"), (b"C", b"28P01"), (b"M", answer_text.encode()))) + b"\0"
+    )
     answer = b"E" + struct.pack("!I", 4 + len(fields)) + fields
 
     class Refusal(socketserver.BaseRequestHandler):
@@ -92,7 +94,7 @@ def _refusing_database(said: str) -> Iterator[int]:
             while (length := struct.unpack("!I", self.request.recv(4))[0]) and struct.unpack("!I", self.request.recv(length - 4)[:4])[
                 0
             ] != 3 << 16:
-                self.request.sendall(b"N")  # it asked for TLS or GSSAPI first
+                self.request.sendall(b"N")  # the client requests TLS or GSSAPI first
             self.request.sendall(answer)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
@@ -103,20 +105,20 @@ def _refusing_database(said: str) -> Iterator[int]:
             server.shutdown()
 
 
-def test_what_is_no_journal(tmp_path: Path) -> None:
+def test_other_files_are_not_journals(tmp_path: Path) -> None:
     for content in (b"not json\n", b'{"a": 1}', b"{}", b'{"a": 1', b"{\x00\xff", b'{"op_code": "x"}\n'):
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(UserError, match="is no journal of Optuna's"):
+        with pytest.raises(UserError, match="is not a journal of Optuna"):
             open_storage(str(tmp_path / "x"))
         assert (tmp_path / "x").read_bytes() == content
     (tmp_path / "x").write_bytes(b'{"op_code": 99, "worker_id": "w"}\n')
     with pytest.raises(UserError, match="cannot be read as a journal"):
         open_storage(str(tmp_path / "x"))
-    with pytest.raises(UserError, match="is a folder: give the path of a journal file"):
+    with pytest.raises(UserError, match="is a folder: use the path of a journal file"):
         open_storage(str(tmp_path))
 
 
-def test_half_a_line_is_taken_away(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+def test_an_incomplete_line_is_removed(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
     study.tell(study.ask(), 1.0)
     with (tmp_path / "studies.journal").open("a") as journal:
         journal.write('{"op_code":4,"worker_id":"torn')
@@ -150,7 +152,7 @@ def test_a_damaged_end_is_removed_with_a_warning(
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:2], ids=lambda damage: repr(damage[:12]))
-def test_who_appends_removes_it_too(study: optuna.Study, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_writer_removes_it_too(study: optuna.Study, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
     trial = study.ask()
     with (tmp_path / "studies.journal").open("ab") as journal:
         journal.write(damage)
@@ -175,21 +177,21 @@ def test_a_damaged_line_before_others_is_refused_and_stays(storage: Storage, stu
 def test_a_file_that_takes_the_place_of_a_journal_is_left_alone(study: optuna.Study, tmp_path: Path) -> None:
     path = tmp_path / "studies.journal"
     path.write_bytes(b"notes\nof mine\n" * 100)
-    with suppress(Exception):  # Optuna's many kinds
+    with suppress(Exception):  # Optuna raises many types
         study.ask()
     assert path.read_bytes().startswith(b"notes\nof mine\n" * 100)
 
 
-def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path) -> None:
+def test_the_lock_is_exclusive_for_one_study(storage: Storage, tmp_path: Path) -> None:
     order: list[str] = []
 
     def other() -> None:
-        with open_storage(str(tmp_path / "studies.journal")).claim("s"):
+        with open_storage(str(tmp_path / "studies.journal")).lock("s"):
             order.append("other")
 
     thread = threading.Thread(target=other)
-    with storage.claim("s"):
-        with open_storage(str(tmp_path / "studies.journal")).claim("another"):
+    with storage.lock("s"):
+        with open_storage(str(tmp_path / "studies.journal")).lock("another"):
             thread.start()
             time.sleep(0.3)
         order.append("mine")
@@ -197,106 +199,104 @@ def test_a_claim_is_exclusive_and_of_one_study(storage: Storage, tmp_path: Path)
     assert order == ["mine", "other"]
 
 
-def test_only_one_is_alone(storage: Storage, tmp_path: Path) -> None:
-    with storage.only("final") as first, open_storage(str(tmp_path / "studies.journal")).only("final") as second:
+def test_only_one_process_holds_a_lock(storage: Storage, tmp_path: Path) -> None:
+    with storage.try_lock("final") as first, open_storage(str(tmp_path / "studies.journal")).try_lock("final") as second:
         assert (first, second) == (True, False)
-    with storage.only("final") as third:
+    with storage.try_lock("final") as third:
         assert third
 
 
-def test_a_living_worker_keeps_his_trial(storage: Storage, study: optuna.Study) -> None:
+def test_a_living_worker_keeps_its_trial(storage: Storage, study: optuna.Study) -> None:
     with storage.worker("me") as worker:
-        under_way(storage, study, worker)
-        storage.give_back(study)
+        start_trial(storage, study, worker)
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
-def test_a_killed_worker_gives_his_trial_back_with_the_same_parameters(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+def test_the_trial_of_a_killed_worker_is_repeated_with_the_same_parameters(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WORKER_PROGRAM, str(tmp_path / "studies.journal")], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "has it\n"
-        storage.give_back(study)
+        assert process.stdout.readline() == "started\n"
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
         process.kill()
-    storage.give_back(study)
-    storage.give_back(study)  # and it does so once
-    dead, waiting = study.get_trials()
-    assert (dead.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
+    storage.requeue_dead(study)
+    storage.requeue_dead(study)  # the second call changes nothing
+    dead, repeated = study.get_trials()
+    assert (dead.state, repeated.state) == (TrialState.FAIL, TrialState.WAITING)
     again = study.ask()
     assert again.number == 1
     assert again.suggest_float("x", 0, 1) == dead.params["x"]
     assert again.user_attrs[AGAIN] == 0
 
 
-def test_a_trial_whose_worker_never_said_its_name(storage: Storage, study: optuna.Study) -> None:
+def test_a_trial_without_a_recorded_worker(storage: Storage, study: optuna.Study) -> None:
     study.ask()
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
-def test_a_machine_that_has_another_name_now_holds_up_nobody(
-    storage: Storage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_renamed_host_blocks_no_trial(storage: Storage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "before")
     with storage.worker("me") as worker:
-        under_way(storage, study, worker)
+        start_trial(storage, study, worker)
         monkeypatch.setattr("studies.storage.socket.gethostname", lambda: "now")
-        storage.give_back(study)
+        storage.requeue_dead(study)
         assert states(study) == ["RUNNING"]
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL", "WAITING"]
 
 
-def test_what_a_trial_told_goes_with_it(storage: Storage, study: optuna.Study) -> None:
+def test_a_repeated_trial_keeps_its_reported_values(storage: Storage, study: optuna.Study) -> None:
     with storage.worker("me") as worker:
-        trial = under_way(storage, study, worker)
+        trial = start_trial(storage, study, worker)
         trial.report(3.0, step=100)
         trial.set_user_attr("mine", 1)
-    storage.give_back(study)
-    waiting = study.get_trials()[1]
-    assert waiting.intermediate_values == {100: 3.0}
-    assert waiting.user_attrs["mine"] == 1
-    assert WORKER not in waiting.user_attrs
+    storage.requeue_dead(study)
+    repeated = study.get_trials()[1]
+    assert repeated.intermediate_values == {100: 3.0}
+    assert repeated.user_attrs["mine"] == 1
+    assert WORKER not in repeated.user_attrs
 
 
-def test_a_trial_that_failed_for_a_reason_is_not_tried_again(storage: Storage, study: optuna.Study) -> None:
+def test_a_trial_that_crashed_is_not_repeated(storage: Storage, study: optuna.Study) -> None:
     with storage.worker("me") as worker:
-        trial = under_way(storage, study, worker)
+        trial = start_trial(storage, study, worker)
         trial.set_user_attr(REASON, "it crashed")
         study.tell(trial, state=TrialState.FAIL)
-    storage.give_back(study)
+    storage.requeue_dead(study)
     assert states(study) == ["FAIL"]
 
 
 def test_parameters_that_kill_every_worker_are_given_up(storage: Storage, study: optuna.Study) -> None:
     for _ in range(MOST_DEATHS):
         with storage.worker("me") as worker:
-            under_way(storage, study, worker)
-        storage.give_back(study)
+            start_trial(storage, study, worker)
+        storage.requeue_dead(study)
     assert states(study) == ["FAIL"] * MOST_DEATHS
     assert [trial.user_attrs.get(DEATHS, 0) for trial in study.get_trials()] == list(range(MOST_DEATHS))
-    assert study.get_trials()[-1].user_attrs[REASON] == "5 workers died of it: out of memory?"
+    assert study.get_trials()[-1].user_attrs[REASON] == "5 workers died during it: out of memory?"
 
 
-def test_who_is_stopped_may_be_stopped_for_ever(storage: Storage, study: optuna.Study) -> None:
+def test_a_trial_may_be_stopped_any_number_of_times(storage: Storage, study: optuna.Study) -> None:
     for _ in range(3 * MOST_DEATHS):
         with storage.worker("me") as worker:
-            trial = under_way(storage, study, worker)
+            trial = start_trial(storage, study, worker)
             trial.set_user_attr(STOPPED, True)
             study.tell(trial, state=TrialState.FAIL)
-        storage.give_back(study)
-    *stopped, waiting = study.get_trials()
+        storage.requeue_dead(study)
+    *stopped, repeated = study.get_trials()
     assert {trial.state for trial in stopped} == {TrialState.FAIL}
-    assert (waiting.state, waiting.user_attrs[DEATHS], waiting.user_attrs.get(STOPPED)) == (TrialState.WAITING, 0, None)
+    assert (repeated.state, repeated.user_attrs[DEATHS], repeated.user_attrs.get(STOPPED)) == (TrialState.WAITING, 0, None)
     assert len({str(trial.params) for trial in stopped}) == 1
 
 
-def test_locks_of_workers_do_not_gather(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
+def test_lock_files_of_workers_are_removed(storage: Storage, study: optuna.Study, tmp_path: Path) -> None:
     with storage.worker("me") as worker:
-        under_way(storage, study, worker)
-    storage.give_back(study)
+        start_trial(storage, study, worker)
+    storage.requeue_dead(study)
     assert not list((tmp_path / "studies.journal.locks").glob("worker-*"))

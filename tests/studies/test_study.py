@@ -1,4 +1,4 @@
-"""A plan is whole, or one line says why it cannot be; nothing is written."""
+"""A plan is complete, or raises a one-line error. Nothing is written."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import small_study
 
 from bench.core.errors import UserError
 from bench.scheduling.suite import Entry
-from studies.opening import difference
+from studies.optuna_studies import difference
 from studies.spaces import space_from
 from studies.study import Plan, Study
 
 
 @pytest.fixture
 def huge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module with a space whose grid nobody could walk."""
+    """Register a module with a space whose grid is too large."""
     ranges = [
         {"path": "recipe.z_dim", "kind": "int", "low": 1, "high": 60_000},
         {"path": "recipe.k", "kind": "int", "low": 1, "high": 20},
@@ -45,16 +45,16 @@ def huge(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"objectives": ("quality/fid_clasifier",)}, "did you mean 'quality/fid_classifier'"),
         ({"objectives": ("modes/found",)}, "'modes/found' is not measured on digits"),
         ({"objectives": ("quality/fid_classifier",) * 2}, "--objective takes one metric, or two different ones"),
-        ({"objectives": ("quality/fid_classifier", "perf/train_seconds"), "pruner": "median"}, "--pruner median goes with one objective"),
-        ({"pruner": "wilcoxon", "search_seeds": 4}, "it takes --search-seeds 5 or more, not 4"),
-        ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "where only quality/fid_classifier is measured"),
-        ({"pruner": "median", "settings": {"budget.images": 640, "evaluation.marks": 0}}, "evaluation.marks=0: take at least 1"),
-        ({"sampler": "grid", "space": "huge:SPACE"}, "has 1,200,000 points, and 1,000,000 is the most; take random"),
+        ({"objectives": ("quality/fid_classifier", "perf/train_seconds"), "pruner": "median"}, "--pruner median needs a single objective"),
+        ({"pruner": "wilcoxon", "search_seeds": 4}, "it needs --search-seeds 5 or more, not 4"),
+        ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "which measure only quality/fid_classifier"),
+        ({"pruner": "median", "settings": {"budget.images": 640, "evaluation.marks": 0}}, "evaluation.marks=0: set at least 1"),
+        ({"sampler": "grid", "space": "huge:SPACE"}, "has 1,200,000 points, more than 1,000,000"),
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'"),
         ({"entries": (Entry(variant="dcgna"),)}, "unknown variant 'dcgna'; did you mean 'dcgan'"),
     ],
 )
-def test_what_cannot_be_is_one_line(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path, huge: None) -> None:
+def test_an_invalid_study_is_one_line(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path, huge: None) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError) as error:
         small_study.planned(uri, tmp_path, replace(small_study.ONE, **change))
@@ -80,24 +80,24 @@ def test_a_search_never_measures_more_samples_than_a_run_of_small_training_data(
     ("settings", "words"),
     [
         ({"dataset": "digits"}, "the dataset cannot be --set for a study: use --dataset"),
-        ({"seed": 3}, "the seed cannot be --set for a study: its seeds are its own"),
+        ({"seed": 3}, "the seed cannot be --set for a study: a study sets its seeds itself"),
         ({"recipe.k": 2}, "recipe.k cannot be --set: the space 'lr-k' searches it"),
         ({"recipe.lr_h": 2}, "unknown path 'recipe.lr_h'"),
     ],
 )
-def test_settings_that_cannot_be(settings: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+def test_invalid_settings(settings: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         small_study.planned(uri, tmp_path, settings=settings)
     assert words in str(error.value)
 
 
-def test_the_headline_is_what_trials_are_judged_by(uri: str, tmp_path: Path) -> None:
+def test_the_headline_is_the_default_objective(uri: str, tmp_path: Path) -> None:
     (objective,) = small_study.planned(uri, tmp_path).objectives
     assert (objective.key, objective.direction) == ("quality/fid_classifier", "lower")
     assert objective.worst > 1e6
 
 
-def test_a_metric_of_which_more_is_better(uri: str, tmp_path: Path) -> None:
+def test_a_metric_with_direction_higher(uri: str, tmp_path: Path) -> None:
     found = small_study.planned(uri, tmp_path, replace(small_study.ONE, objectives=("quality/coverage_classifier",)))
     (objective,) = found.objectives
     assert objective.direction == "higher"
@@ -105,13 +105,13 @@ def test_a_metric_of_which_more_is_better(uri: str, tmp_path: Path) -> None:
     assert found.arms[0].base.evaluation.metrics == ("quality/coverage_classifier",)
 
 
-def test_seeds_that_choose_are_never_those_that_report(uri: str, tmp_path: Path) -> None:
+def test_search_seeds_and_final_seeds_never_overlap(uri: str, tmp_path: Path) -> None:
     found = small_study.planned(uri, tmp_path, replace(small_study.ONE, search_seeds=10_000, final_seeds=10_000))
     assert not set(found.search_seeds) & set(found.final_seeds)
     assert found.final_seeds[:3] == (0, 1, 2)
 
 
-def test_a_trial_is_measured_by_its_objective_alone_and_a_final_run_in_full(uri: str, tmp_path: Path) -> None:
+def test_a_trial_measures_only_its_objective_and_a_final_run_everything(uri: str, tmp_path: Path) -> None:
     found = small_study.planned(uri, tmp_path, replace(small_study.ONE, final_seeds=2))
     searched = found.arms[0].base.evaluation
     assert searched.metrics == ("quality/fid_classifier",)
@@ -152,14 +152,14 @@ def test_a_recipe_line_repeats_the_training(uri: str, tmp_path: Path) -> None:
         ({"settings": {**small_study.STUDY.settings, "budget.images": 1280}}, "budget.images (640, not 1280)"),
     ],
 )
-def test_what_makes_a_study_another(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
+def test_settings_that_make_a_different_study(change: Mapping[str, Any], words: str, uri: str, tmp_path: Path) -> None:
     one, two = (small_study.planned(uri, tmp_path, study) for study in (small_study.ONE, replace(small_study.ONE, **change)))
-    there = json.loads(json.dumps(one.identity(one.arms[0])))
-    assert difference(there, two.identity(two.arms[0])).startswith(words)
+    recorded = json.loads(json.dumps(one.identity(one.arms[0])))
+    assert difference(recorded, two.identity(two.arms[0])).startswith(words)
 
 
 @pytest.mark.parametrize("change", [{"trials": 50}, {"final_seeds": 7}])
-def test_what_may_grow(change: Mapping[str, Any], uri: str, tmp_path: Path) -> None:
+def test_trials_and_seeds_may_grow(change: Mapping[str, Any], uri: str, tmp_path: Path) -> None:
     def identity(study: Study) -> Any:
         found = small_study.planned(uri, tmp_path, study)
         return found.identity(found.arms[0])

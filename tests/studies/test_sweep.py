@@ -1,4 +1,4 @@
-"""Whole studies: resumed, shared, interrupted, with workers that die; trained for real where it says so."""
+"""Complete studies: resumed, shared, interrupted, and with workers that die. Most replace the training by a formula."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.runs.resolve import Choice
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 from studies.kinds import open_storage
-from studies.opening import open_study
+from studies.optuna_studies import open_study
 from studies.study import Plan
 from studies.sweep import StudyDisplay
 
@@ -51,7 +51,7 @@ def test_a_study_from_its_first_trial_to_its_final_runs(uri: str, tmp_path: Path
     assert len(searched) == 4
     assert sorted(set(searched["seed"])) == [1_000_000]
     assert sorted(set(final["seed"])) == [0, 1]
-    assert searched["diversity/vendi_score"].isna().all()  # judged by its objective alone
+    assert searched["diversity/vendi_score"].isna().all()  # only the objective is measured
     assert final["diversity/vendi_score"].notna().all()
     for arm in (0, 1):
         for trial in study_of(plan, arm).get_trials():
@@ -82,7 +82,7 @@ def _parent(uri: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_better_trial_later_changes_what_the_final_runs_are(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_better_trial_changes_the_final_runs(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([5.0, 4.0, 3.0])
     Fake(monkeypatch, lambda _: next(scores))
 
@@ -101,7 +101,7 @@ def test_a_better_trial_later_changes_what_the_final_runs_are(uri: str, tmp_path
     assert recipes() == {"tuned": {"2"}, "default": {""}, "superseded": {"1"}}
 
 
-def test_more_trials_are_added_to_those_that_are_there(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_trials_are_added_to_recorded_ones(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path))
     swept(planned(uri, tmp_path))
@@ -111,7 +111,7 @@ def test_more_trials_are_added_to_those_that_are_there(uri: str, tmp_path: Path,
     assert len({config.canonical() for config in fake.configs}) == 5
 
 
-def test_what_auto_means_is_recorded_and_stays(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_choice_for_auto_is_recorded_and_stays(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lambda config: 50.0)
     choices = [Choice(precision=precision, memory_format="contiguous") for precision in ("bf16", "fp32")]
     study = replace(ONE, trials=1, settings={path: value for path, value in ONE.settings.items() if path != "precision"})
@@ -135,13 +135,15 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
     swept(planned(uri, tmp_path))
     with pytest.raises(
         UserError,
-        match=r"the study 'tiny/label-smoothed' is there already with another space \(lr-k, not lr-k-tied\): give this one another --name",
+        match=r"the study 'tiny/label-smoothed' already exists with another space \(lr-k, not lr-k-tied\): choose another --name",
     ):
         swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied")))
     assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
 
 
-def test_a_variant_whose_trials_crash_is_given_up_and_the_others_go_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_whose_trials_crash_is_given_up_and_the_others_continue(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Fake(monkeypatch, lambda config: "failed" if config.variant == "dcgan" else 1.0)
     plan = planned(uri, tmp_path, STUDY)
     found = swept(plan)
@@ -150,7 +152,7 @@ def test_a_variant_whose_trials_crash_is_given_up_and_the_others_go_on(uri: str,
     assert states(plan, 1) == ["FAIL"] * 3
 
 
-def test_a_stop_keeps_what_is_there_and_the_rest_follows_later(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_study_is_resumed(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(uri, tmp_path)
     fake = Fake(monkeypatch, lr)
     found = swept(plan, stop=lambda: len(fake.configs) >= 2)
@@ -182,11 +184,11 @@ def test_two_at_once_share_the_work(uri: str, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trial_of_a_dead_process_is_repeated(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(uri, tmp_path)
     Fake(monkeypatch, lr)
     program = (
-        "import sys; from studies.study import Plan; from studies.kinds import open_storage; from studies.opening import open_study\n"
+        "import sys; from studies.study import Plan; from studies.kinds import open_storage; from studies.optuna_studies import open_study\n"
         "plan = Plan.model_validate_json(sys.stdin.read()); storage = open_storage(plan.storage); study = open_study(plan, plan.arms[0], storage)\n"
         "worker = storage.worker('dead'); name = worker.__enter__(); trial = study.ask()\n"
         "[dimension.suggest(trial) for dimension in plan.arms[0].dimensions]; storage.begin(trial, name)\n"
@@ -202,7 +204,7 @@ def test_what_a_dead_process_held_is_done_by_the_next(uri: str, tmp_path: Path, 
     assert second.user_attrs["default"]
 
 
-class Heard(StudyDisplay):
+class RecordingDisplay(StudyDisplay):
     def __init__(self) -> None:
         self.statuses: list[str] = []
         self.searches = 0
@@ -214,17 +216,17 @@ class Heard(StudyDisplay):
         self.searches += 1
 
 
-def test_it_is_shown(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_display_is_called(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lambda config: "diverged" if config.recipe.lr_g > 1e-3 else 1.0)
-    heard = Heard()
-    swept(planned(uri, tmp_path, replace(ONE, trials=6, sampler="random")), display=heard)
-    assert sorted(set(heard.statuses)) == ["diverged", "finished"]
-    assert len(heard.statuses) == 6
-    assert heard.searches == 0  # no final runs were asked for
+    display = RecordingDisplay()
+    swept(planned(uri, tmp_path, replace(ONE, trials=6, sampler="random")), display=display)
+    assert sorted(set(display.statuses)) == ["diverged", "finished"]
+    assert len(display.statuses) == 6
+    assert display.searches == 0  # the study has no final runs
 
 
 @pytest.mark.slow  # starts Ray
-def test_two_workers_end_with_exactly_the_trials_asked_for(uri: str, tmp_path: Path) -> None:
+def test_two_workers_end_with_exactly_the_requested_trials(uri: str, tmp_path: Path) -> None:
     plan = planned(uri, tmp_path, replace(STUDY, trials=4))
     swept(plan, workers=2)
     assert states(plan, 0) == states(plan, 1) == ["COMPLETE"] * 4
@@ -243,22 +245,22 @@ def test_a_call_for_some_variants_or_fewer_seeds_leaves_the_others_alone(uri: st
     assert sorted(recipes) == sorted(
         [("label-smoothed", "tuned"), ("label-smoothed", "default")] * 2 + [("dcgan", "tuned"), ("dcgan", "default")]
     )
-    (told,) = load(uri, ("tiny",)).studies
-    assert sorted(told["variants"]) == ["dcgan", "label-smoothed"]
+    (study_json,) = load(uri, ("tiny",)).studies
+    assert sorted(study_json["variants"]) == ["dcgan", "label-smoothed"]
 
 
-def test_a_refused_study_leaves_nothing_behind(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_study_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
-    with pytest.raises(UserError, match=r"the study 'tiny/dcgan' is there already with another space \(lr-k, not lr-k-tied\)"):
+    with pytest.raises(UserError, match=r"the study 'tiny/dcgan' already exists with another space \(lr-k, not lr-k-tied\)"):
         swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied")))
-    with pytest.raises(UserError, match="'tiny/dcgan' is there already with another space"):  # which is not asked for, but of this study
+    with pytest.raises(UserError, match="'tiny/dcgan' already exists with another space"):  # not requested, but in this study
         swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied"), only=("label-smoothed",)))
     swept(planned(uri, tmp_path, STUDY))
     assert states(planned(uri, tmp_path, STUDY)) == ["COMPLETE"] * 3
 
 
-def test_a_store_that_goes_away_burns_no_trial(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_store_costs_no_trial(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(uri, tmp_path)
 
     def away(config: RunConfig) -> float:
@@ -274,7 +276,7 @@ def test_a_store_that_goes_away_burns_no_trial(uri: str, tmp_path: Path, monkeyp
     assert study_of(plan).get_trials()[1].user_attrs["default"]
 
 
-def test_a_run_measured_in_another_way_is_not_taken(uri: str, tmp_path: Path) -> None:
+def test_a_run_of_another_protocol_is_not_reused(uri: str, tmp_path: Path) -> None:
     swept(planned(uri, tmp_path, replace(ONE, trials=1)))
     other = planned(
         uri, tmp_path, replace(ONE, trials=1, objectives=("quality/coverage_classifier",)), storage=str(tmp_path / "other.journal")
@@ -310,11 +312,11 @@ def test_points_are_added_to_a_grid(uri: str, tmp_path: Path, monkeypatch: pytes
     assert len(points) == len(set(points)) == 20
 
 
-def test_a_default_that_was_never_put_in_line_is(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_default_is_enqueued(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
     plan = planned(uri, tmp_path)
-    made = optuna.create_study(storage=open_storage(plan.storage).optuna, study_name="tiny/label-smoothed")
-    made.set_user_attr("ganbench", plan.identity(plan.arms[0]))  # and killed here
+    created = optuna.create_study(storage=open_storage(plan.storage).optuna, study_name="tiny/label-smoothed")
+    created.set_user_attr("ganbench", plan.identity(plan.arms[0]))  # the process is killed here
     swept(plan)
     assert [bool(trial.user_attrs.get("default")) for trial in study_of(plan).get_trials()] == [True, False, False]
 
@@ -327,7 +329,7 @@ def test_a_journal_that_is_deleted_meanwhile_is_one_line(uri: str, tmp_path: Pat
         return 1.0
 
     Fake(monkeypatch, delete)
-    with pytest.raises(UserError, match=r"--storage .*studies\.journal fails: No such file or directory"):
+    with pytest.raises(UserError, match=r"--storage .*studies\.journal failed: No such file or directory"):
         swept(plan)
 
 
@@ -341,11 +343,11 @@ def test_a_line_that_is_damaged_meanwhile_is_one_line(uri: str, tmp_path: Path, 
         return 1.0
 
     Fake(monkeypatch, damaged)
-    with pytest.raises(UserError, match=r"--storage .*studies\.journal fails: its line \d+ is damaged"):
+    with pytest.raises(UserError, match=r"--storage .*studies\.journal failed: its line \d+ is damaged"):
         swept(planned(uri, tmp_path))
 
 
-def test_a_study_goes_on_where_the_last_line_of_its_journal_is_damaged(
+def test_a_study_resumes_with_a_damaged_last_line_in_its_journal(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     Fake(monkeypatch, lr)
@@ -360,7 +362,7 @@ def test_a_study_goes_on_where_the_last_line_of_its_journal_is_damaged(
     assert "21 bytes" in caplog.text
 
 
-def test_a_seed_that_was_trained_for_a_stopped_trial_is_tagged_with_the_one_that_has_it(uri: str, tmp_path: Path) -> None:
+def test_a_finished_seed_of_a_stopped_trial_is_tagged_with_the_repeated_trial(uri: str, tmp_path: Path) -> None:
     plan = planned(uri, tmp_path, replace(ONE, search_seeds=2, trials=1))
     calls = [0]
 

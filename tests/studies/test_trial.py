@@ -1,4 +1,4 @@
-"""A trial: what it trains, what it scores, and how each way of ending is told. Runs are formulas here; test_sweep.py trains."""
+"""A trial: its training, its score and its status. Runs are replaced by formulas here; test_sweep.py trains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.runs.types import RunResult, ignore
 from bench.scheduling.suite import Entry
 from bench.training.loop import never
 from studies.kinds import open_storage
-from studies.opening import DEFAULT, open_study
+from studies.optuna_studies import DEFAULT, open_study
 from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
 from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, TrialJob, step_of
@@ -30,7 +30,7 @@ def lr(config: RunConfig) -> float:
 
 
 @pytest.fixture
-def made(uri: str, tmp_path: Path) -> Callable[..., Plan]:
+def make_plan(uri: str, tmp_path: Path) -> Callable[..., Plan]:
     return lambda **change: planned(uri, tmp_path, replace(ONE, **change))
 
 
@@ -43,8 +43,8 @@ def trials(plan: Plan) -> list[FrozenTrial]:
     return open_study(plan, plan.arms[0], open_storage(plan.storage)).get_trials()
 
 
-def test_the_first_trial_is_the_authors_own(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made()
+def test_the_first_trial_is_the_default_recipe(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan()
     fake = Fake(monkeypatch, lr)
     (result,) = do(plan)
     (trial,) = trials(plan)
@@ -54,15 +54,15 @@ def test_the_first_trial_is_the_authors_own(made: Any, monkeypatch: pytest.Monke
     assert (result.status, result.values) == ("finished", {"trial": 0, FID: 1.0})
 
 
-def test_a_default_with_two_rates_stays_itself_in_a_space_that_ties_them(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made(space="lr-k-tied", entries=(Entry(variant="label-smoothed", settings={"recipe.lr_d": 3e-4}),))
+def test_a_default_with_two_rates_stays_itself_in_a_space_that_ties_them(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(space="lr-k-tied", entries=(Entry(variant="label-smoothed", settings={"recipe.lr_d": 3e-4}),))
     fake = Fake(monkeypatch, lr)
     do(plan, times=2)
     assert [(config.recipe.lr_g == config.recipe.lr_d) for config in fake.configs] == [False, True]  # type: ignore[attr-defined]
 
 
-def test_a_trial_trains_what_its_parameters_say(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made()
+def test_a_trial_trains_its_parameters(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan()
     fake = Fake(monkeypatch, lr)
     do(plan, times=3)
     for trial, config in zip(trials(plan), fake.configs, strict=True):
@@ -73,16 +73,16 @@ def test_a_trial_trains_what_its_parameters_say(made: Any, monkeypatch: pytest.M
         assert trial.value == pytest.approx(1e4 * recipe.lr_g)
 
 
-def test_there_are_never_more_than_asked_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_never_more_trials_than_requested(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
-    plan = made(trials=2)
+    plan = make_plan(trials=2)
     assert [result.status for result in do(plan, times=4)] == ["finished", "finished", "nothing", "nothing"]
     assert len(trials(plan)) == 2
 
 
-def test_the_score_is_the_mean_over_seeds(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_score_is_the_mean_over_seeds(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lambda config: float(config.seed % 1_000_000))
-    plan = made(search_seeds=3)
+    plan = make_plan(search_seeds=3)
     do(plan)
     (trial,) = trials(plan)
     assert [config.seed for config in fake.configs] == [1_000_000, 1_000_001, 1_000_002]
@@ -92,29 +92,29 @@ def test_the_score_is_the_mean_over_seeds(made: Any, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("ending", "diverged"), [("diverged", True), ("nan", False)])
 def test_a_run_without_a_score_counts_as_the_worst_and_stays(
-    ending: str, diverged: bool, made: Any, monkeypatch: pytest.MonkeyPatch
+    ending: str, diverged: bool, make_plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Fake(monkeypatch, lambda _: float("nan") if ending == "nan" else ending)
-    plan = made(search_seeds=2)
+    plan = make_plan(search_seeds=2)
     (result,) = do(plan)
     (trial,) = trials(plan)
     assert (trial.state, trial.value, trial.user_attrs[DIVERGED]) == (TrialState.COMPLETE, WORST, diverged)
     assert trial.user_attrs[UNSCORED] == result.reason
-    assert result.reason.startswith("it diverged" if diverged else f"{FID} is not a number")
-    assert len(trial.user_attrs[RUNS]) == 1  # the other seed would change nothing
+    assert result.reason.startswith("it diverged" if diverged else f"{FID} is not finite")
+    assert len(trial.user_attrs[RUNS]) == 1  # the second seed cannot change the score
 
 
-def test_more_is_better_turns_the_worst_around(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_direction_higher_negates_the_worst_score(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lambda config: "diverged" if config.seed else 0.0)
-    plan = made(objectives=("quality/coverage_classifier",))
+    plan = make_plan(objectives=("quality/coverage_classifier",))
     do(plan)
     study = open_study(plan, plan.arms[0], open_storage(plan.storage))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.get_trials()[0].value == -WORST
 
 
-def test_a_crash_is_a_failed_trial_that_does_not_count(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made(trials=1)
+def test_a_crash_is_a_failed_trial_that_does_not_count(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(trials=1)
     Fake(monkeypatch, lambda _: "failed")
     (result,) = do(plan)
     assert result.status == "failed"
@@ -124,9 +124,9 @@ def test_a_crash_is_a_failed_trial_that_does_not_count(made: Any, monkeypatch: p
     assert trials(plan)[0].user_attrs[REASON] == "it failed"
 
 
-@pytest.mark.parametrize("status", ["interrupted", "busy"])  # busy: stopped while it waited for a run of another process
-def test_who_is_stopped_goes_on_with_the_same_parameters(made: Any, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    plan = made(trials=2)
+@pytest.mark.parametrize("status", ["interrupted", "busy"])  # busy: stopped while another process held the run lock
+def test_a_stopped_trial_is_repeated_with_the_same_parameters(make_plan: Any, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    plan = make_plan(trials=2)
     Fake(monkeypatch, lr)
     do(plan)
     fake = Fake(monkeypatch, lambda _: status)
@@ -138,14 +138,14 @@ def test_who_is_stopped_goes_on_with_the_same_parameters(made: Any, monkeypatch:
     assert states == [("COMPLETE", None), ("FAIL", None), ("COMPLETE", 1)]
 
 
-def test_nothing_begins_after_a_stop(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_trial_starts_after_a_stop(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lr)
-    assert [result.status for result in do(made(), stop=lambda: True)] == ["interrupted"]
+    assert [result.status for result in do(make_plan(), stop=lambda: True)] == ["interrupted"]
     assert not fake.configs
 
 
-def test_a_run_worse_than_the_median_is_pruned_at_a_mark(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made(pruner="median", trials=5, settings={**ONE.settings, "evaluation.marks": 3})
+def test_a_run_worse_than_the_median_is_pruned_at_an_evaluation_point(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(pruner="median", trials=5, settings={**ONE.settings, "evaluation.marks": 3})
     scores = iter([3.0, 2.0, 1.0, 9.0, 0.5])
     fake = Fake(monkeypatch, lambda _: next(scores), marks=3)
     results = do(plan, times=5)
@@ -156,8 +156,8 @@ def test_a_run_worse_than_the_median_is_pruned_at_a_mark(made: Any, monkeypatch:
     assert pruned.user_attrs[IMAGES] == 161
 
 
-def test_marks_are_compared_by_where_they_were_meant_to_be(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made(pruner="median", settings={**ONE.settings, "evaluation.marks": 3})
+def test_evaluation_points_are_compared_at_their_planned_positions(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(pruner="median", settings={**ONE.settings, "evaluation.marks": 3})
     Fake(monkeypatch, lr, marks=3)
     do(plan)
     assert list(trials(plan)[0].intermediate_values) == [160, 320, 480]
@@ -165,8 +165,8 @@ def test_marks_are_compared_by_where_they_were_meant_to_be(made: Any, monkeypatc
     assert step_of(0.51, 2, None) == 1
 
 
-def test_seeds_that_are_all_worse_than_the_best_are_pruned(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = made(pruner="wilcoxon", search_seeds=8, trials=2)
+def test_seeds_that_are_all_worse_than_the_best_are_pruned(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(pruner="wilcoxon", search_seeds=8, trials=2)
     state = {"level": 1.0}
     fake = Fake(monkeypatch, lambda config: state["level"] + config.seed % 10 / 100)
     do(plan)
@@ -177,9 +177,9 @@ def test_seeds_that_are_all_worse_than_the_best_are_pruned(made: Any, monkeypatc
     assert 8 + 3 <= len(fake.configs) < 16
 
 
-def test_two_objectives(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_objectives(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
-    plan = made(objectives=(FID, "perf/train_seconds"))
+    plan = make_plan(objectives=(FID, "perf/train_seconds"))
     do(plan)
     assert trials(plan)[0].values == [1.0, 1.0]
 
@@ -203,20 +203,20 @@ def test_the_same_sampler_seed_gives_the_same_trials(sampler: str, uri: str, tmp
     assert len({str(found) for found in one_}) == 12
 
 
-def test_tpe_learns(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tpe_learns(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import math
 
     Fake(monkeypatch, lambda config: 1 + (math.log10(float(config.recipe.lr_g)) + 3) ** 2)
-    plan = made(trials=40)
+    plan = make_plan(trials=40)
     do(plan, times=40)
     late = [abs(math.log10(trial.params["recipe.lr_g"]) + 3) for trial in trials(plan)[20:]]
     early = [abs(math.log10(trial.params["recipe.lr_g"]) + 3) for trial in trials(plan)[1:12]]
     assert sorted(late)[len(late) // 2] < sorted(early)[len(early) // 2] / 2
 
 
-def test_a_grid_is_the_default_and_every_point_once(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_is_the_default_and_every_point_once(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lr)
-    plan = made(sampler="grid", space="lr-k-tied", trials=100)
+    plan = make_plan(sampler="grid", space="lr-k-tied", trials=100)
     statuses = [result.status for result in do(plan, times=23)]
     assert statuses == ["finished"] * 21 + ["nothing"] * 2
     points = {(trial.params["recipe.lr_g"], trial.params["recipe.k"]) for trial in trials(plan)[1:]}

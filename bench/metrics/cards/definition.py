@@ -9,7 +9,7 @@ Direction = Literal["lower", "higher", "none"]
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
     "latents", "22px", "asked",
-)  # fmt: skip  # what a metric may need; `bench.evaluation.evaluator.provides` lists what data has; "asked": the labels that samples were generated for
+)  # fmt: skip  # what a metric may need; `bench.evaluation.evaluator.capabilities` lists what data has; "asked": the labels that samples were generated for
 
 
 @dataclass(frozen=True, kw_only=True)

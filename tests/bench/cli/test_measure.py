@@ -82,16 +82,16 @@ def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_th
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("evaluate none.npz --dataset digits", "there is no file or folder 'none.npz'"),
-        ("evaluate math:pi --dataset digits", "'math:pi' is no torch nn.Module"),
+        ("evaluate none.npz --dataset digits", "no file or folder 'none.npz'"),
+        ("evaluate math:pi --dataset digits", "'math:pi' is 'float', not a torch nn.Module"),
         ("evaluate math:pi --dataset digit", "unknown dataset 'digit'; did you mean 'digits'"),
         ("evaluate nobody:here --dataset digits", "the generator 'nobody:here' cannot be loaded: ModuleNotFoundError"),
-        ("evaluate . --dataset digits", "there are no images in the folder"),
+        ("evaluate . --dataset digits", "no images in the folder"),
         ("evaluate . --dataset digits --range 2 1", "--range takes LO and HI with LO < HI, not 2 1"),
         ("evaluate . --dataset digits --n 10", "--n is not for a folder"),
         ("sample abcdef --out x.gif", "has the ending '.gif'"),
-        ("sample abcdef --out x.npz --n 0", "1 to 1,000,000 images can be sampled, not 0"),
-        ("sample abcdef --out none/x.npz", "there is no folder 'none'"),
+        ("sample abcdef --out x.npz --n 0", "cannot sample 0 images"),
+        ("sample abcdef --out none/x.npz", "the folder 'none' does not exist"),
         ("sample abcdef --out x.npz", "no results at sqlite:///"),
         ("score", "name the runs to measure again"),
         ("score abcdef", "no results at sqlite:///"),
@@ -123,7 +123,7 @@ def test_sample_writes_grids_and_nothing_over_a_file(ganbench: Ganbench, run_id:
     before = Path("[red].png").read_bytes()
     status, _, err = ganbench("sample", run_id, "--n", "4", "--out", "[red].png")
     assert status == 2
-    assert "is there already: --force overwrites it" in err
+    assert "already exists: --force overwrites it" in err
     assert Path("[red].png").read_bytes() == before
     assert ganbench("sample", run_id, "--n", "4", "--out", "[red].png", "--force")[0] == 0
     assert Image.open("[red].png").size == (2 * 9 + 1, 2 * 9 + 1)

@@ -24,19 +24,19 @@ QUICK = ("study", "lr-k-quick", "--dataset", "digits", "--set", "budget.images=6
         ("study lr-k-quick --variants ,", "',' contains no name"),
         ("study lr-k-quick --dataset digits --variants vanilla --space lucic-wide --set recipe.k=1", "recipe.k cannot be --set"),
         ("study lr-k-quick --dataset digits --sampler cma", "unknown sampler 'cma'"),
-        ("study lr-k-quick --dataset digits --pruner wilcoxon", "takes --search-seeds 5 or more, not 1"),
+        ("study lr-k-quick --dataset digits --pruner wilcoxon", "needs --search-seeds 5 or more, not 1"),
         ("study lr-k-quick --dataset digits --trials 0", "--trials takes 1 to 100,000, not 0"),
         ("study lr-k-quick --dataset digits --objective quality/fid", "did you mean 'quality/fid_classifier'"),
         (
             "study lr-k-quick --dataset digits --objective quality/fid_classifier,perf/train_seconds",
-            "--pruner median goes with one objective",
+            "--pruner median needs a single objective",
         ),
-        ("study lr-k-quick --dataset digits --storage sqlite:///x.db", "--storage sqlite:///x.db is neither a path"),
+        ("study lr-k-quick --dataset digits --storage sqlite:///x.db", "--storage sqlite:///x.db is not the path"),
         ("study lr-k-quick --dataset digits --storage postgresql://me:secret@127.0.0.1:9/x", "does not answer"),
         ("study lr-k-quick --dataset digits --workers 99", "--workers takes 1 to"),
-        ("study lr-k-quick --dataset digits --name quick", "the name 'quick' is taken by an experiment that is no study"),
-        ("study lr-k-quick --dataset digits --name ../up", "a study's name is 1 to 80 letters"),
-        ("study lr-k-quick --dataset digits --set evaluation.marks=0", "evaluation.marks=0: take at least 1, or --pruner none"),
+        ("study lr-k-quick --dataset digits --name quick", "the name 'quick' belongs to an experiment that is not a study"),
+        ("study lr-k-quick --dataset digits --name ../up", "bad study name '../up'"),
+        ("study lr-k-quick --dataset digits --set evaluation.marks=0", "evaluation.marks=0: set at least 1, or --pruner none"),
         ("study lr-k-quick --dataset digits --runs-dir /proc/none", "cannot be written: No such file or directory"),
         (
             "study lr-k-quick --dataset digits --set recipe.batch_size=5000",
@@ -82,7 +82,7 @@ def test_a_study_ends_with_its_best_recipes(ganbench: Ganbench, monkeypatch: pyt
     assert ganbench(*words)[0] == 0
     status, _, err = ganbench(*words, "--space", "lr-k-tied")
     assert status == 2
-    assert "the study 'mine/label-smoothed' is there already with another space (lr-k, not lr-k-tied)" in err
+    assert "the study 'mine/label-smoothed' already exists with another space (lr-k, not lr-k-tied)" in err
     assert load(f"sqlite:///{Path.cwd() / 'mlflow.db'}", ("mine",)).runs.empty  # formulas leave no runs
 
 

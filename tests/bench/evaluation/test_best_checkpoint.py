@@ -1,4 +1,4 @@
-"""The best weights of a run: which are kept, and what they are."""
+"""The best checkpoint of a run: which weights it stores, and their values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from bench.core.spec import Networks
-from bench.evaluation.best_checkpoint import Best
+from bench.evaluation.best_checkpoint import BestCheckpoint
 
 
 def networks(value: float) -> Networks:
@@ -24,8 +24,8 @@ def weight(nets: Networks | None) -> float:
     return next(nets.parameters()).flatten()[0].item()
 
 
-def test_the_lowest_is_kept_as_a_copy_and_of_equals_the_first() -> None:
-    best, live = Best(), networks(1.0)
+def test_the_lowest_value_is_stored_as_a_copy_and_the_first_wins_a_tie() -> None:
+    best, live = BestCheckpoint(), networks(1.0)
     best.offer(5.0, 100, live)
     with torch.no_grad():
         next(live.parameters()).fill_(9.0)
@@ -37,12 +37,12 @@ def test_the_lowest_is_kept_as_a_copy_and_of_equals_the_first() -> None:
     assert (best.value, best.images, weight(best.networks(networks(0.0)))) == (4.0, 500, 9.0)
 
 
-def test_nothing_offered_is_nothing() -> None:
-    assert Best().networks(networks(0.0)) is None
+def test_without_an_offer_it_has_no_networks() -> None:
+    assert BestCheckpoint().networks(networks(0.0)) is None
 
 
-def test_its_state_comes_back() -> None:
-    best, again = Best(), Best()
+def test_its_state_is_restored() -> None:
+    best, again = BestCheckpoint(), BestCheckpoint()
     best.offer(3.0, 64, networks(2.0))
     again.load_state_dict(best.state_dict())
     assert (again.value, again.images, weight(again.networks(networks(0.0)))) == (3.0, 64, 2.0)

@@ -1,4 +1,4 @@
-"""Measuring: planted failures move the metrics as their cards say, standard errors are right, wrong input is refused."""
+"""The evaluator: planted failures move the metrics as their cards say, standard errors are correct, wrong input raises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.core.config import DATASETS, Evaluation
 from bench.core.errors import UserError
 from bench.core.spec import Dataset, DataShape
 from bench.data.catalog import available
-from bench.evaluation.evaluator import Evaluator, Measurement, check_samples, evaluator_for, provides, reference_images
+from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
 from bench.metrics import cards, real_statistics
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE
 from bench.metrics.extractors import ClassifierExtractor
@@ -38,11 +38,11 @@ def real_row() -> Measurement:
 
 
 def keep_classes(m: int) -> Tensor:
-    """As many training images as the test split holds, of the first m classes."""
+    """Return training images of the first m classes, as many as the test split has."""
     train = DATASETS.get("digits").split("train")
     assert train.labels is not None
-    kept = train.data[train.labels < m]
-    return kept.repeat(8, 1, 1, 1)[:500]
+    images = train.data[train.labels < m]
+    return images.repeat(8, 1, 1, 1)[:500]
 
 
 def test_full_gives_every_card_and_curve_the_headline() -> None:
@@ -98,11 +98,11 @@ def test_the_number_of_threads_changes_no_more_than_rounding() -> None:
         assert values[key] == pytest.approx(real_row().values[key], rel=1e-4, abs=1e-6), key
 
 
-def test_prepared_once_everything_real_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_caches_all_statistics_of_real_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = reference_images(DATASETS.get("digits"), 30)
     expected = evaluator(30).full(images)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path))
-    Evaluator(DATASETS.get("digits"), samples=50).prepare()  # how many are generated is no matter to it
+    Evaluator(DATASETS.get("digits"), samples=50).prepare()  # independent of the number of generated examples
     files = sorted(path.name for path in (tmp_path / "references").glob("*.safetensors"))
     with monkeypatch.context() as patch:
         for name in ("_see", "find_neighbours", "fit_bins", "nearest_other"):
@@ -194,7 +194,7 @@ def test_one_good_image_again_and_again_is_collapse() -> None:
         (torch.zeros(500, 8, 8, dtype=torch.uint8), r"the shape \[N, 1, 8, 8\], not \[500, 8, 8\]"),
         (torch.zeros(500, 3, 8, 8, dtype=torch.uint8), r"not \[500, 3, 8, 8\]"),
         (torch.zeros(0, 1, 8, 8, dtype=torch.uint8), r"not \[0, 1, 8, 8\]"),
-        (torch.zeros(499, 1, 8, 8, dtype=torch.uint8), "measures 500 examples of digits, not 499"),
+        (torch.zeros(499, 1, 8, 8, dtype=torch.uint8), "takes 500 examples, not 499"),
     ],
 )
 def test_wrong_images_are_one_clear_line(images: Tensor, message: str) -> None:
@@ -234,7 +234,7 @@ def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch
     card = shipped.card.model_copy(update={"weights_sha256": "0" * 64})
     other._real._extractors["classifier"] = ClassifierExtractor(card, card.network())
     changed = {key for key in DIGITS if other.protocol()[key] != ours.protocol()[key]}
-    assert changed == set(DIGITS) - {"diversity/pairwise_distance", PIXELS, "modes/ndb", "modes/js_bins"}  # those of pixels
+    assert changed == set(DIGITS) - {"diversity/pairwise_distance", PIXELS, "modes/ndb", "modes/js_bins"}  # all but the pixel metrics
     assert other.protocol_hash != ours.protocol_hash
     before = ours.protocol()
     key = "modes/class_kl"
@@ -254,16 +254,26 @@ def test_reference_images_are_training_images_and_always_the_same() -> None:
         reference_images(dataset, 1298)
 
 
-def test_more_samples_than_the_row_real_has_images_are_refused_where_they_were_asked_for() -> None:
+def test_more_samples_than_training_images_are_refused() -> None:
     check_samples(evaluator(1297))
     with pytest.raises(UserError) as error:
         check_samples(evaluator(1298))
-    sentence = "evaluation.samples: 1,298 is more than the 1,297 training images of digits, which the row `real` takes as many from"
-    assert str(error.value) == f"{sentence}; set fewer, or 0 for 500"
+    message = str(error.value)
+    assert message.startswith("evaluation.samples: 1,298 is more than the 1,297 training images of digits")
+    assert message.endswith("; set fewer, or 0 for 500")
 
 
 def test_what_is_measured_follows_the_data() -> None:
-    assert provides(DATASETS.get("digits")) == {"image", "features", "latents", "classifier", "pixels", "labels", "neighbours", "training"}
+    assert capabilities(DATASETS.get("digits")) == {
+        "image",
+        "features",
+        "latents",
+        "classifier",
+        "pixels",
+        "labels",
+        "neighbours",
+        "training",
+    }
     points = Evaluator(DATASETS.get("ring8"))
     assert points.keys == [MIXTURE_JS, "modes/found", REVERSE_KL, "modes/high_quality"]
     assert points.headline == MIXTURE_JS
@@ -276,13 +286,13 @@ def test_what_is_measured_follows_the_data() -> None:
     assert evaluator().headline == HEADLINE
 
 
-def test_points_of_no_known_modes_cannot_be_measured() -> None:
+def test_points_without_known_modes_have_no_evaluator() -> None:
     class Cloud:
         name, spec = "cloud", DataShape(kind="points", shape=(2,))
 
     unknown = cast("Dataset", Cloud())
     assert evaluator_for(unknown, Evaluation()) is None
-    with pytest.raises(UserError, match="there is no metric for"):
+    with pytest.raises(UserError, match="cloud has no metric"):
         Evaluator(unknown)
 
 
@@ -296,7 +306,7 @@ def test_true_points_are_good() -> None:
         assert values[f"modes/high_quality{SE}"] == pytest.approx(math.sqrt(0.9889 * 0.0111 / points.n), rel=0.5)
 
 
-def test_points_that_are_no_numbers_have_a_reason() -> None:
+def test_points_that_are_not_finite_have_a_reason() -> None:
     points = reference_images(DATASETS.get("ring8")).clone()
     points[7, 0] = math.nan
     measurement = Evaluator(DATASETS.get("ring8")).full(points)

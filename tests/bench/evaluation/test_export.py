@@ -1,4 +1,4 @@
-"""Images written to files: whole or not at all, and never over something that is there."""
+"""Export of samples: atomic writes that never overwrite a file without --force."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RING = DATASETS.get("ring8")
 IMAGES = (torch.arange(10 * 64) % 256).to(torch.uint8).view(10, 1, 8, 8)
 
 
-def test_an_array_comes_back(tmp_path: Path) -> None:
+def test_an_array_is_restored(tmp_path: Path) -> None:
     write_samples(IMAGES, tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
         assert list(found) == ["images"]
@@ -30,7 +30,7 @@ def test_an_array_comes_back(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["x.npz"]
 
 
-def test_points_come_back_and_are_drawn(tmp_path: Path) -> None:
+def test_points_are_restored_and_drawn(tmp_path: Path) -> None:
     points = RING.split("test").data[:300]
     write_samples(points, tmp_path / "x.npz", RING)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
@@ -47,7 +47,7 @@ def test_a_grid_holds_all_images(tmp_path: Path, n: int, size: tuple[int, int]) 
     assert (picture.format, picture.size) == ("PNG", size)
 
 
-def test_targets_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_targets(tmp_path: Path) -> None:
     (tmp_path / "old.npz").write_bytes(b"old")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.npz").symlink_to(tmp_path / "nowhere")
@@ -56,10 +56,10 @@ def test_targets_that_cannot_be(tmp_path: Path) -> None:
     wrong = {
         "x.gif": "has the ending '.gif'; did you mean '.png'?",
         "x": "has the ending ''",
-        "old.npz": "is there already: --force overwrites it",
-        "link.npz": "is there already",
+        "old.npz": "already exists: --force overwrites it",
+        "link.npz": "already exists",
         "folder.png": "is a folder",
-        "none/x.npz": "cannot be written: there is no folder",
+        "none/x.npz": "none' does not exist",
         "old.npz/x.npz": "cannot be written",
         f"{'a' * 300}.npz": "cannot be written",
     }

@@ -1,4 +1,4 @@
-"""`evaluate`: forms of the same images give the same numbers, and nothing that is not a number stays unexplained."""
+"""`evaluate`: every format of the same images gives the same numbers, and every NaN has a reason."""
 
 from __future__ import annotations
 
@@ -47,43 +47,43 @@ def test_the_same_images_in_any_form_have_the_same_numbers(tmp_path: Path) -> No
     assert all(same_numbers(one.measurement.values, expected) for one in found)
     assert all(one.protocol == {"all": evaluator.protocol_hash, "metrics": evaluator.protocol()} for one in found)
     rows = {kind: reference_row(kind, evaluator).measurement for kind in ("real", "untrained")}
-    assert repr(found[0].rows) == repr(rows)  # one value is not-a-number, which equals nothing
+    assert repr(found[0].rows) == repr(rows)  # repr, because one value is NaN and NaN != NaN
 
 
 def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
     noise = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    shown = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
-    assert json.loads(json.dumps(shown, allow_nan=False)) == shown
-    assert [*shown][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
-    assert [*shown][6:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
-    assert shown["left_out"] == {}
+    output = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
+    assert json.loads(json.dumps(output, allow_nan=False)) == output
+    assert [*output][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
+    assert [*output][6:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
+    assert output["left_out"] == {}
     assert (
-        {key for key, value in shown["metrics"].items() if value is None}
-        == set(shown["reasons"])
+        {key for key, value in output["metrics"].items() if value is None}
+        == set(output["reasons"])
         == {"modes/collapse", "diversity/path_length"}
     )  # noise fills one bin
-    known = [{key for key in shown[side] if not key.endswith(SE)} for side in ("metrics", "real", "untrained")]
-    assert known == [set(shown["protocol"]["metrics"])] * 3
-    assert shown["metrics"]["quality/fid_classifier_se"] > 0
-    assert {key for key, value in shown["untrained"].items() if value is None} == {
+    known = [{key for key in output[side] if not key.endswith(SE)} for side in ("metrics", "real", "untrained")]
+    assert known == [set(output["protocol"]["metrics"])] * 3
+    assert output["metrics"]["quality/fid_classifier_se"] > 0
+    assert {key for key, value in output["untrained"].items() if value is None} == {
         "modes/collapse"
     }  # paths are known, and all fills one bin
     for kind in ("real", "untrained"):
-        assert {key for key, value in shown[kind].items() if value is None} == set(shown[f"{kind}_reasons"])
-    assert shown["real"]["quality/fid_classifier"] < shown["metrics"]["quality/fid_classifier"]
-    assert (shown["n"], shown["dataset"]) == (100, "digits")
+        assert {key for key, value in output[kind].items() if value is None} == set(output[f"{kind}_reasons"])
+    assert output["real"]["quality/fid_classifier"] < output["metrics"]["quality/fid_classifier"]
+    assert (output["n"], output["dataset"]) == (100, "digits")
 
 
 def test_infinity_is_null_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.metrics.modes.reverse_kl", lambda generated, real: math.inf)
-    shown = measure(saved(tmp_path / "x.npz", train()), "digits").as_json()
-    assert shown["metrics"]["modes/class_kl"] is None
-    assert shown["reasons"].keys() == {"modes/class_kl"} | UNKNOWN
-    assert shown["reasons"]["modes/class_kl"] == "it is inf, and the metric does not say why"
-    assert "modes/class_kl_se" not in shown["metrics"]
+    output = measure(saved(tmp_path / "x.npz", train()), "digits").as_json()
+    assert output["metrics"]["modes/class_kl"] is None
+    assert output["reasons"].keys() == {"modes/class_kl"} | UNKNOWN
+    assert output["reasons"]["modes/class_kl"] == "it is inf, and the metric does not say why"
+    assert "modes/class_kl_se" not in output["metrics"]
 
 
-def test_a_generator_has_as_many_images_as_the_test_split_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generator_gives_as_many_images_as_the_test_split_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_generator.py").write_text(
         "from torch import nn\n"
         "def make():\n"
@@ -100,21 +100,21 @@ def test_a_generator_has_as_many_images_as_the_test_split_unless_told(tmp_path: 
     assert (few.n, few.rows["real"].evidence["n"]) == (30, 30)
 
 
-def test_sources_and_options_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_sources_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "x.npz", train())
     Path("folder").mkdir()
     wrong: list[tuple[tuple[str, str], dict[str, object], str]] = [
-        (("none.npz", "digits"), {}, "there is no file or folder 'none.npz'"),
+        (("none.npz", "digits"), {}, "no file or folder 'none.npz'"),
         (("a" * 300, "digits"), {}, "cannot be read"),
-        (("a\0b", "digits"), {}, "there is no file or folder"),
+        (("a\0b", "digits"), {}, "no file or folder"),
         (("x.npz", "digit"), {}, "unknown dataset 'digit'; did you mean 'digits'"),
         (("x.npz", "digits"), {"n": 5}, "--n is not for an .npz file"),
         (("x.npz", "digits"), {"latent": 5}, "--latent is not for an .npz file"),
         (("folder", "digits"), {"value_range": (0.0, 1.0)}, "--range is not for a folder of images"),
         (("x.npz", "digits"), {"value_range": (1.0, 0.0)}, "--range takes LO and HI"),
-        (("folder", "digits"), {}, "there are no images in the folder"),
-        (("math:pi", "digits"), {}, "is no torch nn.Module"),
+        (("folder", "digits"), {}, "no images in the folder"),
+        (("math:pi", "digits"), {}, "not a torch nn.Module"),
         (("x.npz", "ring8"), {"as_is": True}, "--as-is is not for an .npz file of points"),
         (("x.npz", "ring8"), {}, "has no array 'points'"),
     ]

@@ -1,4 +1,4 @@
-"""Anybody's images: each form gives the same bytes, and whatever is wrong with a file is one clear line."""
+"""External images: every format gives the same bytes, and every damaged or wrong file gives a one-line error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 
 from bench.core.errors import UserError
 from bench.core.spec import to_bytes, to_unit_range
-from bench.evaluation.external_images import Wanted, as_bytes, check_range, read_npz
+from bench.evaluation.external_images import ImageRequirements, as_bytes, check_range, read_npz
 
 
 def saved(folder: Path, **content: Any) -> Path:
@@ -27,8 +27,8 @@ def saved(folder: Path, **content: Any) -> Path:
     return path
 
 
-def refused(path: Path, wanted: Wanted = GREY, value_range: tuple[float, float] | None = None) -> str:
-    """The one line with which a file is refused."""
+def refused(path: Path, wanted: ImageRequirements = GREY, value_range: tuple[float, float] | None = None) -> str:
+    """Return the one-line error of a file."""
     with pytest.raises(UserError) as error:
         read_npz(path, wanted, value_range)
     message = str(error.value)
@@ -47,10 +47,10 @@ def test_a_float_copy_gives_the_same_bytes(tmp_path: Path, dtype: Any, low: floa
 
 
 def test_the_range_of_networks_is_rounded_as_for_every_run() -> None:
-    made = torch.randn(2000, 1, 8, 8, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
-    assert torch.equal(as_bytes(made, (-1.0, 1.0)), to_bytes(made))
+    output = torch.randn(2000, 1, 8, 8, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    assert torch.equal(as_bytes(output, (-1.0, 1.0)), to_bytes(output))
     assert torch.equal(as_bytes(to_unit_range(some()), (-1.0, 1.0)), some())
-    assert torch.equal(as_bytes((made.double() + 1) / 2, None), to_bytes(made))
+    assert torch.equal(as_bytes((output.double() + 1) / 2, None), to_bytes(output))
 
 
 def test_orders_of_the_axes(tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_orders_of_the_axes(tmp_path: Path) -> None:
     assert torch.equal(read_npz(saved(tmp_path, images=fortran), RGB), some(shape=(3, 8, 6)))
 
 
-def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cube = Wanted(dataset="cubes", shape=(3, 3, 3), fewest=10, levels=DATA)
+def test_an_ambiguous_order_is_nchw_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cube = ImageRequirements(dataset="cubes", shape=(3, 3, 3), fewest=10, levels=DATA)
     images = some(shape=(3, 3, 3))
     with caplog.at_level(logging.WARNING):
         assert torch.equal(read_npz(saved(tmp_path, images=images.numpy()), cube), images)
-    assert "read as NCHW" in caplog.text
+    assert "reading it as NCHW" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_both_orders_is_nchw_and_said(tmp_path: Path, caplog: pytest.LogCaptureF
     [
         (
             np.zeros((12, 1, 8, 8)) - 0.5,
-            "values from -0.5 to -0.5, and [0, 1] is expected: name the values of black and white, e.g. --range -1 1",
+            "go from -0.5 to -0.5, and [0, 1] is expected: set the values of black and white, e.g. --range -1 1",
         ),
         (np.full((12, 1, 8, 8), 200.0), "e.g. --range 0 255"),
-        (np.full((12, 1, 8, 8), np.nan), "infinite or not a number"),
-        (np.full((12, 1, 8, 8), np.inf), "infinite or not a number"),
-        (np.zeros((12, 1, 8, 8), np.int64), "the array 'images' is int64: give uint8 in 0..255, or floats in [0, 1]"),
+        (np.full((12, 1, 8, 8), np.nan), "infinite or NaN"),
+        (np.full((12, 1, 8, 8), np.inf), "infinite or NaN"),
+        (np.zeros((12, 1, 8, 8), np.int64), "the array 'images' is int64: use uint8 in 0..255, or floats in [0, 1]"),
         (np.zeros((12, 1, 8, 8), bool), "is bool"),
         (np.zeros((12, 1, 8, 8), np.complex64), "is complex64"),
         (np.zeros((12, 1, 8, 8), "datetime64[s]"), "is datetime64[s]"),
         (np.zeros((12, 1, 8, 8), [("a", "u1")]), "is [('a', 'u1')]"),
         (np.full((12, 1, 8, 8), "a\nb"), "is <U3"),
         (np.full((12, 1, 8, 8), None), "Object arrays"),
-        (np.zeros((12, 3, 8, 8), np.uint8), "have the shape [N, 1, 8, 8] or [N, 8, 8, 1] or [N, 8, 8], not [12, 3, 8, 8]"),
+        (np.zeros((12, 3, 8, 8), np.uint8), "must have the shape [N, 1, 8, 8] or [N, 8, 8, 1] or [N, 8, 8], not [12, 3, 8, 8]"),
         (np.zeros((12, 8, 9), np.uint8), "not [12, 8, 9]"),
         (np.zeros((12, 64), np.uint8), "not [12, 64]"),
         (np.zeros((), np.uint8), "not []"),
@@ -100,9 +100,9 @@ def test_wrong_arrays(tmp_path: Path, array: np.ndarray[Any, Any], message: str)
     assert message in refused(saved(tmp_path, images=array))
 
 
-def test_the_range_given_is_kept_to(tmp_path: Path) -> None:
+def test_values_outside_the_range_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, images=np.full((12, 1, 8, 8), 1.5))
-    assert "give another --range, or clamp them" in refused(path, value_range=(-1.0, 1.0))
+    assert "set another --range, or clamp the values" in refused(path, value_range=(-1.0, 1.0))
     assert "--range is for floats" in refused(saved(tmp_path, images=some().numpy()), value_range=(0.0, 1.0))
     slightly = saved(tmp_path, images=np.full((12, 1, 8, 8), 1.000001))
     assert read_npz(slightly, GREY).min() == 255
@@ -111,38 +111,38 @@ def test_the_range_given_is_kept_to(tmp_path: Path) -> None:
             check_range(value_range)
 
 
-def test_files_that_hold_something_else(tmp_path: Path) -> None:
+def test_files_with_other_content(tmp_path: Path) -> None:
     assert "arr_0, labels" in refused(saved(tmp_path, arr_0=np.zeros(3), labels=np.zeros(3)))
     assert "it is empty" in refused(saved(tmp_path))
     plain = tmp_path / "x.npy"
     np.save(plain, some().numpy())
-    assert "is no .npz file" in refused(plain)
+    assert "is not an .npz file" in refused(plain)
     (tmp_path / "empty.npz").write_bytes(b"")
-    assert "is no .npz file" in refused(tmp_path / "empty.npz")
+    assert "is not an .npz file" in refused(tmp_path / "empty.npz")
     with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive:
         archive.writestr("a\nb\x1b[31m.npy", b"")
     assert "\x1b" not in refused(tmp_path / "z.npz")
 
 
-def test_a_member_without_the_ending_is_not_taken_for_the_array(tmp_path: Path) -> None:
+def test_a_member_without_the_ending_is_ignored(tmp_path: Path) -> None:
     path = saved(tmp_path, images=some().numpy())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("images", b"something else")
     assert torch.equal(read_npz(path, GREY), some())
 
 
-def test_a_file_that_is_cut_or_changed(tmp_path: Path) -> None:
+def test_a_truncated_or_changed_file(tmp_path: Path) -> None:
     path = saved(tmp_path, images=some().numpy())
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    assert "is no .npz file" in refused(path)
+    assert "is not an .npz file" in refused(path)
     at = content.index(bytes(range(0, 70, 7)))
     path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
     assert "Bad CRC-32" in refused(path)
 
 
 def header_only(shape: tuple[int, ...]) -> bytes:
-    """An .npz whose array has a header with that shape, and no data."""
+    """Return an .npz file whose array has a header with that shape and no data."""
     member = io.BytesIO()
     np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
     content = io.BytesIO()
@@ -173,7 +173,7 @@ RANGES = st.none() | st.just((-1.0, 1.0))
 
 
 def survives(content: bytes, path: Path, value_range: tuple[float, float] | None) -> None:
-    """Images of the right kind, or one line."""
+    """Check that a file gives valid images or a one-line error."""
     path.write_bytes(content)
     message, images = "one line", some()
     try:
@@ -191,7 +191,7 @@ def any_array(array: np.ndarray[Any, Any], name: str, path: Path, value_range: t
 
 
 def any_bytes(data: st.DataObject, path: Path) -> None:
-    """A good file with some bytes changed, added or cut."""
+    """Check a valid file with some bytes changed, added or removed."""
     good = io.BytesIO()
     np.savez_compressed(good, images=some().numpy())
     content = bytearray(good.getvalue())

@@ -1,4 +1,4 @@
-"""Points from files: measured as a run's are, and every mistake one line."""
+"""External points: measured like the points of a run, with a one-line error for each mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def saved(folder: Path, **arrays: Any) -> Path:
     return path
 
 
-def test_points_are_measured_as_a_runs_are(tmp_path: Path) -> None:
+def test_points_are_measured_like_the_points_of_a_run(tmp_path: Path) -> None:
     points = DATASETS.get("ring8").split("train").data[:500]
     for dtype in (np.float32, np.float64):
         found = measure(str(saved(tmp_path, points=points.numpy().astype(dtype))), "ring8")
@@ -35,9 +35,9 @@ def test_points_are_measured_as_a_runs_are(tmp_path: Path) -> None:
         ({"images": np.zeros((20, 2))}, "has no array 'points'.*images"),
         ({"points": np.zeros((20, 3))}, r"the shape \[N, 2\], not \[20, 3\]"),
         ({"points": np.zeros(20)}, r"not \[20\]"),
-        ({"points": np.zeros((20, 2), dtype=int)}, "is int64: give floats"),
-        ({"points": np.full((20, 2), np.nan)}, "infinite or not a number"),
-        ({"points": np.full((20, 2), 1e300)}, "infinite or not a number"),
+        ({"points": np.zeros((20, 2), dtype=int)}, "is int64: use floats"),
+        ({"points": np.full((20, 2), np.nan)}, "infinite or NaN"),
+        ({"points": np.full((20, 2), 1e300)}, "infinite or NaN"),
         ({"points": np.zeros((9, 2))}, "9 points are too few"),
         ({"points": np.full((20, 2), None)}, "Object arrays"),
     ],
@@ -49,12 +49,12 @@ def test_mistakes_are_one_line(tmp_path: Path, arrays: dict[str, Any], message: 
     assert "\n" not in str(error.value)
 
 
-def test_points_come_from_files_alone(tmp_path: Path) -> None:
+def test_points_are_read_from_files_only(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not from a folder"):
         measure(str(tmp_path), "ring8")
     with pytest.raises(UserError, match="not from a module"):
         measure("torch.nn:Linear", "ring8")
-    with pytest.raises(UserError, match="Inception sees images, and ring8 holds points"):
+    with pytest.raises(UserError, match="Inception takes images, and ring8 holds points"):
         measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", inception=True)
     with pytest.raises(UserError, match=r"--range is not for an .npz file of points"):
         measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", value_range=(0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Recorded runs back as generators: the images are those that were measured, and what is missing is said in one line."""
+"""Generators of recorded runs: they repeat the samples of the evaluation, and a missing artifact is a one-line error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_id_of(found: Results, seed: int = 1) -> str:
     return str(found.runs.query(f"kind == 'run' and seed == {seed}")["run_id"].item())
 
 
-def test_its_images_are_those_that_were_measured(trained: tuple[str, Results]) -> None:
+def test_its_images_are_the_samples_of_the_evaluation(trained: tuple[str, Results]) -> None:
     uri, found = trained
     run_id = run_id_of(found)
     generator = load_generator(run_id, uri)
@@ -68,11 +68,11 @@ def test_a_generator_is_its_networks_and_its_configuration(trained: tuple[str, R
     assert not generator.networks.training
     assert generator.sample(3).shape == (3, 1, 8, 8)
     for n in (0, -1, MOST + 1):
-        with pytest.raises(UserError, match="1 to 1,000,000 images can be sampled"):
+        with pytest.raises(UserError, match="choose 1 to 1,000,000"):
             generator.sample(n)
 
 
-def test_the_best_weights_have_noise_of_their_own(uri: str, tmp_path: Path) -> None:
+def test_the_best_weights_have_separate_noise(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     found = load(uri, ("small",))
     run_id = run_id_of(found, seed=0)
@@ -84,7 +84,7 @@ def test_the_best_weights_have_noise_of_their_own(uri: str, tmp_path: Path) -> N
     first, second = load_generator(run_id, uri), load_generator(run_id, uri, weights="best")
     assert (first.stream, second.stream) == (random_streams.EVALUATION, best_checkpoint.NOISE)
     assert not torch.equal(first.sample(10), second.sample(10))
-    with pytest.raises(UserError, match="may have the weights 'last' and 'best', not 'lats'"):
+    with pytest.raises(UserError, match="unknown weights 'lats'"):
         load_generator(run_id, uri, weights="lats")
 
 
@@ -94,7 +94,7 @@ def test_the_best_weights_have_noise_of_their_own(uri: str, tmp_path: Path) -> N
         (results.WEIGHTS, None, "has no weights/last.safetensors"),
         (results.WEIGHTS, b"", "are damaged"),
         (results.WEIGHTS, b"x" * 100, "are damaged"),
-        (results.WEIGHTS, save({"other": torch.zeros(1)}), "do not fit the networks that dcgan has here"),
+        (results.WEIGHTS, save({"other": torch.zeros(1)}), "do not fit the networks of dcgan"),
         (results.CONFIG, None, "has no config.json"),
         (results.CONFIG, b"\xff{", "is damaged"),
         (results.CONFIG, b"{}", "not a run configuration"),
@@ -108,20 +108,20 @@ def test_lost_and_damaged_artifacts(
     run_id = run_id_of(found, seed=0)
     path = found.artifact(run_id, artifact)
     assert path is not None
-    kept = path.read_bytes()
+    before = path.read_bytes()
     try:
         path.unlink() if content is None else path.write_bytes(content)
         with pytest.raises(UserError) as error:
             load_generator(run_id, uri)
     finally:
-        path.write_bytes(kept)
+        path.write_bytes(before)
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.fixture
 def changed(trained: tuple[str, Results]) -> Iterator[Callable[..., None]]:
-    """Changes fields of the run's config.json, for the rest of a test."""
+    """Return a function that changes fields of the run's config.json until the end of the test."""
     _, found = trained
     path = found.artifact(run_id_of(found), results.CONFIG)
     assert path is not None
@@ -131,7 +131,7 @@ def changed(trained: tuple[str, Results]) -> Iterator[Callable[..., None]]:
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
-def test_a_device_that_is_not_here_is_the_cpu_unless_it_was_asked_for(
+def test_a_missing_device_is_replaced_by_the_cpu_unless_the_user_names_it(
     device: str,
     trained: tuple[str, Results],
     changed: Callable[..., None],
@@ -147,19 +147,19 @@ def test_a_device_that_is_not_here_is_the_cpu_unless_it_was_asked_for(
     generator = load_generator(run_id, uri)
     assert generator.device.type == "cpu"
     assert torch.equal(generator.sample(4), images)
-    assert caplog.text.count(f"was trained on {device}, which is not here") == 1
+    assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
     with pytest.raises(UserError, match=f"there is no device '{device}' here"):
         load_generator(run_id, uri, device=device)
 
 
-GONE = "folder:/gone/photos,size=8,crop=center,channels=1,test=1/7"
+MISSING_DATA = "folder:/gone/photos,size=8,crop=center,channels=1,test=1/7"
 
 
 def test_an_unconditional_model_needs_no_data(trained: tuple[str, Results], changed: Callable[..., None]) -> None:
     uri, found = trained
     run_id = run_id_of(found)
     images = load_generator(run_id, uri).sample(4)
-    changed(dataset=GONE)
+    changed(dataset=MISSING_DATA)
     generator = load_generator(run_id, uri)
     assert torch.equal(generator.sample(4), images)
     assert generator.data.shape == (1, 8, 8)
@@ -167,7 +167,7 @@ def test_an_unconditional_model_needs_no_data(trained: tuple[str, Results], chan
         _ = generator.dataset
 
 
-def test_a_run_that_recorded_nothing_of_its_data_needs_it(trained: tuple[str, Results], changed: Callable[..., None]) -> None:
+def test_a_run_without_a_data_record_needs_its_data(trained: tuple[str, Results], changed: Callable[..., None]) -> None:
     uri, found = trained
     run_id = run_id_of(found)
     images = load_generator(run_id, uri).sample(4)
@@ -177,8 +177,8 @@ def test_a_run_that_recorded_nothing_of_its_data_needs_it(trained: tuple[str, Re
     for content in (None, b"{", b'{"kind": "image", "shape": [0], "classes": 10, "class_names": []}'):
         path.unlink() if content is None else path.write_bytes(content)
         assert torch.equal(load_generator(run_id, uri).sample(4), images)
-    changed(dataset=GONE)
-    with pytest.raises(UserError, match=r"has no data\.json, so its data is needed: there is no folder") as error:
+    changed(dataset=MISSING_DATA)
+    with pytest.raises(UserError, match=r"has no data\.json, so it needs its dataset: there is no folder") as error:
         load_generator(run_id, uri)
     path.write_bytes(recorded)
     assert len(str(error.value).splitlines()) == 1
@@ -187,7 +187,7 @@ def test_a_run_that_recorded_nothing_of_its_data_needs_it(trained: tuple[str, Re
 def test_runs_that_cannot_be_loaded(trained: tuple[str, Results], tmp_path: Path) -> None:
     uri, found = trained
     reference = found.runs.query("kind == 'reference'")["run_id"].iloc[0]
-    wrong = {"0" * 32: "there is no run", "abc": "at least the first 6", "": "there is no run", reference: "is no training run"}
+    wrong = {"0" * 32: "there is no run", "abc": "at least the first 6", "": "there is no run", reference: "is not a training run"}
     for run_id, message in wrong.items():
         with pytest.raises(UserError, match=message):
             load_generator(run_id, uri)

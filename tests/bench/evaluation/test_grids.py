@@ -1,4 +1,4 @@
-"""Grids and walks."""
+"""Sample grids and interpolations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 class Ramp(Networks):
-    """An image whose brightness is the first number of z."""
+    """Networks whose images have the first number of z as brightness."""
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def opened(content: bytes) -> np.ndarray:
 def test_a_grid_shows_each_image_where_it_belongs(channels: int) -> None:
     networks = Ramp(channels)
     latents = grids.fixed_latents(networks, CPU)
-    grid = opened(grids.made_png(networks, latents, DATASETS.get("digits")))
+    grid = opened(grids.generated_png(networks, latents, DATASETS.get("digits")))
     assert grid.shape == ((49, 49) if channels == 1 else (49, 49, 3))
     expected = (latents.z[:, 0].tanh().add(1).mul(127.5)).round().reshape(8, 8).numpy()
     np.testing.assert_array_equal(grid.reshape(49, 49, -1)[3::6, 3::6, 0], expected)
@@ -67,11 +67,11 @@ def test_walks_of_a_conditional_model_are_in_four_classes() -> None:
     networks = Ramp()
     networks.classes = 10
     latents = replace(grids.fixed_latents(networks, CPU), labels=torch.arange(64) * 10 // 64)
-    seen: list[torch.Tensor | None] = []
-    plain, networks.sample = networks.sample, lambda latent: (seen.append(latent.labels), plain(latent))[1]  # type: ignore[method-assign]
+    labels: list[torch.Tensor | None] = []
+    plain, networks.sample = networks.sample, lambda latent: (labels.append(latent.labels), plain(latent))[1]  # type: ignore[method-assign]
     strip = opened(grids.interpolation_png(networks, latents))
-    assert seen[0] is not None
-    assert seen[0].reshape(4, 8).tolist() == [[label] * 8 for label in (0, 2, 5, 7)]
+    assert labels[0] is not None
+    assert labels[0].reshape(4, 8).tolist() == [[label] * 8 for label in (0, 2, 5, 7)]
     brightness = latents.z[:, 0].tanh().add(1).mul(127.5).round().numpy()
     np.testing.assert_allclose(strip[3::6, 3], brightness[::16], atol=1)
     np.testing.assert_allclose(strip[3::6, -4], brightness[1::16], atol=1)
@@ -83,7 +83,7 @@ def test_marks_are_early_and_at_most_five() -> None:
 
 
 class Plane(Networks):
-    """Points: the latents themselves."""
+    """Networks that return the latents as points."""
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         return Latent(z=torch.randn(n, 2, generator=noise))
@@ -93,18 +93,18 @@ class Plane(Networks):
         return latent.z
 
 
-def test_of_points_2500_are_scattered() -> None:
+def test_a_picture_of_points_has_2500_points() -> None:
     networks, ring = Plane(), DATASETS.get("ring8")
-    latents = grids.fixed_latents(networks, CPU, grids.shown_of(ring))
+    latents = grids.fixed_latents(networks, CPU, grids.picture_size(ring))
     assert len(latents) == 2500
-    assert grids.made_png(networks, latents, ring) == scatter_png(latents.z, ring)
+    assert grids.generated_png(networks, latents, ring) == scatter_png(latents.z, ring)
     assert networks.training
 
 
-def test_examples_are_pictured_by_their_kind() -> None:
+def test_each_kind_of_data_has_its_picture() -> None:
     digits, ring = DATASETS.get("digits"), DATASETS.get("ring8")
     images = digits.split("test").data
-    assert grids.shown_of(digits) == 64
+    assert grids.picture_size(digits) == 64
     assert grids.picture_of(images, digits) == grids.grid_of(images)
     points = ring.split("train").data
     assert grids.picture_of(points, ring) == scatter_png(points[:2500], ring)

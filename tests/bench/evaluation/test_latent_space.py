@@ -1,4 +1,4 @@
-"""Pictures of the latent space: what arrives at the end of a direction, what arithmetic adds up, what is turned."""
+"""Pictures of the latent space: class directions, latent arithmetic and traversals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("left", "right")
 
 
 class TwoSides(Networks):
-    """z1 says which half of an image of 4 x 4 is lit, z2 how brightly."""
+    """Networks with 4 x 4 images: z1 selects the bright side, z2 the brightness."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,9 +35,9 @@ class TwoSides(Networks):
 
 
 def sides(images: Tensor) -> Tensor:
-    """0: the left half is brighter."""
-    halves = images.double().mean(dim=(1, 2)).unflatten(1, (2, 2)).mean(dim=2)
-    return halves.argmax(dim=1)
+    """Return 0 for images whose left side is brighter, else 1."""
+    means = images.double().mean(dim=(1, 2)).unflatten(1, (2, 2)).mean(dim=2)
+    return means.argmax(dim=1)
 
 
 def opened(png: bytes) -> Tensor:
@@ -52,7 +52,7 @@ def tiles(png: bytes, columns: int) -> list[Tensor]:
 
 def test_a_direction_arrives_and_arithmetic_adds_up() -> None:
     found = explore(TwoSides(), sides, NAMES, batch_size=64, device=CPU)
-    (way,) = found.words["directions"]
+    (way,) = found.rows["directions"]
     assert (way["from"], way["to"]) == NAMES
     assert way["reached"] > 0.9
     walk = tiles(found.pictures["directions"], STEPS)
@@ -63,7 +63,7 @@ def test_a_direction_arrives_and_arithmetic_adds_up() -> None:
     assert bright[:, :2].sum() > dark[:, :2].sum() > 0
     assert other[:, 2:].sum() > 0
     assert result[:, 2:].sum() > 1.3 * other[:, 2:].sum()  # the other class, bright
-    assert found.words["arithmetic"] == [{"of": "left", "to": "right"}]
+    assert found.rows["arithmetic"] == [{"of": "left", "to": "right"}]
 
 
 def test_the_same_networks_give_the_same_pictures() -> None:
@@ -73,7 +73,7 @@ def test_the_same_networks_give_the_same_pictures() -> None:
 
 def test_one_class_alone_gives_nothing() -> None:
     found = explore(TwoSides(), lambda images: torch.zeros(len(images), dtype=torch.int64), NAMES, batch_size=500, device=CPU)
-    assert (found.pictures, found.words) == ({}, {})
+    assert (found.pictures, found.rows) == ({}, {})
 
 
 def test_traversals_are_of_four_latents() -> None:

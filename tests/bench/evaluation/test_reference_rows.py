@@ -1,4 +1,4 @@
-"""The rows for scale: measured once, shared by every store and by `evaluate`, and measured anew when what they are changes."""
+"""Reference rows: measured once, shared by every store and by `evaluate`, and measured again when their definition changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.core.spec import Dataset, DataShape
 from bench.core.threads import limited_threads
 from bench.evaluation import reference_rows
 from bench.evaluation.evaluator import Evaluator, Measurement, reference_images
-from bench.evaluation.reference_rows import KINDS, _untrained_config, made_by, reference_row
+from bench.evaluation.reference_rows import KINDS, _untrained_config, reference_row, row_hash
 from bench.evaluation.sampling import sample
 from bench.metrics.cards import SE, Card
 from bench.metrics.evidence import METRICS, Evidence, metric
@@ -36,7 +36,7 @@ PLAIN = Evaluation(samples=50, standard_errors=False)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of the test's own."""
+    """Return a separate cache folder for the test."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "references"
 
@@ -46,12 +46,12 @@ def digits(n: int = 50, *, errors: bool = False) -> Evaluator:
 
 
 def rows(cache: Path) -> list[str]:
-    """The files of whole rows: parts of the real side lie beside them."""
+    """Return the names of the files of whole rows, without the statistics of real images next to them."""
     return sorted(path.name for kind in KINDS for path in cache.glob(f"digits-{kind}-*.safetensors"))
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Every full evaluation from now on."""
+def full_evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Record the number of examples of every full evaluation from now on."""
     calls: list[int] = []
 
     def full(self: Evaluator, images: torch.Tensor, *, really=Evaluator.full, **walks: Any) -> Measurement:  # type: ignore[no-untyped-def]
@@ -62,10 +62,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def test_a_row_is_measured_once_and_is_what_measuring_gives(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_measured_once_and_equals_a_new_measurement(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with limited_threads(1):
         expected = digits().full(reference_images(DATA, 50))
-    calls = counted(monkeypatch)
+    calls = full_evaluations(monkeypatch)
     first, again = reference_row("real", digits()), reference_row("real", digits())
     assert same_numbers(first.measurement.values, again.measurement.values)
     assert first.seconds == again.seconds > 0
@@ -88,7 +88,7 @@ def test_a_row_with_standard_errors_is_another_row(cache: Path) -> None:
 
 
 def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
-    for data, shown in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes"})):
+    for data, keys in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes"})):
         evaluator = Evaluator(DATASETS.get(data), samples=50, errors=False)
         found = {kind: measure_reference(kind, data, PLAIN, uri) for kind in KINDS}
         assert evaluator.headline.startswith("modes/")
@@ -98,18 +98,18 @@ def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
             (run,) = Tracker(uri, REFERENCES).find_reference(kind, data, evaluator.protocol_hash)
             assert run.data.tags["headline"] == evaluator.headline
             artifacts = Artifacts(store.connect(uri), {run.info.run_id: run.info.artifact_uri})
-            assert set(artifacts.read_json(run.info.run_id, results.EVIDENCE) or {}) == {"n", "reasons"} | shown
+            assert set(artifacts.read_json(run.info.run_id, results.EVIDENCE) or {}) == {"n", "reasons"} | keys
             assert artifacts.get(run.info.run_id, results.FINAL_GRID) is not None
 
 
-def test_paths_are_known_of_a_generator_alone() -> None:
+def test_only_a_generator_has_a_path_length() -> None:
     real, untrained = (reference_row(kind, digits()).measurement for kind in ("real", "untrained"))
     assert math.isnan(real.values["diversity/path_length"])
     assert "needs the generator" in real.reasons["diversity/path_length"]
     assert untrained.values["diversity/path_length"] > 0
 
 
-def test_not_a_number_and_its_reason_are_kept() -> None:
+def test_nan_and_its_reason_are_cached() -> None:
     first, again = reference_row("untrained", digits()), reference_row("untrained", digits())
     assert math.isnan(first.measurement.values["modes/collapse"])
     assert math.isnan(again.measurement.values["modes/collapse"])
@@ -118,7 +118,7 @@ def test_not_a_number_and_its_reason_are_kept() -> None:
 
 
 def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {kind: made_by(kind, digits()) for kind in KINDS}
+    before = {kind: row_hash(kind, digits()) for kind in KINDS}
     for kind in KINDS:
         assert not reference_is_there(Lookup.of(uri, REFERENCES), kind, digits())
         measure_reference(kind, "digits", PLAIN, uri)
@@ -126,8 +126,8 @@ def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monke
     newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
     with monkeypatch.context() as patch:
         patch.setitem(VARIANTS._items, "dcgan", newer)
-        assert made_by("real", digits()) == before["real"]
-        assert made_by("untrained", digits()) != before["untrained"]
+        assert row_hash("real", digits()) == before["real"]
+        assert row_hash("untrained", digits()) != before["untrained"]
         assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
         assert not reference_is_there(Lookup.of(uri, REFERENCES), "untrained", digits())
     with monkeypatch.context() as patch:
@@ -152,20 +152,20 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
     assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
 
 
-def test_an_edited_metric_is_measured_anew(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = made_by("real", digits())
+def test_an_edited_metric_is_measured_again(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = row_hash("real", digits())
     values = [
         measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] for _ in written(tmp_path, ("1.0", "1.0", "2.0", "1.0"))
     ]
     assert values == [1.0, 1.0, 2.0, 1.0]
     assert len(rows(cache)) == 2
-    assert made_by("real", digits()) != ours
+    assert row_hash("real", digits()) != ours
     METRICS.pop(BRIGHTNESS.key)
-    assert made_by("real", digits()) == ours
+    assert row_hash("real", digits()) == ours
 
 
 def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
-    """A metric in a file, edited again and again."""
+    """Register a metric from a file, edited once for each answer."""
     for number, answer in enumerate(answers):
         METRICS.pop(BRIGHTNESS.key, None)
         path = folder / f"my_metric_{number}.py"
@@ -179,39 +179,39 @@ def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
 
 
 def test_a_metric_without_source_is_measured_each_time(tables: None, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metric(BRIGHTNESS)(eval("lambda evidence: 3.0"))  # as if typed into a shell
-    calls = counted(monkeypatch)
+    metric(BRIGHTNESS)(eval("lambda evidence: 3.0"))  # like a function defined in a shell
+    calls = full_evaluations(monkeypatch)
     for _ in range(2):
         assert reference_row("real", digits()).measurement.values[BRIGHTNESS.key] == 3.0
     assert (calls, rows(cache)) == ([50, 50], [])
 
 
-def test_a_store_gets_the_row_that_lies_in_the_cache(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_gets_the_cached_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = reference_row("untrained", digits())
-    calls = counted(monkeypatch)
+    calls = full_evaluations(monkeypatch)
     result = measure_reference("untrained", "digits", PLAIN, uri)
     assert not calls
     (run,) = Tracker(uri, REFERENCES).find_reference("untrained", "digits", digits().protocol_hash)
     assert run.data.metrics["quality/fid_classifier"] == row.measurement.values["quality/fid_classifier"]
     assert run.data.metrics["perf/evaluate_seconds"] == row.seconds
-    assert run.data.tags[MADE_BY] == made_by("untrained", digits())
+    assert run.data.tags[MADE_BY] == row_hash("untrained", digits())
     assert result.run_id == run.info.run_id
 
 
-def test_a_store_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
+def test_a_missing_store_has_no_rows(tmp_path: Path) -> None:
     assert not reference_is_there(Lookup.of(f"sqlite:///{tmp_path}/none.db", REFERENCES), "real", digits())
     assert not (tmp_path / "none.db").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", None])
-def test_a_damaged_row_is_said_and_replaced(cache: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
+def test_a_damaged_row_is_logged_and_replaced(cache: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
     first = reference_row("real", digits())
     (path,) = [cache / name for name in rows(cache)]
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"class_names", b"class_game") if content is None else content)
     with caplog.at_level(logging.WARNING):
         assert same_numbers(reference_row("real", digits()).measurement.values, first.measurement.values)
-    assert "measuring this row anew" in caplog.text
+    assert "measuring this row again" in caplog.text
     assert len(path.read_bytes()) == pytest.approx(len(whole), abs=20)
 
 
@@ -222,7 +222,7 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     monkeypatch.setenv("GANBENCH_CACHE", "/proc/nowhere")
     with caplog.at_level(logging.WARNING):
         assert same_numbers(reference_row("real", digits()).measurement.values, expected)
-    assert "it will be measured again" in caplog.text
+    assert "this row will be measured again" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How many examples are measured where the training split is small, and that external samples may be more than it holds."""
+"""The number of measured examples for small training splits, and external samples that outnumber the training split."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bench.runs.prepare import check
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A data set whose training split holds only a few images."""
+    """A dataset with a small training split."""
 
     train: int
     name: str = "cut"
@@ -52,10 +52,10 @@ def test_fewer_training_than_test_images_are_as_many_as_are_measured() -> None:
     values = found.full(reference_images(cut)).values
     assert values[PIXELS] > 0
     assert Evaluator(cut, samples=20).n == 20
-    assert Evaluator(Cut(train=900)).n == 90  # as before: as many as the test split holds
+    assert Evaluator(Cut(train=900)).n == 90  # the size of the test split
 
 
-def test_a_training_split_of_a_few_images_is_measured_by_nothing() -> None:
+def test_a_training_split_that_is_too_small_has_no_evaluator() -> None:
     assert unmeasurable(Cut(train=10)) is None
     assert unmeasurable(Cut(train=9)) == "its training split holds 9 examples, and at least 10 are needed"
     assert evaluator_for(Cut(train=9), Evaluation()) is None
@@ -63,7 +63,7 @@ def test_a_training_split_of_a_few_images_is_measured_by_nothing() -> None:
 
 @pytest.fixture
 def given_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder of 20 training and 30 test images."""
+    """Return the name of a folder dataset with 20 training and 30 test images."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     for split, n in (("train", 20), ("test", 30)):
         photos.fill(tmp_path / "p" / split, n, size=(8, 8), mode="L")
@@ -86,11 +86,11 @@ def test_more_external_images_than_training_images_are_measured_without_the_row_
     noise = torch.randint(0, 256, (40, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     np.savez(tmp_path / "x.npz", images=noise.numpy())
     status, out, _ = ganbench("evaluate", "x.npz", "--dataset", given_splits, "--json")
-    shown = json.loads(out)
-    assert (status, shown["n"], shown["real"], shown["real_reasons"]) == (0, 40, None, {})
-    assert shown["metrics"][PIXELS] < shown["untrained"][PIXELS]
-    assert [*shown["left_out"]] == ["real"]
-    assert "40 is more than the 20 training images" in shown["left_out"]["real"]
+    output = json.loads(out)
+    assert (status, output["n"], output["real"], output["real_reasons"]) == (0, 40, None, {})
+    assert output["metrics"][PIXELS] < output["untrained"][PIXELS]
+    assert [*output["left_out"]] == ["real"]
+    assert "40 is more than the 20 training images" in output["left_out"]["real"]
     _, out, _ = ganbench("evaluate", "x.npz", "--dataset", given_splits)
     assert "no row real: 40 is more than the 20 training images" in " ".join(out.split())
     np.savez(tmp_path / "x.npz", images=noise[:20].numpy())

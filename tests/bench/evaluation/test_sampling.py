@@ -1,4 +1,4 @@
-"""Sampling: examples are reproducible whatever the batch, and the networks stay as they were."""
+"""Sampling: examples do not depend on the batch size, and the networks keep their state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 class Tiny(Networks):
-    """A generator with dropout and batch norm, so that a wrong mode shows; it can be made to draw labels and to break."""
+    """A generator with dropout and batch norm, which detect a wrong mode. It can use labels and return NaN."""
 
     def __init__(self, *, broken: int = -1) -> None:
         super().__init__()
@@ -31,12 +31,12 @@ class Tiny(Networks):
 
     def sample(self, latent: Latent) -> Tensor:
         self.autocast = torch.is_autocast_enabled("cpu")
-        made = self.layers(latent.z).view(-1, 1, 8, 8)
+        images = self.layers(latent.z).view(-1, 1, 8, 8)
         if latent.labels is not None:
-            made = torch.ones_like(made) * latent.labels.view(-1, 1, 1, 1) / 10
+            images = torch.ones_like(images) * latent.labels.view(-1, 1, 1, 1) / 10
         if self.broken >= 0:
-            made[self.broken % len(made), 0, 0, 0] = torch.nan
-        return made
+            images[self.broken % len(images), 0, 0, 0] = torch.nan
+        return images
 
 
 def draw(networks: Networks, *, n: int = 100, seed: int = 0, batch_size: int = 100, labels: Tensor | None = None) -> Tensor:
@@ -63,7 +63,7 @@ def test_sampling_leaves_the_networks_as_they_were() -> None:
     assert {name: module.training for name, module in networks.named_modules()} == before
     assert set(before.values()) == {True, False}
     with pytest.raises(RuntimeError):
-        draw(networks, labels=torch.zeros(3))  # too few, found out in the middle of sampling
+        draw(networks, labels=torch.zeros(3))  # too few labels: raises in the middle of sampling
     assert {name: module.training for name, module in networks.named_modules()} == before
 
 

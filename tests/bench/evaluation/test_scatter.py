@@ -1,4 +1,4 @@
-"""Pictures of points: what is drawn, and where."""
+"""Pictures of points: colours and positions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.evaluation.scatter import INK, MODE, PAPER, SIDE, frame_of, scatter_p
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points of no known modes: uniform in a box of 2 x 4 around (1, 10)."""
+    """Points without known modes, in a box of 2 x 4 around (1, 10)."""
 
     name: str = "cloud"
     title: str = "cloud"
@@ -34,7 +34,7 @@ class Cloud:
         return Examples(data=torch.tensor([[0.0, 8.0], [2.0, 12.0], [1.0, 10.0]]))
 
 
-def drawn(points: Tensor, dataset: PlaneMixture | Cloud) -> np.ndarray:
+def picture_pixels(points: Tensor, dataset: PlaneMixture | Cloud) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(scatter_png(points, dataset))).convert("RGB")).astype(int)
 
 
@@ -51,7 +51,7 @@ def like(colour: tuple[int, ...], pixel: np.ndarray) -> bool:
 def test_modes_with_points_are_filled_and_others_are_empty_rings(mixture: PlaneMixture) -> None:
     examples = mixture.split("test")
     left_out = 3
-    picture = drawn(examples.data[examples.labels != left_out], mixture)
+    picture = picture_pixels(examples.data[examples.labels != left_out], mixture)
     assert picture.shape == (SIDE, SIDE, 3)
     for mode, centre in enumerate(mixture.centres):
         pixel = at(picture, centre, mixture)
@@ -63,17 +63,17 @@ def test_modes_with_points_are_filled_and_others_are_empty_rings(mixture: PlaneM
 
 
 def test_a_point_lies_where_it_should() -> None:
-    picture = drawn(torch.tensor([[1.0, 3.0]]).repeat(20, 1), GRID25)
+    picture = picture_pixels(torch.tensor([[1.0, 3.0]]).repeat(20, 1), GRID25)
     assert like(INK, at(picture, (1.0, 3.0), GRID25))
     for other in ((3.0, 1.0), (1.0, -3.0), (-1.0, 3.0)):
         assert (at(picture, other, GRID25) == PAPER).all()
 
 
 def test_points_outside_lie_on_the_edge_and_broken_ones_nowhere() -> None:
-    empty = drawn(torch.zeros(0, 2), GRID25)
+    empty = picture_pixels(torch.zeros(0, 2), GRID25)
     broken = torch.tensor([[float("nan"), 1.0], [1.0, float("inf")]])
-    assert np.array_equal(drawn(broken, GRID25), empty)
-    far = drawn(torch.tensor([[1e9, 1.0]]).repeat(20, 1), GRID25)
+    assert np.array_equal(picture_pixels(broken, GRID25), empty)
+    far = picture_pixels(torch.tensor([[1e9, 1.0]]).repeat(20, 1), GRID25)
     changed = np.argwhere((far != empty).any(axis=2))
     assert len(changed)
     assert changed[:, 1].min() >= SIDE - 2
@@ -85,7 +85,7 @@ def test_data_without_known_modes_is_framed_by_its_own_points() -> None:
     frame = frame_of(cloud)
     assert (frame.x, frame.y) == (1.0, 10.0)
     assert frame.half == pytest.approx(2.6)
-    picture = drawn(torch.tensor([[1.0, 10.0]]).repeat(20, 1), cloud)
+    picture = picture_pixels(torch.tensor([[1.0, 10.0]]).repeat(20, 1), cloud)
     assert like(INK, at(picture, (1.0, 10.0), cloud))
     assert (picture == PAPER).all(axis=2).mean() > 0.99  # no circles
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.core.config import DATASETS
 from bench.core.spec import Mixture
-from bench.evaluation.evaluator import Evaluator, Measurement, provides, reference_images
+from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, reference_images
 from bench.metrics.evidence_json import MOST_POINTS, NEAREST_PAIRS, evidence_json
 from bench.metrics.half_samples import canonical_order
 
@@ -109,7 +109,7 @@ def test_what_could_not_be_measured_is_left_out(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("bench.metrics.memorisation.authenticity", fails)
     images = reference_images(DIGITS, 30)
     evidence = Evaluator(DIGITS, samples=30)._evidence(images[canonical_order(images)])
-    record = evidence_json(evidence, provides(DIGITS))
+    record = evidence_json(evidence, capabilities(DIGITS))
     assert set(record.evidence) == {"n", "class_names", "class_share"}
     assert record.nearest is None
     assert evidence.reasons["modes/ndb"] == evidence.reasons["memorisation/authenticity"] == "too odd"

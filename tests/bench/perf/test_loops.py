@@ -1,4 +1,4 @@
-"""The contenders do the same work: same networks, same first weights, same sizes, same losses."""
+"""The benchmarked loops do the same work: same networks, initial weights, sizes and losses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small(variant: str) -> RunConfig:
 
 @pytest.mark.parametrize("name", ["tutorial", "bare", "train"])
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan"])
-def test_a_turn_is_whole_batches_and_as_long_as_asked(name: str, variant: str) -> None:
+def test_a_turn_is_whole_batches_and_has_the_requested_length(name: str, variant: str) -> None:
     go = loop(name, small(variant))
     for _ in range(2):
         lap = go(0.05)
@@ -72,7 +72,7 @@ def test_a_divergence_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "MARK_IMAGES", 16)
     settings = {"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.optimiser": "sgd"}
     with pytest.raises(UserError, match="training diverged: "):
-        loop("train", config("label-smoothed", **settings))(60.0)  # which the first marks end
+        loop("train", config("label-smoothed", **settings))(60.0)  # the first evaluation points end it
 
 
 def test_pictures_are_what_the_harness_sees() -> None:
@@ -97,9 +97,9 @@ def test_torchs_layers_have_the_same_weights_and_give_the_same(variant: str) -> 
     torch.testing.assert_close(their_generator(z), images, rtol=1e-4, atol=1e-5)
     gradients = []
     for judge in (discriminator.requires_grad_(False), their_discriminator.requires_grad_(False)):
-        seen = images.detach().clone().requires_grad_()
-        judge(seen).sum().backward()
-        gradients.append(seen.grad)
+        inputs = images.detach().clone().requires_grad_()
+        judge(inputs).sum().backward()
+        gradients.append(inputs.grad)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""All parts, in small: on the embedded digits, fractions of a second a turn."""
+"""All parts of `ganbench perf` on the embedded digits, with short turns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.perf import measure as measuring
 from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
 from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import Reached, first_as_good, harness_quality, tutorial_quality
+from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.whole import whole_run
 from bench.runs.resolve import resolve
 from tests.bench.perf.test_loops import config
@@ -24,8 +24,8 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 def test_operations_of_a_round_are_those_of_its_products() -> None:
-    # D sees real and fake, forwards and twice as much backwards, then fake forwards and backwards to the image alone; G makes images
-    # without a graph, then with one. The first layer of each needs no gradient of its input, except D's in G's step.
+    # D's step: real and fake images through D, forward and backward (twice the cost). G samples without a graph. G's step: forward and
+    # backward through G and D, only to the image in D. The first layer of each needs no gradient of its input, except D's in G's step.
     chosen = config()
     g = [(100, 256), (256, 512), (512, 1024), (1024, 64)]
     d = [(64, 1024), (1024, 512), (512, 256), (256, 1)]
@@ -40,7 +40,7 @@ def test_operations_of_a_round_are_those_of_its_products() -> None:
 
 
 @pytest.mark.slow
-def test_a_whole_run_knows_where_its_seconds_went() -> None:
+def test_a_whole_run_splits_its_seconds_by_activity() -> None:
     whole = whole_run(config(**{"budget.images": 640, "evaluation.marks": 2, "evaluation.standard_errors": False}).canonical())
     assert whole.images == 640
     assert min(whole.train, whole.evaluate, whole.log) > 0
@@ -50,19 +50,19 @@ def test_a_whole_run_knows_where_its_seconds_went() -> None:
 def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     text = config(**{"evaluation.samples": 100, "recipe.batch_size": 60}).canonical()
     found = tutorial_quality(text, 1)
-    assert [reached.images for reached in found] == [240, 480, 660, 900, 1140, 1320]
-    assert [reached.seconds for reached in found] == sorted(reached.seconds for reached in found)
+    assert [point.images for point in found] == [240, 480, 660, 900, 1140, 1320]
+    assert [point.seconds for point in found] == sorted(point.seconds for point in found)
     at_once = harness_quality(text, 1e9, 1)
     assert at_once is not None
     assert at_once.images == 240  # the first round past a sixth of an epoch
     assert harness_quality(text, -1.0, 1) is None
-    values = [Reached(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
+    values = [QualityPoint(value=value, images=0, seconds=0.0) for value in (9.0, 4.0, 6.0, 5.0)]
     assert first_as_good(values, 5.0) is values[1]
-    with pytest.raises(UserError, match="classifier-FID, which ring8 has not"):
+    with pytest.raises(UserError, match="classifier-FID, which ring8 does not have"):
         tutorial_quality(resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)
 
 
-def test_data_that_the_networks_do_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_does_not_fit_the_networks_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for dataset, message in (("ring8", "make image data, not points"), ("nothing", "unknown dataset")):
         with pytest.raises(UserError, match=message):
             measure(Setting(dataset=dataset))
@@ -76,7 +76,7 @@ def test_processes_have_their_own_threads() -> None:
 
 
 @pytest.mark.slow
-def test_a_contender_works_in_its_process_and_says_what_went_wrong() -> None:
+def test_a_contender_works_in_its_process_and_reports_errors() -> None:
     host = Host(Contender(loop="train", config=config(), threads=1))
     images, seconds = host.go(0.2)
     assert images > 0
@@ -87,7 +87,7 @@ def test_a_contender_works_in_its_process_and_says_what_went_wrong() -> None:
     assert both.go(0.2)[0] > 0
     for member in both._members:
         member._process.kill()
-    with pytest.raises(UserError, match="ended without a word"):
+    with pytest.raises(UserError, match="ended without a result"):
         both.go(0.2)
     both.close()
     with pytest.raises(UserError, match="make image data"):
@@ -107,15 +107,15 @@ def test_the_command_measures_writes_and_draws(command: Command, tmp_path: Path,
         "perf", "--models", "mlp", "--turns", "1", "--seconds", "0.2", "--dataset", "digits", "--json", "--out", str(tmp_path)
     )
     assert status == 0
-    shown = json.loads(out)
+    output = json.loads(out)
     wanted = {"train_over_bare.mlp", "train_over_tutorial.mlp", "suite_over_tutorial.mlp", "run_over_train.mlp", "flops_over_peak.mlp"}
-    assert wanted <= shown["ratios"].keys()
-    assert json.loads((tmp_path / "perf.json").read_text()) == shown
+    assert wanted <= output["ratios"].keys()
+    assert json.loads((tmp_path / "perf.json").read_text()) == output
     assert b"<svg" in (tmp_path / "perf.svg").read_bytes()
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder that may be written and in which none can be made")
-def test_a_folder_that_cannot_be_made_is_found_before_anything_is_measured(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that is writable but allows no subfolder")
+def test_a_folder_that_cannot_be_created_is_refused_before_the_measurement(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "measure", lambda setting: pytest.fail("measured"))
     status, out, err = command("perf", "--out", "/proc/none/perf", "--dataset", "digits")
     assert (status, out) == (2, "")

@@ -1,4 +1,4 @@
-"""Turns and ratios, with contenders whose pace is known."""
+"""Turns and ratios of contenders with a known rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.perf.race import WARM_SECONDS, Rate, race, ratio
 
 
 class Paced:
-    """Does so many images a second, more in each turn, and remembers who worked when."""
+    """A contender whose rate grows in each turn and that records its turns in a diary."""
 
     def __init__(self, name: str, pace: int, diary: list[tuple[str, float]]) -> None:
         self._name, self._pace, self._diary, self._turn = name, pace, diary, 0
@@ -36,7 +36,7 @@ def test_each_works_once_a_round_and_in_no_fixed_order() -> None:
     assert ratio(rates["a"], rates["b"]).turns == (2.0,) * 6
 
 
-def test_the_middle_and_the_spread() -> None:
+def test_the_median_and_the_spread() -> None:
     rate = Rate(turns=(10.0, 20.0, 30.0, 40.0, 100.0))
     assert rate.median == 30.0
     assert rate.spread == pytest.approx((40.0 - 20.0) / 2 / 30.0)

@@ -1,4 +1,4 @@
-"""What `ganbench perf` says of what it measured."""
+"""The report of `ganbench perf`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from bench.core.errors import UserError
 from bench.perf.measure import ALL_CORES, BARE, SUITE, TRAIN, TUTORIAL, Setting, Speed
-from bench.perf.quality import Reached
+from bench.perf.quality import QualityPoint
 from bench.perf.race import Rate
 from bench.perf.report import MEANING, as_json, draw, notes, rate_rows, ratio_rows
-from bench.perf.whole import Whole
+from bench.perf.whole import RunTimes
 
 
 def speed() -> Speed:
@@ -26,13 +26,13 @@ def speed() -> Speed:
     }  # fmt: skip
     found.memory_mb["mlp"] = dict.fromkeys(found.rates["mlp"], 150.0)
     found.flops["mlp"], found.peaks["mlp"] = 2e6, rate(4e9, 4e9)
-    short = Whole(images=60_000, wall=70.0, train=30.0, evaluate=35.0, log=1.0)
+    short = RunTimes(images=60_000, wall=70.0, train=30.0, evaluate=35.0, log=1.0)
     found.wholes["mlp"] = {
         "standard": short.at(6_000_000, 2_000.0),
-        "quick": Whole(images=100_000, wall=62.0, train=50.0, evaluate=11.0, log=0.5),
+        "quick": RunTimes(images=100_000, wall=62.0, train=50.0, evaluate=11.0, log=0.5),
     }
     found.quality["mlp"] = {
-        "tutorial": Reached(value=60.0, images=300_000, seconds=120.0), "harness": Reached(value=59.0, images=50_000, seconds=20.0),
+        "tutorial": QualityPoint(value=60.0, images=300_000, seconds=120.0), "harness": QualityPoint(value=59.0, images=50_000, seconds=20.0),
     }  # fmt: skip
     return found
 
@@ -51,31 +51,31 @@ def test_ratios_by_hand() -> None:
 
 
 def test_a_longer_run_has_the_same_costs_beside_training() -> None:
-    whole = Whole(images=10, wall=9.0, train=2.0, evaluate=4.0, log=1.0)
+    whole = RunTimes(images=10, wall=9.0, train=2.0, evaluate=4.0, log=1.0)
     longer = whole.at(100, 5.0)
     assert (longer.images, longer.train, longer.wall) == (100, 20.0, 27.0)
     assert longer.rest == whole.rest == 2.0
 
 
-def test_what_was_not_asked_for_has_no_ratio() -> None:
+def test_a_part_that_was_not_requested_has_no_ratio() -> None:
     assert empty().ratios == {}
     assert rate_rows(empty()) == ratio_rows(empty()) == []
     missed = empty()
-    missed.quality["mlp"] = {"tutorial": Reached(value=60.0, images=1, seconds=1.0), "harness": None}
+    missed.quality["mlp"] = {"tutorial": QualityPoint(value=60.0, images=1, seconds=1.0), "harness": None}
     assert missed.ratios == {}
-    assert "mlp: the harness did not get there" in notes(missed)
+    assert "mlp: the harness did not reach the target" in notes(missed)
 
 
-def test_rows_say_how_many_threads() -> None:
+def test_rows_show_the_number_of_threads() -> None:
     assert [row[1:4] for row in rate_rows(speed())] == [
         (TUTORIAL, "2", "105"), (BARE, "1", "400"), (TRAIN, "1", "392"), (ALL_CORES, "2", "315"), (SUITE, "1 x 2", "630"),
     ]  # fmt: skip
 
 
-def test_every_ratio_has_its_words() -> None:
+def test_every_ratio_has_a_meaning() -> None:
     rows = {key: words for key, _, words in ratio_rows(speed())}
     assert {key.partition(".")[0] for key in rows} == set(MEANING)
-    assert rows["run_over_train.mlp"].endswith("as in the suite standard, training reckoned to 6,000,000 images")
+    assert rows["run_over_train.mlp"].endswith("as in the suite standard, training extrapolated to 6,000,000 images")
     assert rows["evaluation_share.mlp.quick"].endswith("as in the suite quick")
     assert rows["train_over_bare.mlp"] == MEANING["train_over_bare"]
 
@@ -84,12 +84,12 @@ def test_json_has_everything_and_no_number_that_json_lacks() -> None:
     found = speed()
     found.rates["mlp"] = {name: Rate(turns=(100.0,)) for name in found.rates["mlp"]}  # no spread
     found.peaks["mlp"] = Rate(turns=(4e9,))
-    shown = as_json(found)
-    text = json.dumps(shown, allow_nan=False)
+    output = as_json(found)
+    text = json.dumps(output, allow_nan=False)
     assert json.loads(text)["ratios"].keys() == found.ratios.keys()
-    assert shown["images_per_second"]["mlp"]["tutorial"] == {"turns": [100.0], "median": 100.0, "spread": None}
-    assert shown["quality"]["mlp"]["harness"]["images"] == 50_000
-    assert shown["seconds"]["mlp"]["quick"]["rest"] == pytest.approx(0.5)
+    assert output["images_per_second"]["mlp"]["tutorial"] == {"turns": [100.0], "median": 100.0, "spread": None}
+    assert output["quality"]["mlp"]["harness"]["images"] == 50_000
+    assert output["seconds"]["mlp"]["quick"]["rest"] == pytest.approx(0.5)
 
 
 def test_the_picture_is_svg_with_every_loop_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,11 +106,11 @@ def test_the_picture_is_svg_with_every_loop_by_name(monkeypatch: pytest.MonkeyPa
         (Setting(parts=("loop",)), "unknown part 'loop'; did you mean 'loops'"),
         (Setting(models=("dcgn",)), "unknown model 'dcgn'; did you mean 'dcgan'"),
         (Setting(parts=()), "at least one of loops, run, quality"),
-        (Setting(parts=("quality",), models=("dcgan",)), "the part quality is measured for mlp alone"),
+        (Setting(parts=("quality",), models=("dcgan",)), "only for mlp"),
         (Setting(turns=0), "--turns takes 1 to 1000"),
         (Setting(seconds=float("nan")), "--seconds 0.1 to 600"),
     ],
 )
-def test_settings_that_cannot_be(setting: Setting, message: str) -> None:
+def test_invalid_settings(setting: Setting, message: str) -> None:
     with pytest.raises(UserError, match=message):
         setting.check()

@@ -47,8 +47,8 @@ def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[
     assert found.artifact(result.run_id, results.INTERPOLATION) is None
 
     generator, ring = load_generator(result.run_id, uri), DATASETS.get("ring8")
-    latents = grids.fixed_latents(generator.networks, torch.device("cpu"), grids.shown_of(ring))
-    assert final.read_bytes() == grids.made_png(generator.networks, latents, ring)
+    latents = grids.fixed_latents(generator.networks, torch.device("cpu"), grids.picture_size(ring))
+    assert final.read_bytes() == grids.generated_png(generator.networks, latents, ring)
     points = generator.sample(50)
     assert (points.shape, points.dtype) == ((50, 2), torch.float32)
 

@@ -221,7 +221,7 @@ def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
     shutil.copy(path_of(run_id, uri, results.WEIGHTS), path.parent / results.BEST_WEIGHTS)
     assert values_of(again(run_id, uri), run_id)
     assert config_in(load(uri, ("small",)), run_id).device == device
-    assert caplog.text.count(f"was trained on {device}, which is not here") == 1
+    assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
 
 
 def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,10 +287,12 @@ def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: p
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
 
-    def seeing(self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None, asked: torch.Tensor | None = None) -> Measurement:
+    def seeing(
+        self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None, labels: torch.Tensor | None = None
+    ) -> Measurement:
         assert walks is not None
         seen.append((data, walks))
-        return full(self, data, walks=walks, asked=asked)
+        return full(self, data, walks=walks, labels=labels)
 
     monkeypatch.setattr(Evaluator, "full", seeing)
     again(run_id, uri, batch_size=13)

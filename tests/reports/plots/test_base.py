@@ -14,7 +14,7 @@ from reports.palette import DARK, INK, PAPER
 from reports.plots import base
 
 
-def drawn(label: str = "x") -> str:
+def plot_svg(label: str = "x") -> str:
     with base.axes(3, 2) as ax:
         ax.plot([0, 1], [0.123456, 1])
         ax.set_xlabel(label, parse_math=False)
@@ -22,12 +22,12 @@ def drawn(label: str = "x") -> str:
 
 
 def test_the_same_bytes_and_no_date() -> None:
-    assert drawn() == drawn()
-    assert "<metadata>" not in drawn()
+    assert plot_svg() == plot_svg()
+    assert "<metadata>" not in plot_svg()
 
 
 def test_ink_and_paper_are_variables_with_dark_values() -> None:
-    svg = drawn()
+    svg = plot_svg()
     body = svg.split("</style>", 1)[1]
     assert INK not in body
     assert PAPER not in body
@@ -37,14 +37,14 @@ def test_ink_and_paper_are_variables_with_dark_values() -> None:
 
 @pytest.mark.parametrize("name", ["a <b> & $c_d$", "0.123456", "猫 👩‍🚀"])
 def test_text_stays_text_to_the_last_digit(name: str) -> None:
-    root = ElementTree.fromstring(drawn(name))
+    root = ElementTree.fromstring(plot_svg(name))
     assert name in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_settings_are_restored_and_a_users_own_have_no_effect() -> None:
-    usual = drawn()
+    usual = plot_svg()
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9}):
-        assert drawn() == usual
+        assert plot_svg() == usual
         assert mpl.rcParams["font.size"] == 30
 
 
@@ -76,9 +76,9 @@ def test_of_many_seeds_and_points_the_first_and_evenly_spaced_ones_are_drawn() -
         ],
         columns=["entry", "seed", "images"],
     )
-    drawn = base.thinned(curves)
+    curves_to_draw = base.thinned(curves)
     for entry, step in (("a", 1), ("b", 7)):
-        own = drawn[drawn["entry"] == entry]
+        own = curves_to_draw[curves_to_draw["entry"] == entry]
         assert sorted(own["seed"].unique()) == list(range(3, 23, 2))
         marks = np.sort(own["images"].unique())
         assert (len(marks), marks[0], marks[-1]) == (base.MOST_MARKS, step, 1000 * step)

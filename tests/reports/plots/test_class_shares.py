@@ -1,4 +1,4 @@
-"""The numbers of the class histograms, and that exactly those are drawn."""
+"""The data of the class histograms, and the drawn values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of the progress plot, and that exactly those are drawn, each in its entry's colour."""
+"""The data of the progress plot, and the drawn values and colours."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
     data = headline_curve_data(*frames(synthetic_runs(TWO)), FID, IMAGES)
     with base.axes(6, 4) as ax:
         draw(ax, data, styles, card(FID), {"untrained": 210.0})
-        drawn = {
+        lines = {
             (line.get_color(), line.get_linewidth() > 2, tuple(np.asarray(line.get_xdata())), tuple(np.asarray(line.get_ydata())))
             for line in ax.lines
             if len(np.asarray(line.get_xdata())) == 4
@@ -60,7 +60,7 @@ def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
         (styles[str(entry)].colour, line == "mean", tuple(points["images"]), tuple(points["value"]))
         for (entry, line, _), points in data.groupby(["entry", "line", "seed"])
     }
-    assert drawn == expected
+    assert lines == expected
     assert labels == {name: styles[name].colour for name in ("a", "b", "untrained")}
 
 
@@ -73,13 +73,13 @@ def test_against_seconds_a_mean_is_at_the_mean_of_the_seeds_seconds() -> None:
     assert list(means["value"]) == [110.0, 44.0, 22.0, 11.0]
     with base.axes(6, 4) as ax:
         draw(ax, data, palette("a"), card(FID), {}, against="seconds")
-        drawn = {
+        lines = {
             (line.get_linewidth() > 2, tuple(np.asarray(line.get_xdata())), tuple(np.asarray(line.get_ydata())))
             for line in ax.lines
             if len(np.asarray(line.get_xdata())) == 4
         }
         assert ax.get_xlabel() == "seconds of training"
-    assert drawn == {(line == "mean", tuple(own["seconds"]), tuple(own["value"])) for (line, _), own in data.groupby(["line", "seed"])}
+    assert lines == {(line == "mean", tuple(own["seconds"]), tuple(own["value"])) for (line, _), own in data.groupby(["line", "seed"])}
     assert alt(data, card(FID), "seconds").endswith(": a 11 at 60 s")
 
 

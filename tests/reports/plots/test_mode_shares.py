@@ -1,4 +1,4 @@
-"""The shares of modes and bins: the numbers, what is left out, and that exactly those are drawn."""
+"""The shares of modes and bins: data, omissions and drawn values."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_other_bins_are_not_mixed() -> None:
 
 
 def stairs(ax: Any) -> list[tuple[bool, list[float]]]:
-    """Whether filled, and the height at each position, of what is drawn."""
+    """Return whether each drawn path is filled, and its height at each position."""
     found = []
     for patch in ax.patches:
         assert isinstance(patch, StepPatch)

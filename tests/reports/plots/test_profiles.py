@@ -1,4 +1,4 @@
-"""The numbers of the score profiles, and that exactly those are drawn, each in its entry's colour and with its name."""
+"""The data of the score profiles, and the drawn values, colours and names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
     styles, data = palette(SCORES), profiles_data(SCORES)
     with base.axes(6, 3) as ax:
         draw(ax, data, styles)
-        drawn = {
+        lines = {
             (line.get_color(), tuple(np.asarray(line.get_xdata())), tuple(np.asarray(line.get_ydata())))
             for line in ax.lines
             if len(np.asarray(line.get_xdata()))
@@ -36,5 +36,5 @@ def test_what_is_drawn_is_the_data_in_the_entrys_colour() -> None:
             for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
         }
     expected = {(styles[str(name)].colour, tuple(own["level"]), tuple(own["share"])) for name, own in data.groupby("entry")}
-    assert drawn == expected
+    assert lines == expected
     assert named == {name: styles[name].colour for name in SCORES}

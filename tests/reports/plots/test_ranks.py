@@ -1,4 +1,4 @@
-"""The ranks side by side, and that exactly those are drawn."""
+"""The ranks by each metric, and the drawn values."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ SECONDS = RunBudget(unit="train_seconds", amount=10.0)
 
 
 def means(points: list[tuple[int, float, float, float]], length: RunBudget) -> list[tuple[float, float, float]]:
-    """images, seconds and value of each mean of the points (seed, images, seconds, value) of one entry."""
+    """Return images, seconds and value of each mean of the points (seed, images, seconds, value) of one entry."""
     frame = pd.DataFrame(points, columns=["seed", "images", "seconds", "value"]).assign(entry="a")
     found = with_means(frame, RUNS, length)
     assert len(found) - len(frame) == (found["line"] == MEAN).sum()

@@ -17,7 +17,7 @@ from reports.plots.svg import has_groups, mark_entry, minified, part_of_page
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(name: str, *, whose: bool = True) -> str:
+def plot_svg(name: str, *, whose: bool = True) -> str:
     with base.axes(3, 2) as ax:
         line = ax.plot([0, 1, 2], [0.123456, 1, 0.5], color="#2662fe")
         if whose:
@@ -43,7 +43,7 @@ def _label(ax: Axes, text: str):  # type: ignore[no-untyped-def]
     ],
 )
 def test_text_and_entry_are_unchanged(name: str) -> None:
-    root = ElementTree.fromstring(drawn(name))
+    root = ElementTree.fromstring(plot_svg(name))
     owned = [element for element in root.iter(f"{SPACE}g") if "data-entry" in element.attrib]
     assert [element.attrib["data-entry"] for element in owned] == [name, name]
     assert [text.text for element in owned for text in element.iter(f"{SPACE}text")] == [name]
@@ -51,8 +51,8 @@ def test_text_and_entry_are_unchanged(name: str) -> None:
 
 
 def test_parts_of_no_entry_have_no_group() -> None:
-    assert not has_groups(drawn("a", whose=False))
-    assert has_groups(drawn("a"))
+    assert not has_groups(plot_svg("a", whose=False))
+    assert has_groups(plot_svg("a"))
     with base.axes(3, 2) as ax:
         assert not base.picture(ax, "words").grouped
     with base.axes(3, 2) as ax:
@@ -61,7 +61,7 @@ def test_parts_of_no_entry_have_no_group() -> None:
 
 
 def test_groups_are_renamed_and_ids_are_its_own() -> None:
-    original = drawn('a "b" (tuned)')
+    original = plot_svg('a "b" (tuned)')
     svg = part_of_page(original, lambda entry: entry.removesuffix(" (tuned)") + "<", 7)
     ids, used = re.findall(r' id="([^"]*)"', svg), {*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)}
     assert set(ids) == used == {f"p7-{name}" for name in re.findall(r' id="([^"]*)"', original)}
@@ -70,7 +70,7 @@ def test_groups_are_renamed_and_ids_are_its_own() -> None:
 
 
 def test_exactly_the_ids_that_something_refers_to_stay() -> None:
-    svg = drawn("a")
+    svg = plot_svg("a")
     ids, used = re.findall(r' id="([^"]*)"', svg), {*re.findall(r"url\(#([^)]+)\)", svg), *re.findall(r'href="#([^"]+)"', svg)}
     assert used
     assert set(ids) == used
@@ -114,5 +114,5 @@ def xy(element: ElementTree.Element) -> list[float]:
     ],
 )
 def test_straight_lines_are_points_and_curves_keep_their_commands(path: str, short: str) -> None:
-    drawn = minified(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
-    assert drawn.split("</style>")[1] == f'<g><path d="{short}"/></g></svg>'
+    text = minified(f'<?xml version="1.0"?>\n<svg xmlns="x">\n <g id="a_1">\n  <path d="{path}"/>\n </g>\n</svg>\n')
+    assert text.split("</style>")[1] == f'<g><path d="{short}"/></g></svg>'

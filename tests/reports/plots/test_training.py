@@ -1,4 +1,4 @@
-"""The numbers of the training panels, and that exactly those are drawn."""
+"""The data of the training panels, and the drawn values."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def test_what_is_drawn_is_the_data() -> None:
     data = data_of(results([SyntheticRun(variant="a", seed=seed, fid=1.0) for seed in range(3)]), PROBABILITIES)
     with base.axes(3, 2) as ax:
         draw(ax, data, STYLE, PROBABILITIES)
-        drawn = drawn_lines(ax)
+        lines = drawn_lines(ax)
         levels = [line for line in ax.lines if list(np.asarray(line.get_ydata())) == [0.5, 0.5]]
         limits = ax.get_ylim()
     colours = {"train/p_real": STYLE.colour, "train/p_fake": INK}
     expected = {
         (colours[str(key)], line == "mean", tuple(points["value"])) for (key, line, _), points in data.groupby(["key", "line", "seed"])
     }
-    assert drawn == expected
-    assert len(drawn) == 2 * (3 + 1)
+    assert lines == expected
+    assert len(lines) == 2 * (3 + 1)
     assert len(levels) == 1
     assert limits == (0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""Trials, and that exactly those are drawn, none at a value that it does not have."""
+"""The data of trials, and the drawn values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.plots import base
 from reports.plots.search_history import alt, draw, search_history_data
 from reports.plots.slices import alt as slice_alt
 from reports.plots.slices import slices_data
-from reports.plots.trials import MOST_DRAWN, draw_trials, drawn, trials_data, value_axis
+from reports.plots.trials import MOST_DRAWN, draw_trials, first_trials, trials_data, value_axis
 from reports.study import SearchedStudy
 from reports.study_reader import read_study
 
@@ -104,9 +104,9 @@ def test_the_bad_end_is_below_where_higher_is_better() -> None:
 def test_of_many_trials_the_first_are_drawn(found: SearchedStudy) -> None:
     many = read_study(study({"a": tuning([trial(n, values=[1.0 + n], default=n == 900) for n in range(1000)])}))
     assert many is not None
-    shown = drawn(trials_data(many, many.tunings[0]))
-    assert len(shown) == MOST_DRAWN + 1
-    assert 900 in set(shown["number"])
+    trials = first_trials(trials_data(many, many.tunings[0]))
+    assert len(trials) == MOST_DRAWN + 1
+    assert 900 in set(trials["number"])
 
 
 def test_values_that_are_not_positive_have_a_plain_scale(found: SearchedStudy) -> None:

@@ -1,4 +1,4 @@
-"""Scores over several data sets: only of what is comparable, and with the figures of reports.scores."""
+"""Scores over several data sets: only comparable entries, with the figures of reports.scores."""
 
 from __future__ import annotations
 

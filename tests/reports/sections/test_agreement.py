@@ -1,4 +1,4 @@
-"""Whether the extractors rank the entries alike, and which entries are marked."""
+"""Agreement of the extractors on the ranks, and the marked entries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIDS = {"a": (10.0, 11.0), "b": (20.0, 21.0), "c": (30.0, 31.0), "d": (40.0, 41.
 
 
 def runs_with(order: str, key: str = PIXELS, fids: dict[str, Sequence[float]] | None = None) -> list[SyntheticRun]:
-    """Runs of FIDS whose other metric puts the entries in this order; entries that are not in it lack the metric."""
+    """Return the runs of FIDS whose second metric ranks the entries in this order. Other entries lack that metric."""
     values = {name: {key: 1.0 + i} for i, name in enumerate(order)}
     return [replace(run, metrics=values.get(run.variant, {})) for run in synthetic_runs(fids or FIDS)]
 
@@ -48,7 +48,7 @@ def test_equal_values_have_no_correlation() -> None:
 
 
 def test_an_entry_half_the_table_away_is_marked() -> None:
-    """In the order b, c, a, d only a has moved by two of four places."""
+    """The order is b, c, a, d: only a has moved by two of four places."""
     (cohort,) = view(results(runs_with("bcad"))).cohorts
     assert agreement.contested(agreement.ranked(cohort)) == ["a"]
     assert "a has rank 1 by classifier-FID and rank 3 by pixel Fréchet" in sentences(runs_with("bcad"))[1]

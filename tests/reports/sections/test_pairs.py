@@ -35,7 +35,7 @@ def test_the_statistics_are_those_of_the_tests() -> None:
 
 
 def test_the_winner_is_named_if_it_is_the_column() -> None:
-    """By median a is first, by the test b: the cell must not say that a is better."""
+    """The median ranks a first, the test b: the cell must not call a better."""
     comparison = stats.Comparison(a="a", b="b", p=0.01, p_holm=0.01, ratio=0.8, better="b", verdict="clearly better", test="Welch on logs")
     assert pairs.verdict_words(comparison) == "b is clearly better"
 

@@ -59,7 +59,7 @@ def test_points_are_not_called_images_in_training() -> None:
 
 @pytest.mark.slow
 def test_a_page_of_twelve_variants_stays_light() -> None:
-    """Five seeds each: what all curves take as base64."""
+    """Twelve variants have five seeds each; the limit is on all curves as base64."""
     prepared = view(results([SyntheticRun(variant=f"v{i}", seed=seed, fid=10.0 + i) for i in range(12) for seed in range(5)]))
     pictures = [tile.picture for gallery in galleries(training.build(prepared)) for tile in gallery.tiles]
     section = progress.build(prepared)

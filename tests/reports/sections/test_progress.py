@@ -54,7 +54,7 @@ def test_no_clock_without_different_seconds() -> None:
 
 
 def test_a_budget_in_seconds_has_means() -> None:
-    """Seeds reach their marks at other images then."""
+    """With such a budget, seeds reach their evaluation points at different images."""
     budget = {"param:budget.images": "None", "param:budget.train_seconds": "30.0"}
     found = results([SyntheticRun(variant="a", seed=seed, fid=10.0 + seed, columns=budget) for seed in range(3)])
     found.curves["images"] += found.curves["run_id"].map({"a-0": 0, "a-1": 64, "a-2": 640})

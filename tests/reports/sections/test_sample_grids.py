@@ -95,11 +95,11 @@ def test_as_many_samples_as_fit() -> None:
     sizes = {side: 3 * len(picture_of(sample_grids.crop(pictures[0], side), "").data) for side in sample_grids.SIDES}
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     for side, size in sizes.items():
-        assert sample_grids.shown_side(pictures, size) == (side, 8)
-    assert sample_grids.shown_side(pictures, sizes[8] - 1) == (6, 8)
-    assert sample_grids.shown_side(pictures, 1) == (4, 8)
-    assert sample_grids.shown_side([grid(3)], 10**9) == (3, 3)
-    assert sample_grids.shown_side([], 1) == (0, 0)
+        assert sample_grids.grid_side(pictures, size) == (side, 8)
+    assert sample_grids.grid_side(pictures, sizes[8] - 1) == (6, 8)
+    assert sample_grids.grid_side(pictures, 1) == (4, 8)
+    assert sample_grids.grid_side([grid(3)], 10**9) == (3, 3)
+    assert sample_grids.grid_side([], 1) == (0, 0)
 
 
 def test_a_small_report_has_few_samples_and_no_earlier_ones(tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ def texts(value: object) -> Iterator[str]:
 
 
 def section(found: Results) -> Section:
-    made_ = studies.build(view(found))
-    assert made_ is not None
-    return made_
+    found_section = studies.build(view(found))
+    assert found_section is not None
+    return found_section
 
 
 def opening(found: Results) -> list[Block]:
@@ -158,8 +158,8 @@ def test_a_recipe_is_quoted_for_a_shell() -> None:
     line = settings(BestTrial(number=0, values=(1.0,), options=nasty))
     assert line == "--set recipe.k=2 --set 'recipe.x=$(rm -rf ~); `id`'"
     assert shlex.split(line)[1::2] == list(nasty)
-    kept = study({"dcgan": tuning([trial(0)], best={"number": 0, "set": "", "settings": {}})})
-    assert tables(studied(kept))[1].rows[0].cells[1].code is False
+    quoted = study({"dcgan": tuning([trial(0)], best={"number": 0, "set": "", "settings": {}})})
+    assert tables(studied(quoted))[1].rows[0].cells[1].code is False
 
 
 def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
@@ -184,9 +184,9 @@ def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
     ("sampler", "words"), [("tpe", "the trials of TPE"), ("grid", "the trials of a grid"), ("", "an unrecorded sampler")]
 )
 def test_why_there_is_no_expected_best(sampler: str, words: str) -> None:
-    made_ = section(studied(small(sampler=sampler)))
-    assert not any(isinstance(block, Figure) and block.id == "study-0-budget" for block in made_.blocks)
-    assert any(words in text for text in texts(made_))
+    found_section = section(studied(small(sampler=sampler)))
+    assert not any(isinstance(block, Figure) and block.id == "study-0-budget" for block in found_section.blocks)
+    assert any(words in text for text in texts(found_section))
 
 
 def test_two_objectives_have_a_front() -> None:

@@ -137,7 +137,7 @@ def test_every_metric_is_in_a_folded_table() -> None:
 
 
 def test_the_half_sample_error_is_below_the_dots() -> None:
-    """Seeds 10, 11, 12 have variance 1; errors of .2 make 4 % of it."""
+    """Seeds 10, 11, 12 have variance 1, of which errors of .2 are 4 %."""
     runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs(TWO)]
     table = table_of(runs)
     assert [row.cells[3].detail for row in table.rows] == ["noise ± 0.200 (4 %)"] * 2

@@ -1,4 +1,7 @@
-"""The target, and when runs reached it, by hand: a run with a final FID f has 10 f, 4 f, 2 f and f at its four evaluation points."""
+"""The target and the times to reach it, compared with values by hand.
+
+A run with a final FID f has 10 f, 4 f, 2 f and f at its four evaluation points.
+"""
 
 from __future__ import annotations
 
@@ -75,8 +78,8 @@ def test_failed_runs_never_reach_it_and_running_ones_do_not_count() -> None:
 
 def test_a_run_without_values_is_left_out() -> None:
     found = results(synthetic_runs(FOUR))
-    kept = found.curves[~found.curves["run_id"].isin(["a-0", "d-0", "d-1", "d-2"])]
-    texts = rows(replace(found, curves=kept))
+    remaining = found.curves[~found.curves["run_id"].isin(["a-0", "d-0", "d-1", "d-2"])]
+    texts = rows(replace(found, curves=remaining))
     assert texts[0] == ["a", "2 of 2", "112,500", "22.5"]
     assert texts[-1] == ["d", "no run measured", "", ""]
 

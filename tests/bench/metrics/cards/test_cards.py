@@ -12,7 +12,7 @@ from bench.core.errors import UserError
 from bench.core.registry import load_catalogs
 from bench.core.spec import DataShape, Examples, Split
 from bench.data.catalog import available
-from bench.evaluation.evaluator import ASKED, provides
+from bench.evaluation.evaluator import LABELS_REQUESTED, capabilities
 from bench.metrics.cards import (
     BUILT_IN,
     CARDS,
@@ -118,19 +118,19 @@ class Unlabelled:
 def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
     load_catalogs()
     here = [DATASETS.get(name) for name in DATASETS.names() if available(name) is None]
-    given = [provides(dataset, inception=dataset.spec.kind == "image") for dataset in (*here, Unlabelled())]
+    given = [capabilities(dataset, inception=dataset.spec.kind == "image") for dataset in (*here, Unlabelled())]
     for key in BUILT_IN:
         needs = set(card(key).needs)
         if key not in measured():
             assert needs <= LOGGED, key
         else:
             assert needs <= set(NEEDS), key
-            assert any(needs <= provided | {ASKED} for provided in given), key  # a conditional model provides that one
+            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # a conditional model provides that one
 
 
 def test_only_inception_metrics_are_optional() -> None:
     optional = {key for key in measured() if INCEPTION in card(key).needs}
     assert optional == {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
     digits = DATASETS.get("digits")
-    assert provides(digits, inception=True) - provides(digits) == {INCEPTION}
-    assert provides(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}
+    assert capabilities(digits, inception=True) - capabilities(digits) == {INCEPTION}
+    assert capabilities(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}

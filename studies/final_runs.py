@@ -1,4 +1,4 @@
-"""The second phase of a study: the best recipe and the default, trained on seeds that chose nothing and measured in full."""
+"""The second phase of a study: train the best recipe and the default on new seeds, with the full evaluation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from bench.scheduling.suite import TUNED as TUNED_TRACK
 from bench.scheduling.suite import Entry, PlannedRun, Suite
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import answering
-from studies.opening import DEFAULT
+from studies.optuna_studies import DEFAULT
 from studies.record import best, settings_of_trial
 from studies.study import Arm, Plan
 
-TUNED, PLAIN, BOTH, SUPERSEDED = "tuned", "default", "both", "superseded"  # the tag `recipe`: both is a default that nothing beat
+TUNED, PLAIN, BOTH, SUPERSEDED = "tuned", "default", "both", "superseded"  # values of the tag `recipe`; "both": the default is the best
 
 
 def final_runs(plan: Plan, studies: Sequence[optuna.Study]) -> list[PlannedRun]:
-    """Seed by seed, the best of each variant and its default; of a variant without any score the default alone."""
+    """Return the final runs seed by seed: the best recipe of each variant and its default.
+
+    A variant without any score has only the default.
+    """
     recipes = [
         (arm, settings, tags) for arm, study in zip(plan.arms, studies, strict=True) for settings, tags in _recipes(plan, arm, study)
     ]
@@ -32,7 +35,7 @@ def final_runs(plan: Plan, studies: Sequence[optuna.Study]) -> list[PlannedRun]:
 
 
 def _recipes(plan: Plan, arm: Arm, study: optuna.Study) -> list[tuple[dict[str, object], dict[str, str]]]:
-    """(settings, tags) of the recipes of a variant."""
+    """Return (settings, tags) of each recipe of a variant."""
     chosen = best(plan, study.get_trials(deepcopy=False))
     if chosen is None:
         return [({}, {"recipe": PLAIN, "trial": ""})]
@@ -52,11 +55,11 @@ def _planned(plan: Plan, arm: Arm, settings: dict[str, object], tags: dict[str, 
     )
 
 
-def do_final(
+def execute_final_runs(
     plan: Plan, studies: Sequence[optuna.Study], *, workers: int | None, cluster: Cluster, stop: Callable[[], bool], display: Display,
     parent: str,
 ) -> Outcome:  # fmt: skip
-    """Do what is missing of the final runs, and say of those that are there what they are now."""
+    """Execute the missing final runs and update the tags of the recorded ones."""
     planned = final_runs(plan, studies)
     suite = Suite(
         name=plan.study,
@@ -73,19 +76,19 @@ def do_final(
 
 
 def _tag_again(plan: Plan, planned: Sequence[PlannedRun]) -> None:
-    """More trials may have changed which recipe is the best: tag the runs that are there with what they are now."""
+    """Update the tags of recorded final runs: more trials may have changed the best recipe."""
     tracker = Tracker(plan.uri, plan.study)
     wanted = {_recipe(run.config.variant, run.overrides): dict(run.tags) for run in planned}
-    ours = {arm.variant for arm in plan.arms}
+    variants = {arm.variant for arm in plan.arms}
     with answering(plan.uri):
         for run in tracker.find_phase("final"):
             tags = run.data.tags
-            if tags.get("variant") not in ours:
+            if tags.get("variant") not in variants:
                 continue
             now = wanted.get(_recipe(tags["variant"], json.loads(tags.get("overrides", "{}"))), {"recipe": SUPERSEDED})
             tracker.tag(run.info.run_id, {key: value for key, value in now.items() if tags.get(key) != value})
 
 
 def _recipe(variant: str, overrides: Mapping[str, Any]) -> str:
-    """What tells recipes apart, whatever their seeds and however they were measured."""
+    """Return a key of a recipe that does not depend on the seed and the evaluation."""
     return json.dumps([variant, {path: value for path, value in overrides.items() if not path.startswith("evaluation.")}], sort_keys=True)

@@ -1,4 +1,4 @@
-"""The Optuna studies behind a study: one a variant, made with the author's default first in line, or opened if it is the same."""
+"""Create or open the Optuna studies of a study: one for each variant, with the variant's default as first trial."""
 
 from __future__ import annotations
 
@@ -17,80 +17,91 @@ from studies.sampling import pruner
 from studies.storage import REASON, Storage
 from studies.study import Arm, Plan
 
-IDENTITY = "ganbench"  # the attribute of an Optuna study that says what its trials share
-DEFAULT = "default"  # the attribute of a trial that trains the author's own numbers
-OWN = ("range", "training")  # parts of an identity in which the variants of one study may differ
+IDENTITY = "ganbench"  # the attribute of an Optuna study with the settings that all its trials share
+DEFAULT = "default"  # the attribute of the trial with the variant's default recipe
+OWN = ("range", "training")  # parts of an identity that may differ between the variants of one study
 
 
 def name_of(plan: Plan, arm: Arm) -> str:
-    """The Optuna study of a variant."""
+    """Return the name of the Optuna study of a variant."""
     return f"{plan.study}/{arm.variant}"
 
 
 def check_known(plan: Plan, storage: Storage) -> None:
-    """A UserError if what is there of that name is another study, be it of a variant that is not asked for now. Writes nothing."""
+    """Raise a UserError if the storage has a different study of that name. Writes nothing.
+
+    Also checks variants of the study that are not requested now.
+    """
     wanted = {name_of(plan, arm): _plain(plan.identity(arm)) for arm in plan.arms}
     for summary in optuna.get_all_study_summaries(storage.optuna, include_best_trial=False):
         name = summary.study_name
-        there = summary.user_attrs.get(IDENTITY)
-        if name.rpartition("/")[0] != plan.study or (there is None and not summary.n_trials):
+        recorded = summary.user_attrs.get(IDENTITY)
+        if name.rpartition("/")[0] != plan.study or (recorded is None and not summary.n_trials):
             continue
-        asked = wanted.get(name) or {**next(iter(wanted.values())), **{key: there.get(key) for key in OWN if isinstance(there, dict)}}
-        if there != asked:
+        expected = wanted.get(name) or {
+            **next(iter(wanted.values())),
+            **{key: recorded.get(key) for key in OWN if isinstance(recorded, dict)},
+        }
+        if recorded != expected:
             raise UserError(
-                f"the study {name!r} is there already with another {difference(there, asked)}: give this one another --name, or another --storage"
+                f"the study {name!r} already exists with another {difference(recorded, expected)}: choose another --name or --storage"
             )
 
 
 def open_study(plan: Plan, arm: Arm, storage: Storage) -> optuna.Study:
-    """The Optuna study of a variant. Another one of that name is a UserError."""
+    """Create or open the Optuna study of a variant. Raises UserError if a different study has that name."""
     name = name_of(plan, arm)
     directions = [StudyDirection.MINIMIZE if objective.direction == "lower" else StudyDirection.MAXIMIZE for objective in plan.objectives]
-    with storage.claim(name):
+    with storage.lock(name):
         check_known(plan, storage)
         study = optuna.create_study(storage=storage.optuna, study_name=name, directions=directions, load_if_exists=True)
         if IDENTITY not in study.user_attrs:
             study.set_user_attr(IDENTITY, plan.identity(arm))
-        _line_up(plan, arm, study)
+        _enqueue(plan, arm, study)
     study.pruner = pruner(plan)
     return study
 
 
-def _line_up(plan: Plan, arm: Arm, study: optuna.Study) -> None:
-    """Put the default in line, and in a grid search as many points as are asked for, as far as they are not there yet."""
+def _enqueue(plan: Plan, arm: Arm, study: optuna.Study) -> None:
+    """Enqueue the default and, in a grid search, the requested number of points, unless they are enqueued already."""
     trials = study.get_trials(deepcopy=False)
     if not any(trial.user_attrs.get(DEFAULT) for trial in trials):
         study.enqueue_trial(_coded(arm, arm.defaults), user_attrs={DEFAULT: True})
     if plan.sampler != "grid":
         return
-    there = {_key({**trial.system_attrs.get("fixed_params", {}), **trial.params}) for trial in trials if not trial.user_attrs.get(DEFAULT)}
+    recorded = {
+        _key({**trial.system_attrs.get("fixed_params", {}), **trial.params}) for trial in trials if not trial.user_attrs.get(DEFAULT)
+    }
     for point in grid(plan, arm)[: plan.trials - 1]:
         coded = _coded(arm, point)
-        if _key(coded) not in there:
+        if _key(coded) not in recorded:
             study.enqueue_trial(coded)
 
 
 def grid(plan: Plan, arm: Arm) -> list[dict[str, Any]]:
-    """The points of a grid search, in an order drawn with the sampler's seed."""
+    """Return the points of a grid search, shuffled with the sampler's seed."""
     points = list(itertools.product(*(dimension.grid() for dimension in arm.dimensions)))
     random.Random(plan.sampler_seed).shuffle(points)
     return [dict(zip((dimension.path for dimension in arm.dimensions), point, strict=True)) for point in points]
 
 
 def target(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial] = ()) -> int:
-    """How many trials a variant is to have: those asked for; of a grid no more than it has points, the default and those that crashed apart."""
+    """Return the number of trials for a variant: the requested number, in a grid search at most the points and the default.
+
+    Crashed trials of a grid search count as done.
+    """
     if plan.sampler != "grid":
         return plan.trials
     crashed = sum(trial.state == TrialState.FAIL and REASON in trial.user_attrs for trial in trials)
     return min(plan.trials, arm.grid_size + 1) - crashed
 
 
-def difference(there: Any, wanted: dict[str, Any]) -> str:
-    """What tells a study that is there from the one that was asked for, in a few words."""
-    if not isinstance(there, dict):
-        return "origin: it is not of ganbench"
+def difference(recorded: Any, wanted: dict[str, Any]) -> str:
+    """Describe the first difference between the recorded study and the requested one."""
+    if not isinstance(recorded, dict):
+        return "origin: ganbench did not create it"
     for key, value in _plain(wanted).items():
-        other = there.get(key)
+        other = recorded.get(key)
         if other == value:
             continue
         if key != "training":
@@ -102,7 +113,7 @@ def difference(there: Any, wanted: dict[str, Any]) -> str:
 
 
 def _words(value: Any, other: Any) -> str:
-    """A part of an identity as a person reads it; of a list, what the other does not have."""
+    """Format a part of an identity. Of a list, format only the items that the other list does not have."""
     if not isinstance(value, list) or not isinstance(other, list):
         return str(value)
     parts = [part for part in value if part not in other]
@@ -110,7 +121,7 @@ def _words(value: Any, other: Any) -> str:
 
 
 def _part(part: dict[str, Any]) -> str:
-    """An objective, or a dimension."""
+    """Format an objective or a dimension."""
     if "path" not in part:
         return str(part.get("key"))
     reach = part["choices"] or f"{part['low']:g} to {part['high']:g}"
@@ -126,5 +137,5 @@ def _key(coded: dict[str, Any]) -> str:
 
 
 def _plain(identity: dict[str, Any]) -> dict[str, Any]:
-    """As a storage gives it back."""
+    """Return the identity as it is after storage as JSON."""
     return dict(json.loads(json.dumps(identity)))

@@ -1,4 +1,4 @@
-"""What is measured of conditional models, by the labels that they were asked for; and how those are drawn."""
+"""Metrics of conditional models, which use the requested labels, and the sampling of these labels."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bench.core.errors import UserError
 from bench.core.spec import Examples, Networks, Split
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.evaluation.generator import load_generator
-from bench.evaluation.sampling import asked_labels
+from bench.evaluation.sampling import sample_labels
 from bench.runs.runner import run
 from bench.tracking import results
 
 
 class Uneven(Labelled):
-    """A tenth of it is of class 1."""
+    """A dataset with a tenth of its images in class 1."""
 
     def split(self, name: Split) -> Examples:
         return Examples(data=torch.zeros(100, 1, 8, 8, dtype=torch.uint8), labels=torch.tensor([0] * 90 + [1] * 10))
@@ -37,8 +37,8 @@ def evaluator() -> Evaluator:
     return Evaluator(DATASETS.get("digits"), errors=False, metrics=(ACCURACY, INTRA))
 
 
-def measured(asked: Tensor) -> Measurement:
-    return evaluator().full(DATASETS.get("digits").split("test").data, asked=asked)
+def measured(labels: Tensor) -> Measurement:
+    return evaluator().full(DATASETS.get("digits").split("test").data, labels=labels)
 
 
 def truth() -> Tensor:
@@ -65,7 +65,7 @@ def test_wrong_labels_cost_accuracy_and_distance() -> None:
 def test_labels_follow_their_images_whatever_the_order() -> None:
     order = torch.randperm(500, generator=torch.Generator().manual_seed(0))
     images = DATASETS.get("digits").split("test").data
-    shuffled = evaluator().full(images[order], asked=truth()[order])
+    shuffled = evaluator().full(images[order], labels=truth()[order])
     assert shuffled.values == measured(truth()).values
 
 
@@ -75,7 +75,7 @@ def test_a_class_with_too_few_images_has_no_covariance() -> None:
     assert "0 images of class 3 cannot tell the covariance of 32 features" in found.reasons[INTRA]
 
 
-def test_without_labels_there_is_neither_and_the_protocol_is_the_same() -> None:
+def test_without_labels_both_metrics_are_missing_and_the_protocol_is_the_same() -> None:
     whole = Evaluator(DATASETS.get("digits"), errors=False)
     assert not {ACCURACY, INTRA} & set(whole.keys)
     assert {ACCURACY, INTRA} == set(whole.protocol(conditional=True)) - set(whole.protocol())
@@ -83,20 +83,20 @@ def test_without_labels_there_is_neither_and_the_protocol_is_the_same() -> None:
     assert not {ACCURACY, INTRA} & set(evaluator().full(DATASETS.get("digits").split("test").data).values)
 
 
-def test_labels_are_asked_for_in_the_mix_of_the_data() -> None:
+def test_labels_are_sampled_at_the_class_frequencies_of_the_data() -> None:
     networks = Networks()
     networks.classes = 2
     data = Uneven(name="uneven", classes=2)
-    asked = asked_labels(networks, data, 4_000, seed=0)
-    assert asked is not None
-    assert abs(int(asked.sum()) - 400) < 4 * math.sqrt(4_000 * 0.1 * 0.9)
-    assert torch.equal(asked, asked_labels(networks, data, 4_000, seed=0))  # type: ignore[arg-type]
-    assert not torch.equal(asked, asked_labels(networks, data, 4_000, seed=1))  # type: ignore[arg-type]
+    labels = sample_labels(networks, data, 4_000, seed=0)
+    assert labels is not None
+    assert abs(int(labels.sum()) - 400) < 4 * math.sqrt(4_000 * 0.1 * 0.9)
+    assert torch.equal(labels, sample_labels(networks, data, 4_000, seed=0))  # type: ignore[arg-type]
+    assert not torch.equal(labels, sample_labels(networks, data, 4_000, seed=1))  # type: ignore[arg-type]
     networks.classes = 0
-    assert asked_labels(networks, data, 4_000, seed=0) is None
+    assert sample_labels(networks, data, 4_000, seed=0) is None
 
 
-def test_a_conditional_run_is_measured_shown_and_sampled_by_class(uri: str, tmp_path: Path) -> None:
+def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: Path) -> None:
     result = run(small.config("cgan", **{"recipe.lr_g": 1e-3, "budget.images": 6_400}), small.place(uri, tmp_path / "runs"))
     assert result.status == "finished"
     found = results.load(uri, ("small",))
@@ -106,24 +106,24 @@ def test_a_conditional_run_is_measured_shown_and_sampled_by_class(uri: str, tmp_
     generator = load_generator(result.run_id, uri)
     evaluator = Evaluator(DATASETS.get("digits"))
     images = generator.sample(evaluator.n)
-    labels = asked_labels(generator.networks, generator.dataset, evaluator.n, seed=0)
-    assert evaluator.full(images, asked=labels).values[ACCURACY] == result.values[ACCURACY]  # those that were measured
+    labels = sample_labels(generator.networks, generator.dataset, evaluator.n, seed=0)
+    assert evaluator.full(images, labels=labels).values[ACCURACY] == result.values[ACCURACY]  # the samples of the evaluation
     threes = generator.sample(20, label=3)
     assert torch.equal(threes, generator.sample(20, label="3"))
     assert not torch.equal(threes, generator.sample(20, label=4))
-    with pytest.raises(UserError, match=r"digits has no class 'ten': there are 0 to 9$"):
+    with pytest.raises(UserError, match=r"digits has no class 'ten'.* 0 to 9$"):
         generator.sample(20, label="ten")
     path = found.artifact(result.run_id, results.CONFIG)
     assert path is not None
     path.write_text(path.read_text().replace('"dataset": "digits"', '"dataset": "folder:/gone,size=8,crop=center,channels=1,test=1/7"'))
-    generator = load_generator(result.run_id, uri)  # its data is not here any more
+    generator = load_generator(result.run_id, uri)  # its data no longer exists
     assert torch.equal(threes, generator.sample(20, label="3"))
-    with pytest.raises(UserError, match=r"the mix of classes needs the data.*there is no folder.*--class"):
+    with pytest.raises(UserError, match=r"class frequencies need the data.*/gone.*--class"):
         generator.sample(20)
 
 
-def test_an_unconditional_run_has_no_class_to_ask_for(uri: str, tmp_path: Path) -> None:
+def test_an_unconditional_run_cannot_sample_one_class(uri: str, tmp_path: Path) -> None:
     result = run(small.config(), small.place(uri, tmp_path / "runs"))
-    with pytest.raises(UserError, match="label-smoothed is no conditional model"):
+    with pytest.raises(UserError, match="label-smoothed is not a conditional model"):
         load_generator(result.run_id, uri).sample(4, label=3)
     assert ACCURACY not in result.values
