@@ -11,11 +11,11 @@ import optuna
 
 from bench.core.config import merged, override
 from bench.scheduling.cluster import Cluster
-from bench.scheduling.scheduler import Display, Outcome, foresee, run_suite
+from bench.scheduling.scheduler import Display, ExecutionResult, plan_execution, run_suite
 from bench.scheduling.suite import TUNED as TUNED_TRACK
 from bench.scheduling.suite import Entry, PlannedRun, Suite
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 from studies.opening import DEFAULT
 from studies.record import best, settings_of_trial
 from studies.study import Arm, Plan
@@ -55,7 +55,7 @@ def _planned(plan: Plan, arm: Arm, settings: dict[str, object], tags: dict[str, 
 def do_final(
     plan: Plan, studies: Sequence[optuna.Study], *, workers: int | None, cluster: Cluster, stop: Callable[[], bool], display: Display,
     parent: str,
-) -> Outcome:  # fmt: skip
+) -> ExecutionResult:  # fmt: skip
     """Do what is missing of the final runs, and say of those that are there what they are now."""
     planned = final_runs(plan, studies)
     suite = Suite(
@@ -66,8 +66,8 @@ def do_final(
         track=TUNED_TRACK,
     )
     folder = Path(plan.folder)
-    outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True)
-    outcome = run_suite(suite, outlook, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
+    execution_plan = plan_execution(suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True)
+    outcome = run_suite(suite, execution_plan, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
     _tag_again(plan, planned)
     return outcome
 
@@ -77,7 +77,7 @@ def _tag_again(plan: Plan, planned: Sequence[PlannedRun]) -> None:
     tracker = Tracker(plan.uri, plan.study)
     wanted = {_recipe(run.config.variant, run.overrides): dict(run.tags) for run in planned}
     ours = {arm.variant for arm in plan.arms}
-    with answering(plan.uri):
+    with store_errors(plan.uri):
         for run in tracker.find_phase("final"):
             tags = run.data.tags
             if tags.get("variant") not in ours:

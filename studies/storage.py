@@ -36,7 +36,7 @@ class Storage(ABC):
         self.optuna = optuna_storage
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def store_errors(self) -> Iterator[None]:
         """Inside, a storage that goes away is a UserError."""
         try:
             yield

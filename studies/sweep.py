@@ -17,7 +17,7 @@ from bench.runs.resolve import record_choices, resolve
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
 from bench.scheduling.executor import execute
-from bench.scheduling.scheduler import Display, Outcome
+from bench.scheduling.scheduler import Display, ExecutionResult
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.store import sqlite_path
 from studies import record
@@ -62,7 +62,7 @@ class Sweep:
     standings: tuple[Standing, ...]
     interrupted: bool = False
     given_up: tuple[str, ...] = ()  # variants whose trials crash
-    final: Outcome | None = None
+    final: ExecutionResult | None = None
     elsewhere: bool = False  # whether another process does the final runs
     json: str = ""
 
@@ -176,7 +176,7 @@ def sweep(
         check_nodes(cluster, folder, one_machine=alone)
     Lookup.of(plan.uri, plan.study)  # a store that does not answer says so before anything is written
     storage = open_storage(plan.storage)
-    with storage.answering():
+    with storage.store_errors():
         check_known(plan, storage)
         tracker = Tracker(plan.uri, plan.study)  # before the studies: its experiment may have been deleted
         record_choices(tracker, plan.auto)
@@ -188,7 +188,7 @@ def sweep(
     keeping = Record(plan, tracker, parent, studies)
     status, ended = "failed", Sweep(standings=())
     try:
-        with storage.answering():
+        with storage.store_errors():
             ended = _sweep(plan, storage, studies, keeping, chosen, cluster, stop, display, final_display)
             keeping.update(final=True)
         status = "interrupted" if ended.interrupted else "finished"

@@ -19,7 +19,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.runs import resolve
 
     choice = resolve.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
-    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choice)
+    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, save: choice)
 
 
 @pytest.fixture(scope="session")

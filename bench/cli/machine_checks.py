@@ -55,7 +55,7 @@ def machine_facts() -> dict[str, str]:
     """What runs record of this machine and what `auto` means here, with the figures that decide it. Writes nothing."""
     commit, dirty = source_commit()
     best = devices()[0].partition(":")[0]
-    choice = choice_here(best, keep=False)
+    choice = choice_here(best, save=False)
     speedups = {what: factor for what in ("products", "convolutions") if (factor := choice.speedup(what)) is not None}
     measured = ", ".join(f"{factor:.2f} times as fast in {what}" for what, factor in speedups.items())
     why = f"; bf16 is {measured}, and takes {MARGIN:g} times in both" if measured else ""

@@ -74,9 +74,9 @@ def _of_the_store(error: Exception) -> str | None:
     """The line for what a tracking store raised in the midst of a verb."""
     if "mlflow" not in sys.modules:
         return None
-    from bench.tracking.store import trouble
+    from bench.tracking.store import error_line
 
-    return trouble(error)
+    return error_line(error)
 
 
 def _usage(error: Exception) -> str:

@@ -12,7 +12,7 @@ from bench.core.errors import UserError
 from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.runs.pending_writes import Delivered
+    from bench.runs.pending_writes import DeliveryResult
 
 
 @app.command()
@@ -35,7 +35,7 @@ def sync(
         raise UserError(f"what waits in {folder} is {strangers[0].problem}")
     for one in strangers:
         say(_line(one))
-    sent, left = sum(one.sent for one in told), sum(one.left for one in told)
+    sent, left = sum(one.sent for one in told), sum(one.pending for one in told)
     if not told:
         say(f"nothing waits in {folder}")
         return
@@ -45,10 +45,10 @@ def sync(
         raise typer.Exit(1)
 
 
-def _line(one: Delivered) -> str:
+def _line(one: DeliveryResult) -> str:
     """What became of one run's writes."""
     if one.busy:
         return f"{one.name}: in use by another process, its run or another sync: left to it"
-    stays = f"; {pluralise(one.left, 'write')} stay: {one.problem}" if one.problem else ""
+    stays = f"; {pluralise(one.pending, 'write')} stay: {one.problem}" if one.problem else ""
     rest = "; the rest follows when the run resumes" if one.resumes else ""
     return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

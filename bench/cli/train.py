@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bench.core.config import RunConfig
     from bench.runs.types import RunResult
     from bench.scheduling.cluster import Cluster
-    from bench.scheduling.scheduler import Outcome, Outlook
+    from bench.scheduling.scheduler import ExecutionPlan, ExecutionResult
     from bench.scheduling.suite import PlannedRun, Suite
 
 RUNS = "runs"  # the experiment of `ganbench run`
@@ -73,10 +73,10 @@ def run(
     outcome = _executed(suite, _foreseen(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
-    elif outcome.there:
-        say(f"already there: run {outcome.there[0].run_id} ({outcome.there[0].reason})")
+    elif outcome.recorded:
+        say(f"already there: run {outcome.recorded[0].run_id} ({outcome.recorded[0].reason})")
     elif outcome.skipped:
-        say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
+        say(f"already {outcome.actions[0].why}: run {outcome.actions[0].run_id}")
     _exit_by(outcome)
 
 
@@ -108,17 +108,17 @@ def suite(
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
-    outlook = _foreseen(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
+    execution_plan = _foreseen(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
     if dry_run:
-        _print_outlook(outlook)
+        _print_outlook(execution_plan)
         return
-    outcome = _executed(chosen, outlook, folder)
+    outcome = _executed(chosen, execution_plan, folder)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    left = f", {len(outcome.left)} left to another process" if outcome.left else ""
-    anew = sum(bool(decision.changed) for decision in outcome.decisions)
+    left = f", {len(outcome.busy)} left to another process" if outcome.busy else ""
+    anew = sum(bool(action.changed) for action in outcome.actions)
     earlier = f"; {pluralise(anew, 'run')} there under another version, too" if anew else ""
     say(
         f"{name}: {pluralise(trained, 'run')} done now"
@@ -139,18 +139,18 @@ def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
 def _foreseen(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
-) -> Outlook:  # fmt: skip
+) -> ExecutionPlan:  # fmt: skip
     from bench.scheduling.cluster import HERE
-    from bench.scheduling.scheduler import foresee
+    from bench.scheduling.scheduler import plan_execution
     from bench.tracking.store import tracking_uri
 
-    return foresee(
+    return plan_execution(
         suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, cluster=cluster or HERE, extend=extend, probe=probe,
         deliver=deliver,
     )  # fmt: skip
 
 
-def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
+def _executed(suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True) -> ExecutionResult:
     from bench.scheduling.progress import display_for
     from bench.scheduling.scheduler import run_suite
     from bench.scheduling.signals import stop_on_signal
@@ -159,43 +159,43 @@ def _executed(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(suite, outlook, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
+            return run_suite(suite, execution_plan, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
     finally:
         display.stop()
 
 
-def _exit_by(outcome: Outcome) -> None:
+def _exit_by(outcome: ExecutionResult) -> None:
     """130 after Ctrl-C, 1 where a run failed, 3 where another process has one or took it over."""
-    for result in outcome.left:
+    for result in outcome.busy:
         say(f"{result.variant} seed {result.seed} is left to another process: {result.reason}")
     if outcome.interrupted:
         raise typer.Exit(130)
     if outcome.count("failed"):
         raise typer.Exit(1)
-    if outcome.left or outcome.count("interrupted"):
+    if outcome.busy or outcome.count("interrupted"):
         raise typer.Exit(LEFT)
 
 
-def _print_outlook(outlook: Outlook) -> None:
+def _print_outlook(execution_plan: ExecutionPlan) -> None:
     """The plan, what is there already, and the estimate."""
     rows = [
         (
-            decision.config.variant,
-            decision.config.networks,
-            decision.config.dataset,
-            str(decision.config.seed),
-            str(decision.config.budget),
-            decision.need if decision.why in ("new", "") else f"{decision.need}: {decision.why}",
-            duration(seconds) if (seconds := outlook.estimate.seconds.get(decision.fingerprint)) is not None else "",
-            _differences(decision.config),
+            action.config.variant,
+            action.config.networks,
+            action.config.dataset,
+            str(action.config.seed),
+            str(action.config.budget),
+            action.kind if action.why in ("new", "") else f"{action.kind}: {action.why}",
+            duration(seconds) if (seconds := execution_plan.estimate.seconds.get(action.fingerprint)) is not None else "",
+            _differences(action.config),
         )
-        for decision in outlook.decisions
+        for action in execution_plan.actions
     ]
     columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
-    print_table(f"{pluralise(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
-    if outlook.todo:
-        workers = min(outlook.workers, len(outlook.todo))
-        say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
+    print_table(f"{pluralise(len(rows), 'run')}, {len(execution_plan.todo)} to do", columns, rows)
+    if execution_plan.todo:
+        workers = min(execution_plan.workers, len(execution_plan.todo))
+        say(f"about {duration(execution_plan.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
 
 
 def _differences(config: RunConfig) -> str:

@@ -16,7 +16,7 @@ from bench.core.config import load_config
 from bench.core.errors import UserError
 from bench.perf.host import environment_of
 from bench.runs.runner import run
-from bench.runs.types import Place
+from bench.runs.types import RunContext
 from bench.tracking import store
 
 Found = TypeVar("Found")
@@ -63,10 +63,10 @@ def whole_run(config_json: str) -> Whole:
     if evaluator is not None:
         evaluator.prepare()
     with tempfile.TemporaryDirectory(prefix="ganbench-perf-") as name:
-        place = Place(uri=f"sqlite:///{Path(name) / 'mlflow.db'}", suite="perf", folder=str(Path(name) / "runs"))
-        store.create(place.uri)
+        context = RunContext(uri=f"sqlite:///{Path(name) / 'mlflow.db'}", suite="perf", folder=str(Path(name) / "runs"))
+        store.create(context.uri)
         started = time.perf_counter()
-        ended = run(config, place)
+        ended = run(config, context)
         wall = time.perf_counter() - started
     if ended.status != "finished":
         raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")

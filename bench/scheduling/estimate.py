@@ -16,7 +16,7 @@ from bench.evaluation.evaluator import Evaluator, evaluator_for, reference_image
 from bench.evaluation.reference_rows import reference_row
 from bench.evaluation.sampling import sample
 from bench.runs.prepare import Built, Work, check, prepare
-from bench.scheduling.planner import TO_DO, Decision
+from bench.scheduling.planner import TO_DO, PlannedAction
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ PROBE_SAMPLES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class VariantSpeed:
     """How fast a variant trains and samples here, alone on the machine."""
 
     images_per_second: float
@@ -39,7 +39,7 @@ class Estimate:
     """Seconds of each thing to do, by fingerprint; without an entry where a probe failed."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    paces: dict[str, Pace] = field(default_factory=dict)  # by variant
+    paces: dict[str, VariantSpeed] = field(default_factory=dict)  # by variant
 
     def wall_seconds(self, workers: int) -> float:
         """About how long all of it takes with so many workers."""
@@ -47,14 +47,14 @@ class Estimate:
         return max(longest, sum(self.seconds.values()) / workers)
 
 
-class Paces:
+class SpeedProbe:
     """The paces of an execution's configurations. Networks are built once for the check and the probe, and are not kept."""
 
     def __init__(self, *, probe: bool = True) -> None:
         """Without `probe` configurations are only checked, and every pace is unknown."""
         self._probe = probe
         self._checked: set[str] = set()
-        self._found: dict[str, Pace | None] = {}
+        self._found: dict[str, VariantSpeed | None] = {}
 
     def check(self, config: RunConfig) -> None:
         """Check that a run can be built, trained and measured, if no run that differs in its seed alone was; a UserError where it cannot."""
@@ -66,32 +66,32 @@ class Paces:
         if self._probe and _same_pace(config) not in self._found:
             self._found[_same_pace(config)] = _pace(config, built)
 
-    def of(self, config: RunConfig) -> Pace | None:
+    def of(self, config: RunConfig) -> VariantSpeed | None:
         """The pace of a configuration; None where it is not probed, or cannot be."""
         if self._probe and _same_pace(config) not in self._found:  # a finished run that is only measured again
             self._found[_same_pace(config)] = _pace(config)
         return self._found.get(_same_pace(config))
 
 
-def estimate(decisions: Sequence[Decision], paces: Paces) -> Estimate:
+def estimate(actions: Sequence[PlannedAction], paces: SpeedProbe) -> Estimate:
     """Estimate all that is to do; nothing where nothing is probed."""
     seconds: dict[str, float] = {}
-    named: dict[str, Pace] = {}
-    measuring: dict[tuple[str, Evaluation], Measuring] = {}
-    for decision in decisions:
-        if decision.need not in TO_DO:
+    named: dict[str, VariantSpeed] = {}
+    measuring: dict[tuple[str, Evaluation], EvaluationCost] = {}
+    for action in actions:
+        if action.kind not in TO_DO:
             continue
-        config = decision.config
+        config = action.config
         pace, where = paces.of(config), (config.dataset, config.evaluation.how())
         if pace is None:
             continue
         named[config.variant] = pace
-        measure = measuring.setdefault(where, Measuring(config))
-        seconds[decision.fingerprint] = _seconds(decision, pace, measure)
+        measure = measuring.setdefault(where, EvaluationCost(config))
+        seconds[action.fingerprint] = _seconds(action, pace, measure)
     return Estimate(seconds=seconds, paces=named)
 
 
-class Measuring:
+class EvaluationCost:
     """What evaluations on one dataset cost, timed on real images when first asked for."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -119,23 +119,23 @@ class Measuring:
         return time.perf_counter() - started
 
 
-def _seconds(decision: Decision, pace: Pace, measuring: Measuring) -> float:
+def _seconds(action: PlannedAction, pace: VariantSpeed, measuring: EvaluationCost) -> float:
     """Training and measuring of one run."""
-    evaluation = decision.config.evaluation
+    evaluation = action.config.evaluation
     sampling = measuring.n / pace.samples_per_second
     ends = 2 if evaluation.best else 1
-    if decision.need == "score":
+    if action.kind == "score":
         return sampling + measuring.full_seconds
     measured = evaluation.marks * (sampling + measuring.curve_seconds) if evaluation.marks else 0.0
-    return _train_seconds(decision, pace) + measured + ends * (sampling + measuring.full_seconds)
+    return _train_seconds(action, pace) + measured + ends * (sampling + measuring.full_seconds)
 
 
-def _train_seconds(decision: Decision, pace: Pace) -> float:
+def _train_seconds(action: PlannedAction, pace: VariantSpeed) -> float:
     """Seconds of training; a stopped run counts whole, for how far it came is known to its checkpoint alone."""
-    budget = decision.config.budget
+    budget = action.config.budget
     if budget.train_seconds is not None:
         return budget.train_seconds
-    done = decision.base.images if decision.base else 0
+    done = action.base.images if action.base else 0
     images = budget.images if budget.images is not None else (budget.generator_updates or 0) * pace.images_per_update
     return max(0, images - done) / pace.images_per_second
 
@@ -145,12 +145,12 @@ def _same_pace(config: RunConfig) -> str:
     return config.model_copy(update={"seed": 0, "budget": Budget(), "evaluation": Evaluation()}).canonical()
 
 
-def _pace(config: RunConfig, built: Built | None = None) -> Pace | None:
+def _pace(config: RunConfig, built: Built | None = None) -> VariantSpeed | None:
     """The pace of a variant, or None with a line that says why it could not be probed: its runs will say more."""
     try:
         with limited_threads(config.threads):
             work = prepare(config.model_copy(update={"budget": Budget(images=1)}), built)  # so that what grows in a share of it has grown
-            return Pace(
+            return VariantSpeed(
                 images_per_second=_training(work),
                 samples_per_second=_sampling(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],

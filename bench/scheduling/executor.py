@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE, Cluster, connect, start
 from bench.scheduling.jobs import J, Update, attempt
-from bench.scheduling.ray_executor import POLL_SECONDS, SideBySide
+from bench.scheduling.ray_executor import POLL_SECONDS, RayExecutor
 
 
 def execute(
@@ -21,13 +21,13 @@ def execute(
     """
     given: Iterator[J | None] = iter(jobs)
     if cluster.address:
-        yield from SideBySide[J](connect(cluster), cluster, workers, stop, update).results(given)
+        yield from RayExecutor[J](connect(cluster), cluster, workers, stop, update).results(given)
         return
     if workers > 1:
         ray = start(workers)
         if ray is not None:
             try:
-                yield from SideBySide[J](ray, cluster, workers, stop, update).results(given)
+                yield from RayExecutor[J](ray, cluster, workers, stop, update).results(given)
             finally:
                 ray.shutdown()
             return

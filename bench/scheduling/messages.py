@@ -15,15 +15,15 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 SECONDS = 0.3  # between two exchanges
-News = tuple[str, str]  # the key of a job, and what its worker has to tell, as JSON
+WorkerMessage = tuple[str, str]  # the key of a job, and what its worker has to tell, as JSON
 Exchange = Callable[[str, str], bool]  # tells of a job, and is answered whether to stop
 
 
-class Board:
+class MessageBoard:
     """Holds news until the driver reads them."""
 
     def __init__(self) -> None:
-        self._news: list[News] = []
+        self._news: list[WorkerMessage] = []
         self._stopping = False
 
     def tell(self, key: str, told: str) -> bool:
@@ -31,7 +31,7 @@ class Board:
         self._news.append((key, told))
         return self._stopping
 
-    def read(self) -> list[News]:
+    def read(self) -> list[WorkerMessage]:
         """All that is new."""
         new, self._news = self._news, []
         return new
@@ -41,7 +41,7 @@ class Board:
         self._stopping = True
 
 
-class Messenger:
+class WorkerReporter:
     """Inside, this process tells of its job a few times a second, and what it logs as a warning or worse with it."""
 
     def __init__(self, key: str, exchange: Exchange) -> None:
@@ -61,7 +61,7 @@ class Messenger:
         """Whether the driver has said so."""
         return self._stopping
 
-    def __enter__(self) -> Messenger:
+    def __enter__(self) -> WorkerReporter:
         logging.getLogger().addHandler(self._lines)
         self._tell()
         self._thread.start()

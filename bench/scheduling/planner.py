@@ -16,8 +16,7 @@ from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, R
 from bench.core.errors import UserError, one_line
 from bench.core.text import pluralise, printable
 from bench.evaluation.evaluator import evaluator_for
-from bench.runs.action import STOPPED, Checkpoint, Kind
-from bench.runs.action import decide as decide_now
+from bench.runs.action import STOPPED, ActionKind, Checkpoint, choose_action
 from bench.runs.pending_writes import pending_statuses
 from bench.runs.prepare import curve_protocol
 from bench.scheduling.suite import PlannedRun
@@ -29,26 +28,26 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
-TO_DO: tuple[Kind, ...] = ("train", "resume", "extend", "score")
+TO_DO: tuple[ActionKind, ...] = ("train", "resume", "extend", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class PlannedAction:
     """What an execution does about one planned run, and why."""
 
     planned: PlannedRun
     config: RunConfig  # resolved
     fingerprint: str
-    need: Kind
+    kind: ActionKind
     why: str
     run_id: str = ""  # of the run that is there already: to skip, resume or score
     warning: str = ""  # what whoever asked for this run may not expect
     changed: str = ""  # which version has changed since a run of this configuration that is there
-    base: Base | None = None  # what an extension goes on from
+    base: BaseRun | None = None  # what an extension goes on from
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BaseRun:
     """A finished run whose last checkpoint a longer one goes on from."""
 
     run_id: str
@@ -58,7 +57,7 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
+class RecordedRuns:
     """A planned run with what its experiment holds of it."""
 
     planned: PlannedRun
@@ -72,22 +71,22 @@ class Recorded:
         return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
 
 
-def look_up(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Recorded]:
+def find_recorded(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], lookup: Lookup) -> list[RecordedRuns]:
     """Find the recorded runs of each planned run, whose resolved configuration stands in `configs`."""
     fingerprints = [config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()) for config in configs]
     return [
-        Recorded(planned=run, config=config, fingerprint=fingerprint, runs=there.find(fingerprint))
+        RecordedRuns(planned=run, config=config, fingerprint=fingerprint, runs=lookup.find(fingerprint))
         for run, config, fingerprint in zip(planned, configs, fingerprints, strict=True)
     ]
 
 
-def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[Decision]:
+def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[PlannedAction]:
     """What each planned run needs. `folder` holds the suite's checkpoints.
 
     Of data sets that are not ready to be measured (`unready`) no protocol is known, so a finished run counts as one to measure again.
     """
     protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
-    decisions = []
+    actions = []
     for run in recorded:
         config = run.config
         dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
@@ -95,19 +94,19 @@ def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready
             evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         protocol, marks = protocols[key]
-        decision = _decision(run, protocol, marks, folder)
-        decisions.append(decision if run.runs else _of_another_version(decision, there))
-    return decisions
+        action = _planned_action(run, protocol, marks, folder)
+        actions.append(action if run.runs else _of_another_version(action, lookup))
+    return actions
 
 
-def _of_another_version(decision: Decision, there: Lookup) -> Decision:
+def _of_another_version(action: PlannedAction, lookup: Lookup) -> PlannedAction:
     """The decision to train what is new, and which version has changed where it is there under another one."""
-    config = decision.config
-    for run in there.find_cell(config.variant, config.dataset, config.seed):
+    config = action.config
+    for run in lookup.find_cell(config.variant, config.dataset, config.seed):
         changed = _changed(run, config)
         if changed and _same_settings(run, config):
-            return replace(decision, why=changed, changed=changed)
-    return decision
+            return replace(action, why=changed, changed=changed)
+    return action
 
 
 def _changed(run: Run, config: RunConfig) -> str:
@@ -126,60 +125,65 @@ def _same_settings(run: Run, config: RunConfig) -> bool:
     return theirs.keys() >= {"seed", "dataset"} and all(mine[path] == theirs[path] for path in mine.keys() & theirs.keys())
 
 
-def changed_versions(decisions: Sequence[Decision]) -> list[str]:
+def changed_versions(actions: Sequence[PlannedAction]) -> list[str]:
     """A line for each change of a version that has runs trained anew."""
     lines = []
-    for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
-        count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
+    for variant, changed in dict.fromkeys((_blamed(action), action.changed) for action in actions if action.changed):
+        count = sum(action.changed == changed and _blamed(action) == variant for action in actions)
         lines.append(f"{variant}{changed} since {pluralise(count, 'run')} of this suite: what is recorded stays, and is trained anew")
     return lines
 
 
-def _blamed(decision: Decision) -> str:
+def _blamed(action: PlannedAction) -> str:
     """The variant, where it is its version or its source that has changed."""
-    return f"{decision.config.variant}: " if "variant " in decision.changed else ""
+    return f"{action.config.variant}: " if "variant " in action.changed else ""
 
 
-def _decision(recorded: Recorded, protocol: str, marks: str, folder: Path) -> Decision:
+def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: Path) -> PlannedAction:
     """What the process that gets the run lock will decide, if the checkpoint is whole and of the newest run."""
     config, fingerprint, found = recorded.config, recorded.fingerprint, recorded.runs
     checkpoint = None
     if found and found[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
         checkpoint = Checkpoint(run_id=found[0].info.run_id, curve_protocol=found[0].data.tags.get("curve_protocol", ""))
-    action = decide_now(
+    predicted = choose_action(
         found, protocol=protocol, curve_protocol=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
     )
-    run = next((run for run in found if run.info.run_id == action.run_id), None)
+    run = next((run for run in found if run.info.run_id == predicted.run_id), None)
     warning = ""
-    if run is not None and action.kind in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
+    if (
+        run is not None
+        and predicted.kind in ("skip", "score")
+        and config.evaluation.best
+        and run.data.params.get("evaluation.best") != "True"
+    ):
         warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
-    return Decision(
+    return PlannedAction(
         planned=recorded.planned,
         config=config,
         fingerprint=fingerprint,
-        need=action.kind,
-        why=action.why,
-        run_id=action.run_id,
+        kind=predicted.kind,
+        why=predicted.why,
+        run_id=predicted.run_id,
         warning=warning,
     )
 
 
-def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:
+def extended(actions: Sequence[PlannedAction], lookup: Lookup, folder: Path) -> list[PlannedAction]:
     """The decisions with every new run going on from the longest finished run that differs in nothing but its length.
 
     Raises UserError where one has no such run, where that run's checkpoint is gone, or where training depends on the budget.
     """
-    return [_extension(decision, there, folder) if decision.need == "train" else _refuse_shorter(decision, there) for decision in decisions]
+    return [_extension(action, lookup, folder) if action.kind == "train" else _refuse_shorter(action, lookup) for action in actions]
 
 
-def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
-    config, name = decision.config, _name(decision.config)
+def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAction:
+    config, name = action.config, _name(action.config)
     bound = config.recipe.bound_to_budget()
     if bound:
         raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
-    finished = _finished(decision, there)
-    if not finished and _finished(decision, there, status="diverged"):
-        return replace(decision, warning=f"{name} diverged at a smaller budget: it is trained anew, so that it counts at this one")
+    finished = _finished(action, lookup)
+    if not finished and _finished(action, lookup, status="diverged"):
+        return replace(action, warning=f"{name} diverged at a smaller budget: it is trained anew, so that it counts at this one")
     if not finished:
         raise UserError(
             f"--extend: {name} has not finished at a smaller budget; do that first, or train it anew with --set {_budget(config)}"
@@ -196,24 +200,22 @@ def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
         raise UserError(f"--extend: {error}; train {name} anew with --set {_budget(config)}") from error
     if config.evaluation.best and not longest.best:
         raise UserError(f"--extend: {name} did not keep its best mark; train it anew with --set {_budget(config)}")
-    return replace(decision, need="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")
+    return replace(action, kind="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")
 
 
-def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
+def _refuse_shorter(action: PlannedAction, lookup: Lookup) -> PlannedAction:
     """The decision, unless a longer run is there: who extends means to go further."""
-    longest = max((base.images for base in _finished(decision, there)), default=0)
-    if longest > (decision.config.budget.images or 0):
-        raise UserError(
-            f"--extend {decision.config.budget.images}: {_name(decision.config)} has been trained on {longest:,} images already"
-        )
-    return decision
+    longest = max((base.images for base in _finished(action, lookup)), default=0)
+    if longest > (action.config.budget.images or 0):
+        raise UserError(f"--extend {action.config.budget.images}: {_name(action.config)} has been trained on {longest:,} images already")
+    return action
 
 
-def _finished(decision: Decision, there: Lookup, status: str = "finished") -> list[Base]:
-    lineage = decision.config.lineage(data_digest=DATASETS.get(decision.config.dataset).digest())
-    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == status]
+def _finished(action: PlannedAction, lookup: Lookup, status: str = "finished") -> list[BaseRun]:
+    lineage = action.config.lineage(data_digest=DATASETS.get(action.config.dataset).digest())
+    runs = [run for run in lookup.find_lineage(lineage) if run.data.tags.get("status") == status]
     return [
-        Base(
+        BaseRun(
             run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]),
             best=run.data.params.get("evaluation.best") == "True",
         )

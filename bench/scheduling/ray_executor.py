@@ -20,7 +20,7 @@ from bench.metrics.extractors.local import sent
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.cluster import Cluster, alive
 from bench.scheduling.jobs import J, Job, Update, attempt, failed
-from bench.scheduling.messages import Board, Messenger, relay
+from bench.scheduling.messages import MessageBoard, WorkerReporter, relay
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
@@ -42,12 +42,12 @@ class Cancelled(Exception):
     """The job had not begun when all was stopped."""
 
 
-class SideBySide(Generic[J]):
+class RayExecutor(Generic[J]):
     """An execution whose jobs are tasks. Calls `stop()` often, and `update` with every progress that is told."""
 
     def __init__(self, ray: Any, cluster: Cluster, workers: int, stop: Callable[[], bool], update: Update) -> None:
         self._ray, self._cluster, self._workers, self._stop, self._update = ray, cluster, workers, stop, update
-        self._board = ray.remote(num_cpus=0)(Board).options(**_beside_the_driver(ray, cluster)).remote()
+        self._board = ray.remote(num_cpus=0)(MessageBoard).options(**_beside_the_driver(ray, cluster)).remote()
         self._task = ray.remote(**cluster.options(), max_retries=0)(_work)
         self._running: dict[Any, J] = {}
         self._classifiers: dict[str, str] = {}  # as they are sent, by dataset
@@ -201,6 +201,6 @@ def _work(job_json: str, given_json: str, board: Any) -> str:
 
 def work(job: Job, exchange: Callable[[str, str], bool]) -> str:
     """Do a job, telling of it; its result as JSON."""
-    with Messenger(job.key, exchange) as messenger:
+    with WorkerReporter(job.key, exchange) as messenger:
         result = attempt(job, messenger.stop, lambda progress: messenger.progress(asdict(progress)))
     return json.dumps(asdict(result))

@@ -16,15 +16,15 @@ from bench.evaluation.evaluator import evaluator_for, unmeasurable
 from bench.evaluation.reference_rows import KINDS
 from bench.metrics.extractors import classifier_is_ready
 from bench.runs.checkpointing import interval
-from bench.runs.pending_writes import catch_up
-from bench.runs.reference_rows import reference_is_there
+from bench.runs.pending_writes import deliver_earlier
+from bench.runs.reference_rows import has_reference
 from bench.runs.resolve import Auto, Choice, record_choices, resolve
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
-from bench.scheduling.estimate import Estimate, Paces, estimate
+from bench.scheduling.estimate import Estimate, SpeedProbe, estimate
 from bench.scheduling.executor import execute
 from bench.scheduling.jobs import Job
-from bench.scheduling.planner import TO_DO, Decision, changed_versions, decide, extended, look_up
+from bench.scheduling.planner import TO_DO, PlannedAction, changed_versions, extended, find_recorded, plan_actions
 from bench.scheduling.suite import PlannedRun, Suite
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking import store
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ExecutionResult:
     """How an execution ended."""
 
     results: tuple[RunResult, ...] = ()
@@ -43,7 +43,7 @@ class Outcome:
     there: tuple[RunResult, ...] = ()  # of those skipped, what another process finished meanwhile
     left: tuple[RunResult, ...] = ()  # to another process, which the reason names
     interrupted: bool = False
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
 
     def count(self, status: str) -> int:
         """Runs of this execution that ended with a status."""
@@ -51,25 +51,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class ExecutionPlan:
     """What an execution would do, and about how long it would take."""
 
-    decisions: tuple[Decision, ...]
+    actions: tuple[PlannedAction, ...]
     estimate: Estimate
     workers: int
     cluster: Cluster = HERE
     auto: Mapping[str, Choice] = field(default_factory=dict)  # what `auto` means, by kind of device, as far as a run left it open
 
     @property
-    def todo(self) -> list[Decision]:
+    def todo(self) -> list[PlannedAction]:
         """What there is to do."""
-        return [decision for decision in self.decisions if decision.need in TO_DO]
+        return [action for action in self.actions if action.kind in TO_DO]
 
 
-def foresee(
+def plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
     extend: bool = False, probe: bool = True, deliver: bool = False,
-) -> Outlook:  # fmt: skip
+) -> ExecutionPlan:  # fmt: skip
     """What an execution would do and, with a probe of each variant, about how long it would take.
 
     Writes nothing, unless `deliver` first sends what earlier runs of the suite could not: else they would be trained again.
@@ -88,48 +88,48 @@ def foresee(
     if cluster.address:
         check_nodes(cluster, folder, one_machine=["a SQLite store"] if store.sqlite_path(uri) else [])
     if deliver:
-        catch_up(folder, uri)
+        deliver_earlier(folder, uri)
     there = Lookup.of(uri, suite.name)
     unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
     for dataset in sorted(unready):
         log.warning("%s has no classifier here yet: it will be trained first, in minutes, so there is no estimate", dataset)
-    recorded = look_up(planned, configs, there)
-    paces = Paces(probe=probe and not unready)
+    recorded = find_recorded(planned, configs, there)
+    paces = SpeedProbe(probe=probe and not unready)
     for run in recorded:
         if run.done is None:
             paces.check(run.config)
-    decisions = decide(recorded, there, folder, unready=unready)
+    actions = plan_actions(recorded, there, folder, unready=unready)
     if extend:
-        decisions = extended(decisions, there, folder)
-    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions, paces), workers=chosen, cluster=cluster, auto=auto.used)
+        actions = extended(actions, there, folder)
+    return ExecutionPlan(actions=tuple(actions), estimate=estimate(actions, paces), workers=chosen, cluster=cluster, auto=auto.used)
 
 
 def run_suite(
-    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
-) -> Outcome:  # fmt: skip
+    suite: Suite, execution_plan: ExecutionPlan, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
+) -> ExecutionResult:  # fmt: skip
     """Do what is missing of a suite, references first, and return how every run ended.
 
     Runs that other processes train come last: this one waits for them, and takes over what they leave; without `wait` it leaves them be.
     The runs go under a parent of this execution, unless there is a `parent` for them, which stays open.
     """
     folder = folder / suite.name
-    tracker, decisions = Tracker(uri, suite.name), outlook.decisions
-    record_choices(tracker, outlook.auto)
-    for line in changed_versions(decisions):
+    tracker, actions = Tracker(uri, suite.name), execution_plan.actions
+    record_choices(tracker, execution_plan.auto)
+    for line in changed_versions(actions):
         log.warning("%s", line)
-    for decision in decisions:
-        if decision.warning:
-            log.warning("%s", decision.warning)
-    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.how()) for decision in decisions}, uri, folder)
-    skipped = sum(decision.need == "skip" for decision in decisions)
-    if not outlook.todo and not references:
-        return Outcome(skipped=skipped, decisions=decisions)
+    for action in actions:
+        if action.warning:
+            log.warning("%s", action.warning)
+    references = reference_jobs({(action.config.dataset, action.config.evaluation.how()) for action in actions}, uri, folder)
+    skipped = sum(action.kind == "skip" for action in actions)
+    if not execution_plan.todo and not references:
+        return ExecutionResult(skipped=skipped, actions=actions)
     make_folder(folder)
-    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
-    jobs = Queue([*references, *(_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo)], wait=wait)
+    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if execution_plan.todo and not parent else ""
+    jobs = Queue([*references, *(_job(action, suite, uri, folder, parent or own) for action in execution_plan.todo)], wait=wait)
     status = "failed"
     try:
-        results = _execute(jobs, outlook, stop, display)
+        results = _execute(jobs, execution_plan, stop, display)
         interrupted = stop()
         status = "interrupted" if interrupted else "finished"
     except KeyboardInterrupt:
@@ -138,10 +138,10 @@ def run_suite(
     finally:
         if own:
             tracker.end_parent(own, status)
-    ended = tuple(result for result in results if result.status not in ("busy", "there"))
+    ended = tuple(result for result in results if result.status not in ("busy", "recorded"))
     left = tuple(result for result in results if result.status == "busy")
-    there = tuple(result for result in results if result.status == "there")
-    return Outcome(results=ended, skipped=skipped + len(there), there=there, left=left, interrupted=interrupted, decisions=decisions)
+    there = tuple(result for result in results if result.status == "recorded")
+    return ExecutionResult(results=ended, skipped=skipped + len(there), there=there, left=left, interrupted=interrupted, actions=actions)
 
 
 class Display:
@@ -183,11 +183,13 @@ class Queue:
         return waiting is None
 
 
-def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+def _execute(queue: Queue, execution_plan: ExecutionPlan, stop: Callable[[], bool], display: Display) -> list[RunResult]:
     jobs = queue.jobs
-    display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
+    display.start(jobs, workers=execution_plan.workers, expected=execution_plan.estimate)
     results = []
-    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=display.update, cluster=outlook.cluster):
+    for job, result in execute(
+        queue, workers=min(execution_plan.workers, len(jobs)), stop=stop, update=display.update, cluster=execution_plan.cluster
+    ):
         if not queue.ended(job, result):
             continue
         display.end(job, result)
@@ -208,24 +210,24 @@ def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: P
             continue
         rows = Tracker(uri, REFERENCES)  # restores it where it was deleted, with its rows
         for kind in KINDS:
-            if not reference_is_there(rows, kind, evaluator):
+            if not has_reference(rows, kind, evaluator):
                 jobs.append(ReferenceJob.of(kind, dataset, evaluation, uri, str(folder)))
     return jobs
 
 
-def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
-    if decision.need == "score":
-        config = decision.config
+def _job(action: PlannedAction, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
+    if action.kind == "score":
+        config = action.config
         return ScoreJob.of(
-            decision.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
+            action.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
             folder=str(folder),
         )  # fmt: skip
-    place = Place(
-        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
-        note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
-        once=True, extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
+    context = RunContext(
+        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=action.planned.name,
+        note=action.planned.note, overrides=action.planned.overrides, tags=action.planned.tags,
+        once=True, extends=action.base.run_id if action.base else "", extends_fingerprint=action.base.fingerprint if action.base else "",
     )  # fmt: skip
-    return RunJob.of(decision.config, place, decision.fingerprint)
+    return RunJob.of(action.config, context, action.fingerprint)
 
 
 def _parent_tags(suite: Suite) -> dict[str, str]:

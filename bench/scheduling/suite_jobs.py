@@ -12,14 +12,14 @@ from bench.core.config import Evaluation, RunConfig, short_hash
 from bench.core.errors import UserError
 from bench.runs.checkpointing import interval
 from bench.runs.lock import RunLocked
-from bench.runs.pending_writes import end_all
+from bench.runs.pending_writes import deliver_dead_run
 from bench.runs.reference_rows import measure_reference
 from bench.runs.rescore import score
 from bench.runs.runner import run
-from bench.runs.types import Place, RunResult, Watch
+from bench.runs.types import RunContext, RunResult, Watch
 from bench.scheduling.jobs import Job
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 from bench.tracking.results import REFERENCES
 
 log = logging.getLogger(__name__)
@@ -30,27 +30,27 @@ class RunJob(Job):
 
     kind: ClassVar[str] = "run"
     config: RunConfig
-    place: Place
+    context: RunContext
 
     @staticmethod
-    def of(config: RunConfig, place: Place, fingerprint: str) -> RunJob:
+    def of(config: RunConfig, context: RunContext, fingerprint: str) -> RunJob:
         """How often a checkpoint is written is decided here, whatever a worker's environment says."""
-        if place.checkpoint_seconds is None:
-            place = replace(place, checkpoint_seconds=interval())
-        recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
+        if context.checkpoint_seconds is None:
+            context = replace(context, checkpoint_seconds=interval())
+        recipe = f" ({context.tags['recipe']})" if "recipe" in context.tags else ""
         name = f"{config.variant}{recipe} seed {config.seed}"
-        return RunJob(name=name, key=fingerprint, folder=place.folder, dataset=config.dataset, config=config, place=place)
+        return RunJob(name=name, key=fingerprint, folder=context.folder, dataset=config.dataset, config=config, context=context)
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
         """Do it in this process."""
-        return run(self.config, self.place, stop=stop, watch=watch)
+        return run(self.config, self.context, stop=stop, watch=watch)
 
     def record_failure(self, reason: str) -> RunResult:
         """Record the run as failed, if it was under way."""
-        config, place, run_id = self.config, self.place, ""
+        config, context, run_id = self.config, self.context, ""
         try:
-            with answering(place.uri):
-                end_all(Path(place.folder) / self.key, place.uri)
+            with store_errors(context.uri):
+                deliver_dead_run(Path(context.folder) / self.key, context.uri)
                 run_id = self._close("failed", reason)
         except (UserError, RunLocked) as error:  # the next execution finds the run without its process, or another process has it
             log.warning("%s: it is not told that %s failed", error, self.name)
@@ -59,18 +59,18 @@ class RunJob(Job):
     def record_stop(self, reason: str) -> None:
         """Record the run as interrupted."""
         try:
-            with answering(self.place.uri):
+            with store_errors(self.context.uri):
                 self._close("interrupted", reason)
         except UserError as error:
             log.warning("%s: it is not told that %s was stopped", error, self.name)
 
     def waiting(self) -> RunJob | None:
         """The same run once more, to wait for the process that trains it; None if it has waited."""
-        return None if self.place.wait else self.model_copy(update={"place": replace(self.place, wait=True)})
+        return None if self.context.wait else self.model_copy(update={"context": replace(self.context, wait=True)})
 
     def _close(self, status: str, reason: str) -> str:
         """End the run that is under way, and return its id; empty where there is none."""
-        tracker = Tracker(self.place.uri, self.place.suite)
+        tracker = Tracker(self.context.uri, self.context.suite)
         run_id = next((str(found.info.run_id) for found in tracker.find(self.key) if found.data.tags.get("status") == "running"), "")
         if run_id:
             tracker.close(run_id, status, reason)

@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("suite")
     parser.add_argument("--postgresql", metavar="URI", help="a database of MLflow to copy the rows into")
     given = parser.parse_args()
-    if not store.is_written(given.store):
+    if not store.has_database(given.store):
         parser.error(f"there is no store {given.store}")
     with closing(sqlite3.connect(f"file:{given.store}?mode=ro", uri=True)) as database:
         if not runs_of(database, given.suite):

@@ -72,7 +72,7 @@ class Told:
     retries: int = 0
     run_id: str = ""
     seconds: float = 0.0
-    trouble: str = ""
+    error_line: str = ""
 
 
 def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pipe: Any) -> None:
@@ -88,7 +88,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
             if time.monotonic() - sent > FLUSH_SECONDS:  # as if a checkpoint held them
-                log.may_send(log.position)
+                log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
                 log.artifact(name := pictures.pop(), shape.artifacts[name])
@@ -97,7 +97,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
                 log.artifact(name, content)
         log.finish("finished")
     except Exception as error:  # whatever it is, it is counted
-        told.trouble = f"{type(error).__name__}: {error}"
+        told.error_line = f"{type(error).__name__}: {error}"
     told.seconds = time.monotonic() - started
     pipe.send(told)
 
@@ -211,13 +211,13 @@ def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Pat
     for process in processes:
         process.join()
     spent = {name: value - used[name] for name, value in server.cpu_seconds().items()}
-    left = sum(one.left for one in deliver_pending(folder, server.uri))
+    left = sum(one.pending for one in deliver_pending(folder, server.uri))
     return {
         "runs": runs, "seconds": round(took, 1), "points": shape.points * runs, "points_per_second": round(shape.points * runs / took, 1),
         "artifact_mb": round(sum(map(len, shape.artifacts.values())) * runs / 1e6, 1),
         "run_seconds": {"median": round(statistics.median(one.seconds for one in told), 1), "longest": round(max(one.seconds for one in told), 1)},
         "calls": calls_of(told), "calls_per_second": round(sum(len(one.calls) for one in told) / took, 1),
-        "retries": sum(one.retries for one in told), "errors": Counter(one.trouble for one in told if one.trouble),
+        "retries": sum(one.retries for one in told), "errors": Counter(one.error_line for one in told if one.error_line),
         "waited_for_a_second_delivery": left, "arrived": arrived(server.uri, shape, [one.run_id for one in told]),
         "cpu_seconds": {name: round(value, 1) for name, value in spent.items()}, "cores": {name: round(value / took, 2) for name, value in spent.items()},
         "most_connections": dict(most), "memory_mb": {name: round(value) for name, value in server.memory_mb().items()},

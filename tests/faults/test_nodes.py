@@ -12,7 +12,7 @@ from typing import Any
 
 import photos
 import pytest
-from whole_suites import assert_undisturbed, descendants, end_all, runs_of, said, start, undisturbed
+from whole_suites import assert_undisturbed, descendants, deliver_dead_run, runs_of, said, start, undisturbed
 
 from bench.core.config import DATASETS
 from bench.metrics.extractors import classifier_training
@@ -72,7 +72,7 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -
         cluster.remove_node(lost, allow_graceful=False)
         assert process.wait(timeout=600) == 0, said(folder)
     finally:
-        end_all(process)
+        deliver_dead_run(process)
     words = " ".join((folder / "said.log").read_text().split())
     assert words.count("its node was lost; it goes on from its last checkpoint") == 1
     assert "no node that is left has room" not in words
@@ -98,7 +98,7 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
             workers.update(descendants(raylet(own)))
             time.sleep(0.1)
     finally:
-        end_all(process)
+        deliver_dead_run(process)
     assert process.returncode == 0, said(folder)
     tags = [run.data.tags for run in runs_of(folder)]
     assert [tag["status"] for tag in tags] == ["finished"] * 3
@@ -118,7 +118,7 @@ def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> Non
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == 130, said(folder)
     finally:
-        end_all(process)
+        deliver_dead_run(process)
     assert [run.data.tags["status"] for run in runs_of(folder)] == ["interrupted", "interrupted"]
     assert len(list(folder.glob("runs/smoke/*/state.safetensors"))) == 2
 
@@ -138,7 +138,7 @@ def test_ctrl_c_twice_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
             time.sleep(0.1)
         assert not [owner for owner in owners if Path(f"/proc/{owner}").exists()]
     finally:
-        end_all(process)
+        deliver_dead_run(process)
 
 
 @pytest.mark.faults

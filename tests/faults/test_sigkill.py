@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from real_runs import RUN, call, pending, recorded
-from whole_suites import IMAGES, assert_undisturbed, end_all, runs_of, said, start, undisturbed
+from whole_suites import IMAGES, assert_undisturbed, deliver_dead_run, runs_of, said, start, undisturbed
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -59,11 +59,11 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 os.kill(chance.choice(targets), signal.SIGKILL)
                 done["worker"] += 1
             else:
-                end_all(process)
+                deliver_dead_run(process)
                 done["everything"] += 1
                 process = start(folder, variants=variants, workers=workers, images=images)
     finally:
-        end_all(process)
+        deliver_dead_run(process)
 
 
 @pytest.mark.slow

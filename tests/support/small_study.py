@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from bench.core.config import RunConfig
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.suite import Entry
 from bench.training.loop import never
 from studies import trial
 from studies.plan import plan
 from studies.study import Plan, Study
-from studies.sweep import StudyDisplay, Sweep, sweep
+from studies.remove_leftovers import StudyDisplay, Sweep, remove_leftovers
 
 STUDY = Study(
     name="tiny",
@@ -42,7 +42,7 @@ def swept(given: Plan, *, workers: int = 1, stop: Callable[[], bool] = never, di
     """Do what is missing of it."""
     from bench.scheduling.scheduler import Display
 
-    return sweep(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
+    return remove_leftovers(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
 
 
 class Fake:
@@ -54,7 +54,7 @@ class Fake:
         self.statuses: list[str] = []
         monkeypatch.setattr(trial, "run", self)
 
-    def __call__(self, config: RunConfig, place: Place, *, stop: Any, watch: Any, judge: Any) -> RunResult:
+    def __call__(self, config: RunConfig, context: RunContext, *, stop: Any, watch: Any, judge: Any) -> RunResult:
         self.configs.append(config)
         score = self.score(config)
         budget = config.budget.images or 0

@@ -82,7 +82,7 @@ def assert_undisturbed(folder: Path, whole: Path) -> None:
     assert not list(folder.glob("runs/**/state-before.safetensors"))
 
 
-def end_all(process: subprocess.Popen[bytes]) -> None:
+def deliver_dead_run(process: subprocess.Popen[bytes]) -> None:
     """The driver, its workers and Ray, gone at once."""
     for child in descendants(process.pid):
         try:

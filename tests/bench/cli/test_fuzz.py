@@ -27,7 +27,7 @@ from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
 from bench.runs import prepare
 from bench.scheduling import scheduler
-from bench.scheduling.estimate import Paces
+from bench.scheduling.estimate import SpeedProbe
 from bench.scheduling.suite import SUITES
 from studies import sweep
 from studies.study import STUDIES
@@ -238,7 +238,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scheduler, "run_suite", trained)
-    monkeypatch.setattr(scheduler, "Paces", lambda *, probe: Paces(probe=False))
+    monkeypatch.setattr(scheduler, "SpeedProbe", lambda *, probe: SpeedProbe(probe=False))
     monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
     monkeypatch.setattr(machine_checks, "machine_facts", dict)
     monkeypatch.setattr(doctor, "machine_facts", dict)

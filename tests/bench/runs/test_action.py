@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.runs.action import Checkpoint, decide
+from bench.runs.action import Checkpoint, choose_action
 
 OURS = Checkpoint(run_id="a", curve_protocol="q")
 
@@ -22,7 +22,7 @@ def recorded(status: str, run_id: str = "a", *, metrics: bool = True, **tags: st
 
 def decided(*found: Any, **more: Any) -> tuple[str, str]:
     """(kind, run id) of the action."""
-    action = decide(found, **{"protocol": "p", "curve_protocol": "q", **more})
+    action = choose_action(found, **{"protocol": "p", "curve_protocol": "q", **more})
     return action.kind, action.run_id
 
 
@@ -34,7 +34,7 @@ def test_what_is_new_is_trained_or_extends_a_shorter_run(extends: bool) -> None:
 @pytest.mark.parametrize("status", ["finished", "diverged", "pruned"])
 def test_what_is_done_is_skipped_unless_it_is_wanted_again(status: str) -> None:
     assert decided(recorded("interrupted", "b"), recorded(status)) == ("skip", "a")
-    assert decided(recorded(status), again=True) == ("train", "")
+    assert decided(recorded(status), retrain=True) == ("train", "")
     assert decided(recorded("running"), pending={"a": status}) == ("skip", "a")
     assert decided(recorded("running"), pending={"b": status}, checkpoint=OURS) == ("resume", "a")
 
@@ -57,23 +57,23 @@ def test_a_checkpoint_whose_run_the_store_has_lost_costs_no_training() -> None:
     assert decided(recorded("failed", "b"), checkpoint=OURS) == ("resume", "")
     assert decided(recorded("running", "b", metrics=False), checkpoint=OURS) == ("resume", "b")  # a start that was cut off
     for found in ([], [recorded("failed", "b")], [recorded("running", "b", metrics=False)]):
-        assert not decide(found, protocol="p", curve_protocol="q", checkpoint=OURS).resumed
-    assert decide([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
+        assert not choose_action(found, protocol="p", curve_protocol="q", checkpoint=OURS).resumed
+    assert choose_action([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
 
 
 def test_a_run_trained_elsewhere_is_left() -> None:
     assert decided(recorded("running"), elsewhere=lambda run: True) == ("leave", "a")
-    assert decided(recorded("running", metrics=False), elsewhere=lambda run: True, again=True) == ("train", "")
+    assert decided(recorded("running", metrics=False), elsewhere=lambda run: True, retrain=True) == ("train", "")
 
 
 def test_without_a_checkpoint_a_run_begins_again() -> None:
     assert decided(recorded("interrupted", metrics=False)) == ("train", "a")  # the same run: the store has no point of it
     assert decided(recorded("failed", metrics=False)) == ("train", "")
     assert decided(recorded("interrupted")) == ("train", "")
-    assert decide([recorded("interrupted")], protocol="p", curve_protocol="q").lost
+    assert choose_action([recorded("interrupted")], protocol="p", curve_protocol="q").lost
 
 
 def test_evaluation_points_of_two_protocols_share_no_curve() -> None:
     for checkpoint in (OURS, None):
-        action = decide([recorded("interrupted")], protocol="p", curve_protocol="new", checkpoint=checkpoint)
+        action = choose_action([recorded("interrupted")], protocol="p", curve_protocol="new", checkpoint=checkpoint)
         assert (action.kind, action.run_id, bool(action.lost)) == ("train", "", True)

@@ -102,10 +102,10 @@ class Log:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def may_send(self, points: int) -> None:
+    def allow_points(self, points: int) -> None:
         self.sendable = points
 
-    def end_at(self, points: int) -> None:
+    def limit_points(self, points: int) -> None:
         self.end = points
 
 
@@ -117,7 +117,7 @@ def test_what_the_older_of_the_two_holds_may_be_sent(kept: CheckpointStore, resu
     sendable = []
     for number in (10, 20, 30):
         log.position = number
-        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+        checkpointer.save(lambda number=number: state(number))  # type: ignore[misc]
         sendable.append(log.sendable)
     assert sendable == [5 if resumed else 0, 10, 20]
     log.position = 40
@@ -133,7 +133,7 @@ def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(ke
     checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
     for number in (10, 20) if made else ():
         log.position = number
-        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+        checkpointer.save(lambda number=number: state(number))  # type: ignore[misc]
     log.position = 25
     checkpointer.fall_back()
     assert log.end == (20 if made else 0)
@@ -143,7 +143,7 @@ def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(ke
 def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
-    Checkpointer(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
+    Checkpointer(kept, Log(), seconds=0.0).save(lambda: state(10))  # type: ignore[arg-type]
     assert images(kept) == 10
     assert not kept.before.exists()
 
@@ -153,11 +153,11 @@ def test_artifacts_that_are_only_in_memory_make_no_checkpoint(kept: CheckpointSt
     checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
     log.full = True
     for _ in range(2):
-        checkpointer.keep(lambda: state(1))
+        checkpointer.save(lambda: state(1))
     assert not kept.any
     assert caplog.text.count("a checkpoint cannot be written") == 1
     log.full = False
-    checkpointer.keep(lambda: state(2))
+    checkpointer.save(lambda: state(2))
     assert images(kept) == 2
 
 
@@ -179,10 +179,10 @@ def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Ch
         nonlocal now
         now += 50.0  # no time of a checkpoint's
 
-    log.may_send = sending  # type: ignore[method-assign]
+    log.allow_points = sending  # type: ignore[method-assign]
     for started in (130.0, 1000.0):
         now = started
-        checkpointer.keep(slow)
+        checkpointer.save(slow)
         now = started + 2.0 + 199.0
         assert not checkpointer.due()
         now = started + 2.0 + 200.0

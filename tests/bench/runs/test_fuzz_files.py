@@ -36,7 +36,7 @@ def stopped(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     folder = tmp_path_factory.mktemp("stopped")
     shutil.copy(migrated_store, folder / "mlflow.db")
     calls = iter(range(10**6))
-    result = run(small.config(), small.place(f"sqlite:///{folder}/mlflow.db", folder / "runs"), stop=lambda: next(calls) >= 7)
+    result = run(small.config(), small.context(f"sqlite:///{folder}/mlflow.db", folder / "runs"), stop=lambda: next(calls) >= 7)
     assert result.status == "interrupted"
     return folder, result
 
@@ -189,15 +189,15 @@ ODD_STATES: dict[str, Any] = {
 def test_a_run_with_a_whole_checkpoint_that_is_not_its_own(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
     """It fails in one line, or begins anew; then nothing is in the way of the next call."""
     shutil.copytree(stopped[0], tmp_path / "work")
-    uri, place = f"sqlite:///{tmp_path}/work/mlflow.db", small.place(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")
+    uri, context = f"sqlite:///{tmp_path}/work/mlflow.db", small.context(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")
     (path,) = (tmp_path / "work").rglob("state.safetensors")
     serialization.save(ODD_STATES[odd](serialization.load(path)), path)
-    first = run(small.config(), place)
+    first = run(small.config(), context)
     assert first.status in ("finished", "failed")
     assert len(first.reason.splitlines()) <= 1
-    second = run(small.config(), place)
+    second = run(small.config(), context)
     assert second.status == "finished"
-    wanted = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    wanted = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     assert small.same_numbers(timeless(second), timeless(wanted))
 
 
@@ -208,7 +208,7 @@ def timeless(result: RunResult) -> dict[str, float]:
 @pytest.mark.slow
 def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
     """Whole runs: each goes on or begins anew, and has the numbers of an undisturbed one."""
-    wanted = run(small.config(), small.place(f"sqlite:///{stopped[0]}/mlflow.db", tmp_path / "whole", "whole"))
+    wanted = run(small.config(), small.context(f"sqlite:///{stopped[0]}/mlflow.db", tmp_path / "whole", "whole"))
     names = ("state.safetensors", "state-before.safetensors", "both", "claim.json")
     for name in names:
         folder = tmp_path / name.replace(".", "-")
@@ -216,7 +216,7 @@ def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResu
         uri = f"sqlite:///{folder}/mlflow.db"
         for path in folder.rglob("state*") if name == "both" else [path.parent / name for path in folder.rglob("state.safetensors")]:
             path.write_bytes(path.read_bytes()[:-100] if path.exists() else b'{"host": "elsewhere", "pid": 4711')
-        result = run(small.config(), small.place(uri, folder / "runs"))
+        result = run(small.config(), small.context(uri, folder / "runs"))
         assert result.status == "finished"
         assert (result.run_id == stopped[1].run_id) == (name != "both")
         assert small.same_numbers(timeless(result), timeless(wanted))

@@ -13,9 +13,9 @@ from real_runs import pending
 
 from bench.core import serialization
 from bench.runs import pending_writes
-from bench.runs.pending_writes import catch_up
+from bench.runs.pending_writes import deliver_earlier
 from bench.runs.runner import run
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling import jobs
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
@@ -27,9 +27,9 @@ class Death(BaseException):
     """The process is gone: nothing catches it, nothing is tidied up."""
 
 
-def often(uri: str, folder: Path, suite: str = "small", **more: object) -> Place:
+def often(uri: str, folder: Path, suite: str = "small", **more: object) -> RunContext:
     """A run there with a checkpoint at every round."""
-    return replace(small.place(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
+    return replace(small.context(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def _free_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
 
 
-def die(uri: str, place: Place, at: int) -> None:
+def die(uri: str, context: RunContext, at: int) -> None:
     """Train until a mark and be gone."""
 
     def watch(progress: RunProgress) -> None:
@@ -48,7 +48,7 @@ def die(uri: str, place: Place, at: int) -> None:
             raise Death
 
     with pytest.raises(Death):
-        run(small.config("dcgan", **CONFIG), place, watch=watch)
+        run(small.config("dcgan", **CONFIG), context, watch=watch)
     gc.collect()  # what the process had locked
 
 
@@ -66,7 +66,7 @@ def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
 
 
 def whole(uri: str, folder: Path) -> tuple[RunResult, list[tuple[str, int, float]]]:
-    result = run(small.config("dcgan", **CONFIG), small.place(uri, folder / "whole", "whole"))
+    result = run(small.config("dcgan", **CONFIG), small.context(uri, folder / "whole", "whole"))
     return result, history(uri, result.run_id)
 
 
@@ -79,21 +79,21 @@ def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted:
 
 @pytest.mark.slow
 def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):
-        die(uri, place, at)
-    result = run(small.config("dcgan", **CONFIG), place)
+        die(uri, context, at)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert len(store.connect(uri).search_runs([store.connect(uri).get_experiment_by_name("small").experiment_id])) == 1  # type: ignore[union-attr]
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
 def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str, tmp_path: Path) -> None:
-    place = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
-    die(uri, place, 500)
+    context = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
+    die(uri, context, 500)
     (dead,) = store.connect(uri).search_runs(["1"])
     assert dead.data.metrics == {}
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == dead.info.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
@@ -102,28 +102,28 @@ def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str,
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     kept = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
     content = kept.newest.read_bytes()
     kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert "the one before it is used" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
 def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     for file in (tmp_path / "runs").rglob("state*.safetensors"):
         file.write_bytes(b"")
     old = store.connect(uri).search_runs(["1"])[0].info.run_id
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert "there is no other" in caplog.text
     assert result.run_id != old
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert not pending(tmp_path / "runs")
 
 
@@ -145,18 +145,18 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
 def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
     """The end is on disk before anything of it is sent, and who comes next sends what is left."""
-    place = often(uri, tmp_path / "runs", once=True)
+    context = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
         dies_at(kind, arrives=arrives, monkeypatch=patch)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     (dead,) = store.connect(uri).search_runs(["1"])
     assert [path.name for path in (tmp_path / "runs").rglob("state*")] == ["state.safetensors"]
     assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
     assert dead.info.status == ("FINISHED" if (kind, arrives) == ("end", True) else "RUNNING")
-    again = run(small.config("dcgan", **CONFIG), place)
-    assert (again.status, again.run_id) == ("there", dead.info.run_id)
+    again = run(small.config("dcgan", **CONFIG), context)
+    assert (again.status, again.run_id) == ("recorded", dead.info.run_id)
     found = store.connect(uri).get_run(dead.info.run_id)
     assert (found.info.status, found.data.tags["status"]) == ("FINISHED", "finished")
     wanted = whole(uri, tmp_path)
@@ -167,18 +167,18 @@ def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: py
 
 def test_a_death_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run resumes at its evaluation, and nothing is there twice."""
-    place = often(uri, tmp_path / "runs", once=True)
+    context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object, **__: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.save", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.save", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     assert not list((tmp_path / "runs").rglob("end-*.json"))
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
     assert not pending(tmp_path / "runs")
 
@@ -196,11 +196,11 @@ def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkey
         dies_at("artifact", arrives=False, monkeypatch=patch)
         with pytest.raises(Death):
             run(
-                small.config("dcgan", **settings), small.place(uri, tmp_path / "runs"), watch=stop,
+                small.config("dcgan", **settings), small.context(uri, tmp_path / "runs"), watch=stop,
                 judge=lambda progress: "worse" if status == "pruned" and progress.images >= 500 else "",
             )  # fmt: skip
     gc.collect()
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     (found,) = store.connect(uri).search_runs(["1"])
     assert found.data.tags["status"] == status
     assert artifacts(uri, found.info.run_id) >= {"config.json", "curves.parquet"}
@@ -209,8 +209,8 @@ def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkey
 
 @pytest.mark.slow
 def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path)
-    run(small.config("dcgan", **CONFIG), place)
+    context = often(uri, tmp_path)
+    run(small.config("dcgan", **CONFIG), context)
     assert [path.name for path in tmp_path.rglob("state*")] == ["state.safetensors"]
     (folder,) = (path.parent for path in tmp_path.rglob("state*"))
     assert checkpoints_of(folder.parent, folder.name).any
@@ -219,24 +219,24 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
 @pytest.mark.slow
 def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not more: whoever resumes it may fall back to that checkpoint, and logs the rest again."""
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "send", away)
-        die(uri, place, 700)
+        die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     assert history(uri, dead.info.run_id) == []
     for _ in range(2):
         (told,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, told.problem, told.resumes) == (0, "", True)
+        assert (told.pending, told.problem, told.resumes) == (0, "", True)
         held = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
         assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in held}
     newest = next((tmp_path / "runs").rglob("state.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1])
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == dead.info.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
@@ -244,17 +244,17 @@ def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_
 @pytest.mark.slow
 def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
     """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 400)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 400)
 
     def interrupt(progress: RunProgress) -> None:
         if progress.images >= 900:
             raise KeyboardInterrupt
 
-    stopped = run(small.config("dcgan", **CONFIG), replace(place, checkpoint_seconds=1e9), watch=interrupt)
+    stopped = run(small.config("dcgan", **CONFIG), replace(context, checkpoint_seconds=1e9), watch=interrupt)
     assert stopped.status == "interrupted"
     assert max(step for _, step, _ in history(uri, stopped.run_id)) <= 400
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
@@ -269,19 +269,19 @@ def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
     if at:
-        die(uri, place, at)
+        die(uri, context, at)
     seen: list[int] = []
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.serialization.write_atomic", full)
         stopped = run(
-            small.config("dcgan", **CONFIG), place, watch=lambda told: seen.append(told.images), stop=lambda: bool(seen) and seen[-1] >= 900
+            small.config("dcgan", **CONFIG), context, watch=lambda told: seen.append(told.images), stop=lambda: bool(seen) and seen[-1] >= 900
         )
     assert stopped.status == "interrupted"
     assert "a checkpoint cannot be written" in caplog.text
     assert max((step for _, step, _ in history(uri, stopped.run_id)), default=0) <= at
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
@@ -290,7 +290,7 @@ def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
 def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
 
     def dead(*_: object, **__: object) -> None:
         raise Death
@@ -298,11 +298,11 @@ def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tm
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", dead)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     (cut,) = store.connect(uri).search_runs(["1"])
     assert cut.data.params == {}
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == cut.info.run_id
     params = store.connect(uri).get_run(result.run_id).data.params
     assert params == store.connect(uri).get_run(whole(uri, tmp_path)[0].run_id).data.params
@@ -310,43 +310,43 @@ def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tm
 
 @pytest.mark.slow
 def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = often(uri, tmp_path / "runs", once=True)
+    context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.close", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
-    again = run(small.config("dcgan", **CONFIG), place)
-    assert again.status == "there"
+    again = run(small.config("dcgan", **CONFIG), context)
+    assert again.status == "recorded"
     assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
 
 
 def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
 
     def dying(*_: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.close", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
-    pending_writes.end_all(next((tmp_path / "runs").glob("*/")), uri)
+            run(small.config("dcgan", **CONFIG), context)
+    pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     (found,) = store.connect(uri).search_runs(["1"])
     assert found.data.tags["status"] == "finished"
 
 
 @pytest.mark.slow
 def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     before = len(history(uri, dead.info.run_id))
-    pending_writes.end_all(next((tmp_path / "runs").glob("*/")), uri)
+    pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     after = history(uri, dead.info.run_id)
     assert len(after) > before
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
@@ -354,25 +354,25 @@ def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(u
 
 def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, tmp_path: Path) -> None:
     """What came after its checkpoint is not sent when it is recorded as failed: it is written again."""
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     fingerprint = dead.data.tags["fingerprint"]
     config = small.config("dcgan", **CONFIG)
-    result = jobs.failed(RunJob.of(config, place, fingerprint), "killed (out of memory?)")
+    result = jobs.failed(RunJob.of(config, context, fingerprint), "killed (out of memory?)")
     assert (result.status, result.run_id) == ("failed", dead.info.run_id)
-    again = run(config, place)
+    again = run(config, context)
     assert (again.status, again.run_id) == ("finished", dead.info.run_id)
     assert_equal(again, history(uri, again.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
 def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     folder = next((tmp_path / "runs").glob("*/"))
     for name in (".state.new-1a2b3c4d", "state.new", "state-before.new", ".end-r.json-1a2b3c4d", "artifacts/r/half"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"half")
-    run(small.config("dcgan", **CONFIG), place)
+    run(small.config("dcgan", **CONFIG), context)
     assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}

@@ -249,14 +249,14 @@ def files_of(uri: str, folder: Path) -> list[Path]:
 
 
 def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -> None:
-    place = replace(small.place(uri, tmp_path / "runs"), once=True)
-    first = run(small.config(), place)
+    context = replace(small.context(uri, tmp_path / "runs"), once=True)
+    first = run(small.config(), context)
     assert first.status == "finished"
-    second = run(small.config(), place)
-    assert (second.status, second.run_id) == ("there", first.run_id)
+    second = run(small.config(), context)
+    assert (second.status, second.run_id) == ("recorded", first.run_id)
     for file in files_of(uri, tmp_path / "runs"):  # that of the store is enough for a process with another folder
         with run_lock([file], give_up=at_once):
-            third = run(small.config(), place)
+            third = run(small.config(), context)
         assert third.status == "busy"
         assert str(os.getpid()) in third.reason
     assert not list(tmp_path.rglob(claim.FILE))
@@ -276,9 +276,9 @@ def test_one_of_another_folder_shares_the_lock_beside_a_sqlite_store(tmp_path: P
 
 
 def test_a_run_that_was_finished_from_another_folder_is_there(uri: str, tmp_path: Path) -> None:
-    first = run(small.config(), small.place(uri, tmp_path / "one"))
-    second = run(small.config(), replace(small.place(uri, tmp_path / "other"), once=True))
-    assert (second.status, second.run_id) == ("there", first.run_id)
+    first = run(small.config(), small.context(uri, tmp_path / "one"))
+    second = run(small.config(), replace(small.context(uri, tmp_path / "other"), once=True))
+    assert (second.status, second.run_id) == ("recorded", first.run_id)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_only_a_process_that_shares_no_lock_is_taken_to_live(uri: str, owner: st
 
 
 def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path) -> None:
-    place = replace(small.place(uri, tmp_path / "runs"), checkpoint_seconds=0.0)
+    context = replace(small.context(uri, tmp_path / "runs"), checkpoint_seconds=0.0)
     seen: dict[str, object] = {}
 
     def lose(progress: RunProgress) -> None:
@@ -316,7 +316,7 @@ def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path)
         files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         return {**files, "tags": found.data.tags, "metrics": found.data.metrics}
 
-    result = run(small.config(), place, watch=lose)
+    result = run(small.config(), context, watch=lose)
     assert result.status == "interrupted"
     assert "process 7 on elsewhere" in result.reason
     (folder,) = (path.parent for path in (tmp_path / "runs").rglob(claim.FILE))
@@ -327,7 +327,7 @@ def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path)
 def test_who_lost_the_lock_before_the_start_leaves_the_store_as_it_is(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process takes the run over while this one builds its networks, and finishes it."""
     calls = iter(range(10**6))
-    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     prepare = run_module.prepare
 
     def slow(config: RunConfig) -> object:
@@ -339,7 +339,7 @@ def test_who_lost_the_lock_before_the_start_leaves_the_store_as_it_is(uri: str, 
         return prepare(config)
 
     monkeypatch.setattr(run_module, "prepare", slow)
-    assert run(small.config(), small.place(uri, tmp_path)).status == "interrupted"
+    assert run(small.config(), small.context(uri, tmp_path)).status == "interrupted"
     assert store.connect(uri).get_run(stopped.run_id).data.tags["status"] == "finished"
 
 
@@ -360,7 +360,7 @@ def test_a_cache_that_cannot_be_written_costs_a_server_only_the_second_marker(
 def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does the others first; the other process dies meanwhile, so its run is trained here."""
     monkeypatch.setattr("bench.scheduling.executor.POLL_SECONDS", 0.05)
-    fingerprint = small.execute(uri, tmp_path / "first", seeds=1, only="dcgan").decisions[0].fingerprint
+    fingerprint = small.execute(uri, tmp_path / "first", seeds=1, only="dcgan").actions[0].fingerprint
     store.connect(uri).delete_run(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
     ended: list[str] = []
 
@@ -374,7 +374,7 @@ def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, 
     with held(file) as process:
         outcome = small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan", display=Notes())
     assert ended == ["1 finished", "0 finished"]
-    assert not outcome.left
+    assert not outcome.busy
 
 
 def test_run_says_whom_it_leaves_its_run_to_and_has_an_exit_status_for_it(

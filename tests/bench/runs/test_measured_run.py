@@ -48,7 +48,7 @@ def test_a_run_is_measured_as_its_data_asks(
     uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int
 ) -> None:
     config = small.config(variant, dataset=data, **settings)
-    result = run(config, small.place(uri, tmp_path / "runs"))
+    result = run(config, small.context(uri, tmp_path / "runs"))
     assert (result.status, result.reason) == ("finished", "")
     evaluator = Evaluator(DATASETS.get(data), samples=config.evaluation.samples)
     found = results.load(uri, ("small",))
@@ -70,7 +70,7 @@ def test_a_run_is_measured_as_its_data_asks(
 
 def trained(uri: str, folder: Path, data: str, **settings: Any) -> RunResult:
     config = small.config("dcgan", dataset=data, **{"evaluation.marks": 0, **settings})
-    return run(config, small.place(uri, folder / "runs"))
+    return run(config, small.context(uri, folder / "runs"))
 
 
 @pytest.mark.parametrize("data", ["digits", "labelled:PLAIN"])
@@ -185,7 +185,7 @@ def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
     monkeypatch.setattr(real_statistics, "cached", measured)
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
     at_marks: list[list[str]] = []
-    result = run(small.config(), small.place(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
+    result = run(small.config(), small.context(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
     assert result.status == "finished"
     assert at_marks[-1] == ["digits-test-classifier"], "at a mark there is the headline alone"
     assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
@@ -199,7 +199,7 @@ def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_pa
 
     monkeypatch.setattr(real_statistics, "find_neighbours", fail)
     monkeypatch.setattr(real_statistics, "cached", lambda name, identity, names, measure: measure())
-    result = run(small.config(), small.place(uri, tmp_path))
+    result = run(small.config(), small.context(uri, tmp_path))
     assert result.status == "finished"
     assert math.isfinite(result.values[HEADLINE])
     assert result.reasons["quality/precision_classifier"] == "no neighbours"

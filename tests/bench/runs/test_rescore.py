@@ -256,7 +256,7 @@ def test_the_picture_of_the_nearest_training_images_is_replaced(run_id: str, uri
 
 def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     config = small.config("ns-gan", dataset="ring8", networks="mlp-2d", **{"evaluation.samples": 200})
-    ended = run(config, small.place(uri, tmp_path / "runs"))
+    ended = run(config, small.context(uri, tmp_path / "runs"))
     before = load(uri, ("small",))
     protocol = before.read_json(ended.run_id, results.PROTOCOL)
     same = again(ended.run_id, uri, samples=200)

@@ -17,7 +17,7 @@ from bench.runs import resolve as auto
 from bench.runs.resolve import TAG, Auto, Choice, choice_here, measured, record_choices, resolve
 from bench.scheduling.cluster import HERE
 from bench.scheduling.estimate import Estimate
-from bench.scheduling.scheduler import Outlook, foresee
+from bench.scheduling.scheduler import ExecutionPlan, plan_execution
 from bench.scheduling.suite import Suite, plan
 from bench.tracking.client import Lookup, Tracker
 
@@ -42,7 +42,7 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def means(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
     """From now on this is what a measurement finds."""
-    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: choice)
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: choice)
 
 
 # What a configuration becomes.
@@ -58,7 +58,7 @@ def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
 
 
 def test_what_is_given_is_never_measured_or_changed(no_gpu, monkeypatch):
-    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, keep: pytest.fail("measured"))
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: pytest.fail("measured"))
     asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
     assert resolve(asked) == asked
 
@@ -166,7 +166,7 @@ def test_a_processor_is_measured_once(cached: Path, monkeypatch):
     assert choice_here("cpu") == FAST
     monkeypatch.setattr(auto, "measured", lambda: pytest.fail("measured again"))
     assert choice_here("cpu") == FAST
-    assert choice_here("cpu", keep=False) == FAST
+    assert choice_here("cpu", save=False) == FAST
 
 
 @pytest.mark.parametrize("change", ["cpu_name", "instruction_sets"])
@@ -180,7 +180,7 @@ def test_another_processor_is_measured_for_itself(cached: Path, monkeypatch, cha
 
 def test_looking_writes_nothing(cached: Path, monkeypatch):
     monkeypatch.setattr(auto, "measured", lambda: FAST)
-    assert choice_here("cpu", keep=False) == FAST
+    assert choice_here("cpu", save=False) == FAST
     assert not cached.exists()
 
 
@@ -209,37 +209,37 @@ OPEN = Suite(
 )  # fmt: skip
 
 
-def outlook(uri: str, folder: Path, **given: str) -> Outlook:
-    return foresee(OPEN, plan(OPEN, only="label-smoothed", settings=given), uri=uri, folder=folder, workers=1, probe=False)
+def execution_plan(uri: str, folder: Path, **given: str) -> ExecutionPlan:
+    return plan_execution(OPEN, plan(OPEN, only="label-smoothed", settings=given), uri=uri, folder=folder, workers=1, probe=False)
 
 
-def chosen(found: Outlook) -> tuple[str, str]:
-    (decision,) = found.decisions
-    return decision.config.precision, decision.config.memory_format
+def chosen(found: ExecutionPlan) -> tuple[str, str]:
+    (action,) = found.actions
+    return action.config.precision, action.config.memory_format
 
 
 def test_an_experiment_decides_once(uri: str, tmp_path: Path, monkeypatch, caplog):
     outcome = small.execute(uri, tmp_path, suite=OPEN, only="label-smoothed")
     assert outcome.count("finished") == 1
     means(monkeypatch, FAST)  # the cache was lost, and the machine is measured differently
-    again = outlook(uri, tmp_path)
+    again = execution_plan(uri, tmp_path)
     assert chosen(again) == ("fp32", "channels_last")
-    assert [decision.need for decision in again.decisions] == ["skip"]
+    assert [action.kind for action in again.actions] == ["skip"]
     assert "as chosen on" not in caplog.text
-    assert chosen(outlook(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "what is given is given"
+    assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "what is given is given"
 
 
 def test_looking_ahead_records_nothing(uri: str, tmp_path: Path, monkeypatch):
     Tracker(uri, "small")
-    assert chosen(outlook(uri, tmp_path)) == ("fp32", "channels_last")
+    assert chosen(execution_plan(uri, tmp_path)) == ("fp32", "channels_last")
     assert not [tag for tag in Lookup.of(uri, "small").tags if tag.startswith(TAG)]
     means(monkeypatch, FAST)
-    assert chosen(outlook(uri, tmp_path)) == ("bf16", "contiguous")
+    assert chosen(execution_plan(uri, tmp_path)) == ("bf16", "contiguous")
 
 
 def test_what_was_recorded_on_another_processor_holds_and_is_said(uri: str, tmp_path: Path, caplog):
     record_choices(Tracker(uri, "small"), {"cpu": FAST})
-    assert chosen(outlook(uri, tmp_path)) == ("bf16", "contiguous")
+    assert chosen(execution_plan(uri, tmp_path)) == ("bf16", "contiguous")
     assert "as chosen on fast" in caplog.text
 
 
@@ -276,10 +276,10 @@ def test_an_experiment_of_before_goes_on_as_its_runs_were(uri: str, tmp_path: Pa
     client = Tracker(uri, "small").client
     client.delete_experiment_tag(client.get_experiment_by_name("small").experiment_id, f"{TAG}cpu")
     means(monkeypatch, SLOW)
-    again = outlook(uri, tmp_path)
+    again = execution_plan(uri, tmp_path)
     assert chosen(again) == ("bf16", "contiguous")
     assert outcome.count("finished") == 1
-    assert [decision.need for decision in again.decisions] == ["skip"]
+    assert [action.kind for action in again.actions] == ["skip"]
 
 
 def test_runs_that_were_told_and_other_data_and_devices_say_nothing(uri: str, monkeypatch):
@@ -314,4 +314,4 @@ def test_an_outlook_without_an_open_choice_asks_no_store(tmp_path: Path):
     config = small.config()
     assert resolve(config, never_asked) == config
     assert not never_asked.used
-    assert Outlook(decisions=(), estimate=Estimate(), workers=1, cluster=HERE).auto == {}
+    assert ExecutionPlan(actions=(), estimate=Estimate(), workers=1, cluster=HERE).auto == {}

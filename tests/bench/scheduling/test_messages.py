@@ -1,4 +1,4 @@
-"""News on their way from a worker to the driver."""
+"""WorkerMessage on their way from a worker to the driver."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from bench.scheduling import messages
-from bench.scheduling.messages import Board, Messenger, relay
+from bench.scheduling.messages import MessageBoard, WorkerReporter, relay
 
 
-def read(board: Board) -> list[dict[str, Any]]:
+def read(board: MessageBoard) -> list[dict[str, Any]]:
     return [json.loads(told) for _, told in board.read()]
 
 
 def test_a_board_is_read_once_and_says_when_to_stop() -> None:
-    board = Board()
+    board = MessageBoard()
     assert not board.tell("one", "a")
     board.stop()
     assert board.tell("two", "b")
@@ -27,8 +27,8 @@ def test_a_board_is_read_once_and_says_when_to_stop() -> None:
 
 
 def test_all_that_is_told_arrives_before_the_end() -> None:
-    board = Board()
-    with Messenger("key", board.tell) as messenger:
+    board = MessageBoard()
+    with WorkerReporter("key", board.tell) as messenger:
         assert read(board) == [{"progress": None, "lines": []}]  # it has begun
         messenger.progress({"images": 1})
         messenger.progress({"images": 2})
@@ -49,7 +49,7 @@ def test_it_is_told_while_the_job_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
             arrived.set()
         return arrived.is_set()
 
-    with Messenger("key", exchange) as messenger:
+    with WorkerReporter("key", exchange) as messenger:
         assert not messenger.stop()
         messenger.progress({"images": 1})
         assert arrived.wait(60)
@@ -60,13 +60,13 @@ def test_a_worker_whose_driver_is_gone_stops() -> None:
     def gone(*_: str) -> bool:
         raise ConnectionError("the driver is gone")
 
-    with Messenger("key", gone) as messenger:
+    with WorkerReporter("key", gone) as messenger:
         assert messenger.stop()
 
 
 def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    board = Board()
-    with Messenger("key", board.tell):
+    board = MessageBoard()
+    with WorkerReporter("key", board.tell):
         try:
             raise RuntimeError("broken")
         except RuntimeError:

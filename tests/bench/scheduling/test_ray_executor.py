@@ -23,8 +23,8 @@ from bench.runs.types import RunProgress, RunResult
 from bench.scheduling import ray_executor
 from bench.scheduling.cluster import HERE, Cluster
 from bench.scheduling.jobs import Job
-from bench.scheduling.messages import Board
-from bench.scheduling.ray_executor import RETRIES, SideBySide
+from bench.scheduling.messages import MessageBoard
+from bench.scheduling.ray_executor import RETRIES, RayExecutor
 from bench.scheduling.rescore import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
@@ -36,7 +36,7 @@ Results = list[RunResult]
 
 
 def a_job(uri: str, folder: Path, key: str = "abc") -> RunJob:
-    return RunJob.of(small.config(), small.place(uri, folder), key)
+    return RunJob.of(small.config(), small.context(uri, folder), key)
 
 
 class RayError(Exception):
@@ -94,9 +94,9 @@ class NoRay:
         return self._remote
 
     def _remote(self, what: Any) -> Any:
-        if what is not Board:
+        if what is not MessageBoard:
             return SimpleNamespace(remote=partial(self._begin, what))
-        board = Board()
+        board = MessageBoard()
         calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("tell", "read", "stop")}
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: SimpleNamespace(board=board, **calls)))
 
@@ -135,7 +135,7 @@ class NoRay:
 
 
 def executed(ray: NoRay, jobs: list[Job | None], *, stop: Any = never, update: Any = lambda *_: None, workers: int = 2) -> Results:
-    return [result for _, result in SideBySide(ray, HERE, workers, stop, update).results(iter(jobs))]
+    return [result for _, result in RayExecutor(ray, HERE, workers, stop, update).results(iter(jobs))]
 
 
 def finished(one: Job) -> RunResult:
@@ -145,7 +145,7 @@ def finished(one: Job) -> RunResult:
 def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> None:
     told: list[RunProgress] = []
     ray = NoRay()
-    side = SideBySide(ray, HERE, 1, never, lambda _, progress: told.append(progress))
+    side = RayExecutor(ray, HERE, 1, never, lambda _, progress: told.append(progress))
     one = a_job(uri, tmp_path)
     side._begin(one)
     progress = RunProgress(
@@ -162,7 +162,7 @@ def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> No
 
 
 def test_a_worker_that_is_told_to_stops(uri: str, tmp_path: Path) -> None:
-    board = Board()
+    board = MessageBoard()
     board.stop()
     assert json.loads(ray_executor.work(a_job(uri, tmp_path), board.tell))["status"] == "interrupted"
 
@@ -175,7 +175,7 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(RunJob, "do", do)
     ended: list[str] = []
-    results = SideBySide(NoRay(), HERE, 2, never, lambda *_: None).results(
+    results = RayExecutor(NoRay(), HERE, 2, never, lambda *_: None).results(
         iter([a_job(uri, tmp_path, key) for key in ("one", "two", "three")])
     )
     with pytest.raises(UserError, match="the tracking store does not answer"):
@@ -207,7 +207,7 @@ def test_a_worker_that_dies_while_it_measures_ends_no_run(
     measuring = kind.model_validate(given | {"row": "real"})
     jobs = [measuring, *(a_job(uri, tmp_path, key) for key in ("one", "two"))]
     ray = NoRay(*[DIED] * (RETRIES + 1))
-    ended = {job.key: result for job, result in SideBySide(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
+    ended = {job.key: result for job, result in RayExecutor(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
     assert {key: result.status for key, result in ended.items()} == {"m": "failed", "one": "finished", "two": "finished"}
     assert ended["m"].reason == IN_WORDS
     assert not ray.cancelled
@@ -239,7 +239,7 @@ def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_pat
 def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
-    side = SideBySide(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
+    side = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
     side._begun.add("one")
     jobs = [a_job(uri, tmp_path, key) for key in ("one", "two")]
     side._begin(jobs[0])
@@ -253,10 +253,10 @@ def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, mon
 def test_what_runs_is_cancelled_by_an_impatient_stop(uri: str, tmp_path: Path) -> None:
     ray = NoRay()
 
-    def impatient(*_: object, **__: object) -> None:
+    def short_timeout(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    ray.wait = impatient  # type: ignore[method-assign, assignment]
+    ray.wait = short_timeout  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         executed(ray, [a_job(uri, tmp_path, "one"), a_job(uri, tmp_path, "two")])
     assert len(ray.cancelled) == 2
@@ -271,7 +271,7 @@ def test_what_a_worker_warns_of_reaches_the_driver(
         return finished(one)
 
     monkeypatch.setattr(RunJob, "do", do)
-    side = SideBySide(NoRay(), HERE, 1, never, lambda *_: None)
+    side = RayExecutor(NoRay(), HERE, 1, never, lambda *_: None)
     list(side.results(iter([a_job(uri, tmp_path)])))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
 
@@ -288,7 +288,7 @@ def test_none_means_that_there_may_be_a_job_later(uri: str, tmp_path: Path, monk
 
 def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ray = NoRay()
-    side = SideBySide(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
+    side = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
     side._cluster = Cluster(address="auto", cpus=2, gpus=0)
     side._begin(a_job(uri, tmp_path))
     side._look_for_room()
@@ -304,7 +304,7 @@ def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch:
 
     def asked(cluster: Cluster) -> dict[str, Any]:
         ray = NoRay()
-        SideBySide(ray, cluster, 1, never, lambda *_: None)
+        RayExecutor(ray, cluster, 1, never, lambda *_: None)
         return ray.asked[1]
 
     here, there = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)

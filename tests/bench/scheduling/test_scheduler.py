@@ -14,7 +14,7 @@ from bench.metrics.cards import CARDS, Card
 from bench.metrics.evidence import METRICS
 from bench.runs.types import RunResult
 from bench.scheduling.jobs import Job
-from bench.scheduling.scheduler import Display, Outcome, Outlook, foresee, run_suite
+from bench.scheduling.scheduler import Display, ExecutionResult, ExecutionPlan, plan_execution, run_suite
 from bench.scheduling.suite import Entry, plan
 from bench.tracking import store
 from bench.tracking.client import Tracker
@@ -200,7 +200,7 @@ def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: 
     small.execute(uri, tmp_path / "runs", **choice)
     first = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 960}, **choice)
     second = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice)
-    assert [decision.why for decision in (*first.decisions, *second.decisions)] == ["goes on from 640 images", "goes on from 960 images"]
+    assert [action.why for action in (*first.actions, *second.actions)] == ["goes on from 640 images", "goes on from 960 images"]
     tags = Tracker(uri, "small").client.get_run(second.results[0].run_id).data.tags
     assert tags["extends"] == first.results[0].run_id
     straight = small.execute(
@@ -216,7 +216,7 @@ def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: 
 def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def extend(images: int) -> Outcome:
+    def extend(images: int) -> ExecutionResult:
         return small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": images}, seeds=1, only="dcgan")
 
     with pytest.raises(UserError, match="dcgan seed 0 has not finished at a smaller budget"):
@@ -241,11 +241,11 @@ def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
 def test_looking_ahead_writes_nothing_and_says_what_is_there(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     store = (tmp_path / "mlflow.db").read_bytes()
-    outlook = foresee(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
-    assert [decision.need for decision in outlook.decisions] == ["train", "skip"]
+    execution_plan = plan_execution(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
+    assert [action.kind for action in execution_plan.actions] == ["train", "skip"]
     assert not (tmp_path / "other").exists()
     assert (tmp_path / "mlflow.db").read_bytes() == store
-    nowhere = foresee(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
+    nowhere = plan_execution(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
     assert len(nowhere.todo) == 4
     assert not (tmp_path / "no.db").exists()
 
@@ -255,13 +255,13 @@ def test_a_stopped_run_with_nothing_to_go_on_from_is_said_to_begin_anew(uri: str
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
     choice = {"seeds": 1, "only": "dcgan"}
 
-    def look(**more: object) -> Outlook:
+    def look(**more: object) -> ExecutionPlan:
         planned = plan(small.SUITE, **choice, **more)  # type: ignore[arg-type]
-        return foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
+        return plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
 
-    assert [decision.need for decision in look().decisions] == ["resume"]
-    (other,) = look(settings={"evaluation.samples": 100}).decisions
-    assert (other.need, "was measured by another protocol" in other.why) == ("train", True)
+    assert [action.kind for action in look().actions] == ["resume"]
+    (other,) = look(settings={"evaluation.samples": 100}).actions
+    assert (other.kind, "was measured by another protocol" in other.why) == ("train", True)
     for state in (tmp_path / "runs").rglob("state*.safetensors"):
         state.unlink()
     small.execute(uri, tmp_path / "runs", **choice)
@@ -295,7 +295,7 @@ def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_
     tracker.client.set_tag(died.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
     checkpoints_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     again = small.execute(uri, tmp_path / "runs", **longer)
-    assert [decision.need for decision in again.decisions] == ["extend"]
+    assert [action.kind for action in again.actions] == ["extend"]
     assert tracker.client.get_run(again.results[0].run_id).data.tags["extends"] == base.run_id
     assert tracker.client.get_run(died.run_id).data.tags["status"] == "interrupted"
 
@@ -311,7 +311,7 @@ def test_a_seed_that_diverged_is_trained_anew_and_counts_at_the_longer_budget(
     first = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1)
     assert sorted(result.status for result in first.results) == ["diverged", "finished"]
     longer = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1, extend=True, settings={"budget.images": 960})
-    assert {decision.config.variant: decision.need for decision in longer.decisions} == {"label-smoothed": "train", "dcgan": "extend"}
+    assert {action.config.variant: action.kind for action in longer.actions} == {"label-smoothed": "train", "dcgan": "extend"}
     assert sorted(result.status for result in longer.results) == ["diverged", "finished"]
     assert "label-smoothed seed 0 diverged at a smaller budget" in caplog.text
 
@@ -333,15 +333,15 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
     expected = torch.rand(1)
     torch.manual_seed(7)
     other = replace(small.SUITE, name="probed")
-    outlook = foresee(other, plan(other, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
-    assert outlook.estimate.seconds
+    execution_plan = plan_execution(other, plan(other, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
+    assert execution_plan.estimate.seconds
     assert torch.equal(torch.rand(1), expected)
-    run_suite(other, outlook, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    run_suite(other, execution_plan, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
     assert small.final_values(uri, "probed") == small.final_values(uri)
 
 
 def test_a_folder_that_cannot_be_made_ends_it_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot foresee everything
+    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot plan_execution everything
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be made: Not a directory"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")

@@ -8,7 +8,7 @@ import pytest
 import small
 
 from bench.core import serialization
-from bench.runs.action import decide
+from bench.runs.action import choose_action
 from bench.scheduling import jobs
 from bench.scheduling.jobs import Job
 from bench.scheduling.suite_jobs import RunJob
@@ -17,13 +17,13 @@ from bench.tracking.results import load
 
 
 def a_job(uri: str, folder: Path) -> RunJob:
-    return RunJob.of(small.config(), small.place(uri, folder), "abc")
+    return RunJob.of(small.config(), small.context(uri, folder), "abc")
 
 
 def test_how_often_a_checkpoint_is_kept_travels_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANBENCH_CHECKPOINT_SECONDS", "7")
     one = a_job(uri, tmp_path)
-    assert one.place.checkpoint_seconds == 7
+    assert one.context.checkpoint_seconds == 7
     monkeypatch.delenv("GANBENCH_CHECKPOINT_SECONDS")
     there = Job.from_json(one.model_dump_json())
     assert there == one
@@ -45,7 +45,7 @@ def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Pa
     a_job(uri, tmp_path).record_stop("its node was lost")
     assert load(uri, ("small",)).runs.iloc[0][["status", "reason"]].tolist() == ["interrupted", "its node was lost"]
     found = Tracker(uri, "small").find("abc")
-    assert decide(found, protocol="", curve_protocol="p").run_id == log.run_id
+    assert choose_action(found, protocol="", curve_protocol="p").run_id == log.run_id
 
 
 def test_a_store_that_is_away_is_said_and_is_no_traceback(

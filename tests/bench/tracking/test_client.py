@@ -17,7 +17,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from bench.core.errors import UserError
 from bench.tracking import results
 from bench.tracking.client import Tracker
-from bench.tracking.journal import BATCH, Journal
+from bench.tracking.journal import BATCH, RunJournal
 from bench.tracking.run_logger import RunLog
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
@@ -75,7 +75,7 @@ def test_a_reopened_run_has_its_tags_and_parameters(uri: str) -> None:
     log = started(uri)
     log.finish("interrupted", "stopped")
     tracker = Tracker(uri, "small")
-    tracker.reopen_run(log.run_id, {**TAGS, "curve_protocol": "q", "note": "n"}, {"seed": 3}, resumed=True, again=("curve_protocol",))
+    tracker.reopen_run(log.run_id, {**TAGS, "curve_protocol": "q", "note": "n"}, {"seed": 3}, resumed=True, renew=("curve_protocol",))
     found = tracker.client.get_run(log.run_id)
     assert found.info.status == "RUNNING"
     assert [found.data.tags.get(tag) for tag in ("status", "reason", "curve_protocol", "note")] == ["running", "", "q", None]
@@ -104,7 +104,7 @@ def test_points_that_are_going_to_be_logged_again_are_in_the_curve_but_not_in_th
     log = tracker.start_run("r", TAGS, {}, folder=tmp_path)
     for images in (1, 2):
         log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.1)
-    log.end_at(1)
+    log.limit_points(1)
     log.finish("failed")
     assert [point.step for point in tracker.client.get_metric_history(log.run_id, "train/loss_d")] == [1]
     assert results.load(uri, ("small",)).curves["images"].tolist() == [1, 2]
@@ -198,8 +198,8 @@ WRITES: dict[str, Callable[[Tracker, str], object]] = {
     "tag": lambda tracker, run_id: tracker.tag(run_id, {"note": "n"}),
     "reopen": lambda tracker, run_id: tracker.reopen(run_id),
     "metrics": lambda tracker, run_id: tracker.metrics(run_id, [("train/loss_d", 1.0, 1)]),
-    "tags": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).tag(note="n"),
-    "end": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).finish("failed"),
+    "tags": lambda tracker, run_id: RunLog(tracker.client, RunJournal(run_id=run_id)).tag(note="n"),
+    "end": lambda tracker, run_id: RunLog(tracker.client, RunJournal(run_id=run_id)).finish("failed"),
 }
 
 

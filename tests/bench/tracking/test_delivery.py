@@ -20,13 +20,13 @@ from serving import end, free_port, serving
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost
 from bench.runs.lock import FILE, run_lock
-from bench.runs.pending_writes import catch_up, deliver_pending
+from bench.runs.pending_writes import deliver_earlier, deliver_pending
 from bench.runs.runner import run
 from bench.runs.types import RunProgress
 from bench.tracking import delivery, results, store
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import RETRY_SECONDS, public_uri
-from bench.tracking.journal import Journal, Write
+from bench.tracking.journal import RunJournal, Write
 from bench.tracking.run_logger import RunLog
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
@@ -125,10 +125,10 @@ def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, c
     file = tmp_path / "runs" / "small" / "abc" / f"end-{log.run_id}.json"
     first, last = [record.getMessage() for record in caplog.records if record.name == "bench.tracking.delivery"]
     assert "does not answer" in first
-    assert last == f"5 writes of dcgan seed 3 wait in {file}: `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    assert last == f"5 writes of dcgan seed 3 are pending in {file}: run `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
     assert not any("\n" in text for text in (first, last))
     (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.name, told.sent, told.left, told.problem) == ("dcgan seed 3", 5, 0, "")
+    assert (told.name, told.sent, told.pending, told.problem) == ("dcgan seed 3", 5, 0, "")
     assert_complete(uri, log.run_id)
     assert_nothing_pending(tmp_path / "runs")
     assert list(deliver_pending(tmp_path / "runs", uri)) == []
@@ -141,7 +141,7 @@ def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
     flaky.error, before = ConnectionError("away"), flaky.calls
     for images in range(10):
         log.points({"train/loss_d": float(images)}, images=images, train_seconds=1.0)
-        log.may_send(images + 1)
+        log.allow_points(images + 1)
     assert flaky.calls == before + 1
     clock[0] += RETRY_SECONDS
     log.flush()
@@ -199,7 +199,7 @@ def test_no_password_reaches_the_disk(tmp_path: Path) -> None:
         def log_batch(self, *_: object, **__: object) -> None:
             raise ConnectionError(f"no way to {self.tracking_uri}")
 
-    journal = Journal(folder=tmp_path, run_id="r", name="dcgan seed 0", store=public_uri(Client.tracking_uri))
+    journal = RunJournal(folder=tmp_path, run_id="r", name="dcgan seed 0", store=public_uri(Client.tracking_uri))
     log = RunLog(Client(), journal)  # type: ignore[arg-type]
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
     log.finish("finished")
@@ -223,7 +223,7 @@ def test_public_uris(uri: str, public: str) -> None:
 
 def test_without_a_folder_a_store_that_is_away_is_one_line(uri: str) -> None:
     client = Flaky(store.connect(uri))
-    log = RunLog(client, Journal(run_id="r"))  # type: ignore[arg-type]
+    log = RunLog(client, RunJournal(run_id="r"))  # type: ignore[arg-type]
     client.error = ConnectionError("away\nfrom here")
     with pytest.raises(UserError, match="does not answer: away from here"):
         log.tag(a="b")
@@ -244,7 +244,7 @@ def test_one_damaged_journal_does_not_hold_up_the_others(uri: str, tmp_path: Pat
     (broken,) = (tmp_path / "runs").glob(f"**/end-{first.run_id}.json")
     broken.write_bytes(broken.read_bytes()[:-1])
     told = list(deliver_pending(tmp_path / "runs", uri))
-    assert [(one.sent, one.left) for one in told] == [(0, 1), (5, 0)]
+    assert [(one.sent, one.pending) for one in told] == [(0, 1), (5, 0)]
     assert told[0].problem.startswith(f"{broken} is damaged: ")
     assert_complete(uri, second.run_id)
     assert history(uri, first.run_id) == []
@@ -260,18 +260,18 @@ def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Pa
     for content in (b"Picture", None):
         file.unlink() if content is None else file.write_bytes(content)
         (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, "damaged" in told.problem) == (1, True)
+        assert (told.pending, "damaged" in told.problem) == (1, True)
         assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
     file.write_bytes(whole)
-    assert [one.left for one in deliver_pending(tmp_path / "runs", uri)] == [0]
+    assert [one.pending for one in deliver_pending(tmp_path / "runs", uri)] == [0]
     assert_complete(uri, log.run_id)
 
 
 def test_a_run_that_the_store_refuses_is_said_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second = two_waiting(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
-    catch_up(tmp_path / "runs", uri)
-    assert "3 writes of dcgan seed 3 wait: " in caplog.text  # its artifacts are files, which no store refuses
+    deliver_earlier(tmp_path / "runs", uri)
+    assert "3 writes of dcgan seed 3 are pending: " in caplog.text  # its artifacts are files, which no store refuses
     assert_complete(uri, second.run_id)
 
 
@@ -301,9 +301,9 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
         assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
         assert "grids/final.png" in caplog.text
         (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.sent, told.left, bool(told.problem)) == (0, 1, True)
+        assert (told.sent, told.pending, bool(told.problem)) == (0, 1, True)
     (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.sent, told.left, told.problem) == (1, 0, "")
+    assert (told.sent, told.pending, told.problem) == (1, 0, "")
     assert_complete(uri, log.run_id)
     assert list((tmp_path / "runs").glob("**/*.json")) == []
 
@@ -319,15 +319,15 @@ def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
             raise MlflowException("500 Internal Server Error")
         send(client, write, file)
 
-    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    context = replace(small.context(uri, tmp_path / "runs"), once=True)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "send", failing)
-        first = run(small.config(), place)
-        second = run(small.config(), place)
-        assert (first.status, second.status, second.run_id) == ("finished", "there", first.run_id)
+        first = run(small.config(), context)
+        second = run(small.config(), context)
+        assert (first.status, second.status, second.run_id) == ("finished", "recorded", first.run_id)
         assert len(results.load(uri, ("small",)).runs) == 1
-    third = run(small.config(), place)  # delivers the rest
-    assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("there", ["finished"])
+    third = run(small.config(), context)  # delivers the rest
+    assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("recorded", ["finished"])
 
 
 def full(*_: object, **__: object) -> None:
@@ -369,7 +369,7 @@ def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, t
         nonlocal lost
         lost = True
 
-    journal = Journal(run_id=log.run_id, folder=tmp_path)
+    journal = RunJournal(run_id=log.run_id, folder=tmp_path)
     journal.artifact("grids/final.png", b"picture")
     monkeypatch.setattr(delivery, "send", slow)
     with pytest.raises(LockLost):
@@ -382,7 +382,7 @@ def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, c
     path = store.sqlite_path(uri)
     assert path is not None
     path.unlink()
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert caplog.text.count("there is no store") == 2
     with pytest.raises(UserError):
         list(deliver_pending(tmp_path / "runs", uri))
@@ -393,21 +393,21 @@ def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, c
 )
 def test_a_database_that_is_out_of_order_for_a_while_refuses_nothing_for_good(kind: str, refused: bool) -> None:
     text = f"(psycopg.errors.{kind}) no (Background on this error at: https://sqlalche.me/e/20/abcd)"
-    assert store.refuses(MlflowException(text, error_code=BAD_REQUEST)) == refused
+    assert store.is_refusal(MlflowException(text, error_code=BAD_REQUEST)) == refused
 
 
 @pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])
 def test_a_refusal_that_may_pass_is_tried_again(passing: int) -> None:
-    assert not store.refuses(HTTPError("no", response=answer(passing)))
-    assert not store.refuses(MlflowException(f"API request to endpoint x failed with error code {passing} != 200"))
-    assert not store.refuses(ConnectionError("away"))
+    assert not store.is_refusal(HTTPError("no", response=answer(passing)))
+    assert not store.is_refusal(MlflowException(f"API request to endpoint x failed with error code {passing} != 200"))
+    assert not store.is_refusal(ConnectionError("away"))
 
 
 def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
     two_waiting(uri, tmp_path / "runs")
     other = f"sqlite:///{tmp_path}/other.db"
     told = list(deliver_pending(tmp_path / "runs", other))
-    assert [(one.sent, one.left, one.meant_for) for one in told] == [(0, 5, uri)] * 2
+    assert [(one.sent, one.pending, one.meant_for) for one in told] == [(0, 5, uri)] * 2
     assert not (tmp_path / "other.db").exists()
 
 
@@ -440,7 +440,7 @@ def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
 ) -> None:
     """Its checkpoint has all of it. One without begins again: of its points none was sent."""
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     send, calls, away = delivery.send, iter(range(10**6)), [True]
 
     def failing(client: Any, write: Write, file: Path | None) -> None:
@@ -452,12 +452,12 @@ def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
         if not checkpoint and progress.images >= 320:
             raise KeyboardInterrupt
 
-    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    context = replace(small.context(uri, tmp_path / "runs"), once=True)
     monkeypatch.setattr(delivery, "send", failing)
-    stopped = run(small.config(), place, watch=interrupt, stop=lambda: checkpoint and next(calls) >= 7)
+    stopped = run(small.config(), context, watch=interrupt, stop=lambda: checkpoint and next(calls) >= 7)
     assert stopped.status == "interrupted"
     assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
-    result = run(small.config(), place, watch=lambda _: away.clear())
+    result = run(small.config(), context, watch=lambda _: away.clear())
     assert (result.run_id, result.status) == (stopped.run_id, "finished")
     assert curve(uri, result.run_id) == curve(uri, whole.run_id)
 
@@ -470,7 +470,7 @@ def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
 
 
 def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     away = False
     sent = delivery.send
 
@@ -484,11 +484,11 @@ def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, 
         away = True
 
     monkeypatch.setattr(delivery, "send", flaky)
-    result = run(small.config(), small.place(uri, tmp_path / "runs"), watch=leave)
+    result = run(small.config(), small.context(uri, tmp_path / "runs"), watch=leave)
     assert (result.status, result.reason) == ("finished", "")
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "running"
     away = False
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "finished"
     assert curve(uri, result.run_id) == curve(uri, whole.run_id)
     both = results.load(uri, ("small", "whole"))
@@ -499,18 +499,18 @@ def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, 
 
 
 def test_a_run_stopped_while_its_store_is_away_goes_on_bit_for_bit(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     sent, calls = delivery.send, iter(range(10**6))
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
 
     monkeypatch.setattr(delivery, "send", away)
-    stopped = run(small.config(), small.place(uri, tmp_path / "runs"), stop=lambda: next(calls) >= 7)
+    stopped = run(small.config(), small.context(uri, tmp_path / "runs"), stop=lambda: next(calls) >= 7)
     assert stopped.status == "interrupted"
     monkeypatch.setattr(delivery, "send", sent)
-    catch_up(tmp_path / "runs", uri)
-    resumed = run(small.config(), small.place(uri, tmp_path / "runs"))
+    deliver_earlier(tmp_path / "runs", uri)
+    resumed = run(small.config(), small.context(uri, tmp_path / "runs"))
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
     assert curve(uri, resumed.run_id) == curve(uri, whole.run_id)
 
@@ -522,21 +522,21 @@ def test_a_server_killed_in_mid_run(migrated_store: Path, tmp_path: Path) -> Non
     uri = f"http://127.0.0.1:{port}"
     killed = threading.Event()
     with serving(tmp_path, port) as server:
-        whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+        whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
 
         def kill(progress: RunProgress) -> None:
             if progress.images > 320 and not killed.is_set():
                 end(server)
                 killed.set()
 
-        result = run(small.config(), small.place(uri, tmp_path / "runs"), watch=kill)
+        result = run(small.config(), small.context(uri, tmp_path / "runs"), watch=kill)
         assert killed.is_set()
         assert result.status == "finished"
         with pytest.raises(UserError, match="does not answer"):
             list(deliver_pending(tmp_path / "runs", uri))
     with serving(tmp_path, port):
         (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, told.problem) == (0, "")
+        assert (told.pending, told.problem) == (0, "")
         assert curve(uri, result.run_id) == curve(uri, whole.run_id)
         found = results.load(uri, ("small", "whole"))
         assert found.runs["status"].tolist() == ["finished", "finished"]

@@ -53,7 +53,7 @@ def test_of_a_run_that_had_ended_all_arrives(uri: str, outbox: Path, tmp_path: P
     (outbox / "refused").mkdir()
     (outbox / "00000004.json").rename(outbox / "refused" / "00000004.json")
     (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.name, told.left, told.problem) == ("dcgan seed 0", 0, "")
+    assert (told.name, told.pending, told.problem) == ("dcgan seed 0", 0, "")
     assert history(uri, outbox) == [(10, 0.5, 1700), (20, 0.25, 1800)]
     run = store.connect(uri).get_run(outbox.name)
     assert (run.info.status, run.info.end_time, run.data.tags["status"]) == ("FINISHED", 1900, "finished")
@@ -73,9 +73,9 @@ def earlier(state: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("pending", [False, True])
 def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pending: bool) -> None:
     """As the same run in the store if that has all of it, else as a new one, which gets the whole curve."""
-    whole = run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
-    calls, place = iter(range(10**6)), small.place(uri, tmp_path / "runs")
-    stopped = run(small.config(), place, stop=lambda: next(calls) >= 7)
+    whole = run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
+    calls, context = iter(range(10**6)), small.context(uri, tmp_path / "runs")
+    stopped = run(small.config(), context, stop=lambda: next(calls) >= 7)
     for path in (tmp_path / "runs").rglob("state*.safetensors"):
         serialization.save(earlier(serialization.load(path)), path)
     (folder,) = (tmp_path / "runs").glob("*/")
@@ -85,7 +85,7 @@ def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pe
         (outbox / "uri").write_text(public_uri(uri))
         put(outbox, 5, "points", {"points": [["train/loss_d", 0.5, 1700, 10]]})
         (outbox / "held").write_text("5 x")
-    result = run(small.config(), place)
+    result = run(small.config(), context)
     assert (result.status, result.run_id == stopped.run_id) == ("finished", not pending)
     histories = [
         [(point.step, point.value) for point in store.connect(uri).get_metric_history(one.run_id, "train/loss_d")]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.runs import lock as claim
-from bench.tracking.journal import Damaged, End, Journal, digest_of
+from bench.tracking.journal import DamagedJournal, End, RunJournal, digest_of
 
 FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 
@@ -22,7 +22,7 @@ FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with the journal of its end, of which all waits."""
     folder = tmp_path_factory.mktemp("run")
-    journal = Journal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
+    journal = RunJournal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
     journal.points += [(10, 1.0, "train/loss_d", 0.25, 5), (10, 1.0, "train/loss_g", math.nan, 5), (20, 2.0, "train/loss_d", 0.5, 6)]
     for path, content in FILES.items():
         journal.artifact(path, content)
@@ -32,14 +32,14 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def deliver(journal: Journal) -> list[tuple[str, bytes]]:
+def deliver(journal: RunJournal) -> list[tuple[str, bytes]]:
     """All that a store gets, as text; damaged artifacts are set aside."""
     sent = []
-    while (write := journal.next(len(journal.points))) is not None:
+    while (write := journal.next_write(len(journal.points))) is not None:
         try:
-            with journal.file_of(write) as file:
+            with journal.artifact_file(write) as file:
                 sent.append((json.dumps(write.body, sort_keys=True), file.read_bytes() if file else b""))
-        except Damaged:
+        except DamagedJournal:
             journal.refuse(write)
         else:
             journal.acknowledge(write)
@@ -56,7 +56,7 @@ def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]
 @at_every_size
 def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
     files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
-    wanted = deliver(Journal.read(waiting / "end-r.json"))
+    wanted = deliver(RunJournal.read(waiting / "end-r.json"))
     assert len(wanted) == 5
     folder = tmp_path / "run"
 
@@ -70,13 +70,13 @@ def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(exa
             if content is not None:
                 (folder / name).write_bytes(content)
         broken = [path for path in FILES if f"artifacts/r/{path}" in changes and changes[f"artifacts/r/{path}"] != FILES[path]]
-        journal: Journal | None = None
+        journal: RunJournal | None = None
 
         def read() -> None:
             nonlocal journal
-            journal = Journal.read(folder / "end-r.json")
+            journal = RunJournal.read(folder / "end-r.json")
 
-        if mistake(read, Damaged) or journal is None:
+        if mistake(read, DamagedJournal) or journal is None:
             assert "end-r.json" in changes
             return
         assert deliver(journal) == [write for write in wanted if not any(path in write[0] for path in broken)]
@@ -86,7 +86,7 @@ def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(exa
             (folder / "artifacts" / "r" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "artifacts" / "r" / path).write_bytes(FILES[path])
         if broken:  # put back, it arrives
-            assert deliver(Journal.read(folder / "end-r.json")) == [write for write in wanted if any(path in write[0] for path in broken)]
+            assert deliver(RunJournal.read(folder / "end-r.json")) == [write for write in wanted if any(path in write[0] for path in broken)]
 
     check()
 
@@ -111,9 +111,9 @@ def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, w
         (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
 
         def read() -> None:
-            deliver(Journal.read(tmp_path / "end-r.json"))
+            deliver(RunJournal.read(tmp_path / "end-r.json"))
 
-        mistake(read, Damaged)
+        mistake(read, DamagedJournal)
 
     check()
 

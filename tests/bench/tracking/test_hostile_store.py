@@ -20,7 +20,7 @@ from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.earlier_outbox import convert
-from bench.tracking.journal import Damaged, Journal, digest_of
+from bench.tracking.journal import DamagedJournal, RunJournal, digest_of
 from bench.tracking.results import find_run, load
 
 Command = Callable[..., tuple[int, str, str]]
@@ -118,8 +118,8 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
 def test_journals(name: str, path: str, tmp_path: Path) -> None:
     state = {"run_id": "r", name: path if name == "run_id" else {path: ""}}
     (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
-    with pytest.raises(Damaged, match="is damaged"):
-        Journal.read(tmp_path / "end-r.json")
+    with pytest.raises(DamagedJournal, match="is damaged"):
+        RunJournal.read(tmp_path / "end-r.json")
 
 
 @pytest.mark.parametrize("path", OUTWARD)
@@ -129,7 +129,7 @@ def test_outboxes_of_an_earlier_version(path: str, tmp_path: Path) -> None:
     written = {"kind": "artifact", "run_id": "r", "name": "n", "uri": "u", "body": {"path": path}, "artifact_sha256": ""}
     (outbox / "00000001.json").write_text(json.dumps({"entry": written, "sha256": digest_of(written)}))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(Damaged, match="is damaged"):
+    with pytest.raises(DamagedJournal, match="is damaged"):
         convert(outbox)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -254,10 +254,10 @@ def test_where_checkpoints_lie_is_no_ones_choice(uri: str, tmp_path: Path) -> No
         assert config.short_hash({"x": digest}).isalnum()
         assert text.stays_inside(given.fingerprint(data_digest=digest))
         assert len(given.fingerprint(data_digest=digest)) == 16
-    place = replace(small.place(uri, tmp_path / "runs"), name="../../escaped")
+    context = replace(small.context(uri, tmp_path / "runs"), name="../../escaped")
     from bench.runs.runner import run
 
-    assert run(given, place).status == "finished"
+    assert run(given, context).status == "finished"
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns", "runs"}
     (folder,) = (tmp_path / "runs").glob("*/")
     assert len(folder.name) == 16

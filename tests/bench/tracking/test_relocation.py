@@ -304,10 +304,10 @@ def test_a_run_that_was_stopped_goes_on_in_the_moved_folder(project: Project, tm
     before = project("other")
     config = small.config(**{"budget.images": 1280})
     calls = iter(range(10**6))
-    stopped = run(config, small.place(uri_of(before), before / "runs"), stop=lambda: next(calls) >= 2)
+    stopped = run(config, small.context(uri_of(before), before / "runs"), stop=lambda: next(calls) >= 2)
     assert stopped.status == "interrupted"
     here = before.rename(tmp_path / "b")
-    resumed = run(config, small.place(uri_of(here), here / "runs"))
+    resumed = run(config, small.context(uri_of(here), here / "runs"))
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
     assert results.load(uri_of(here), ("small",)).artifact(resumed.run_id, results.WEIGHTS) is not None
     assert not before.exists()
@@ -328,7 +328,7 @@ def pending(folder: Path, monkeypatch: pytest.MonkeyPatch, runs: Path | None = N
 
 
 def delivered(runs: Path, folder: Path) -> list[tuple[int, int]]:
-    return [(one.sent, one.left) for one in deliver_pending(runs, uri_of(folder))]
+    return [(one.sent, one.pending) for one in deliver_pending(runs, uri_of(folder))]
 
 
 def test_pending_writes_of_a_moved_folder_are_delivered(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,6 @@ def test_what_is_foreign_or_deleted_is_not_read(uri: str) -> None:
     assert (found.runs["run_id"].tolist(), found.experiments) == ([kept], ("one",))
     with pytest.raises(UserError, match="no results of a suite 'two'"):
         load(uri, ("two",))
-    for run_id, words in ((dropped, "there is no run"), (gone, "there is no run"), (run.info.run_id, "is no run of ganbench")):
+    for run_id, words in ((dropped, "there is no run"), (gone, "there is no run"), (run.info.run_id, "is not a run of ganbench")):
         with pytest.raises(UserError, match=words):
             load(uri, run_ids=(run_id,))

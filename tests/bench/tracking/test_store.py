@@ -39,7 +39,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, but long enough to be read as one" * 50)
-    with pytest.raises(UserError, match=r"mlflow\.db is no SQLite database: move it away") as caught:
+    with pytest.raises(UserError, match=r"mlflow\.db is not a SQLite database: move it away") as caught:
         store.connect(f"sqlite:///{tmp_path}/mlflow.db")
     assert "\n" not in str(caught.value)
 
@@ -82,7 +82,7 @@ def test_an_empty_file_holds_no_results_and_stays_empty(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_the_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     for opened in (store.connect, store.create):
-        with pytest.raises(UserError, match=r"mlflow\.db is no file: move it away"):
+        with pytest.raises(UserError, match=r"mlflow\.db is not a file: move it away"):
             opened(f"sqlite:///{tmp_path}/mlflow.db")
 
 
@@ -105,7 +105,7 @@ def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(tmp_path: Pat
 @pytest.mark.parametrize(
     ("version", "told", "advice"),
     [
-        ("bd07f7e963c5", "was made by an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
+        ("bd07f7e963c5", "was created by an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
         ("f" * 12, "does not know", "install the newer MLflow"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_folder_of_files_says_what_to_set_instead(form: str, tmp_path: Path, m
 
 @pytest.mark.parametrize("uri", ["foo://bar", "://", "sqlalchemy+foo://x"])
 def test_a_kind_of_store_that_nobody_knows(uri: str) -> None:
-    with pytest.raises(UserError, match="is of no known kind: MLFLOW_TRACKING_URI takes sqlite:///PATH"):
+    with pytest.raises(UserError, match="is of an unknown kind: MLFLOW_TRACKING_URI takes sqlite:///PATH"):
         store.connect(uri)
 
 
@@ -161,13 +161,13 @@ def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
         database.execute("DROP TABLE runs")
     with pytest.raises(MlflowException) as caught:
         client.search_runs(["0"])
-    line = store.trouble(caught.value)
+    line = store.error_line(caught.value)
     assert line is not None
     assert line.startswith(f"the tracking store {uri} fails: ")
     assert "runs" in line
     assert "SELECT" not in line
-    assert store.trouble(ValueError("a bug")) is None
-    assert store.trouble(MlflowException.invalid_parameter_value("a wrong call")) is None
+    assert store.error_line(ValueError("a bug")) is None
+    assert store.error_line(MlflowException.invalid_parameter_value("a wrong call")) is None
 
 
 @pytest.mark.slow
@@ -211,14 +211,14 @@ def test_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch) -> N
     for name in (store.USER, store.PASSWORD):
         monkeypatch.delenv(name, raising=False)
     error = MlflowException("API request failed with error code 401", error_code=UNAUTHENTICATED)
-    assert store.unanswered(error, "http://h") == (
+    assert store.failure_line(error, "http://h") == (
         "the tracking store http://h asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     )
     refused = "the tracking store http://h refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     assert (
-        store.unanswered(error, "http://anna:s3cret@h")
+        store.failure_line(error, "http://anna:s3cret@h")
         == "the tracking store http://h refuses the user or the password in MLFLOW_TRACKING_URI"
     )
     monkeypatch.setenv(store.USER, "anna")
-    assert store.unanswered(error, "http://h") == refused
+    assert store.failure_line(error, "http://h") == refused
     assert store.plain_error(error, "http://h") == "it refuses the user or the password"
