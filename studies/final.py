@@ -66,7 +66,9 @@ def do_final(
         track=TUNED_TRACK,
     )
     folder = Path(plan.folder)
-    execution_plan = plan_execution(suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True)
+    execution_plan = plan_execution(
+        suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True
+    )
     outcome = run_suite(suite, execution_plan, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
     _tag_again(plan, planned)
     return outcome

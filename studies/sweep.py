@@ -166,7 +166,7 @@ def sweep(
     folder = Path(plan.folder) / plan.study
     check_writable(folder)
     bases = [resolve(arm.base) for arm in plan.arms]
-    cluster = cluster.settled(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
+    cluster = cluster.resolved(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
     chosen = cluster.workers(workers)
     if cluster.address:
         alone = [

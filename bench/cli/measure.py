@@ -27,7 +27,7 @@ from bench.core.text import pluralise
 if TYPE_CHECKING:
     from bench.evaluation.external import Measured
     from bench.runs.types import RunResult
-    from bench.scheduling.rescore import Finished
+    from bench.scheduling.rescore import FinishedRun
 
 
 @app.command()
@@ -142,7 +142,7 @@ def _print_measured(measured: Measured) -> None:
     say(f"protocol {measured.protocol['all']}: compare only with numbers of the same")
 
 
-def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
+def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:
     from bench.metrics.cards import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import photos
 import pytest
-from whole_suites import assert_undisturbed, descendants, deliver_dead_run, runs_of, said, start, undisturbed
+from whole_suites import assert_undisturbed, deliver_dead_run, descendants, runs_of, said, start, undisturbed
 
 from bench.core.config import DATASETS
 from bench.metrics.extractors import classifier_training
@@ -74,7 +74,7 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -
     finally:
         deliver_dead_run(process)
     words = " ".join((folder / "said.log").read_text().split())
-    assert words.count("its node was lost; it goes on from its last checkpoint") == 1
+    assert words.count("its node was lost; it resumes from its last checkpoint") == 1
     assert "no node that is left has room" not in words
     assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
 
@@ -147,5 +147,5 @@ def test_a_run_that_fits_no_node_is_refused(cluster: Any, tmp_path: Path) -> Non
     process = start(tmp_path / "none", "--ray", cluster.address, "--gpus-per-run", "0.5")
     assert process.wait(timeout=120) == 2
     words = " ".join((tmp_path / "none" / "said.log").read_text().split())
-    assert f"no node of {cluster.address} has room for a run, which is to get 1 core(s), 0.5 GPU" in words
+    assert f"not enough resources on any node of {cluster.address}: each run needs 1 core(s), 0.5 GPU" in words
     assert [file.name for file in (tmp_path / "none").iterdir()] == ["said.log"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies.remove_leftovers import StudyDisplay, Sweep, remove_leftovers
 
 from bench.core.config import RunConfig
 from bench.runs.types import RunContext, RunProgress, RunResult
@@ -16,7 +17,6 @@ from bench.training.loop import never
 from studies import trial
 from studies.plan import plan
 from studies.study import Plan, Study
-from studies.remove_leftovers import StudyDisplay, Sweep, remove_leftovers
 
 STUDY = Study(
     name="tiny",

@@ -22,7 +22,7 @@ from bench.evaluation.reference_rows import KINDS, _untrained_config, made_by, r
 from bench.evaluation.sampling import sample
 from bench.metrics.cards import SE, Card
 from bench.metrics.evidence import METRICS, Evidence, metric
-from bench.runs.reference_rows import MADE_BY, measure_reference, has_reference
+from bench.runs.reference_rows import MADE_BY, has_reference, measure_reference
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker

@@ -276,7 +276,10 @@ def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.serialization.write_atomic", full)
         stopped = run(
-            small.config("dcgan", **CONFIG), context, watch=lambda told: seen.append(told.images), stop=lambda: bool(seen) and seen[-1] >= 900
+            small.config("dcgan", **CONFIG),
+            context,
+            watch=lambda told: seen.append(told.images),
+            stop=lambda: bool(seen) and seen[-1] >= 900,
         )
     assert stopped.status == "interrupted"
     assert "a checkpoint cannot be written" in caplog.text
@@ -359,7 +362,7 @@ def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, 
     (dead,) = store.connect(uri).search_runs(["1"])
     fingerprint = dead.data.tags["fingerprint"]
     config = small.config("dcgan", **CONFIG)
-    result = jobs.failed(RunJob.of(config, context, fingerprint), "killed (out of memory?)")
+    result = jobs.fail_job(RunJob.of(config, context, fingerprint), "killed (out of memory?)")
     assert (result.status, result.run_id) == ("failed", dead.info.run_id)
     again = run(config, context)
     assert (again.status, again.run_id) == ("finished", dead.info.run_id)

@@ -28,7 +28,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(("cores", "threads", "expected"), [(8, 1, 8), (8, 3, 2), (2, 4, 1)])
 def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected: int) -> None:
     machine(cores)
-    here = HERE.settled(threads=threads, cuda=False)
+    here = HERE.resolved(threads=threads, cuda=False)
     assert here.workers(None) == expected
     assert here.workers(expected) == expected
     for wrong in (0, -1, expected + 1):
@@ -46,12 +46,12 @@ def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected
 def test_they_fill_whatever_runs_out_first(machine: Any, given: dict[str, float], expected: int) -> None:
     """With two GPUs, of which no run has parts of both."""
     machine(8, gpus=2, memory_gb=16)
-    assert Cluster(**given).settled(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
+    assert Cluster(**given).resolved(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
 
 
 def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> None:
     machine(4, memory_gb=None)
-    assert Cluster(memory_gb=100).settled(threads=1, cuda=False).workers(None) == 4
+    assert Cluster(memory_gb=100).resolved(threads=1, cuda=False).workers(None) == 4
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> 
 def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
     machine(8)
     with pytest.raises(UserError) as refused:
-        Cluster(**given).settled(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
-    assert str(refused.value).startswith("no run fits here: ")
+        Cluster(**given).resolved(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
+    assert str(refused.value).startswith("not enough resources: ")
     assert words in str(refused.value)
 
 
@@ -83,9 +83,9 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
 
 
 def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
-    assert Cluster(address="auto").settled(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
-    assert Cluster(address="auto", gpus=0.25).settled(threads=2, cuda=True).gpus == 0.25
-    assert HERE.settled(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
+    assert Cluster(address="auto").resolved(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
+    assert Cluster(address="auto", gpus=0.25).resolved(threads=2, cuda=True).gpus == 0.25
+    assert HERE.resolved(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,4 @@ def test_what_serves_one_machine_is_refused_where_there_are_more(monkeypatch: py
 def test_a_folder_that_is_not_shared_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     told(monkeypatch, {}, {"host": "b", "shared": False})
     check_nodes(Cluster(address="auto"), tmp_path)
-    assert f"b does not see {tmp_path}: should that node be lost, its runs begin again" in caplog.text
+    assert f"b does not see {tmp_path}: if that node is lost, its runs restart" in caplog.text

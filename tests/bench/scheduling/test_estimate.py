@@ -31,8 +31,8 @@ def execution_plan(uri: str, folder: Path, **choice: object) -> ExecutionPlan:
 def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tmp_path: Path) -> None:
     found = execution_plan(uri, tmp_path / "runs")
     assert set(found.estimate.seconds) == {action.fingerprint for action in found.actions}
-    assert set(found.estimate.paces) == {"label-smoothed", "dcgan"}
-    assert all(pace.images_per_second > 0 and pace.samples_per_second > 0 for pace in found.estimate.paces.values())
+    assert set(found.estimate.speeds) == {"label-smoothed", "dcgan"}
+    assert all(speed.images_per_second > 0 and speed.samples_per_second > 0 for speed in found.estimate.speeds.values())
     assert found.estimate.wall_seconds(2) == pytest.approx(sum(found.estimate.seconds.values()) / 2)
     longer = execution_plan(uri, tmp_path / "runs", settings={"budget.images": 10**9})
     assert sum(longer.estimate.seconds.values()) > 1000 * sum(found.estimate.seconds.values())
@@ -52,7 +52,7 @@ def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypat
     monkeypatch.setattr(estimate, "prepare", kept)
     suite = replace(small.SUITE, entries=(Entry(variant="progan"),))
     found = plan_execution(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
-    assert set(found.estimate.paces) == {"progan"}
+    assert set(found.estimate.speeds) == {"progan"}
     assert probed[0].trainer.networks.get_submodule("generator.position").now() == (1, 1.0)  # type: ignore[operator]
 
 
@@ -63,8 +63,8 @@ def test_what_is_done_costs_nothing_and_an_extension_only_the_rest(uri: str, tmp
     planned = plan(small.SUITE, seeds=1, only="dcgan", settings=settings)
     extended = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, extend=True)
     (action,) = extended.actions
-    pace = extended.estimate.paces["dcgan"]
-    assert extended.estimate.seconds[action.fingerprint] >= (10**7 - 640) / pace.images_per_second
+    speed = extended.estimate.speeds["dcgan"]
+    assert extended.estimate.seconds[action.fingerprint] >= (10**7 - 640) / speed.images_per_second
 
 
 def test_a_variant_that_cannot_be_probed_has_no_estimate_and_stops_nothing(

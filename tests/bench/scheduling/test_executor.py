@@ -50,7 +50,7 @@ def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: 
     assert [result.status for result in results] == ["finished", "finished"]
     assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # in the same two runs
     assert "killed (out of memory?): " in caplog.text
-    assert "it goes on from its last checkpoint" in caplog.text
+    assert "it resumes from its last checkpoint" in caplog.text
 
 
 LISTENING = """

@@ -19,16 +19,16 @@ def read(board: MessageBoard) -> list[dict[str, Any]]:
 
 def test_a_board_is_read_once_and_says_when_to_stop() -> None:
     board = MessageBoard()
-    assert not board.tell("one", "a")
+    assert not board.post("one", "a")
     board.stop()
-    assert board.tell("two", "b")
+    assert board.post("two", "b")
     assert board.read() == [("one", "a"), ("two", "b")]
     assert board.read() == []
 
 
 def test_all_that_is_told_arrives_before_the_end() -> None:
     board = MessageBoard()
-    with WorkerReporter("key", board.tell) as messenger:
+    with WorkerReporter("key", board.post) as messenger:
         assert read(board) == [{"progress": None, "lines": []}]  # it has begun
         messenger.progress({"images": 1})
         messenger.progress({"images": 2})
@@ -66,7 +66,7 @@ def test_a_worker_whose_driver_is_gone_stops() -> None:
 
 def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     board = MessageBoard()
-    with WorkerReporter("key", board.tell):
+    with WorkerReporter("key", board.post):
         try:
             raise RuntimeError("broken")
         except RuntimeError:

@@ -26,7 +26,7 @@ PROGRESS = RunProgress(
     measured={"quality/fid_classifier": 33.333}, flags=("D too strong",),
 )  # fmt: skip
 EXPECTED = Estimate(
-    seconds={"abc": 90.0}, paces={"dcgan": VariantSpeed(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
+    seconds={"abc": 90.0}, speeds={"dcgan": VariantSpeed(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
 )  # fmt: skip
 RESULT = RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="finished", values={"quality/fid_classifier": 30.0})
 

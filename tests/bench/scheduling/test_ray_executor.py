@@ -110,7 +110,7 @@ class NoRay:
         if self.deaths:
             raise self.deaths.pop(0)
         try:
-            return ray_executor.work(Job.from_json(job), board.board.tell)
+            return ray_executor.run_job(Job.from_json(job), board.board.post)
         except UserError as error:
             raise TaskError(error) from error
 
@@ -151,9 +151,9 @@ def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> No
     progress = RunProgress(
         images=1, share=0.5, budget="2 real images", images_per_second=3.0, scalars={"loss_d": 1.0}, measured={}, flags=("collapse",)
     )
-    side._board.board.tell(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
-    side._board.board.tell("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
-    side._pass_on()
+    side._board.board.post(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
+    side._board.board.post("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
+    side._relay_messages()
     assert told == [progress]
     ((_, result),) = side.results(iter([]))
     assert (result.status, result.variant) == ("finished", "label-smoothed")
@@ -164,7 +164,7 @@ def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> No
 def test_a_worker_that_is_told_to_stops(uri: str, tmp_path: Path) -> None:
     board = MessageBoard()
     board.stop()
-    assert json.loads(ray_executor.work(a_job(uri, tmp_path), board.tell))["status"] == "interrupted"
+    assert json.loads(ray_executor.run_job(a_job(uri, tmp_path), board.post))["status"] == "interrupted"
 
 
 def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ IN_WORDS = "killed (out of memory?): The worker died unexpectedly. Check python-
 def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (result,) = executed(NoRay(*[DIED] * RETRIES), [a_job(uri, tmp_path)])
     assert result.status == "finished"
-    assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it goes on from its last checkpoint") == RETRIES
+    assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it resumes from its last checkpoint") == RETRIES
 
 
 def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
@@ -240,10 +240,10 @@ def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, mon
     monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
     side = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
-    side._begun.add("one")
+    side._started.add("one")
     jobs = [a_job(uri, tmp_path, key) for key in ("one", "two")]
     side._begin(jobs[0])
-    side._begun.add("one")
+    side._started.add("one")
     side._begin(jobs[1])
     side._stop_all()
     assert [result.run_id for _, result in side.results(iter([]))] == ["one"]
@@ -291,12 +291,12 @@ def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: p
     side = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
     side._cluster = Cluster(address="auto", cpus=2, gpus=0)
     side._begin(a_job(uri, tmp_path))
-    side._look_for_room()
+    side._check_capacity()
     assert not caplog.records
     ray.resources = [{"CPU": 1}]
-    side._look_for_room()
-    side._look_for_room()
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no node that is left has room for a run"]
+    side._check_capacity()
+    side._check_capacity()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no remaining node has enough resources for a run"]
 
 
 def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +321,7 @@ class Node(NoRay):
 
     def _begin(self, work: Any, job: str, given: str, board: Any) -> Task:
         def tell(key: str, told: str) -> Any:
-            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.tell(key, told)))
+            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.post(key, told)))
 
         def there() -> str:
             with self._monkeypatch.context() as node:

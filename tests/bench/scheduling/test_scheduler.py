@@ -14,7 +14,7 @@ from bench.metrics.cards import CARDS, Card
 from bench.metrics.evidence import METRICS
 from bench.runs.types import RunResult
 from bench.scheduling.jobs import Job
-from bench.scheduling.scheduler import Display, ExecutionResult, ExecutionPlan, plan_execution, run_suite
+from bench.scheduling.scheduler import Display, ExecutionPlan, ExecutionResult, plan_execution, run_suite
 from bench.scheduling.suite import Entry, plan
 from bench.tracking import store
 from bench.tracking.client import Tracker
@@ -200,7 +200,7 @@ def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: 
     small.execute(uri, tmp_path / "runs", **choice)
     first = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 960}, **choice)
     second = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice)
-    assert [action.why for action in (*first.actions, *second.actions)] == ["goes on from 640 images", "goes on from 960 images"]
+    assert [action.why for action in (*first.actions, *second.actions)] == ["extends a run of 640 images", "extends a run of 960 images"]
     tags = Tracker(uri, "small").client.get_run(second.results[0].run_id).data.tags
     assert tags["extends"] == first.results[0].run_id
     straight = small.execute(
@@ -230,10 +230,10 @@ def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
             extend(960)
     (state,) = (tmp_path / "runs").rglob("state.safetensors")
     state.write_bytes(b"")
-    with pytest.raises(UserError, match=r"the checkpoint .* is damaged: .*; train dcgan seed 0 anew with --set budget\.images=960"):
+    with pytest.raises(UserError, match=r"the checkpoint .* is damaged: .*; train dcgan seed 0 from scratch with --set budget\.images=960"):
         extend(960)
     state.unlink()
-    with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is gone"):
+    with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is missing"):
         extend(960)
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
@@ -265,7 +265,7 @@ def test_a_stopped_run_with_nothing_to_go_on_from_is_said_to_begin_anew(uri: str
     for state in (tmp_path / "runs").rglob("state*.safetensors"):
         state.unlink()
     small.execute(uri, tmp_path / "runs", **choice)
-    assert "dcgan-s0 was stopped and left no checkpoint" in caplog.text
+    assert "dcgan-s0 was stopped and has no checkpoint" in caplog.text
 
 
 def test_a_metric_that_joins_between_stop_and_resume_throws_no_training_away(
@@ -320,8 +320,8 @@ def test_a_best_mark_that_was_not_kept_is_said(uri: str, tmp_path: Path, caplog:
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)
     assert small.execute(uri, tmp_path / "runs", settings={"evaluation.best": True}, **choice).skipped == 1
-    assert "dcgan seed 0 was finished without keeping its best mark, so it has none" in caplog.text
-    with pytest.raises(UserError, match="dcgan seed 0 did not keep its best mark; train it anew"):
+    assert "dcgan seed 0 has finished without saving its best checkpoint, so it has none" in caplog.text
+    with pytest.raises(UserError, match="dcgan seed 0 has no saved best checkpoint; train it from scratch"):
         small.execute(uri, tmp_path / "runs", extend=True, settings={"evaluation.best": True, "budget.images": 960}, **choice)
 
 

@@ -33,7 +33,7 @@ def test_how_often_a_checkpoint_is_kept_travels_with_it(uri: str, tmp_path: Path
 
 def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
     log = Tracker(uri, "small").start_run("r", {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}, {})
-    result = jobs.failed(a_job(uri, tmp_path), "the worker died: out of memory")
+    result = jobs.fail_job(a_job(uri, tmp_path), "the worker died: out of memory")
     assert (result.status, result.run_id) == ("failed", log.run_id)
     assert load(uri, ("small",)).runs.iloc[0]["reason"] == "the worker died: out of memory"
 
@@ -55,11 +55,11 @@ def test_a_store_that_is_away_is_said_and_is_no_traceback(
         raise ConnectionError("away")
 
     monkeypatch.setattr("bench.tracking.store.create", away)
-    result = jobs.failed(a_job(uri, tmp_path), "killed")
+    result = jobs.fail_job(a_job(uri, tmp_path), "killed")
     assert (result.status, result.run_id) == ("failed", "")
-    assert "does not answer: away: it is not told that label-smoothed seed 0 failed" in caplog.text
+    assert "cannot record that label-smoothed seed 0 failed: " in caplog.text
     a_job(uri, tmp_path).record_stop("its node was lost")
-    assert "does not answer: away: it is not told that label-smoothed seed 0 was stopped" in caplog.text
+    assert "cannot record that label-smoothed seed 0 was stopped: " in caplog.text
 
 
 def test_what_the_checkpoint_of_a_dead_worker_holds_is_delivered(uri: str, tmp_path: Path) -> None:
@@ -68,6 +68,6 @@ def test_what_the_checkpoint_of_a_dead_worker_holds_is_delivered(uri: str, tmp_p
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
     serialization.save({"log": log.state_dict()}, tmp_path / "abc" / "state.safetensors")
     log.points({"train/loss_d": 2.0}, images=2, train_seconds=2.0)  # the resumed run logs it again
-    assert jobs.failed(a_job(uri, tmp_path), "killed").run_id == log.run_id
+    assert jobs.fail_job(a_job(uri, tmp_path), "killed").run_id == log.run_id
     row = load(uri, ("small",)).runs.iloc[0]
     assert (row["status"], row["train/loss_d"]) == ("failed", 1.0)

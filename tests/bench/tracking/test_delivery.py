@@ -125,7 +125,10 @@ def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, c
     file = tmp_path / "runs" / "small" / "abc" / f"end-{log.run_id}.json"
     first, last = [record.getMessage() for record in caplog.records if record.name == "bench.tracking.delivery"]
     assert "does not answer" in first
-    assert last == f"5 writes of dcgan seed 3 are pending in {file}: run `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    assert (
+        last
+        == f"5 writes of dcgan seed 3 are pending in {file}: run `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    )
     assert not any("\n" in text for text in (first, last))
     (told,) = deliver_pending(tmp_path / "runs", uri)
     assert (told.name, told.sent, told.pending, told.problem) == ("dcgan seed 3", 5, 0, "")

@@ -86,7 +86,9 @@ def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(exa
             (folder / "artifacts" / "r" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "artifacts" / "r" / path).write_bytes(FILES[path])
         if broken:  # put back, it arrives
-            assert deliver(RunJournal.read(folder / "end-r.json")) == [write for write in wanted if any(path in write[0] for path in broken)]
+            assert deliver(RunJournal.read(folder / "end-r.json")) == [
+                write for write in wanted if any(path in write[0] for path in broken)
+            ]
 
     check()
 
