@@ -141,7 +141,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
 
 
 @pytest.mark.faults
-def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_created(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=1) as disk:
@@ -196,7 +196,7 @@ def _run_id(folder: Path) -> str:
         ("study", "lr-k-quick", "--storage", "disk/studies.journal"),
     ],
 )
-def test_a_disk_that_is_mounted_to_be_read(tmp_path: Path, template: Path, words: tuple[str, ...]) -> None:
+def test_a_disk_that_is_mounted_read_only(tmp_path: Path, template: Path, words: tuple[str, ...]) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=1) as disk:
@@ -210,7 +210,7 @@ def test_a_disk_that_is_mounted_to_be_read(tmp_path: Path, template: Path, words
 
 
 @pytest.mark.faults
-def test_a_working_folder_that_is_mounted_to_be_read(tmp_path: Path, template: Path) -> None:
+def test_a_working_folder_that_is_mounted_read_only(tmp_path: Path, template: Path) -> None:
     """Nothing of a run can be written there; with a store, a folder and a cache elsewhere nothing needs to be."""
     folder = tmp_path / "work"
     folder.mkdir()
@@ -227,7 +227,7 @@ def test_a_working_folder_that_is_mounted_to_be_read(tmp_path: Path, template: P
 
 
 @pytest.mark.faults
-def test_a_cache_that_is_mounted_to_be_read(tmp_path: Path) -> None:
+def test_a_cache_that_is_mounted_read_only(tmp_path: Path) -> None:
     """What is measured once a machine is measured by every process, and that is said."""
     folder = tmp_path / "work"
     folder.mkdir()

@@ -29,7 +29,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.faults
-def test_a_holder_that_stood_still_is_taken_over_and_writes_nothing_more(tmp_path: Path) -> None:
+def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) -> None:
     """It is stopped, its run is taken over by another process, and it goes on: one history, equal to an undisturbed one bit for bit."""
     words = (*RUN, "--set", "budget.images=100000")
     folder, other, whole = (tmp_path / name for name in ("one", "other", "whole"))

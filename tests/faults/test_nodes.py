@@ -63,7 +63,7 @@ def trained_by(node: Any, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_runs_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
+def test_the_runs_of_a_lost_node_resume_elsewhere(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "lost"
     process = start(folder, "--ray", cluster.address, *TWO, **DCGANS)  # type: ignore[arg-type]
     try:

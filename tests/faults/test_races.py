@@ -81,7 +81,7 @@ def statuses(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.faults), pytest.param(6, marks=pytest.mark.faults)])
-def test_a_job_that_a_scheduler_ends_goes_on(tmp_path: Path, times: int) -> None:
+def test_a_job_that_a_scheduler_ends_resumes(tmp_path: Path, times: int) -> None:
     """It ends of itself within the time it is given, with a checkpoint, and the same command goes on."""
     words = (*RUN, "--set", "budget.images=60000")
     folder, whole = tmp_path / "ended", tmp_path / "whole"

@@ -185,7 +185,7 @@ def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Fou
 
 @pytest.mark.faults
 @pytest.mark.parametrize("events", [["kill", "hang"], ["both"], ["away"]])
-def test_a_server_that_is_killed_hangs_or_stays_away(migrated_store: Path, tmp_path: Path, whole: Found, events: list[Event]) -> None:
+def test_a_server_that_is_killed_hangs_or_does_not_return(migrated_store: Path, tmp_path: Path, whole: Found, events: list[Event]) -> None:
     found, happened = campaign(tmp_path / "run", migrated_store, events=events, seed=1, images=IMAGES)
     assert happened[events[0]] == 1
     said = (tmp_path / "run" / "said.log").read_text()

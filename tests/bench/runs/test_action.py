@@ -27,32 +27,32 @@ def decided(*found: Any, **more: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("extends", [False, True])
-def test_what_is_new_is_trained_or_extends_a_shorter_run(extends: bool) -> None:
+def test_a_new_run_is_trained_or_extends_a_shorter_run(extends: bool) -> None:
     assert decided(extends=extends) == ("extend" if extends else "train", "")
 
 
 @pytest.mark.parametrize("status", ["finished", "diverged", "pruned"])
-def test_what_is_done_is_skipped_unless_it_is_wanted_again(status: str) -> None:
+def test_a_complete_run_is_skipped_unless_it_is_retrained(status: str) -> None:
     assert decided(recorded("interrupted", "b"), recorded(status)) == ("skip", "a")
     assert decided(recorded(status), retrain=True) == ("train", "")
     assert decided(recorded("running"), pending={"a": status}) == ("skip", "a")
     assert decided(recorded("running"), pending={"b": status}, checkpoint=OURS) == ("resume", "a")
 
 
-def test_what_was_measured_by_another_protocol_is_scored() -> None:
+def test_a_finished_run_of_another_protocol_is_scored() -> None:
     assert decided(recorded("finished", protocol="old")) == ("score", "a")
     assert decided(recorded("diverged", protocol="old")) == ("skip", "a")
     assert decided(recorded("running", protocol="old"), pending={"a": "finished"}) == ("skip", "a")  # the store lacks its weights yet
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running"])
-def test_what_was_stopped_resumes_from_its_checkpoint(status: str) -> None:
+def test_a_stopped_run_resumes_from_its_checkpoint(status: str) -> None:
     assert decided(recorded(status), checkpoint=OURS) == ("resume", "a")
     assert decided(recorded("failed", "b"), recorded(status), checkpoint=OURS) == ("resume", "a")
     assert decided(recorded("running"), checkpoint=OURS, pending={"a": status}) == ("resume", "a")
 
 
-def test_a_checkpoint_whose_run_the_store_has_lost_costs_no_training() -> None:
+def test_a_checkpoint_is_resumed_though_the_store_has_lost_its_run() -> None:
     assert decided(checkpoint=OURS) == ("resume", "")
     assert decided(recorded("failed", "b"), checkpoint=OURS) == ("resume", "")
     assert decided(recorded("running", "b", metrics=False), checkpoint=OURS) == ("resume", "b")  # a start that was cut off
@@ -61,12 +61,12 @@ def test_a_checkpoint_whose_run_the_store_has_lost_costs_no_training() -> None:
     assert choose_action([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
 
 
-def test_a_run_trained_elsewhere_is_left() -> None:
+def test_a_run_trained_elsewhere_is_left_to_its_process() -> None:
     assert decided(recorded("running"), elsewhere=lambda run: True) == ("leave", "a")
     assert decided(recorded("running", metrics=False), elsewhere=lambda run: True, retrain=True) == ("train", "")
 
 
-def test_without_a_checkpoint_a_run_begins_again() -> None:
+def test_a_run_without_a_checkpoint_restarts() -> None:
     assert decided(recorded("interrupted", metrics=False)) == ("train", "a")  # the same run: the store has no point of it
     assert decided(recorded("failed", metrics=False)) == ("train", "")
     assert decided(recorded("interrupted")) == ("train", "")

@@ -45,7 +45,7 @@ def test_the_newest_and_the_one_before(kept: CheckpointStore) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None])
-def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before_with_a_warning(
     kept: CheckpointStore, damage: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept.save(state(1))
@@ -61,7 +61,7 @@ def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
     assert "there is no other" in caplog.text
 
 
-def test_a_changed_byte_anywhere_is_noticed(kept: CheckpointStore) -> None:
+def test_a_changed_byte_anywhere_is_detected(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
     content = bytearray(kept.newest.read_bytes())
@@ -70,14 +70,14 @@ def test_a_changed_byte_anywhere_is_noticed(kept: CheckpointStore) -> None:
     assert images(kept) == 1
 
 
-def test_a_crash_between_the_two_renames_leaves_the_one_before(kept: CheckpointStore) -> None:
+def test_a_crash_between_the_two_renames_leaves_the_checkpoint_before(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.newest.rename(kept.before)
     assert kept.any
     assert images(kept) == 1
 
 
-def test_a_full_disk_leaves_both_as_they_were(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_both_checkpoints_unchanged(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -110,7 +110,7 @@ class Log:
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_what_the_older_of_the_two_holds_may_be_sent(kept: CheckpointStore, resumed: bool) -> None:
+def test_points_in_the_older_checkpoint_may_be_sent(kept: CheckpointStore, resumed: bool) -> None:
     log = Log(resumed=resumed)
     log.position = 5 if resumed else 0
     checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ def test_what_the_older_of_the_two_holds_may_be_sent(kept: CheckpointStore, resu
 
 
 @pytest.mark.parametrize("made", [False, True])
-def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(kept: CheckpointStore, made: bool) -> None:
+def test_a_failed_run_sends_no_points_after_its_checkpoint(kept: CheckpointStore, made: bool) -> None:
     log = Log()
     checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
     for number in (10, 20) if made else ():
@@ -140,7 +140,7 @@ def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(ke
     assert not kept.before.exists()
 
 
-def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
+def test_a_checkpoint_of_an_earlier_run_is_not_resumed(kept: CheckpointStore) -> None:
     kept.save(state(1))
     kept.save(state(2))
     Checkpointer(kept, Log(), seconds=0.0).save(lambda: state(10))  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStor
     assert not kept.before.exists()
 
 
-def test_artifacts_that_are_only_in_memory_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_checkpoint_is_saved_while_artifacts_are_only_in_memory(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
     log = Log()
     checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
     log.full = True
@@ -161,7 +161,7 @@ def test_artifacts_that_are_only_in_memory_make_no_checkpoint(kept: CheckpointSt
     assert images(kept) == 2
 
 
-def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_due_after_the_interval_or_a_hundred_times_its_duration(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("bench.runs.checkpointing.time.monotonic", lambda: now)
     log = Log()
@@ -190,7 +190,7 @@ def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Ch
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
-def test_an_interval_that_is_none_is_refused_before_anything_is_written(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_interval_is_refused_before_any_write(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, given)
     with pytest.raises(UserError, match=f"GANBENCH_CHECKPOINT_SECONDS takes seconds from 0 up, e.g. 30, not '{given}'"):
         interval()

@@ -55,7 +55,7 @@ def kept(tmp_path: Path) -> CheckpointStore:
 
 
 @at_every_size
-def test_a_damaged_checkpoint_is_never_taken_for_good(examples: int, good: bytes, kept: CheckpointStore) -> None:
+def test_a_damaged_checkpoint_is_never_loaded(examples: int, good: bytes, kept: CheckpointStore) -> None:
     older = serialization.load(_written(kept.newest, good))
     older["log"]["acknowledged"] = 1
     serialization.save(older, kept.before)
@@ -134,7 +134,7 @@ def headers(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @at_every_size
-def test_a_header_that_promises_something_else(examples: int, good: bytes, kept: CheckpointStore) -> None:
+def test_a_header_that_does_not_match_its_data(examples: int, good: bytes, kept: CheckpointStore) -> None:
     wanted, refused = identity(serialization.load(_written(kept.newest, good))), 0
 
     @fuzz(examples)
@@ -158,7 +158,7 @@ def crafted(tree: Any) -> bytes:
 
 
 @at_every_size
-def test_a_whole_file_that_is_no_state_of_a_run(examples: int, kept: CheckpointStore) -> None:
+def test_an_intact_file_that_is_not_a_state_of_a_run(examples: int, kept: CheckpointStore) -> None:
     @fuzz(examples)
     @given(tree=JSON | JSON.map(lambda value: {"__items__": [["log", value]]}))
     def check(tree: Any) -> None:
@@ -186,7 +186,7 @@ ODD_STATES: dict[str, Any] = {
 @pytest.mark.parametrize(
     "odd", [pytest.param(name, marks=() if name in ("no trainer", "another run") else pytest.mark.slow) for name in ODD_STATES]
 )
-def test_a_run_with_a_whole_checkpoint_that_is_not_its_own(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
+def test_a_run_with_an_intact_checkpoint_of_another_run(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
     """It fails in one line, or begins anew; then nothing is in the way of the next call."""
     shutil.copytree(stopped[0], tmp_path / "work")
     uri, context = f"sqlite:///{tmp_path}/work/mlflow.db", small.context(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")

@@ -26,43 +26,43 @@ def sure(when: Callable[[int], bool]) -> dict[str, Callable[[int], float]]:
     return {"p_real": lambda i: 0.98 if when(i) else 0.6, "p_fake": lambda i: 0.02 if when(i) else 0.4}
 
 
-def test_a_sound_run_has_no_flags() -> None:
+def test_a_healthy_run_has_no_flags() -> None:
     assert found(run()) == []
     assert found([]) == []
 
 
-def test_d_too_strong_from_the_first_window_that_is() -> None:
+def test_d_too_strong_starts_at_the_first_such_window() -> None:
     # From mark 20 (2,100 images) D's cross-entropy is 0.04, before 1.0: ten-mark means are under 0.1 once all ten are of the former, at mark 30.
     assert found(run(**sure(lambda i: i >= 20))) == [(D_TOO_STRONG, 3000)]
 
 
-def test_d_too_strong_is_read_from_probabilities_whatever_else_is_in_the_loss() -> None:
+def test_d_too_strong_depends_on_probabilities_only() -> None:
     assert found(run(loss_d=lambda i: -0.3)) == []  # f-GAN's Jensen-Shannon at balance: cross-entropy - log 4
     assert found(run(**sure(lambda i: True), loss_d=lambda i: 2.3)) == [(D_TOO_STRONG, 1000)]  # with a classifier's loss beside
     assert found(run(p_real=lambda i: 1.0, p_fake=lambda i: 0.0)) == [(D_TOO_STRONG, 1000)]
     assert found(run(p_real=lambda i: 0.0, p_fake=lambda i: 1.0)) == [(G_TOO_STRONG, 1000)]
 
 
-def test_g_too_strong_is_read_from_p_fake_whatever_the_loss() -> None:
+def test_g_too_strong_depends_on_p_fake_only() -> None:
     assert found(run(p_fake=lambda i: 0.95, loss_g=lambda i: -3.0)) == [(G_TOO_STRONG, 1000)]
     assert found(run(p_fake=lambda i: 0.90)) == []  # -log 0.90 = 0.105
     assert found(run(loss_g=lambda i: -0.7)) == []  # the minimax loss at balance
 
 
-def test_balance_is_not_judged_where_logits_are_no_log_odds() -> None:
+def test_balance_is_not_checked_if_logits_are_not_log_odds() -> None:
     assert found(run(loss_d=lambda i: -5.0, p_fake=lambda i: 0.99), log_odds=False) == []
 
 
-def test_a_condition_that_passed_is_not_reported() -> None:
+def test_a_temporary_problem_is_not_reported() -> None:
     assert found(run(**sure(lambda i: i < 30))) == []
 
 
-def test_nine_marks_are_too_few_to_judge() -> None:
+def test_nine_points_are_too_few_for_a_flag() -> None:
     assert found(run(marks=9, **sure(lambda i: True))) == []
     assert found(run(marks=10, **sure(lambda i: True))) == [(D_TOO_STRONG, 1000)]
 
 
-def test_a_generator_gradient_that_vanishes_against_its_own_beginning() -> None:
+def test_a_generator_gradient_that_vanishes_relative_to_its_start() -> None:
     assert found(run(grad_norm_g=lambda i: 1e-6)) == []  # small, as it always was
     # Halved at every mark i = 0, 1, ...: the median of the ten up to i is 1.5 * 0.5^(i - 4) of the first, under 2 % from i = 11 on.
     assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1200)]
@@ -71,7 +71,7 @@ def test_a_generator_gradient_that_vanishes_against_its_own_beginning() -> None:
     assert found(run(grad_norm_g=lambda i: 0.0)) == [(VANISHING, 1000)]
 
 
-def test_one_small_gradient_is_no_trouble() -> None:
+def test_one_small_gradient_is_not_flagged() -> None:
     assert found(run(grad_norm_g=lambda i: 0.0 if i % 3 == 0 else 1.0)) == []
 
 

@@ -78,7 +78,7 @@ def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted:
 
 
 @pytest.mark.slow
-def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
+def test_repeated_kills_lose_and_duplicate_no_point(uri: str, tmp_path: Path) -> None:
     context = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):
         die(uri, context, at)
@@ -88,7 +88,7 @@ def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str, tmp_path: Path) -> None:
+def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_path: Path) -> None:
     context = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
     die(uri, context, 500)
     (dead,) = store.connect(uri).search_runs(["1"])
@@ -99,7 +99,7 @@ def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str,
 
 
 @pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     context = often(uri, tmp_path / "runs")
@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
 
 
 @pytest.mark.slow
-def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     for file in (tmp_path / "runs").rglob("state*.safetensors"):
@@ -143,7 +143,7 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before that is noted"])
 @pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
-def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
+def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
     """The end is on disk before anything of it is sent, and who comes next sends what is left."""
     context = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
@@ -165,7 +165,7 @@ def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: py
     assert not pending(tmp_path / "runs")
 
 
-def test_a_death_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run resumes at its evaluation, and nothing is there twice."""
     context = often(uri, tmp_path / "runs", once=True)
 
@@ -208,7 +208,7 @@ def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkey
 
 
 @pytest.mark.slow
-def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path) -> None:
+def test_a_finished_run_keeps_only_its_last_checkpoint(uri: str, tmp_path: Path) -> None:
     context = often(uri, tmp_path)
     run(small.config("dcgan", **CONFIG), context)
     assert [path.name for path in tmp_path.rglob("state*")] == ["state.safetensors"]
@@ -217,7 +217,7 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not more: whoever resumes it may fall back to that checkpoint, and logs the rest again."""
     context = often(uri, tmp_path / "runs")
 
@@ -242,7 +242,7 @@ def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_
 
 
 @pytest.mark.slow
-def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
     """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 400)
@@ -261,7 +261,7 @@ def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 400])
-def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
+def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
     """A stop with no checkpoint at all, or one before the disk was full."""
@@ -290,7 +290,7 @@ def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
 
 
 @pytest.mark.slow
-def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
     context = often(uri, tmp_path / "runs")
@@ -312,7 +312,7 @@ def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tm
 
 
 @pytest.mark.slow
-def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object) -> None:
@@ -344,7 +344,7 @@ def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_
 
 
 @pytest.mark.slow
-def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(uri: str, tmp_path: Path) -> None:
+def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_path: Path) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
@@ -355,7 +355,7 @@ def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(u
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
 
 
-def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, tmp_path: Path) -> None:
+def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
     """What came after its checkpoint is not sent when it is recorded as failed: it is written again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
@@ -370,7 +370,7 @@ def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, 
 
 
 @pytest.mark.slow
-def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> None:
+def test_files_of_a_killed_write_are_removed(uri: str, tmp_path: Path) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     folder = next((tmp_path / "runs").glob("*/"))

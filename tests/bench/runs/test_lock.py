@@ -87,7 +87,7 @@ with claim.run_lock([Path({str(file)!r})], give_up=lambda: True):
         process.communicate()
 
 
-def test_the_second_learns_who_holds_it_and_then_it_is_free(tmp_path: Path) -> None:
+def test_a_second_process_learns_the_holder_and_gets_the_lock_after_it(tmp_path: Path) -> None:
     file = tmp_path / "fingerprint" / claim.FILE
     with run_lock([file], give_up=at_once) as lock:
         with pytest.raises(RunLocked) as told, run_lock([file], give_up=at_once):
@@ -100,7 +100,7 @@ def test_the_second_learns_who_holds_it_and_then_it_is_free(tmp_path: Path) -> N
         pass
 
 
-def test_who_waits_has_it_next(tmp_path: Path) -> None:
+def test_a_waiting_process_gets_the_lock_next(tmp_path: Path) -> None:
     file, order = tmp_path / "fingerprint" / claim.FILE, []
 
     def second() -> None:
@@ -116,7 +116,7 @@ def test_who_waits_has_it_next(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_a_marker_that_stands_still_is_taken_over_whatever_the_clocks_say(tmp_path: Path) -> None:
+def test_a_stale_lock_is_taken_over_whatever_the_clocks_are(tmp_path: Path) -> None:
     file = marker(tmp_path / "fingerprint" / claim.FILE)
     os.utime(file, (2e9, 2e9))  # another machine's clock is ahead
     started = time.monotonic()
@@ -125,13 +125,13 @@ def test_a_marker_that_stands_still_is_taken_over_whatever_the_clocks_say(tmp_pa
         assert f"pid={os.getpid()}" in file.read_text()
 
 
-def test_without_waiting_a_marker_that_stands_still_belongs_to_its_holder(tmp_path: Path) -> None:
+def test_without_waiting_an_unchanged_marker_belongs_to_its_holder(tmp_path: Path) -> None:
     file = marker(tmp_path / "fingerprint" / claim.FILE)
     with pytest.raises(RunLocked, match="process 7 on elsewhere"), run_lock([file], give_up=at_once, wait_seconds=0):
         pass
 
 
-def test_that_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
     file = tmp_path / "fingerprint" / claim.FILE
     with held(file) as process:
         process.kill()
@@ -140,7 +140,7 @@ def test_that_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
             pass
 
 
-def test_that_of_a_process_whose_id_is_in_use_again_is_taken_over_at_once(tmp_path: Path) -> None:
+def test_the_lock_of_a_process_whose_id_is_reused_is_taken_over_at_once(tmp_path: Path) -> None:
     """As after the restart of a container: the same host name and the same process id, which is even the contender's own."""
     file = tmp_path / "fingerprint" / claim.FILE
     with run_lock([file], give_up=at_once):
@@ -151,7 +151,7 @@ def test_that_of_a_process_whose_id_is_in_use_again_is_taken_over_at_once(tmp_pa
 
 
 @pytest.mark.parametrize("content", ["{", '{"host": "vm", "pid": 1, "token": "t", "beat": 3}', "\udcff\udcfe"])
-def test_a_marker_that_nobody_wrote_blocks_nobody(tmp_path: Path, content: str) -> None:
+def test_an_invalid_marker_blocks_no_process(tmp_path: Path, content: str) -> None:
     file = marker(tmp_path / "fingerprint" / claim.FILE)
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     with run_lock([file], give_up=at_once):
@@ -164,7 +164,7 @@ def test_a_marker_of_another_version_belongs_to_its_holder(tmp_path: Path) -> No
         pass
 
 
-def test_a_look_that_fails_once_ends_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_failed_read_of_the_marker_ends_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hiccup of a network disk: the marker goes on to move, and the lock is not lost."""
     file, lstat = tmp_path / "fingerprint" / claim.FILE, os.lstat
     failing = threading.Event()
@@ -188,7 +188,7 @@ def test_a_look_that_fails_once_ends_no_heartbeat(tmp_path: Path, monkeypatch: p
         assert not lock.lost
 
 
-def test_a_holder_that_was_replaced_learns_of_it_and_leaves_the_marker_alone(tmp_path: Path) -> None:
+def test_a_replaced_holder_detects_it_and_does_not_touch_the_marker(tmp_path: Path) -> None:
     file = tmp_path / "fingerprint" / claim.FILE
     with run_lock([file], give_up=at_once) as lock:
         file.unlink()
@@ -199,7 +199,7 @@ def test_a_holder_that_was_replaced_learns_of_it_and_leaves_the_marker_alone(tmp
     assert "pid=7" in file.read_text()
 
 
-def test_its_heartbeat_tells_it_too(tmp_path: Path) -> None:
+def test_the_heartbeat_detects_a_lost_lock_too(tmp_path: Path) -> None:
     file = tmp_path / "fingerprint" / claim.FILE
     with run_lock([file], give_up=at_once) as lock:
         file.unlink()
@@ -229,7 +229,7 @@ except claim.RunLocked:
 
 @pytest.mark.slow  # four processes
 @pytest.mark.parametrize("stale", [False, True])
-def test_of_several_at_the_same_moment_one_has_it(tmp_path: Path, stale: bool) -> None:
+def test_of_several_processes_at_once_one_gets_the_lock(tmp_path: Path, stale: bool) -> None:
     file = tmp_path / "fingerprint" / claim.FILE
     if stale:
         marker(file, lease=3.0)
@@ -248,7 +248,7 @@ def files_of(uri: str, folder: Path) -> list[Path]:
     return run_lock_files(run_folder, uri, "small")
 
 
-def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -> None:
+def test_a_run_of_another_process_is_not_trained(uri: str, tmp_path: Path) -> None:
     context = replace(small.context(uri, tmp_path / "runs"), once=True)
     first = run(small.config(), context)
     assert first.status == "finished"
@@ -263,7 +263,7 @@ def test_a_run_that_another_has_or_had_is_left_to_it(uri: str, tmp_path: Path) -
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
-def test_one_of_another_folder_shares_the_lock_beside_a_sqlite_store(tmp_path: Path) -> None:
+def test_processes_with_other_folders_share_the_lock_beside_a_sqlite_store(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     one, two = (run_lock_files(tmp_path / name / "0123456789abcdef", uri, "small") for name in ("one", "two"))
     assert one[0] == two[0]
@@ -275,7 +275,7 @@ def test_one_of_another_folder_shares_the_lock_beside_a_sqlite_store(tmp_path: P
     assert "secret" not in str(server[0])
 
 
-def test_a_run_that_was_finished_from_another_folder_is_there(uri: str, tmp_path: Path) -> None:
+def test_a_run_finished_from_another_folder_is_recorded(uri: str, tmp_path: Path) -> None:
     first = run(small.config(), small.context(uri, tmp_path / "one"))
     second = run(small.config(), replace(small.context(uri, tmp_path / "other"), once=True))
     assert (second.status, second.run_id) == ("recorded", first.run_id)
@@ -291,7 +291,7 @@ def test_a_run_that_was_finished_from_another_folder_is_there(uri: str, tmp_path
         ("sqlite:////tmp/mlflow.db", "another:7", (), False),  # the lock lies beside the store
     ],
 )
-def test_only_a_process_that_shares_no_lock_is_taken_to_live(uri: str, owner: str, ours: tuple[str, ...], elsewhere: bool) -> None:
+def test_only_a_process_without_a_shared_lock_counts_as_alive(uri: str, owner: str, ours: tuple[str, ...], elsewhere: bool) -> None:
     found = SimpleNamespace(info=SimpleNamespace(run_id="r"), data=SimpleNamespace(tags={"status": "running", "owner": owner}))
     assert is_trained_elsewhere(found, uri, ours) == elsewhere  # type: ignore[arg-type]
     found.data.tags["status"] = "interrupted"
@@ -324,7 +324,7 @@ def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path)
     assert seen["tags"]["status"] == "running"  # type: ignore[index]
 
 
-def test_who_lost_the_lock_before_the_start_leaves_the_store_as_it_is(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_lost_the_lock_before_the_start_does_not_change_the_store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process takes the run over while this one builds its networks, and finishes it."""
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
@@ -343,13 +343,13 @@ def test_who_lost_the_lock_before_the_start_leaves_the_store_as_it_is(uri: str, 
     assert store.connect(uri).get_run(stopped.run_id).data.tags["status"] == "finished"
 
 
-def test_stop_ends_the_watch_of_a_marker_that_stands_still(tmp_path: Path) -> None:
+def test_stop_ends_the_watch_of_an_unchanged_marker(tmp_path: Path) -> None:
     file = marker(tmp_path / "fingerprint" / claim.FILE)
     with pytest.raises(RunLocked), run_lock([file], give_up=never, stop=at_once):
         pass
 
 
-def test_a_cache_that_cannot_be_written_costs_a_server_only_the_second_marker(
+def test_a_read_only_cache_only_leaves_out_the_second_marker_of_a_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("GANBENCH_CACHE", "/proc/nowhere")
@@ -377,7 +377,7 @@ def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, 
     assert not outcome.busy
 
 
-def test_run_says_whom_it_leaves_its_run_to_and_has_an_exit_status_for_it(
+def test_run_names_the_process_of_a_busy_run_and_has_an_exit_status_for_it(
     ganbench: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "evaluation.samples=100")

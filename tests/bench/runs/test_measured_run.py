@@ -44,7 +44,7 @@ def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("data", "variant", "settings", "shown", "pairs"), KINDS)
-def test_a_run_is_measured_as_its_data_asks(
+def test_a_run_is_measured_by_the_metrics_of_its_data(
     uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int
 ) -> None:
     config = small.config(variant, dataset=data, **settings)
@@ -74,7 +74,7 @@ def trained(uri: str, folder: Path, data: str, **settings: Any) -> RunResult:
 
 
 @pytest.mark.parametrize("data", ["digits", "labelled:PLAIN"])
-def test_its_images_in_any_order_have_its_numbers(uri: str, tmp_path: Path, data: str) -> None:
+def test_the_order_of_images_does_not_change_the_metrics(uri: str, tmp_path: Path, data: str) -> None:
     result = trained(uri, tmp_path, data)
     evaluator = Evaluator(DATASETS.get(data))
     images = load_generator(result.run_id, uri).sample(evaluator.n)
@@ -93,7 +93,7 @@ def test_without_standard_errors_a_run_has_the_same_numbers(uri: str, tmp_path: 
     assert same_numbers(*({key: values[key] for key in plain if not key.startswith("perf/")} for values in (plain, both)))
 
 
-def test_an_unlabelled_run_is_followed_by_pixels(uri: str, tmp_path: Path) -> None:
+def test_an_unlabelled_run_is_measured_by_pixels(uri: str, tmp_path: Path) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
     result = trained(uri, tmp_path, "labelled:PLAIN", **settings)
     found = results.load(uri, ("small",))
@@ -121,7 +121,7 @@ class Sixteen:
         """Any image will do."""
 
 
-def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inception_is_measured_at_the_end_if_it_is_requested(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(select, "load_inception", Sixteen)
     result = trained(uri, tmp_path, "digits", **{"evaluation.inception": True, "evaluation.marks": 1})
     asked = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
@@ -145,7 +145,7 @@ def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_pa
         ("score", "RUN", "--set", "evaluation.inception=true"),
     ],
 )
-def test_inception_without_its_weights_is_refused_before_anything(
+def test_inception_without_its_weights_is_refused_before_any_write(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, words: tuple[str, ...]
 ) -> None:
     run_id = trained(uri, tmp_path, "digits").run_id if "RUN" in words else ""
@@ -171,7 +171,7 @@ def test_inception_without_its_weights_is_refused_before_anything(
 HOUR = 3600.0  # longer than any evaluation of a test
 
 
-def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
+def test_measuring_the_real_examples_is_on_no_clock(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed, clock = [0.0], time.perf_counter
@@ -193,7 +193,7 @@ def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
     assert result.values["perf/train_seconds"] < HOUR
 
 
-def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_examples_that_cannot_be_measured_are_refused_before_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise ValueError("no neighbours")
 

@@ -79,6 +79,6 @@ def test_sampled_points_have_the_numbers_of_the_run(uri: str, tmp_path: Path, co
         ),
     ],
 )
-def test_what_cannot_train_on_points_is_said_in_one_line(uri: str, command: Any, words: tuple[str, ...], message: str) -> None:
+def test_a_variant_that_cannot_train_on_points_is_one_line(uri: str, command: Any, words: tuple[str, ...], message: str) -> None:
     status, out, err = command("run", *words, "--dataset", "ring8")
     assert (status, out, err.strip()) == (2, "", f"ganbench: {message}")

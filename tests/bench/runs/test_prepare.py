@@ -10,7 +10,7 @@ from bench.core.errors import UserError
 from bench.runs.prepare import check, prepare
 
 
-def test_check_refuses_what_a_run_would() -> None:
+def test_check_refuses_the_same_as_a_run() -> None:
     check(config_for("dcgan", {"dataset": "digits"}))
     with pytest.raises(UserError, match="more than the 1,297"):
         check(config_for("dcgan", {"dataset": "digits", "recipe.batch_size": 2000}))
@@ -18,14 +18,14 @@ def test_check_refuses_what_a_run_would() -> None:
         check(config_for("dcgan", {"dataset": "digits", "evaluation.samples": 2000}))
 
 
-def test_a_recipe_that_hangs_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_that_depends_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.core.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
     check(config_for("dcgan", {"dataset": "digits"}))
     with pytest.raises(UserError, match=r"budget\.train_seconds: recipe\.fade_in_share depends on the length of the run"):
         check(config_for("dcgan", {"dataset": "digits", "budget.train_seconds": 60}))
 
 
-def test_networks_that_would_fill_the_memory_are_refused_before_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_that_would_exceed_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
@@ -37,7 +37,7 @@ def test_networks_that_would_fill_the_memory_are_refused_before_they_do(monkeypa
         check(config_for("dcgan", {"dataset": "digits", "device": "cpu", "recipe.width": 65_536}))
 
 
-def test_networks_are_compiled_where_asked_and_only_while_training() -> None:
+def test_networks_are_compiled_on_request_and_only_in_training() -> None:
     settings = {
         "dataset": "digits",
         "device": "cpu",

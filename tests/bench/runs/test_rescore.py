@@ -85,7 +85,7 @@ def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
     assert [after.read_json(run_id, artifact) for artifact in artifacts] == old
 
 
-def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str, uri: str) -> None:
+def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -> None:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, f"best/{HEADLINE}", 12.5, step=640)
     log = load(uri, ("small",))
@@ -114,7 +114,7 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
     assert after.runs.set_index("run_id").loc[run_id, "protocol"] == (after.read_json(run_id, results.PROTOCOL) or {})["all"]
 
 
-def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) -> None:
+def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
     (middle, end) = headline_curve(before, run_id)["value"]
@@ -135,7 +135,7 @@ def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) 
 
 
 @pytest.mark.slow
-def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = headline_curve(load(uri, ("small",)), run_id)
     send = delivery.send
     for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
@@ -155,7 +155,7 @@ def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, 
         assert headline_curve(load(uri, ("small",)), run_id).equals(before)
 
 
-def test_damaged_history_is_said_and_costs_only_itself(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
     other = again(run_id, uri, samples=100)
     (name,) = histories(other, run_id)
     path = other.artifact(run_id, name) or Path()
@@ -167,7 +167,7 @@ def test_damaged_history_is_said_and_costs_only_itself(run_id: str, uri: str, ca
     assert len(headline_curve(again(run_id, uri), run_id)) == 2
 
 
-def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_no_advice_to_train_again(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise MemoryError
 
@@ -182,7 +182,7 @@ def path_of(run_id: str, uri: str, artifact: str) -> Path:
     return found
 
 
-def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_damaged_run_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def reason() -> str:
         result = score(run_id, uri, Evaluation(samples=100))
         assert (result.status, len(result.reason.splitlines())) == ("failed", 1)
@@ -212,7 +212,7 @@ def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, 
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
-def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
+def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.core.environment.devices", lambda: ["cpu"])
@@ -224,7 +224,7 @@ def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
     assert caplog.text.count(f"was trained on {device}, which is not here") == 1
 
 
-def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_can_no_longer_be_determined_becomes_nan(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, COLLAPSE, 1.0, step=1000)
     assert values_of(load(uri, ("small",)), run_id)[COLLAPSE] == 1.0
@@ -234,7 +234,7 @@ def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri:
     assert "not judged" in (after.read_json(run_id, results.EVIDENCE) or {})["reasons"][COLLAPSE]
 
 
-def test_a_standard_error_that_is_no_longer_known_is_withdrawn(run_id: str, uri: str) -> None:
+def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: str) -> None:
     before = values_of(load(uri, ("small",)), run_id)
     plain = {key: value for key, value in before.items() if not key.endswith(SE)}
     assert before.keys() - plain.keys() >= {f"{HEADLINE}{SE}", f"diversity/path_length{SE}"}
@@ -269,7 +269,7 @@ def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
-def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifact: str) -> None:
+def test_a_missing_artifact_leaves_the_run_unchanged(run_id: str, uri: str, artifact: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
     path = before.artifact(run_id, artifact)
@@ -283,7 +283,7 @@ def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifac
     assert after.read_json(run_id, results.PROTOCOL) == protocol
 
 
-def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rescoring_uses_the_samples_of_training(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
 

@@ -57,7 +57,7 @@ def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
     assert resolve(config) == config
 
 
-def test_what_is_given_is_never_measured_or_changed(no_gpu, monkeypatch):
+def test_given_values_are_never_measured_or_changed(no_gpu, monkeypatch):
     monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: pytest.fail("measured"))
     asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
     assert resolve(asked) == asked
@@ -67,14 +67,14 @@ def test_what_is_given_is_never_measured_or_changed(no_gpu, monkeypatch):
     ("given", "expected"),
     [({"precision": "fp32"}, ("fp32", "contiguous")), ({"memory_format": "channels_last"}, ("bf16", "channels_last"))],
 )
-def test_what_is_not_given_is_chosen_for_itself(no_gpu, monkeypatch, given: dict[str, str], expected: tuple[str, str]):
+def test_each_missing_value_is_chosen_independently(no_gpu, monkeypatch, given: dict[str, str], expected: tuple[str, str]):
     means(monkeypatch, FAST)
     config = resolve(config_for("dcgan", {"dataset": "digits", **given}))
     assert (config.precision, config.memory_format) == expected
 
 
 @pytest.mark.parametrize(("device", "expected"), [("mps", ("fp32", "contiguous")), ("cuda", ("fp32", "contiguous"))])
-def test_other_devices_are_asked_instead(monkeypatch, device: str, expected: tuple[str, str]):
+def test_other_devices_are_not_measured(monkeypatch, device: str, expected: tuple[str, str]):
     monkeypatch.setattr(environment, "devices", lambda: ["cuda:0", "mps", "cpu"])
     monkeypatch.setattr(environment, "device_name", lambda device: "a device")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -86,7 +86,7 @@ def test_other_devices_are_asked_instead(monkeypatch, device: str, expected: tup
     assert choice_here("cuda").precision == "bf16"
 
 
-def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypatch):
+def test_points_train_in_full_precision_by_default(no_gpu, monkeypatch):
     means(monkeypatch, FAST)
     config = resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"}))
     assert (config.precision, config.memory_format) == ("fp32", "contiguous")
@@ -94,7 +94,7 @@ def test_points_train_in_full_precision_unless_asked_otherwise(no_gpu, monkeypat
 
 
 @pytest.mark.parametrize("name", ["tf32", "compile"])
-def test_what_is_for_cuda_is_refused_elsewhere(no_gpu, name):
+def test_cuda_settings_are_refused_on_other_devices(no_gpu, name):
     with pytest.raises(UserError, match=f"{name}=true is for CUDA devices, and this run's is cpu"):
         resolve(config_for("dcgan", {"dataset": "digits", name: True}))
 
@@ -102,7 +102,7 @@ def test_what_is_for_cuda_is_refused_elsewhere(no_gpu, name):
 @pytest.mark.parametrize(
     ("path", "value", "message"), [("device", "cuda", "no device 'cuda'"), ("dataset", "digit", "did you mean 'digits'")]
 )
-def test_a_device_or_data_that_is_not_there(no_gpu, path: str, value: str, message: str):
+def test_an_unknown_device_or_dataset_is_refused(no_gpu, path: str, value: str, message: str):
     with pytest.raises(UserError, match=message):
         resolve(config_for("dcgan", {"dataset": "digits", path: value}))
 
@@ -134,7 +134,7 @@ def found(monkeypatch: pytest.MonkeyPatch, *, products: float, convolutions: flo
         (0.5, 0.5, False, "fp32"),
     ],
 )
-def test_bf16_is_chosen_only_where_products_and_convolutions_gain(monkeypatch, products, convolutions, native, expected):
+def test_bf16_is_chosen_only_if_products_and_convolutions_are_faster(monkeypatch, products, convolutions, native, expected):
     choice = found(monkeypatch, products=products, convolutions=convolutions, formats=1.0, native=native)
     assert choice.precision == expected
     assert choice.speedup("products") == (pytest.approx(1 / products) if native else None)
@@ -170,7 +170,7 @@ def test_a_processor_is_measured_once(cached: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["cpu_name", "instruction_sets"])
-def test_another_processor_is_measured_for_itself(cached: Path, monkeypatch, change: str):
+def test_another_processor_is_measured_separately(cached: Path, monkeypatch, change: str):
     monkeypatch.setattr(auto, "measured", lambda: FAST)
     choice_here("cpu")
     monkeypatch.setattr(environment, change, lambda: "another" if change == "cpu_name" else ("another",))
@@ -178,13 +178,13 @@ def test_another_processor_is_measured_for_itself(cached: Path, monkeypatch, cha
     assert choice_here("cpu") == SLOW
 
 
-def test_looking_writes_nothing(cached: Path, monkeypatch):
+def test_reading_the_choice_writes_nothing(cached: Path, monkeypatch):
     monkeypatch.setattr(auto, "measured", lambda: FAST)
     assert choice_here("cpu", save=False) == FAST
     assert not cached.exists()
 
 
-def test_a_damaged_cache_is_said_and_replaced(cached: Path, monkeypatch, caplog):
+def test_a_damaged_cache_is_logged_and_replaced(cached: Path, monkeypatch, caplog):
     monkeypatch.setattr(auto, "measured", lambda: FAST)
     choice_here("cpu")
     (path,) = (cached / "auto").glob("*.json")
@@ -194,7 +194,7 @@ def test_a_damaged_cache_is_said_and_replaced(cached: Path, monkeypatch, caplog)
     assert Choice.model_validate_json(path.read_text()) == FAST
 
 
-def test_a_cache_that_cannot_be_written_only_costs_time(cached: Path, monkeypatch, caplog):
+def test_a_cache_that_cannot_be_written_is_only_slower(cached: Path, monkeypatch, caplog):
     monkeypatch.setattr(auto, "measured", lambda: FAST)
     cached.write_text("a file where the folder should be")
     assert choice_here("cpu") == FAST
@@ -218,7 +218,7 @@ def chosen(found: ExecutionPlan) -> tuple[str, str]:
     return action.config.precision, action.config.memory_format
 
 
-def test_an_experiment_decides_once(uri: str, tmp_path: Path, monkeypatch, caplog):
+def test_an_experiment_chooses_once(uri: str, tmp_path: Path, monkeypatch, caplog):
     outcome = small.execute(uri, tmp_path, suite=OPEN, only="label-smoothed")
     assert outcome.count("finished") == 1
     means(monkeypatch, FAST)  # the cache was lost, and the machine is measured differently
@@ -229,7 +229,7 @@ def test_an_experiment_decides_once(uri: str, tmp_path: Path, monkeypatch, caplo
     assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "what is given is given"
 
 
-def test_looking_ahead_records_nothing(uri: str, tmp_path: Path, monkeypatch):
+def test_planning_records_nothing(uri: str, tmp_path: Path, monkeypatch):
     Tracker(uri, "small")
     assert chosen(execution_plan(uri, tmp_path)) == ("fp32", "channels_last")
     assert not [tag for tag in Lookup.of(uri, "small").tags if tag.startswith(TAG)]
@@ -237,13 +237,13 @@ def test_looking_ahead_records_nothing(uri: str, tmp_path: Path, monkeypatch):
     assert chosen(execution_plan(uri, tmp_path)) == ("bf16", "contiguous")
 
 
-def test_what_was_recorded_on_another_processor_holds_and_is_said(uri: str, tmp_path: Path, caplog):
+def test_a_choice_of_another_processor_is_used_with_a_warning(uri: str, tmp_path: Path, caplog):
     record_choices(Tracker(uri, "small"), {"cpu": FAST})
     assert chosen(execution_plan(uri, tmp_path)) == ("bf16", "contiguous")
     assert "as chosen on fast" in caplog.text
 
 
-def test_two_that_begin_at_once_must_agree(uri: str):
+def test_two_processes_that_start_at_once_must_agree(uri: str):
     tracker = Tracker(uri, "small")
     record_choices(tracker, {"cpu": FAST})
     record_choices(tracker, {"cpu": FAST.model_copy(update={"processor": "another", "seconds": {}})})
@@ -252,7 +252,7 @@ def test_two_that_begin_at_once_must_agree(uri: str):
     assert Auto(uri, "small")("cpu") == FAST
 
 
-def test_a_damaged_record_is_said_and_replaced(uri: str, caplog):
+def test_a_damaged_record_is_logged_and_replaced(uri: str, caplog):
     tracker = Tracker(uri, "small")
     tracker.tag_experiment(f"{TAG}cpu", "bf16")
     asked = Auto(uri, "small")
@@ -270,7 +270,7 @@ def earlier(
     Tracker(uri, "small").start_run("run", tags, {"precision": precision, "memory_format": memory_format}).finish("finished")
 
 
-def test_an_experiment_of_before_goes_on_as_its_runs_were(uri: str, tmp_path: Path, monkeypatch):
+def test_an_experiment_without_a_record_uses_the_choice_of_its_runs(uri: str, tmp_path: Path, monkeypatch):
     means(monkeypatch, FAST.model_copy(update={"processor": ""}))
     outcome = small.execute(uri, tmp_path, suite=OPEN, only="label-smoothed")
     client = Tracker(uri, "small").client
@@ -282,7 +282,7 @@ def test_an_experiment_of_before_goes_on_as_its_runs_were(uri: str, tmp_path: Pa
     assert [action.kind for action in again.actions] == ["skip"]
 
 
-def test_runs_that_were_told_and_other_data_and_devices_say_nothing(uri: str, monkeypatch):
+def test_runs_with_given_values_other_data_or_other_devices_are_ignored(uri: str, monkeypatch):
     means(monkeypatch, FAST)
     earlier(uri, precision="fp32", given=("precision", "memory_format"))
     earlier(uri, precision="fp32", memory_format="contiguous", dataset="ring8")
@@ -292,7 +292,7 @@ def test_runs_that_were_told_and_other_data_and_devices_say_nothing(uri: str, mo
     assert Auto(uri, "small")("cpu") == FAST
 
 
-def test_most_runs_decide_and_each_setting_by_itself(uri: str, monkeypatch):
+def test_the_most_frequent_value_of_each_setting_is_chosen(uri: str, monkeypatch):
     means(monkeypatch, FAST)
     earlier(uri, precision="fp32", given=("memory_format",))
     found = Auto(uri, "small")("cpu")
@@ -303,13 +303,13 @@ def test_most_runs_decide_and_each_setting_by_itself(uri: str, monkeypatch):
     assert (found.precision, found.memory_format) == ("bf16", "channels_last")
 
 
-def test_without_a_store_nothing_is_made(tmp_path: Path, monkeypatch):
+def test_without_a_store_nothing_is_created(tmp_path: Path, monkeypatch):
     means(monkeypatch, FAST)
     assert Auto(f"sqlite:///{tmp_path / 'mlflow.db'}", "small")("cpu") == FAST
     assert not list(tmp_path.iterdir())
 
 
-def test_an_outlook_without_an_open_choice_asks_no_store(tmp_path: Path):
+def test_a_plan_without_auto_reads_no_store(tmp_path: Path):
     never_asked = Auto("http://127.0.0.1:9", "small")
     config = small.config()
     assert resolve(config, never_asked) == config

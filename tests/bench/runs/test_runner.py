@@ -35,7 +35,7 @@ def loaded(uri: str) -> results.Results:
     return results.load(uri, ("small",))
 
 
-def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> None:
+def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     seen: list[RunProgress] = []
     config = small.config(**{"evaluation.standard_errors": True})
     result = run(config, small.context(uri, tmp_path / "runs"), watch=seen.append)
@@ -81,7 +81,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert {line["images"] for line in logged} == set(curves["images"])
 
 
-def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:
+def test_a_run_that_its_judge_rejects_is_pruned(uri: str, tmp_path: Path) -> None:
     def judge(progress: RunProgress) -> str:
         return "worse than others" if progress.measured_at == progress.images else ""
 
@@ -99,7 +99,7 @@ def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Pat
     assert not list((tmp_path / "runs").rglob("state.safetensors"))
 
 
-def test_a_verdict_at_the_end_comes_too_late(uri: str, tmp_path: Path) -> None:
+def test_a_run_is_not_pruned_at_its_end(uri: str, tmp_path: Path) -> None:
     result = run(small.config(), small.context(uri, tmp_path / "runs"), judge=lambda progress: "late" if progress.share >= 1 else "")
     assert result.status == "finished"
 
@@ -122,7 +122,7 @@ def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan", "wgan-gp"])
-def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
+def test_an_interrupted_run_resumes_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
     config = small.config(variant, **{"evaluation.best": True, "evaluation.marks": 3, "budget.images": 1920})
     whole = run(config, small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
@@ -169,7 +169,7 @@ def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path
         assert told["stopped"] == told["whole"]
 
 
-def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
+def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path) -> None:
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
     assert HEADLINE in loaded(uri).curves["key"].tolist()
@@ -181,7 +181,7 @@ def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_whatever_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
+def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
     """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
     seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
 
@@ -296,7 +296,7 @@ def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Pa
     assert small.execute(uri, tmp_path, only="label-smoothed").count("finished") == 1
 
 
-def test_networks_that_cannot_be_built_are_no_end_of_a_stopped_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its record says why, and the next call resumes it."""
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
@@ -309,7 +309,7 @@ def test_networks_that_cannot_be_built_are_no_end_of_a_stopped_run(uri: str, tmp
     assert (again.status, again.run_id) == ("finished", stopped.run_id)
 
 
-def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
     run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
@@ -336,7 +336,7 @@ def test_a_finished_run_that_was_deleted_is_trained_from_the_start(uri: str, tmp
     assert rounds == [10]
 
 
-def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
+def test_a_diverged_run_keeps_its_logged_points(uri: str, tmp_path: Path) -> None:
     result = run(
         small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}),
         small.context(uri, tmp_path),
@@ -384,7 +384,7 @@ def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_pat
     assert curves["images"].max() == seen[-1].images
 
 
-def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_saved_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
     # A generator that learns too fast is worst at the end.
     config = small.config(
         "label-smoothed",
@@ -424,7 +424,7 @@ def timeless(result: RunResult) -> dict[str, float]:
         ("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}),
     ],
 )
-def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
+def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
     config = small.config(variant, **settings)
     base = run(config, small.context(uri, tmp_path))
     (saved,) = tmp_path.glob("*/state.safetensors")
@@ -445,7 +445,7 @@ def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_pa
 
 
 @pytest.mark.parametrize("samples", [0, 200])
-def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, tmp_path: Path, samples: int) -> None:
+def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, tmp_path: Path, samples: int) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
     base = run(small.config(**settings), small.context(uri, tmp_path))
     found = (loaded(uri).read_json(base.run_id, results.EVIDENCE) or {})["best"]
@@ -459,7 +459,7 @@ def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, t
     assert best["chosen_by"] == curve["value"].min()
 
 
-def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: str, tmp_path: Path) -> None:
+def test_an_extension_without_best_has_none_though_its_base_run_had(uri: str, tmp_path: Path) -> None:
     base = run(small.config(**{"evaluation.best": True}), small.context(uri, tmp_path))
     extended = extension(uri, tmp_path, base, small.config(**{"budget.images": 1000}))
     assert any(key.startswith(BEST) for key in base.values)

@@ -43,13 +43,13 @@ def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected
         ({"gpus": 0.5, "memory_gb": 6.0}, 2),
     ],
 )  # fmt: skip
-def test_they_fill_whatever_runs_out_first(machine: Any, given: dict[str, float], expected: int) -> None:
+def test_workers_fill_the_scarcest_resource(machine: Any, given: dict[str, float], expected: int) -> None:
     """With two GPUs, of which no run has parts of both."""
     machine(8, gpus=2, memory_gb=16)
     assert Cluster(**given).resolved(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
 
 
-def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> None:
+def test_an_unknown_memory_size_limits_nothing(machine: Any) -> None:
     machine(4, memory_gb=None)
     assert Cluster(memory_gb=100).resolved(threads=1, cuda=False).workers(None) == 4
 
@@ -61,7 +61,7 @@ def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> 
         ({"memory_gb": 17.0}, "it is to get 1 core(s), 17 GB"),
     ],
 )
-def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
+def test_a_run_that_needs_more_than_the_machine_has_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
     machine(8)
     with pytest.raises(UserError) as refused:
         Cluster(**given).resolved(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
@@ -77,12 +77,12 @@ def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float
         ({"memory_gb": math.inf}, "--memory-per-run takes 0 or more, not inf"), ({"address": "ray://head:10001"}, "start ganbench on a node of the cluster"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+def test_impossible_resources_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         Cluster(**given)
 
 
-def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
+def test_a_cuda_run_gets_a_gpu_on_a_cluster_but_none_on_one_machine() -> None:
     assert Cluster(address="auto").resolved(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
     assert Cluster(address="auto", gpus=0.25).resolved(threads=2, cuda=True).gpus == 0.25
     assert HERE.resolved(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
@@ -95,12 +95,12 @@ def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
         ("127.0.0.1:99999", "no Ray cluster answers at 127.0.0.1:99999"),
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_refused_at_once(address: str, words: str) -> None:
+def test_an_invalid_address_is_refused_at_once(address: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         cluster.connect(Cluster(address=address))
 
 
-def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+def test_an_address_without_a_server_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -114,7 +114,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, float]) -> None
     monkeypatch.setattr(cluster, "connect", lambda _: SimpleNamespace(nodes=lambda: [*there, lost]))
 
 
-def test_workers_fill_the_nodes_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_fill_the_live_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes(monkeypatch, {"CPU": 4, "memory": 8e9}, {"CPU": 7, "GPU": 2, "memory": 8e9})
     many = Cluster(address="auto", cpus=2, gpus=0)
     assert many.workers(None) == 5
@@ -138,7 +138,7 @@ def test_nodes_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_
         check_nodes(Cluster(address="auto"), tmp_path)
 
 
-def test_what_serves_one_machine_is_refused_where_there_are_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_store_for_one_machine_is_refused_on_several(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told(monkeypatch, {}, {})  # two nodes of one machine
     check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
     told(monkeypatch, {}, {"host": "b"})
@@ -147,7 +147,7 @@ def test_what_serves_one_machine_is_refused_where_there_are_more(monkeypatch: py
         check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
 
 
-def test_a_folder_that_is_not_shared_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_is_not_shared_is_logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     told(monkeypatch, {}, {"host": "b", "shared": False})
     check_nodes(Cluster(address="auto"), tmp_path)
     assert f"b does not see {tmp_path}: if that node is lost, its runs restart" in caplog.text

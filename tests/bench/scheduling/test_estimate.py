@@ -56,7 +56,7 @@ def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypat
     assert probed[0].trainer.networks.get_submodule("generator.position").now() == (1, 1.0)  # type: ignore[operator]
 
 
-def test_what_is_done_costs_nothing_and_an_extension_only_the_rest(uri: str, tmp_path: Path) -> None:
+def test_a_finished_run_costs_nothing_and_an_extension_only_its_new_images(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
     assert execution_plan(uri, tmp_path / "runs", seeds=1).estimate.seconds == {}
     settings = {"budget.images": 10**7}
@@ -67,7 +67,7 @@ def test_what_is_done_costs_nothing_and_an_extension_only_the_rest(uri: str, tmp
     assert extended.estimate.seconds[action.fingerprint] >= (10**7 - 640) / speed.images_per_second
 
 
-def test_a_variant_that_cannot_be_probed_has_no_estimate_and_stops_nothing(
+def test_a_variant_whose_probe_fails_has_no_estimate(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:

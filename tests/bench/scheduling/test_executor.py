@@ -29,7 +29,7 @@ def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow  # starts Ray
-def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_worker_stops_no_other_and_its_run_resumes(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import os
     import signal
 

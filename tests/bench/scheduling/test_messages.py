@@ -17,7 +17,7 @@ def read(board: MessageBoard) -> list[dict[str, Any]]:
     return [json.loads(told) for _, told in board.read()]
 
 
-def test_a_board_is_read_once_and_says_when_to_stop() -> None:
+def test_messages_are_read_once_and_answered_with_the_stop() -> None:
     board = MessageBoard()
     assert not board.post("one", "a")
     board.stop()
@@ -26,7 +26,7 @@ def test_a_board_is_read_once_and_says_when_to_stop() -> None:
     assert board.read() == []
 
 
-def test_all_that_is_told_arrives_before_the_end() -> None:
+def test_all_messages_arrive_before_the_end() -> None:
     board = MessageBoard()
     with WorkerReporter("key", board.post) as messenger:
         assert read(board) == [{"progress": None, "lines": []}]  # it has begun
@@ -40,7 +40,7 @@ def test_all_that_is_told_arrives_before_the_end() -> None:
     assert [line for one in told for line in one["lines"]] == [{"logger": "bench.runs.runner", "level": 30, "text": "two\nlines of [red]"}]
 
 
-def test_it_is_told_while_the_job_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_while_the_job_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "SECONDS", 0.01)
     arrived = threading.Event()
 
@@ -56,7 +56,7 @@ def test_it_is_told_while_the_job_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
     assert messenger.stop()
 
 
-def test_a_worker_whose_driver_is_gone_stops() -> None:
+def test_a_worker_whose_driver_died_stops() -> None:
     def gone(*_: str) -> bool:
         raise ConnectionError("the driver is gone")
 
@@ -80,6 +80,6 @@ def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> 
     assert "RuntimeError: broken" in record.getMessage()
 
 
-def test_a_line_that_names_its_job_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_with_the_name_of_its_job_is_not_changed(caplog: pytest.LogCaptureFixture) -> None:
     relay("dcgan seed 0", [{"logger": "a", "level": 30, "text": "3 writes of dcgan seed 0 wait"}])
     assert [record.getMessage() for record in caplog.records] == ["3 writes of dcgan seed 0 wait"]

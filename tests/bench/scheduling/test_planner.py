@@ -45,7 +45,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.slow
-def test_a_changed_version_is_one_line_and_both_runs_stay(
+def test_a_changed_version_is_one_line_and_both_runs_stay_recorded(
     uri: str, tmp_path: Path, versions: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     versions(results=11, variant=21)
@@ -66,7 +66,7 @@ def test_a_changed_version_is_one_line_and_both_runs_stay(
     assert whys == {"dcgan": ("train", "variant version 21 -> 22"), "label-smoothed": ("skip", "finished")}
 
 
-def test_one_that_went_back_reads_right(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
+def test_a_version_that_decreased_is_reported_correctly(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
     versions(results=11, variant=21)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     versions(results=9, variant=20)
@@ -80,7 +80,7 @@ def test_one_that_went_back_reads_right(uri: str, tmp_path: Path, versions: Call
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ["interrupted", "running", "failed", "diverged"])
-def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
+def test_a_changed_version_is_reported_for_unfinished_runs_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
     versions(results=11)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     (run,) = Lookup.of(uri, "small").find_cell("dcgan", "digits", 0)
@@ -93,7 +93,7 @@ def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, 
     assert action.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
 
 
-def test_changed_source_of_a_variant_of_the_users_trains_again_and_says_so(
+def test_a_changed_source_of_a_users_variant_trains_again_with_a_message(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "from dataclasses import replace\nfrom bench.core.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
@@ -133,7 +133,7 @@ def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path,
     assert measured.why == "results version 11 -> 12", "how it is measured is no part of what is trained"
 
 
-def test_the_commands_say_it(uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]) -> None:
+def test_the_commands_report_a_changed_version(uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     versions(results=11)
     status, out, err = ganbench(*SUITE)

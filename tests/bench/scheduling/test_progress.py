@@ -49,7 +49,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
         assert "50% of 1,000 images, 1,234 images/s, loss_d 1.00, loss_g 2.00, classifier-FID 33.33, D TOO STRONG" in text
 
 
-def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reason_is_printed_without_markup(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
     display = LineDisplay(Console(file=out, width=160))
     display.start([JOB], workers=2, expected=EXPECTED)
@@ -57,7 +57,7 @@ def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dcgan seed 0: failed, [red]odd[/red] reason" in out.getvalue()
 
 
-def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("bench.scheduling.progress.time.monotonic", lambda: now[0])
     jobs = [JOB.model_copy(update={"key": key}) for key in ("long", "short")]
@@ -73,7 +73,7 @@ def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(
     assert work.seconds_left > 700  # it goes slower than expected
 
 
-def test_without_an_estimate_the_time_left_comes_from_what_was_done() -> None:
+def test_without_an_estimate_the_remaining_time_comes_from_the_completed_work() -> None:
     work = Workload([JOB], 2, Estimate())
     assert math.isnan(work.seconds_left)
     work.reached(JOB, 0.5)

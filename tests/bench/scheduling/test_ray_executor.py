@@ -142,7 +142,7 @@ def finished(one: Job) -> RunResult:
     return RunResult(run_id=one.key, variant="label-smoothed", dataset="digits", seed=0, status="finished")
 
 
-def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> None:
+def test_a_run_in_a_worker_reports_its_progress(uri: str, tmp_path: Path) -> None:
     told: list[RunProgress] = []
     ray = NoRay()
     side = RayExecutor(ray, HERE, 1, never, lambda _, progress: told.append(progress))
@@ -161,13 +161,13 @@ def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> No
     assert ray.killed == [side._board]
 
 
-def test_a_worker_that_is_told_to_stops(uri: str, tmp_path: Path) -> None:
+def test_a_worker_stops_on_request(uri: str, tmp_path: Path) -> None:
     board = MessageBoard()
     board.stop()
     assert json.loads(ray_executor.run_job(a_job(uri, tmp_path), board.post))["status"] == "interrupted"
 
 
-def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_start_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def do(one: Job, *_: object) -> RunResult:
         if one.key == "one":
             raise UserError("the tracking store does not answer")
@@ -187,13 +187,13 @@ DIED = RayError("The worker died unexpectedly.\nCheck python-core-worker-*.log f
 IN_WORDS = "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
 
 
-def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_whose_worker_dies_is_resumed(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (result,) = executed(NoRay(*[DIED] * RETRIES), [a_job(uri, tmp_path)])
     assert result.status == "finished"
     assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it resumes from its last checkpoint") == RETRIES
 
 
-def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
+def test_a_run_whose_workers_die_repeatedly_fails(uri: str, tmp_path: Path) -> None:
     (result,) = executed(NoRay(*[DIED] * (RETRIES + 1)), [a_job(uri, tmp_path)])
     assert (result.status, result.reason) == ("failed", IN_WORDS)
 
@@ -230,13 +230,13 @@ def test_lost_nodes_are_not_held_against_a_run(uri: str, tmp_path: Path, caplog:
     assert "label-smoothed seed 0: its node was lost; it goes on" in caplog.text
 
 
-def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_path: Path) -> None:
+def test_a_job_whose_worker_dies_during_a_stop_is_not_restarted(uri: str, tmp_path: Path) -> None:
     asked = iter([False, False])
     (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(asked, True), workers=1)
     assert result.status == "failed"
 
 
-def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_cancels_jobs_that_have_not_started(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
     side = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
@@ -250,7 +250,7 @@ def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, mon
     assert len(ray.cancelled) == 1
 
 
-def test_what_runs_is_cancelled_by_an_impatient_stop(uri: str, tmp_path: Path) -> None:
+def test_a_second_stop_cancels_running_jobs(uri: str, tmp_path: Path) -> None:
     ray = NoRay()
 
     def short_timeout(*_: object, **__: object) -> None:
@@ -263,7 +263,7 @@ def test_what_runs_is_cancelled_by_an_impatient_stop(uri: str, tmp_path: Path) -
     assert ray.killed
 
 
-def test_what_a_worker_warns_of_reaches_the_driver(
+def test_warnings_of_a_worker_reach_the_driver(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def do(one: Job, *_: object) -> RunResult:
@@ -276,17 +276,17 @@ def test_what_a_worker_warns_of_reaches_the_driver(
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
 
 
-def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
+def test_a_stop_before_any_job_starts(uri: str, tmp_path: Path) -> None:
     assert executed(NoRay(), [a_job(uri, tmp_path / "not there yet")], stop=lambda: True) == []
     assert not (tmp_path / "not there yet").exists()
 
 
-def test_none_means_that_there_may_be_a_job_later(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_none_means_that_a_job_may_follow(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_executor, "POLL_SECONDS", 0.0)
     assert [result.status for result in executed(NoRay(), [None, a_job(uri, tmp_path), None])] == ["finished"]
 
 
-def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cluster_without_resources_is_logged_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ray = NoRay()
     side = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
     side._cluster = Cluster(address="auto", cpus=2, gpus=0)
@@ -299,7 +299,7 @@ def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: p
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no remaining node has enough resources for a run"]
 
 
-def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_gets_the_resources_of_a_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_executor, "_beside_the_driver", lambda *_: {})
 
     def asked(cluster: Cluster) -> dict[str, Any]:
@@ -350,7 +350,7 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
         executed(Node(tmp_path / "node", monkeypatch), [jobs[0].model_copy(update={"dataset": "labelled:FEW"})])
 
 
-def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_job_names_its_dataset(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     jobs: list[Job] = []
 

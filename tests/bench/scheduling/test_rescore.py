@@ -43,7 +43,7 @@ def test_runs_of_a_suite_and_by_their_ids(found: Results) -> None:
     assert chosen[0].evaluation == Evaluation(marks=1, samples=60, batch_size=7)
 
 
-def test_they_are_measured_with_rows_of_the_same_protocol(found: Results) -> None:
+def test_runs_are_rescored_with_reference_rows_of_the_same_protocol(found: Results) -> None:
     runs = finished_runs(found.uri, (), "small", {"evaluation.samples": 60})
     ended = rescore(runs, uri=found.uri, workers=1, stop=never, display=Display()).runs
     assert [(run.run_id, result.status) for run, result in ended] == [(run.run_id, "finished") for run in runs]
@@ -54,7 +54,7 @@ def test_they_are_measured_with_rows_of_the_same_protocol(found: Results) -> Non
     assert not rescore(runs, uri=found.uri, workers=1, stop=lambda: True, display=Display()).runs
 
 
-def test_a_run_that_cannot_be_measured_is_failed_and_the_others_go_on(found: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_cannot_be_measured_fails_and_the_others_are_measured(found: Results, caplog: pytest.LogCaptureFixture) -> None:
     path = found.artifact(ids(found)[0], "config.json")
     assert path is not None
     path.unlink()
@@ -64,7 +64,7 @@ def test_a_run_that_cannot_be_measured_is_failed_and_the_others_go_on(found: Res
     assert "has no config.json" in caplog.text
 
 
-def test_what_cannot_be_measured_again(found: Results) -> None:
+def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
     first, second = ids(found)
     tracker = Tracker(found.uri, "small")
     parent = tracker.client.search_runs([tracker._experiment_id], filter_string="tags.kind = 'parent'")[0].info.run_id

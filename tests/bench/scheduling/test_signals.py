@@ -12,7 +12,7 @@ from bench.scheduling.signals import stop_on_signal
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_stops(number: signal.Signals, second: signal.Signals) -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_interrupts(number: signal.Signals, second: signal.Signals) -> None:
     said: list[str] = []
     before = signal.getsignal(number)
     with stop_on_signal(said.append) as stop:

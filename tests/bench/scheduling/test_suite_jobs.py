@@ -20,7 +20,7 @@ def a_job(uri: str, folder: Path) -> RunJob:
     return RunJob.of(small.config(), small.context(uri, folder), "abc")
 
 
-def test_how_often_a_checkpoint_is_kept_travels_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checkpoint_interval_is_sent_with_the_job(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANBENCH_CHECKPOINT_SECONDS", "7")
     one = a_job(uri, tmp_path)
     assert one.context.checkpoint_seconds == 7
@@ -38,7 +38,7 @@ def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
     assert load(uri, ("small",)).runs.iloc[0]["reason"] == "the worker died: out of memory"
 
 
-def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Path) -> None:
+def test_a_run_of_a_lost_machine_is_interrupted_and_can_be_resumed(uri: str, tmp_path: Path) -> None:
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "curve_protocol": "p"}
     log = Tracker(uri, "small").start_run("r", tags, {})
     Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
@@ -48,7 +48,7 @@ def test_a_run_of_a_lost_machine_is_stopped_and_may_go_on(uri: str, tmp_path: Pa
     assert choose_action(found, protocol="", curve_protocol="p").run_id == log.run_id
 
 
-def test_a_store_that_is_away_is_said_and_is_no_traceback(
+def test_a_store_that_does_not_answer_is_logged_without_a_traceback(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(_: str) -> None:
@@ -62,7 +62,7 @@ def test_a_store_that_is_away_is_said_and_is_no_traceback(
     assert "cannot record that label-smoothed seed 0 was stopped: " in caplog.text
 
 
-def test_what_the_checkpoint_of_a_dead_worker_holds_is_delivered(uri: str, tmp_path: Path) -> None:
+def test_writes_in_the_checkpoint_of_a_dead_worker_are_delivered(uri: str, tmp_path: Path) -> None:
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed"}
     log = Tracker(uri, "small").start_run("r", tags, {}, folder=tmp_path / "abc")
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)

@@ -77,7 +77,7 @@ def test_local_files_are_read_in_place(root: Path, form: str) -> None:
     assert (found.get("r", "nothing"), found.get("other", "a.json"), found.names("other", "grids")) == (None, None, [])
 
 
-def test_others_are_downloaded_once(root: Path) -> None:
+def test_remote_artifacts_are_downloaded_once(root: Path) -> None:
     client, found = remote(root)
     assert found.read_json("r", "a.json") == {"a": 1}
     assert found.read_json("r", "a.json") == {"a": 1}
@@ -88,7 +88,7 @@ def test_others_are_downloaded_once(root: Path) -> None:
     assert found.names("r", "nothing") == []
 
 
-def test_what_was_downloaded_goes_with_its_owner(root: Path) -> None:
+def test_downloaded_files_are_deleted_with_their_owner(root: Path) -> None:
     _, found = remote(root)
     path = found.get("r", "grids/a.png")
     assert path is not None
@@ -132,7 +132,7 @@ def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> No
         assert (found.get("r", "no.json"), found.read("r", "grids/no.png"), found.read_json("r", "no/no.json")) == (None, None, None)
 
 
-def test_a_folder_that_the_store_says_is_not_there_has_no_names(root: Path) -> None:
+def test_a_folder_that_does_not_exist_in_the_store_has_no_names(root: Path) -> None:
     client, found = remote(root)
     for error in (MlflowException("gone", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
 
@@ -145,7 +145,7 @@ def test_a_folder_that_the_store_says_is_not_there_has_no_names(root: Path) -> N
         assert found.names("r", "grids") == []
 
 
-def test_a_local_file_that_cannot_be_looked_at_is_no_missing_one(root: Path) -> None:
+def test_a_local_file_without_permission_is_not_a_missing_one(root: Path) -> None:
     found = Artifacts(None, {"r": str(root)})
     for name in ("loop.json", "loop"):
         (root / name).symlink_to(root / name)  # the system follows it and gives up
@@ -154,7 +154,7 @@ def test_a_local_file_that_cannot_be_looked_at_is_no_missing_one(root: Path) -> 
             call()
 
 
-def test_a_local_file_that_cannot_be_read_is_no_missing_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_file_that_cannot_be_read_is_not_a_missing_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_bytes(path: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -164,7 +164,7 @@ def test_a_local_file_that_cannot_be_read_is_no_missing_one(root: Path, monkeypa
 
 
 @pytest.mark.parametrize("path", [results.PROTOCOL, results.CURVES])
-def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_not_loaded_if_the_store_cannot_read_an_artifact(uri: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Tracker(uri, "one").start_run("r", {"kind": "run", "suite": "one", "dataset": "digits", "variant": "dcgan"}, {})
     log.json(results.PROTOCOL, {"metrics": {}})
     log.finish("finished")
@@ -183,7 +183,7 @@ def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, p
 
 
 @pytest.mark.slow  # an MLflow server
-def test_a_server_tells_a_missing_artifact_from_one_that_it_cannot_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_distinguishes_a_missing_artifact_from_an_unreadable_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     port = free_port()
     with serving(tmp_path, port) as server:

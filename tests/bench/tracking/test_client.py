@@ -27,7 +27,7 @@ def started(uri: str, **tags: str) -> RunLog:
     return Tracker(uri, "small").start_run("dcgan-s3", {**TAGS, **tags}, {"recipe.lr_g": 0.1, "seed": 3})
 
 
-def test_points_artifacts_and_status_come_back(uri: str) -> None:
+def test_points_artifacts_and_status_are_read_back(uri: str) -> None:
     log = started(uri)
     for images in (10, 20):
         log.points({"train/loss_d": images / 4, "train/loss_g": math.nan}, images=images, train_seconds=images / 10)
@@ -54,7 +54,7 @@ def test_points_artifacts_and_status_come_back(uri: str) -> None:
     assert not Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_g")
 
 
-def test_more_points_than_one_call_takes(uri: str) -> None:
+def test_more_points_than_fit_in_one_call(uri: str) -> None:
     log = started(uri)
     for images in range(BATCH + 5):
         log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.0)
@@ -99,7 +99,7 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str, tmp_pa
     assert [json.loads(line)["images"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
 
 
-def test_points_that_are_going_to_be_logged_again_are_in_the_curve_but_not_in_the_store(uri: str, tmp_path: Path) -> None:
+def test_points_to_be_logged_again_are_in_the_curve_but_not_in_the_store(uri: str, tmp_path: Path) -> None:
     tracker = Tracker(uri, "small")
     log = tracker.start_run("r", TAGS, {}, folder=tmp_path)
     for images in (1, 2):
@@ -110,7 +110,7 @@ def test_points_that_are_going_to_be_logged_again_are_in_the_curve_but_not_in_th
     assert results.load(uri, ("small",)).curves["images"].tolist() == [1, 2]
 
 
-def test_artifacts_lie_beside_a_sqlite_store_whatever_the_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_artifacts_are_beside_a_sqlite_store_in_any_working_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -144,7 +144,7 @@ def away(*_: object, **__: object) -> None:
     raise ConnectionError("away\nfrom here")
 
 
-def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_start_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = Tracker(uri, "small")
     monkeypatch.setattr(tracker.client, "create_run", away)
     with pytest.raises(UserError, match=f"the tracking store {uri} does not answer: away from here"):
@@ -152,7 +152,7 @@ def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, mon
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_execution_goes_on_where_its_own_record_cannot(
+def test_an_execution_continues_without_its_own_record(
     uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = Tracker(uri, "small")
@@ -166,7 +166,7 @@ def test_an_execution_goes_on_where_its_own_record_cannot(
     assert started.endswith("this execution is not recorded")
 
 
-def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_in_creating_an_experiment_are_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     create = MlflowClient.create_experiment
 
     def refused(client: MlflowClient, name: str, **more: Any) -> str:
@@ -178,7 +178,7 @@ def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeyp
         Tracker(uri, "new")
 
 
-def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiment_that_another_process_has_just_created_is_used(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     create = MlflowClient.create_experiment
 
     def second(client: MlflowClient, name: str, **more: Any) -> str:
@@ -202,7 +202,7 @@ WRITES: dict[str, Callable[[Tracker, str], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
+def test_a_refused_write_is_an_error_though_mlflow_logs_asynchronously(
     uri: str, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
     log = started(uri)
@@ -219,7 +219,7 @@ def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
         WRITES[write](tracker, log.run_id)
 
 
-def test_an_execution_that_cannot_be_closed_is_said_though_mlflow_is_set_to_log_asynchronously(
+def test_an_execution_that_cannot_be_closed_is_logged_though_mlflow_logs_asynchronously(
     uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = Tracker(uri, "small")

@@ -56,7 +56,7 @@ def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("examples", [SCORED, pytest.param(100, marks=pytest.mark.faults)])
-def test_artifacts_that_are_measured_again_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
+def test_damaged_artifacts_are_rescored_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
     uri, runs = recorded
     run = next(run for run in runs if run.data.tags["kind"] == "run")
     root = Path(run.info.artifact_uri.removeprefix("file://"))

@@ -110,7 +110,7 @@ def assert_nothing_pending(runs: Path) -> None:
     assert pending(runs) == []
 
 
-def test_nothing_stays_of_an_undisturbed_run(uri: str, tmp_path: Path) -> None:
+def test_an_undisturbed_run_leaves_no_files(uri: str, tmp_path: Path) -> None:
     log, _ = started(uri, tmp_path / "runs")
     written(log)
     assert_complete(uri, log.run_id)
@@ -118,7 +118,7 @@ def test_nothing_stays_of_an_undisturbed_run(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ConnectionError("away"), OSError(28, "No space left on device"), RuntimeError("database is\nlocked")])
-def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+def test_a_store_that_never_answers_stops_no_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = error
     written(log)
@@ -137,7 +137,7 @@ def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, c
     assert list(deliver_pending(tmp_path / "runs", uri)) == []
 
 
-def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
+def test_delivery_is_retried_until_the_store_answers(
     uri: str, tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     log, flaky = started(uri, tmp_path / "runs")
@@ -165,7 +165,7 @@ def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
     assert "wait in" not in caplog.text
 
 
-def test_slow_failures_cost_a_run_little(uri: str, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_failures_delay_a_run_little(uri: str, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = started(uri, tmp_path / "runs")
 
     def hangs(*_: object) -> None:
@@ -182,7 +182,7 @@ def test_slow_failures_cost_a_run_little(uri: str, tmp_path: Path, clock: list[f
     assert 0 < lost < 0.06 * 1000
 
 
-def test_sending_twice_is_sending_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sending_twice_has_the_effect_of_sending_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = started(uri, tmp_path / "runs")
     sent = delivery.send
 
@@ -224,7 +224,7 @@ def test_public_uris(uri: str, public: str) -> None:
     assert public_uri(uri) == public
 
 
-def test_without_a_folder_a_store_that_is_away_is_one_line(uri: str) -> None:
+def test_without_a_folder_a_store_that_does_not_answer_is_one_line(uri: str) -> None:
     client = Flaky(store.connect(uri))
     log = RunLog(client, RunJournal(run_id="r"))  # type: ignore[arg-type]
     client.error = ConnectionError("away\nfrom here")
@@ -242,7 +242,7 @@ def two_waiting(uri: str, runs: Path) -> list[RunLog]:
     return sorted(logs, key=lambda log: log.run_id)
 
 
-def test_one_damaged_journal_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
+def test_one_damaged_journal_does_not_block_the_others(uri: str, tmp_path: Path) -> None:
     first, second = two_waiting(uri, tmp_path / "runs")
     (broken,) = (tmp_path / "runs").glob(f"**/end-{first.run_id}.json")
     broken.write_bytes(broken.read_bytes()[:-1])
@@ -254,7 +254,7 @@ def test_one_damaged_journal_does_not_hold_up_the_others(uri: str, tmp_path: Pat
     assert broken.exists()
 
 
-def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Path) -> None:
+def test_a_damaged_artifact_is_named_and_the_other_writes_arrive(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = ConnectionError("away")
     written(log)
@@ -270,7 +270,7 @@ def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Pa
     assert_complete(uri, log.run_id)
 
 
-def test_a_run_that_the_store_refuses_is_said_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_the_store_refuses_is_logged_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second = two_waiting(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
     deliver_earlier(tmp_path / "runs", uri)
@@ -286,7 +286,7 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["rest", "store", "artifact"])
-def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
+def test_a_permanently_refused_write_blocks_nothing_and_is_not_lost(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
 ) -> None:
     send = delivery.send
@@ -311,7 +311,7 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
     assert list((tmp_path / "runs").glob("**/*.json")) == []
 
 
-def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
+def test_a_finished_run_that_the_store_refuses_is_not_trained_again(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An artifact store that fails each time: the run has ended all the same."""
@@ -337,7 +337,7 @@ def full(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_a_full_disk_costs_nothing_as_long_as_the_store_answers(
+def test_a_full_disk_loses_nothing_while_the_store_answers(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
@@ -348,7 +348,7 @@ def test_a_full_disk_costs_nothing_as_long_as_the_store_answers(
     assert "lost" not in caplog.text
 
 
-def test_what_neither_the_store_nor_the_disk_takes_is_an_error_in_the_log_and_no_other(
+def test_writes_lost_without_store_and_disk_are_logged_as_an_error(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
@@ -359,7 +359,7 @@ def test_what_neither_the_store_nor_the_disk_takes_is_an_error_in_the_log_and_no
     assert record.getMessage().startswith("5 writes of dcgan seed 3 are lost")
 
 
-def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_holder_that_lost_the_run_lock_while_sending_acknowledges_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has the run by now may have written an artifact of the same path."""
     log, _ = started(uri, tmp_path / "runs")
     lost = False
@@ -394,19 +394,19 @@ def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, c
 @pytest.mark.parametrize(
     ("kind", "refused"), [("DataError", True), ("IntegrityError", True), ("TimeoutError", False), ("InternalError", False)]
 )
-def test_a_database_that_is_out_of_order_for_a_while_refuses_nothing_for_good(kind: str, refused: bool) -> None:
+def test_a_temporary_error_of_a_database_is_no_permanent_refusal(kind: str, refused: bool) -> None:
     text = f"(psycopg.errors.{kind}) no (Background on this error at: https://sqlalche.me/e/20/abcd)"
     assert store.is_refusal(MlflowException(text, error_code=BAD_REQUEST)) == refused
 
 
 @pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])
-def test_a_refusal_that_may_pass_is_tried_again(passing: int) -> None:
+def test_a_transient_refusal_is_retried(passing: int) -> None:
     assert not store.is_refusal(HTTPError("no", response=answer(passing)))
     assert not store.is_refusal(MlflowException(f"API request to endpoint x failed with error code {passing} != 200"))
     assert not store.is_refusal(ConnectionError("away"))
 
 
-def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
+def test_another_store_gets_no_writes(uri: str, tmp_path: Path) -> None:
     two_waiting(uri, tmp_path / "runs")
     other = f"sqlite:///{tmp_path}/other.db"
     told = list(deliver_pending(tmp_path / "runs", other))
@@ -414,7 +414,7 @@ def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
     assert not (tmp_path / "other.db").exists()
 
 
-def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_still_does_not_answer_loses_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two_waiting(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
@@ -428,7 +428,7 @@ def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monk
     assert [one.sent for one in deliver_pending(tmp_path / "runs", uri)] == [5, 5]
 
 
-def test_a_journal_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
+def test_a_journal_in_use_is_skipped(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = ConnectionError("away")
     written(log)
@@ -439,7 +439,7 @@ def test_a_journal_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
+def test_a_run_resumes_though_its_store_refuses_the_writes_of_its_end(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
 ) -> None:
     """Its checkpoint has all of it. One without begins again: of its points none was sent."""
@@ -472,7 +472,7 @@ def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
     return sorted((point.step, key, point.value) for key in keys for point in client.get_metric_history(run_id, key))
 
 
-def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_store_stops_answering_finishes_and_is_complete_after_sync(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     away = False
     sent = delivery.send
@@ -501,7 +501,7 @@ def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, 
     assert kept[0] == kept[1]
 
 
-def test_a_run_stopped_while_its_store_is_away_goes_on_bit_for_bit(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_stopped_while_its_store_does_not_answer_resumes_bit_for_bit(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     sent, calls = delivery.send, iter(range(10**6))
 
@@ -519,7 +519,7 @@ def test_a_run_stopped_while_its_store_is_away_goes_on_bit_for_bit(uri: str, tmp
 
 
 @pytest.mark.slow  # an MLflow server, twice
-def test_a_server_killed_in_mid_run(migrated_store: Path, tmp_path: Path) -> None:
+def test_a_server_killed_during_a_run(migrated_store: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes())
     port = free_port()
     uri = f"http://127.0.0.1:{port}"

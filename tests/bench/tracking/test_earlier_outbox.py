@@ -46,7 +46,7 @@ def history(uri: str, outbox: Path) -> list[tuple[int, float, int]]:
     return [(point.step, point.value, point.timestamp) for point in store.connect(uri).get_metric_history(outbox.name, "train/loss_d")]
 
 
-def test_of_a_run_that_had_ended_all_arrives(uri: str, outbox: Path, tmp_path: Path) -> None:
+def test_all_writes_of_an_ended_run_arrive(uri: str, outbox: Path, tmp_path: Path) -> None:
     put(outbox, 6, "tags", {"tags": {"status": "finished", "reason": ""}})
     put(outbox, 7, "end", {"status": "FINISHED", "ms": 1900})
     (outbox / "held").write_text("5 x")  # of no consequence
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pe
     assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}
 
 
-def test_a_damaged_one_is_named_and_stays(uri: str, outbox: Path, tmp_path: Path) -> None:
+def test_a_damaged_outbox_is_named_and_not_removed(uri: str, outbox: Path, tmp_path: Path) -> None:
     put(outbox, 6, "end", {"status": "FINISHED", "ms": 1900})
     broken = outbox / "00000004.json"
     broken.write_text(broken.read_text().replace("0.5", "0.6"))
@@ -105,7 +105,7 @@ def test_a_damaged_one_is_named_and_stays(uri: str, outbox: Path, tmp_path: Path
     assert broken.exists()
 
 
-def test_the_checkpoints_of_a_study_named_outbox_are_no_outboxes(uri: str, tmp_path: Path) -> None:
+def test_checkpoints_of_a_study_named_outbox_are_not_outboxes(uri: str, tmp_path: Path) -> None:
     state = tmp_path / "runs" / "outbox" / "0123456789abcdef" / "state.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"a checkpoint")

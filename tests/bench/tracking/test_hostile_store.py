@@ -32,12 +32,12 @@ ODD = ["../../x", "/etc/x", "C:\\x", "..", "x" * 5000, "$(touch x)", "\u202egnp.
 
 
 @pytest.mark.parametrize("path", OUTWARD)
-def test_what_leads_out(path: str) -> None:
+def test_paths_that_leave_the_folder(path: str) -> None:
     assert not stays_inside(path)
 
 
 @pytest.mark.parametrize("path", INWARD)
-def test_what_stays_inside(path: str) -> None:
+def test_paths_that_stay_in_the_folder(path: str) -> None:
     assert stays_inside(path)
 
 
@@ -57,7 +57,7 @@ class Lying:
         return str(Path(folder) / path)
 
 
-def test_artifacts_of_a_store_that_lies(tmp_path: Path) -> None:
+def test_artifacts_of_a_hostile_store(tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_text("mine")
     listed = [*OUTWARD, str(tmp_path / "mine.png"), "other/final.png", "grids/deeper/final.png", "grids/final.png"]
     client = Lying(listed)
@@ -91,7 +91,7 @@ def test_ids_of_runs(run_id: str) -> None:
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_with_false_ids_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from mlflow.store.entities import PagedList
 
@@ -247,7 +247,7 @@ def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", extend=True, settings={"budget.images": 960})
 
 
-def test_where_checkpoints_lie_is_no_ones_choice(uri: str, tmp_path: Path) -> None:
+def test_a_store_cannot_choose_the_folder_of_checkpoints(uri: str, tmp_path: Path) -> None:
     """A hash names the folder, whatever the data set, the variant and their settings are called."""
     given = small.config()
     for digest in ("../../x", "/etc", "a\0b"):

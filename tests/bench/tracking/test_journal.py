@@ -61,7 +61,7 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_everything_is_sent_and_nothing_stays(folder: Path) -> None:
+def test_everything_is_sent_and_no_file_remains(folder: Path) -> None:
     journal = filled(folder)
     journal.save()
     assert journal.pending == 4
@@ -70,7 +70,7 @@ def test_everything_is_sent_and_nothing_stays(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_left_is_there_for_another_process(folder: Path) -> None:
+def test_another_process_reads_the_pending_writes(folder: Path) -> None:
     journal = filled(folder)
     journal.save()
     for _ in range(2):
@@ -83,7 +83,7 @@ def test_what_is_left_is_there_for_another_process(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_crash_before_anything_is_noted_sends_it_again(folder: Path) -> None:
+def test_a_crash_before_the_acknowledgement_sends_the_write_again(folder: Path) -> None:
     journal = filled(folder)
     journal.save()
     assert delivered(journal) == WANTED
@@ -98,7 +98,7 @@ def test_only_the_first_points_are_sent_while_a_run_trains(folder: Path) -> None
     assert delivered(journal, points=3) == [("points", SENT[1:], None)]
 
 
-def test_more_points_than_one_call_takes() -> None:
+def test_more_points_than_fit_in_one_call() -> None:
     journal = RunJournal(run_id="r")
     journal.points += [(step, 0.0, "train/loss_d", math.nan if step % 2 else 1.0, 0) for step in range(4 * BATCH)]
     assert journal.pending == 2
@@ -108,7 +108,7 @@ def test_more_points_than_one_call_takes() -> None:
 
 
 @pytest.mark.parametrize("kind", ["points", "artifact", "tags", "end"])
-def test_what_is_refused_holds_nothing_up_and_the_next_process_tries_it_again(folder: Path, kind: str) -> None:
+def test_a_refused_write_blocks_nothing_and_the_next_process_retries_it(folder: Path, kind: str) -> None:
     journal = filled(folder)
     assert delivered(journal, refuse=lambda write: write.kind == kind) == [write for write in WANTED if write[0] != kind]
     assert (journal.refused, journal.pending, journal.next_write(3)) == (1, 1, None)
@@ -120,7 +120,7 @@ def test_what_is_refused_holds_nothing_up_and_the_next_process_tries_it_again(fo
     assert list(folder.iterdir()) == []
 
 
-def test_a_resumed_run_goes_on_from_the_journal_of_its_checkpoint(folder: Path) -> None:
+def test_a_resumed_run_has_the_journal_of_its_checkpoint(folder: Path) -> None:
     before = filled(folder, ended=False)
     delivered(before, points=2)
     before.artifact("grids/step.png", b"step")
@@ -133,7 +133,7 @@ def test_a_resumed_run_goes_on_from_the_journal_of_its_checkpoint(folder: Path) 
     assert delivered(resumed) == [("points", SENT[1:], None), ("artifact", "grids/step.png", b"step")]
 
 
-def test_artifacts_that_were_acknowledged_after_the_checkpoint_are_no_loss(folder: Path) -> None:
+def test_artifacts_acknowledged_after_the_checkpoint_are_not_missing(folder: Path) -> None:
     before = filled(folder, ended=False)
     state = before.state_dict()
     delivered(before)
@@ -161,7 +161,7 @@ def test_the_checkpoint_of_an_earlier_version_has_its_points_acknowledged(folder
     assert len(delivered(new)) == 1
 
 
-def test_a_run_that_resumes_takes_over_the_artifacts_of_its_end_but_not_the_end(folder: Path) -> None:
+def test_a_resumed_run_keeps_the_artifacts_of_its_end_but_not_the_end(folder: Path) -> None:
     journal = filled(folder)
     journal.save()
     resumed = RunJournal(folder=folder, run_id="r")
@@ -207,7 +207,7 @@ def test_a_damaged_artifact_is_never_sent(folder: Path, content: bytes | None) -
         read(later, later.next_write(3) or pytest.fail("there is more"))
 
 
-def test_a_full_disk_keeps_all_in_memory_and_that_is_logged_once(
+def test_a_full_disk_keeps_everything_in_memory_with_one_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:

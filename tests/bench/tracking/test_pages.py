@@ -40,7 +40,7 @@ def add_experiments(path: Path, many: int) -> None:
         connection.executemany(f"INSERT INTO experiments ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
-def test_a_store_with_more_experiments_than_one_answer_holds(uri: str, tmp_path: Path) -> None:
+def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -> None:
     run_id, reference = record(uri, "mine"), record(uri, REFERENCES, kind="reference", variant="real")
     add_experiments(tmp_path / "mlflow.db", PAGE + 5)
     client = store.connect(uri)
@@ -64,7 +64,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_an_experiment_with_more_runs_than_one_answer_holds(uri: str) -> None:
+def test_an_experiment_with_more_runs_than_one_page(uri: str) -> None:
     ids = [record(uri, "mine", seed) for seed in range(5)]
     client = store.connect(uri)
     experiment = client.get_experiment_by_name("mine")
@@ -95,13 +95,13 @@ def run_named(name: str) -> Any:
     return type("Run", (), {"info": type("Info", (), {"run_id": name})})
 
 
-def test_what_comes_on_two_pages_counts_once() -> None:
+def test_a_run_on_two_pages_counts_once() -> None:
     client = Paged([[run_named("a"), run_named("b")], [run_named("b"), run_named("c")]])
     assert [run.info.run_id for run in every_run(client, ["1"])] == ["a", "b", "c"]  # type: ignore[arg-type]
     assert len(client.asked) == 2
 
 
-def test_the_first_alone_takes_one_answer_of_one() -> None:
+def test_the_first_run_alone_is_one_page_of_one_run() -> None:
     client = Paged([[run_named("a"), run_named("b")], [run_named("c")]])
     found = first_run(client, "1", "", order=OLDEST)  # type: ignore[arg-type]
     assert found is not None

@@ -34,7 +34,7 @@ def test_a_line_for_each_position(tmp_path: Path) -> None:
     ]
 
 
-def test_a_resumed_run_writes_all_of_it_again_in_place(tmp_path: Path) -> None:
+def test_a_resumed_run_rewrites_the_whole_file(tmp_path: Path) -> None:
     PlainLog(tmp_path).write(at(10, a=1.0) + at(20, a=9.0), at(20, a=9.0))
     reader = (tmp_path / FILE).open()
     again = at(10, a=1.0) + at(20, a=2.0)
@@ -44,7 +44,7 @@ def test_a_resumed_run_writes_all_of_it_again_in_place(tmp_path: Path) -> None:
         assert len(reader.readlines()) == 2  # `tail -f` goes on with the same file
 
 
-def test_a_full_disk_stops_nothing_and_leaves_no_half_line(
+def test_a_full_disk_stops_no_run_and_leaves_no_partial_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     log, points = PlainLog(tmp_path), at(10, a=1.0)

@@ -149,7 +149,7 @@ def test_a_symbolic_link_is_the_folder_itself(project: Project, tmp_path: Path) 
     assert store.tracking_uri(uri_of(link)) == uri_of(real)
 
 
-def test_other_locations_are_left_alone(project: Project, tmp_path: Path) -> None:
+def test_other_locations_are_not_changed(project: Project, tmp_path: Path) -> None:
     chosen = [
         "s3://bucket/mlruns/chosen-0", "mlflow-artifacts:/1", "file:///elsewhere/artifacts", "/elsewhere/mlruns/chosen-3",
         "file:///elsewhere/mlruns/chosen-4", "file://host/old/mlruns/small", "mlruns/small",
@@ -239,7 +239,7 @@ def test_two_processes_that_open_a_moved_store_at_once(project: Project, tmp_pat
     assert caplog.text.count("was moved or copied") == 1
 
 
-def test_a_disk_that_takes_no_backup_leaves_the_database_as_it_is(
+def test_a_disk_without_space_for_a_backup_leaves_the_database_unchanged(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = project().rename(tmp_path / "b")
@@ -259,7 +259,7 @@ def test_a_disk_that_takes_no_backup_leaves_the_database_as_it_is(
     assert len(read(here)) == 2
 
 
-def test_a_process_writes_beside_the_database_whatever_another_path_has_recorded(project: Project, tmp_path: Path) -> None:
+def test_artifacts_are_written_beside_the_database_whatever_path_is_recorded(project: Project, tmp_path: Path) -> None:
     """A container and its host see one folder at two paths, and each records its own."""
     here = project()
     tracker = Tracker(uri_of(here), "small")
@@ -300,7 +300,7 @@ def test_artifacts_that_were_written_to_the_old_folder_after_a_move_are_named(
     assert str(here / "mlruns" / "small") in line
 
 
-def test_a_run_that_was_stopped_goes_on_in_the_moved_folder(project: Project, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_in_the_moved_folder(project: Project, tmp_path: Path) -> None:
     before = project("other")
     config = small.config(**{"budget.images": 1280})
     calls = iter(range(10**6))
@@ -352,7 +352,7 @@ def test_pending_writes_of_a_copied_folder_go_to_its_own_store(project: Project,
     assert delivered(original / "runs", original) == [(4, 0)]
 
 
-def test_pending_writes_beside_neither_follow_the_database_that_moved(
+def test_pending_writes_in_another_folder_follow_the_moved_database(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, runs = project(), tmp_path / "scratch"
@@ -371,14 +371,14 @@ def test_a_store_without_the_run_gets_none_of_its_writes(project: Project, tmp_p
     assert [one.meant_for for one in deliver_pending(other / "runs", uri_of(other))] == [uri_of(before)]
 
 
-def test_the_store_is_known_through_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_recognised_through_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, link = project(), tmp_path / "link"
     link.symlink_to(folder)
     pending(link, monkeypatch)
     assert delivered(folder / "runs", folder) == [(4, 0)]
 
 
-def test_what_make_ui_calls(
+def test_the_command_of_make_ui(
     project: Project, tmp_path: Path, command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = project()

@@ -16,7 +16,7 @@ def record(uri: str, experiment: str) -> str:
     return log.run_id
 
 
-def test_a_glob_names_all_suites_that_hold_runs(uri: str) -> None:
+def test_a_glob_selects_all_suites_with_runs(uri: str) -> None:
     ids = [record(uri, name) for name in ("quick", "quick-wide", "smoke")]
     foreign = Tracker(uri, "quick-notes").client
     foreign.create_run(foreign.get_experiment_by_name("quick-notes").experiment_id)  # somebody else's, without our tags
@@ -41,7 +41,7 @@ def test_a_suite_without_runs_is_named(uri: str) -> None:
     assert (found.experiments, found.runs.empty) == (("empty",), True)
 
 
-def test_what_is_foreign_or_deleted_is_not_read(uri: str) -> None:
+def test_external_and_deleted_runs_are_not_read(uri: str) -> None:
     kept, gone, dropped = record(uri, "one"), record(uri, "one"), record(uri, "two")
     client = Tracker(uri, "somebody's").client
     for name in ("somebody's", "one"):

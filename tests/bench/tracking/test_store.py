@@ -17,7 +17,7 @@ from bench.tracking import store
 from bench.tracking.client import Lookup
 
 
-def test_the_default_is_a_file_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_is_a_file_in_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     assert store.tracking_uri() == f"sqlite:///{tmp_path}/mlflow.db"
@@ -32,12 +32,12 @@ def test_connect_creates_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         store.create(f"sqlite:///{tmp_path}/no/such/folder/mlflow.db")
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, but long enough to be read as one" * 50)
     with pytest.raises(UserError, match=r"mlflow\.db is not a SQLite database: move it away") as caught:
         store.connect(f"sqlite:///{tmp_path}/mlflow.db")
@@ -71,7 +71,7 @@ def test_a_folder_that_a_uri_cannot_name_is_refused(name: str, tmp_path: Path, m
         store.tracking_uri()
 
 
-def test_an_empty_file_holds_no_results_and_stays_empty(tmp_path: Path) -> None:
+def test_an_empty_file_has_no_results_and_stays_empty(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     path.touch()
     with pytest.raises(UserError, match="no results at"):
@@ -86,14 +86,14 @@ def test_a_folder_in_the_place_of_the_database(tmp_path: Path) -> None:
             opened(f"sqlite:///{tmp_path}/mlflow.db")
 
 
-def test_a_database_cut_off_is_one_line(tmp_path: Path, migrated_store: Path) -> None:
+def test_a_truncated_database_is_one_line(tmp_path: Path, migrated_store: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes()[:100_000])
     with pytest.raises(UserError, match="malformed") as caught:
         store.connect(f"sqlite:///{tmp_path}/mlflow.db")
     assert "SELECT" not in str(caught.value)
 
 
-def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_cannot_be_opened_is_not_retried_for_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
     monkeypatch.setattr(store, "_DATABASES", ("sqlite", "nonsense"))
@@ -109,7 +109,7 @@ def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(tmp_path: Pat
         ("f" * 12, "does not know", "install the newer MLflow"),
     ],
 )
-def test_a_database_of_another_mlflow_says_what_to_do(version: str, told: str, advice: str, uri: str, tmp_path: Path) -> None:
+def test_a_database_of_another_mlflow_version_is_refused_with_advice(version: str, told: str, advice: str, uri: str, tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
@@ -120,7 +120,7 @@ def test_a_database_of_another_mlflow_says_what_to_do(version: str, told: str, a
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "./runs"])
-def test_a_folder_of_files_says_what_to_set_instead(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_files_is_refused_with_advice(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for call in (store.connect, store.create):
         with pytest.raises(UserError, match="is a folder, which MLflow no longer writes to: set MLFLOW_TRACKING_URI=sqlite:///"):
@@ -129,7 +129,7 @@ def test_a_folder_of_files_says_what_to_set_instead(form: str, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("uri", ["foo://bar", "://", "sqlalchemy+foo://x"])
-def test_a_kind_of_store_that_nobody_knows(uri: str) -> None:
+def test_an_unknown_kind_of_store_is_refused(uri: str) -> None:
     with pytest.raises(UserError, match="is of an unknown kind: MLFLOW_TRACKING_URI takes sqlite:///PATH"):
         store.connect(uri)
 
@@ -148,12 +148,12 @@ def test_sqlite_without_a_file_is_refused(uri: str) -> None:
         store.tracking_uri(uri)
 
 
-def test_the_systems_own_words_are_shown() -> None:
+def test_the_error_of_the_system_is_quoted() -> None:
     with pytest.raises(UserError, match=r"http://127.0.0.1:9 does not answer: Connection refused$"):
         store.connect("http://127.0.0.1:9")
 
 
-def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
+def test_an_error_after_opening_is_of_the_store_or_a_bug(uri: str) -> None:
     path = store.sqlite_path(uri)
     assert path is not None
     client = store.connect(uri)
@@ -171,7 +171,7 @@ def test_trouble_in_the_midst_of_work_is_the_stores_or_a_bug(uri: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
+def test_a_store_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
     """At two moments: while MLflow makes its tables, and right before the file is in place."""
     for moment in ("alembic.command.upgrade", "pathlib.Path.replace"):
         kill = f"import os, unittest.mock as m; m.patch({moment!r}, lambda *_: os.kill(os.getpid(), 9)).start()"
@@ -182,7 +182,7 @@ def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
-def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     assert not Lookup.of(f"sqlite:///{tmp_path}/mlflow.db", "smoke").newest_parent("study")
     assert store.create(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
@@ -197,17 +197,17 @@ def test_an_empty_file_is_made_a_store(tmp_path: Path) -> None:
         ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
     ],
 )
-def test_a_uri_is_shown_without_user_and_password(uri: str, shown: str) -> None:
+def test_a_uri_is_quoted_without_user_and_password(uri: str, shown: str) -> None:
     assert store.redacted(uri) == shown
     assert store.without_secrets(f"no way to {uri}/api", uri) == f"no way to {shown}/api"
 
 
-def test_a_driver_that_spells_the_uri_its_own_way_tells_no_password() -> None:
+def test_a_driver_that_rewrites_the_uri_reveals_no_password() -> None:
     told = store.without_secrets("no way to postgresql+psycopg://anna:s3cret@host/db", "postgresql://anna:s3cret@host/db?connect_timeout=3")
     assert told == "no way to postgresql+psycopg://host/db"
 
 
-def test_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_needs_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (store.USER, store.PASSWORD):
         monkeypatch.delenv(name, raising=False)
     error = MlflowException("API request failed with error code 401", error_code=UNAUTHENTICATED)

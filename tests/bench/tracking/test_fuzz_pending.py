@@ -54,7 +54,7 @@ def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]
 
 
 @at_every_size
-def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
+def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
     files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
     wanted = deliver(RunJournal.read(waiting / "end-r.json"))
     assert len(wanted) == 5
@@ -102,7 +102,7 @@ PARTS = ("run_id", "name", "store", "points", "acknowledged", "artifacts", "tags
 
 
 @at_every_size
-def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, waiting: Path, tmp_path: Path) -> None:
+def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: int, waiting: Path, tmp_path: Path) -> None:
     """Every hash is right."""
     whole = json.loads((waiting / "end-r.json").read_bytes())["journal"]
 
@@ -140,7 +140,7 @@ MARKERS = st.builds(
 
 @at_every_size
 @pytest.mark.usefixtures("_no_waiting")
-def test_any_marker_is_taken_over_or_left_in_one_line(examples: int, tmp_path: Path) -> None:
+def test_any_marker_is_taken_over_or_refused_in_one_line(examples: int, tmp_path: Path) -> None:
     @fuzz(examples)
     @given(content=damaged(MARKER) | MARKERS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
     def check(content: bytes) -> None:
