@@ -1,4 +1,4 @@
-"""A disk that is really full in the midst of a run, wherever something is written: with room again, all is as if it never had been."""
+"""Full disks during a run, for each kind of file: after space is free again, the records equal those of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, Points, call, pending, recorded, said, start, until
+from real_runs import RUN, Points, call, output_of, pending, recorded, start, until
 from small_disk import SmallDisk, small_disk
 
 IMAGES = ("--set", "budget.images=60000")
@@ -18,7 +18,7 @@ MEGABYTES = 6
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the run went undisturbed; its references are there, so that a copy of the store measures none."""
+    """Folder of an undisturbed run, with its reference rows, so that a copy of its store measures none."""
     folder = tmp_path_factory.mktemp("whole")
     status, text = call(folder, *WORDS)
     assert status == 0, text
@@ -27,7 +27,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(template: Path) -> dict[str, tuple[str, Points]]:
-    """What an undisturbed run records."""
+    """Records of an undisturbed run."""
     return recorded(f"sqlite:///{template}/mlflow.db")
 
 
@@ -39,24 +39,24 @@ def wait_for_checkpoint(runs: Path, process: object, folder: Path) -> None:
     until(lambda: list(runs.glob("runs/*/state.safetensors")), process, folder)  # type: ignore[arg-type]
 
 
-def halves(folder: Path) -> list[str]:
-    """Files that a write which failed has left."""
+def partial_files(folder: Path) -> list[str]:
+    """Return the files of failed writes."""
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.name.startswith(".state") or path.name.endswith(".new")
     )
 
 
 def filled(disk: SmallDisk, folder: Path, runs: Path, words: tuple[str, ...], *, end: signal.Signals | None = None) -> tuple[int, str]:
-    """The run, with its disk full from its first checkpoint on until it has ended, or has been ended."""
+    """Execute the run with a full disk from its first checkpoint to its end, or to a signal."""
     process = start(folder, *words, prefix=disk.prefix)
     try:
         wait_for_checkpoint(runs, process, folder)
         with disk.full():
             if end is not None:
-                until(lambda: "cannot be written" in said(folder), process, folder)
+                until(lambda: "cannot be written" in output_of(folder), process, folder)
                 process.send_signal(end)
             status = process.wait(timeout=300)
-            return status, said(folder)
+            return status, output_of(folder)
     finally:
         process.kill()
         process.wait()
@@ -84,7 +84,7 @@ def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str,
         assert status == 0, text
         assert_good(text)
         assert ("already finished" in text) == (end is None)
-        assert halves(disk.seen) == []
+        assert partial_files(disk.seen) == []
         assert not pending(disk.seen)
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
@@ -98,7 +98,7 @@ def test_artifacts(tmp_path: Path, whole: dict[str, tuple[str, Points]]) -> None
         assert_good(text)
         assert status == 0, text
         assert "No space left on device" in text
-        assert "wait in runs/runs/" in text
+        assert "are pending in runs/runs/" in text
         status, text = call(folder, *WORDS, prefix=disk.prefix)
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
@@ -123,11 +123,11 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
                 status = process.wait(timeout=300)
         finally:
             process.kill()
-        text = said(folder)
+        text = output_of(folder)
         assert_good(text)
         assert status == 0, text
         assert f"{folder}/disk/mlflow.db" in text
-        assert "wait in runs/runs/" in text
+        assert "are pending in runs/runs/" in text
         with disk.full():
             status, text = call(folder, *WORDS, prefix=disk.prefix, **store)
             assert_good(text)
@@ -206,12 +206,12 @@ def test_a_disk_that_is_mounted_read_only(tmp_path: Path, template: Path, words:
         assert_good(text)
         assert "disk" in text
         assert "Read-only file system" in text
-    assert sorted(os.listdir(folder)) == ["disk", "said.log"]
+    assert sorted(os.listdir(folder)) == ["disk", "output.log"]
 
 
 @pytest.mark.faults
 def test_a_working_folder_that_is_mounted_read_only(tmp_path: Path, template: Path) -> None:
-    """Nothing of a run can be written there; with a store, a folder and a cache elsewhere nothing needs to be."""
+    """A run needs a store, a folder and a cache outside of it."""
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=1) as disk:
@@ -228,7 +228,7 @@ def test_a_working_folder_that_is_mounted_read_only(tmp_path: Path, template: Pa
 
 @pytest.mark.faults
 def test_a_cache_that_is_mounted_read_only(tmp_path: Path) -> None:
-    """What is measured once a machine is measured by every process, and that is said."""
+    """Every process measures what is otherwise measured once a machine, with a warning."""
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "cache", megabytes=1) as disk:
@@ -239,11 +239,7 @@ def test_a_cache_that_is_mounted_read_only(tmp_path: Path) -> None:
         assert_good(text)
         assert "every process will measure" in text
     found = recorded(f"sqlite:///{folder}/mlflow.db")
-    status, _ = call(_made(tmp_path / "other"), *words)
+    (tmp_path / "other").mkdir()
+    status, _ = call(tmp_path / "other", *words)
     assert status == 0
     assert found == recorded(f"sqlite:///{tmp_path}/other/mlflow.db")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

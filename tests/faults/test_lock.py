@@ -1,4 +1,4 @@
-"""The run lock and real processes: a holder that stands still for longer than its lease, and a container that starts again."""
+"""The run lock with real processes: a holder that is suspended for longer than its lease, and a container that restarts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, call, pending, recorded, said, start, until
+from real_runs import RUN, call, output_of, pending, recorded, start, until
 
 STOPPED_SECONDS = 40  # longer than the lease
-NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")  # process ids begin at 1, the host name stays
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")  # process ids start at 1, and the host name is the same
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -22,7 +22,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """The command and all that it started."""
+    """Kill the command and its child processes."""
     with suppress(ProcessLookupError):  # it has ended
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -30,7 +30,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.faults
 def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) -> None:
-    """It is stopped, its run is taken over by another process, and it goes on: one history, equal to an undisturbed one bit for bit."""
+    """Another process takes over the run of a suspended one, which then continues. The history equals an undisturbed one bit for bit."""
     words = (*RUN, "--set", "budget.images=100000")
     folder, other, whole = (tmp_path / name for name in ("one", "other", "whole"))
     for path in (folder, other, whole):
@@ -46,10 +46,10 @@ def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) 
         until(lambda: any(f"pid={second.pid}\n" in marker.read_text() for marker in folder.glob("runs/runs/*/claim.json")), second, other)
         time.sleep(max(0.0, STOPPED_SECONDS - (time.monotonic() - stopped)))
         os.killpg(first.pid, signal.SIGCONT)
-        assert first.wait(timeout=300) == 3, said(folder)
-        assert "lost the run lock" in said(folder)
-        assert "Traceback" not in said(folder)
-        assert second.wait(timeout=600) == 0, said(other)
+        assert first.wait(timeout=300) == 3, output_of(folder)
+        assert "lost the run lock" in output_of(folder)
+        assert "Traceback" not in output_of(folder)
+        assert second.wait(timeout=600) == 0, output_of(other)
     finally:
         for process in (first, second):
             if process is not None:
@@ -64,7 +64,7 @@ def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) 
 @pytest.mark.faults
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="namespaces of process ids take root and unshare")
 def test_a_killed_run_of_a_container_resumes_in_the_next_one(tmp_path: Path) -> None:
-    """The container's host name and the command's process id are the same again."""
+    """The new container has the same host name, and the command has the same process id."""
     words = (*RUN, "--set", "budget.images=60000")
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     folder.mkdir()

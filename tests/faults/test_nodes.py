@@ -1,4 +1,4 @@
-"""Suites on a Ray cluster of two nodes, both on this machine: one is lost in mid-suite, or all is stopped."""
+"""Suites on a Ray cluster of two nodes, both on this machine: a node is lost, or the suite is stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import photos
 import pytest
-from whole_suites import assert_undisturbed, deliver_dead_run, descendants, runs_of, said, start, undisturbed
+from whole_suites import assert_undisturbed, descendants, output_of, runs_of, start, terminate, undisturbed
 
 from bench.core.config import DATASETS
 from bench.metrics.extractors import classifier_training
@@ -30,29 +30,29 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    made.add_node(**NODE)
-    yield made
-    made.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    nodes.add_node(**NODE)
+    yield nodes
+    nodes.shutdown()
 
 
 def raylet(node: Any) -> int:
-    """The process that stands for a node."""
+    """Return the process id of a node's raylet."""
     return int(node.all_processes["raylet"][0].process.pid)
 
 
 def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds: float = 600) -> Any:
-    """What `found()` returns, once that is something."""
+    """Wait until `found()` returns a true value, and return it."""
     deadline = time.monotonic() + seconds
-    while not (what := found()):
-        assert process.poll() is None, said(folder)
-        assert time.monotonic() < deadline, said(folder)
+    while not (value := found()):
+        assert process.poll() is None, output_of(folder)
+        assert time.monotonic() < deadline, output_of(folder)
         time.sleep(0.1)
-    return what
+    return value
 
 
 def trained_by(node: Any, folder: Path) -> str:
-    """The fingerprint of the run that a worker of this node trains and has a checkpoint of; empty where there is none."""
+    """Return the fingerprint of the run with a checkpoint that a worker of this node trains; empty if there is none."""
     workers = {str(pid) for pid in descendants(raylet(node))}
     for run in runs_of(folder):
         tags = run.data.tags
@@ -70,12 +70,12 @@ def test_the_runs_of_a_lost_node_resume_elsewhere(cluster: Any, tmp_path: Path) 
         lost = next(iter(cluster.worker_nodes))
         wait_for(process, folder, lambda: trained_by(lost, folder))
         cluster.remove_node(lost, allow_graceful=False)
-        assert process.wait(timeout=600) == 0, said(folder)
+        assert process.wait(timeout=600) == 0, output_of(folder)
     finally:
-        deliver_dead_run(process)
-    words = " ".join((folder / "said.log").read_text().split())
+        terminate(process)
+    words = " ".join((folder / "output.log").read_text().split())
     assert words.count("its node was lost; it resumes from its last checkpoint") == 1
-    assert "no node that is left has room" not in words
+    assert "no remaining node has enough resources" not in words
     assert_undisturbed(folder, undisturbed(tmp_path / "whole", *TWO, **DCGANS))
 
 
@@ -87,7 +87,7 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
     own = cluster.add_node(**NODE)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
-    monkeypatch.setattr(classifier_training, "SEED", 1)  # what this node would train itself has other bits
+    monkeypatch.setattr(classifier_training, "SEED", 1)  # a classifier that the node trains has other bits
     trained(DATASETS.get(data))
     folder = tmp_path / "suite"
     small = ("--dataset", data, "--set", "evaluation.samples=20", "--set", "recipe.batch_size=8", "--seeds", "3")
@@ -98,27 +98,27 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
             workers.update(descendants(raylet(own)))
             time.sleep(0.1)
     finally:
-        deliver_dead_run(process)
-    assert process.returncode == 0, said(folder)
+        terminate(process)
+    assert process.returncode == 0, output_of(folder)
     tags = [run.data.tags for run in runs_of(folder)]
     assert [tag["status"] for tag in tags] == ["finished"] * 3
-    assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, "none was measured on that node"
+    assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, "no run was measured on that node"
     assert len({tag["protocol"] for tag in tags}) == 1
     assert not (tmp_path / "node" / "extractors").exists()
 
 
 @pytest.mark.faults
 def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> None:
-    """Progress of both nodes is told before. A run that waits for room is not begun."""
+    """Both nodes have reported progress. The third run, which waits for resources, is not started."""
     folder = tmp_path / "stopped"
     process = start(folder, "--ray", cluster.address, "--seeds", "3", variants="dcgan", workers=3, images=10_000_000)
     try:
         wait_for(process, folder, lambda: all(trained_by(node, folder) for node in cluster.list_all_nodes()))
-        wait_for(process, folder, lambda: len(set(re.findall(r"dcgan seed \d: \d+%", (folder / "said.log").read_text()))) >= 2)
+        wait_for(process, folder, lambda: len(set(re.findall(r"dcgan seed \d: \d+%", (folder / "output.log").read_text()))) >= 2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=120) == 130, said(folder)
+        assert process.wait(timeout=120) == 130, output_of(folder)
     finally:
-        deliver_dead_run(process)
+        terminate(process)
     assert [run.data.tags["status"] for run in runs_of(folder)] == ["interrupted", "interrupted"]
     assert len(list(folder.glob("runs/smoke/*/state.safetensors"))) == 2
 
@@ -138,14 +138,13 @@ def test_ctrl_c_twice_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
             time.sleep(0.1)
         assert not [owner for owner in owners if Path(f"/proc/{owner}").exists()]
     finally:
-        deliver_dead_run(process)
+        terminate(process)
 
 
 @pytest.mark.faults
 def test_a_run_that_fits_no_node_is_refused(cluster: Any, tmp_path: Path) -> None:
-    """Before anything is written."""
     process = start(tmp_path / "none", "--ray", cluster.address, "--gpus-per-run", "0.5")
     assert process.wait(timeout=120) == 2
-    words = " ".join((tmp_path / "none" / "said.log").read_text().split())
+    words = " ".join((tmp_path / "none" / "output.log").read_text().split())
     assert f"not enough resources on any node of {cluster.address}: each run needs 1 core(s), 0.5 GPU" in words
-    assert [file.name for file in (tmp_path / "none").iterdir()] == ["said.log"]
+    assert [file.name for file in (tmp_path / "none").iterdir()] == ["output.log"]

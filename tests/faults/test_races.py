@@ -1,4 +1,4 @@
-"""Real processes at the same work at the same moment, and one that a batch scheduler ends."""
+"""Real processes with the same suite at the same time, and a job that a batch scheduler ends."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from real_runs import RUN, call, pending, recorded, said, start, until
+from real_runs import RUN, call, output_of, pending, recorded, start, until
 
 SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
-GRACE_SECONDS = 120  # between SIGTERM and SIGKILL: schedulers of batches give 10 to 90, on machines that are less busy
+GRACE_SECONDS = 120  # between SIGTERM and SIGKILL; batch schedulers allow 10 to 90, but their machines are less busy
 
 
 def suite(variants: str) -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def suite(variants: str) -> tuple[str, ...]:
 
 
 def at_once(folder: Path, words: Sequence[str], folders: Sequence[str]) -> list[str]:
-    """The same suite on one store from several folders, started at the same moment; what each said."""
+    """Start the same suite on one store from several folders at the same time, and return the outputs."""
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     processes = []
     for number, runs in enumerate(folders):
@@ -29,8 +29,8 @@ def at_once(folder: Path, words: Sequence[str], folders: Sequence[str]) -> list[
         processes.append((own, start(own, *words, "--runs-dir", str(folder / runs), **store)))
     try:
         for own, process in processes:
-            assert process.wait(timeout=600) == 0, said(own)
-        return [said(own) for own, _ in processes]
+            assert process.wait(timeout=600) == 0, output_of(own)
+        return [output_of(own) for own, _ in processes]
     finally:
         for _, process in processes:
             process.kill()
@@ -38,7 +38,7 @@ def at_once(folder: Path, words: Sequence[str], folders: Sequence[str]) -> list[
 
 
 def assert_each_once(folder: Path, texts: Sequence[str], count: int) -> None:
-    found = recorded(f"sqlite:///{folder}/mlflow.db", "smoke")  # a run that is there twice is an error there
+    found = recorded(f"sqlite:///{folder}/mlflow.db", "smoke")  # raises if a run is recorded twice
     assert len(found) == count
     assert {status for status, _ in found.values()} == {"finished"}
     assert not any("Traceback" in text for text in texts)
@@ -58,14 +58,14 @@ def test_two_suites_at_once(tmp_path: Path, folders: tuple[str, str]) -> None:
 def test_three_suites_of_eight_runs_at_once(tmp_path: Path, folders: tuple[str, ...]) -> None:
     words = suite("*")
     assert_each_once(tmp_path, at_once(tmp_path, words, folders), 8)
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    assert call(alone, *words)[0] == 0
-    assert recorded(f"sqlite:///{tmp_path}/mlflow.db", "smoke") == recorded(f"sqlite:///{alone}/mlflow.db", "smoke")
+    single = tmp_path / "single"
+    single.mkdir()
+    assert call(single, *words)[0] == 0
+    assert recorded(f"sqlite:///{tmp_path}/mlflow.db", "smoke") == recorded(f"sqlite:///{single}/mlflow.db", "smoke")
 
 
 def scheduled(process: subprocess.Popen[bytes]) -> int:
-    """What a scheduler does with a job whose time is over; its exit status."""
+    """End a job as a scheduler does after its time limit, and return its exit status."""
     process.send_signal(signal.SIGTERM)
     try:
         return process.wait(timeout=GRACE_SECONDS)
@@ -75,20 +75,20 @@ def scheduled(process: subprocess.Popen[bytes]) -> int:
 
 
 def statuses(folder: Path) -> list[str]:
-    """The statuses of the runs in a folder's store, if there is one."""
+    """Return the statuses of the runs in a folder's store; none if there is no store."""
     store = folder / "mlflow.db"
     return [status for status, _ in recorded(f"sqlite:///{store}").values()] if store.exists() else []
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.faults), pytest.param(6, marks=pytest.mark.faults)])
 def test_a_job_that_a_scheduler_ends_resumes(tmp_path: Path, times: int) -> None:
-    """It ends of itself within the time it is given, with a checkpoint, and the same command goes on."""
+    """It ends within the grace period, with a checkpoint, and the same command resumes it."""
     words = (*RUN, "--set", "budget.images=60000")
     folder, whole = tmp_path / "ended", tmp_path / "whole"
     folder.mkdir()
     whole.mkdir()
     for number in range(times):
-        process = start(folder, *words, GANBENCH_CHECKPOINT_SECONDS="3600")  # none but the one of the stop
+        process = start(folder, *words, GANBENCH_CHECKPOINT_SECONDS="3600")  # only the stop saves a checkpoint
         try:
             until(lambda: statuses(folder) == ["running"], process, folder)
             time.sleep(number / 2)
@@ -98,10 +98,10 @@ def test_a_job_that_a_scheduler_ends_resumes(tmp_path: Path, times: int) -> None
         finally:
             process.kill()
             process.wait()
-        assert "Traceback" not in said(folder)
-        if number and statuses(folder) == ["finished"]:  # the signal came during its last measurement or its exit
+        assert "Traceback" not in output_of(folder)
+        if number and statuses(folder) == ["finished"]:  # the signal came during its final evaluation or its exit
             break
-        assert exit_status == 130, said(folder)
+        assert exit_status == 130, output_of(folder)
         assert statuses(folder) == ["interrupted"]
         assert list(folder.glob("runs/runs/*/state.safetensors"))
     assert call(folder, *words)[0] == 0

@@ -1,4 +1,4 @@
-"""A run whose MLflow server is killed, hangs or stays away, as its own process may be killed with it: in the end MLflow has all, once."""
+"""A run whose MLflow server, or whose own process too, is killed or hangs: in the end MLflow has every point once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from serving import end, free_port, serving
 
 from bench.tracking import results, store
 
-# The command, with a delivery that tries again at once instead of every ten seconds: more happens while a test lasts.
-HASTY = "from bench.tracking import delivery; delivery.RETRY_SECONDS, delivery.PAUSE_RATIO = 0.3, 0.0; from bench.cli import main; main()"
+# The command with a delivery that retries after 0.3 instead of 10 seconds, so that more happens during a test.
+FAST_RETRIES = (
+    "from bench.tracking import delivery; delivery.RETRY_SECONDS, delivery.PAUSE_RATIO = 0.3, 0.0; from bench.cli import main; main()"
+)
 SETTINGS = {"recipe.width": 8, "evaluation.samples": 500, "evaluation.marks": 20}
 IMAGES = 100_000  # of a run of the short tests
 Event = Literal["kill", "hang", "both", "away"]
@@ -31,7 +33,7 @@ Found = dict[str, Any]
 
 @dataclass
 class Scene:
-    """A store, its server, and a run that writes to it."""
+    """A store, its server, and the process of a run that writes to it."""
 
     folder: Path
     images: int
@@ -47,21 +49,26 @@ class Scene:
         """Start the server and wait until it answers."""
         context = serving(self.folder, self.port)
         self.server = context.__enter__()
-        self._context = context  # else it would end here
+        self._context = context  # a reference, so that the server does not end here
 
     def train(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start the run, or another command in its place."""
+        """Start the run, or another command."""
         given = [f"--set={path}={value}" for path, value in {**SETTINGS, "budget.images": self.images}.items()]
         command = words or ("run", "dcgan", "--dataset", "digits", *given)
         environment = {**os.environ, "GANBENCH_CHECKPOINT_SECONDS": "0.2", "MLFLOW_TRACKING_URI": self.uri, "OMP_NUM_THREADS": "1"}
-        with (self.folder / "said.log").open("ab") as said:
+        with (self.folder / "output.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", HASTY, *command], cwd=self.folder, env=environment, stdout=said, stderr=said, start_new_session=True
+                [sys.executable, "-c", FAST_RETRIES, *command],
+                cwd=self.folder,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         return self.process
 
-    def said(self) -> str:
-        return (self.folder / "said.log").read_text()
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text()
 
     def close(self) -> None:
         for process in (self.server, self.process):
@@ -70,20 +77,20 @@ class Scene:
                 process.wait()
 
     def has_begun(self) -> bool:
-        """Whether the run has a checkpoint, so that its writes go out."""
+        """Return whether the run has a checkpoint, so that its points are sent."""
         return bool(list(self.folder.glob("runs/runs/*/state.safetensors")))
 
-    def goes_on(self) -> bool:
-        """Whether the run goes on; one that found no server when it began again, which is a mistake of the user's, is begun once more."""
+    def is_running(self) -> bool:
+        """Return whether the run is running. Starts it again if it ended because it found no server at its start."""
         assert self.process is not None
         if self.process.poll() == 2:
-            assert "does not answer" in self.said().splitlines()[-1]
+            assert "does not answer" in self.output().splitlines()[-1]
             self.train()
-        assert self.process.poll() in (None, 0), self.said()[-3000:]
+        assert self.process.poll() in (None, 0), self.output()[-3000:]
         return self.process.poll() is None
 
     def cause(self, event: Event, chance: random.Random) -> None:
-        """Let something happen to the server, and to the run."""
+        """Cause an event for the server, and for the run."""
         assert self.server is not None
         assert self.process is not None
         if event == "hang":
@@ -95,21 +102,21 @@ class Scene:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         end(self.server)
-        if event == "both" and chance.random() < 0.5:  # the run comes back before the server
-            assert self.train().wait(timeout=120) == 2, self.said()[-3000:]
+        if event == "both" and chance.random() < 0.5:  # the run starts before the server
+            assert self.train().wait(timeout=120) == 2, self.output()[-3000:]
         if event == "away":
-            assert self.process.wait(timeout=600) in (0, 2), self.said()[-3000:]  # 2: it had just begun again, and finds no server
+            assert self.process.wait(timeout=600) in (0, 2), self.output()[-3000:]  # 2: it had just started again, without a server
         else:
             time.sleep(chance.uniform(0.0, 2.0))
         self.serve()
         if event == "both":
             self.train()
         if event == "away" and self.process.returncode == 0:
-            assert self.train("sync").wait(timeout=300) == 0, self.said()[-3000:]
+            assert self.train("sync").wait(timeout=300) == 0, self.output()[-3000:]
 
 
-def campaign(folder: Path, migrated: Path, *, events: list[Event], seed: int, images: int) -> tuple[Found, Counter[str]]:
-    """Let all of it happen at random moments of a run, and return what MLflow has in the end, and what did happen in time."""
+def disturbed_run(folder: Path, migrated: Path, *, events: list[Event], seed: int, images: int) -> tuple[Found, Counter[str]]:
+    """Cause the events at random times of a run. Return its records in MLflow, and the number of events before its end."""
     folder.mkdir()
     (folder / "mlflow.db").write_bytes(migrated.read_bytes())
     scene, chance, happened = Scene(folder, images), random.Random(seed), Counter[str]()
@@ -120,10 +127,10 @@ def campaign(folder: Path, migrated: Path, *, events: list[Event], seed: int, im
             time.sleep(0.05)
         for event in events:
             time.sleep(chance.uniform(0.2, 4.0))
-            if scene.goes_on():
+            if scene.is_running():
                 scene.cause(event, chance)
                 happened[event] += 1
-        while scene.goes_on():
+        while scene.is_running():
             time.sleep(0.2)
         return recorded(scene.uri), happened
     finally:
@@ -131,7 +138,7 @@ def campaign(folder: Path, migrated: Path, *, events: list[Event], seed: int, im
 
 
 def recorded(uri: str) -> Found:
-    """Everything that MLflow has of the one run that is there, clocks apart; a point that was sent twice is there twice."""
+    """Return the records of the only run in MLflow, without times and with duplicate points."""
     client = store.connect(uri)
     experiment = client.get_experiment_by_name("runs")
     assert experiment is not None
@@ -158,7 +165,7 @@ def names(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
 
 
 def content(client: MlflowClient, run_id: str, name: str) -> object:
-    """An artifact, without clocks, and of the machine only that it is described."""
+    """Return an artifact without times; of the environment only its name."""
     data = Path(client.download_artifacts(run_id, name)).read_bytes()
     if name != results.CURVES:
         return name if name == results.ENVIRONMENT else data
@@ -176,8 +183,8 @@ def assert_equal(found: Found, wanted: Found) -> None:
 
 @pytest.fixture(scope="module")
 def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What the undisturbed run leaves."""
-    found, _ = campaign(tmp_path_factory.mktemp("whole") / "run", migrated_store, events=[], seed=0, images=IMAGES)
+    """Records of an undisturbed run."""
+    found, _ = disturbed_run(tmp_path_factory.mktemp("whole") / "run", migrated_store, events=[], seed=0, images=IMAGES)
     assert len(found["points"]) > 500
     assert len(found["artifacts"]) > 10
     return found
@@ -186,21 +193,21 @@ def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Fou
 @pytest.mark.faults
 @pytest.mark.parametrize("events", [["kill", "hang"], ["both"], ["away"]])
 def test_a_server_that_is_killed_hangs_or_does_not_return(migrated_store: Path, tmp_path: Path, whole: Found, events: list[Event]) -> None:
-    found, happened = campaign(tmp_path / "run", migrated_store, events=events, seed=1, images=IMAGES)
+    found, happened = disturbed_run(tmp_path / "run", migrated_store, events=events, seed=1, images=IMAGES)
     assert happened[events[0]] == 1
-    said = (tmp_path / "run" / "said.log").read_text()
-    assert ("`ganbench sync` when the store answers again" in said) == (events == ["away"])
+    output = (tmp_path / "run" / "output.log").read_text()
+    assert ("`ganbench sync` when the store answers again" in output) == (events == ["away"])
     assert_equal(found, whole)
 
 
 @pytest.mark.faults
 def test_thirty_disturbances_of_six_runs(migrated_store: Path, tmp_path: Path) -> None:
     images, total = 600_000, Counter[str]()
-    wanted, _ = campaign(tmp_path / "whole", migrated_store, events=[], seed=0, images=images)
+    wanted, _ = disturbed_run(tmp_path / "whole", migrated_store, events=[], seed=0, images=images)
     for seed in range(6):
         chance = random.Random(seed)
         events: list[Event] = [*chance.choices(["kill", "hang", "both"], k=4), "away"]  # type: ignore[list-item]
-        found, happened = campaign(tmp_path / f"seed-{seed}", migrated_store, events=events, seed=seed, images=images)
+        found, happened = disturbed_run(tmp_path / f"seed-{seed}", migrated_store, events=events, seed=seed, images=images)
         assert_equal(found, wanted)
         total += happened
     assert total.total() >= 24, total

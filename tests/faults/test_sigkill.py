@@ -1,4 +1,4 @@
-"""Suites whose processes are killed at random moments: in the end MLflow has what an undisturbed suite has, bit for bit."""
+"""Suites whose processes are killed at random times: in the end MLflow has the records of an undisturbed suite, bit for bit."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 from real_runs import RUN, call, pending, recorded
-from whole_suites import IMAGES, assert_undisturbed, deliver_dead_run, runs_of, said, start, undisturbed
+from whole_suites import IMAGES, assert_undisturbed, output_of, runs_of, start, terminate, undisturbed
 
 
 def workers_of(folder: Path) -> list[int]:
-    """The processes that train just now."""
+    """Return the processes that train now."""
     owners = [run.data.tags.get("owner", "") for run in runs_of(folder) if run.data.tags.get("status") == "running"]
     pids = [int(owner.rpartition(":")[2]) for owner in owners if owner]
     return [pid for pid in dict.fromkeys(pids) if Path(f"/proc/{pid}").exists()]
 
 
 def soon(folder: Path, process: subprocess.Popen[bytes]) -> list[int]:
-    """The workers, as soon as there are any: Ray takes its time to start."""
+    """Wait for workers, because Ray starts slowly, and return them."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if found := workers_of(folder):
@@ -33,8 +33,8 @@ def soon(folder: Path, process: subprocess.Popen[bytes]) -> list[int]:
     return []
 
 
-def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", workers: int = 2, images: int = IMAGES) -> Counter[str]:
-    """Run the suite to its end through so many kills: of a worker, or of everything, at random moments."""
+def killed_suite(folder: Path, *, kills: int, seed: int, variants: str = "*", workers: int = 2, images: int = IMAGES) -> Counter[str]:
+    """Execute the suite to its end with a number of kills, of a worker or of all processes, at random times."""
     chance, done, process = random.Random(seed), Counter[str](), start(folder, variants=variants, workers=workers, images=images)
     try:
         while True:
@@ -43,7 +43,7 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 time.sleep(0.05)
             if process.poll() is not None:
                 if done.total() >= kills:
-                    assert process.returncode == 0, said(folder)
+                    assert process.returncode == 0, output_of(folder)
                     return done
                 process = start(folder, variants=variants, workers=workers, images=images)
                 done["ended before it was killed"] += all(run.data.tags["status"] == "finished" for run in runs_of(folder))
@@ -54,28 +54,28 @@ def campaign(folder: Path, *, kills: int, seed: int, variants: str = "*", worker
                 process.wait(timeout=600)
                 continue
             found = soon(folder, process) if workers > 1 and chance.random() < 0.5 else []
-            targets = [pid for pid in found if pid != process.pid]  # a run that is left alone is trained by the suite's own process
+            targets = [pid for pid in found if pid != process.pid]  # a single remaining run is trained by the process of the suite
             if targets:
                 os.kill(chance.choice(targets), signal.SIGKILL)
                 done["worker"] += 1
             else:
-                deliver_dead_run(process)
+                terminate(process)
                 done["everything"] += 1
                 process = start(folder, variants=variants, workers=workers, images=images)
     finally:
-        deliver_dead_run(process)
+        terminate(process)
 
 
 @pytest.mark.slow
 def test_a_few_kills_of_a_suite_in_one_process(tmp_path: Path) -> None:
-    """Long enough for the first kills to come before its end on any machine."""
+    """The suite is long enough for the first kills to come before its end on any machine."""
     one = {"variants": "dcgan", "workers": 1, "images": 60_000}
-    done = campaign(tmp_path / "killed", kills=3, seed=0, **one)  # type: ignore[arg-type]
+    done = killed_suite(tmp_path / "killed", kills=3, seed=0, **one)  # type: ignore[arg-type]
     assert done["everything"] >= 1
     assert_undisturbed(tmp_path / "killed", undisturbed(tmp_path / "whole", **one))  # type: ignore[arg-type]
 
 
-# The command, which kills itself at the first write of a kind of a run's end: before it arrives, or right after it.
+# The command with a kill of itself at the first write of a kind at the end of a run: before it arrives, or after.
 DYING = """
 import os, signal, sys
 from bench.tracking import delivery
@@ -91,7 +91,7 @@ def ending(self):
     delivery.send = dying
     end(self)
 
-delivery.Delivery.end, delivery.Delivery.flush_if_due = ending, lambda self: None  # all is sent at the end
+delivery.Delivery.end, delivery.Delivery.flush_if_due = ending, lambda self: None  # all writes are sent at the end
 sys.argv = sys.argv[1:]
 from bench.cli import main
 main()
@@ -108,7 +108,7 @@ main()
 )
 @pytest.mark.parametrize("then", ["sync", "run"])
 def test_killed_while_the_end_is_sent(tmp_path: Path, kind: str, arrives: bool, then: str) -> None:
-    """Its journal is on disk: `ganbench sync`, or the same command, delivers the rest once."""
+    """Its journal is on disk: `ganbench sync`, or the same command, delivers the pending writes once."""
     words = (*RUN, "--set", "budget.images=2560")
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     for path in (folder, whole):
@@ -132,7 +132,7 @@ def test_fifty_kills_of_eight_runs(tmp_path: Path) -> None:
     done: Counter[str] = Counter()
     for seed in range(8):
         folder = tmp_path / f"killed-{seed}"
-        done += campaign(folder, kills=10, seed=seed)
+        done += killed_suite(folder, kills=10, seed=seed)
         assert_undisturbed(folder, whole)
         if done["worker"] + done["everything"] >= 50:
             break

@@ -1,4 +1,4 @@
-"""The command as a process of its own, and all that MLflow has of the runs that it made."""
+"""The command in a process of its own, and everything that its runs record in MLflow."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ Points = list[tuple[str, int, float]]
 
 
 def start(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
-    """The command in a folder, which also holds its store, with a checkpoint now and then; what it says goes into `said.log` there."""
+    """Start the command in a folder, which also has its store and `output.log`, with frequent checkpoints."""
     given = {
         "GANBENCH_CHECKPOINT_SECONDS": "0.2", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
         "OMP_NUM_THREADS": "1", "COLUMNS": "1000",
     }  # fmt: skip
-    with (folder / "said.log").open("wb") as said:
+    with (folder / "output.log").open("wb") as output:
         command = [*prefix, str(GANBENCH), *words]
         return subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **given, **environment}, stdout=said, stderr=said, start_new_session=True
+            command, cwd=folder, env={**os.environ, **given, **environment}, stdout=output, stderr=output, start_new_session=True
         )
 
 
 def call(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: str) -> tuple[int, str]:
-    """The command to its end: (exit status, all that it said)."""
+    """Execute the command and return (exit status, output)."""
     status = start(folder, *words, prefix=prefix, **environment).wait(timeout=300)
-    return status, said(folder)
+    return status, output_of(folder)
 
 
-def said(folder: Path) -> str:
-    """What the command last started in a folder has said so far."""
-    return " ".join((folder / "said.log").read_text(errors="replace").split())
+def output_of(folder: Path) -> str:
+    """Return the output so far of the last command in a folder."""
+    return " ".join((folder / "output.log").read_text(errors="replace").split())
 
 
 def pending(folder: Path) -> list[Path]:
-    """Journals of runs that have ended, and artifacts beside them, that the store has not acknowledged."""
+    """Return journals of ended runs, and artifacts beside them, that the store has not acknowledged."""
     found = [*folder.rglob("end-*.json"), *folder.rglob("artifacts")]
     return [path for path in found if "mlruns" not in path.parts]  # the store's own
 
 
 def until(condition: Callable[[], object], process: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait for something that the command does while it goes on."""
+    """Wait until a condition is true while the command is running."""
     deadline = time.monotonic() + 180
     while not condition():
-        assert process.poll() is None, f"it ended first: {said(folder)}"
-        assert time.monotonic() < deadline, f"it never came: {said(folder)}"
+        assert process.poll() is None, f"it ended first: {output_of(folder)}"
+        assert time.monotonic() < deadline, f"it never came: {output_of(folder)}"
         time.sleep(0.02)
 
 
 def recorded(uri: str, experiment: str = "runs") -> dict[str, tuple[str, Points]]:
-    """Each run of an experiment by variant and seed: its status, and all points that do not tell of time. One that was sent twice is there twice."""
+    """Return status and points of each run of an experiment, by variant and seed, without times and with duplicate points."""
     client = store.connect(uri)
     found = client.get_experiment_by_name(experiment)
     runs = client.search_runs([found.experiment_id], "tags.kind = 'run'") if found else []
     names = [f"{run.data.tags['variant']}-{run.data.tags['seed']}" for run in runs]
-    assert len(set(names)) == len(names), "a run is there twice"
+    assert len(set(names)) == len(names), "a run is recorded twice"
     histories = {}
     for name, run in zip(names, runs, strict=True):
         keys = [key for key in run.data.metrics if not key.startswith("perf/")]

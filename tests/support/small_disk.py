@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that a test may fill, or have mounted to be read only: permissions do not bind root, a full disk does."""
+"""A disk of a few megabytes that a test may fill or mount read-only: root ignores permissions, but not a full disk."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 BLOCK = b"\0" * 4096
-POLL_SECONDS = 0.02  # between two looks for room to fill again
+POLL_SECONDS = 0.02  # between two attempts to fill the disk again
 
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A tmpfs at a folder. Commands of a test that are to see it there begin with `prefix`; the test itself sees it at `seen`."""
+    """A tmpfs at a folder. Commands with `prefix` see it there; the test itself sees it at `seen`."""
 
     folder: Path
     seen: Path
@@ -29,7 +29,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Inside, what comes free is taken at once; afterwards there is room again."""
+        """Context manager during which the disk is full."""
         done = threading.Event()
         filling = threading.Thread(target=self._fill, args=(done,), daemon=True)
         self._top_up()
@@ -42,11 +42,11 @@ class SmallDisk:
             (self.seen / self._filler).unlink()
 
     def read_only(self) -> None:
-        """From now on nothing can be written."""
+        """Mount the disk read-only."""
         self._call("mount", "-o", "remount,ro", str(self.folder))
 
     def free_bytes(self) -> int:
-        """How much room there is."""
+        """Return the free space in bytes."""
         found = os.statvfs(self.seen)
         return found.f_bavail * found.f_frsize
 
@@ -69,7 +69,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
-    """A disk at a folder, which is made; gone at the end. Skips the test where this machine lets nobody mount one."""
+    """Context manager that mounts a disk at a new folder. Skips the test if this machine does not allow mounts."""
     folder.mkdir(parents=True, exist_ok=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", str(folder)]
     if subprocess.run(words, capture_output=True, check=False).returncode == 0:
@@ -85,19 +85,19 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
 
 @contextmanager
 def _own_mounts(words: list[str]) -> Iterator[int]:
-    """A process with mounts of its own, in which a command was called; its id."""
+    """Context manager of a process in a mount namespace of its own, after a command. Yields its id."""
     hold = f"{' '.join(words)} && echo ready && exec sleep 3600"
     try:
         holder = subprocess.Popen(
             ["unshare", "--mount", "--map-root-user", "sh", "-c", hold], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     except OSError as error:
-        pytest.skip(f"nobody can mount a disk here: {error}")
+        pytest.skip(f"this machine does not allow mounts: {error}")
     try:
         assert holder.stdout is not None
         assert holder.stderr is not None
         if holder.stdout.readline() != "ready\n":
-            pytest.skip(f"nobody can mount a disk here: {holder.stderr.read().strip()}")
+            pytest.skip(f"this machine does not allow mounts: {holder.stderr.read().strip()}")
         yield holder.pid
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies.remove_leftovers import StudyDisplay, Sweep, remove_leftovers
 
 from bench.core.config import RunConfig
 from bench.runs.types import RunContext, RunProgress, RunResult
@@ -17,6 +16,7 @@ from bench.training.loop import never
 from studies import trial
 from studies.plan import plan
 from studies.study import Plan, Study
+from studies.sweep import StudyDisplay, Sweep, sweep
 
 STUDY = Study(
     name="tiny",
@@ -42,7 +42,7 @@ def swept(given: Plan, *, workers: int = 1, stop: Callable[[], bool] = never, di
     """Do what is missing of it."""
     from bench.scheduling.scheduler import Display
 
-    return remove_leftovers(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
+    return sweep(given, workers=workers, stop=stop, display=display or StudyDisplay(), final_display=Display)
 
 
 class Fake:

@@ -1,4 +1,4 @@
-"""Suites as a user starts them, in processes of their own, and all that MLflow has of them in the end."""
+"""Suites in processes of their own, as a user starts them, and everything that they record in MLflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ History = dict[str, list[tuple[str, int, float]]]
 
 
 def start(folder: Path, *more: str, variants: str = "*", workers: int = 2, images: int = IMAGES) -> subprocess.Popen[bytes]:
-    """A suite of eight runs on the embedded digits, or fewer, a checkpoint as often as one may be kept."""
+    """Start a suite of eight runs on the embedded digits, or fewer, with frequent checkpoints."""
     folder.mkdir(exist_ok=True)
     environment = {
         **os.environ,
@@ -30,38 +30,38 @@ def start(folder: Path, *more: str, variants: str = "*", workers: int = 2, image
         "OMP_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    asked = ["--only", variants, "--workers", str(workers), *SMALL, "--set", f"budget.images={images}", *more]
-    with (folder / "said.log").open("ab") as said:
+    options = ["--only", variants, "--workers", str(workers), *SMALL, "--set", f"budget.images={images}", *more]
+    with (folder / "output.log").open("ab") as output:
         return subprocess.Popen(
-            [str(GANBENCH), "suite", "smoke", *asked], cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True
+            [str(GANBENCH), "suite", "smoke", *options], cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
         )
 
 
-def said(folder: Path) -> str:
-    """The end of what the suites in a folder have said."""
-    return (folder / "said.log").read_text()[-5000:]
+def output_of(folder: Path) -> str:
+    """Return the end of the output of the suites in a folder."""
+    return (folder / "output.log").read_text()[-5000:]
 
 
 def undisturbed(folder: Path, *more: str, **choice: Any) -> Path:
-    """A suite that was left alone."""
-    assert start(folder, *more, **choice).wait(timeout=900) == 0, said(folder)
+    """Execute a suite without a disturbance, and return its folder."""
+    assert start(folder, *more, **choice).wait(timeout=900) == 0, output_of(folder)
     return folder
 
 
 def runs_of(folder: Path) -> list[Any]:
-    """The runs in a folder's store, as MLflow has them; none where there is no store yet."""
+    """Return the runs in a folder's store; none if there is no store yet."""
     if not (folder / "mlflow.db").exists():
         return []
     try:
         client = store.connect(f"sqlite:///{folder}/mlflow.db")
     except UserError:
-        return []  # it was killed before it had made it
+        return []  # the suite was killed before it had created the store
     found = client.get_experiment_by_name("smoke")
     return list(client.search_runs([found.experiment_id], "tags.kind = 'run'", max_results=1000)) if found else []
 
 
 def recorded(folder: Path) -> History:
-    """All that MLflow has of each run, by name; a point that was sent twice is there twice."""
+    """Return the points of each run in MLflow, by its name, with duplicates."""
     client, found = store.connect(f"sqlite:///{folder}/mlflow.db"), {}
     for run in runs_of(folder):
         keys = [key for key in run.data.metrics if not key.startswith("perf/")]
@@ -71,7 +71,7 @@ def recorded(folder: Path) -> History:
 
 
 def assert_undisturbed(folder: Path, whole: Path) -> None:
-    """Each run is there once, finished, with each point of the suite that was left alone once, and nothing lies about."""
+    """Assert that each run is recorded once, finished, with the points of an undisturbed suite, and that no temporary files remain."""
     found, wanted = recorded(folder), recorded(whole)
     assert sorted(found) == sorted(wanted)
     assert len(runs_of(folder)) == len(runs_of(whole))
@@ -82,8 +82,8 @@ def assert_undisturbed(folder: Path, whole: Path) -> None:
     assert not list(folder.glob("runs/**/state-before.safetensors"))
 
 
-def deliver_dead_run(process: subprocess.Popen[bytes]) -> None:
-    """The driver, its workers and Ray, gone at once."""
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    """Kill the driver, its workers and Ray."""
     for child in descendants(process.pid):
         try:
             os.kill(child, signal.SIGKILL)
@@ -93,7 +93,7 @@ def deliver_dead_run(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return the ids of a process and its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

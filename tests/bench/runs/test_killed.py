@@ -1,4 +1,4 @@
-"""A run whose process dies at any moment goes on from a checkpoint, and MLflow has each of its points once."""
+"""A killed run resumes from a checkpoint, and MLflow has each of its points once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
 class Death(BaseException):
-    """The process is gone: nothing catches it, nothing is tidied up."""
+    """Simulated kill of the process: nothing catches it or cleans up."""
 
 
 def often(uri: str, folder: Path, suite: str = "small", **more: object) -> RunContext:
-    """A run there with a checkpoint at every round."""
+    """Return the context of a run that saves a checkpoint at every round."""
     return replace(small.context(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
 
 
@@ -41,7 +41,7 @@ CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
 
 
 def die(uri: str, context: RunContext, at: int) -> None:
-    """Train until a mark and be gone."""
+    """Train until an evaluation point, then simulate a kill."""
 
     def watch(progress: RunProgress) -> None:
         if progress.images >= at:
@@ -49,18 +49,18 @@ def die(uri: str, context: RunContext, at: int) -> None:
 
     with pytest.raises(Death):
         run(small.config("dcgan", **CONFIG), context, watch=watch)
-    gc.collect()  # what the process had locked
+    gc.collect()  # releases the locks of the process
 
 
 def history(uri: str, run_id: str) -> list[tuple[str, int, float]]:
-    """All that MLflow has of a run's curves, points that were sent twice included."""
+    """Return the curves of a run in MLflow, with duplicate points."""
     client = store.connect(uri)
     keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("perf/")]
     return sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run_id, key))
 
 
 def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
-    """The paths of a run's artifacts."""
+    """Return the paths of a run's artifacts."""
     found = store.connect(uri).list_artifacts(run_id, folder)
     return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {file.path})}
 
@@ -104,9 +104,9 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
 ) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
-    kept = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
-    content = kept.newest.read_bytes()
-    kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
+    checkpoints = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
+    content = checkpoints.newest.read_bytes()
+    checkpoints.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
     result = run(small.config("dcgan", **CONFIG), context)
     assert "the one before it is used" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
@@ -128,7 +128,7 @@ def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(uri: str, tmp_p
 
 
 def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the process die at its first write of a kind: before it arrives, or after it and before that is noted."""
+    """Simulate a kill at the first write of a kind, before it arrives or before its acknowledgement is recorded."""
     original = delivery.send
 
     def dying(client: MlflowClient, write: Write, file: Path | None) -> None:
@@ -137,14 +137,14 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
         if write.kind == kind:
             raise Death
 
-    monkeypatch.setattr("bench.tracking.delivery.Delivery.flush_if_due", lambda self: None)  # all goes out at the end
+    monkeypatch.setattr("bench.tracking.delivery.Delivery.flush_if_due", lambda self: None)  # all writes are sent at the end
     monkeypatch.setattr(delivery, "send", dying)
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before that is noted"])
+@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before it is acknowledged"])
 @pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
 def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
-    """The end is on disk before anything of it is sent, and who comes next sends what is left."""
+    """The end is saved before it is sent, and the next call sends the pending writes."""
     context = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
         dies_at(kind, arrives=arrives, monkeypatch=patch)
@@ -166,7 +166,7 @@ def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run resumes at its evaluation, and nothing is there twice."""
+    """The run resumes at its evaluation, without duplicate points."""
     context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object, **__: object) -> None:
@@ -185,7 +185,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """A run shorter than a checkpoint interval, and one that leaves no checkpoint, too."""
+    """It also holds for runs without a checkpoint."""
 
     def stop(progress: RunProgress) -> None:
         if status in ("interrupted", "failed") and progress.images >= 500:
@@ -218,7 +218,7 @@ def test_a_finished_run_keeps_only_its_last_checkpoint(uri: str, tmp_path: Path)
 
 @pytest.mark.slow
 def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not more: whoever resumes it may fall back to that checkpoint, and logs the rest again."""
+    """Later points are not sent: the process that resumes from that checkpoint logs them again."""
     context = often(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
@@ -230,20 +230,20 @@ def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str,
     (dead,) = store.connect(uri).search_runs(["1"])
     assert history(uri, dead.info.run_id) == []
     for _ in range(2):
-        (told,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
-        assert (told.pending, told.problem, told.resumes) == (0, "", True)
-        held = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
-        assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in held}
+        (result,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
+        assert (result.pending, result.problem, result.resumes) == (0, "", True)
+        points = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
+        assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in points}
     newest = next((tmp_path / "runs").rglob("state.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1])
-    result = run(small.config("dcgan", **CONFIG), context)
-    assert result.run_id == dead.info.run_id
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    resumed = run(small.config("dcgan", **CONFIG), context)
+    assert resumed.run_id == dead.info.run_id
+    assert_equal(resumed, history(uri, resumed.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
-    """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
+    """After Ctrl-C twice, points after the newest checkpoint are not sent: the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 400)
 
@@ -264,7 +264,7 @@ def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
 def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
-    """A stop with no checkpoint at all, or one before the disk was full."""
+    """The run has no checkpoint, or one from before the disk was full."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -272,14 +272,14 @@ def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     context = often(uri, tmp_path / "runs")
     if at:
         die(uri, context, at)
-    seen: list[int] = []
+    reached: list[int] = []
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.serialization.write_atomic", full)
         stopped = run(
             small.config("dcgan", **CONFIG),
             context,
-            watch=lambda told: seen.append(told.images),
-            stop=lambda: bool(seen) and seen[-1] >= 900,
+            watch=lambda progress: reached.append(progress.images),
+            stop=lambda: bool(reached) and reached[-1] >= 900,
         )
     assert stopped.status == "interrupted"
     assert "a checkpoint cannot be written" in caplog.text
@@ -356,7 +356,7 @@ def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_p
 
 
 def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
-    """What came after its checkpoint is not sent when it is recorded as failed: it is written again."""
+    """Points after its checkpoint are not sent when it is recorded as failed: the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])

@@ -1,4 +1,4 @@
-"""A run on points, from its first picture to the samples of its generator."""
+"""Runs on point datasets, from the first picture to samples of the generator."""
 
 from __future__ import annotations
 

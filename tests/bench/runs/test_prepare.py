@@ -1,4 +1,4 @@
-"""A configuration made ready: what is refused before a run."""
+"""Preparation of a run: configurations that are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_networks_that_would_exceed_the_memory_are_refused(monkeypatch: pytest.M
     expected = torch.rand(1)
     torch.manual_seed(3)
     check(config_for("dcgan", {"dataset": "digits", "device": "cpu"}))
-    assert torch.equal(torch.rand(1), expected)  # a check draws nothing
+    assert torch.equal(torch.rand(1), expected)  # a check draws no random numbers
     with pytest.raises(
         UserError, match=r"the networks 'dcgan' of dcgan do not fit into memory: training more than \d+,\d+ million parameters"
     ):
@@ -45,7 +45,7 @@ def test_networks_are_compiled_on_request_and_only_in_training() -> None:
         "memory_format": "contiguous",
         "recipe.ema_half_life_images": 100,
     }
-    for asked in (False, True):
-        trainer = prepare(config_for("label-smoothed", settings | {"compile": asked})).trainer
-        assert all((part._compiled_call_impl is not None) == asked for part in trainer.networks.children())
+    for requested in (False, True):
+        trainer = prepare(config_for("label-smoothed", settings | {"compile": requested})).trainer
+        assert all((part._compiled_call_impl is not None) == requested for part in trainer.networks.children())
         assert all(part._compiled_call_impl is None for part in trainer.eval_networks.children())

@@ -1,4 +1,4 @@
-"""Measuring a recorded run again: the same protocol changes nothing, another replaces what it replaces and loses nothing else."""
+"""Rescoring of a recorded run: the same protocol changes nothing, and another one replaces only its own metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_id(uri: str, tmp_path: Path) -> str:
-    """A finished run with an evaluation half way."""
+    """Id of a finished run with an evaluation in the middle."""
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
@@ -46,7 +46,7 @@ def again(run_id: str, uri: str, **evaluation: Any) -> Results:
 
 
 def values_of(found: Results, run_id: str) -> dict[str, float]:
-    """The metrics that have a number, each with its standard error."""
+    """Return the metrics that have a number, with their standard errors."""
     row = found.runs.set_index("run_id").loc[run_id]
     return {key: float(row[key]) for key in MEASURED if key in row and not math.isnan(row[key])}
 
@@ -64,7 +64,7 @@ def histories(found: Results, run_id: str) -> list[str]:
 
 
 def unmeasured(found: Results, run_id: str) -> pd.DataFrame:
-    """The curve of what no evaluation gives."""
+    """Return the curve without the metrics of evaluations."""
     rows = found.curves[(found.curves["run_id"] == run_id) & ~found.curves["key"].isin(MEASURED)]
     return rows.astype({"run_id": object, "key": object}).reset_index(drop=True)
 
@@ -103,7 +103,7 @@ def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -
     assert len(headline_curve(before, run_id)) == 2
     assert (
         headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
-    )  # the mark half way followed the old protocol
+    )  # the evaluation in the middle was by the old protocol
     assert after.runs.set_index("run_id").loc[run_id, f"best/{HEADLINE}"] == 12.5
     rest = [unmeasured(before, run_id), unmeasured(after, run_id)]
     pd.testing.assert_frame_equal(*rest)
@@ -122,8 +122,8 @@ def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri
     assert headline_curve(other, run_id)["value"].tolist() != [end]
     assert len(headline_curve(other, run_id)) == 1
     (path,) = histories(other, run_id)
-    kept = pd.read_parquet(other.artifact(run_id, path) or Path())
-    assert kept[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
+    stored = pd.read_parquet(other.artifact(run_id, path) or Path())
+    assert stored[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
     third = again(run_id, uri, samples=60)
     assert histories(third, run_id) == [path]  # the second protocol had no such points
     back = again(run_id, uri)
@@ -140,10 +140,10 @@ def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatc
     send = delivery.send
     for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
         for samples, points in ((100, 1), (0, 2)):
-            left = iter(range(write, 0, -1))
+            countdown = iter(range(write, 0, -1))
 
-            def dies(*what: Any, left: Iterator[int] = left) -> None:
-                if next(left) == 1:
+            def dies(*what: Any, countdown: Iterator[int] = countdown) -> None:
+                if next(countdown) == 1:
                     raise KeyboardInterrupt
                 send(*what)
 
@@ -162,7 +162,7 @@ def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, u
     whole = path.read_bytes()
     path.write_bytes(b"no parquet")
     assert len(headline_curve(again(run_id, uri), run_id)) == 1
-    assert "is damaged, so its curve stays without those points" in caplog.text
+    assert "is damaged, so its curve does not have those points" in caplog.text
     path.write_bytes(whole)
     assert len(headline_curve(again(run_id, uri), run_id)) == 2
 
@@ -265,7 +265,7 @@ def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     other = again(ended.run_id, uri, samples=100)
     assert set(values_of(other, ended.run_id)) == set(values_of(before, ended.run_id))
     assert len((other.read_json(ended.run_id, results.EVIDENCE) or {})["points"]) == 100
-    assert len(histories(other, ended.run_id)) == 1  # the mark half way, by its own headline
+    assert len(histories(other, ended.run_id)) == 1  # the evaluation in the middle, by its own headline
 
 
 @pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
@@ -284,18 +284,17 @@ def test_a_missing_artifact_leaves_the_run_unchanged(run_id: str, uri: str, arti
 
 
 def test_rescoring_uses_the_samples_of_training(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    samples: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
 
-    def seeing(self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None, asked: torch.Tensor | None = None) -> Measurement:
-        assert walks is not None
-        seen.append((data, walks))
-        return full(self, data, walks=walks, asked=asked)
+    def recording(self: Evaluator, data: torch.Tensor, **more: torch.Tensor) -> Measurement:
+        samples.append((data, more["walks"]))
+        return full(self, data, **more)
 
-    monkeypatch.setattr(Evaluator, "full", seeing)
+    monkeypatch.setattr(Evaluator, "full", recording)
     again(run_id, uri, batch_size=13)
     again(run_id, uri, batch_size=500)
-    assert all(torch.equal(one, two) for one, two in zip(*seen, strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(*samples, strict=True))
 
 
 def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `auto` means: by a measurement that is made once, and the same for as long as an experiment lives."""
+"""Resolution of `auto`: by one benchmark, and the same for all runs of an experiment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bench.tracking.client import Lookup, Tracker
 
 SLOW = Choice(precision="fp32", memory_format="channels_last", processor="slow")
 FAST = Choice(precision="bf16", memory_format="contiguous", processor="fast")
-choice_of_cpu = auto.choice_of_cpu  # the one that tests otherwise do without
+choice_of_cpu = auto.choice_of_cpu  # the real function, which a fixture replaces in other tests
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The real choice of this machine, in a cache folder of the test's own."""
+    """Cache folder of this test, with the real choice of this machine."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(auto, "choice_of_cpu", choice_of_cpu)
     return tmp_path / "cache"
 
 
 def means(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
-    """From now on this is what a measurement finds."""
+    """Set the result of the benchmark."""
     monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: choice)
 
 
-# What a configuration becomes.
+# Resolved configurations.
 
 
 def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
@@ -59,8 +59,8 @@ def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
 
 def test_given_values_are_never_measured_or_changed(no_gpu, monkeypatch):
     monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: pytest.fail("measured"))
-    asked = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
-    assert resolve(asked) == asked
+    config = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
+    assert resolve(config) == config
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_an_unknown_device_or_dataset_is_refused(no_gpu, path: str, value: str, 
         resolve(config_for("dcgan", {"dataset": "digits", path: value}))
 
 
-# What a measurement finds.
+# Choices by the benchmark.
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *, products: float, convolutions: float, formats: float, native: bool = True) -> Choice:
-    """The choice where bf16 and contiguous take these shares of the seconds of float32 and channels last."""
+    """Return the choice if bf16 and contiguous take these fractions of the time of float32 and channels last."""
 
     def timed(share: float) -> Callable[[tuple[str, ...]], dict[str, float]]:
         return lambda precisions: {precision: 1.0 if precision == "fp32" else share for precision in precisions}
@@ -158,7 +158,7 @@ def test_this_processor_is_measured():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-# What the cache keeps.
+# Cached choices.
 
 
 def test_a_processor_is_measured_once(cached: Path, monkeypatch):
@@ -201,7 +201,7 @@ def test_a_cache_that_cannot_be_written_is_only_slower(cached: Path, monkeypatch
     assert "measures the processor again" in caplog.text
 
 
-# What an experiment records.
+# Recorded choices.
 
 OPEN = Suite(
     name="small", idea="nothing given", entries=small.SUITE.entries, datasets=("digits",), seeds=(0,),
@@ -226,7 +226,7 @@ def test_an_experiment_chooses_once(uri: str, tmp_path: Path, monkeypatch, caplo
     assert chosen(again) == ("fp32", "channels_last")
     assert [action.kind for action in again.actions] == ["skip"]
     assert "as chosen on" not in caplog.text
-    assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "what is given is given"
+    assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "a given value has priority"
 
 
 def test_planning_records_nothing(uri: str, tmp_path: Path, monkeypatch):
@@ -255,17 +255,17 @@ def test_two_processes_that_start_at_once_must_agree(uri: str):
 def test_a_damaged_record_is_logged_and_replaced(uri: str, caplog):
     tracker = Tracker(uri, "small")
     tracker.tag_experiment(f"{TAG}cpu", "bf16")
-    asked = Auto(uri, "small")
-    assert asked("cpu").precision == "fp32"
+    auto_choice = Auto(uri, "small")
+    assert auto_choice("cpu").precision == "fp32"
     assert "is damaged" in caplog.text
-    record_choices(tracker, asked.used)
-    assert Choice.model_validate_json(Lookup.of(uri, "small").tags[f"{TAG}cpu"]) == asked.used["cpu"]
+    record_choices(tracker, auto_choice.used)
+    assert Choice.model_validate_json(Lookup.of(uri, "small").tags[f"{TAG}cpu"]) == auto_choice.used["cpu"]
 
 
 def earlier(
     uri: str, *, precision: str, memory_format: str = "channels_last", dataset: str = "digits", device: str = "cpu", given: tuple[str, ...] = ()
 ) -> None:  # fmt: skip
-    """A run as versions recorded it that recorded no choice; `given` are the settings that its command named."""
+    """Record a run as in versions without recorded choices. `given` are the settings of its command."""
     tags = {"kind": "run", "device": device, "dataset": dataset, "overrides": json.dumps(dict.fromkeys(given, "a value"))}
     Tracker(uri, "small").start_run("run", tags, {"precision": precision, "memory_format": memory_format}).finish("finished")
 
@@ -296,7 +296,7 @@ def test_the_most_frequent_value_of_each_setting_is_chosen(uri: str, monkeypatch
     means(monkeypatch, FAST)
     earlier(uri, precision="fp32", given=("memory_format",))
     found = Auto(uri, "small")("cpu")
-    assert (found.precision, found.memory_format) == ("fp32", "contiguous"), "of the memory format nothing is known but the measurement"
+    assert (found.precision, found.memory_format) == ("fp32", "contiguous"), "the memory format is known from the benchmark only"
     for precision in ("bf16", "bf16"):
         earlier(uri, precision=precision)
     found = Auto(uri, "small")("cpu")
@@ -310,8 +310,8 @@ def test_without_a_store_nothing_is_created(tmp_path: Path, monkeypatch):
 
 
 def test_a_plan_without_auto_reads_no_store(tmp_path: Path):
-    never_asked = Auto("http://127.0.0.1:9", "small")
+    unused = Auto("http://127.0.0.1:9", "small")
     config = small.config()
-    assert resolve(config, never_asked) == config
-    assert not never_asked.used
+    assert resolve(config, unused) == config
+    assert not unused.used
     assert ExecutionPlan(actions=(), estimate=Estimate(), workers=1, cluster=HERE).auto == {}

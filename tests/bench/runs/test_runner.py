@@ -1,4 +1,4 @@
-"""One run, recorded: what is there afterwards, whatever happened."""
+"""One run and its records, after any end."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def loaded(uri: str) -> results.Results:
 
 
 def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
-    seen: list[RunProgress] = []
+    progress: list[RunProgress] = []
     config = small.config(**{"evaluation.standard_errors": True})
-    result = run(config, small.context(uri, tmp_path / "runs"), watch=seen.append)
+    result = run(config, small.context(uri, tmp_path / "runs"), watch=progress.append)
     assert result.status == "finished"
     metrics = Evaluator(DATASETS.get("digits")).keys
     assert set(metrics) | {f"{HEADLINE}{SE}"} <= set(result.values)
@@ -59,7 +59,7 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     assert row["protocol"] == protocol["all"]
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
-    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # every NaN has a reason
     assert "diversity/path_length" not in evidence["reasons"]  # a run has its generator
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
@@ -71,13 +71,13 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     curves = found.curves
     assert set(curves["key"]) >= {"train/loss_d", "train/loss_g", "train/p_real", "train/grad_norm_g", "train/generator_updates", HEADLINE}
     assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
-    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
-    assert seen[-1].images == 640
+    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a point for each of the ten rounds
+    assert progress[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can go on from the state
+    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can extend the state
     logged = [json.loads(line) for path in (tmp_path / "runs").rglob("metrics.jsonl") for line in path.read_text().splitlines()]
-    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, but for images and seconds
+    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, without images and seconds
     assert {line["images"] for line in logged} == set(curves["images"])
 
 
@@ -137,57 +137,57 @@ def test_an_interrupted_run_resumes_bit_for_bit(uri: str, tmp_path: Path, varian
     assert timeless(resumed.values) == timeless(whole.values)
     curves = [results.load(uri, (name,)).curves for name in ("small", "whole")]
     columns = ["images", "key", "value"]
-    kept = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
-    pd.testing.assert_frame_equal(kept[0], kept[1])
+    timeless_curves = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
+    pd.testing.assert_frame_equal(*timeless_curves)
 
 
 @pytest.mark.parametrize("version", ["this", "earlier"])
 def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
     """Callbacks get the same progress as in a run that was not stopped."""
-    told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+    progresses: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
 
     def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
         def watch(progress: RunProgress) -> None:
-            told[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
+            progresses[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
 
         return run(small.config(), small.context(uri, tmp_path / name, name), stop=stop, watch=watch)
 
     watched("whole")
-    assert watched("stopped", stop=lambda: bool(told["stopped"] and told["stopped"][-1][2])).status == "interrupted"
-    before = len(told["stopped"])
+    assert watched("stopped", stop=lambda: bool(progresses["stopped"] and progresses["stopped"][-1][2])).status == "interrupted"
+    before = len(progresses["stopped"])
     if version == "earlier":
         for path in tmp_path.rglob("stopped/*/state.safetensors"):
             state = serialization.load(path)
             del state["measured_at"]
             serialization.save(state, path)
     assert watched("stopped").status == "finished"
-    assert 0 < before < len(told["whole"])
+    assert 0 < before < len(progresses["whole"])
     if version == "earlier":
-        assert [images for images, *_ in told["stopped"]] == [images for images, *_ in told["whole"]]
-        assert {measured_at for *_, measured_at, _ in told["stopped"][before:]} == {0}
+        assert [images for images, *_ in progresses["stopped"]] == [images for images, *_ in progresses["whole"]]
+        assert {measured_at for *_, measured_at, _ in progresses["stopped"][before:]} == {0}
     else:
-        assert told["stopped"] == told["whole"]
+        assert progresses["stopped"] == progresses["whole"]
 
 
 def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path) -> None:
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
     assert HEADLINE in loaded(uri).curves["key"].tolist()
-    anew = run(small.config(**{"evaluation.samples": 100}), small.context(uri, tmp_path))
-    assert anew.run_id != stopped.run_id
+    restarted = run(small.config(**{"evaluation.samples": 100}), small.context(uri, tmp_path))
+    assert restarted.run_id != stopped.run_id
     found = loaded(uri)
-    row = found.runs.set_index("run_id").loc[anew.run_id]
-    assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+    row = found.runs.set_index("run_id").loc[restarted.run_id]
+    assert row["protocol"] == (found.read_json(restarted.run_id, results.PROTOCOL) or {})["all"]
 
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
-    """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
-    seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
+    """It holds for training, evaluations, pictures and latents, because torch's default for convolutions is TF32."""
+    modes: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
 
     def look(module: torch.nn.Module, inputs: object) -> None:
         if type(module).__module__.startswith("variants."):  # extractors compute on the CPU
-            seen[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+            modes[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
 
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
@@ -200,7 +200,7 @@ def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path
         hook.remove()
     assert result.status == "finished"
     expected = {("high", True) if tf32 else ("highest", False)}
-    assert seen == {True: expected, False: expected}
+    assert modes == {True: expected, False: expected}
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
@@ -217,15 +217,15 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rounds were trained since, in a list of one."""
-    counted, round_ = [0], Trainer.round
+    """Return a list whose only item counts the rounds trained from now on."""
+    rounds, round_ = [0], Trainer.round
 
     def counting(self: Trainer, **named: bool) -> None:
-        counted[0] += 1
+        rounds[0] += 1
         round_(self, **named)
 
     monkeypatch.setattr(Trainer, "round", counting)
-    return counted
+    return rounds
 
 
 def broken(*_: object, **__: object) -> None:
@@ -279,11 +279,11 @@ def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp
 
 
 def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Out of a device's memory, say: recorded, and no end of the others, with one worker as with several."""
-    left, init = [True], Trainer.__init__
+    """A device may be out of memory. The run fails and the others continue, with one worker or several."""
+    errors, init = [True], Trainer.__init__
 
     def out_of_memory(self: Trainer, **named: Any) -> None:
-        if left and left.pop():
+        if errors and errors.pop():
             raise torch.OutOfMemoryError("CUDA out of memory")
         init(self, **named)
 
@@ -297,7 +297,7 @@ def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Pa
 
 
 def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its record says why, and the next call resumes it."""
+    """The reason is recorded, and the next call resumes the run."""
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     with monkeypatch.context() as patch:
@@ -310,7 +310,7 @@ def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tm
 
 
 def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
+    """The run in the store is lost. A new one gets the whole curve from the checkpoint."""
     run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
@@ -362,26 +362,26 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
 def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
     # k = 5 with batches of 64: 320 images for each update of G.
     by_updates = small.config("wgan", **{"budget.generator_updates": 4})
-    counted = run(by_updates, small.context(uri, tmp_path))
+    updates = run(by_updates, small.context(uri, tmp_path))
     by_images = run(small.config("wgan", **{"budget.images": 1280}), small.context(uri, tmp_path))
-    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (counted, by_images)]
+    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (updates, by_images)]
     assert timeless[0] == timeless[1]
-    curves = loaded(uri).curves.query("run_id == @counted.run_id and key == 'train/generator_updates'")
+    curves = loaded(uri).curves.query("run_id == @updates.run_id and key == 'train/generator_updates'")
     assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
 
 
 def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[RunProgress] = []
+    progress: list[RunProgress] = []
     now = itertools.count()
-    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # a millisecond passes whenever the clock is read
-    result = run(small.config(**{"budget.train_seconds": 0.3}), small.context(uri, tmp_path), watch=seen.append)
+    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # each reading of the clock takes a millisecond
+    result = run(small.config(**{"budget.train_seconds": 0.3}), small.context(uri, tmp_path), watch=progress.append)
     assert result.status == "finished"
     assert result.values["perf/train_seconds"] >= 0.3
-    assert seen[-1].share >= 1
-    assert seen[-1].budget == "0.3 train seconds"
+    assert progress[-1].share >= 1
+    assert progress[-1].budget == "0.3 train seconds"
     curves = loaded(uri).curves
     assert len(curves[curves["key"] == HEADLINE]) == 2
-    assert curves["images"].max() == seen[-1].images
+    assert curves["images"].max() == progress[-1].images
 
 
 def test_the_best_checkpoint_is_saved_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
@@ -406,13 +406,13 @@ def test_the_best_checkpoint_is_saved_and_scored_on_other_noise(uri: str, tmp_pa
 
 
 def extension(uri: str, folder: Path, base: RunResult, config: RunConfig) -> RunResult:
-    """A run that goes on from the end of another."""
+    """Train a run that extends another one."""
     fingerprint = loaded(uri).runs.set_index("run_id").loc[base.run_id, "fingerprint"]
     return run(config, replace(small.context(uri, folder), extends=base.run_id, extends_fingerprint=fingerprint))
 
 
 def timeless(result: RunResult) -> dict[str, float]:
-    """What does not depend on time."""
+    """Return the values that do not depend on time."""
     return {key: value for key, value in result.values.items() if not key.startswith("perf/")}
 
 
@@ -433,7 +433,7 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     extended = extension(uri, tmp_path, base, longer)
     straight = run(longer, small.context(uri, tmp_path / "straight", "straight"))
     assert timeless(extended) == timeless(straight)
-    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks go on
+    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks continue
     rows = loaded(uri).runs.set_index("run_id")
     assert rows.loc[extended.run_id, "extends"] == base.run_id
     assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]

@@ -1,4 +1,4 @@
-"""The estimate before a suite: every thing to do has one, and a probe writes nothing."""
+"""The estimate before a suite: every action has one, and a probe writes nothing."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tm
 
 
 def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At their smallest they are several times as fast, and the estimate would be as wrong."""
+    """The smallest networks are several times as fast, and the estimate would be wrong by that factor."""
     probed: list[Work] = []
 
-    def kept(config: RunConfig, built: Built | None = None) -> Work:
+    def recording(config: RunConfig, built: Built | None = None) -> Work:
         probed.append(prepare(config, built))
         return probed[-1]
 
-    monkeypatch.setattr(estimate, "prepare", kept)
+    monkeypatch.setattr(estimate, "prepare", recording)
     suite = replace(small.SUITE, entries=(Entry(variant="progan"),))
     found = plan_execution(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
     assert set(found.estimate.speeds) == {"progan"}
@@ -76,24 +76,24 @@ def test_a_variant_whose_probe_fails_has_no_estimate(
     monkeypatch.setattr("variants.gan.AdversarialObjective.generator_loss", broken)
     found = execution_plan(uri, tmp_path / "runs", seeds=1)
     assert (len(found.todo), found.estimate.seconds) == (2, {})
-    assert "dcgan cannot be probed, so there is no estimate for it: broken in two lines" in caplog.text
+    assert "dcgan cannot be probed, so its runs have no estimate: broken in two lines" in caplog.text
 
 
 def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     real = build._built
 
-    def counted(variant: Variant, *given: Any) -> Networks:
+    def recording(variant: Variant, *given: Any) -> Networks:
         built.append(variant.name)
         return real(variant, *given)
 
-    monkeypatch.setattr(build, "_built", counted)
+    monkeypatch.setattr(build, "_built", recording)
     planned = plan(small.SUITE, seeds=2)
-    outlook_ = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
+    planned_execution = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
     assert sorted(built) == ["dcgan", "label-smoothed"]  # two seeds of each, checked and probed
     built.clear()
-    run_suite(small.SUITE, outlook_, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
-    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` is of one, too
+    run_suite(small.SUITE, planned_execution, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` needs one, too
     built.clear()
     plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
-    assert not built  # all is finished
+    assert not built  # all runs are finished

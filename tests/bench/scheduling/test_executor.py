@@ -1,4 +1,4 @@
-"""Jobs in this process, and side by side in real workers."""
+"""Jobs in this process, and in parallel in real workers."""
 
 from __future__ import annotations
 

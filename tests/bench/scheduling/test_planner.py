@@ -1,4 +1,4 @@
-"""What an execution says of runs that are there under another version of the harness or of their variant."""
+"""Messages about runs that are recorded with another version of the harness or of their variant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.scheduling.suite import Entry, plan
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 
-LEFT = "recorded runs stay, and the runs are trained again"
+STAY = "recorded runs stay, and the runs are trained again"
 SUITE = ("suite", "smoke", "--only", "dcgan", "--seeds", "1", "--workers", "1", "--set", "budget.images=640", "--set", "recipe.width=8")
 Command = Callable[..., tuple[int, str, str]]
 
@@ -31,7 +31,7 @@ def look(uri: str, folder: Path, **choice: object) -> ExecutionPlan:
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes the versions of the harness, and of dcgan, other ones."""
+    """Function that changes the versions of the harness and of dcgan."""
 
     def change(results: int | None = None, variant: int | None = None) -> None:
         if results is not None:
@@ -56,8 +56,8 @@ def test_a_changed_version_is_one_line_and_both_runs_stay_recorded(
     execution_plan = look(uri, tmp_path)
     assert {(action.kind, action.why) for action in execution_plan.actions} == {("train", "results version 11 -> 12")}
     small.execute(uri, tmp_path / "runs")
-    assert [record.getMessage() for record in caplog.records if LEFT in record.getMessage()] == [
-        f"results version 11 -> 12 since 4 runs of this suite: {LEFT}"
+    assert [record.getMessage() for record in caplog.records if STAY in record.getMessage()] == [
+        f"results version 11 -> 12 since 4 runs of this suite: {STAY}"
     ]
     assert sorted(load(uri, ("small",)).runs.query("kind == 'run'")["results_version"]) == ["11"] * 4 + ["12"] * 4
 
@@ -80,25 +80,25 @@ def test_a_version_that_decreased_is_reported_correctly(uri: str, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ["interrupted", "running", "failed", "diverged"])
-def test_a_changed_version_is_reported_for_unfinished_runs_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
+def test_a_changed_version_is_reported_for_unfinished_runs_too(
+    uri: str, tmp_path: Path, versions: Callable[..., None], status: str
+) -> None:
     versions(results=11)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     (run,) = Lookup.of(uri, "small").find_cell("dcgan", "digits", 0)
     client = Lookup.of(uri, "small")._client_if_any
     assert client is not None
     client.set_tag(run.info.run_id, "status", status)
-    client.delete_tag(run.info.run_id, "variant_version")  # as in a run older than its recording
+    client.delete_tag(run.info.run_id, "variant_version")  # as in a run of an earlier version of the code
     versions(results=12)
     (action,) = look(uri, tmp_path, only="dcgan", seeds=1).actions
     assert action.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
 
 
-def test_a_changed_source_of_a_users_variant_trains_again_with_a_message(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_source_of_a_users_variant_trains_again_with_a_message(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from dataclasses import replace\nfrom bench.core.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is forgotten after this test
+    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is unloaded after this test
     suite = replace(small.SUITE, entries=(Entry(variant="edited_variant:VARIANT"),), seeds=(0,))
 
     def edit(text: str) -> None:
@@ -130,10 +130,12 @@ def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path,
     whys = [action.why for action in look(uri, tmp_path, only="dcgan", seeds=2).actions]
     assert whys == ["results version 11 -> 12", "new"]
     (measured,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"evaluation.samples": 50}).actions
-    assert measured.why == "results version 11 -> 12", "how it is measured is no part of what is trained"
+    assert measured.why == "results version 11 -> 12", "the evaluation protocol is not part of the training"
 
 
-def test_the_commands_report_a_changed_version(uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]) -> None:
+def test_the_commands_report_a_changed_version(
+    uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     versions(results=11)
     status, out, err = ganbench(*SUITE)

@@ -1,4 +1,4 @@
-"""What a suite shows, where there is a terminal and where there is none."""
+"""Displays of a suite, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display
 
 
 class ARun(Job):
-    """It is only shown."""
+    """Job that is only displayed."""
 
     kind = "run"
 
@@ -66,11 +66,11 @@ def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypat
     assert work.seconds_left == pytest.approx(500)  # two at a time
     now[0] += 200.0
     work.reached(jobs[0], 0.5)
-    work.reached(jobs[0], 0.2)  # a late message takes nothing back
+    work.reached(jobs[0], 0.2)  # a late message does not decrease the share
     assert work.done == pytest.approx(450)
     assert 225 < work.seconds_left < 275  # about as expected
     now[0] += 600.0
-    assert work.seconds_left > 700  # it goes slower than expected
+    assert work.seconds_left > 700  # slower than expected
 
 
 def test_without_an_estimate_the_remaining_time_comes_from_the_completed_work() -> None:

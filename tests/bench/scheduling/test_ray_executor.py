@@ -1,4 +1,4 @@
-"""Jobs side by side, by a Ray that does every task at once in this process."""
+"""The Ray executor, with a fake of Ray that executes every task in this process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RayError(Exception):
 
 
 class TaskError(RayError):
-    """As Ray's: what a task raised is its cause."""
+    """As Ray's. The error of the task is its cause."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -60,7 +60,7 @@ class NodeDied(RayError):
 
 
 class Task:
-    """A call and, once it is done, what came of it."""
+    """Call of a function and, after `done`, its result or error."""
 
     def __init__(self, call: Any) -> None:
         self.call = call
@@ -76,7 +76,7 @@ class Task:
 
 
 class NoRay:
-    """Does a task when it is waited for. `deaths` are what its first tasks come to instead."""
+    """Fake of Ray that executes a task when the driver waits for it. The first tasks raise `deaths` instead."""
 
     exceptions = SimpleNamespace(
         RayError=RayError, RayTaskError=TaskError, TaskCancelledError=TaskCancelled, NodeDiedError=NodeDied, LocalRayletDiedError=NodeDied
@@ -86,18 +86,18 @@ class NoRay:
         self.deaths = list(deaths)
         self.cancelled: list[Any] = []
         self.killed: list[Any] = []
-        self.asked: list[dict[str, Any]] = []
+        self.options: list[dict[str, Any]] = []
         self.resources: list[dict[str, float]] = [{"CPU": 2}]
 
-    def remote(self, **asked: Any) -> Any:
-        self.asked.append(asked)
+    def remote(self, **options: Any) -> Any:
+        self.options.append(options)
         return self._remote
 
     def _remote(self, what: Any) -> Any:
         if what is not MessageBoard:
             return SimpleNamespace(remote=partial(self._begin, what))
         board = MessageBoard()
-        calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("tell", "read", "stop")}
+        calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("post", "read", "stop")}
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: SimpleNamespace(board=board, **calls)))
 
     def _now(self, function: Any, *words: Any) -> Task:
@@ -143,22 +143,22 @@ def finished(one: Job) -> RunResult:
 
 
 def test_a_run_in_a_worker_reports_its_progress(uri: str, tmp_path: Path) -> None:
-    told: list[RunProgress] = []
+    reported: list[RunProgress] = []
     ray = NoRay()
-    side = RayExecutor(ray, HERE, 1, never, lambda _, progress: told.append(progress))
+    executor = RayExecutor(ray, HERE, 1, never, lambda _, progress: reported.append(progress))
     one = a_job(uri, tmp_path)
-    side._begin(one)
+    executor._submit(one)
     progress = RunProgress(
         images=1, share=0.5, budget="2 real images", images_per_second=3.0, scalars={"loss_d": 1.0}, measured={}, flags=("collapse",)
     )
-    side._board.board.post(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
-    side._board.board.post("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
-    side._relay_messages()
-    assert told == [progress]
-    ((_, result),) = side.results(iter([]))
+    executor._board.board.post(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
+    executor._board.board.post("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
+    executor._relay_messages()
+    assert reported == [progress]
+    ((_, result),) = executor.results(iter([]))
     assert (result.status, result.variant) == ("finished", "label-smoothed")
     assert not list(tmp_path.glob("abc/*.json*"))
-    assert ray.killed == [side._board]
+    assert ray.killed == [executor._board]
 
 
 def test_a_worker_stops_on_request(uri: str, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_cannot_start_ends_no_other(uri: str, tmp_path: Path, monkeyp
     )
     with pytest.raises(UserError, match="the tracking store does not answer"):
         ended.extend(result.run_id for _, result in results)
-    assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
+    assert ended == ["two"]  # running when "one" could not start; "three" never starts
 
 
 DIED = RayError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
@@ -217,46 +217,46 @@ def test_lost_nodes_are_not_held_against_a_run(uri: str, tmp_path: Path, caplog:
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "status": "running"}
     log = Tracker(uri, "small").start_run("r", tags, {})
     Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
-    seen: list[str] = []
+    statuses: list[str] = []
 
     class Watching(NoRay):
         def _do(self, job: str, board: Any) -> str:
-            seen.append(load(uri, ("small",)).runs.iloc[0]["status"])
+            statuses.append(load(uri, ("small",)).runs.iloc[0]["status"])
             return super()._do(job, board)
 
     (result,) = executed(Watching(*[NodeDied()] * (RETRIES + 3)), [a_job(uri, tmp_path)])
     assert result.status == "finished"
-    assert seen[:2] == ["running", "interrupted"]  # so that it can go on elsewhere
-    assert "label-smoothed seed 0: its node was lost; it goes on" in caplog.text
+    assert statuses[:2] == ["running", "interrupted"]  # so that another node can resume it
+    assert "label-smoothed seed 0: its node was lost; it resumes" in caplog.text
 
 
 def test_a_job_whose_worker_dies_during_a_stop_is_not_restarted(uri: str, tmp_path: Path) -> None:
-    asked = iter([False, False])
-    (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(asked, True), workers=1)
+    answers = iter([False, False])
+    (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(answers, True), workers=1)
     assert result.status == "failed"
 
 
 def test_a_stop_cancels_jobs_that_have_not_started(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
-    side = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
-    side._started.add("one")
+    executor = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
+    executor._started.add("one")
     jobs = [a_job(uri, tmp_path, key) for key in ("one", "two")]
-    side._begin(jobs[0])
-    side._started.add("one")
-    side._begin(jobs[1])
-    side._stop_all()
-    assert [result.run_id for _, result in side.results(iter([]))] == ["one"]
+    executor._submit(jobs[0])
+    executor._started.add("one")
+    executor._submit(jobs[1])
+    executor._stop_all()
+    assert [result.run_id for _, result in executor.results(iter([]))] == ["one"]
     assert len(ray.cancelled) == 1
 
 
 def test_a_second_stop_cancels_running_jobs(uri: str, tmp_path: Path) -> None:
     ray = NoRay()
 
-    def short_timeout(*_: object, **__: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    ray.wait = short_timeout  # type: ignore[method-assign, assignment]
+    ray.wait = interrupt  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         executed(ray, [a_job(uri, tmp_path, "one"), a_job(uri, tmp_path, "two")])
     assert len(ray.cancelled) == 2
@@ -271,8 +271,8 @@ def test_warnings_of_a_worker_reach_the_driver(
         return finished(one)
 
     monkeypatch.setattr(RunJob, "do", do)
-    side = RayExecutor(NoRay(), HERE, 1, never, lambda *_: None)
-    list(side.results(iter([a_job(uri, tmp_path)])))
+    executor = RayExecutor(NoRay(), HERE, 1, never, lambda *_: None)
+    list(executor.results(iter([a_job(uri, tmp_path)])))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
 
 
@@ -288,47 +288,47 @@ def test_none_means_that_a_job_may_follow(uri: str, tmp_path: Path, monkeypatch:
 
 def test_a_cluster_without_resources_is_logged_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ray = NoRay()
-    side = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
-    side._cluster = Cluster(address="auto", cpus=2, gpus=0)
-    side._begin(a_job(uri, tmp_path))
-    side._check_capacity()
+    executor = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
+    executor._cluster = Cluster(address="auto", cpus=2, gpus=0)
+    executor._submit(a_job(uri, tmp_path))
+    executor._check_capacity()
     assert not caplog.records
     ray.resources = [{"CPU": 1}]
-    side._check_capacity()
-    side._check_capacity()
+    executor._check_capacity()
+    executor._check_capacity()
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no remaining node has enough resources for a run"]
 
 
 def test_ray_gets_the_resources_of_a_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_executor, "_beside_the_driver", lambda *_: {})
+    monkeypatch.setattr(ray_executor, "_board_options", lambda *_: {})
 
-    def asked(cluster: Cluster) -> dict[str, Any]:
+    def options(cluster: Cluster) -> dict[str, Any]:
         ray = NoRay()
         RayExecutor(ray, cluster, 1, never, lambda *_: None)
-        return ray.asked[1]
+        return ray.options[1]
 
-    here, there = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
-    assert asked(here) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
-    assert asked(there) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
+    local, remote = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
+    assert options(local) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
+    assert options(remote) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
 
 
 class Node(NoRay):
-    """Does tasks with a cache folder of its own, as another machine has one."""
+    """Fake of Ray that executes tasks with another cache folder, as on another machine."""
 
     def __init__(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self._cache, self._monkeypatch = cache, monkeypatch
 
     def _begin(self, work: Any, job: str, given: str, board: Any) -> Task:
-        def tell(key: str, told: str) -> Any:
-            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.post(key, told)))
+        def post(key: str, message: str) -> Any:
+            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.post(key, message)))
 
-        def there() -> str:
+        def execute() -> str:
             with self._monkeypatch.context() as node:
                 node.setenv("GANBENCH_CACHE", str(self._cache))
-                return work(job, given, SimpleNamespace(tell=SimpleNamespace(remote=tell)))
+                return work(job, given, SimpleNamespace(post=SimpleNamespace(remote=post)))
 
-        return Task(there)
+        return Task(execute)
 
 
 def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
     monkeypatch.setattr(classifier_training, "SEED", 1)
 
     def do(one: Job, *_: object) -> RunResult:
-        monkeypatch.setattr(classifier_training, "SEED", 2)  # here another one would come out
+        monkeypatch.setattr(classifier_training, "SEED", 2)  # on this node the result would differ
         return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
 
     monkeypatch.setattr(RunJob, "do", do)
@@ -354,12 +354,12 @@ def test_every_job_names_its_dataset(uri: str, tmp_path: Path, monkeypatch: pyte
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     jobs: list[Job] = []
 
-    def noted(given: Any, **_: object) -> Any:
+    def recording(given: Any, **_: object) -> Any:
         jobs.extend(job for job in islice(given, 10) if job is not None)
         return iter(())
 
     for module in ("bench.scheduling.scheduler", "bench.scheduling.rescore", "studies.sweep"):
-        monkeypatch.setattr(f"{module}.execute", noted)
+        monkeypatch.setattr(f"{module}.execute", recording)
     small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
     rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())
     swept(planned(uri, tmp_path))

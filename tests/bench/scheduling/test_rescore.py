@@ -1,4 +1,4 @@
-"""Which runs are measured again, as what, and that everything wrong is said before anything is written."""
+"""Selection of runs to rescore, and errors before any write."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
     parent = tracker.client.search_runs([tracker._experiment_id], filter_string="tags.kind = 'parent'")[0].info.run_id
     Tracker(found.uri, "empty")
     wrong: list[tuple[tuple[str, ...], str | None, dict[str, object], str]] = [
-        ((), None, {}, "name the runs to measure again by their ids, or a suite"),
+        ((), None, {}, "give the ids of the runs to measure again, or a suite"),
         ((first,), "small", {}, "give the ids of runs or --suite, not both"),
         ((first,), "other", {}, f"the run {first} is of the suite 'small', not of 'other'"),
         ((), "smal", {}, "no results of a suite 'smal'; did you mean 'small'"),
@@ -79,7 +79,7 @@ def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
         (("0" * 32,), None, {}, "there is no run"),
         ((parent,), None, {}, "is of the kind 'parent': name a training run"),
         ((ids(found, "reference")[0],), None, {}, "is of the kind 'reference': name a training run"),
-        ((first,), None, {"recipe.lr_g": 1}, "'recipe.lr_g' cannot be --set where nothing is trained; there is"),
+        ((first,), None, {"recipe.lr_g": 1}, "'recipe.lr_g' cannot be --set, because nothing is trained; there is"),
         ((first,), None, {"evaluation.marks": 3}, "'evaluation.marks' cannot be --set"),
         ((first,), None, {"evaluation.sample": 3}, "did you mean 'evaluation.samples'"),
         ((first,), None, {"evaluation.samples": "many"}, "evaluation.samples: "),

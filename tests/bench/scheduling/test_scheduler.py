@@ -24,7 +24,7 @@ from bench.training.loop import never
 
 
 class Notes(Display):
-    """Remembers what ended."""
+    """Display that stores the results."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -191,7 +191,7 @@ def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
     other = small.Suite(name="other", idea="another", entries=small.SUITE.entries, datasets=("digits",), settings=small.SUITE.settings)
     small.execute(uri, tmp_path / "runs", suite=other, seeds=1, only="dcgan", display=notes)
     assert notes.ended == ["run dcgan finished"]
-    assert len(load(uri, (REFERENCES,)).runs) == 0  # references alone are no results
+    assert len(load(uri, (REFERENCES,)).runs) == 0  # reference rows alone are not results
 
 
 @pytest.mark.slow
@@ -213,9 +213,7 @@ def test_an_extension_extends_the_longest_recorded_run(uri: str, tmp_path: Path)
     assert small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice).skipped == 1
 
 
-def test_an_impossible_extension_is_refused_before_any_write(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_impossible_extension_is_refused_before_any_write(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def extend(images: int) -> ExecutionResult:
         return small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": images}, seeds=1, only="dcgan")
 
@@ -268,9 +266,7 @@ def test_a_stopped_run_without_a_checkpoint_restarts_with_a_warning(uri: str, tm
     assert "dcgan-s0 was stopped and has no checkpoint" in caplog.text
 
 
-def test_a_metric_added_between_stop_and_resume_loses_no_training(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_metric_added_between_stop_and_resume_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(10**6))
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
     (run_id,) = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"]
@@ -300,9 +296,7 @@ def test_an_extension_whose_process_died_restarts_from_its_base_run(uri: str, tm
     assert tracker.client.get_run(died.run_id).data.tags["status"] == "interrupted"
 
 
-def test_a_diverged_seed_is_trained_from_scratch_at_the_longer_budget(
-    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_diverged_seed_is_trained_from_scratch_at_the_longer_budget(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wild = replace(
         small.SUITE,
         settings={**small.SUITE.settings, "recipe.lr_g": 1e30},
@@ -341,7 +335,7 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_folder_that_cannot_be_created_is_an_error_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot plan_execution everything
+    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot detect every error
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be made: Not a directory"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
@@ -356,8 +350,8 @@ def test_a_deleted_experiment_of_reference_rows_stops_no_suite(uri: str, tmp_pat
     rows = client.get_experiment_by_name(REFERENCES)
     assert rows is not None
     client.delete_experiment(rows.experiment_id)
-    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # reading goes on without them
+    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # they are optional for a reader
     outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
     assert (outcome.skipped, len(outcome.results)) == (1, 0)
     assert caplog.text.count("was deleted in MLflow and is restored") == 1
-    assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # its rows, none measured again
+    assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # the restored rows, not measured again

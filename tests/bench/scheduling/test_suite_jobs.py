@@ -1,4 +1,4 @@
-"""Jobs: what travels to a worker, and what is recorded where a worker could not."""
+"""Jobs: their JSON for workers, and the record of a job whose worker died."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_the_checkpoint_interval_is_sent_with_the_job(uri: str, tmp_path: Path, 
     one = a_job(uri, tmp_path)
     assert one.context.checkpoint_seconds == 7
     monkeypatch.delenv("GANBENCH_CHECKPOINT_SECONDS")
-    there = Job.from_json(one.model_dump_json())
-    assert there == one
-    assert isinstance(there, RunJob)
-    assert there.config.canonical() == one.config.canonical()
+    received = Job.from_json(one.model_dump_json())
+    assert received == one
+    assert isinstance(received, RunJob)
+    assert received.config.canonical() == one.config.canonical()
 
 
 def test_a_dead_worker_is_a_failed_run(uri: str, tmp_path: Path) -> None:
