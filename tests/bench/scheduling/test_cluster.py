@@ -137,7 +137,7 @@ def set_reports(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> Non
 
 def test_nodes_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     set_reports(monkeypatch, {}, {"host": "b", "torch": "1.0"})
-    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same there"):
+    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same version there"):
         check_nodes(Cluster(address="auto"), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts wherever they are: in place, or downloaded once and deleted with whoever asked for them."""
+"""Artifacts, local or remote: downloaded files are deleted with the object that downloaded them."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from reports.build import build, write
 
 
 class Remote:
-    """A client of a store whose artifacts are no local files: it copies them, and counts."""
+    """Fake client of a store with remote artifacts. It copies them, and records the downloads."""
 
     tracking_uri = "http://user:secret@host:5000"
 
     def __init__(self, roots: dict[str, Path]) -> None:
         self.roots = roots
         self.downloads: list[str] = []
-        self.broken: tuple[str, ...] = ()  # of "download" and "list": what the store answers with an error
+        self.broken: tuple[str, ...] = ()  # calls that fail: "download", "list"
 
     def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
         self.downloads.append(path)
         target = Path(folder) / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if "download" in self.broken:
-            target.write_bytes((self.roots[run_id] / path).read_bytes()[:1])  # part of it arrives
+            target.write_bytes((self.roots[run_id] / path).read_bytes()[:1])  # an incomplete download
             raise ConnectionError("502 Bad Gateway")
         return str(shutil.copy(self.roots[run_id] / path, target))
 
     def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
         if "list" in self.broken:
             raise ConnectionError("502 Bad Gateway")
-        files = (self.roots[run_id] / folder).glob("*")  # none where there is no such folder, as MLflow's clients answer
+        files = (self.roots[run_id] / folder).glob("*")  # none for a missing folder, as in MLflow's clients
         return [SimpleNamespace(path=str(PurePosixPath(folder) / file.name), is_dir=file.is_dir()) for file in files]
 
 
@@ -118,12 +118,12 @@ def test_a_store_that_answers_with_an_error_is_an_error_that_names_it(root: Path
         assert "secret" not in str(error.value)
         assert len(str(error.value).splitlines()) == 1
     client.broken = ()
-    assert found.read("r", "a.json") == b'{"a": 1}'  # not the part that arrived before
+    assert found.read("r", "a.json") == b'{"a": 1}'  # not the incomplete download
 
 
 def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> None:
     client, found = remote(root)
-    for error in (OSError("404"), MlflowException("gone", RESOURCE_DOES_NOT_EXIST), ValueError("?")):
+    for error in (OSError("404"), MlflowException("missing", RESOURCE_DOES_NOT_EXIST), ValueError("?")):
 
         def missing(*_: object, error: Exception = error) -> str:
             raise error
@@ -134,7 +134,7 @@ def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> No
 
 def test_a_folder_that_does_not_exist_in_the_store_has_no_names(root: Path) -> None:
     client, found = remote(root)
-    for error in (MlflowException("gone", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
+    for error in (MlflowException("missing", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
 
         def missing(*_: object, error: Exception = error) -> list[SimpleNamespace]:
             raise error
@@ -148,7 +148,7 @@ def test_a_folder_that_does_not_exist_in_the_store_has_no_names(root: Path) -> N
 def test_a_local_file_without_permission_is_not_a_missing_one(root: Path) -> None:
     found = Artifacts(None, {"r": str(root)})
     for name in ("loop.json", "loop"):
-        (root / name).symlink_to(root / name)  # the system follows it and gives up
+        (root / name).symlink_to(root / name)  # a loop of links, which raises OSError
     for call in (lambda: found.get("r", "loop.json"), lambda: found.read_json("r", "loop/a.json"), lambda: found.names("r", "loop")):
         with pytest.raises(ArtifactStoreError, match="loop"):
             call()
@@ -172,10 +172,10 @@ def test_results_are_not_loaded_if_the_store_cannot_read_an_artifact(uri: str, p
     assert len(load(uri, ("one",)).runs) == 1
     download = MlflowClient.download_artifacts
 
-    def broken(client: MlflowClient, run_id: str, asked: str, folder: str) -> str:
-        if asked == path:
+    def broken(client: MlflowClient, run_id: str, name: str, folder: str) -> str:
+        if name == path:
             raise ConnectionError("502 Bad Gateway")
-        return str(download(client, run_id, asked, folder))
+        return str(download(client, run_id, name, folder))
 
     monkeypatch.setattr(MlflowClient, "download_artifacts", broken)
     with pytest.raises(UserError, match="502 Bad Gateway"):

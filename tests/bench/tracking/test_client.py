@@ -1,4 +1,4 @@
-"""What a run writes, and that it is read back as it was."""
+"""Writes of runs and parent runs, which are read back unchanged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_points_artifacts_and_status_are_read_back(uri: str) -> None:
     curve = found.curves
     assert curve["images"].tolist() == [10, 10, 20, 20]
     assert curve[curve["key"] == "train/loss_d"]["value"].tolist() == [2.5, 5.0]
-    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve keeps what MLflow cannot plot
+    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve has values that MLflow cannot plot
 
     history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
     assert [(point.step, point.value) for point in history] == [(10, 2.5), (20, 5.0)]
@@ -152,9 +152,7 @@ def test_a_run_that_cannot_start_is_one_clear_line(uri: str, tmp_path: Path, mon
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_execution_continues_without_its_own_record(
-    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_execution_continues_without_its_own_record(uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     tracker = Tracker(uri, "small")
     parent = tracker.start_parent("an execution", {})
     monkeypatch.setattr(tracker.client, "set_tag", away)
@@ -202,9 +200,7 @@ WRITES: dict[str, Callable[[Tracker, str], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_refused_write_is_an_error_though_mlflow_logs_asynchronously(
-    uri: str, monkeypatch: pytest.MonkeyPatch, write: str
-) -> None:
+def test_a_refused_write_is_an_error_though_mlflow_logs_asynchronously(uri: str, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
     log = started(uri)
     log.finish("interrupted")
     tracker = Tracker(uri, "small")

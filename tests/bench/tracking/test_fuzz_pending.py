@@ -1,4 +1,4 @@
-"""Whatever becomes of the small files of a run: of what waits for the store only what is whole is sent, and nothing ends a process."""
+"""Fuzzing of journals and lock markers: only intact writes are sent, and no damage ends a process."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from damage import at_every_size, damaged, fuzz, mistake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.runs import lock as claim
+from bench.runs import lock
 from bench.tracking.journal import DamagedJournal, End, RunJournal, digest_of
 
 FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 
 
 @pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with the journal of its end, of which all waits."""
+def pending_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run with the journal of its end, of which every write is pending."""
     folder = tmp_path_factory.mktemp("run")
     journal = RunJournal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
     journal.points += [(10, 1.0, "train/loss_d", 0.25, 5), (10, 1.0, "train/loss_g", math.nan, 5), (20, 2.0, "train/loss_d", 0.5, 6)]
@@ -33,7 +33,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def deliver(journal: RunJournal) -> list[tuple[str, bytes]]:
-    """All that a store gets, as text; damaged artifacts are set aside."""
+    """Return the writes that a store gets, as text. Damaged artifacts are set aside."""
     sent = []
     while (write := journal.next_write(len(journal.points))) is not None:
         try:
@@ -48,15 +48,15 @@ def deliver(journal: RunJournal) -> list[tuple[str, bytes]]:
 
 @st.composite
 def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]:
-    """Some files of a folder, damaged or missing."""
+    """Strategy for damaged or missing files of a folder."""
     names = draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True))
     return {name: draw(st.none() | damaged(files[name])) for name in names}
 
 
 @at_every_size
-def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
-    files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
-    wanted = deliver(RunJournal.read(waiting / "end-r.json"))
+def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(examples: int, pending_run: Path, tmp_path: Path) -> None:
+    files = {str(path.relative_to(pending_run)): path.read_bytes() for path in pending_run.rglob("*") if path.is_file()}
+    wanted = deliver(RunJournal.read(pending_run / "end-r.json"))
     assert len(wanted) == 5
     folder = tmp_path / "run"
 
@@ -64,7 +64,7 @@ def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(e
     @given(changes=damages(files))
     def check(changes: dict[str, bytes | None]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(waiting, folder)
+        shutil.copytree(pending_run, folder)
         for name, content in changes.items():
             (folder / name).unlink(missing_ok=True)
             if content is not None:
@@ -85,7 +85,7 @@ def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(e
         for path in broken:
             (folder / "artifacts" / "r" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "artifacts" / "r" / path).write_bytes(FILES[path])
-        if broken:  # put back, it arrives
+        if broken:  # restored artifacts arrive
             assert deliver(RunJournal.read(folder / "end-r.json")) == [
                 write for write in wanted if any(path in write[0] for path in broken)
             ]
@@ -102,9 +102,9 @@ PARTS = ("run_id", "name", "store", "points", "acknowledged", "artifacts", "tags
 
 
 @at_every_size
-def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: int, waiting: Path, tmp_path: Path) -> None:
-    """Every hash is right."""
-    whole = json.loads((waiting / "end-r.json").read_bytes())["journal"]
+def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: int, pending_run: Path, tmp_path: Path) -> None:
+    """The hashes are correct."""
+    whole = json.loads((pending_run / "end-r.json").read_bytes())["journal"]
 
     @fuzz(examples)
     @given(part=st.sampled_from(PARTS), value=JSON)
@@ -124,9 +124,9 @@ def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: i
 
 
 @pytest.fixture
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {"LEASE_SECONDS": 0.05, "HEARTBEAT_SECONDS": 0.01, "POLL_SECONDS": 0.001}.items():
-        monkeypatch.setattr(claim, name, seconds)
+        monkeypatch.setattr(lock, name, seconds)
     monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.0)
 
 
@@ -139,23 +139,23 @@ MARKERS = st.builds(
 
 
 @at_every_size
-@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.usefixtures("_short_lease")
 def test_any_marker_is_taken_over_or_refused_in_one_line(examples: int, tmp_path: Path) -> None:
     @fuzz(examples)
     @given(content=damaged(MARKER) | MARKERS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
     def check(content: bytes) -> None:
-        file = tmp_path / "run" / claim.FILE
+        file = tmp_path / "run" / lock.FILE
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         try:
-            with claim.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as lock:
-                lock.check()
+            with lock.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as run_lock:
+                run_lock.check()
             assert not file.parent.exists()
-        except claim.RunLocked as error:
-            told = str(error)
+        except lock.RunLocked as error:
+            message = str(error)
             file.unlink()
         else:
-            told = ""
-        assert told.isprintable()
+            message = ""
+        assert message.isprintable()
 
     check()

@@ -1,4 +1,4 @@
-"""The journal: what is written is there as a whole or not at all, and what is acknowledged is not sent again."""
+"""The journal: it is saved as a whole or not at all, and acknowledged writes are not sent again."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def filled(folder: Path | None, *, ended: bool = True) -> RunJournal:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A run's folder."""
+    """Folder of a run."""
     return tmp_path / "runs" / "small" / "fingerprint"
 
 
 def read(journal: RunJournal, write: Write) -> tuple[str, Any, bytes | None]:
-    """A write as the store gets it. Raises DamagedJournal."""
+    """Return a write as the store gets it. Raises DamagedJournal."""
     value = write.body[{"points": "points", "artifact": "path", "tags": "tags", "end": "ms"}[write.kind]]
     with journal.artifact_file(write) as file:
         assert file is None or file.name == Path(write.body["path"]).name
@@ -46,7 +46,7 @@ def read(journal: RunJournal, write: Write) -> tuple[str, Any, bytes | None]:
 def delivered(
     journal: RunJournal, points: int = 10**6, refuse: Callable[[Write], bool] = lambda _: False
 ) -> list[tuple[str, Any, bytes | None]]:
-    """All that a store gets that refuses some writes."""
+    """Return the writes that a store gets, which refuses some."""
     sent = []
     while (write := journal.next_write(points)) is not None:
         if refuse(write):
@@ -187,10 +187,10 @@ def test_a_damaged_journal_is_named(folder: Path, how: str) -> None:
     journal = filled(folder)
     journal.save()
     DAMAGES[how](journal.file)
-    with pytest.raises(DamagedJournal) as told:
+    with pytest.raises(DamagedJournal) as error:
         RunJournal.read(journal.file)
-    assert str(told.value).startswith(f"{journal.file} is damaged: ")
-    assert "\n" not in str(told.value)
+    assert str(error.value).startswith(f"{journal.file} is damaged: ")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"Picture", None])
@@ -219,10 +219,10 @@ def test_a_full_disk_keeps_everything_in_memory_with_one_warning(
         with pytest.raises(OSError, match="only in memory"):
             journal.save()
         assert caplog.text.count("cannot be written") == 1
-        assert delivered(journal) == [*WANTED[:2], ("artifact", "curves.parquet", b"curves"), *WANTED[2:]]  # the store has room
+        assert delivered(journal) == [*WANTED[:2], ("artifact", "curves.parquet", b"curves"), *WANTED[2:]]  # the store answers
         journal.close()
     with monkeypatch.context() as patch:
         patch.setattr("bench.tracking.journal.write_atomic", full)
         journal = filled(folder)
-    journal.save()  # there is room again
+    journal.save()  # the disk has space again
     assert delivered(RunJournal.read(journal.file)) == WANTED

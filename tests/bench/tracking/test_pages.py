@@ -1,4 +1,4 @@
-"""Stores that hold more than MLflow gives in one answer."""
+"""Stores with more results than MLflow returns in one page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "protocol": "p",
 
 
 def record(uri: str, experiment: str, seed: int = 0, **tags: str) -> str:
-    """A finished run."""
+    """Record a finished run and return its id."""
     log = Tracker(uri, experiment).start_run(
         "r", {**TAGS, "seed": str(seed), "fingerprint": f"{seed:016}", "suite": experiment, **tags}, {}
     )
@@ -32,7 +32,7 @@ def record(uri: str, experiment: str, seed: int = 0, **tags: str) -> str:
 
 
 def add_experiments(path: Path, many: int) -> None:
-    """Experiments of other people's, newer than all that are there."""
+    """Add experiments of another program, newer than all others."""
     now = int(time.time() * 1000)
     rows = [(1000 + i, f"other-{i:04}", "file:///nowhere", "active", now + i, now + i) for i in range(many)]
     columns = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time"
@@ -54,7 +54,7 @@ def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that gives two runs in one answer, however many it is asked for."""
+    """Make the store return at most two runs in one page."""
     search = MlflowClient.search_runs
 
     def two(client: MlflowClient, *words: Any, max_results: int = PAGE, **named: Any) -> Any:
@@ -78,17 +78,17 @@ def test_an_experiment_with_more_runs_than_one_page(uri: str) -> None:
 
 
 class Paged:
-    """A client that answers page by page, counts what it is asked, and shifts a page when something is added meanwhile."""
+    """Fake client that returns given pages, and records the queries."""
 
     def __init__(self, pages: list[list[Any]]) -> None:
         self.pages = pages
-        self.asked: list[dict[str, Any]] = []
+        self.queries: list[dict[str, Any]] = []
 
-    def search_runs(self, experiment_ids: list[str], **asked: Any) -> list[Any]:
-        self.asked.append(asked)
-        number = int(asked.get("page_token") or 0)
+    def search_runs(self, experiment_ids: list[str], **query: Any) -> list[Any]:
+        self.queries.append(query)
+        number = int(query.get("page_token") or 0)
         page = type("Page", (list,), {"token": str(number + 1) if number + 1 < len(self.pages) else None})
-        return page(self.pages[number][: asked["max_results"]])
+        return page(self.pages[number][: query["max_results"]])
 
 
 def run_named(name: str) -> Any:
@@ -98,7 +98,7 @@ def run_named(name: str) -> Any:
 def test_a_run_on_two_pages_counts_once() -> None:
     client = Paged([[run_named("a"), run_named("b")], [run_named("b"), run_named("c")]])
     assert [run.info.run_id for run in every_run(client, ["1"])] == ["a", "b", "c"]  # type: ignore[arg-type]
-    assert len(client.asked) == 2
+    assert len(client.queries) == 2
 
 
 def test_the_first_run_alone_is_one_page_of_one_run() -> None:
@@ -106,7 +106,7 @@ def test_the_first_run_alone_is_one_page_of_one_run() -> None:
     found = first_run(client, "1", "", order=OLDEST)  # type: ignore[arg-type]
     assert found is not None
     assert found.info.run_id == "a"
-    assert [asked["max_results"] for asked in client.asked] == [1]
+    assert [query["max_results"] for query in client.queries] == [1]
 
 
 def test_the_newest_parent_is_found_without_reading_the_others(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Reading the tracker back."""
+"""Reading recorded runs."""
 
 from __future__ import annotations
 
@@ -227,12 +227,12 @@ def test_standard_errors_and_the_headline_are_read(uri: str) -> None:
 
 
 def parent_of(uri: str, study: str, recorded: str | None) -> str:
-    """A study's parent run, with this text as its artifact."""
+    """Create the parent run of a study with a text as its artifact."""
     tracker = Tracker(uri, study)
     run_id = tracker.start_parent(study, {"study": study})
     if recorded is not None:
         tracker.client.log_text(run_id, recorded, STUDY)
-    time.sleep(0.002)  # a start of its own
+    time.sleep(0.002)  # so that start times differ
     return run_id
 
 

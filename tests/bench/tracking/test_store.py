@@ -1,4 +1,4 @@
-"""Tracking stores: absolute, created once, and clear errors where there is none."""
+"""Tracking stores: URIs, creation, and errors in one line."""
 
 from __future__ import annotations
 
@@ -103,17 +103,19 @@ def test_a_database_that_cannot_be_opened_is_not_retried_for_minutes(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("version", "told", "advice"),
+    ("version", "problem", "advice"),
     [
         ("bd07f7e963c5", "was created by an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
         ("f" * 12, "does not know", "install the newer MLflow"),
     ],
 )
-def test_a_database_of_another_mlflow_version_is_refused_with_advice(version: str, told: str, advice: str, uri: str, tmp_path: Path) -> None:
+def test_a_database_of_another_mlflow_version_is_refused_with_advice(
+    version: str, problem: str, advice: str, uri: str, tmp_path: Path
+) -> None:
     path = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=problem) as error:
         store.connect(uri)
     assert advice.format(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
@@ -172,7 +174,7 @@ def test_an_error_after_opening_is_of_the_store_or_a_bug(uri: str) -> None:
 
 @pytest.mark.slow
 def test_a_store_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
-    """At two moments: while MLflow makes its tables, and right before the file is in place."""
+    """It is killed while MLflow creates its tables, and just before the file is renamed."""
     for moment in ("alembic.command.upgrade", "pathlib.Path.replace"):
         kill = f"import os, unittest.mock as m; m.patch({moment!r}, lambda *_: os.kill(os.getpid(), 9)).start()"
         script = f"from bench.tracking import store; import alembic.command; {kill}; store.create({f'sqlite:///{tmp_path}/mlflow.db'!r})"
@@ -189,7 +191,7 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("uri", "quoted"),
     [
         ("http://anna:s3cret@host:5000", "http://host:5000"),
         ("http://anna:s3@cret?@host:5000/", "http://host:5000/"),
@@ -197,14 +199,14 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
         ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
     ],
 )
-def test_a_uri_is_quoted_without_user_and_password(uri: str, shown: str) -> None:
-    assert store.redacted(uri) == shown
-    assert store.without_secrets(f"no way to {uri}/api", uri) == f"no way to {shown}/api"
+def test_a_uri_is_quoted_without_user_and_password(uri: str, quoted: str) -> None:
+    assert store.redacted(uri) == quoted
+    assert store.without_secrets(f"no way to {uri}/api", uri) == f"no way to {quoted}/api"
 
 
 def test_a_driver_that_rewrites_the_uri_reveals_no_password() -> None:
-    told = store.without_secrets("no way to postgresql+psycopg://anna:s3cret@host/db", "postgresql://anna:s3cret@host/db?connect_timeout=3")
-    assert told == "no way to postgresql+psycopg://host/db"
+    text = store.without_secrets("no way to postgresql+psycopg://anna:s3cret@host/db", "postgresql://anna:s3cret@host/db?connect_timeout=3")
+    assert text == "no way to postgresql+psycopg://host/db"
 
 
 def test_a_server_that_needs_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
