@@ -19,6 +19,7 @@ from typing import NamedTuple
 DONE = (
     ".ci/check_words.py", "bench/core", "bench/data", "bench/metrics", "bench/training", "variants",
     "tests/bench/core", "tests/bench/data", "tests/bench/metrics", "tests/bench/training", "tests/variants", "tests/test_words.py",
+    "bench/scheduling", "bench/runs", "bench/tracking", "tests/bench/scheduling", "tests/bench/runs", "tests/bench/tracking", "tests/faults",
 )  # fmt: skip
 
 # Prose: pattern -> what to write. A space stands for any white space, and `^` for the start of a docstring.

@@ -16,7 +16,7 @@ from rich.text import Text
 from bench.core.text import pluralise
 from bench.metrics.cards import card
 from bench.runs.types import RunProgress, RunResult
-from bench.scheduling.progress import figures, time_left
+from bench.scheduling.progress import status_text, time_left
 from studies.study import Plan
 from studies.sweep import Standing, StudyDisplay
 from studies.trial import TrialJob
@@ -93,7 +93,7 @@ class LiveStudyDisplay(LineStudyDisplay):
             return
         if job.key not in self._tasks:
             self._tasks[job.key] = self._bars.add_task(escape(job.name), total=1.0, note="")
-        self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
+        self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(status_text(progress)))
         self._draw()
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:

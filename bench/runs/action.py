@@ -1,4 +1,4 @@
-"""The action for a planned run: skip, train, resume, extend, score, or leave it to another process.
+"""The action for a planned run: skip, train, resume, extend, score or leave (to another process).
 
 The process that holds the run lock chooses it (`bench.runs.runner`). The planner calls the same function to predict it.
 """

@@ -44,7 +44,7 @@ def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]
             newest_last = reversed(Lookup.of(uri, suite).runs())
             recorded[suite] = {run.data.tags.get("fingerprint", ""): run.data.tags for run in newest_last}
         tags = recorded[suite].get(folder.name, {})
-        written, size = _measured(folder)
+        written, size = _time_and_size(folder)
         age = (now - written) / DAY
         if age > days:
             found.append(
@@ -64,7 +64,7 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
             continue
         try:
             with run_lock([one.folder / FILE], give_up=lambda: True, wait_seconds=0):
-                written, _ = _measured(one.folder)
+                written, _ = _time_and_size(one.folder)
                 if (time.time() - written) / DAY < one.days:
                     yield one, "another process has written a newer checkpoint"
                     continue
@@ -80,7 +80,7 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
         yield one, ""
 
 
-def _measured(folder: Path) -> tuple[float, int]:
+def _time_and_size(folder: Path) -> tuple[float, int]:
     """Return (time of the newest checkpoint in seconds since 1970, bytes of all checkpoints)."""
     stats = []
     for path in folder.glob("state*.safetensors"):

@@ -49,7 +49,7 @@ class Recorder:
         if not progress.diverged:
             values |= self._evaluate(progress)
         self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
-        if not progress.diverged and self._crossed(self._pictures, progress.position):
+        if not progress.diverged and self._pop_reached(self._pictures, progress.position):
             self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
         self._watch(
             RunProgress(
@@ -67,7 +67,7 @@ class Recorder:
     def _evaluate(self, progress: Progress) -> Mapping[str, float]:
         """Measure the headline metric if it is due at this point. At the end of a run all metrics are measured instead."""
         evaluator = self._work.evaluator
-        if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
+        if evaluator is None or not self._pop_reached(self._evaluations, progress.position) or progress.share >= 1:
             return {}
         self._measured, self._measured_at = dict(self._measure(evaluator, whole=False).values), progress.images
         self._offer_best(self._measured[evaluator.headline], progress.images)
@@ -209,7 +209,7 @@ class Recorder:
         return measurement
 
     @staticmethod
-    def _crossed(pending: list[float], position: float) -> bool:
+    def _pop_reached(pending: list[float], position: float) -> bool:
         """Return whether a pending evaluation point has been reached. Removes those that have."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]

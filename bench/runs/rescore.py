@@ -67,14 +67,14 @@ def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
 def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mapping[str, float]:
     run_id = tracked.info.run_id
     artifacts = Artifacts(client, {run_id: tracked.info.artifact_uri})
-    config = _remeasured(config_of(run_id, artifacts), evaluation)
+    config = _with_evaluation(config_of(run_id, artifacts), evaluation)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None:
         raise UserError(f"nothing is measured on {config.dataset}")
     last = restored(tracked, artifacts)
-    measurement = _measured(last, evaluator, config.evaluation)
+    measurement = _measure_samples(last, evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
-        best = _measured(restored(tracked, artifacts, weights="best", device=str(last.device)), evaluator, config.evaluation)
+        best = _measure_samples(restored(tracked, artifacts, weights="best", device=str(last.device)), evaluator, config.evaluation)
         values = {**measurement.values, **{f"{BEST}{key}": value for key, value in best.values.items()}}
         measurement = replace(measurement, values=values, evidence={**measurement.evidence, "best": {"reasons": dict(best.reasons)}})
     protocol = _protocol(artifacts, run_id, evaluator, measurement)
@@ -92,13 +92,13 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     return measurement.values
 
 
-def _remeasured(config: RunConfig, evaluation: Evaluation) -> RunConfig:
+def _with_evaluation(config: RunConfig, evaluation: Evaluation) -> RunConfig:
     """Return the run's configuration with the new evaluation settings. Evaluation points and `best` do not change."""
     settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception"})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 
-def _measured(generator: Generator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
+def _measure_samples(generator: Generator, evaluator: Evaluator, evaluation: Evaluation) -> Measurement:
     with limited_threads(generator.config.threads):
         samples = draw(
             evaluator, generator.networks, seed=generator.config.seed, batch_size=evaluation.batch_size, device=generator.device,

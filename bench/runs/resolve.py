@@ -1,7 +1,7 @@
 """Resolution of `auto` for the device, dataset, precision and memory format of a run: once for an experiment, which records the choice.
 
-Precision and memory format change the bits of a run and are part of its fingerprint. So one experiment must use the same choice each time: its
-recorded choice, else that of its earlier runs, else a benchmark of this machine, which is cached.
+Precision and memory format change the bits of a run and are part of its fingerprint. So an experiment must use one
+choice for all its runs. It is the recorded choice, else the choice of earlier runs, else a cached benchmark of this machine.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Auto:
         """Return the choice for a kind of device, the same each time."""
         if kind not in self.used:
             lookup = Lookup.of(self._uri, self._experiment)
-            self.used[kind] = self._recorded(lookup, kind) or _of_runs(lookup.runs(), kind) or choice_here(kind)
+            self.used[kind] = self._recorded(lookup, kind) or _choice_of_runs(lookup.runs(), kind) or choice_here(kind)
         return self.used[kind]
 
     def _recorded(self, lookup: Lookup, kind: str) -> Choice | None:
@@ -132,7 +132,7 @@ def _recorded(lookup: Lookup, kind: str) -> Choice | None:
         return None
 
 
-def _of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
+def _choice_of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
     """Return the choice of earlier runs with `auto`, for an experiment without a recorded one: the most frequent, then the newest."""
     precisions: Counter[str] = Counter()
     formats: Counter[str] = Counter()
@@ -140,7 +140,7 @@ def _of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
         tags, parameters = run.data.tags, run.data.params
         if _kind(tags.get("device", "")) != kind or not _holds_images(tags.get("dataset", "")):
             continue
-        given = _given(tags.get("overrides", ""))
+        given = _explicit_paths(tags.get("overrides", ""))
         for name, counts in (("precision", precisions), ("memory_format", formats)):
             if name not in given and name in parameters:
                 counts[parameters[name]] += 1
@@ -151,7 +151,7 @@ def _of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
         return None
 
 
-def _given(overrides: str) -> frozenset[str]:
+def _explicit_paths(overrides: str) -> frozenset[str]:
     """Return the configuration paths that a run sets explicitly, from its tag."""
     try:
         found = json.loads(overrides)
@@ -186,19 +186,19 @@ def choice_of_cpu(*, save: bool) -> Choice:
     path = _path()
     choice = _read(path)
     if choice is not None or not save:
-        return choice or measured()
+        return choice or measure_choice()
     try:
         with locked(path.parent):  # one of several processes measures, and all use the same choice
             choice = _read(path)
             if choice is None:
-                choice = measured()
+                choice = measure_choice()
                 write_atomic(path, choice.model_dump_json(indent=2).encode())
     except UserError as error:
         log.warning("%s: each command measures the processor again", error)
-    return choice or measured()
+    return choice or measure_choice()
 
 
-def measured() -> Choice:
+def measure_choice() -> Choice:
     """Choose by a benchmark of this processor on one thread, which takes about a second.
 
     The precision is bf16 if both matrix products and convolutions are at least `MARGIN` times as fast as in float32. The format is contiguous if

@@ -106,7 +106,7 @@ HERE = Cluster()
 
 def start(workers: int) -> Any | None:
     """Start Ray with this number of slots, reachable from this machine only. Return None with a warning if that fails."""
-    _quiet()
+    _set_ray_defaults()
     os.environ.setdefault(LOOPBACK, "0")
     try:
         import ray
@@ -128,7 +128,7 @@ def start(workers: int) -> Any | None:
 
 def connect(cluster: Cluster) -> Any:
     """Connect to the Ray cluster. Raises UserError if it does not answer."""
-    _quiet()
+    _set_ray_defaults()
     try:
         import ray
     except ImportError:
@@ -159,7 +159,7 @@ def _check_reachable(address: str) -> None:
         raise UserError(f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or one_line(error, most=200)}") from error
 
 
-def _quiet() -> None:
+def _set_ray_defaults() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # else other processes would slow the benchmark
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -101,14 +101,14 @@ class EvaluationCost:
     @cached_property
     def curve_seconds(self) -> float:
         """Seconds of an evaluation of the headline metric."""
-        return self._timed(lambda evaluator, images: evaluator.curve(images))
+        return self._time(lambda evaluator, images: evaluator.curve(images))
 
     @cached_property
     def full_seconds(self) -> float:
         """Seconds of an evaluation of all metrics: those of the reference row `real`, which is needed anyway and cached."""
         return 0.0 if self._evaluator is None else reference_row("real", self._evaluator).seconds
 
-    def _timed(self, how: Callable[[Evaluator, Any], object]) -> float:
+    def _time(self, how: Callable[[Evaluator, Any], object]) -> float:
         if self._evaluator is None:
             return 0.0
         with limited_threads(1):
@@ -153,8 +153,8 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
                 config.model_copy(update={"budget": Budget(images=1)}), built
             )  # so that networks that grow with the budget are fully grown
             return VariantSpeed(
-                images_per_second=_training(work),
-                samples_per_second=_sampling(work),
+                images_per_second=_training_speed(work),
+                samples_per_second=_sampling_speed(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],
             )
     except Exception as error:  # any error of a variant, which its own runs will record
@@ -162,7 +162,7 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
         return None
 
 
-def _training(work: Work) -> float:
+def _training_speed(work: Work) -> float:
     """Return the images per second of training, over `PROBE_SECONDS`."""
     trainer = work.trainer
     with trainer.running():
@@ -177,7 +177,7 @@ def _training(work: Work) -> float:
     return (trainer.images - images) / (trainer.train_seconds - seconds)
 
 
-def _sampling(work: Work) -> float:
+def _sampling_speed(work: Work) -> float:
     networks = work.trainer.eval_networks
     started = time.perf_counter()
     points = work.dataset.spec.kind == "points"

@@ -95,21 +95,21 @@ def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path,
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         protocol, marks = protocols[key]
         action = _planned_action(run, protocol, marks, folder)
-        actions.append(action if run.runs else _of_another_version(action, lookup))
+        actions.append(action if run.runs else _with_changed_version(action, lookup))
     return actions
 
 
-def _of_another_version(action: PlannedAction, lookup: Lookup) -> PlannedAction:
+def _with_changed_version(action: PlannedAction, lookup: Lookup) -> PlannedAction:
     """Add to the action for a new run which version has changed, if the run is recorded with another one."""
     config = action.config
     for run in lookup.find_cell(config.variant, config.dataset, config.seed):
-        changed = _changed(run, config)
+        changed = _version_changes(run, config)
         if changed and _same_settings(run, config):
             return replace(action, why=changed, changed=changed)
     return action
 
 
-def _changed(run: Run, config: RunConfig) -> str:
+def _version_changes(run: Run, config: RunConfig) -> str:
     """Return the changes of versions since a recorded run, as "variant version 1 -> 2"; empty without a change."""
     now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
     if source := config.source():
@@ -119,24 +119,24 @@ def _changed(run: Run, config: RunConfig) -> str:
 
 
 def _same_settings(run: Run, config: RunConfig) -> bool:
-    """Return whether a recorded run was trained with these settings, of those that its version of the code had."""
-    mine = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
-    theirs = run.data.params
-    return theirs.keys() >= {"seed", "dataset"} and all(mine[path] == theirs[path] for path in mine.keys() & theirs.keys())
+    """Return whether a recorded run has the same settings. Settings that its version of the code did not have are ignored."""
+    current = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
+    stored = run.data.params
+    return stored.keys() >= {"seed", "dataset"} and all(current[path] == stored[path] for path in current.keys() & stored.keys())
 
 
 def changed_versions(actions: Sequence[PlannedAction]) -> list[str]:
     """Return a message for each change of a version that makes runs train again."""
     lines = []
-    for variant, changed in dict.fromkeys((_blamed(action), action.changed) for action in actions if action.changed):
-        count = sum(action.changed == changed and _blamed(action) == variant for action in actions)
+    for variant, changed in dict.fromkeys((_variant_prefix(action), action.changed) for action in actions if action.changed):
+        count = sum(action.changed == changed and _variant_prefix(action) == variant for action in actions)
         lines.append(
             f"{variant}{changed} since {pluralise(count, 'run')} of this suite: recorded runs stay, and the runs are trained again"
         )
     return lines
 
 
-def _blamed(action: PlannedAction) -> str:
+def _variant_prefix(action: PlannedAction) -> str:
     """Return the variant if its version or its source has changed, else an empty text."""
     return f"{action.config.variant}: " if "variant " in action.changed else ""
 
@@ -170,7 +170,7 @@ def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: P
     )
 
 
-def extended(actions: Sequence[PlannedAction], lookup: Lookup, folder: Path) -> list[PlannedAction]:
+def extend_actions(actions: Sequence[PlannedAction], lookup: Lookup, folder: Path) -> list[PlannedAction]:
     """Return the actions with each new run changed to extend the longest finished run that differs in length only.
 
     Raises UserError if there is no such run, if its checkpoint is missing, or if training depends on the budget.
@@ -183,8 +183,8 @@ def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAc
     bound = config.recipe.bound_to_budget()
     if bound:
         raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
-    finished = _finished(action, lookup)
-    if not finished and _finished(action, lookup, status="diverged"):
+    finished = _finished_runs(action, lookup)
+    if not finished and _finished_runs(action, lookup, status="diverged"):
         return replace(action, warning=f"{name} diverged at a smaller budget: it is trained from scratch, so that it counts at this budget")
     if not finished:
         raise UserError(
@@ -207,13 +207,13 @@ def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAc
 
 def _refuse_shorter(action: PlannedAction, lookup: Lookup) -> PlannedAction:
     """Return the action. Raises UserError if a longer run is recorded, because an extension must be longer."""
-    longest = max((base.images for base in _finished(action, lookup)), default=0)
+    longest = max((base.images for base in _finished_runs(action, lookup)), default=0)
     if longest > (action.config.budget.images or 0):
         raise UserError(f"--extend {action.config.budget.images}: {_name(action.config)} has been trained on {longest:,} images already")
     return action
 
 
-def _finished(action: PlannedAction, lookup: Lookup, status: str = "finished") -> list[BaseRun]:
+def _finished_runs(action: PlannedAction, lookup: Lookup, status: str = "finished") -> list[BaseRun]:
     lineage = action.config.lineage(data_digest=DATASETS.get(action.config.dataset).digest())
     runs = [run for run in lookup.find_lineage(lineage) if run.data.tags.get("status") == status]
     return [

@@ -50,7 +50,7 @@ class Workload:
             return (self.total - done) * off / self._workers
         return elapsed * (self.total - done) / done if done else math.nan
 
-    def reached(self, job: Job, share: float) -> None:
+    def set_share(self, job: Job, share: float) -> None:
         """Set the completed share of a job."""
         self._shares[job.key] = min(1.0, max(share, self._shares[job.key]))
 
@@ -69,7 +69,7 @@ class BarDisplay(Display):
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Show the overall bar."""
         self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
-        self._progress.console.print(*prospect(jobs, workers, expected), sep="\n", highlight=False, markup=False)
+        self._progress.console.print(*start_lines(jobs, workers, expected), sep="\n", highlight=False, markup=False)
         self._progress.start()
         self._overall = self._progress.add_task("[bold]all", total=self._work.total, note=f"0 of {len(jobs)}")
 
@@ -77,7 +77,7 @@ class BarDisplay(Display):
         """Update the bar of the job and the overall bar."""
         if job.key not in self._tasks:
             self._tasks[job.key] = self._progress.add_task(escape(job.name), total=1.0, note="")
-        self._progress.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
+        self._progress.update(self._tasks[job.key], completed=progress.share, note=escape(status_text(progress)))
         self._move(job, progress.share)
 
     def end(self, job: Job, result: RunResult) -> None:
@@ -86,7 +86,7 @@ class BarDisplay(Display):
             self._progress.remove_task(self._tasks.pop(job.key))
         self._ended += 1
         self._move(job, 1.0)
-        self._progress.console.print(ending(job, result), highlight=False, markup=False)
+        self._progress.console.print(result_text(job, result), highlight=False, markup=False)
 
     def stop(self) -> None:
         """Restore the terminal."""
@@ -95,7 +95,7 @@ class BarDisplay(Display):
     def _move(self, job: Job, share: float) -> None:
         if self._work is None or self._overall is None:
             return
-        self._work.reached(job, share)
+        self._work.set_share(job, share)
         note = f"{self._ended} of {self._jobs}, {time_left(self._work.seconds_left)}"
         self._progress.update(self._overall, completed=self._work.done, note=note)
 
@@ -114,26 +114,26 @@ class LineDisplay(Display):
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Print the number of jobs and the estimate."""
         self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
-        for line in prospect(jobs, workers, expected):
+        for line in start_lines(jobs, workers, expected):
             self._print(line)
 
     def update(self, job: Job, progress: RunProgress) -> None:
         """Print the progress of the job, at most every `EVERY_SECONDS`."""
         if self._work is not None:
-            self._work.reached(job, progress.share)
+            self._work.set_share(job, progress.share)
         now = time.monotonic()
         if now - self._last_line.setdefault(job.key, now) >= self.EVERY_SECONDS:
             self._last_line[job.key] = now
-            self._print(f"{job.name}: {min(progress.share, 1):.0%} of {progress.budget}, {figures(progress)}")
+            self._print(f"{job.name}: {min(progress.share, 1):.0%} of {progress.budget}, {status_text(progress)}")
 
     def end(self, job: Job, result: RunResult) -> None:
         """Print the result of the job and the remaining time."""
         self._ended += 1
         seconds = math.nan
         if self._work is not None:
-            self._work.reached(job, 1.0)
+            self._work.set_share(job, 1.0)
             seconds = self._work.seconds_left
-        self._print(f"[{self._ended}/{self._jobs}] {ending(job, result)}; {time_left(seconds)}")
+        self._print(f"[{self._ended}/{self._jobs}] {result_text(job, result)}; {time_left(seconds)}")
 
     def stop(self) -> None:
         """Do nothing: lines do not change the terminal."""
@@ -142,7 +142,7 @@ class LineDisplay(Display):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def prospect(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
+def start_lines(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
     """Return lines with the number of jobs and, if variants were probed, their speeds and the estimated duration."""
     workers = min(workers, len(jobs))
     lines = [f"{pluralise(len(jobs), 'job')}, {workers} at a time"]
@@ -157,20 +157,20 @@ def time_left(seconds: float) -> str:
     return "time left not known yet" if math.isnan(seconds) else f"{duration(seconds)} left"
 
 
-def figures(progress: RunProgress) -> str:
+def status_text(progress: RunProgress) -> str:
     """Return the numbers of a running job on one line."""
     losses = {name: value for name, value in progress.scalars.items() if name.startswith("loss_")}
     parts = [f"{progress.images_per_second:,.0f} images/s", *(f"{name} {value:.2f}" for name, value in losses.items())]
-    return ", ".join([*parts, *headline(progress.measured), *(flag.upper() for flag in progress.flags)])
+    return ", ".join([*parts, *headline_text(progress.measured), *(flag.upper() for flag in progress.flags)])
 
 
-def ending(job: Job, result: RunResult) -> str:
+def result_text(job: Job, result: RunResult) -> str:
     """Return the result of a job on one line."""
-    return ", ".join([f"{job.name}: {result.status}", *headline(result.values), *([result.reason] if result.reason else [])])
+    return ", ".join([f"{job.name}: {result.status}", *headline_text(result.values), *([result.reason] if result.reason else [])])
 
 
-def headline(values: Mapping[str, float]) -> list[str]:
-    """Return the headline metric as text; empty if it is not measured."""
+def headline_text(values: Mapping[str, float]) -> list[str]:
+    """Return the headline metric as a text in a list; an empty list if it is not measured."""
     key = headline_among(values)
     return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"] if key else []
 

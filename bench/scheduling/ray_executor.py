@@ -53,7 +53,7 @@ class RayExecutor(Generic[J]):
         self._classifiers: dict[str, str] = {}  # as sent to workers, by dataset
         self._started: set[str] = set()  # keys of jobs whose workers have reported
         self._deaths: Counter[tuple[str, type[WorkerDied]]] = Counter()
-        self._mistake: UserError | None = None
+        self._user_error: UserError | None = None
         self._closed = False  # whether no more jobs are started
         self._capacity_warned = False
 
@@ -71,8 +71,8 @@ class RayExecutor(Generic[J]):
                     if (result := self._result(reference, job)) is not None:
                         yield job, result
                 self._check_capacity()
-            if self._mistake:
-                raise self._mistake
+            if self._user_error:
+                raise self._user_error
         finally:
             self._shut_down()
 
@@ -130,7 +130,7 @@ class RayExecutor(Generic[J]):
         except Cancelled:
             return None
         except UserError as error:  # the job could not start; running jobs continue
-            self._mistake = self._mistake or error
+            self._user_error = self._user_error or error
             self._closed = True
             if self._running:
                 log.error("%s: %s; no more jobs are started, running jobs continue", job.name, error)

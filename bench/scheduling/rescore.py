@@ -66,8 +66,8 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
     if not run_ids and suite is None:
         raise UserError("give the ids of the runs to measure again, or a suite as --suite NAME")
     client = store.connect(uri)
-    runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
-    found = [_finished(client, run, settings) for run in runs]
+    runs = _runs_of_suite(client, suite) if suite is not None and not run_ids else _runs_by_id(client, run_ids, suite)
+    found = [_finished_run(client, run, settings) for run in runs]
     for dataset, evaluation in {(run.dataset, run.evaluation.how()) for run in found}:
         evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
@@ -112,7 +112,7 @@ def rescore(runs: Sequence[FinishedRun], *, uri: str, workers: int | None, stop:
     return RescoreResult(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
 
 
-def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
+def _runs_by_id(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
     runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
     for run_id, run in runs.items():
         tags = run.data.tags
@@ -127,7 +127,7 @@ def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> 
     return list(runs.values())
 
 
-def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
+def _runs_of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
     known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
     if suite not in known:
         suites = [name for name in known if name not in (REFERENCES, "Default")]
@@ -138,7 +138,7 @@ def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
     return runs
 
 
-def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> FinishedRun:
+def _finished_run(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> FinishedRun:
     run_id, tags = run.info.run_id, run.data.tags
     config: RunConfig | None = None
     try:

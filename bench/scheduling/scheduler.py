@@ -24,7 +24,7 @@ from bench.scheduling.cluster import HERE, Cluster, check_nodes
 from bench.scheduling.estimate import Estimate, SpeedProbe, estimate
 from bench.scheduling.executor import execute
 from bench.scheduling.jobs import Job
-from bench.scheduling.planner import TO_DO, PlannedAction, changed_versions, extended, find_recorded, plan_actions
+from bench.scheduling.planner import TO_DO, PlannedAction, changed_versions, extend_actions, find_recorded, plan_actions
 from bench.scheduling.suite import PlannedRun, Suite
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking import store
@@ -100,7 +100,7 @@ def plan_execution(
             probes.check(run.config)
     actions = plan_actions(recorded, lookup, folder, unready=unready)
     if extend:
-        actions = extended(actions, lookup, folder)
+        actions = extend_actions(actions, lookup, folder)
     return ExecutionPlan(actions=tuple(actions), estimate=estimate(actions, probes), workers=chosen, cluster=cluster, auto=auto.used)
 
 

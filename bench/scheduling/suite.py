@@ -70,7 +70,7 @@ def plan(
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
-    return [_planned(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
+    return [_plan_run(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
 
 
 def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:
@@ -90,7 +90,7 @@ def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entr
     return cells
 
 
-def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
+def _plan_run(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
     overrides = merged(suite.settings, entry.settings, settings)
     config = config_for(entry.variant, {**overrides, "dataset": dataset, "seed": seed})
     return PlannedRun(

@@ -98,7 +98,7 @@ class Artifacts:
         return value if isinstance(value, dict) else None
 
     def location(self, run_id: str) -> str:
-        """Return where a run's artifacts are, without passwords."""
+        """Return the location of a run's artifacts, without passwords."""
         root = self._roots.get(run_id, "")
         server = getattr(self._client, "tracking_uri", "") if root.startswith("mlflow-artifacts:") else ""
         return (store.redacted(root) or "the store") + (f" at {store.redacted(server)}" if server else "")
@@ -113,7 +113,7 @@ class Artifacts:
                 return Path(self._client.download_artifacts(run_id, path, str(self._cache / run_id)))
             except (
                 Exception
-            ):  # every artifact store has errors of its own, also for a missing artifact: only the listing shows which one it is
+            ):  # every artifact store has errors of its own, also for a missing artifact: only the listing distinguishes them
                 target.unlink(missing_ok=True)  # it may be incomplete
                 parent = PurePosixPath(path).parent
                 if path not in self.names(run_id, "" if parent == PurePosixPath() else str(parent)):

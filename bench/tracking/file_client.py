@@ -33,7 +33,7 @@ class FileClient(MlflowClient):
         """Return a run with its current artifact location."""
         run = super().get_run(run_id)
         with _mlflow_errors():
-            return _located(run, relocation.moves_of(self._database))
+            return _with_location(run, relocation.moves_of(self._database))
 
     def search_runs(self, *args: Any, **kwargs: Any) -> PagedList[Run]:
         """Return a page of runs with their current artifact locations."""
@@ -41,7 +41,7 @@ class FileClient(MlflowClient):
         with _mlflow_errors():
             moves = relocation.moves_of(self._database)
         for run in page:
-            _located(run, moves)
+            _with_location(run, moves)
         return page
 
     def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
@@ -55,9 +55,9 @@ class FileClient(MlflowClient):
             repository.log_artifact(local_path, artifact_path)
 
 
-def _located(run: Run, moves: Moves) -> Run:
+def _with_location(run: Run, moves: Moves) -> Run:
     if moves.folders and run.info.artifact_uri:
-        run.info._artifact_uri = moves.located(run.info.artifact_uri)
+        run.info._artifact_uri = moves.locate(run.info.artifact_uri)
     return run
 
 

@@ -50,7 +50,7 @@ Point = tuple[int, float, str, float, int]  # images, train seconds, key, value,
 
 
 class DamagedJournal(Exception):
-    """A journal, or an artifact of one, that differs from what was written. The message names the file and the reason."""
+    """Damaged journal, or damaged artifact of a journal. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

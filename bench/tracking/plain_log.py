@@ -20,21 +20,21 @@ class PlainLog:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._whole = False  # whether the file holds exactly the points so far
+        self._complete = False  # whether the file holds exactly the points so far
         self._warned = False
 
     def write(self, points: Sequence[Point], new: Sequence[Point]) -> None:
         """Append the new points. Write all points if the file is from an earlier process, or after a write error."""
-        text = "".join(lines(new if self._whole else points))
+        text = "".join(lines(new if self._complete else points))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a" if self._whole else "w", encoding="utf-8") as file:
+            with self._path.open("a" if self._complete else "w", encoding="utf-8") as file:
                 file.write(text)
-            self._whole = True
+            self._complete = True
         except OSError as error:
             if not self._warned:
                 log.warning("%s cannot be written (%s): it is rewritten when the disk has space", self._path, error.strerror or error)
-            self._whole, self._warned = False, True
+            self._complete, self._warned = False, True
 
 
 def lines(points: Sequence[Point]) -> Iterator[str]:

@@ -33,7 +33,7 @@ class Moves:
 
     folders: Mapping[Path, Path]
 
-    def located(self, uri: str) -> str:
+    def locate(self, uri: str) -> str:
         """Return the current location for a recorded one."""
         path = local_path(uri)
         old = next((folder for folder in (path, *path.parents) if folder in self.folders), None) if path else None
@@ -58,15 +58,15 @@ def local_path(uri: str) -> Path | None:
 
 def moves_of(database: Path) -> Moves:
     """Return the folders that were moved since their locations were recorded. Raises sqlite3.Error."""
-    with opened(database) as connection:
+    with open_database(database) as connection:
         return _moves(connection, database.parent)
 
 
 def artifact_uri(database: Path, run_id: str) -> str | None:
     """Return the current artifact location of a run; None for an unknown run. Raises sqlite3.Error."""
-    with opened(database) as connection:
+    with open_database(database) as connection:
         row = connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
-        return _moves(connection, database.parent).located(row[0]) if row and row[0] else None
+        return _moves(connection, database.parent).locate(row[0]) if row and row[0] else None
 
 
 def relocate(database: Path) -> None:
@@ -77,7 +77,7 @@ def relocate(database: Path) -> None:
     if not moves_of(database).folders:
         return
     backup = database.with_name(f"{database.name}.before-move")
-    with FileLock(f"{database}.lock"), opened(database) as connection:
+    with FileLock(f"{database}.lock"), open_database(database) as connection:
         connection.execute("BEGIN IMMEDIATE")
         moves = _moves(connection, database.parent)
         if not moves.folders:  # another process did it
@@ -93,7 +93,7 @@ def relocate(database: Path) -> None:
 def relocated_copy(database: Path, target: Path) -> None:
     """Copy a read-only database and update the locations in the copy. Raises OSError or sqlite3.Error."""
     _back_up(database, target)
-    with opened(target) as connection:
+    with open_database(target) as connection:
         connection.execute("BEGIN")
         _update(connection, _moves(connection, database.parent))
         connection.execute("COMMIT")
@@ -111,7 +111,7 @@ def is_same_store(before: Path, now: Path, run_id: str, journal: Path) -> bool:
 
 
 @contextmanager
-def opened(database: Path) -> Iterator[sqlite3.Connection]:
+def open_database(database: Path) -> Iterator[sqlite3.Connection]:
     """Context manager that connects to an existing database, which may be read-only. Rolls back what is not committed."""
     connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     with closing(connection):
@@ -149,7 +149,7 @@ def _update(connection: sqlite3.Connection, moves: Moves) -> list[tuple[str, str
     changes: list[tuple[str, str]] = []
     for table, key, column in (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri")):
         rows = connection.execute(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
-        moved = [(row_id, uri, now) for row_id, uri in rows if (now := moves.located(uri)) != uri]
+        moved = [(row_id, uri, now) for row_id, uri in rows if (now := moves.locate(uri)) != uri]
         connection.executemany(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", [(now, row_id) for row_id, _, now in moved])
         changes = [(uri, now) for _, uri, now in moved]
     return changes
@@ -160,7 +160,7 @@ def _back_up(database: Path, target: Path) -> None:
     fresh = target.with_name(f".{target.name}.new")
     try:
         fresh.unlink(missing_ok=True)
-        with opened(database) as source, closing(sqlite3.connect(fresh)) as copy:
+        with open_database(database) as source, closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
         os.replace(fresh, target)
     finally:
@@ -184,7 +184,7 @@ def _has_run(database: Path, run_id: str) -> bool:
     if not os.path.exists(database):
         return False
     try:
-        with opened(database) as connection:
+        with open_database(database) as connection:
             return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
     except sqlite3.Error:
         return True

@@ -70,7 +70,7 @@ RUN_COLUMNS: dict[str, str] = {
     "started": "datetime",
 }
 COMPLETE = ("finished", "diverged", "pruned")  # statuses of runs that have recorded everything
-REFERENCES = "references"  # the experiment that holds the `real` and `untrained` rows of every suite
+REFERENCES = "references"  # experiment of the reference rows (`real`, `untrained`) of all suites
 CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
 CURVE_TYPES = {"images": "int64", "seconds": "float64", "key": "category", "value": "float64"}
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
@@ -96,7 +96,7 @@ GRIDS = "grids"  # grids/step_000037500.png: the same noise at every evaluation 
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # each row interpolates between two latents in 8 steps
 LATENT = "pictures/latent"  # folder of pictures: parts of the latent, class directions, latent arithmetic (`bench.evaluation.latent_space`)
-NEAREST = "nearest_training.png"  # the generated images closest to training images, beside those
+NEAREST = "nearest_training.png"  # the generated images closest to training images, beside the training images
 STUDY = "study.json"  # of a study's parent run: its search (`bench.tracking.study_record`)
 
 
@@ -132,13 +132,13 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Load the runs of experiments (suites) with their reference rows. A glob selects all suites that it matches; no name selects all.
 
-    `run_ids` selects runs by their ids or the first digits of them. Raises UserError for a store that is missing or answers with an error, for
-    an unknown experiment or run, and for a run of none of the experiments.
+    `run_ids` selects runs by their ids or the first digits of them. Raises UserError if the store is missing or answers with an error, if an
+    experiment or run is unknown, or if a run belongs to none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 
     client = connect(uri)
-    found = _named(client, run_ids, experiments) if run_ids else every_run(client, _experiments(client, experiments))
+    found = _runs_by_id(client, run_ids, experiments) if run_ids else every_run(client, _experiments(client, experiments))
     children = [run for run in found if run.data.tags.get("kind") == "run"]
     references = [run for run in every_run(client, _experiments(client, (REFERENCES,), missing_ok=True)) if _matches_a_run(run, children)]
     loaded = children + references
@@ -226,7 +226,7 @@ def find_run(client: Any, run_id: str) -> Any:
     return found[0]
 
 
-def _named(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> list[Any]:
+def _runs_by_id(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> list[Any]:
     """Return the training runs of these ids without duplicates. Raises UserError for a run of none of the experiments."""
     inside = _experiments(client, experiments) if experiments else []
     runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
@@ -280,10 +280,10 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
         except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are ValueErrors or TypeErrors
             frames.pop(run_id, None)
             log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, one_line(error, most=120))
-    return _joined(frames) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+    return _join(frames) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def _joined(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _join(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Join the curves of runs, by id, to one frame. Its text columns are categoricals in alphabetical order."""
     ids = np.array(sorted(curves))
     keys = sorted({key for frame in curves.values() for key in frame["key"].cat.categories})

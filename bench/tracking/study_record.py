@@ -93,12 +93,12 @@ class VariantRecord(_Record):
     trials: list[TrialRecord] = []
     best: BestRecord | None = None
     pareto: list[Count] = []  # numbers of the trials on the front of two objectives
-    importance: dict[str, ImportanceRecord] | None = None  # by path; None where the trials do not suffice
+    importance: dict[str, ImportanceRecord] | None = None  # by path; None if there are too few trials
     importance_note: str = ""
 
 
 class StudyRecord(_Record):
-    """A whole study."""
+    """Record of a study."""
 
     format: Literal[1]  # `FORMAT`
     study: str = ""

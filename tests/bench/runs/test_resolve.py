@@ -14,7 +14,7 @@ from bench.core import environment
 from bench.core.config import config_for
 from bench.core.errors import UserError
 from bench.runs import resolve as auto
-from bench.runs.resolve import TAG, Auto, Choice, choice_here, measured, record_choices, resolve
+from bench.runs.resolve import TAG, Auto, Choice, choice_here, measure_choice, record_choices, resolve
 from bench.scheduling.cluster import HERE
 from bench.scheduling.estimate import Estimate
 from bench.scheduling.scheduler import ExecutionPlan, plan_execution
@@ -120,7 +120,7 @@ def found(monkeypatch: pytest.MonkeyPatch, *, products: float, convolutions: flo
     monkeypatch.setattr(auto, "measure_products", timed(products))
     monkeypatch.setattr(auto, "measure_convolutions", timed(convolutions))
     monkeypatch.setattr(auto, "measure_formats", lambda precision: {"contiguous": formats, "channels_last": 1.0})
-    return measured()
+    return measure_choice()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_channels_stay_last_unless_contiguous_is_clearly_faster(monkeypatch, for
 
 def test_this_processor_is_measured():
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
-    choice = measured()
+    choice = measure_choice()
     parts = {"fp32", "bf16"} if environment.native_bf16(torch.device("cpu")) else {"fp32"}
     assert choice.processor == environment.cpu_name()
     assert {what: set(seconds) for what, seconds in choice.seconds.items()} == {
@@ -162,30 +162,30 @@ def test_this_processor_is_measured():
 
 
 def test_a_processor_is_measured_once(cached: Path, monkeypatch):
-    monkeypatch.setattr(auto, "measured", lambda: FAST)
+    monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     assert choice_here("cpu") == FAST
-    monkeypatch.setattr(auto, "measured", lambda: pytest.fail("measured again"))
+    monkeypatch.setattr(auto, "measure_choice", lambda: pytest.fail("measured again"))
     assert choice_here("cpu") == FAST
     assert choice_here("cpu", save=False) == FAST
 
 
 @pytest.mark.parametrize("change", ["cpu_name", "instruction_sets"])
 def test_another_processor_is_measured_separately(cached: Path, monkeypatch, change: str):
-    monkeypatch.setattr(auto, "measured", lambda: FAST)
+    monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     choice_here("cpu")
     monkeypatch.setattr(environment, change, lambda: "another" if change == "cpu_name" else ("another",))
-    monkeypatch.setattr(auto, "measured", lambda: SLOW)
+    monkeypatch.setattr(auto, "measure_choice", lambda: SLOW)
     assert choice_here("cpu") == SLOW
 
 
 def test_reading_the_choice_writes_nothing(cached: Path, monkeypatch):
-    monkeypatch.setattr(auto, "measured", lambda: FAST)
+    monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     assert choice_here("cpu", save=False) == FAST
     assert not cached.exists()
 
 
 def test_a_damaged_cache_is_logged_and_replaced(cached: Path, monkeypatch, caplog):
-    monkeypatch.setattr(auto, "measured", lambda: FAST)
+    monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     choice_here("cpu")
     (path,) = (cached / "auto").glob("*.json")
     path.write_text('{"precision": "fp16"}')
@@ -195,7 +195,7 @@ def test_a_damaged_cache_is_logged_and_replaced(cached: Path, monkeypatch, caplo
 
 
 def test_a_cache_that_cannot_be_written_is_only_slower(cached: Path, monkeypatch, caplog):
-    monkeypatch.setattr(auto, "measured", lambda: FAST)
+    monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     cached.write_text("a file where the folder should be")
     assert choice_here("cpu") == FAST
     assert "measures the processor again" in caplog.text

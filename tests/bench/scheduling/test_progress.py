@@ -65,8 +65,8 @@ def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypat
     work = Workload(jobs, 2, estimate)
     assert work.seconds_left == pytest.approx(500)  # two at a time
     now[0] += 200.0
-    work.reached(jobs[0], 0.5)
-    work.reached(jobs[0], 0.2)  # a late message does not decrease the share
+    work.set_share(jobs[0], 0.5)
+    work.set_share(jobs[0], 0.2)  # a late message does not decrease the share
     assert work.done == pytest.approx(450)
     assert 225 < work.seconds_left < 275  # about as expected
     now[0] += 600.0
@@ -76,5 +76,5 @@ def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypat
 def test_without_an_estimate_the_remaining_time_comes_from_the_completed_work() -> None:
     work = Workload([JOB], 2, Estimate())
     assert math.isnan(work.seconds_left)
-    work.reached(JOB, 0.5)
+    work.set_share(JOB, 0.5)
     assert work.seconds_left >= 0

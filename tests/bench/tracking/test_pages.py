@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from bench.cli.doctor import check_store
-from bench.scheduling.rescore import _of_suite
+from bench.scheduling.rescore import _runs_of_suite
 from bench.tracking import pages, store
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.pages import OLDEST, PAGE, every_experiment, every_run, first_run
@@ -48,7 +48,7 @@ def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -
     assert set(load(uri, ("mine",)).runs["run_id"]) == {run_id, reference}
     assert load(uri, ("m*",)).experiments == load(uri).experiments == ("mine",)
     assert find_run(client, run_id[:8]).info.run_id == run_id
-    assert [run.info.run_id for run in _of_suite(client, "mine")] == [run_id]
+    assert [run.info.run_id for run in _runs_of_suite(client, "mine")] == [run_id]
     assert f"{PAGE + 8} experiments" in check_store(uri).found
 
 
@@ -73,7 +73,7 @@ def test_an_experiment_with_more_runs_than_one_page(uri: str) -> None:
     assert every_run(client, []) == []
     assert [run.info.run_id for run in Lookup.of(uri, "mine").find_phase("final")] == ids[::-1]
     assert sorted(load(uri, ("mine",)).runs["seed"]) == [0, 1, 2, 3, 4]
-    assert [run.info.run_id for run in _of_suite(client, "mine")] == ids
+    assert [run.info.run_id for run in _runs_of_suite(client, "mine")] == ids
     assert find_run(client, ids[-1][:12]).info.run_id == ids[-1]
 
 

@@ -204,17 +204,17 @@ def test_only_a_move_makes_a_backup_and_one_is_kept(project: Project, tmp_path: 
 def test_a_crash_in_the_middle_changes_nothing(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = project("small", "other").rename(tmp_path / "b")
     before = locations(here / "mlflow.db")
-    located = relocation.Moves.located
+    locate = relocation.Moves.locate
     calls = []
 
     def crash(moves: relocation.Moves, uri: str) -> str:
         calls.append(uri)
         if len(calls) > 3:
             raise KeyboardInterrupt
-        return located(moves, uri)
+        return locate(moves, uri)
 
     with monkeypatch.context() as patch:
-        patch.setattr(relocation.Moves, "located", crash)
+        patch.setattr(relocation.Moves, "locate", crash)
         with pytest.raises(KeyboardInterrupt):
             store.connect(uri_of(here))
     assert locations(here / "mlflow.db") == before
