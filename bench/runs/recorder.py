@@ -1,4 +1,7 @@
-"""Recorder of a run: logs points, pictures and evaluations at evaluation points (marks) and at the end."""
+"""Recorder of a run: logs points, pictures and evaluations.
+
+A mark is a position of training at which values are logged. At some marks, the evaluation points, the headline metric is measured too.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class Recorder:
         self.evaluate_seconds = 0.0
         self.reasons: dict[str, str] = {}  # why a final value is NaN, by key
         self._work, self._log, self._watch = work, log_, watch
-        self._history: list[dict[str, float]] = []  # scalars at every evaluation point, with "images"
+        self._history: list[dict[str, float]] = []  # scalars at every mark, with "images"
         self._measured: dict[str, float] = {}
         self._measured_at = 0
         self._latents: Latent | None = None
@@ -42,7 +45,7 @@ class Recorder:
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
 
     def record(self, progress: Progress) -> None:
-        """Log an evaluation point."""
+        """Log a mark, with the evaluation and the picture that are due."""
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
@@ -65,7 +68,7 @@ class Recorder:
         )
 
     def _evaluate(self, progress: Progress) -> Mapping[str, float]:
-        """Measure the headline metric if it is due at this point. At the end of a run all metrics are measured instead."""
+        """Measure the headline metric if the mark is an evaluation point. At the end of a run all metrics are measured instead."""
         evaluator = self._work.evaluator
         if evaluator is None or not self._pop_reached(self._evaluations, progress.position) or progress.share >= 1:
             return {}
@@ -210,7 +213,7 @@ class Recorder:
 
     @staticmethod
     def _pop_reached(pending: list[float], position: float) -> bool:
-        """Return whether a pending evaluation point has been reached. Removes those that have."""
+        """Return whether a pending mark has been reached. Removes the reached marks."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
         return bool(reached)

@@ -53,7 +53,7 @@ def run(
 ) -> RunResult:
     """Train, evaluate and record one resolved configuration, without `auto`.
 
-    `judge` gets the progress at every evaluation point. If it returns a reason, the run ends as `pruned`.
+    `judge` gets the progress at every mark (see `bench.runs.recorder`). If it returns a reason, the run ends as `pruned`.
 
     A crash is recorded as `failed` with its reason, and returned, not raised. Raises UserError for a mistake of the user, before any write. One
     process at a time trains a run. Others wait for it; with `context.once` they return `busy` or `recorded`.
@@ -90,7 +90,7 @@ def _try_prepare(config: RunConfig) -> Work | Exception:
 
 
 def _locked_run(config: RunConfig, context: RunContext, checkpoints: CheckpointStore, callbacks: _Callbacks) -> RunResult:
-    """Execute the action for a run, with its run lock held. Raises LockLost if another process takes the lock over."""
+    """Execute the action for a run whose lock this process holds. Raises LockLost if another process takes the lock over."""
     folder, check = checkpoints.newest.parent, callbacks.lock.check
     ours = local_run_ids(folder)
     deliver_earlier(folder, context.uri, locked=True, check=check)  # an ended run may have pending writes
@@ -253,7 +253,7 @@ class _Callbacks:
         self.prune_reason = ""
 
     def on_mark(self, progress: RunProgress) -> None:
-        """Call the callbacks for progress and pruning at an evaluation point."""
+        """Call the callbacks for progress and pruning."""
         self._watch(progress)
         self.prune_reason = self._judge(progress)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class RunProgress:
-    """Progress of a run at an evaluation point."""
+    """Progress of a run at a mark, a position of training at which values are logged."""
 
     images: int
     share: float  # fraction of the budget

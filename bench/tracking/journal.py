@@ -3,8 +3,8 @@
 A journal holds the run's points with their timestamps, the hashes of its artifacts, its tags and its end. It has one owner at a time:
 
 - While the run trains, the journal is in memory (`bench.tracking.run_logger`). Every checkpoint holds a copy of it.
-- If the process is killed, the next process loads a checkpoint and resumes with the copy in it.
-- When the run ends, with any status, the journal is saved as `end-<run id>.json` beside the checkpoints. The end is sent after that. The file
+- If the process is killed, the next process loads a checkpoint and resumes with its copy of the journal.
+- When the run ends, with any status, the journal is saved as `end-<run id>.json` beside the checkpoints, before the end is sent. The file
   is removed when the store has acknowledged all writes. Until then `ganbench sync` and the next call deliver the pending writes.
 
 No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and overwrites tags and artifacts of
@@ -68,7 +68,7 @@ class Write:
 
 
 class End(BaseModel):
-    """How and when a run ended."""
+    """Status and time of the end of a run."""
 
     status: Literal["finished", "diverged", "pruned", "interrupted", "failed"]
     ms: int
@@ -174,7 +174,7 @@ class RunJournal(BaseModel):
             raise OSError(f"{len(self._memory)} artifacts are only in memory")
 
     def next_write(self, points: int) -> Write | None:
-        """Return the first pending write, or None. Only the first `points` points are considered; artifacts, tags and the end always are."""
+        """Return the first pending write, or None. Of the points, only the first `points` may be sent."""
         batch: list[list[Any]] = []
         upto = self.acknowledged
         while upto < min(points, len(self.points)) and len(batch) < BATCH:
@@ -205,10 +205,10 @@ class RunJournal(BaseModel):
         else:
             file = self._artifact_path(write.body["path"])
             try:
-                whole = hashlib.sha256(file.read_bytes()).hexdigest() == write.body["sha256"]
+                intact = hashlib.sha256(file.read_bytes()).hexdigest() == write.body["sha256"]
             except OSError as error:
                 raise DamagedJournal(f"{file} is damaged: {one_line(error, most=120)}") from error
-            if not whole:
+            if not intact:
                 raise DamagedJournal(f"{file} is damaged: its hash does not match")
             yield file
 
@@ -250,7 +250,10 @@ class RunJournal(BaseModel):
         self.file.unlink(missing_ok=True)
 
     def restore(self, state: Mapping[str, Any], *, resumed: bool) -> None:
-        """Restore the journal from a checkpoint. Unless `resumed`, the run in the store is new, so every write is pending. Raises DamagedJournal."""
+        """Restore the journal of a checkpoint. Raises DamagedJournal.
+
+        Unless `resumed`, the run in the store is new, so all points are pending, and artifacts and tags are not restored.
+        """
         earlier = RunJournal.from_state(state, self.folder)
         self.points = earlier.points
         if resumed:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl` in a run's folder: the logged values, one line of JSON for each evaluation point. Read it with `tail -f`."""
+"""`metrics.jsonl` in a run's folder: the logged values, one line of JSON for each position of training. Read it with `tail -f`."""
 
 from __future__ import annotations
 

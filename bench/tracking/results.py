@@ -92,7 +92,7 @@ HISTORY = (
 )
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best evaluation point, in runs that save it
-GRIDS = "grids"  # grids/step_000037500.png: the same noise at every evaluation point
+GRIDS = "grids"  # grids/step_000037500.png: the same noise at several positions of training
 FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # each row interpolates between two latents in 8 steps
 LATENT = "pictures/latent"  # folder of pictures: parts of the latent, class directions, latent arithmetic (`bench.evaluation.latent_space`)

@@ -94,7 +94,7 @@ class RunLog:
         return {**self._journal.state_dict(), "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the journal of a checkpoint. If the run in the store is new, every write is pending. Raises DamagedJournal."""
+        """Restore the journal of a checkpoint. If the run in the store is new, all points are pending. Raises DamagedJournal."""
         self._journal.restore(state, resumed=self.resumed)
         self.seconds = float(state["seconds"])
 

@@ -41,7 +41,7 @@ CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
 
 
 def die(uri: str, context: RunContext, at: int) -> None:
-    """Train until an evaluation point, then simulate a kill."""
+    """Train until a number of images, then simulate a kill."""
 
     def watch(progress: RunProgress) -> None:
         if progress.images >= at:
