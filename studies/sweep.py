@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.core.atomic_files import check_writable, make_folder
-from bench.runs.resolve import record_choices, resolve
+from bench.runs.auto_choice import record_choices, resolve
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
 from bench.scheduling.executor import execute

@@ -19,7 +19,7 @@ from bench.core.config import DATASETS, RunConfig, merged, override
 from bench.core.errors import UserError, one_line
 from bench.evaluation.evaluator import evaluator_for
 from bench.metrics.cards import card
-from bench.runs.prepare import check
+from bench.runs.preparation import check
 from bench.runs.runner import run
 from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, never_prune
 from bench.scheduling.jobs import Job

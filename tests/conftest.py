@@ -16,10 +16,10 @@ from bench.tracking import store
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test measures the processor, or caches that, to decide what `auto` means: it means float32 and channels last."""
     from bench.core import environment
-    from bench.runs import resolve
+    from bench.runs import auto_choice
 
-    choice = resolve.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
-    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, save: choice)
+    choice = auto_choice.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
+    monkeypatch.setattr(auto_choice, "choice_of_cpu", lambda *, save: choice)
 
 
 @pytest.fixture(scope="session")

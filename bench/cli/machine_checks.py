@@ -16,7 +16,7 @@ import torch
 from bench.core.environment import cores, cpu_name, device_name, device_of, devices, installed, memory_gb, source_commit
 from bench.core.errors import one_line
 from bench.data.cache import ENVIRONMENT_VARIABLE, cache_root
-from bench.runs.resolve import MARGIN, choice_here
+from bench.runs.auto_choice import MARGIN, choice_here
 from bench.scheduling.cluster import LOOPBACK
 
 ROOM_GB = 2.0  # where runs, checkpoints and the tracking store go

@@ -27,7 +27,7 @@ from bench.core.text import pluralise
 if TYPE_CHECKING:
     from bench.evaluation.external import Measured
     from bench.runs.types import RunResult
-    from bench.scheduling.rescore import FinishedRun
+    from bench.scheduling.rescoring import FinishedRun
 
 
 @app.command()
@@ -102,7 +102,7 @@ def score(
 ) -> None:
     """Measure finished runs again from their weights, e.g. by another protocol: --set evaluation.samples=5000. Trains nothing."""
     from bench.scheduling.progress import display_for
-    from bench.scheduling.rescore import finished_runs, rescore
+    from bench.scheduling.rescoring import finished_runs, rescore
     from bench.scheduling.signals import stop_on_signal
     from bench.tracking.store import tracking_uri
 

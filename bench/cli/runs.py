@@ -30,7 +30,7 @@ def prune(
     A finished run without its checkpoint cannot be extended; any other run restarts when it is needed again.
     Checkpoints of runs that another process trains, or that have pending writes, stay.
     """
-    from bench.runs.prune import old_checkpoints, prune
+    from bench.runs.old_checkpoints import old_checkpoints, prune
     from bench.tracking.store import tracking_uri
 
     if not 0 <= older_than < math.inf:

@@ -63,8 +63,8 @@ def run(
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
     planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
     if dry_run:
-        from bench.runs.prepare import check
-        from bench.runs.resolve import Auto, resolve
+        from bench.runs.auto_choice import Auto, resolve
+        from bench.runs.preparation import check
         from bench.tracking.store import tracking_uri
 
         check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))

@@ -55,7 +55,7 @@ def in_process(function: Callable[..., Found], *arguments: Any, threads: int) ->
 def whole_run(config_json: str) -> Whole:
     """One run with tracking and evaluation, in a store of its own that is thrown away. The real side and the store are there before."""
     from bench.core.registry import load_catalogs
-    from bench.runs.prepare import prepare
+    from bench.runs.preparation import prepare
 
     load_catalogs()
     config = load_config(config_json)

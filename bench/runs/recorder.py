@@ -19,7 +19,7 @@ from bench.evaluation.best_checkpoint import Best
 from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw
 from bench.metrics.cards import BEST
 from bench.runs.health import Flag, flags
-from bench.runs.prepare import Work
+from bench.runs.preparation import Work
 from bench.runs.types import RunProgress, Watch
 from bench.tracking import results
 from bench.tracking.run_logger import RunLog

@@ -27,9 +27,9 @@ from bench.runs.action import Action, Checkpoint, choose_action
 from bench.runs.checkpointing import Checkpointer, interval
 from bench.runs.lock import RunLock, RunLocked, run_lock, run_lock_files
 from bench.runs.pending_writes import deliver_earlier, local_run_ids, pending_statuses, remove_leftovers
-from bench.runs.prepare import Work, curve_protocol, prepare
+from bench.runs.preparation import Work, curve_protocol, prepare
 from bench.runs.recorder import Recorder
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, ignore, never_prune
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker, is_trained_elsewhere

@@ -15,7 +15,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for, reference_images
 from bench.evaluation.reference_rows import reference_row
 from bench.evaluation.sampling import sample
-from bench.runs.prepare import Built, Work, check, prepare
+from bench.runs.preparation import Built, Work, check, prepare
 from bench.scheduling.planner import TO_DO, PlannedAction
 
 log = logging.getLogger(__name__)

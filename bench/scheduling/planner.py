@@ -18,7 +18,7 @@ from bench.core.text import pluralise, printable
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.action import STOPPED, ActionKind, Checkpoint, choose_action
 from bench.runs.pending_writes import pending_statuses
-from bench.runs.prepare import curve_protocol
+from bench.runs.preparation import curve_protocol
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT

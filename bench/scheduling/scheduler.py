@@ -15,10 +15,10 @@ from bench.core.environment import source_commit
 from bench.evaluation.evaluator import evaluator_for, unmeasurable
 from bench.evaluation.reference_rows import KINDS
 from bench.metrics.extractors import classifier_is_ready
+from bench.runs.auto_choice import Auto, Choice, record_choices, resolve
 from bench.runs.checkpointing import interval
 from bench.runs.pending_writes import deliver_earlier
 from bench.runs.reference_rows import has_reference
-from bench.runs.resolve import Auto, Choice, record_choices, resolve
 from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
 from bench.scheduling.estimate import Estimate, SpeedProbe, estimate

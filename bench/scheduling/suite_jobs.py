@@ -14,7 +14,7 @@ from bench.runs.checkpointing import interval
 from bench.runs.lock import RunLocked
 from bench.runs.pending_writes import deliver_dead_run
 from bench.runs.reference_rows import measure_reference
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
 from bench.runs.types import RunContext, RunResult, Watch
 from bench.scheduling.jobs import Job

@@ -88,7 +88,7 @@ ENVIRONMENT = "environment.json"
 DATA = "data.json"  # kind, shape, classes, class_names (`bench.data.record`)
 CURVES = "curves.parquet"
 HISTORY = (
-    "history/curves-{protocol}.parquet"  # points at evaluation points by an earlier protocol, named by its hash (`bench.runs.rescore`)
+    "history/curves-{protocol}.parquet"  # points at evaluation points by an earlier protocol, named by its hash (`bench.runs.rescoring`)
 )
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best evaluation point, in runs that save it

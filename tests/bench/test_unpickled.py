@@ -23,7 +23,7 @@ from bench.evaluation.generator import load_generator
 from bench.metrics import cache as metrics_cache
 from bench.metrics.extractors.classifier import read_extractor
 from bench.runs import lock
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
 from bench.tracking import earlier_outbox, journal, results, store
 from bench.tracking.results import Results, load

@@ -25,7 +25,7 @@ from bench.core.errors import UserError
 from bench.data import catalog
 from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
-from bench.runs import prepare
+from bench.runs import preparation
 from bench.scheduling import scheduler
 from bench.scheduling.estimate import SpeedProbe
 from bench.scheduling.suite import SUITES
@@ -239,7 +239,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scheduler, "run_suite", trained)
     monkeypatch.setattr(scheduler, "SpeedProbe", lambda *, probe: SpeedProbe(probe=False))
-    monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
+    monkeypatch.setattr(preparation, "assemble", lambda config, data: None)  # a wide network takes the machine's whole memory
     monkeypatch.setattr(machine_checks, "machine_facts", dict)
     monkeypatch.setattr(doctor, "machine_facts", dict)
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])

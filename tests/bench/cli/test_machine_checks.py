@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.cli import machine_checks
-from bench.runs.resolve import Choice
+from bench.runs.auto_choice import Choice
 
 
 def test_without_ray_runs_go_one_after_another(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.runs.lock import FILE, run_lock
-from bench.runs.prune import DAY
+from bench.runs.old_checkpoints import DAY
 from bench.tracking.client import Tracker
 
 Call = Callable[..., tuple[int, str, str]]

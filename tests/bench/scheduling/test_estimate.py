@@ -11,7 +11,7 @@ import small
 
 from bench.core.config import RunConfig
 from bench.core.spec import Networks, Variant
-from bench.runs.prepare import Built, Work, prepare
+from bench.runs.preparation import Built, Work, prepare
 from bench.scheduling import estimate
 from bench.scheduling.scheduler import Display, ExecutionPlan, plan_execution, run_suite
 from bench.scheduling.suite import Entry, plan

@@ -25,7 +25,7 @@ from bench.scheduling.cluster import HERE, Cluster
 from bench.scheduling.jobs import Job
 from bench.scheduling.messages import MessageBoard
 from bench.scheduling.ray_executor import RETRIES, RayExecutor
-from bench.scheduling.rescore import finished_runs, rescore
+from bench.scheduling.rescoring import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking.client import Tracker
@@ -358,7 +358,7 @@ def test_every_job_names_its_dataset(uri: str, tmp_path: Path, monkeypatch: pyte
         jobs.extend(job for job in islice(given, 10) if job is not None)
         return iter(())
 
-    for module in ("bench.scheduling.scheduler", "bench.scheduling.rescore", "studies.sweep"):
+    for module in ("bench.scheduling.scheduler", "bench.scheduling.rescoring", "studies.sweep"):
         monkeypatch.setattr(f"{module}.execute", recording)
     small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
     rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())

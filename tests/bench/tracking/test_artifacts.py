@@ -22,7 +22,7 @@ from serving import end, free_port, serving
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
 from bench.evaluation.generator import load_generator
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, ArtifactStoreError
 from bench.tracking.client import Tracker

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlflow.entities import Run
 
 from bench.core.config import Evaluation
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.tracking import results, store
 from bench.tracking.results import load
 from reports.build import build, write

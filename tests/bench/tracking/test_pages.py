@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from bench.cli.doctor import check_store
-from bench.scheduling.rescore import _runs_of_suite
+from bench.scheduling.rescoring import _runs_of_suite
 from bench.tracking import pages, store
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.pages import OLDEST, PAGE, every_experiment, every_run, first_run

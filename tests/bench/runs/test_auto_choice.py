@@ -13,8 +13,8 @@ import torch
 from bench.core import environment
 from bench.core.config import config_for
 from bench.core.errors import UserError
-from bench.runs import resolve as auto
-from bench.runs.resolve import TAG, Auto, Choice, choice_here, measure_choice, record_choices, resolve
+from bench.runs import auto_choice as auto
+from bench.runs.auto_choice import TAG, Auto, Choice, choice_here, measure_choice, record_choices, resolve
 from bench.scheduling.cluster import HERE
 from bench.scheduling.estimate import Estimate
 from bench.scheduling.scheduler import ExecutionPlan, plan_execution

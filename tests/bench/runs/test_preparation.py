@@ -7,7 +7,7 @@ import torch
 
 from bench.core.config import config_for
 from bench.core.errors import UserError
-from bench.runs.prepare import check, prepare
+from bench.runs.preparation import check, prepare
 
 
 def test_check_refuses_the_same_as_a_run() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from bench.core.config import Evaluation, RunConfig, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import BEST, HEADLINE, SE, measured
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
 from bench.tracking import delivery, results
 from bench.tracking.client import Tracker

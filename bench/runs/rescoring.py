@@ -24,7 +24,7 @@ from bench.evaluation.generator import Generator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
 from bench.metrics.cards import BEST, SE
 from bench.metrics.cards.recorded import described
-from bench.runs.prepare import curve_protocol
+from bench.runs.preparation import curve_protocol
 from bench.runs.types import RunResult
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, DamagedArtifact

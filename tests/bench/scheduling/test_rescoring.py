@@ -9,7 +9,7 @@ import small
 
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
-from bench.scheduling.rescore import finished_runs, rescore
+from bench.scheduling.rescoring import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.tracking.client import Tracker
 from bench.tracking.results import REFERENCES, Results, load
