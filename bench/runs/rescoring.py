@@ -86,9 +86,8 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
-    run_log.tag(
-        headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator)
-    )  # last: if the process is killed before this, the run is measured again
+    # Last: if the process is killed before this, the run is measured again.
+    run_log.tag(headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator))
     return measurement.values
 
 
@@ -193,7 +192,6 @@ def _evidence(artifacts: Artifacts, run_id: str, measurement: Measurement) -> di
     """Return the evidence of the run, updated by this measurement."""
     before = artifacts.read_json(run_id, results.EVIDENCE) or {}
     reasons = {key: reason for key, reason in before.get("reasons", {}).items() if key not in measurement.values}
-    chosen = (
-        {"best": {**before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}
-    )  # images, and the value that it was chosen by
+    # The best checkpoint keeps its images and the value that it was chosen by.
+    chosen = {"best": {**before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}
     return {**before, **measurement.evidence, **chosen, "reasons": {**reasons, **measurement.reasons}}

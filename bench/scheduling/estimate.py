@@ -149,9 +149,8 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
     """Probe the speed of a variant. Return None with a warning if that fails: its runs will record the error."""
     try:
         with limited_threads(config.threads):
-            work = prepare(
-                config.model_copy(update={"budget": Budget(images=1)}), built
-            )  # so that networks that grow with the budget are fully grown
+            smallest = config.model_copy(update={"budget": Budget(images=1)})  # networks that grow with the budget are fully grown
+            work = prepare(smallest, built)
             return VariantSpeed(
                 images_per_second=_training_speed(work),
                 samples_per_second=_sampling_speed(work),

@@ -33,12 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTABLE = (
-    "evaluation.samples",
-    "evaluation.batch_size",
-    "evaluation.standard_errors",
-    "evaluation.inception",
-)  # settings of the evaluation at the end of a run
+# Settings of the evaluation at the end of a run.
+SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,9 +87,7 @@ EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
 DATA = "data.json"  # kind, shape, classes, class_names (`bench.data.record`)
 CURVES = "curves.parquet"
-HISTORY = (
-    "history/curves-{protocol}.parquet"  # points at evaluation points by an earlier protocol, named by its hash (`bench.runs.rescoring`)
-)
+HISTORY = "history/curves-{protocol}.parquet"  # values at evaluation points by an earlier protocol (`bench.runs.rescoring`)
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best evaluation point, in runs that save it
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at several positions of training

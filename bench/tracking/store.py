@@ -223,9 +223,8 @@ def plain_error(error: Exception, uri: str) -> str:
     """Return the text of an error in one line, without the user and password of the URI."""
     if _is_unauthorised(error):
         return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
-    text = _root_message(error) or _OF_SQLALCHEMY.sub(
-        "", str(getattr(error, "orig", None) or error)
-    )  # SQLAlchemy stores the driver's error in `orig`
+    # SQLAlchemy stores the driver's error in `orig`.
+    text = _root_message(error) or _OF_SQLALCHEMY.sub("", str(getattr(error, "orig", None) or error))
     return one_line(without_secrets(text, uri), most=240)
 
 
