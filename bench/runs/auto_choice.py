@@ -1,7 +1,7 @@
 """Resolution of `auto` for the device, dataset, precision and memory format of a run: once for an experiment, which records the choice.
 
-Precision and memory format change the bits of a run and are part of its fingerprint. So an experiment must use one
-choice for all its runs. It is the recorded choice, else the choice of earlier runs, else a cached benchmark of this machine.
+Precision and memory format change the bits of a run and are part of its fingerprint. So an experiment must use one choice for
+all its runs. It is the recorded choice, else the choice of earlier runs, else a cached benchmark of this machine.
 """
 
 from __future__ import annotations
