@@ -1,11 +1,11 @@
-# The commands of the project. `make bench` and `make test` do all of their own set-up; the first set-up downloads torch.
+# Commands of the project. `make bench` and `make test` do all set-up themselves; the first set-up downloads torch.
 #
 #   make bench [SUITE=quick] [SEEDS=5] [WORKERS=2]     train, measure, report
 #   make study [STUDY=lr-k-quick] [TRIALS=20]          search learning rates and k, report
-#   make report [SUITE=quick]                          the report alone, from what is recorded
-#   make ui [PORT=5000]                                MLflow's own pages
-#   make perf                                          how fast the harness is on this machine
-#   make test | test-slow | test-faults | check        what contributors run
+#   make report [SUITE=quick]                          write the report of the recorded runs
+#   make ui [PORT=5000]                                open MLflow's pages
+#   make perf                                          measure the speed of the harness
+#   make test | test-slow | test-faults | check        tests and checks for contributors
 #   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
 
 PYTHON ?= python3
@@ -23,9 +23,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help setup bench study report ui perf check lint format format-check type test test-slow test-faults audit lock clean
 
-# One core a process, in tests as in runs: several threads each would only fight.
+# One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
-# MLflow reports its use unless told not to.
+# MLflow sends telemetry by default.
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
@@ -34,7 +34,7 @@ help:
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
 
-# Made anew when a requirement changed, and only then. The stamp comes last, so a broken set-up is repaired by the next call.
+# Runs again only after a requirement has changed. The stamp is written last, so the next call repairs an interrupted set-up.
 $(STAMP): pyproject.toml requirements.lock
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11 or newer, or make PYTHON=/path/to/it" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -47,7 +47,7 @@ ifneq ($(TORCH_INDEX),)
 	@$(PIP) install --no-deps --index-url "$(TORCH_INDEX)" $$(grep -E '^(torch|torchvision)==' requirements.lock)
 	@grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements.lock > $(VENV)/without-torch.txt
 	@$(PIP) install -r $(VENV)/without-torch.txt
-	@echo "$(TORCH_INDEX)" > $(VENV)/torch-index  # for the next time
+	@echo "$(TORCH_INDEX)" > $(VENV)/torch-index  # for the next set-up
 else
 	@echo "set-up 2/3: the packages of requirements.lock (minutes, the first time)"
 	@$(PIP) install -r requirements.lock
@@ -56,7 +56,7 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# A run that failed (status 1), or was left to another process (3), does not stop the report; a mistake or Ctrl-C does.
+# The report is written even if a run failed (status 1) or another process trains it (3), but not after a mistake or Ctrl-C.
 bench: $(STAMP)
 	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
 	if [ $$status -le 1 ] || [ $$status -eq 3 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
@@ -70,7 +70,7 @@ study: $(STAMP)
 report: $(STAMP)
 	@$(BIN)/ganbench report --suite $(SUITE)
 
-# MLflow's server reads absolute locations of artifacts from the database: they are updated first, for the folder may have been moved.
+# MLflow's server reads absolute locations of artifacts from the database. They are updated first, because the folder may have been moved.
 ui: $(STAMP)
 	@store="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"; \
 	case "$$store" in \
@@ -110,19 +110,19 @@ test-slow: $(STAMP)
 # pytest's status 5 means that no test is marked.
 test-faults: $(STAMP)
 	@status=0; $(BIN)/pytest -q -m faults || status=$$?; \
-	if [ $$status -eq 5 ]; then echo "there are no fault tests yet"; else exit $$status; fi
+	if [ $$status -eq 5 ]; then echo "no test is marked faults"; else exit $$status; fi
 
-# Known vulnerabilities of what is locked. Strict: a package that the advisory service does not know is a failure, not a pass.
+# Looks up known vulnerabilities of the locked packages. Strict: a package that the advisory service does not know is a failure.
 audit: $(STAMP)
 	@$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
-# Keeps what is locked where it still fits. `make lock LOCK=--upgrade` takes the newest, `make lock LOCK="-P torch==2.14.1"` one package.
-# To be run with Python 3.11 on Linux x86-64, for which the file is meant.
+# Keeps locked versions that still fit. `make lock LOCK=--upgrade` upgrades all, `make lock LOCK="-P torch==2.14.1"` one package.
+# Run it with Python 3.11 on Linux x86-64: the file is for that platform.
 lock: $(STAMP)
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
 
-# Leaves the environment, the runs and the tracking store.
+# Does not remove the environment, the runs and the tracking store.
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find bench variants studies reports tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 # Folders and files whose words are checked. Add a folder when its words are done.
 DONE = (
-    ".ci/check_words.py", "bench/core", "bench/data", "bench/metrics", "bench/training", "variants",
-    "tests/bench/core", "tests/bench/data", "tests/bench/metrics", "tests/bench/training", "tests/variants", "tests/test_words.py",
+    ".ci/check_words.py", "bench/core", "bench/data", "bench/metrics", "bench/training", "variants", "docs",
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "tests/bench/core", "tests/bench/data", "tests/bench/metrics", "tests/bench/training",
+    "tests/docs", "tests/variants", "tests/test_contributing.py", "tests/test_words.py",
     "bench/scheduling", "bench/runs", "bench/tracking", "tests/bench/scheduling", "tests/bench/runs", "tests/bench/tracking", "tests/faults",
 )  # fmt: skip
 

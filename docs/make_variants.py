@@ -1,16 +1,17 @@
-"""docs/variants.md and its pictures: what each variant is, and what it did in a recorded suite.
+"""Write docs/variants.md and its images: the definition of each variant, and its results in a recorded suite.
 
     ganbench suite catalogue
     python docs/make_variants.py
 
-What a variant is comes from the registry, what it did from the store (MLFLOW_TRACKING_URI, else ./mlflow.db). Every registered variant
-has its section; one that the suite has not says so.
+The definitions come from the registry, the results from the store (MLFLOW_TRACKING_URI, else ./mlflow.db). Every registered variant
+has a section. A variant without runs in the suite is marked.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,35 +28,35 @@ from bench.core.spec import Variant
 from bench.metrics.cards import HEADLINE, card
 from bench.tracking import results, store
 from reports.cohort import settings_of
-from variants.formulas import symbols
+from variants.formulas import SYMBOLS
 
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "variants.md", DOCS / "images" / "variants"
-MORE = ("modes/class_accuracy", "quality/intra_fid_classifier")  # of conditional models
-ROWS = 3  # of a grid of 8, in a picture
-SAID = ("loss",)  # numbers of a recipe that its formula says
+MORE = ("modes/class_accuracy", "quality/intra_fid_classifier")  # also reported for conditional models
+ROWS = 3  # of the 8 rows of a grid, in an image
+IN_FORMULA = ("loss",)  # settings of a recipe that its formula shows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """What a suite recorded."""
+    """Frozen record of the runs of a suite."""
 
     name: str
     found: results.Results
 
     def runs(self, variant: str) -> pd.DataFrame:
-        """The runs of a variant on images, one row a seed."""
+        """Return the runs of a variant on images, one row for each seed."""
         runs = self.found.runs
         return runs[(runs["kind"] == "run") & (runs["variant"] == variant) & (runs["headline"] == HEADLINE)].sort_values("seed")
 
     def reference(self, kind: str) -> float:
-        """The headline of the row `real` or `untrained`."""
+        """Return the headline metric of the reference row `real` or `untrained`."""
         runs = self.found.runs
         return float(runs[(runs["kind"] == "reference") & (runs["variant"] == kind)][HEADLINE].iloc[0])
 
 
 def page(suite: Suite) -> str:
-    """docs/variants.md."""
+    """Return the text of docs/variants.md."""
     entries = list(VARIANTS)
     families = [(family, [name for name, _ in group]) for family, group in groupby(entries, key=lambda entry: entry[1].family)]
     return "\n".join([*_head(suite, families), *(line for name, variant in entries for line in _section(suite, name, variant))])
@@ -64,13 +65,19 @@ def page(suite: Suite) -> str:
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
     yield "# Variants\n"
-    yield f"Made by `ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}`; a test holds it to the registry. `ganbench show NAME` prints one of them whole.\n"
+    yield "After this page you can choose a variant, and know its loss, networks, settings and differences from the publication.\n"
+    yield "```sh\nganbench show dcgan                          # the full definition of a variant\nganbench run dcgan                           # train and measure it\n```\n"
     yield (
-        f"Classifier-FID is that of the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search. "
-        f"It tells that a variant trains, and no more: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
-        "Which is better at your budget is what a suite of several seeds, or a study, tells. "
-        f"In formulas {symbols()}.\n"
+        f"`ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}` writes this page. A test compares it with the registry.\n"
     )
+    yield (
+        f"Classifier-FID comes from the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search.\n"
+        f"It shows only that a variant trains: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
+        "To compare variants at your budget, run a suite with several seeds, or a study.\n"
+    )
+    yield "Symbols in the formulas:\n"
+    yield from (f"- {meaning}" for meaning in SYMBOLS.values())
+    yield ""
     for family, names in families:
         yield f"## {family or 'Others'}\n"
         yield "| variant | idea | classifier-FID |"
@@ -82,23 +89,31 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
 
 
 def _section(suite: Suite, name: str, variant: Variant) -> Iterator[str]:
-    said, *listed = facts(variant)
+    summary, *listed = facts(variant)
     yield f"### {name}\n"
-    yield f"{said}\n"
+    yield f"{summary}\n"
     yield from listed
     yield from _measured(suite, name)
     yield ""
 
 
 def facts(variant: Variant) -> list[str]:
-    """What the registry says of a variant, in lines."""
+    """Return the registered definition of a variant, as lines of markdown."""
     lines = [
         f"{variant.idea[0].upper()}{variant.idea[1:]}. {_paper(variant.paper)}{_also(variant)}",
         f"- **Loss**: {variant.objective(variant.recipe).formula}",
         f"- **Networks**: `{variant.networks}`",
         f"- **Numbers**: {_numbers(variant)}",
     ]
-    return [*lines, *([f"- **Differs**: {variant.note}"] if variant.note else [])]
+    return [*lines, *_differences(variant.note)]
+
+
+def _differences(note: str) -> list[str]:
+    """Return the parts of a note, one line each. A semicolon separates parts, except in parentheses."""
+    first, *more = re.split(r"; (?![^()]*\))", note)
+    if not more:
+        return [f"- **Notes**: {first}"] if first else []
+    return ["- **Notes**:", *(f"  - {part}" for part in (first, *more))]
 
 
 def _measured(suite: Suite, name: str) -> Iterator[str]:
@@ -107,15 +122,15 @@ def _measured(suite: Suite, name: str) -> Iterator[str]:
         yield f"- **Measured**: not in the suite `{suite.name}`"
         return
     more = "".join(f", {card(key).title} {_figure(runs, key)}" for key in MORE if key in runs and runs[key].notna().any())
-    ways = settings_of(runs["overrides"].iloc[0])
-    changed = ", ".join(f"`{path}={value}`" for path, value in ways.items() if path.startswith(("recipe.", "networks")))
+    settings = settings_of(runs["overrides"].iloc[0])
+    changed = ", ".join(f"`{path}={value}`" for path, value in settings.items() if path.startswith(("recipe.", "networks")))
     yield f"- **Measured**: classifier-FID {_figure(runs, HEADLINE)}{more}{f' with {changed}' if changed else ''}"
     if _picture_of(suite, str(runs["run_id"].iloc[0])) is not None:
         yield f"\n![Samples of {name}](images/variants/{name}.png)"
 
 
 def pictures(suite: Suite) -> Iterator[tuple[Path, bytes]]:
-    """The first rows of the final grid of each variant's lowest seed."""
+    """Return (path, PNG bytes): the first rows of the final grid of each variant's lowest seed."""
     for name, _ in VARIANTS:
         runs = suite.runs(name)
         content = None if runs.empty else _picture_of(suite, str(runs["run_id"].iloc[0]))
@@ -154,15 +169,15 @@ def _also(variant: Variant) -> str:
 
 
 def _numbers(variant: Variant) -> str:
-    """The numbers of the recipe in which it differs from the defaults of its kind, and the learning rates."""
+    """Return the settings of the recipe that differ from the defaults of its kind, and the learning rates."""
     recipe = variant.recipe
     always = [name for name in ("batch_size", "lr_g", "lr_d", "k") if name in type(recipe).model_fields]
-    named = dict.fromkeys([*always, *(name for name in changed(recipe) if name not in SAID)])
+    named = dict.fromkeys([*always, *(name for name in changed(recipe) if name not in IN_FORMULA)])
     return ", ".join(f"`{name}` {number(getattr(recipe, name))}" for name in named)
 
 
 def main() -> None:
-    """Write the page and its pictures."""
+    """Write the page and its images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="catalogue")
     suite = parser.parse_args().suite

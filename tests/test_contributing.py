@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its picture is that of the imports, its road is the one that a run takes, its examples are executed and what they add is used."""
+"""CONTRIBUTING.md: its diagram matches the imports, its path of a run matches the calls, and its examples work."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from variants.losses import HARD, LOSSES
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "CONTRIBUTING.md"
 EXECUTED = {"Add a variant", "Add a loss", "Add networks", "Add a metric", "Add a report section"}
-LONGEST = 20  # lines that are not blank: an example is no program
+LONGEST = 20  # lines that are not blank
 
 
 def examples() -> dict[str, list[str]]:
-    """The blocks of Python under each heading."""
+    """Return the blocks of Python under each heading."""
     parts = re.split(r"^## (.+)$", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     found = {
         title: re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -45,7 +45,7 @@ def examples() -> dict[str, list[str]]:
 
 
 def execute(title: str) -> ModuleType:
-    """The example under a heading, executed in a namespace of its own."""
+    """Execute the example under a heading in a new namespace."""
     (code,) = examples()[title]
     module = ModuleType("example")
     exec(compile(code, f"CONTRIBUTING.md, {title}", "exec"), module.__dict__)
@@ -54,7 +54,7 @@ def execute(title: str) -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
-    """Every registry is afterwards as it was."""
+    """Restore every registry after the test."""
     load_catalogs()
     tables = [CARDS, METRICS, *(table for registry in (VARIANTS, NETWORKS, LOSSES) for table in (registry._items, registry._aliases))]
     before = [dict(table) for table in tables]
@@ -65,7 +65,7 @@ def registries() -> Iterator[None]:
 
 
 def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
-    """A run of a second on the digits, with these --set options."""
+    """Train for about a second on the digits, with these --set options."""
     result = run(small.config(variant, **parse_settings(list(texts))), small.context(uri, folder / "runs"))
     assert (result.status, result.reason) == ("finished", "")
     assert math.isfinite(result.values["quality/fid_classifier"])
@@ -73,8 +73,8 @@ def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
 
 
 @pytest.fixture(scope="module")
-def house() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_house", ROOT / "docs" / "make_house.py")
+def diagram() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_diagram", ROOT / "docs" / "make_diagram.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,38 +83,38 @@ def house() -> ModuleType:
 
 
 def picture() -> str:
-    """The one picture, which comes before every heading but the title."""
+    """Return the only diagram, which stands before all headings but the title."""
     (found,) = re.findall(r"^```mermaid\n(.*?)^```", GUIDE.read_text(encoding="utf-8").split("\n## ")[0], re.MULTILINE | re.DOTALL)
     return str(found)
 
 
-def test_the_picture_is_that_of_the_imports(house: ModuleType) -> None:
-    assert f"```mermaid\n{picture()}```\n" == house.mermaid(), "make it anew: python docs/make_house.py"
+def test_the_diagram_matches_the_imports(diagram: ModuleType) -> None:
+    assert f"```mermaid\n{picture()}```\n" == diagram.mermaid(), "draw it again: python docs/make_diagram.py"
 
 
-def test_the_picture_has_every_room_and_no_arrow_that_another_way_says(house: ModuleType) -> None:
+def test_the_diagram_has_every_package_and_no_redundant_arrow(diagram: ModuleType) -> None:
     boxes = re.findall(r"^ +(\w+)\[", picture().partition("end\n")[0].partition('"bench/"]')[2], re.MULTILINE)
     assert set(boxes) == {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")}
     arrows = set(re.findall(r"^ +(\w+) --> (\w+)$", picture(), re.MULTILINE))
-    imports = house.imports()
+    imports = diagram.imports()
     assert arrows <= imports
-    for box in {*boxes, *house.OTHERS}:
-        assert house.reachable(box, arrows) == house.reachable(box, imports), box
-        assert box not in house.reachable(box, imports), f"{box} imports itself, by way of others"
+    for box in {*boxes, *diagram.OTHERS}:
+        assert diagram.reachable(box, arrows) == diagram.reachable(box, imports), box
+        assert box not in diagram.reachable(box, imports), f"{box} imports itself through others"
     for one, other in arrows:
-        assert other not in house.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
+        assert other not in diagram.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
 
 
-def test_every_line_of_the_picture_is_mermaid() -> None:
+def test_every_line_of_the_diagram_is_mermaid() -> None:
     label = r'\["(?:[^"`\[\]{}<>]|<b>|</b>|<br/>)+"\]'
     known = (r"flowchart TD", rf" {{4}}subgraph \w+{label}", rf" +\w+{label}", r" {4}end", r" {4}\w+ --> \w+")
     assert [line for line in picture().splitlines() if not any(re.fullmatch(pattern, line) for pattern in known)] == []
 
 
-def road() -> list[list[tuple[str, str]]]:
-    """By line of the road: (file, function), for each that it names."""
+def path_of_a_run() -> list[list[tuple[str, str]]]:
+    """Return the (file, function) pairs of each line of the list."""
     lines = re.findall(
-        r"^\d+\. (.+)$", GUIDE.read_text(encoding="utf-8").partition("## The road of one run\n")[2].partition("\n## ")[0], re.MULTILINE
+        r"^\d+\. (.+)$", GUIDE.read_text(encoding="utf-8").partition("## The path of a run\n")[2].partition("\n## ")[0], re.MULTILINE
     )
     return [
         [(file, name) for file, names in re.findall(r"`([\w/]+\.py)` \(([^)]+)\)", line) for name in re.findall(r"`([\w.]+)`", names)]
@@ -122,9 +122,9 @@ def road() -> list[list[tuple[str, str]]]:
     ]
 
 
-def test_a_run_takes_the_road(uri: str, tmp_path: Path) -> None:
-    """Everything that the road names is called, and the first of each line after that of the line before."""
-    lines = road()
+def test_a_run_takes_the_path(uri: str, tmp_path: Path) -> None:
+    """A run calls all named functions, and the first function of each line in the order of the lines."""
+    lines = path_of_a_run()
     named = {(str(ROOT / file), name) for line in lines for file, name in line}
     called: dict[tuple[str, str], None] = {}
 
@@ -132,21 +132,21 @@ def test_a_run_takes_the_road(uri: str, tmp_path: Path) -> None:
         if event == "call" and (key := (frame.f_code.co_filename, frame.f_code.co_qualname)) in named:
             called.setdefault(key)
 
-    small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=1)  # with the reference rows, which take a road of their own
+    small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=1)  # includes the reference rows, which take another path
     sys.setprofile(watch)
     try:
         small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=2)
         report.write(report.build(load(uri, ("small",)), title="t"), tmp_path / "out")
     finally:
         sys.setprofile(None)
-    verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # which trains for minutes
+    verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # not called: it trains for minutes
     assert named - called.keys() == verb
     assert len(lines) == 10
     firsts = [(str(ROOT / line[0][0]), line[0][1]) for line in lines[1:]]
     assert [key for key in called if key in firsts] == firsts
 
 
-def test_every_file_that_the_guide_names_is_there() -> None:
+def test_every_file_that_the_guide_names_exists() -> None:
     files = re.findall(r"`((?:bench|variants|studies|reports|tests|docs)/[\w/.]+)`", GUIDE.read_text(encoding="utf-8"))
     assert len(files) > 30
     assert [file for file in files if not (ROOT / file).exists()] == []
@@ -202,7 +202,7 @@ def test_the_metric_is_measured_recorded_and_part_of_the_protocol(uri: str, tmp_
 
 
 def page(found: object, folder: Path) -> tuple[str, str]:
-    """The report as HTML and as markdown."""
+    """Return the report as HTML and as markdown."""
     written = report.write(report.build(found, title="t"), folder / "out")  # type: ignore[arg-type]
     return written.read_text(encoding="utf-8"), (folder / "out" / "report.md").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe
 
 SYMBOLS = {
     r"\b[rf]\b": "r and f are D's logits of real data x and of generated data G(z)", "σ": "σ is the logistic function",
-    r"\bE\b": "E is the mean over the batch", r"\bm\(": "m is a running mean", "∇": "∇D is the gradient of D's logit by what D sees",
+    r"\bE\b": "E is the mean over the batch", r"\bm\(": "m is a running mean", "∇": "∇D is the gradient of D's logit with respect to D's input",
     "x̂": "x̂ lies between real and generated data", "x̃": "x̃ lies near real data", r"\bT\(": "T is an augmentation",
 }  # fmt: skip
 

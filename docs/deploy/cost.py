@@ -1,9 +1,10 @@
-"""What finished runs cost a tracking store: rows and bytes in its database, number and bytes of artifacts.
+"""Measure the cost of finished runs in a tracking store: rows and bytes in its database, number and bytes of artifacts.
 
     python docs/deploy/cost.py mlflow.db quick                            in SQLite
     python docs/deploy/cost.py mlflow.db quick --postgresql postgresql://mlflow@127.0.0.1:5433/mlflow
 
-The second copies the same rows into a database that MLflow has made and that may be thrown away, and measures there, too. Both print JSON.
+The second command also copies the same rows into a PostgreSQL database with MLflow's tables, and measures that one. The copy is rolled back.
+Both commands print JSON.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from sqlalchemy import MetaData, Table, create_engine, text
 from bench.tracking import store
 from bench.tracking.artifacts import Artifacts
 
-TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")  # in the order in which they refer to each other
+TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")  # sorted by their foreign keys
 
 
 def runs_of(database: sqlite3.Connection, suite: str) -> dict[str, str]:
-    """The finished runs of a suite: id to where their artifacts are."""
+    """Return the finished runs of a suite: run id to the URI of its artifacts."""
     query = """SELECT runs.run_uuid, runs.artifact_uri FROM runs JOIN experiments USING (experiment_id)
     JOIN tags AS kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'kind' AND kind.value = 'run'
     JOIN tags AS status ON status.run_uuid = runs.run_uuid AND status.key = 'status' AND status.value = 'finished' WHERE experiments.name = ?"""
@@ -36,7 +37,7 @@ def runs_of(database: sqlite3.Connection, suite: str) -> dict[str, str]:
 
 
 def sqlite_cost(path: Path, suite: str) -> dict[str, Any]:
-    """Rows of each table and bytes of the file per run: the file's size with the runs, less its size without them."""
+    """Return rows of each table and bytes of the file per run. The bytes are the file's size with the runs minus its size without them."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.db"
         shutil.copy(path, copy)
@@ -53,35 +54,35 @@ def sqlite_cost(path: Path, suite: str) -> dict[str, Any]:
 
 
 def postgresql_cost(path: Path, suite: str, uri: str) -> dict[str, Any]:
-    """The same rows in PostgreSQL: how much each of its tables, with indexes, grows per run."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, create_engine(uri).begin() as there:
+    """Return bytes per run of the same rows in PostgreSQL: the growth of each table with its indexes."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, create_engine(uri).begin() as target:
         database.row_factory = sqlite3.Row
-        runs, before = runs_of(database, suite), sizes(there)
-        (own,) = there.execute(
+        runs, before = runs_of(database, suite), sizes(target)
+        (own,) = target.execute(
             text(
                 "INSERT INTO experiments (name, lifecycle_stage) VALUES ('cost of ' || gen_random_uuid(), 'active') RETURNING experiment_id"
             )
         ).one()
         for name in TABLES:
-            table = Table(name, MetaData(), autoload_with=there)
+            table = Table(name, MetaData(), autoload_with=target)
             for run_id in runs:
                 rows = [dict(row) for row in database.execute(f"SELECT * FROM {name} WHERE run_uuid = ?", (run_id,))]
                 given = {"experiment_id": own} if name == "runs" else {}
                 typed = [{**row, **given, **({"is_nan": bool(row["is_nan"])} if "is_nan" in row else {})} for row in rows]
                 if typed:
-                    there.execute(table.insert(), typed)
-        grown = {name: size - before[name] for name, size in sizes(there).items()}
-        there.rollback()
+                    target.execute(table.insert(), typed)
+        grown = {name: size - before[name] for name, size in sizes(target).items()}
+        target.rollback()
     return {"bytes": sum(grown.values()) / len(runs), "by_table": per_run(grown, len(runs))}
 
 
-def sizes(there: Any) -> dict[str, int]:
-    """Bytes of each table with its indexes."""
-    return {name: int(there.execute(text(f"SELECT pg_total_relation_size('{name}')")).scalar()) for name in TABLES}
+def sizes(target: Any) -> dict[str, int]:
+    """Return the bytes of each table with its indexes."""
+    return {name: int(target.execute(text(f"SELECT pg_total_relation_size('{name}')")).scalar()) for name in TABLES}
 
 
 def artifact_cost(path: Path, suite: str) -> dict[str, Any]:
-    """Number and bytes of the artifacts of a run, by kind. They must lie on this machine."""
+    """Return number and bytes of the artifacts of a run, by kind. The artifacts must be on this machine."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         runs = runs_of(database, suite)
     count, size = Counter[str](), Counter[str]()
@@ -97,26 +98,28 @@ def artifact_cost(path: Path, suite: str) -> dict[str, Any]:
 
 
 def per_run(total: Mapping[str, float], runs: int) -> dict[str, float]:
-    """Sums as means."""
+    """Return totals divided by the number of runs."""
     return {name: round(value / runs, 1) for name, value in total.items()}
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line, measure, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path, help="a SQLite store, mlflow.db")
     parser.add_argument("suite")
-    parser.add_argument("--postgresql", metavar="URI", help="a database of MLflow to copy the rows into")
+    parser.add_argument(
+        "--postgresql", metavar="URI", help="a database with MLflow's tables, into which rows are copied; rolled back afterwards"
+    )
     given = parser.parse_args()
     if not store.has_database(given.store):
         parser.error(f"there is no store {given.store}")
     with closing(sqlite3.connect(f"file:{given.store}?mode=ro", uri=True)) as database:
         if not runs_of(database, given.suite):
             parser.error(f"{given.store} has no finished run of {given.suite}")
-    told = {"sqlite": sqlite_cost(given.store, given.suite), "artifacts": artifact_cost(given.store, given.suite)}
+    costs = {"sqlite": sqlite_cost(given.store, given.suite), "artifacts": artifact_cost(given.store, given.suite)}
     if given.postgresql:
-        told["postgresql"] = postgresql_cost(given.store, given.suite, given.postgresql)
-    print(json.dumps(told, indent=2))
+        costs["postgresql"] = postgresql_cost(given.store, given.suite, given.postgresql)
+    print(json.dumps(costs, indent=2))
 
 
 if __name__ == "__main__":

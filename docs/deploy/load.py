@@ -1,10 +1,10 @@
-"""Many runs that write to one server at a time, as training runs do, and what that costs.
+"""Load test of a tracking server: many processes log to it at once, as training runs do.
 
     python docs/deploy/load.py --server /srv/ganbench --like mlflow.db --suite quick --runs 64 --seconds 40
 
-Each writer is a process that goes the way of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It writes what a finished run of a suite
-wrote: the same keys at the same marks, tags, parameters and artifacts, spread over so many seconds. Nothing is trained. The server is one
-that `serve.sh` has started on this machine; its password for admin comes from its `secrets`. Prints JSON.
+Each writer is a process that calls the code of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It logs the data of a finished run
+of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. Nothing is trained.
+`serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. Prints JSON.
 """
 
 from __future__ import annotations
@@ -36,23 +36,24 @@ SUITE = "load"
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a run writes."""
+    """Frozen record of the data that a run logs."""
 
     tags: dict[str, str]
     params: dict[str, str]
-    marks: list[tuple[int, dict[str, float]]]  # images and the values there, in order
+    marks: list[tuple[int, dict[str, float]]]  # evaluation points: images and values, in order
     artifacts: dict[str, bytes]
 
     @property
     def points(self) -> int:
-        """Finite values: those that go to the store as points."""
+        """Number of points that the store gets. Values that are not finite are no points."""
         return sum(len(values) for _, values in self.marks)
 
 
 def shape_of(path: Path, suite: str) -> Shape:
-    """The finished run of a suite that has as many points as the median one."""
+    """Return the shape of the finished run of a suite with the median number of points."""
     found = results.load(store.tracking_uri(f"sqlite:///{path.absolute()}"), (suite,))
-    finite = found.curves[found.curves["value"].abs() < float("inf")]
+    finished = found.runs[(found.runs["kind"] == "run") & (found.runs["status"] == "finished")]["run_id"]
+    finite = found.curves[(found.curves["value"].abs() < float("inf")) & found.curves["run_id"].isin(finished)]
     counts = finite.groupby("run_id").size().sort_values()
     run_id = str(counts.index[len(counts) // 2])
     run = store.connect(f"sqlite:///{path.absolute()}").get_run(run_id)
@@ -65,29 +66,29 @@ def shape_of(path: Path, suite: str) -> Shape:
 
 
 @dataclass(kw_only=True)
-class Told:
-    """What one writer saw."""
+class WriterReport:
+    """Calls, errors and time of one writer."""
 
-    calls: list[tuple[str, float, int]] = field(default_factory=list)  # method and kind, seconds, status; 0: no answer
+    calls: list[tuple[str, float, int]] = field(default_factory=list)  # method and kind, seconds, HTTP status (0: no answer)
     retries: int = 0
     run_id: str = ""
     seconds: float = 0.0
-    error_line: str = ""
+    error: str = ""
 
 
 def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pipe: Any) -> None:
-    """One run: a process."""
-    told, started = Told(), time.monotonic()
-    watch_calls(told)
+    """Log one run from its own process, over so many seconds, and send its WriterReport through the pipe."""
+    report, started = WriterReport(), time.monotonic()
+    watch_calls(report)
     try:
         tags = {**shape.tags, "seed": str(number), "fingerprint": f"load-{os.getpid()}-{number}"}
         log = Tracker(uri, SUITE).start_run(f"load-{number}", tags, shape.params, folder=folder / SUITE / tags["fingerprint"])
-        told.run_id = log.run_id
+        report.run_id = log.run_id
         pictures, sent = [name for name in shape.artifacts if name.startswith("grids/step")], started
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
-            if time.monotonic() - sent > FLUSH_SECONDS:  # as if a checkpoint held them
+            if time.monotonic() - sent > FLUSH_SECONDS:  # as after a checkpoint
                 log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
@@ -96,32 +97,33 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
             if name != results.CURVES and (name in pictures or not name.startswith("grids/step")):
                 log.artifact(name, content)
         log.finish("finished")
-    except Exception as error:  # whatever it is, it is counted
-        told.error_line = f"{type(error).__name__}: {error}"
-    told.seconds = time.monotonic() - started
-    pipe.send(told)
+    except Exception as error:  # every error is reported
+        report.error = f"{type(error).__name__}: {error}"
+    report.seconds = time.monotonic() - started
+    pipe.send(report)
 
 
-def watch_calls(told: Told) -> None:
-    """Have every request of this process counted and timed."""
+def watch_calls(report: WriterReport) -> None:
+    """Count and time every HTTP request of this process in `report`."""
     send = requests.Session.send
 
     def timed(self: requests.Session, request: requests.PreparedRequest, **named: Any) -> requests.Response:
+        """Send a request, and record its duration in seconds and its status."""
         started, kind = time.perf_counter(), f"{request.method} {'artifact' if 'mlflow-artifacts' in str(request.url) else 'api'}"
         try:
             answer = send(self, request, **named)
         except Exception:
-            told.calls.append((kind, time.perf_counter() - started, 0))
+            report.calls.append((kind, time.perf_counter() - started, 0))
             raise
-        told.calls.append((kind, time.perf_counter() - started, answer.status_code))
-        told.retries += len(answer.raw.retries.history) if getattr(answer.raw, "retries", None) else 0
+        report.calls.append((kind, time.perf_counter() - started, answer.status_code))
+        report.retries += len(answer.raw.retries.history) if getattr(answer.raw, "retries", None) else 0
         return answer
 
     requests.Session.send = timed  # type: ignore[method-assign, assignment]
 
 
 class Server:
-    """A folder of serve.sh: its ports, and the processes behind them."""
+    """Servers of a folder of `serve.sh`: their ports and processes."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = dict(line.split("=", 1) for line in (folder / "settings").read_text().splitlines())
@@ -133,17 +135,17 @@ class Server:
         self._postgres = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
 
     def cpu_seconds(self) -> dict[str, float]:
-        """What MLflow's and PostgreSQL's processes have used so far, those that have ended included."""
+        """Return processor seconds of MLflow and PostgreSQL so far, including ended processes."""
         return {"mlflow": family_seconds(self._mlflow), "postgresql": family_seconds(self._postgres)}
 
     def memory_mb(self) -> dict[str, float]:
-        """What they have resident, what they share counted once for each."""
+        """Return resident memory of both in MB. Shared pages count in proportion (PSS)."""
         return {
             name: sum(resident_mb(pid) for pid in family(pid)) for name, pid in (("mlflow", self._mlflow), ("postgresql", self._postgres))
         }
 
     def connections(self) -> dict[str, int]:
-        """Connections that clients have to each just now."""
+        """Return the current number of client connections to each."""
         ports = {int(self.settings["port"]): "mlflow", int(self.settings["database_port"]): "postgresql"}
         found = Counter({"mlflow": 0, "postgresql": 0})
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
@@ -154,7 +156,7 @@ class Server:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return a process id and those of all its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -168,7 +170,7 @@ def family(pid: int) -> list[int]:
 
 
 def family_seconds(pid: int) -> float:
-    """Processor seconds of a process and all below it."""
+    """Return processor seconds of a process and all its descendants."""
     total = 0
     for one in family(pid):
         try:
@@ -179,7 +181,7 @@ def family_seconds(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process, its share of what several have."""
+    """Return the proportional resident memory (PSS) of a process in MB."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -188,64 +190,64 @@ def resident_mb(pid: int) -> float:
 
 
 def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """Let so many runs write at once, and tell what happened."""
-    Tracker(server.uri, SUITE)  # so that none of them has to make the experiment
+    """Start so many writers at once, wait for them, and return throughput, latency, errors and resources."""
+    Tracker(server.uri, SUITE)  # creates the experiment, so that no writer has to
     context = multiprocessing.get_context("fork")
     used, started, most = server.cpu_seconds(), time.monotonic(), Counter[str]()
     pipes, processes = [], []
     for number in range(runs):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=write, args=(shape, server.uri, folder, number, seconds, there))
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=write, args=(shape, server.uri, folder, number, seconds, sender))
         process.start()
-        pipes.append(here)
+        pipes.append(receiver)
         processes.append(process)
-    told: list[Told] = []
-    while len(told) < runs:
+    reports: list[WriterReport] = []
+    while len(reports) < runs:
         for name, count in server.connections().items():
             most[name] = max(most[name], count)
         for pipe in [pipe for pipe in pipes if pipe.poll()]:
-            told.append(pipe.recv())
+            reports.append(pipe.recv())
             pipes.remove(pipe)
         time.sleep(0.2)
     took = time.monotonic() - started
     for process in processes:
         process.join()
     spent = {name: value - used[name] for name, value in server.cpu_seconds().items()}
-    left = sum(one.pending for one in deliver_pending(folder, server.uri))
+    pending = sum(one.pending for one in deliver_pending(folder, server.uri))
     return {
         "runs": runs, "seconds": round(took, 1), "points": shape.points * runs, "points_per_second": round(shape.points * runs / took, 1),
         "artifact_mb": round(sum(map(len, shape.artifacts.values())) * runs / 1e6, 1),
-        "run_seconds": {"median": round(statistics.median(one.seconds for one in told), 1), "longest": round(max(one.seconds for one in told), 1)},
-        "calls": calls_of(told), "calls_per_second": round(sum(len(one.calls) for one in told) / took, 1),
-        "retries": sum(one.retries for one in told), "errors": Counter(one.error_line for one in told if one.error_line),
-        "waited_for_a_second_delivery": left, "arrived": arrived(server.uri, shape, [one.run_id for one in told]),
+        "run_seconds": {"median": round(statistics.median(one.seconds for one in reports), 1), "longest": round(max(one.seconds for one in reports), 1)},
+        "calls": calls_of(reports), "calls_per_second": round(sum(len(one.calls) for one in reports) / took, 1),
+        "retries": sum(one.retries for one in reports), "errors": Counter(one.error for one in reports if one.error),
+        "pending_after_sync": pending, "arrived": arrived(server.uri, shape, [one.run_id for one in reports]),
         "cpu_seconds": {name: round(value, 1) for name, value in spent.items()}, "cores": {name: round(value / took, 2) for name, value in spent.items()},
         "most_connections": dict(most), "memory_mb": {name: round(value) for name, value in server.memory_mb().items()},
     }  # fmt: skip
 
 
-def calls_of(told: list[Told]) -> dict[str, Any]:
-    """Number and latency of the calls of each kind; those that failed."""
+def calls_of(reports: list[WriterReport]) -> dict[str, Any]:
+    """Return number and latency (ms) of the calls of each kind, and the number of failed calls by status."""
     kinds: dict[str, list[float]] = {}
-    for kind, seconds, _ in (call for one in told for call in one.calls):
+    for kind, seconds, _ in (call for one in reports for call in one.calls):
         kinds.setdefault(kind, []).append(seconds)
     latency = {
-        kind: {"number": len(all_), "per_run": round(len(all_) / len(told), 1), "p50_ms": round(1000 * statistics.median(all_), 1),
+        kind: {"number": len(all_), "per_run": round(len(all_) / len(reports), 1), "p50_ms": round(1000 * statistics.median(all_), 1),
                "p95_ms": round(1000 * statistics.quantiles(all_, n=20, method="inclusive")[-1], 1), "longest_ms": round(1000 * max(all_), 1)}
         for kind, all_ in sorted(kinds.items())
     }  # fmt: skip
-    failed = Counter(f"{status or 'no answer'}" for one in told for _, _, status in one.calls if not 200 <= status < 300)
+    failed = Counter(f"{status or 'no answer'}" for one in reports for _, _, status in one.calls if not 200 <= status < 300)
     return {**latency, "failed": dict(failed)}
 
 
 def arrived(uri: str, shape: Shape, run_ids: list[str]) -> dict[str, int]:
-    """How many of the runs are there with their status, all of their points, each once, and all of their artifacts."""
+    """Return how many runs the store has as finished, with all points exactly once, and with all artifacts."""
     client, found = store.connect(uri), Counter({"finished": 0, "all_points_once": 0, "all_artifacts": 0})
     wanted = sorted((key, images, value) for images, values in shape.marks for key, value in values.items())
-    there = histories(uri, sorted({key for key, _, _ in wanted}), run_ids := [run_id for run_id in run_ids if run_id])
+    recorded = histories(uri, sorted({key for key, _, _ in wanted}), run_ids := [run_id for run_id in run_ids if run_id])
     for run_id in run_ids:
         found["finished"] += client.get_run(run_id).info.status == "FINISHED"
-        found["all_points_once"] += sorted(there[run_id]) == wanted
+        found["all_points_once"] += sorted(recorded[run_id]) == wanted
         folders = (None, "grids", "pictures", "weights")
         names = {file.path for folder in folders for file in client.list_artifacts(run_id, folder) if not file.is_dir}
         found["all_artifacts"] += names >= set(shape.artifacts)
@@ -253,14 +255,14 @@ def arrived(uri: str, shape: Shape, run_ids: list[str]) -> dict[str, int]:
 
 
 def histories(uri: str, keys: list[str], run_ids: list[str]) -> dict[str, list[tuple[str, int, float]]]:
-    """All points of some runs, a hundred runs a call, as MLflow's own pages ask for them."""
+    """Return all points (key, images, value) of some runs, a hundred runs a call, by the API of MLflow's own pages."""
     found: dict[str, list[tuple[str, int, float]]] = {run_id: [] for run_id in run_ids}
-    asked = requests.Session()
-    asked.auth = (os.environ[store.USER], os.environ[store.PASSWORD])
+    session = requests.Session()
+    session.auth = (os.environ[store.USER], os.environ[store.PASSWORD])
     for key in keys:
         for start in range(0, len(run_ids), 100):
             given = {"run_id": run_ids[start : start + 100], "metric_key": key, "max_results": 25_000}
-            answer = asked.get(f"{uri}/ajax-api/2.0/mlflow/metrics/get-history-bulk", params=given, timeout=300)
+            answer = session.get(f"{uri}/ajax-api/2.0/mlflow/metrics/get-history-bulk", params=given, timeout=300)
             answer.raise_for_status()
             for point in answer.json().get("metrics", []):
                 found[point["run_id"]].append((point["key"], int(point.get("step", 0)), float(point["value"])))
@@ -268,21 +270,21 @@ def histories(uri: str, keys: list[str], run_ids: list[str]) -> dict[str, list[t
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line, run the load test, and print JSON. Exit status 1 if any run is incomplete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", type=Path, required=True, help="the folder of serve.sh")
     parser.add_argument("--like", type=Path, required=True, help="a SQLite store with a finished suite")
     parser.add_argument("--suite", default="quick")
     parser.add_argument("--runs", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=40.0, help="how long a run lasts")
+    parser.add_argument("--seconds", type=float, default=40.0, help="duration of a run")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ganbench-load-"))
     try:
-        told = load(Server(given.server), shape_of(given.like, given.suite), runs=given.runs, seconds=given.seconds, folder=folder)
+        result = load(Server(given.server), shape_of(given.like, given.suite), runs=given.runs, seconds=given.seconds, folder=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps(told, indent=2))
-    sys.exit(0 if set(told["arrived"].values()) == {given.runs} else 1)
+    print(json.dumps(result, indent=2))
+    sys.exit(0 if set(result["arrived"].values()) == {given.runs} else 1)
 
 
 if __name__ == "__main__":

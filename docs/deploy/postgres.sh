@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# PostgreSQL's part of serve.sh, which reads this file: its data, its roles, its process; backup and restore.
+# PostgreSQL's part of serve.sh, which sources this file: data, roles, process, backup and restore.
 
 DATABASES=(mlflow auth studies)
 
@@ -13,7 +13,7 @@ postgres_bin() {
   echo "$found"
 }
 
-# PostgreSQL refuses to run as root, so there it runs as another user.
+# PostgreSQL refuses to run as root. If root calls the script, it runs as another user.
 as_database_user() {
   if ((EUID)); then "$@"; else setpriv --reuid "$database_user" --regid "$(id -g "$database_user")" --clear-groups "$@"; fi
 }
@@ -36,7 +36,7 @@ as_superuser() {
   PGPASSWORD=$GANBENCH_POSTGRES_PASSWORD "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$database_port" -U postgres -d postgres "$@"
 }
 
-# A tool of PostgreSQL as the owner of a database.
+# Run a tool of PostgreSQL as the owner of a database.
 as_owner() {
   local tool=$1 database=$2 password=$GANBENCH_MLFLOW_PASSWORD role=mlflow
   if [[ $database == studies ]]; then password=$GANBENCH_STUDIES_PASSWORD role=studies; fi
@@ -52,7 +52,7 @@ make_database() {
   rm "$password"
 }
 
-# Whoever comes from another machine needs TLS, and everybody a password. There is no socket.
+# Clients on other machines need TLS, and all clients need a password. There is no Unix socket.
 configure_database() {
   local data=$folder/postgres/data tls=off addresses=127.0.0.1${database_host:+,$database_host}
   if [[ $database_host == 0.0.0.0 ]]; then addresses=0.0.0.0; fi
@@ -69,7 +69,7 @@ configure_database() {
   database_options="-p $database_port -c listen_addresses=$addresses -c unix_socket_directories='' -c ssl=$tls -c max_connections=$((50 * workers + 50))"
 }
 
-# The roles and databases that are not there yet. The passwords are read by psql itself, and no statement of these is logged.
+# Create the missing roles and databases. psql itself reads the passwords, and PostgreSQL logs none of these statements.
 make_roles() {
   as_superuser >/dev/null 2>&1 <<'END' || fail "PostgreSQL refuses the password of its superuser, or is out of order: see $folder/postgres/log"
 SET log_statement = 'none'; SET log_min_error_statement = 'panic';
@@ -84,7 +84,7 @@ REVOKE CONNECT ON DATABASE mlflow, auth, studies, postgres FROM PUBLIC;
 END
 }
 
-# By its process alone: root can stop what another user's tools could not reach.
+# Find the server by its process, so that root can stop it without another user's tools.
 database_pid() {
   local pid
   pid=$(head -1 "$folder/postgres/data/postmaster.pid" 2>/dev/null) && [[ $(ps -o comm= -p "$pid" 2>/dev/null) == postgres ]] && echo "$pid"
@@ -107,7 +107,7 @@ start_database() {
 stop_database() {
   local pid
   pid=$(database_pid) || return 0
-  kill -INT "$pid" # in PostgreSQL's words a fast shutdown: clients are sent away, everything is written
+  kill -INT "$pid" # PostgreSQL's fast shutdown: disconnects clients and writes everything to disk
   while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
 }
 
@@ -117,15 +117,15 @@ backup() {
   mkdir -p "$into" 2>/dev/null || fail "the folder $into cannot be made"
   for database in "${DATABASES[@]}"; do as_owner pg_dump "$database" --format custom --file "$into/$database.dump"; done
   mkdir -p "$folder/artifacts"
-  tar -C "$folder" -cf "$into/artifacts.tar" artifacts # after the databases: so no run lacks an artifact that it has
+  tar -C "$folder" -cf "$into/artifacts.tar" artifacts # after the databases, so that the backup has every artifact of its runs
 }
 
 restore() {
   local from=$1 database
-  for database in "${DATABASES[@]}"; do [[ -r $from/$database.dump ]] || fail "$from is no backup: it has no $database.dump"; done
+  for database in "${DATABASES[@]}"; do [[ -r $from/$database.dump ]] || fail "$from is not a backup: it has no $database.dump"; done
   if mlflow_pid >/dev/null; then fail "MLflow runs: stop first"; fi
   check_addresses
-  keep_settings
+  save_settings
   start_database
   for database in "${DATABASES[@]}"; do
     as_owner pg_restore "$database" --clean --if-exists --no-owner --exit-on-error --single-transaction "$from/$database.dump"

@@ -1,31 +1,31 @@
 #!/usr/bin/env bash
-# A tracking server for several people, as plain processes on one machine: PostgreSQL, and MLflow with users and passwords in front of it.
+# A tracking server for several people on one machine, as plain processes: MLflow with users and passwords, on PostgreSQL.
 set -euo pipefail
 
 usage() {
   cat <<'END'
 usage: serve.sh start|stop|status [OPTION ...]
-       serve.sh user NAME [OPTION ...]                 make a user of MLflow, or give one another password
+       serve.sh user NAME [OPTION ...]                 create a user of MLflow, or change a user's password
        serve.sh backup|restore INTO_OR_FROM [OPTION ...]
 
-  --folder DIR              where all of it lies                                  (./server)
+  --folder DIR              folder of all data and settings                       (./server)
   --port PORT               of MLflow                                             (5000)
   --database-port PORT      of PostgreSQL                                         (5433)
-  --host ADDRESS            that MLflow listens on; other than this machine's own it needs a certificate   (127.0.0.1)
-  --database-host ADDRESS   that PostgreSQL listens on besides 127.0.0.1; needs a certificate, too
-  --certificate FILE        TLS for whatever comes from other machines, with
+  --host ADDRESS            address of MLflow; other addresses than this machine's own need a certificate  (127.0.0.1)
+  --database-host ADDRESS   second address of PostgreSQL, besides 127.0.0.1; needs a certificate
+  --certificate FILE        TLS certificate for other machines, with
   --key FILE                its private key
   --workers N               processes of MLflow                                   (2)
-  --database-user NAME      whom PostgreSQL runs as where root calls this         (postgres, else nobody)
+  --database-user NAME      account of PostgreSQL if root calls the script        (postgres, else nobody)
 
-Options are kept in DIR/settings by `start`, so that the other calls need --folder alone.
+`start` saves the options in DIR/settings, so the other calls need only --folder.
 
-Passwords come from the environment, or from DIR/secrets (mode 600), where random ones are written the first time:
+Passwords come from the environment, or from DIR/secrets (mode 600). The first call writes random ones to that file:
 GANBENCH_ADMIN_PASSWORD (MLflow's user admin), GANBENCH_STUDIES_PASSWORD (PostgreSQL's role and database studies),
 GANBENCH_MLFLOW_PASSWORD (PostgreSQL's role of MLflow), GANBENCH_POSTGRES_PASSWORD (its superuser), GANBENCH_FLASK_KEY.
-`user` takes the new user's password from GANBENCH_USER_PASSWORD, or asks for it. MLflow wants 12 characters at least.
+`user` reads the new password from GANBENCH_USER_PASSWORD, or prompts for it. MLflow requires at least 12 characters.
 
-MLFLOW is the command, else .venv/bin/mlflow of this repository, else mlflow. POSTGRES_BIN is the folder of initdb and pg_ctl.
+MLFLOW is the mlflow command; by default .venv/bin/mlflow of this repository, else mlflow. POSTGRES_BIN is the folder of initdb and pg_ctl.
 END
 }
 
@@ -47,7 +47,7 @@ defaults() {
 
 parse() {
   local given=("$@") index=0 name
-  for ((index = 0; index < ${#given[@]}; index++)); do # the folder first: its settings stand below the other options
+  for ((index = 0; index < ${#given[@]}; index++)); do # the folder first, because options override its settings
     if [[ ${given[index]} == --folder ]]; then folder=${given[index + 1]:-}; fi
   done
   [[ -n $folder ]] || fail "--folder takes a folder"
@@ -71,8 +71,8 @@ parse() {
   for name in port database_port workers; do [[ ${!name} =~ ^[1-9][0-9]*$ ]] || fail "--${name//_/-} takes a number, not '${!name}'"; done
 }
 
-# Written down for the other calls; what runs keeps the settings it was started with.
-keep_settings() {
+# Save the settings for the other calls. Running servers must keep the settings that they were started with.
+save_settings() {
   local name
   for name in port database_port host database_host certificate key workers database_user; do printf '%s=%s\n' "$name" "${!name}"; done >"$folder/settings.new"
   if { database_runs || mlflow_pid >/dev/null; } && ! cmp -s "$folder/settings.new" "$folder/settings"; then
@@ -97,7 +97,7 @@ random() {
   od -An -N24 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# Every secret as a variable: from the environment, else from the file, else new and into the file.
+# Set every secret as a variable: from the environment, else from the file, else a new one, which is added to the file.
 read_secrets() {
   local file=$folder/secrets name value
   if [[ -e $file && -n $(find "$file" -perm /077) ]]; then fail "others may read $file: chmod 600 it, and change the passwords in it"; fi
@@ -174,12 +174,12 @@ stop_mlflow() {
   rm -f "$folder/mlflow.pid"
 }
 
-# ---- what is asked for ----
+# ---- verbs ----
 
 start() {
   check_addresses
   find_mlflow
-  keep_settings
+  save_settings
   start_database
   start_mlflow
   status
@@ -201,9 +201,9 @@ user() {
   local name=$1
   find_mlflow
   if [[ -z ${GANBENCH_USER_PASSWORD:-} ]]; then read -rsp "password of $name: " GANBENCH_USER_PASSWORD && echo; fi
-  [[ ${#GANBENCH_USER_PASSWORD} -ge 12 ]] || fail "MLflow wants passwords of 12 characters at least"
+  [[ ${#GANBENCH_USER_PASSWORD} -ge 12 ]] || fail "the password has ${#GANBENCH_USER_PASSWORD} characters; MLflow requires at least 12"
   GANBENCH_USER_PASSWORD=$GANBENCH_USER_PASSWORD MLFLOW_TRACKING_USERNAME=admin MLFLOW_TRACKING_PASSWORD=$GANBENCH_ADMIN_PASSWORD MLFLOW_DISABLE_TELEMETRY=true \
-    MLFLOW_TRACKING_SERVER_CERT_PATH=$certificate "$python" -W ignore - "$(url)" "$name" <<'END' || fail "the user $name was not made"
+    MLFLOW_TRACKING_SERVER_CERT_PATH=$certificate "$python" -W ignore - "$(url)" "$name" <<'END' || fail "the user $name was not created"
 import os, sys
 from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client

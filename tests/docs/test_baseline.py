@@ -1,4 +1,4 @@
-"""The published baseline is of this code: whoever moves a version or a protocol makes it anew."""
+"""The published baseline matches this code. A change of a version or a protocol must update it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reports.baseline import read_baseline
 from reports.export import FORMAT
 
 BASELINE = Path(__file__).parents[2] / "docs" / "baseline"
-AGAIN = "make it anew: make bench && .venv/bin/ganbench report --suite quick --csv docs/baseline"
+AGAIN = "update it: make bench && .venv/bin/ganbench report --suite quick --csv docs/baseline"
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +28,18 @@ def about() -> dict[str, Any]:
     return found
 
 
-def test_it_is_of_this_version_of_results(about: dict[str, Any]) -> None:
+def test_it_has_this_version_of_results(about: dict[str, Any]) -> None:
     assert about["results_versions"] == [str(RESULTS_VERSION)], AGAIN
     assert about["format"] == FORMAT, AGAIN
 
 
-def test_it_is_of_these_versions_of_the_variants(about: dict[str, Any]) -> None:
+def test_it_has_these_versions_of_the_variants(about: dict[str, Any]) -> None:
     expected = {run.config.variant: [str(VARIANTS.get(run.config.variant).version)] for run in plan(SUITES.get("quick"))}
     assert about["variants"] == expected, AGAIN
 
 
 def test_it_was_measured_by_this_protocol(about: dict[str, Any]) -> None:
-    # The protocol asks the data for its hash and for how many test images there are, not for their pixels.
+    # The protocol needs the hash of the data and the number of test images, not their pixels.
     data = SimpleNamespace(
         name=FASHION_MNIST.name, title=FASHION_MNIST.title, spec=FASHION_MNIST.spec, class_names=FASHION_MNIST.class_names,
         digest=FASHION_MNIST.digest, split=lambda _: Examples(data=torch.zeros(10_000, 1, 28, 28, dtype=torch.uint8)),
@@ -48,7 +48,7 @@ def test_it_was_measured_by_this_protocol(about: dict[str, Any]) -> None:
     assert about["protocols"]["fashion-mnist"] == {key: [value] for key, value in protocol.items()}, AGAIN
 
 
-def test_it_holds_every_run_of_quick_with_its_settings_now() -> None:
+def test_it_has_every_run_of_quick_with_its_current_settings() -> None:
     runs = read_baseline(BASELINE)[0].runs
     runs = runs[runs["kind"] == "run"]
     planned = {(run.config.variant, run.config.seed): run for run in plan(SUITES.get("quick"))}
@@ -60,5 +60,5 @@ def test_it_holds_every_run_of_quick_with_its_settings_now() -> None:
 
 
 def _settings(run: PlannedRun) -> dict[str, str]:
-    """What decides the training, where it ran apart."""
+    """Return the settings that determine the training, except those of the machine."""
     return {path: str(value) for path, value in paths(run.config).items() if path == "networks" or path.startswith("recipe.")}

@@ -1,4 +1,4 @@
-"""Every command that the documentation shows is one that exists: its verb, its options, and the settings it gives."""
+"""Every command in the documentation exists: its verb, its options and its settings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "deploy" / "README.md"]
 ENDS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
 SHELLS = {"", "sh", "bash", "shell", "console"}
-NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # words that stand for a number
+NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # placeholders of a number
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def code(page: str) -> list[str]:
-    """Lines of shell blocks, and code within sentences."""
+    """Return the lines of shell blocks, and inline code."""
     blocks = [block for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if language in SHELLS]
     prose = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
@@ -32,7 +32,7 @@ def code(page: str) -> list[str]:
 
 
 def commands(page: str, program: str) -> list[list[str]]:
-    """The words after each call of a program, without what the shell does with its output."""
+    """Return the arguments of each call of a program, without pipes and redirections."""
     found = []
     for line in code(page):
         for call in re.findall(rf"(?:^|[;&|$] ?|\s)(?:\.venv/bin/)?{program} ([^;&]+)", line):
@@ -43,14 +43,14 @@ def commands(page: str, program: str) -> list[list[str]]:
 
 
 def plain(word: str) -> str:
-    """A word as one would type it: the first of alternatives in brackets, a number where one is asked for."""
+    """Return an argument as a user types it: the first of alternatives in brackets, a number in place of a placeholder."""
     word = word.strip("[]")
     word = word.partition("|")[0] if re.fullmatch(r"[\w|-]+", word) else word
     return "1" if word in NUMBERS else word
 
 
 def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
-    """(verb, its parameters); raises for a verb, an option or a value that cannot be."""
+    """Return (verb, its parameters). Raises for an unknown verb or option, and for an invalid value."""
     command: Any = typer.main.get_command(app)
     verb: list[str] = []
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
@@ -58,11 +58,12 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
         verb, command, words = [*verb, words[0]], command.commands[words[0]], words[1:]
     if hasattr(command, "commands") or {"--help", "-h"} & set(words):
         return " ".join(verb), {}
-    bare = not words  # a verb that is only named
+    bare = not words  # only the verb is given
     return " ".join(verb), command.make_context(" ".join(verb), words, resilient_parsing=bare).params
 
 
-def shown(program: str) -> list[Any]:
+def documented(program: str) -> list[Any]:
+    """Return all calls of a program in the documentation, as parameters of a test."""
     return [
         pytest.param(words, id=f"{page.name}: {shlex.join(words)}")
         for page in PAGES
@@ -71,11 +72,11 @@ def shown(program: str) -> list[Any]:
 
 
 def is_name(word: str | None) -> bool:
-    """Whether a word is to be a registered name, and not one that stands for any."""
+    """Return whether a word is a registered name, not a placeholder."""
     return bool(word) and word == word.lower()
 
 
-@pytest.mark.parametrize("words", shown("ganbench"))
+@pytest.mark.parametrize("words", documented("ganbench"))
 def test_a_command_of_the_documentation_exists(words: list[str]) -> None:
     verb, params = parsed(words)
     settings = parse_settings([text for text in params.get("set_") or [] if text != "PATH=VALUE"])
@@ -86,14 +87,14 @@ def test_a_command_of_the_documentation_exists(words: list[str]) -> None:
         assert plan(SUITES.get(params["name"]), **choice, settings=settings)
 
 
-@pytest.mark.parametrize("words", shown("make"))
+@pytest.mark.parametrize("words", documented("make"))
 def test_a_target_of_the_documentation_exists(words: list[str]) -> None:
     target = next(word for word in words if "=" not in word)
     if re.fullmatch(r"[a-z-]+", target):
         assert target in TARGETS
 
 
-def test_what_the_documentation_shows_is_found() -> None:
+def test_commands_of_the_documentation_are_found() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = commands(readme, "ganbench")
     assert ["run", "dcgan", "--seed", "3", "--set", "budget.images=300000"] in found

@@ -1,4 +1,4 @@
-"""docs/custom-data.md does what it says: its blocks are run in order, the trainings shortened."""
+"""The code blocks of docs/custom-data.md run in order, with shorter trainings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The `ganbench` lines of a block, in this process; a mistake or a failed run exits and fails the test."""
+    """Run the `ganbench` lines of a block in this process. A mistake or a failed run fails the test."""
     for line in block.splitlines():
         words = shlex.split(line.removeprefix("PYTHONPATH=. "))
         assert words[0] == "ganbench"
@@ -45,7 +45,7 @@ def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with a cache of its own, that modules can be imported from. Classifiers are trained there in seconds."""
+    """Empty working folder with its own cache, from which modules can be imported. Classifiers train in seconds."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -67,12 +67,12 @@ def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.Monke
     assert set(found["status"]) == {"finished"}
     assert set(found["dataset"]) == {f"folder:{here}/shapes,size=32,crop=center,channels=3,test=1/7"}
     assert found.loc[found["quality/fid_classifier"].idxmin(), "variant"] == "real"
-    said = " ".join(capsys.readouterr().out.split())
-    assert "600 training and 100 test images, 2 classes" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert "600 training and 100 test images, 2 classes" in output
     assert (here / "build" / "report" / "runs" / "index.html").exists()
     assert list(here.rglob("grids/final.png"))
-    assert list((here / "cache" / "data" / "folder").glob("shapes-*")), "where the page says"
-    assert list((here / "cache" / "extractors").glob("*/card.json")), "where the page says"
+    assert list((here / "cache" / "data" / "folder").glob("shapes-*")), "not where the page says"
+    assert list((here / "cache" / "extractors").glob("*/card.json")), "not where the page says"
 
 
 def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +87,8 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
     assert runs["quality/fid_classifier"].notna().all()
 
 
-def test_what_it_is_measured_by_is_as_in_the_code() -> None:
-    section = " ".join(PAGE.partition("## What it is measured by")[2].partition("\n## ")[0].split())
+def test_the_limits_of_metrics_are_as_in_the_code() -> None:
+    section = " ".join(PAGE.partition("## Metrics on your images")[2].partition("\n## ")[0].split())
     assert f"fewer than {training_plan.FEWEST_IMAGES} training images" in section
     assert f"fewer than {FEWEST} test images, or {FEWEST} training images" in section
 

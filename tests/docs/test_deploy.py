@@ -1,4 +1,4 @@
-"""The servers of docs/deploy: they start, ask for passwords, keep them, and can be put back from a backup."""
+"""The servers of docs/deploy start, require passwords, leak none, and can be restored from a backup."""
 
 from __future__ import annotations
 
@@ -29,35 +29,36 @@ needs_postgres = pytest.mark.skipif(postgres.binaries() is None, reason=postgres
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with deployed(tmp_path_factory.mktemp("deploy") / "server") as both:
-        made = both.call("user", "anna", GANBENCH_USER_PASSWORD=PASSWORD)
-        assert made.returncode == 0, made.stderr
+        created = both.call("user", "anna", GANBENCH_USER_PASSWORD=PASSWORD)
+        assert created.returncode == 0, created.stderr
         yield both
 
 
 def anna(servers: Servers) -> dict[str, str]:
+    """Return the environment of the user anna."""
     return {"MLFLOW_TRACKING_URI": servers.uri, "MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
 
 
-def assert_kept(servers: Servers, folder: Path, *said: str) -> None:
-    """No secret is in what the client has, in what it said, or in what the servers store and log."""
+def assert_no_leak(servers: Servers, folder: Path, *outputs: str) -> None:
+    """No secret is in the client's files or outputs, or in the files, databases and logs of the servers."""
     secrets = (PASSWORD, QUOTED, *servers.secrets.values())
     assert len(secrets) == 7
     assert min(len(secret) for secret in secrets) >= 12
-    assert not [secret for secret in secrets for text in said if secret in text]
+    assert not [secret for secret in secrets for text in outputs if secret in text]
     assert not files_with(folder, *secrets)
     assert not files_with(servers.folder / "artifacts", *secrets)
     dumps = [servers.dump(database) for database in ("mlflow", "auth", "studies")]
     assert b"dcgan" in dumps[0]
     assert not [secret for secret in secrets for dump in dumps if secret.encode() in dump]
-    kept = {file.name for file, _ in files_with(servers.folder, *secrets)}
-    assert kept == {"secrets"}, kept
+    holders = {file.name for file, _ in files_with(servers.folder, *secrets)}
+    assert holders == {"secrets"}, holders
 
 
 @pytest.mark.faults
 @needs_postgres
 def test_a_suite_its_report_and_its_scores_through_the_servers(servers: Servers, tmp_path: Path) -> None:
     folder = tmp_path / "client"
-    said = []
+    outputs = []
     for words in (
         ("suite", "smoke", "--only", "dcgan", "--seeds", "1", *SHORT),
         ("score", "--suite", "smoke"),
@@ -67,11 +68,11 @@ def test_a_suite_its_report_and_its_scores_through_the_servers(servers: Servers,
     ):
         done = ganbench(folder, *words, **anna(servers))
         assert done.returncode == 0, done.stderr
-        said += [done.stdout, done.stderr]
-    assert "1 run done now (1 finished)" in said[0]
-    assert "1 run measured again" in said[2]
+        outputs += [done.stdout, done.stderr]
+    assert "1 run done now (1 finished)" in outputs[0]
+    assert "1 run measured again" in outputs[2]
     assert (folder / "build" / "report" / "smoke" / "index.html").is_file()
-    assert_kept(servers, folder, *said)
+    assert_no_leak(servers, folder, *outputs)
 
 
 @pytest.mark.faults
@@ -85,19 +86,19 @@ def test_a_password_within_the_uri_goes_nowhere_either(servers: Servers, tmp_pat
         ganbench(folder, "doctor", MLFLOW_TRACKING_URI=uri),
     ]
     assert [one.returncode for one in done] == [0, 0, 0], done
-    assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
+    assert_no_leak(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
 
 
 @pytest.mark.faults
 @needs_postgres
 def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_path: Path) -> None:
-    """MLflow's runs in one, a study in another, two workers, to which URIs travel."""
+    """MLflow's runs are in one database and a study in another; both URIs are sent to two workers."""
     folder = tmp_path / "client"
     storage = f"postgresql://studies:{servers.secrets['STUDIES_PASSWORD']}@127.0.0.1:{servers.database_port}/studies"
     words = ("study", "lr-k-quick", "--variants", "dcgan", "--trials", "2", "--seeds", "1", "--dataset", "digits", "--workers", "2")
     (tmp_path / "other").mkdir()
     with postgres.server(tmp_path / "other") as trusting:
-        uri = trusting.replace("@", f":{QUOTED}@")  # it asks for none; that it is given one is enough
+        uri = trusting.replace("@", f":{QUOTED}@")  # this server requires no password, but the URI has one
         done = [
             ganbench(folder, *words, "--storage", storage, *SHORT, MLFLOW_TRACKING_URI=uri),
             ganbench(folder, "report", "--suite", "lr-k-quick", MLFLOW_TRACKING_URI=uri),
@@ -106,7 +107,7 @@ def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_
         dump = subprocess.run(["pg_dump", trusting], check=True, capture_output=True).stdout
     assert b"dcgan" in dump
     assert not [secret for secret in (QUOTED, PASSWORD, servers.secrets["STUDIES_PASSWORD"]) if secret.encode() in dump]
-    assert_kept(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
+    assert_no_leak(servers, folder, *(text for one in done for text in (one.stdout, one.stderr)))
 
 
 @pytest.mark.faults
@@ -121,13 +122,13 @@ def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path
     assert wrong.returncode == 2
     assert len(wrong.stderr.splitlines()) == 1
     assert "password authentication failed" in wrong.stderr
-    assert_kept(servers, folder, done.stdout, done.stderr, wrong.stderr)
+    assert_no_leak(servers, folder, done.stdout, done.stderr, wrong.stderr)
 
 
 @pytest.mark.faults
 @needs_postgres
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "message"),
     [
         ({}, "asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         (
@@ -137,14 +138,14 @@ def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path
         ({"MLFLOW_TRACKING_URI": "http://anna:s3cret-but-wrong@{host}"}, "refuses the user or the password in MLFLOW_TRACKING_URI"),
     ],
 )
-def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Path, environment: dict[str, str], told: str) -> None:
+def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Path, environment: dict[str, str], message: str) -> None:
     folder, host = tmp_path / "client", servers.uri.partition("://")[2]
     given = {"MLFLOW_TRACKING_URI": servers.uri} | {name: value.format(host=host) for name, value in environment.items()}
     verbs = (("suite", "smoke", "--only", "dcgan", "--seeds", "1"), ("report", "--suite", "smoke"), ("score", "--suite", "smoke"))
     for words in verbs if "MLFLOW_TRACKING_PASSWORD" in environment else verbs[:1]:
         done = ganbench(folder, *words, **given)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"ganbench: the tracking store {servers.uri} {told}\n"
+        assert done.stderr == f"ganbench: the tracking store {servers.uri} {message}\n"
     assert list(folder.iterdir()) == []
 
 
@@ -153,26 +154,26 @@ def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Pa
 def test_this_machine_alone_can_reach_them_and_no_process_shows_a_secret(servers: Servers) -> None:
     assert addresses(servers.port) == LOOPBACK
     assert addresses(servers.database_port) == LOOPBACK
-    shown = b"\0".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
-    assert b"basic-auth" in shown
-    assert not [name for name, secret in servers.secrets.items() if secret.encode() in shown]
+    command_lines = b"\0".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    assert b"basic-auth" in command_lines
+    assert not [name for name, secret in servers.secrets.items() if secret.encode() in command_lines]
     assert [(servers.folder / name).stat().st_mode & 0o077 for name in ("secrets", "mlflow.log", "auth.ini", "settings")] == [0] * 4
 
 
 @pytest.mark.faults
 @needs_postgres
-def test_a_backup_put_back_is_what_was_there(servers: Servers, tmp_path: Path) -> None:
+def test_a_restored_backup_equals_the_original(servers: Servers, tmp_path: Path) -> None:
     reachable(tmp_path)
     assert ganbench(tmp_path / "client", "run", "dcgan", "--dataset", "digits", "--seed", "3", *SHORT, **anna(servers)).returncode == 0
-    kept = servers.call("backup", str(tmp_path / "backup"))
-    assert kept.returncode == 0, kept.stderr
+    backup = servers.call("backup", str(tmp_path / "backup"))
+    assert backup.returncode == 0, backup.stderr
     assert {file.stat().st_mode & 0o077 for file in (tmp_path / "backup").iterdir()} == {0}
     assert "MLflow runs: stop first" in servers.call("restore", str(tmp_path / "backup")).stderr
     other = Servers(folder=tmp_path / "server", port=free_port(), database_port=free_port())
     ports = ("--port", str(other.port), "--database-port", str(other.database_port))
-    for _ in range(2):  # into a new place, and over what is there
-        put_back = other.call("restore", str(tmp_path / "backup"), *ports)
-        assert put_back.returncode == 0, put_back.stderr
+    for _ in range(2):  # into a new folder, and over the restored data
+        restored = other.call("restore", str(tmp_path / "backup"), *ports)
+        assert restored.returncode == 0, restored.stderr
     try:
         other.start()
         for database in ("mlflow", "auth", "studies"):
@@ -185,11 +186,12 @@ def test_a_backup_put_back_is_what_was_there(servers: Servers, tmp_path: Path) -
 
 
 def rows(servers: Servers, database: str) -> list[bytes]:
-    """Whatever a database holds, in an order of its own."""
+    """Return all rows of a database, sorted."""
     return sorted(line for line in servers.dump(database, "--data-only", "--inserts").splitlines() if line.startswith(b"INSERT"))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files below a folder."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
@@ -209,7 +211,7 @@ def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
 
 @pytest.mark.faults
 @needs_postgres
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl, which makes a certificate")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which creates the certificate, is not installed")
 def test_other_machines_need_tls(tmp_path: Path) -> None:
     reachable(tmp_path)
     folder, key, certificate = tmp_path / "server", tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -224,8 +226,8 @@ def test_other_machines_need_tls(tmp_path: Path) -> None:
     try:
         done = call("start", "--folder", str(folder), *words, "--certificate", str(certificate), "--key", str(key))
         assert done.returncode == 0, done.stderr
-        made = call("user", "anna", "--folder", str(folder), "--host", "localhost", GANBENCH_USER_PASSWORD=PASSWORD)
-        assert made.returncode == 0, made.stderr
+        created = call("user", "anna", "--folder", str(folder), "--host", "localhost", GANBENCH_USER_PASSWORD=PASSWORD)
+        assert created.returncode == 0, created.stderr
         given = {
             "MLFLOW_TRACKING_URI": f"https://localhost:{port}",
             "MLFLOW_TRACKING_USERNAME": "anna",
@@ -243,7 +245,7 @@ def test_other_machines_need_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("begin",), "error: there is no 'begin': see serve.sh --help\n"),
         (("start", "--prot", "1"), "error: there is no option '--prot': see serve.sh --help\n"),
@@ -252,15 +254,15 @@ def test_other_machines_need_tls(tmp_path: Path) -> None:
         (("user",), "error: user takes a name: see serve.sh --help\n"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+def test_mistakes_are_one_line(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     done = subprocess.run([str(SCRIPT), *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
 
 
 def test_help_names_every_option() -> None:
-    shown = subprocess.run([str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout
     for option in ("--folder", "--port", "--database-port", "--host", "--database-host", "--certificate", "--key", "--workers"):
-        assert f"\n  {option} " in shown
+        assert f"\n  {option} " in output
 
 
 @needs_postgres
@@ -276,9 +278,9 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def make_ui(folder: Path) -> Iterator[int]:
-    """`make ui` in a folder; its port."""
-    port, there = free_port(), sys.prefix
-    command = ["make", "-f", str(ROOT / "Makefile"), "-o", f"{there}/.complete", f"VENV={there}", f"PORT={port}", "ui"]
+    """Context manager that runs `make ui` in a folder. Returns its port."""
+    port, venv = free_port(), sys.prefix
+    command = ["make", "-f", str(ROOT / "Makefile"), "-o", f"{venv}/.complete", f"VENV={venv}", f"PORT={port}", "ui"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
     with (folder / "log").open("wb") as log:
         ui = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)

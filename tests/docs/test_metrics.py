@@ -1,4 +1,4 @@
-"""docs/metrics.md agrees with the cards and with itself; what it says was measured is measured again in tests/bench/metrics/test_planted.py."""
+"""docs/metrics.md agrees with the cards and the code. tests/bench/metrics/test_planted.py measures its numbers again."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def test_every_measured_metric_has_its_row_in_the_order_of_the_cards_and_no_othe
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_row_says_what_the_card_says(key: str) -> None:
-    (title, _, unit, says, needs, source) = next(row for row in ROW.findall(PAGE) if row[1] == key)
+def test_a_row_agrees_with_its_card(key: str) -> None:
+    (title, _, unit, meaning, needs, source) = next(row for row in ROW.findall(PAGE) if row[1] == key)
     found = card(key)
     assert title.strip("*") == f"{found.title} {found.arrow}".strip()
     assert title.startswith("**") == (key in HEADLINES)
     assert (unit, needs, source) == (found.unit, ", ".join(found.needs), found.citation)
-    assert says
+    assert meaning
 
 
 def test_what_metrics_need_is_explained() -> None:
-    (explained,) = re.findall(r"\*Needs\* says where.*?\n\n", PAGE, re.DOTALL)
+    (explained,) = re.findall(r"\*Needs\* lists the conditions.*?\n\n(?!-)", PAGE, re.DOTALL)
     for word in {word for key in KEYS for word in card(key).needs}:
         assert f"`{word}`" in explained
 
 
-def test_measured_tables_are_whole() -> None:
+def test_measured_tables_are_complete() -> None:
     scale = read_table(PAGE, SCALE_HEADING)
     given = {titled(key) for key in KEYS if not {"modes", "mixture", "inception", "asked"} & set(card(key).needs)}
     assert set(scale) == given
@@ -53,7 +53,7 @@ def test_thresholds_are_those_of_the_code() -> None:
     text = " ".join(PAGE.split())
     assert f"Fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
     assert f"have **{modes.COLLAPSED_SHARE}** of their real share" in text
-    assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "half, says the page"
+    assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "the page has half"
     assert f"{half_samples.HALF_SAMPLES} half-samples" in text
     assert f"k = {neighbours.K}: do they look real?" in text
     assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
@@ -62,7 +62,7 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_targets() -> None:
     headings = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)}
     for target in re.findall(r"\]\(([^)]+)\)", PAGE):
         assert target.lstrip("#") in headings if target.startswith("#") else (DOCS / target).exists(), target

@@ -1,4 +1,4 @@
-"""SECURITY.md names tests that are there, and settings that the code has."""
+"""SECURITY.md names existing tests and settings of the code."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def test_tests_are_named() -> None:
 
 
 @pytest.mark.parametrize("path", TESTS)
-def test_a_test_that_is_named_is_there(path: str) -> None:
+def test_a_named_test_exists(path: str) -> None:
     assert re.search(r"^def test_", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED"])
-def test_reports_of_use_are_turned_off(name: str) -> None:
+def test_telemetry_is_turned_off(name: str) -> None:
     assert name in PAGE
     assert any(f'setdefault("{name}"' in path.read_text(encoding="utf-8") for path in (ROOT / "bench").rglob("*.py"))
 
 
-def test_the_pages_of_mlflow_are_for_this_machine_alone() -> None:
+def test_make_ui_listens_on_this_machine_only() -> None:
     assert re.search(r"mlflow ui --host 127\.0\.0\.1 ", (ROOT / "Makefile").read_text(encoding="utf-8"))
 
 
-def test_our_own_code_opens_no_port() -> None:
+def test_the_code_opens_no_port() -> None:
     opens = re.compile(r"\.bind\(|\.listen\(|HTTPServer|socketserver|create_server|asyncio\.start")
     files = [path for package in ("bench", "variants", "studies", "reports") for path in (ROOT / package).rglob("*.py")]
     assert [str(path) for path in files if opens.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_it_goes_with_the_source() -> None:
+def test_it_is_part_of_the_source_distribution() -> None:
     included = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert "/SECURITY.md" in included

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")  # process ids start 
 
 def checkpoints(folder: Path) -> list[Path]:
     return list(folder.glob("runs/runs/*/state-before.safetensors"))
+
+
+def suspend(process: subprocess.Popen[bytes], store: Path) -> None:
+    """Suspend the command between two transactions: a process that is suspended within one keeps the database locked."""
+    for _ in range(100):
+        os.killpg(process.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(store, timeout=0.5, isolation_level=None)) as connection, suppress(sqlite3.OperationalError):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            return
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.1)
+    pytest.fail("the command never stops writing")
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -39,7 +53,7 @@ def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) 
     second = None
     try:
         until(lambda: checkpoints(folder), first, folder)
-        os.killpg(first.pid, signal.SIGSTOP)
+        suspend(first, folder / "mlflow.db")
         stopped = time.monotonic()
         shared = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         second = start(other, *words, "--runs-dir", str(folder / "runs"), **shared)

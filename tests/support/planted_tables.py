@@ -29,7 +29,7 @@ TINY = 1e-9  # rounding, where there should be 0
 MOST_DIGITS = 4
 SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # of the table of standard errors
 NOISE_LEVELS = 16
-SCALE_HEADING, FAILURES_HEADING = "What real and untrained images give", "What planted failures do"  # in docs/metrics.md
+SCALE_HEADING, FAILURES_HEADING = "Reference rows", "Sensitivity to planted failures"  # in docs/metrics.md
 
 COLUMNS = (
     "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",

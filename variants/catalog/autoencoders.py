@@ -17,23 +17,23 @@ VARIANTS.register(
         objective=EbganObjective,
         build=build_autoencoder_gan,
         family="Autoencoder discriminators",
-        note="the energy is the Euclidean norm (eq. 5); margin 10, weight .1 and Adam 1e-3 as for MNIST, whose networks are fully connected; ours are dcgan's, "
-        "a generator and a discriminator as the decoder and the encoder of D; betas and the width of the code are ours",
+        note="the energy is the Euclidean norm (eq. 5); margin 10, weight .1 and Adam 1e-3 as published for MNIST and fully connected networks; dcgan's networks, "
+        "whose generator and discriminator are the decoder and the encoder of D; betas and the width of the code are this project's defaults",
     ),
 )
 VARIANTS.register(
     "began",
     Variant(
         name="began",
-        idea="D is an autoencoder, its errors of real and of generated data held in balance",
+        idea="D is an autoencoder with a balance of its errors on real and generated data",
         paper="arXiv 1703.10717",
         networks="began",
         recipe=BeganRecipe(gamma=0.5, code_dim=64, z_dim=64, z_distribution="uniform", batch_size=16, lr_g=1e-4, lr_d=1e-4),
         objective=BeganObjective,
         build=build_autoencoder_gan,
         family="Autoencoder discriminators",
-        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the rate does not decay, no skip connections, and images are cut to [-1, 1]; "
-        "k_t follows D's generated images, the paper's those of G; after 20,000 images it makes no clothes yet: in a short run set networks=dcgan, "
+        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the rate does not decay, no skip connections, and images are clipped to [-1, 1]; "
+        "k_t depends on D's generated images (publication: on those of G); after 20,000 images it generates no clothes yet: in a short run set networks=dcgan, "
         "recipe.batch_size=32, recipe.lr_g=1e-3, recipe.lr_d=1e-3 and recipe.lambda_k=0.02",
     ),
 )

@@ -11,29 +11,29 @@ VARIANTS.register(
     "vae",
     Variant(
         name="vae",
-        idea="an autoencoder whose codes are held to a Gaussian: the evidence's lower bound",
+        idea="variational autoencoder: Gaussian codes, trained on the evidence lower bound",
         paper="arXiv 1312.6114",
         networks="mlp",
         recipe=VaeRecipe(z_dim=20, batch_size=100, lr_g=1e-3, betas=(0.9, 0.999)),
         objective=VaeObjective,
         build=build_vae,
-        family="Baselines that are no GANs",
-        note="fully connected, as in the paper, but deeper and with batch norm in the decoder; batches of 100 as published, Adam 1e-3 where they have Adagrad, "
-        "z of 20; grey pixels count as probabilities",
+        family="Baselines that are not GANs",
+        note="fully connected as published, but deeper and with batch norm in the decoder; batches of 100 as published; Adam 1e-3 (publication: Adagrad); z of 20; "
+        "grey values are probabilities",
     ),
 )
 VARIANTS.register(
     "ddpm",
     Variant(
         name="ddpm",
-        idea="diffusion: a network learns to take noise away, step by step",
+        idea="diffusion: a network learns to remove noise step by step",
         paper="arXiv 2006.11239",
         networks="unet",
         recipe=DdpmRecipe(batch_size=128, betas=(0.9, 0.999), ema_half_life_images=887_000),
         objective=DiffusionObjective,
         build=build_ddpm,
-        family="Baselines that are no GANs",
+        family="Baselines that are not GANs",
         note="a U-Net of two resolutions on squares of 2 x 2 pixels, without dropout; 20 steps of DDIM (arXiv 2010.02502, eq. 12) instead of 1,000; "
-        "the averaging of weights is theirs (.9999 a batch), begun gently; gradients are not clipped; a narrow one in a short run learns faster at recipe.lr_g=2e-3 and recipe.batch_size=32",
+        "EMA as published (.9999 for each batch), with a warm-up; gradients are not clipped; narrow networks in a short run learn faster with recipe.lr_g=2e-3 and recipe.batch_size=32",
     ),
 )

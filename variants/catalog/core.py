@@ -14,7 +14,7 @@ register_gan(
     networks="mlp",
     recipe=GanRecipe(loss="minimax", init="dcgan"),
     aliases=("minimax-gan",),
-    note="saturating throughout; learning rate 2e-4 and betas (.5, .999) are ours, the source gives none; batch norm has torch's momentum and eps",
+    note="saturating loss at all times; learning rate 2e-4 and betas (.5, .999) are this project's defaults, because the publication gives none; batch norm has torch's momentum and eps",
 )
 register_gan(
     "ns-gan",
@@ -44,7 +44,7 @@ register_gan(
     paper="arXiv 1511.06434",
     networks="dcgan",
     recipe=GanRecipe(batch_size=60),
-    note="D's first layer has batch norm, the paper's has none; first weights are torch's own, the paper draws N(0, .02): --set recipe.init=dcgan",
+    note="D's first layer has batch norm (publication: none); torch's default initial weights (publication: N(0, .02), --set recipe.init=dcgan)",
 )
 register_gan(
     "lsgan",
@@ -52,7 +52,7 @@ register_gan(
     paper="arXiv 1611.04076",
     networks="dcgan",
     recipe=GanRecipe(loss="least-squares"),
-    note="dcgan's networks, first weights (torch's own) and optimiser",
+    note="dcgan's networks, initial weights (torch's default) and optimiser",
 )
 register_gan(
     "wgan",
@@ -64,7 +64,7 @@ register_gan(
 )
 register_gan(
     "wgan-gp",
-    idea="Wasserstein distance, critic gradient held near 1",
+    idea="Wasserstein distance, critic gradient penalised towards norm 1",
     paper="arXiv 1704.00028",
     networks="dcgan",
     recipe=GanRecipe(loss="wasserstein", gp=10.0, k=5, lr_g=1e-4, lr_d=1e-4, betas=(0.0, 0.9), norm_d="none"),

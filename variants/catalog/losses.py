@@ -17,7 +17,7 @@ register_gan(
 )
 register_gan(
     "hinge-gan",
-    idea="hinge loss: D is content beyond a margin",
+    idea="hinge loss: D gets no gradient beyond a margin",
     paper="arXiv 1705.02894",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge"),
@@ -25,7 +25,7 @@ register_gan(
 )
 register_gan(
     "rsgan",
-    idea="relativistic: D tells which of two is more real",
+    idea="relativistic: D predicts which of two samples is more real",
     paper="arXiv 1807.00734",
     networks="dcgan",
     recipe=GanRecipe(loss="relativistic"),
@@ -54,11 +54,11 @@ for _divergence, _words in {
     )
 register_gan(
     "label-smoothed-two-sided",
-    idea="label-smoothed, with 0.1 for generated images, too",
+    idea="label-smoothed, also with label 0.1 for generated images",
     paper="arXiv 1606.03498",
     networks="mlp-small",
     recipe=GanRecipe(real_label=0.9, fake_label=0.1, z_dim=64, lr_g=1e-4, lr_d=1e-4, init="kaiming"),
-    note="the paper advises against it: generated images far from the data then have less reason to change",
+    note="the publication advises against it: generated images far from the data then have less incentive to move towards it",
 )
 register_gan(
     "label-noise",
@@ -66,5 +66,5 @@ register_gan(
     paper="Chintala et al. 2016, How to train a GAN (a talk)",
     networks="dcgan",
     recipe=GanRecipe(label_noise=0.05),
-    note=f"a trick of practice, without numbers; {NUMBERS}",
+    note=f"a practical trick, published without numbers; {NUMBERS}",
 )

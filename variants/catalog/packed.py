@@ -7,7 +7,7 @@ from variants.recipe import GanRecipe
 
 register_gan = of_family("Packing")
 
-IN_TURN = "D and G are updated in turn on fresh latents, where the authors' code updates both at once"
+IN_TURN = "D and G are updated in turn on fresh latents (publication's code: both at once)"
 PACKED_2D = f"batches of 100 packs, as published; {IN_TURN}"
 register_gan(
     "gan-2d",

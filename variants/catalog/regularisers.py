@@ -10,15 +10,15 @@ register_gan = of_family("Regularisers")
 
 register_gan(
     "dragan",
-    idea="non-saturating, D's gradient held near 1 around real data",
+    idea="non-saturating, D's gradient near real data penalised towards norm 1",
     paper="arXiv 1705.07215",
     networks="dcgan",
     recipe=GanRecipe(dragan=10.0, norm_d="none"),
-    note=f"weight 10 as published; {NUMBERS} (the authors' code: MLPs, Adam 1e-4 (.5, .9)), without batch norm in D",
+    note=f"weight 10 as published; {NUMBERS} (publication's code: MLPs, Adam 1e-4 (.5, .9)), without batch norm in D",
 )
 register_gan(
     "gan-r1",
-    idea="non-saturating, D flat at real data",
+    idea="non-saturating, penalty on D's gradient at real data",
     paper="arXiv 1801.04406",
     networks="dcgan",
     recipe=GanRecipe(r1=10.0, norm_d="none", optimiser="rmsprop", lr_g=1e-4, lr_d=1e-4),
@@ -26,7 +26,7 @@ register_gan(
 )
 register_gan(
     "gan-r2",
-    idea="non-saturating, D flat at generated data",
+    idea="non-saturating, penalty on D's gradient at generated data",
     paper="arXiv 1801.04406",
     networks="dcgan",
     recipe=GanRecipe(r2=10.0, norm_d="none", optimiser="rmsprop", lr_g=1e-4, lr_d=1e-4),
@@ -34,11 +34,11 @@ register_gan(
 )
 register_gan(
     "rpgan-r1-r2",
-    idea="relativistic, D flat at real and at generated data: R3GAN's loss",
+    idea="relativistic, penalties on D's gradient at real and at generated data: R3GAN's loss",
     paper="arXiv 2501.05441",
     networks="dcgan",
     recipe=GanRecipe(loss="relativistic", r1=10.0, r2=10.0, norm_d="none", betas=(0.0, 0.99)),
-    note="dcgan's networks without batch norm in D, not R3GAN's; γ ours, since theirs depend on the data",
+    note="dcgan's networks without batch norm in D, not R3GAN's; γ is this project's default, because the published values depend on the data",
 )
 register_gan(
     "sngan",
@@ -46,28 +46,28 @@ register_gan(
     paper="arXiv 1802.05957",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", k=5, betas=(0.0, 0.9)),
-    note="Adam 2e-4 (0, .9) and k=5 as published for their ResNet; dcgan's networks",
+    note="Adam 2e-4 (0, .9) and k=5 as published for a ResNet; dcgan's networks",
 )
 register_gan(
     "ttur",
-    idea="hinge loss, spectral norm, D learns four times as fast instead of more often",
+    idea="hinge loss, spectral norm, D's learning rate four times that of G instead of more updates",
     paper="arXiv 1706.08500",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", lr_g=1e-4, lr_d=4e-4, betas=(0.0, 0.9)),
-    note="two time scales as Zhang et al. 2019 (arXiv 1805.08318) use them with k=1; dcgan's networks, spectral norm in D only",
+    note="two time scales with k=1, as in Zhang et al. 2019 (arXiv 1805.08318); dcgan's networks, spectral norm in D only",
 )
 register_gan(
     "lecam-gan",
-    idea="hinge loss, each side of D's logits held to the mean of the other",
+    idea="hinge loss, D's logits of each side pulled towards the running mean of the other",
     paper="arXiv 2104.03310",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", lecam=0.1),
-    note="made for few data; the weight is ours, dcgan's networks and numbers; squares as in the paper, where the authors' code has only "
-    "their positive halves, max(0, r - m(f))² + max(0, m(r) - f)²",
+    note="designed for small data sets; the weight is this project's default; dcgan's networks and numbers; squares as in the publication (its code: only "
+    "the positive parts, max(0, r - m(f))² + max(0, m(r) - f)²)",
 )
 register_gan(
     "cr-gan",
-    idea="hinge loss, spectral norm, D does not change under shifts and mirrors",
+    idea="hinge loss, spectral norm, penalty on changes of D under shifts and mirrors",
     paper="arXiv 1910.12027",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", consistency=10.0, betas=(0.0, 0.9)),
@@ -75,35 +75,35 @@ register_gan(
 )
 register_gan(
     "diffaugment-gan",
-    idea="hinge loss, real and generated images augmented alike before D",
+    idea="hinge loss, the same augmentations for real and generated images before D",
     paper="arXiv 2006.10738",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", augment="color,translation,cutout"),
-    note="made for few data; dcgan's networks and numbers",
+    note="designed for small data sets; dcgan's networks and numbers",
 )
 register_gan(
     "instance-noise",
-    idea="dcgan with noise on all that D sees, which fades",
+    idea="dcgan with fading noise on D's inputs",
     paper="arXiv 1610.04490",
     networks="dcgan",
     recipe=GanRecipe(instance_noise=0.2, instance_noise_images=1_000_000),
-    note=f"the paper gives no numbers for images; {NUMBERS}",
+    note=f"the publication gives no numbers for images; {NUMBERS}",
 )
 register_gan(
     "minibatch-std",
-    idea="dcgan whose D sees how much its batch varies",
+    idea="dcgan whose D gets the standard deviation of its batch",
     paper="arXiv 1710.10196",
     networks="dcgan",
     recipe=GanRecipe(minibatch_std=True),
-    note=f"ProGAN's statistic of the whole batch alone; {NUMBERS}, and a layer more in D: a convolution of 1 x 1 that joins the statistic to the features",
+    note=f"only ProGAN's statistic of the whole batch; {NUMBERS}, and another layer in D: a convolution of 1 x 1 that joins the statistic to the features",
 )
 register_gan(
     "unrolled-gan",
-    idea="dcgan whose G looks five steps of D ahead",
+    idea="dcgan whose G trains against D after five further steps",
     paper="arXiv 1611.02163",
     networks="dcgan",
     recipe=UnrolledRecipe(unroll=5, norm_d="none", lr_g=1e-3, lr_d=1e-4),
     objective=UnrolledObjective,
-    note="G minimises what D maximises, after D's steps ahead, as published; five steps and the learning rates as the authors' code has them for points; "
-    "its steps ahead are Adam's, ours plain gradient descent at .01; dcgan's networks without batch norm in D",
+    note="G minimises what D maximises after D's unrolled steps, as published; five steps and the learning rates as in the authors' code for points; "
+    "unrolled steps of plain gradient descent at .01 (publication's code: Adam); dcgan's networks without batch norm in D",
 )
