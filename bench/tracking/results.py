@@ -130,8 +130,8 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Load the runs of experiments (suites) with their reference rows. A glob selects all suites that it matches; no name selects all.
 
-    `run_ids` selects runs by their ids or the first digits of them. Raises UserError if the store is missing or answers with an error, if an
-    experiment or run is unknown, or if a run belongs to none of the experiments.
+    `run_ids` selects runs by their ids or the first digits of them. Raises UserError if the store is missing or
+    answers with an error, if an experiment or run is unknown, or if a run is in none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 

@@ -98,7 +98,7 @@ def test_artifacts(tmp_path: Path, whole: dict[str, tuple[str, Points]]) -> None
         assert_good(text)
         assert status == 0, text
         assert "No space left on device" in text
-        assert "are pending in runs/runs/" in text
+        assert "pending in runs/runs/" in text
         status, text = call(folder, *WORDS, prefix=disk.prefix)
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
@@ -127,7 +127,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
         assert_good(text)
         assert status == 0, text
         assert f"{folder}/disk/mlflow.db" in text
-        assert "are pending in runs/runs/" in text
+        assert "pending in runs/runs/" in text
         with disk.full():
             status, text = call(folder, *WORDS, prefix=disk.prefix, **store)
             assert_good(text)

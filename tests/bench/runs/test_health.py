@@ -64,7 +64,7 @@ def test_nine_points_are_too_few_for_a_flag() -> None:
 
 def test_a_generator_gradient_that_vanishes_relative_to_its_start() -> None:
     assert found(run(grad_norm_g=lambda i: 1e-6)) == []  # small from the start
-    # Halved at every point i = 0, 1, ...: the median of ten is 1.5 * 0.5^(i - 4) of the first, under 2 % from i = 11.
+    # Halved at every point i = 0, 1, ...: the median of ten is 1.5 * 0.5^(i - 4) of the first. It is under 2 % from i = 11.
     assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1200)]
     assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 10.1)) == []
     assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 9.9)) == [(VANISHING, 2600)]  # most of ten from point 26
