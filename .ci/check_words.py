@@ -18,9 +18,10 @@ from typing import NamedTuple
 # Folders and files whose words are checked. Add a folder when its words are done.
 DONE = (
     ".ci/check_words.py", "CONTRIBUTING.md", "README.md", "SECURITY.md", "bench/__init__.py", "bench/cli", "bench/core", "bench/data",
-    "bench/evaluation", "bench/ganbench_launch.py", "bench/metrics", "bench/perf", "bench/training", "docs", "reports", "studies",
-    "tests/bench/cli", "tests/bench/core", "tests/bench/data", "tests/bench/evaluation", "tests/bench/metrics", "tests/bench/perf",
-    "tests/bench/training", "tests/conftest.py", "tests/docs", "tests/reports", "tests/studies", "tests/support", "tests/test_contributing.py",
+    "bench/evaluation", "bench/ganbench_launch.py", "bench/metrics", "bench/perf", "bench/runs", "bench/scheduling", "bench/tracking",
+    "bench/training", "docs", "reports", "studies", "tests/bench/cli", "tests/bench/core", "tests/bench/data", "tests/bench/evaluation",
+    "tests/bench/metrics", "tests/bench/perf", "tests/bench/runs", "tests/bench/scheduling", "tests/bench/tracking", "tests/bench/training",
+    "tests/conftest.py", "tests/docs", "tests/faults", "tests/reports", "tests/studies", "tests/support", "tests/test_contributing.py",
     "tests/test_imports.py", "tests/test_packaging.py", "tests/test_words.py", "tests/variants", "variants",
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from bench.core.text import pluralise
 from bench.metrics.cards import card
 from bench.runs.types import RunProgress, RunResult
-from bench.scheduling.progress import figures, left
+from bench.scheduling.progress import status_text, time_left
 from studies.study import Plan
 from studies.sweep import Standing, StudyDisplay
 from studies.trial import TrialJob
@@ -55,7 +55,7 @@ class LineStudyDisplay(StudyDisplay):
             return
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
         own = standings[job.arm]
-        left_ = left(self._pace.seconds_left(standings))
+        left_ = time_left(self._pace.seconds_left(standings))
         self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
 
     def searched(self, standings: Sequence[Standing]) -> None:
@@ -93,7 +93,7 @@ class LiveStudyDisplay(LineStudyDisplay):
             return
         if job.key not in self._tasks:
             self._tasks[job.key] = self._bars.add_task(escape(job.name), total=1.0, note="")
-        self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
+        self._bars.update(self._tasks[job.key], completed=progress.share, note=escape(status_text(progress)))
         self._draw()
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:

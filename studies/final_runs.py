@@ -11,11 +11,11 @@ import optuna
 
 from bench.core.config import merged, override
 from bench.scheduling.cluster import Cluster
-from bench.scheduling.scheduler import Display, Outcome, foresee, run_suite
+from bench.scheduling.scheduler import Display, ExecutionResult, plan_execution, run_suite
 from bench.scheduling.suite import TUNED as TUNED_TRACK
 from bench.scheduling.suite import Entry, PlannedRun, Suite
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 from studies.optuna_studies import DEFAULT
 from studies.record import best, settings_of_trial
 from studies.study import Arm, Plan
@@ -58,7 +58,7 @@ def _planned(plan: Plan, arm: Arm, settings: dict[str, object], tags: dict[str, 
 def execute_final_runs(
     plan: Plan, studies: Sequence[optuna.Study], *, workers: int | None, cluster: Cluster, stop: Callable[[], bool], display: Display,
     parent: str,
-) -> Outcome:  # fmt: skip
+) -> ExecutionResult:  # fmt: skip
     """Execute the missing final runs and update the tags of the recorded ones."""
     planned = final_runs(plan, studies)
     suite = Suite(
@@ -69,8 +69,10 @@ def execute_final_runs(
         track=TUNED_TRACK,
     )
     folder = Path(plan.folder)
-    outlook = foresee(suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True)
-    outcome = run_suite(suite, outlook, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
+    execution_plan = plan_execution(
+        suite, planned, uri=plan.uri, folder=folder, workers=workers, cluster=cluster, probe=False, deliver=True
+    )
+    outcome = run_suite(suite, execution_plan, uri=plan.uri, folder=folder, stop=stop, display=display, parent=parent)
     _tag_again(plan, planned)
     return outcome
 
@@ -80,7 +82,7 @@ def _tag_again(plan: Plan, planned: Sequence[PlannedRun]) -> None:
     tracker = Tracker(plan.uri, plan.study)
     wanted = {_recipe(run.config.variant, run.overrides): dict(run.tags) for run in planned}
     variants = {arm.variant for arm in plan.arms}
-    with answering(plan.uri):
+    with store_errors(plan.uri):
         for run in tracker.find_phase("final"):
             tags = run.data.tags
             if tags.get("variant") not in variants:

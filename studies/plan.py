@@ -10,8 +10,8 @@ from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, co
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import Evaluator, evaluator_for, usual_samples
 from bench.metrics.cards import card
-from bench.runs.prepare import check
-from bench.runs.resolve import Auto, resolve
+from bench.runs.auto_choice import Auto, resolve
+from bench.runs.preparation import check
 from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry
 from bench.tracking.results import REFERENCES
 from studies.kinds import check_kind

@@ -19,7 +19,7 @@ from bench.core.errors import UserError
 from bench.scheduling.scheduler import commit_tag
 from bench.tracking import store
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 from bench.tracking.results import STUDY
 from bench.tracking.study_record import (
     FORMAT,
@@ -51,7 +51,7 @@ STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "wai
 def open_parent(plan: Plan, tracker: Tracker) -> str:
     """Reopen or create the parent run of a study. Returns its id, or "" if the store does not answer."""
     try:
-        with answering(plan.uri), store.impatient():
+        with store_errors(plan.uri), store.short_timeout():
             found = tracker.newest_parent(plan.study)
             if found:
                 tracker.reopen(found)
@@ -81,7 +81,7 @@ class StudyRecorder:
             return
         requested = [arm.variant for arm in self._plan.arms]
         try:
-            with answering(self._plan.uri), store.impatient():
+            with store_errors(self._plan.uri), store.short_timeout():
                 variants = (self._tracker.read_json(self._parent, STUDY) or {}).get("variants")
                 self._logged = {(name, step) for name in requested for step in self._tracker.steps(self._parent, f"search/{name}")}
         except UserError as error:
@@ -101,7 +101,7 @@ class StudyRecorder:
         self._read()
         found = as_json(self._plan, self._studies, self._importance() if final else {}, self._others)
         try:
-            with answering(self._plan.uri), store.impatient():
+            with store_errors(self._plan.uri), store.short_timeout():
                 if self._parent and self._is_read:
                     self._tracker.artifact(self._parent, STUDY, found.encode())
                     self._values()

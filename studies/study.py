@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.core.config import RunConfig, load_config, merged
 from bench.core.registry import Registry
-from bench.runs.resolve import Choice
+from bench.runs.auto_choice import Choice
 from bench.scheduling.suite import Entry
 from studies.spaces import Dimension, Space, as_options, defaults_of, settings_of
 

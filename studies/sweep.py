@@ -13,11 +13,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.core.atomic_files import check_writable, make_folder
-from bench.runs.resolve import record_choices, resolve
+from bench.runs.auto_choice import record_choices, resolve
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
 from bench.scheduling.executor import execute
-from bench.scheduling.scheduler import Display, Outcome
+from bench.scheduling.scheduler import Display, ExecutionResult
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.store import sqlite_path
 from studies import record
@@ -62,7 +62,7 @@ class Sweep:
     standings: tuple[Standing, ...]
     interrupted: bool = False
     given_up: tuple[str, ...] = ()  # variants with too many crashed trials
-    final: Outcome | None = None
+    final: ExecutionResult | None = None
     elsewhere: bool = False  # whether another process executes the final runs
     json: str = ""
 
@@ -169,7 +169,7 @@ def sweep(
     folder = Path(plan.folder) / plan.study
     check_writable(folder)
     bases = [resolve(arm.base) for arm in plan.arms]
-    cluster = cluster.settled(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
+    cluster = cluster.resolved(threads=max(base.threads for base in bases), cuda=any(base.device.startswith("cuda") for base in bases))
     chosen = cluster.workers(workers)
     if cluster.address:
         one_machine = [

@@ -19,9 +19,9 @@ from bench.core.config import DATASETS, RunConfig, merged, override
 from bench.core.errors import UserError, one_line
 from bench.evaluation.evaluator import evaluator_for
 from bench.metrics.cards import card
-from bench.runs.prepare import check
+from bench.runs.preparation import check
 from bench.runs.runner import run
-from bench.runs.types import Judge, Place, RunProgress, RunResult, Watch, worthwhile
+from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, never_prune
 from bench.scheduling.jobs import Job
 from bench.scheduling.suite import TUNED
 from bench.tracking.client import Lookup, Tracker
@@ -194,7 +194,7 @@ class _Trial:
             self.images[index] = _images_of(known.data.metrics)
             Tracker(self.plan.uri, self.plan.study).tag(known.info.run_id, {"trial": str(trial.number)})
             return _result_of(known, config)
-        place = Place(
+        context = RunContext(
             uri=self.plan.uri, suite=self.plan.study, folder=str(Path(self.plan.folder) / self.plan.study), parent=self.plan.parent or None,
             name=f"{config.variant}-trial{trial.number}-s{config.seed - self.plan.search_seeds[0]}",
             track=TUNED, note=self.arm.note, overrides=merged(self.arm.overrides, trial.user_attrs[SETTINGS]),
@@ -205,11 +205,11 @@ class _Trial:
             self.images[index] = progress.images
             self.watch(progress)
 
-        return run(config, place, stop=self.stop, watch=watch, judge=self._judge(trial, config, index))
+        return run(config, context, stop=self.stop, watch=watch, judge=self._judge(trial, config, index))
 
     def _judge(self, trial: optuna.Trial, config: RunConfig, index: int) -> Judge:
         """Return the pruning callback of a run. Only the first seed is judged at its evaluation points."""
-        return _Judge(trial, config) if self.plan.judged_at_marks and not index else worthwhile
+        return _Judge(trial, config) if self.plan.judged_at_marks and not index else never_prune
 
     def _known(self, fingerprint: str, config: RunConfig) -> Any | None:
         """Find the ended run of that fingerprint in this study with the same evaluation protocol."""

@@ -16,10 +16,10 @@ from bench.tracking import store
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `auto` mean float32 and channels last, without measuring the processor."""
     from bench.core import environment
-    from bench.runs import resolve
+    from bench.runs import auto_choice
 
-    choice = resolve.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
-    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choice)
+    choice = auto_choice.Choice(precision="fp32", memory_format="channels_last", processor=environment.cpu_name())
+    monkeypatch.setattr(auto_choice, "choice_of_cpu", lambda *, save: choice)
 
 
 @pytest.fixture(autouse=True)

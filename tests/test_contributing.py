@@ -66,7 +66,7 @@ def registries() -> Iterator[None]:
 
 def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
     """Train for about a second on the digits, with these --set options."""
-    result = run(small.config(variant, **parse_settings(list(texts))), small.place(uri, folder / "runs"))
+    result = run(small.config(variant, **parse_settings(list(texts))), small.context(uri, folder / "runs"))
     assert (result.status, result.reason) == ("finished", "")
     assert math.isfinite(result.values["quality/fid_classifier"])
     return result

@@ -16,7 +16,7 @@ import torch
 from bench.core.environment import cores, cpu_name, device_name, device_of, devices, installed, memory_gb, source_commit
 from bench.core.errors import one_line
 from bench.data.cache import ENVIRONMENT_VARIABLE, cache_root
-from bench.runs.resolve import MARGIN, choice_here
+from bench.runs.auto_choice import MARGIN, choice_here
 from bench.scheduling.cluster import LOOPBACK
 
 ROOM_GB = 2.0  # for runs, checkpoints and the tracking store
@@ -55,7 +55,7 @@ def machine_facts() -> dict[str, str]:
     """Return the facts that runs record about this machine, and the meaning of `auto` with its measurements. Writes nothing."""
     commit, dirty = source_commit()
     best = devices()[0].partition(":")[0]
-    choice = choice_here(best, keep=False)
+    choice = choice_here(best, save=False)
     speedups = {what: factor for what in ("products", "convolutions") if (factor := choice.speedup(what)) is not None}
     measured = ", ".join(f"{factor:.2f} times as fast in {what}" for what, factor in speedups.items())
     why = f"; bf16 is {measured} (required: {MARGIN:g} times in both)" if measured else ""

@@ -27,7 +27,7 @@ from bench.core.text import pluralise
 if TYPE_CHECKING:
     from bench.evaluation.external import ExternalMeasurement
     from bench.runs.types import RunResult
-    from bench.scheduling.rescore import Finished
+    from bench.scheduling.rescoring import FinishedRun
 
 
 @app.command()
@@ -107,7 +107,7 @@ def score(
 ) -> None:
     """Measure finished runs again, e.g. with another evaluation protocol: --set evaluation.samples=5000. Trains nothing."""
     from bench.scheduling.progress import display_for
-    from bench.scheduling.rescore import finished_runs, rescore
+    from bench.scheduling.rescoring import finished_runs, rescore
     from bench.scheduling.signals import stop_on_signal
     from bench.tracking.store import tracking_uri
 
@@ -148,7 +148,7 @@ def _print_measured(measured: ExternalMeasurement) -> None:
     say(f"evaluation protocol {measured.protocol['all']}: compare only numbers of the same protocol")
 
 
-def _print_scores(ended: Sequence[tuple[Finished, RunResult]]) -> None:
+def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:
     """Print the headline metric of each run before and after `score`."""
     from bench.metrics.cards import card, headline_among, headline_value
 

@@ -68,9 +68,9 @@ def _store_error(error: Exception) -> str | None:
     """The error message for an exception of the tracking store; None for any other exception."""
     if "mlflow" not in sys.modules:
         return None
-    from bench.tracking.store import trouble
+    from bench.tracking.store import error_line
 
-    return trouble(error)
+    return error_line(error)
 
 
 def _usage(error: Exception) -> str:

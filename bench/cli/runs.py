@@ -28,7 +28,7 @@ def prune(
     A finished run without its checkpoint cannot be extended. An unfinished run restarts instead of resuming.
     Keeps the checkpoints of runs that another process trains and of runs with pending writes.
     """
-    from bench.runs.prune import old_checkpoints, prune
+    from bench.runs.old_checkpoints import old_checkpoints, prune
     from bench.tracking.store import tracking_uri
 
     if not 0 <= older_than < math.inf:

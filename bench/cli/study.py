@@ -176,5 +176,5 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
         raise typer.Exit(130)
     if found.given_up or (found.final is not None and found.final.count("failed")):
         raise typer.Exit(1)
-    if found.final is not None and found.final.left:
+    if found.final is not None and found.final.busy:
         raise typer.Exit(BUSY)

@@ -12,7 +12,7 @@ from bench.core.errors import UserError
 from bench.core.text import pluralise
 
 if TYPE_CHECKING:
-    from bench.runs.pending_writes import Delivered
+    from bench.runs.pending_writes import DeliveryResult
 
 
 @app.command()
@@ -35,7 +35,7 @@ def sync(
         raise UserError(f"the pending writes in {folder} are {elsewhere[0].problem}")
     for one in elsewhere:
         say(_line(one))
-    sent, pending = sum(one.sent for one in runs), sum(one.left for one in runs)
+    sent, pending = sum(one.sent for one in runs), sum(one.pending for one in runs)
     if not runs:
         say(f"no pending writes in {folder}")
         return
@@ -45,10 +45,10 @@ def sync(
         raise typer.Exit(1)
 
 
-def _line(one: Delivered) -> str:
+def _line(one: DeliveryResult) -> str:
     """Return the result for one run as a line."""
     if one.busy:
         return f"{one.name}: another process uses the run and will deliver its writes"
-    stays = f"; {pluralise(one.left, 'write')} still pending: {one.problem}" if one.problem else ""
+    stays = f"; {pluralise(one.pending, 'write')} still pending: {one.problem}" if one.problem else ""
     rest = "; the other writes follow when the run resumes" if one.resumes else ""
     return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

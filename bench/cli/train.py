@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bench.core.config import RunConfig
     from bench.runs.types import RunResult
     from bench.scheduling.cluster import Cluster
-    from bench.scheduling.scheduler import Outcome, Outlook
+    from bench.scheduling.scheduler import ExecutionPlan, ExecutionResult
     from bench.scheduling.suite import PlannedRun, Suite
 
 RUNS = "runs"  # the experiment of `ganbench run`
@@ -63,20 +63,20 @@ def run(
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
     planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
     if dry_run:
-        from bench.runs.prepare import check
-        from bench.runs.resolve import Auto, resolve
+        from bench.runs.auto_choice import Auto, resolve
+        from bench.runs.preparation import check
         from bench.tracking.store import tracking_uri
 
         check(resolve(planned[0].config, Auto(tracking_uri(), RUNS)))
         console.print_json(planned[0].config.canonical(), ensure_ascii=True)
         return
-    outcome = _execute(suite, _outlook(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
+    outcome = _execute(suite, _plan_execution(suite, planned, folder, workers=1, probe=False, deliver=True), folder, wait=False)
     if outcome.results and outcome.results[0].values:
         _print_values(outcome.results[0])
-    elif outcome.there:
-        say(f"already recorded: run {outcome.there[0].run_id} ({outcome.there[0].reason})")
+    elif outcome.recorded:
+        say(f"already recorded: run {outcome.recorded[0].run_id} ({outcome.recorded[0].reason})")
     elif outcome.skipped:
-        say(f"already {outcome.decisions[0].why}: run {outcome.decisions[0].run_id}")
+        say(f"already {outcome.actions[0].why}: run {outcome.actions[0].run_id}")
     _exit_by(outcome)
 
 
@@ -108,17 +108,19 @@ def suite(
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_inception(parse_settings(set_), inception_weights)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
-    outlook = _outlook(chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run)
+    execution_plan = _plan_execution(
+        chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run
+    )
     if dry_run:
-        _print_outlook(outlook)
+        _print_execution_plan(execution_plan)
         return
-    outcome = _execute(chosen, outlook, folder)
+    outcome = _execute(chosen, execution_plan, folder)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
     )
-    busy = f", {len(outcome.left)} trained by another process" if outcome.left else ""
-    changed = sum(bool(decision.changed) for decision in outcome.decisions)
+    busy = f", {len(outcome.busy)} trained by another process" if outcome.busy else ""
+    changed = sum(bool(action.changed) for action in outcome.actions)
     earlier = f"; {pluralise(changed, 'run')} also recorded with another version" if changed else ""
     say(
         f"{name}: {pluralise(trained, 'run')} done now"
@@ -136,22 +138,22 @@ def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
     return settings if images is None else {**settings, "budget.images": images}
 
 
-def _outlook(
+def _plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
-) -> Outlook:  # fmt: skip
+) -> ExecutionPlan:  # fmt: skip
     """Return what the command would do. With `deliver`, first deliver pending writes."""
     from bench.scheduling.cluster import HERE
-    from bench.scheduling.scheduler import foresee
+    from bench.scheduling.scheduler import plan_execution
     from bench.tracking.store import tracking_uri
 
-    return foresee(
+    return plan_execution(
         suite, planned, uri=tracking_uri(), folder=folder.absolute(), workers=workers, cluster=cluster or HERE, extend=extend, probe=probe,
         deliver=deliver,
     )  # fmt: skip
 
 
-def _execute(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True) -> Outcome:
+def _execute(suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True) -> ExecutionResult:
     """Execute the planned jobs, and show their progress."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.scheduler import run_suite
@@ -161,43 +163,43 @@ def _execute(suite: Suite, outlook: Outlook, folder: Path, *, wait: bool = True)
     display = display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(suite, outlook, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
+            return run_suite(suite, execution_plan, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
     finally:
         display.stop()
 
 
-def _exit_by(outcome: Outcome) -> None:
+def _exit_by(outcome: ExecutionResult) -> None:
     """Exit with status 130 after Ctrl-C, 1 if a run failed, 3 if another process trains a run."""
-    for result in outcome.left:
+    for result in outcome.busy:
         say(f"{result.variant} seed {result.seed}: not trained by this process: {result.reason}")
     if outcome.interrupted:
         raise typer.Exit(130)
     if outcome.count("failed"):
         raise typer.Exit(1)
-    if outcome.left or outcome.count("interrupted"):
+    if outcome.busy or outcome.count("interrupted"):
         raise typer.Exit(BUSY)
 
 
-def _print_outlook(outlook: Outlook) -> None:
+def _print_execution_plan(execution_plan: ExecutionPlan) -> None:
     """Print the planned actions and the estimated time."""
     rows = [
         (
-            decision.config.variant,
-            decision.config.networks,
-            decision.config.dataset,
-            str(decision.config.seed),
-            str(decision.config.budget),
-            decision.need if decision.why in ("new", "") else f"{decision.need}: {decision.why}",
-            duration(seconds) if (seconds := outlook.estimate.seconds.get(decision.fingerprint)) is not None else "",
-            _differences(decision.config),
+            action.config.variant,
+            action.config.networks,
+            action.config.dataset,
+            str(action.config.seed),
+            str(action.config.budget),
+            action.kind if action.why in ("new", "") else f"{action.kind}: {action.why}",
+            duration(seconds) if (seconds := execution_plan.estimate.seconds.get(action.fingerprint)) is not None else "",
+            _differences(action.config),
         )
-        for decision in outlook.decisions
+        for action in execution_plan.actions
     ]
     columns = ("variant", "networks", "dataset", "seed", "budget", "to do", "about", "differs from its recipe")
-    print_table(f"{pluralise(len(rows), 'run')}, {len(outlook.todo)} to do", columns, rows)
-    if outlook.todo:
-        workers = min(outlook.workers, len(outlook.todo))
-        say(f"about {duration(outlook.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
+    print_table(f"{pluralise(len(rows), 'run')}, {len(execution_plan.todo)} to do", columns, rows)
+    if execution_plan.todo:
+        workers = min(execution_plan.workers, len(execution_plan.todo))
+        say(f"about {duration(execution_plan.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
 
 
 def _differences(config: RunConfig) -> str:

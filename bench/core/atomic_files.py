@@ -43,17 +43,8 @@ def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
             raise
 
 
-def settle(path: Path) -> None:
-    """Flush a file to the disk (fsync). Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_folder(folder: Path) -> None:
-    """Create the folder of a suite's checkpoints. What `check_writable` cannot foresee is a UserError here, before any run."""
+    """Create the folder of a suite's checkpoints. A failure that `check_writable` cannot detect is a UserError here, before any run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -86,7 +86,7 @@ class Evaluation(_Section):
 
 
 class RunConfig(_Section):
-    """One run, whole. `auto` is resolved before anything is hashed (`bench.runs.resolve.resolve`)."""
+    """One run, whole. `auto` is resolved before anything is hashed (`bench.runs.auto_choice.resolve`)."""
 
     variant: str
     networks: str

@@ -18,7 +18,7 @@ from bench.core.config import DATASETS, RunConfig, override
 from bench.core.environment import native_bf16
 from bench.core.errors import UserError
 from bench.core.spec import Dataset, to_unit_range
-from bench.runs.prepare import Work, prepare
+from bench.runs.preparation import Work, prepare
 from bench.training.build import assemble
 from bench.training.loop import train
 from bench.training.precision import Precision, forward_precision

@@ -18,8 +18,8 @@ from bench.perf.peak import flops_per_image
 from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.race import Rate, race, ratio
 from bench.perf.whole import RunTimes, in_process, whole_run
-from bench.runs.prepare import check
-from bench.runs.resolve import resolve
+from bench.runs.auto_choice import resolve
+from bench.runs.preparation import check
 from bench.scheduling.suite import SUITES
 
 log = logging.getLogger(__name__)

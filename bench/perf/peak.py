@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.config import RunConfig
 from bench.core.threads import limited_threads
-from bench.runs.prepare import prepare
+from bench.runs.preparation import prepare
 
 
 def flops_per_image(config: RunConfig) -> float:

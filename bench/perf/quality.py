@@ -20,7 +20,7 @@ from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
 from bench.metrics.cards import HEADLINE
-from bench.runs.prepare import prepare
+from bench.runs.preparation import prepare
 from bench.training.loop import train
 
 MARKS_AN_EPOCH = 6

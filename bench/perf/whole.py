@@ -16,7 +16,7 @@ from bench.core.config import load_config
 from bench.core.errors import UserError
 from bench.perf.host import environment_of
 from bench.runs.runner import run
-from bench.runs.types import Place
+from bench.runs.types import RunContext
 from bench.tracking import store
 
 Result = TypeVar("Result")
@@ -58,7 +58,7 @@ def whole_run(config_json: str) -> RunTimes:
     The statistics of real images and the store are created before the clock starts. Raises UserError if the run does not finish.
     """
     from bench.core.registry import load_catalogs
-    from bench.runs.prepare import prepare
+    from bench.runs.preparation import prepare
 
     load_catalogs()
     config = load_config(config_json)
@@ -66,10 +66,10 @@ def whole_run(config_json: str) -> RunTimes:
     if evaluator is not None:
         evaluator.prepare()
     with tempfile.TemporaryDirectory(prefix="ganbench-perf-") as name:
-        place = Place(uri=f"sqlite:///{Path(name) / 'mlflow.db'}", suite="perf", folder=str(Path(name) / "runs"))
-        store.create(place.uri)
+        context = RunContext(uri=f"sqlite:///{Path(name) / 'mlflow.db'}", suite="perf", folder=str(Path(name) / "runs"))
+        store.create(context.uri)
         started = time.perf_counter()
-        ended = run(config, place)
+        ended = run(config, context)
         wall = time.perf_counter() - started
     if ended.status != "finished":
         raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")

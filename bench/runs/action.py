@@ -1,6 +1,6 @@
-"""What is to be done with a planned run: skip, train, resume, extend, score, or leave it to another process.
+"""The action for a planned run: skip, train, resume, extend, score or leave (to another process).
 
-The process that holds the run lock decides (`bench.runs.runner`). The planner calls the same function to predict it.
+The process that holds the run lock chooses it (`bench.runs.runner`). The planner calls the same function to predict it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bench.tracking.client import DONE
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Kind = Literal["skip", "train", "resume", "extend", "score", "leave"]
-STOPPED = ("interrupted", "running", "failed")  # of runs that can be resumed; the process of a running one is dead
+ActionKind = Literal["skip", "train", "resume", "extend", "score", "leave"]
+STOPPED = ("interrupted", "running", "failed")  # statuses of runs that can be resumed; the process of a running one is dead
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a run's checkpoint says of it."""
+    """Run id and protocol of evaluation points in a checkpoint."""
 
     run_id: str
     curve_protocol: str
@@ -30,25 +30,25 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """What to do, and why."""
+    """An action and its reason."""
 
-    kind: Kind
+    kind: ActionKind
     why: str
-    run_id: str = ""  # of the run in the store to skip, leave or score, or to open again; empty for a new one
-    resumed: bool = False  # whether that run has what the journal of the checkpoint says
-    lost: str = ""  # why training that was recorded is done again
+    run_id: str = ""  # of the recorded run to skip, leave, score or reopen; empty for a new run
+    resumed: bool = False  # whether the run has the writes that the checkpoint's journal counts as acknowledged
+    lost: str = ""  # why recorded training is repeated
 
 
-def decide(
-    found: Sequence[Run], *, protocol: str, curve_protocol: str, checkpoint: Checkpoint | None = None,
-    pending: Mapping[str, str] = MappingProxyType({}), elsewhere: Callable[[Run], bool] = lambda _: False, again: bool = False,
+def choose_action(
+    recorded: Sequence[Run], *, protocol: str, curve_protocol: str, checkpoint: Checkpoint | None = None,
+    pending: Mapping[str, str] = MappingProxyType({}), elsewhere: Callable[[Run], bool] = lambda _: False, retrain: bool = False,
     extends: bool = False,
 ) -> Action:  # fmt: skip
-    """Return what is to be done with a run of which the store has `found`, newest first, and there may be a checkpoint.
+    """Return the action for a run, given its `recorded` runs in the store, newest first, and its newest checkpoint.
 
-    `protocol` and `curve_protocol` are the hashes of how everything, and evaluation points, are measured today. `pending` are final statuses
-    that the store has not acknowledged, by run id. `elsewhere` tells of a run whether a process trains it that shares no run lock with this
-    one. With `again` it is trained even though it is done or trained elsewhere. A new run `extends` a shorter one.
+    `protocol` and `curve_protocol` are the current hashes of the evaluation protocol and of its part for evaluation points. `pending` are final
+    statuses that the store has not acknowledged, by run id. `elsewhere` returns whether a process that shares no run lock with this one may be
+    training a run. `retrain` trains a run that is complete, or in training elsewhere. `extends`: a new run extends a shorter one.
     """
 
     def status(run: Run) -> str:
@@ -57,30 +57,30 @@ def decide(
     def resumable(run: Run) -> bool:
         return status(run) in STOPPED and run.data.tags.get("curve_protocol", "") == curve_protocol and not elsewhere(run)
 
-    done = next((run for run in found if status(run) in DONE), None)
-    if done is not None and not again:
-        waits = done.info.run_id in pending
-        if not waits and status(done) == "finished" and done.data.tags.get("protocol", "") != protocol:
+    done = next((run for run in recorded if status(run) in DONE), None)
+    if done is not None and not retrain:
+        unsent = done.info.run_id in pending
+        if not unsent and status(done) == "finished" and done.data.tags.get("protocol", "") != protocol:
             return Action(kind="score", why="finished under another protocol", run_id=done.info.run_id)
-        return Action(kind="skip", why=status(done) + (", which the store has not taken yet" if waits else ""), run_id=done.info.run_id)
-    newest = found[0] if found else None
-    if newest is not None and elsewhere(newest) and not again:
+        return Action(kind="skip", why=status(done) + (", which is not sent to the store yet" if unsent else ""), run_id=done.info.run_id)
+    newest = recorded[0] if recorded else None
+    if newest is not None and elsewhere(newest) and not retrain:
         return Action(kind="leave", why=_owner(newest), run_id=newest.info.run_id)
-    why, unsent = "new", ""
+    why, empty = "new", ""
     if newest is not None:
         why = f"unless {_owner(newest)} still trains it" if status(newest) == "running" else status(newest)
         if resumable(newest) and status(newest) != "failed" and not newest.data.metrics:
-            unsent = newest.info.run_id  # the store has no point of it, so it can begin again
+            empty = newest.info.run_id  # the store has no points of it, so the run can restart
     if checkpoint is not None and checkpoint.curve_protocol == curve_protocol:
-        own = any(run.info.run_id == checkpoint.run_id and resumable(run) for run in found)
-        return Action(kind="resume", why=why, run_id=checkpoint.run_id if own else unsent, resumed=own)
-    kind: Kind = "extend" if extends else "train"
+        own = any(run.info.run_id == checkpoint.run_id and resumable(run) for run in recorded)
+        return Action(kind="resume", why=why, run_id=checkpoint.run_id if own else empty, resumed=own)
+    kind: ActionKind = "extend" if extends else "train"
     if newest is None or status(newest) not in STOPPED:
         return Action(kind=kind, why=why)
     if checkpoint is None and not newest.data.metrics:
-        return Action(kind=kind, why="stopped before its first checkpoint", run_id=unsent)
+        return Action(kind=kind, why="stopped before its first checkpoint", run_id=empty)
     other = checkpoint is not None or newest.data.tags.get("curve_protocol", "") != curve_protocol
-    lost = "was measured by another protocol" if other else "left no checkpoint"
+    lost = "was measured by another protocol" if other else "has no checkpoint"
     return Action(kind=kind, why=f"{why}, and {lost}", lost="" if status(newest) == "failed" else lost)
 
 

@@ -1,4 +1,4 @@
-"""The last two checkpoints of a run under way: when they are made, and which one a stopped run resumes from."""
+"""Checkpoints of a training run: when they are saved, and from which one a stopped run resumes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.tracking.run_logger import RunLog
 from bench.training.checkpoints import CheckpointStore
 
 log = logging.getLogger(__name__)
-SHARE = 0.01  # of the wall clock that checkpoints may take
-SECONDS = 30.0  # between two, at least
+SHARE = 0.01  # fraction of the wall clock that checkpoints may take
+SECONDS = 30.0  # least time between two checkpoints
 VARIABLE = "GANBENCH_CHECKPOINT_SECONDS"
 
 
 def interval() -> float:
-    """How many seconds lie between two checkpoints, at least: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. UserError where that is no such number."""
+    """Return the least seconds between two checkpoints: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. Raises UserError for an invalid value."""
     given = os.environ.get(VARIABLE, "")
     try:
         seconds = float(given) if given else SECONDS
@@ -33,62 +33,62 @@ def interval() -> float:
 
 
 class Checkpointer:
-    """Makes the checkpoints of a run under way, and lets the store have the points that the older of the two holds."""
+    """Saves the checkpoints of a training run, and allows the points in the older of the two to be sent to the store."""
 
-    def __init__(self, kept: CheckpointStore, log_: RunLog, *, seconds: float = SECONDS, check: Callable[[], None] = free) -> None:
-        """A resumed run has a checkpoint already, with the points that its log has so far.
+    def __init__(self, checkpoints: CheckpointStore, log_: RunLog, *, seconds: float = SECONDS, check: Callable[[], None] = free) -> None:
+        """A resumed run has a checkpoint already, with the current points of its log.
 
-        `check` raises where another process has taken the run over: nothing is written then.
+        `check` raises LockLost if another process has taken over the run lock. Nothing is written then.
         """
-        self._kept, self._log, self._least, self._check = kept, log_, seconds, check
-        self._newest = log_.position if log_.resumed else None  # points in the newest checkpoint
+        self._checkpoints, self._log, self._least, self._check = checkpoints, log_, seconds, check
+        self._newest = log_.position if log_.resumed else None  # number of points in the newest checkpoint
         self._next = time.monotonic() + seconds
         self._failing = False
 
     @property
-    def has_kept(self) -> bool:
-        """Whether there is a checkpoint of this run."""
+    def has_checkpoint(self) -> bool:
+        """Whether this run has a checkpoint."""
         return self._newest is not None
 
     def due(self) -> bool:
-        """Whether it is time."""
+        """Return whether the next checkpoint is due."""
         return time.monotonic() >= self._next
 
-    def keep(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Make one. That it cannot be written stops nothing, and is logged once."""
+    def save(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save a checkpoint. A write error does not stop the run; the first one is logged."""
         started, older = time.monotonic(), self._newest
         try:
-            self._log.settle()
+            self._log.flush_to_disk()
             points = self._log.position
-            if older is None:  # what lies there is of an earlier run of the same configuration
-                self._kept.save_alone(state(), check=self._check)
+            if older is None:  # existing files are from an earlier run of the same configuration
+                self._checkpoints.save_alone(state(), check=self._check)
             else:
-                self._kept.save(state(), check=self._check)
+                self._checkpoints.save(state(), check=self._check)
             self._newest, self._failing = points, False
         except OSError as error:
             if not self._failing:
-                log.warning("a checkpoint cannot be written (%s): the run goes on without", one_line(error, most=200))
+                log.warning("a checkpoint cannot be written (%s): the run continues without it", one_line(error, most=200))
             self._failing = True
         ended = time.monotonic()
         self._next = ended + max(self._least, (ended - started) / SHARE)
         if older is not None and not self._failing:
-            self._log.may_send(older)
+            self._log.allow_points(older)
 
     def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Make the one that a stopped run resumes from. It stands for both, so that all that was logged may be sent."""
-        self.keep(state)
+        """Save the checkpoint from which a stopped run resumes. It replaces both, so that all points may be sent."""
+        self.save(state)
         if self._failing:
             self.fall_back()
             return
         self._check()
         try:
-            self._kept.double()
+            self._checkpoints.double()
         except OSError:
-            self._kept.before.unlink(missing_ok=True)
+            self._checkpoints.before.unlink(missing_ok=True)
 
     def fall_back(self) -> None:
-        """Keep points after the newest checkpoint from the store: the resumed run logs them again. It never resumes from the older one."""
+        """Do not send points after the newest checkpoint: the resumed run logs them again. Remove the older checkpoint."""
         self._check()
-        self._log.end_at(self._newest or 0)
+        self._log.limit_points(self._newest or 0)
         if self._newest is not None:
-            self._kept.before.unlink(missing_ok=True)
+            self._checkpoints.before.unlink(missing_ok=True)

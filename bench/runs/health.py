@@ -1,4 +1,4 @@
-"""Health of a training run: what its logged curve shows to be wrong, said in words. Pure functions, no torch."""
+"""Health flags of a training run, from its logged curve. Pure functions without torch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-WINDOW = 10  # logged points that a judgement looks at
-TOO_STRONG = 0.1  # a loss under this
-LEAST = 1e-12  # of a probability whose logarithm is taken
-VANISHED = 0.02  # a gradient norm under this fraction of the run's own early one; sound runs stay above a fifth of it
+WINDOW = 10  # logged points in one decision
+TOO_STRONG = 0.1  # threshold of a loss
+LEAST = 1e-12  # lower bound of a probability before its logarithm
+VANISHED = 0.02  # threshold of a gradient norm, relative to the early norm of the run; healthy runs stay above 0.2
 
 D_TOO_STRONG = "D too strong"
 G_TOO_STRONG = "G too strong"
 VANISHING = "vanishing generator gradient"
 NON_FINITE = "non-finite"
 
-Marks = Sequence[Mapping[str, float]]  # the logged points of a run: "images" and its scalars, keyed without a prefix
+Marks = Sequence[Mapping[str, float]]  # logged points of a run: "images" and its scalars, with keys without a prefix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """One thing that is wrong at the end of a run, and since when."""
+    """A problem at the end of a run, and its start in images."""
 
     flag: str
     since_images: int
@@ -30,9 +30,9 @@ class Flag:
 
 
 def flags(marks: Marks, *, log_odds: bool) -> list[Flag]:
-    """What is wrong with a run. A condition that held for a while and passed is not reported; not-a-number always is.
+    """Return the flags of a run. A temporary problem is not reported, but a value that is not finite always is.
 
-    The balance of the players is judged only where logits are log-odds: elsewhere a small loss means nothing.
+    The balance of the players is checked only if logits are log-odds. Otherwise a small loss has no meaning.
     """
     balance = [discriminator_too_strong(marks), generator_too_strong(marks)] if log_odds else []
     found = [*balance, vanishing_gradient(marks), non_finite(marks)]
@@ -40,23 +40,23 @@ def flags(marks: Marks, *, log_odds: bool) -> list[Flag]:
 
 
 def discriminator_too_strong(marks: Marks) -> Flag | None:
-    """The mean over the last 10 points of -log p(real) - log(1 - p(fake)) is under 0.1.
+    """Flag a mean of -log p(real) - log(1 - p(fake)) under 0.1 over the last 10 points.
 
-    It is read from p(real) and p(fake), so it means the same whatever else, a constant or another term, is in the loss.
+    It is computed from p(real) and p(fake), so further terms and constants in the loss do not change it.
     """
-    since = _held_since(_sureness(marks), lambda window: fmean(window) < TOO_STRONG)
+    since = _wrong_since(_cross_entropy(marks), lambda window: fmean(window) < TOO_STRONG)
     if since is None:
         return None
-    message = f"-log p(real) - log(1 - p(fake)) has been under {TOO_STRONG}: G learns little from a sure D"
+    message = f"-log p(real) - log(1 - p(fake)) has been under {TOO_STRONG}: G learns little from a confident D"
     return Flag(flag=D_TOO_STRONG, since_images=since, message=message)
 
 
 def generator_too_strong(marks: Marks) -> Flag | None:
-    """The mean of the last 10 generator losses is under 0.1, as the non-saturating loss -log p(fake) counts.
+    """Flag a mean of the non-saturating loss -log p(fake) under 0.1 over the last 10 points.
 
-    It is read from p(fake), so it means the same for the minimax loss, whose own value is below zero at all times.
+    It is computed from p(fake), so it also holds for the minimax loss, whose own value is always negative.
     """
-    since = _held_since(_column(marks, "p_fake"), lambda window: fmean(window) > math.exp(-TOO_STRONG))
+    since = _wrong_since(_column(marks, "p_fake"), lambda window: fmean(window) > math.exp(-TOO_STRONG))
     if since is None:
         return None
     return Flag(
@@ -65,24 +65,24 @@ def generator_too_strong(marks: Marks) -> Flag | None:
 
 
 def vanishing_gradient(marks: Marks) -> Flag | None:
-    """The median gradient norm of G over the last 10 points is under 2 % of the largest over the first 10.
+    """Flag a median gradient norm of G over the last 10 points under 2 % of the largest over the first 10.
 
-    A saturating loss against a sure discriminator does this: Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.4.
-    Relative to the run itself, because norms depend on the network and the loss; to the largest, because a gradient may vanish
-    within those first points already.
+    A saturating loss with a confident discriminator causes it: Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.4.
+    The reference is the run itself, because norms depend on the network and the loss. It is the largest of the first 10, because the gradient may
+    vanish within those points.
     """
     norms = _column(marks, "grad_norm_g")
     if len(norms) < WINDOW:
         return None
     early = max(value for _, value in norms[:WINDOW])
-    since = _held_since(norms, lambda window: median(window) <= VANISHED * early)
+    since = _wrong_since(norms, lambda window: median(window) <= VANISHED * early)
     if since is None:
         return None
     return Flag(flag=VANISHING, since_images=since, message=f"G's gradient norm has been under {VANISHED:.0%} of its early {early:.3g}")
 
 
 def non_finite(marks: Marks) -> Flag | None:
-    """Some logged scalar is infinite or not a number."""
+    """Flag a logged scalar that is infinite or NaN."""
     for mark in marks:
         for name, value in mark.items():
             if not math.isfinite(value):
@@ -90,19 +90,19 @@ def non_finite(marks: Marks) -> Flag | None:
     return None
 
 
-def _sureness(marks: Marks) -> list[tuple[int, float]]:
-    """(images, D's cross-entropy at the mean probabilities) of the marks that have both."""
+def _cross_entropy(marks: Marks) -> list[tuple[int, float]]:
+    """Return (images, cross-entropy of D at the mean probabilities) of the points that have both probabilities."""
     real, fake = dict(_column(marks, "p_real")), dict(_column(marks, "p_fake"))
     return [(images, -math.log(max(real[images], LEAST)) - math.log(max(1.0 - fake[images], LEAST))) for images in real if images in fake]
 
 
 def _column(marks: Marks, name: str) -> list[tuple[int, float]]:
-    """(images, value) of the marks that have a finite scalar of that name."""
+    """Return (images, value) of the points that have a finite scalar of this name."""
     return [(int(mark["images"]), mark[name]) for mark in marks if math.isfinite(mark.get(name, math.nan))]
 
 
-def _held_since(column: Sequence[tuple[int, float]], wrong: Callable[[list[float]], bool]) -> int | None:
-    """From when on every window of the last 10 points was wrong, in images; None if the last one is right or incomplete."""
+def _wrong_since(column: Sequence[tuple[int, float]], wrong: Callable[[list[float]], bool]) -> int | None:
+    """Return since how many images every window of 10 points is wrong; None if the last one is right or incomplete."""
     since = None
     for end in range(len(column), WINDOW - 1, -1):
         window = column[end - WINDOW : end]

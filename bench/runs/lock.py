@@ -1,8 +1,8 @@
 """The run lock: one process at a time trains a run, on one machine or several.
 
-The lock is a lease of filelock: a marker file that its holder touches every `HEARTBEAT_SECONDS`. A contender takes the lock over once the
-marker has stood still for `LEASE_SECONDS` of the contender's own clock, or at once where the holder is provably dead. A holder that was
-taken over, because it was stopped or cut off from its disk, learns of it before its next write.
+The lock is a lease of filelock: a marker file that its holder touches every `HEARTBEAT_SECONDS`. If the marker does not change for
+`LEASE_SECONDS` of a contender's own clock, the lock is stale and the contender takes it over. It does so at once if the holder is provably
+dead. A holder that loses the lock, because it was suspended or lost its disk, detects that before its next write.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from bench.tracking import store
 
 log = logging.getLogger(__name__)
 FILE = "claim.json"  # the marker in a run's folder
-LEASE_SECONDS = 30.0  # without a heartbeat, after which the lock may be taken over
+LEASE_SECONDS = 30.0  # time without a heartbeat after which the lock is stale
 HEARTBEAT_SECONDS = 2.0
-WAIT_SECONDS = 35.0  # for a marker that stands still: longer than the lease
+WAIT_SECONDS = 35.0  # for a change of the marker: longer than the lease
 POLL_SECONDS = 0.2
 
 
 class RunLocked(Exception):
-    """Another process holds the run lock. The message says which."""
+    """Another process holds the run lock. The message names it."""
 
 
 class RunLock:
-    """The leases that the process of a run holds."""
+    """Run lock that this process holds, as one or more leases."""
 
     def __init__(self, leases: Sequence[SoftFileLease], lost: threading.Event) -> None:
         self._leases, self._lost = leases, lost
 
     @property
     def lost(self) -> bool:
-        """Whether the heartbeat has found that the lock is lost. Cheap enough for every round of training."""
+        """Whether the heartbeat has detected that the lock is lost. Cheap enough to read in every round of training."""
         return self._lost.is_set()
 
     def check(self) -> None:
-        """Raise LockLost unless the lock is still held. To be called right before anything is written; reads the marker."""
+        """Raise LockLost unless this process still holds the lock. Call it immediately before each write; it reads the marker."""
         for lease in self._leases:
-            owner = lease.owner  # None: missing or unreadable for now, which the heartbeat judges
+            owner = lease.owner  # None: missing or unreadable now; the heartbeat decides whether the lock is lost
             if self.lost or (owner is not None and owner.token != lease.token):
                 self._lost.set()
-                raise LockLost(f"lost the run lock: {f'{lease.lock_file} is missing' if owner is None else f'{_holder(lease)} has it'}")
+                raise LockLost(f"lost the run lock: {f'{lease.lock_file} is missing' if owner is None else f'{_holder(lease)} holds it'}")
 
 
 def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:
-    """The markers of a run whose checkpoints lie in `folder`: one there, and one for the store that processes with other folders share.
+    """Return the markers of a run: one in `folder`, beside its checkpoints, and one that processes with other folders share.
 
-    The second lies beside a sqlite file. For a server it lies in the cache folder, so it is seen by the processes of this machine alone, and
-    is left out with a warning where that folder cannot be written.
+    The second marker is beside a sqlite file. For a server it is in the cache folder, so only processes on this machine see it. It is left out
+    with a warning if that folder cannot be written.
     """
     path = store.sqlite_path(uri)
     locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / _digest(store.redacted(uri).rstrip("/"))
@@ -79,59 +79,59 @@ def _digest(text: str) -> str:
 def run_lock(
     files: Sequence[Path], *, give_up: Callable[[], bool], stop: Callable[[], bool] = lambda: False, wait_seconds: float = WAIT_SECONDS
 ) -> Iterator[RunLock]:
-    """Context manager that holds all these markers, taken in order; waits for a living holder until `give_up()`, and for any until `stop()`.
+    """Context manager that locks a run, with all markers in their order.
 
-    A marker that stands still is watched for `wait_seconds`, after which its holder counts as alive: less than the lease takes over nothing
-    but what a provably dead process has left.
+    Waits for a living holder until `give_up()` or `stop()` is true. Watches an unchanged marker for `wait_seconds`; then its holder counts as
+    alive. If `wait_seconds` is less than the lease, only the lock of a provably dead process is taken over.
 
-    Raises RunLocked, or OSError where a marker cannot be written.
+    Raises RunLocked, or OSError if a marker cannot be written.
     """
     lost = threading.Event()
-    with ExitStack() as held:
+    with ExitStack() as stack:
         leases = []
         for file in files:
-            lease = _acquired(file, lost, give_up, stop, wait_seconds)
-            held.callback(_release, lease, file)
+            lease = _acquire(file, lost, give_up, stop, wait_seconds)
+            stack.callback(_release, lease, file)
             leases.append(lease)
         yield RunLock(leases, lost)
 
 
-def _acquired(
+def _acquire(
     file: Path, lost: threading.Event, give_up: Callable[[], bool], stop: Callable[[], bool], wait_seconds: float
 ) -> SoftFileLease:
     lease = SoftFileLease(
         file, lease_duration=LEASE_SECONDS, heartbeat_interval=HEARTBEAT_SECONDS, on_compromise=lambda _: lost.set(), thread_local=False
     )
-    waiting = False
+    warned = False
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lease.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS, cancel_check=_Moves(file, stop))
+            lease.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS, cancel_check=_MarkerWatch(file, stop))
             return lease
         except FileNotFoundError:
-            continue  # its last user has just removed the folder
+            continue  # the previous holder has just removed the folder
         except (Timeout, LeaseSettingsMismatch) as error:
             if give_up() or stop():
                 raise RunLocked(f"in use by {_holder(lease)}") from error
-            if not waiting:
+            if not warned:
                 log.warning("waiting for the run lock %s, held by %s", file, _holder(lease))
-            waiting = True
+            warned = True
             time.sleep(POLL_SECONDS)
 
 
-class _Moves:
-    """Whether a marker has been touched, or replaced, since it was first seen: its holder is alive. Also where `stop()` ends the watch."""
+class _MarkerWatch:
+    """Callable that is true once a marker has changed since its first reading, so that its holder is alive, or once `stop()` is true."""
 
     def __init__(self, file: Path, stop: Callable[[], bool]) -> None:
         self._file, self._stop = file, stop
-        self._first = self._seen()
+        self._first = self._stat()
 
     def __call__(self) -> bool:
-        now = self._seen()
+        now = self._stat()
         self._first = self._first or now
         return self._stop() or (now is not None and now != self._first)
 
-    def _seen(self) -> tuple[int, int] | None:
+    def _stat(self) -> tuple[int, int] | None:
         try:
             found = os.lstat(self._file)
         except OSError:
@@ -140,7 +140,7 @@ class _Moves:
 
 
 def _holder(lease: SoftFileLease) -> str:
-    """The process that a marker names, in words."""
+    """Return the process that a marker names, for messages."""
     owner = lease.owner
     if owner is None:
         return "another process"

@@ -1,4 +1,4 @@
-"""A short measurement of the processor: matrix products and convolutions as training does them, in float32 and bf16, in both memory formats."""
+"""Short benchmark of the processor: matrix products and convolutions of training, in float32 and bf16, and in both memory formats."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from bench.core.threads import limited_threads
 from bench.training.precision import Precision, forward_precision
 
 ROUNDS = 5
-PASSES = 2  # of each contender in a round
-BATCH = 128  # real and generated images, 64 each: a discriminator sees them at once
-FEATURES = (784, 1024, 512)  # of two linear layers, as the discriminators of MLPs have them
-CHANNELS, SIDE = 32, 14  # of a convolution and its transpose, as a narrow DCGAN has them
+PASSES = 2  # of each candidate in a round
+BATCH = 128  # 64 real and 64 generated images, one batch of a discriminator
+FEATURES = (784, 1024, 512)  # of two linear layers, as in the discriminators of MLPs
+CHANNELS, SIDE = 32, 14  # of a convolution and its transpose, as in a narrow DCGAN
 _CPU = torch.device("cpu")
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def measure_products(precisions: tuple[Precision, ...]) -> dict[str, float]:
-    """The seconds of two linear layers, forward and backward, on one thread, for each precision."""
-    return _measured({precision: partial(_linear, precision) for precision in precisions})
+    """Return the seconds of two linear layers, forward and backward, on one thread, for each precision."""
+    return _measure({precision: partial(_linear, precision) for precision in precisions})
 
 
 def measure_convolutions(precisions: tuple[Precision, ...]) -> dict[str, float]:
-    """The seconds of a convolution and a transposed one in channels last, forward and backward, on one thread, for each precision."""
-    return _measured({precision: partial(_convolution, precision, "channels_last") for precision in precisions})
+    """Return the seconds of a convolution and a transposed one in channels last, forward and backward, on one thread, for each precision."""
+    return _measure({precision: partial(_convolution, precision, "channels_last") for precision in precisions})
 
 
 def measure_formats(precision: Precision) -> dict[str, float]:
-    """The seconds of the same convolutions at one precision, for each memory format."""
-    return _measured({name: partial(_convolution, precision, name) for name in _FORMATS})
+    """Return the seconds of the same convolutions at one precision, for each memory format."""
+    return _measure({name: partial(_convolution, precision, name) for name in _FORMATS})
 
 
-def _measured(contenders: Mapping[str, Callable[[], Callable[[], None]]]) -> dict[str, float]:
-    """The median seconds of a pass of each, on the clock of this process: time that other processes take does not count.
+def _measure(candidates: Mapping[str, Callable[[], Callable[[], None]]]) -> dict[str, float]:
+    """Return the median seconds of one pass of each candidate, in CPU time of this process.
 
-    They take turns, so that what else other processes do (to caches, to the frequency) meets all of them.
+    The candidates alternate, so that effects of other processes on caches and frequency are the same for all.
     """
     keep_freed_memory()  # as `run` does
     with limited_threads(1), random_streams.seeded(0, random_streams.INIT):
-        passes = {name: make() for name, make in contenders.items()}
-        for once in passes.values():  # kernels are made when first used
+        passes = {name: make() for name, make in candidates.items()}
+        for once in passes.values():  # kernels are created on first use
             once()
         found: dict[str, list[float]] = {name: [] for name in passes}
         for _ in range(ROUNDS):
@@ -76,7 +76,7 @@ def _convolution(precision: Precision, memory_format: str) -> Callable[[], None]
 def _pass(network: nn.Module, data: torch.Tensor, precision: Precision) -> Callable[[], None]:
     def once() -> None:
         with forward_precision(precision, _CPU):
-            made = network(data)
-        made.float().mean().backward()
+            output = network(data)
+        output.float().mean().backward()
 
     return once

@@ -1,4 +1,7 @@
-"""What happens at the marks of a run: points, pictures, measurements; and at its end."""
+"""Recorder of a run: logs points, pictures and evaluations.
+
+A mark is a position of training at which values are logged. At some marks, the evaluation points, the headline metric is measured too.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,20 @@ from bench.evaluation.best_checkpoint import BestCheckpoint
 from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples
 from bench.metrics.cards import BEST
 from bench.runs.health import Flag, flags
-from bench.runs.prepare import Work
+from bench.runs.preparation import Work
 from bench.runs.types import RunProgress, Watch
 from bench.tracking import results
 from bench.tracking.run_logger import RunLog
 
 
 class Recorder:
-    """What happens at the marks of a run: points, pictures, measurements; and what a resumed run must remember of them."""
+    """Logs points, pictures and evaluations of a run, and saves and restores its state."""
 
     def __init__(self, work: Work, log_: RunLog, watch: Watch) -> None:
         self.evaluate_seconds = 0.0
-        self.reasons: dict[str, str] = {}  # why a final value is not-a-number
+        self.reasons: dict[str, str] = {}  # why a final value is NaN, by key
         self._work, self._log, self._watch = work, log_, watch
-        self._history: list[dict[str, float]] = []  # the scalars of every mark, with "images"
+        self._history: list[dict[str, float]] = []  # scalars at every mark, with "images"
         self._measured: dict[str, float] = {}
         self._measured_at = 0
         self._latents: Latent | None = None
@@ -42,14 +45,14 @@ class Recorder:
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
 
     def record(self, progress: Progress) -> None:
-        """One mark."""
+        """Log a mark, with the evaluation and the picture that are due."""
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
         if not progress.diverged:
-            values |= self._evaluated(progress)
+            values |= self._evaluate(progress)
         self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
-        if not progress.diverged and self._crossed(self._pictures, progress.position):
+        if not progress.diverged and self._pop_reached(self._pictures, progress.position):
             self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
         self._watch(
             RunProgress(
@@ -64,10 +67,10 @@ class Recorder:
             )
         )
 
-    def _evaluated(self, progress: Progress) -> Mapping[str, float]:
-        """The headline, where this mark is one to measure it at; the end of a run is measured in full instead."""
+    def _evaluate(self, progress: Progress) -> Mapping[str, float]:
+        """Measure the headline metric if the mark is an evaluation point. At the end of a run all metrics are measured instead."""
         evaluator = self._work.evaluator
-        if evaluator is None or not self._crossed(self._evaluations, progress.position) or progress.share >= 1:
+        if evaluator is None or not self._pop_reached(self._evaluations, progress.position) or progress.share >= 1:
             return {}
         self._measured, self._measured_at = dict(self._measure(evaluator, whole=False).values), progress.images
         self._offer_best(self._measured[evaluator.headline], progress.images)
@@ -81,19 +84,19 @@ class Recorder:
         return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
 
     def grid(self) -> bytes:
-        """The picture on the fixed noise, now."""
+        """Return the sample grid of the fixed noise."""
         networks, dataset = self._work.trainer.eval_networks, self._work.dataset
         if self._latents is None:
             self._latents = grids.fixed_latents(networks, self._work.device, grids.picture_size(dataset))
         return grids.generated_png(networks, self._latents, dataset)
 
     def interpolation(self) -> bytes:
-        """The walks between fixed latents, now."""
+        """Return the interpolations between fixed latents."""
         networks = self._work.trainer.eval_networks
         return grids.interpolation_png(networks, self._latents or grids.fixed_latents(networks, self._work.device))
 
     def finish(self) -> Mapping[str, float]:
-        """The end of a run that reached its budget: the full evaluation and everything that goes with it."""
+        """End a run that reached its budget: measure all metrics, and log weights and pictures."""
         log_, trainer, evaluator = self._log, self._work.trainer, self._work.evaluator
         values: dict[str, float] = {}
         evidence: dict[str, Any] = {}
@@ -110,29 +113,29 @@ class Recorder:
         log_.artifact(results.FINAL_GRID, self.grid())
         if self._work.dataset.spec.kind == "image":
             log_.artifact(results.INTERPOLATION, self.interpolation())
-            evidence |= self._explored(evaluator)
+            evidence |= self._explore_latents(evaluator)
         return self.close(values, evidence)
 
-    def _explored(self, evaluator: Evaluator | None) -> dict[str, Any]:
-        """Pictures of what the latent space holds, and the words to them."""
+    def _explore_latents(self, evaluator: Evaluator | None) -> dict[str, Any]:
+        """Log pictures of the latent space, and return the evidence about them."""
         networks, device = self._work.trainer.eval_networks, self._work.device
-        drawn = latent_space.traversals(networks, device)
+        pictures = latent_space.traversals(networks, device)
         words: Mapping[str, Any] = {}
         if evaluator is not None and "labels" in evaluator.capabilities and not networks.classes:
             names = self._work.dataset.class_names
             explored = latent_space.explore(
                 networks, evaluator.classify, names, batch_size=self._work.config.evaluation.batch_size, device=device
             )
-            drawn |= explored.pictures
+            pictures |= explored.pictures
             words = explored.rows
-        for name, picture in drawn.items():
+        for name, picture in pictures.items():
             self._log.artifact(f"{results.LATENT}/{name}.png", picture)
         return {"latent": dict(words)} if words else {}
 
     def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
-        """Metrics of the best checkpoint on noise of its own, and where it was found; nothing where it is not kept."""
+        """Measure the best checkpoint on other noise, and return its metrics and evidence. Both are empty if it is not saved."""
         networks = self._best.networks(self._work.trainer.eval_networks)
-        if networks is None or not self._work.config.evaluation.best:  # what it goes on from may have kept one
+        if networks is None or not self._work.config.evaluation.best:  # the run that it extends may have saved one
             return {}, {}
         measurement = self._measure(evaluator, networks, stream=best_checkpoint.NOISE)
         self._log.artifact(results.BEST_WEIGHTS, serialization.weights_bytes(networks))
@@ -140,7 +143,7 @@ class Recorder:
         return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
 
     def close(self, measured: Mapping[str, float], evidence: Mapping[str, Any]) -> Mapping[str, float]:
-        """The end of any run: what was measured (nothing if it diverged), health, costs."""
+        """End any run: log its health, its costs and the measured values, which are empty if it diverged."""
         trainer = self._work.trainer
         health = [{"flag": flag.flag, "since_images": flag.since_images, "message": flag.message} for flag in self._flags()]
         self._log.json(results.EVIDENCE, {"health": health, "logits_are_log_odds": trainer.objective.logits_are_log_odds, **evidence})
@@ -156,7 +159,7 @@ class Recorder:
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        """The whole of an unfinished run."""
+        """Return the state of an unfinished run."""
         return {
             "trainer": self._work.trainer.state_dict(),
             "history": self._history,
@@ -170,7 +173,7 @@ class Recorder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore a state of `state_dict`."""
         self._work.trainer.load_state_dict(state["trainer"])
         self._history, self._measured = list(state["history"]), dict(state["measured"])
         self._measured_at = int(state.get("measured_at", 0))  # checkpoints of earlier versions lack it
@@ -180,9 +183,9 @@ class Recorder:
         self._log.load_state_dict(state["log"])
 
     def extend(self, state: Mapping[str, Any]) -> None:
-        """Go on from the end of a shorter run: its training, its clocks and its curve, without what only its end measured.
+        """Continue from the end of a shorter run, with its training, clocks and curve, but without its final metrics.
 
-        What its marks measured by another protocol is left out: a curve has one.
+        Metrics at evaluation points are left out if they were measured by another protocol: a curve has only one.
         """
         self._work.trainer.load_state_dict(state["trainer"])
         self._history = list(state["history"])
@@ -200,24 +203,26 @@ class Recorder:
     def _measure(
         self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = random_streams.EVALUATION, whole: bool = True
     ) -> Measurement:
-        """Sample and measure, on the evaluation clock; the weights in training unless others are given. `whole`: not the headline alone."""
-        evaluator.prepare(whole=whole)  # once a machine, and no part of what an evaluation takes
+        """Sample and measure networks, by default the trained ones, and add the time to the evaluation clock. `whole`: all metrics."""
+        evaluator.prepare(whole=whole)  # once a machine, so not part of the evaluation clock
         started = time.perf_counter()
-        samples = drawn(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
+        samples = samples_of_run(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
         measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels) if whole else evaluator.curve(samples.data)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 
     @staticmethod
-    def _crossed(pending: list[float], position: float) -> bool:
-        """Whether a pending mark has been reached; those that have are taken out."""
+    def _pop_reached(pending: list[float], position: float) -> bool:
+        """Return whether a pending mark has been reached. Removes the reached marks."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
         return bool(reached)
 
 
-def drawn(work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = random_streams.EVALUATION, whole: bool = True) -> Samples:
-    """What every metric sees of these networks: from latents that depend on the run's seed alone."""
+def samples_of_run(
+    work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = random_streams.EVALUATION, whole: bool = True
+) -> Samples:
+    """Draw the samples that all metrics measure, from latents that depend only on the seed of the run."""
     config = work.config
     return draw_samples(
         evaluator, networks, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream, whole=whole

@@ -1,4 +1,4 @@
-"""The rows for scale as runs of a store: measured, or read from the cache folder, and recorded."""
+"""Reference rows as recorded runs: measured, or read from the cache folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.runs.types import RunResult
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker
 
-MADE_BY = "made_by"  # the tag that tells one definition of a row from the next; empty in a row that a metric's failing code spoilt
+MADE_BY = "made_by"  # tag that identifies the definition of a row; empty if a metric raised an error
 
 
-def reference_is_there(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
-    """Whether the experiment has that row, of this data, by this protocol and from the same images."""
+def has_reference(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
+    """Return whether the experiment has a row of this dataset and protocol, from the same images."""
     found = rows.find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
     return any(run.data.tags.get(MADE_BY) == row_hash(kind, evaluator) for run in found)
 
@@ -30,7 +30,7 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # such a row is measured again
+        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the row is measured again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})

@@ -1,4 +1,4 @@
-"""What goes into a run and what comes out: its place, its progress, its result, and the functions that watch and judge it."""
+"""Inputs and outputs of a run: context, progress, result, and the callbacks for progress and pruning."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class RunProgress:
-    """What a watcher is told at every mark."""
+    """Progress of a run at a mark, a position of training at which values are logged."""
 
     images: int
-    share: float  # of the budget
-    budget: str  # in words
+    share: float  # fraction of the budget
+    budget: str  # as text
     images_per_second: float
     scalars: Mapping[str, float]
-    measured: Mapping[str, float]  # the last measurement
-    measured_at: int = 0  # images when it was made
-    flags: tuple[str, ...] = ()  # what is wrong with its training, as things stand
+    measured: Mapping[str, float]  # the last evaluation
+    measured_at: int = 0  # images at the last evaluation
+    flags: tuple[str, ...] = ()  # current health flags of its training
 
 
 Watch = Callable[[RunProgress], None]
 
 
 def ignore(progress: RunProgress) -> None:
-    """Watch nothing."""
+    """Progress callback that does nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where and as what a run is recorded. Plain values: it travels to worker processes as JSON."""
+class RunContext:
+    """How and where a run is recorded. Plain values: it is sent to worker processes as JSON."""
 
     uri: str
     suite: str  # the MLflow experiment
-    folder: str  # checkpoints lie in <folder>/<fingerprint>
+    folder: str  # checkpoints are in <folder>/<fingerprint>
     parent: str | None = None
-    name: str = ""  # of the run; its variant and seed unless given
+    name: str = ""  # name of the run; default: its variant and seed
     track: str = "published"
     note: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)  # more of them: what a study says of a run
-    extends: str = ""  # the finished run, and the fingerprint, whose last checkpoint this run goes on from
+    tags: Mapping[str, str] = field(default_factory=dict)  # further tags, as of a study
+    extends: str = ""  # id and fingerprint of the finished run that this run extends from its last checkpoint
     extends_fingerprint: str = ""
-    once: bool = False  # whether it is left alone where another process trains it, or has finished it
-    wait: bool = False  # with `once`: whether to wait for the process that trains it
-    checkpoint_seconds: float | None = None  # between two checkpoints, at least; `bench.runs.checkpointing.interval()` unless given
+    once: bool = False  # skip the run if it is complete, and leave it to another process that trains it
+    wait: bool = False  # with `once`: wait for the process that trains it
+    checkpoint_seconds: float | None = None  # least time between two checkpoints; default: `bench.runs.checkpointing.interval()`
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """How a run ended."""
+    """Result of a run."""
 
     run_id: str
     variant: str
@@ -59,12 +59,12 @@ class RunResult:
     status: str
     reason: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
-    reasons: Mapping[str, str] = field(default_factory=dict)  # why a value is not-a-number
+    reasons: Mapping[str, str] = field(default_factory=dict)  # why a value is NaN, by key
 
 
-Judge = Callable[[RunProgress], str]
+Judge = Callable[[RunProgress], str]  # returns why to prune the run, or ""
 
 
-def worthwhile(progress: RunProgress) -> str:
-    """Judge every run worth going on with."""
+def never_prune(progress: RunProgress) -> str:
+    """Pruning callback that never prunes a run."""
     return ""

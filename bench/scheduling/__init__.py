@@ -1,1 +1,1 @@
-"""Suites and their table, planner, executor, cluster, messages, progress, signals and time estimate."""
+"""Suites, scheduler, planner, executor, cluster, messages, progress, signals and time estimate."""

@@ -1,4 +1,4 @@
-"""The table of ready suites."""
+"""Built-in suites."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 from bench.scheduling.suite import CONTROLLED, SUITES, Entry, Suite
 
-# The slowest first, so that no core waits long at the end.
+# Slowest first, so that cores are not idle for long at the end.
 CORE = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
 CONVOLUTIONAL = ("dcgan", "lsgan", "wgan", "wgan-gp")
-# Learning rates (G, D) that fit a short budget: with k = 5 it leaves few generator updates. Recorded, and said in the report.
+# Learning rates (G, D) for a short budget, in which k = 5 gives few generator updates. They are recorded, and noted in the report.
 FASTER = {"wgan": (2e-3, 5e-4), "wgan-gp": (1e-3, 1e-3)}
-# Every number that a loss or its regulariser does not need, the same for all: DCGAN's, whose D has no batch norm because the gradient penalty cannot have it.
+# The numbers that no loss or regulariser needs, equal for all: those of DCGAN, but without batch norm in D because of the gradient penalty.
 CONTROLLED_RECIPE = {
     "recipe.width": 16, "recipe.norm_d": "none", "recipe.init": "default", "recipe.z_dim": 100, "recipe.z_distribution": "normal",
     "recipe.batch_size": 64, "recipe.k": 1, "recipe.optimiser": "adam", "recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4,
     "recipe.schedule": "constant", "recipe.ema_half_life_images": 0,
 }  # fmt: skip
 
-# The rest of the catalogue, narrow; what is changed of a recipe beside its width, because the budget is short, has its reason.
+# The other variants, narrow. Each further change of a recipe, for the short budget, has a note with its reason.
 NARROW = (
     "lsgan-sigmoid", "hinge-gan", "rsgan", "rasgan", "fgan-kl", "fgan-reverse-kl", "fgan-pearson", "fgan-squared-hellinger", "fgan-jensen-shannon",
     "label-noise", "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "minibatch-std", "unrolled-gan",
@@ -33,7 +33,7 @@ SLOW = (
     Entry(
         variant="ddpm",
         settings={"recipe.width": 16, "recipe.batch_size": 32, "recipe.lr_g": 2e-3, "recipe.ema_half_life_images": 10_000},
-        note="small batches at ten times the learning rate, and weights averaged over less: a short run",
+        note="small batches, ten times the learning rate and a shorter weight average, for a short run",
     ),
 )
 SHORT = (
@@ -43,23 +43,23 @@ SHORT = (
         settings={
             "networks": "dcgan", "recipe.width": 16, "recipe.batch_size": 32, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3, "recipe.lambda_k": 0.02,
         },
-        note="dcgan's networks, a higher learning rate and a faster balance: with its own, k_t hardly moves in so short a run",
+        note="networks of dcgan, a higher learning rate and a faster balance: with the defaults, k_t hardly changes in a short run",
     ),
     Entry(
         variant="instance-noise",
         settings={"recipe.width": 16, "recipe.instance_noise_images": 50_000},
-        note="the noise is gone after half of the budget, which its own number would not let it be",
+        note="the noise ends after half of the budget; with the default it would last longer",
     ),
     Entry(
         variant="cgan",
         settings={"recipe.width": 16, "recipe.batch_size": 30, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3},
-        note="small batches and a higher learning rate: with its own, G has learned to make clothes at this budget, but not yet which",
+        note="small batches and a higher learning rate: with the defaults, G learns clothes at this budget, but not yet their classes",
     ),
     *(
         Entry(
             variant=f"pacdcgan{pack}",
             settings={"recipe.width": 16, "recipe.batch_size": 60, "recipe.lr_g": 1e-3, "recipe.lr_d": 1e-3},
-            note="60 images in a batch, not 60 packs, for as many updates as dcgan has, and a higher learning rate",
+            note="batches of 60 images, not 60 packs, for as many updates as dcgan, and a higher learning rate",
         )
         for pack in (2, 3, 4)
     ),
@@ -72,16 +72,16 @@ PLANE = ("ring8", "grid25")
 STACKED = "stacked-mnist"
 PACKS = (1, 2, 3, 4)
 STACKED_PACKS = ("dcgan", "pacdcgan2", "pacdcgan3", "pacdcgan4")  # by the number of images in a pack
-# Where PacGAN's stacked images differ from our dcgan: its code has 2,000 batches of 64 packs in each of 50 epochs.
+# Differences of PacGAN's stacked images from dcgan here: its code has 2,000 batches of 64 packs in each of 50 epochs.
 PACGAN_STACKED = {
     "networks": "dcgan-deep", "recipe.z_distribution": "uniform", "recipe.init": "normal", "budget.generator_updates": 50 * 2_000,
 }  # fmt: skip
-# Fewer updates and marks than for points: measuring 26,000 stacked images costs more than a minute.
+# Fewer updates and evaluation points than for point datasets: an evaluation of 26,000 stacked images takes more than a minute.
 QUICK_STACKED: dict[str, Any] = {"recipe.width": 16, "budget.generator_updates": 1_000, "evaluation.marks": 1}
 
 
 def _core(conv_width: int) -> tuple[Entry, ...]:
-    """The eight core variants, convolutions narrowed, and the two k = 5 recipes at rates that fit a short budget."""
+    """Return the eight core variants with narrow convolutions, and the two recipes of k = 5 with learning rates for a short budget."""
     return tuple(_entry(name, conv_width) for name in CORE)
 
 
@@ -92,7 +92,7 @@ def _entry(name: str, conv_width: int) -> Entry:
     lr_g, lr_d = FASTER[name]
     note = (
         f"learning rates {lr_g:g} (G) and {lr_d:g} (D) instead of the published: with k = 5 this budget leaves so few generator "
-        "updates that the published rates teach it nothing"
+        "updates that the published rates do not train it"
     )
     return Entry(variant=name, settings=settings | {"recipe.lr_g": lr_g, "recipe.lr_d": lr_d}, note=note)
 
@@ -110,7 +110,7 @@ SUITES.register(
     "catalogue",
     Suite(
         name="catalogue",
-        idea="every variant for images, narrow, at the budget of quick; one seed tells that each trains, --seeds 3 compares them",
+        idea="every variant for images, narrow, at the budget of quick; one seed shows that each trains, --seeds 3 compares them",
         entries=(*SLOW, *(Entry(variant=name, settings={"recipe.width": 16}) for name in NARROW), *_core(16), *SHORT),
         seeds=(0,),
         settings={"budget.images": 100_000, "evaluation.marks": 2},
@@ -148,7 +148,7 @@ SUITES.register(
     "smoke",
     Suite(
         name="smoke",
-        idea="does everything work: the eight core variants on the embedded digits, seconds a run",
+        idea="smoke test: the eight core variants on the embedded digits, seconds a run",
         entries=_core(16),
         datasets=("digits",),
         seeds=(0, 1),
@@ -158,8 +158,8 @@ SUITES.register(
 
 
 def _quick_on_points(name: str) -> Entry:
-    """A variant on the small networks for points, at learning rates that fit few updates."""
-    note = "a sixth of the published width, torch's own first weights and learning rates of 1e-3, because this budget is so small"
+    """Return the entry of a variant with small networks for points, and learning rates for few updates."""
+    note = "a sixth of the published width, torch's default initial weights and learning rates of 1e-3, because this budget is small"
     settings: dict[str, Any] = {
         "networks": "mlp-2d",
         "recipe.width": 32,
@@ -172,13 +172,13 @@ def _quick_on_points(name: str) -> Entry:
             variant=name,
             datasets=PLANE,
             settings=settings | {"recipe.k": 1},
-            note=f"{note}; k = 1 instead of 5, which costs four times as much",
+            note=f"{note}; k = 1 instead of 5, which would take four times as long",
         )
     return Entry(variant=name, datasets=PLANE, settings=settings, note=note)
 
 
 def _stacked_as_published(pack: int) -> Entry:
-    note = "the four-layer DCGAN and the numbers of PacGAN's code, which however updates G twice a batch and scales images to [0, 1]"
+    note = "the four-layer DCGAN and the numbers of PacGAN's code; that code also updates G twice a batch and scales images to [0, 1]"
     return Entry(
         variant=STACKED_PACKS[pack - 1], datasets=(STACKED,), settings={**PACGAN_STACKED, "recipe.batch_size": 64 * pack}, note=note
     )
@@ -188,7 +188,7 @@ SUITES.register(
     "modes",
     Suite(
         name="modes",
-        idea="mode collapse in small: points and stacked images, with and without packing, about twenty minutes on two cores",
+        idea="mode collapse at a small scale: points and stacked images, with and without packing, about twenty minutes on two cores",
         entries=(
             _quick_on_points("wgan-gp"),
             _quick_on_points("pacgan2"),
@@ -205,7 +205,7 @@ SUITES.register(
     "pacgan",
     Suite(
         name="pacgan",
-        idea="PacGAN's experiments as published, 10 seeds: days of a GPU, or weeks of CPU; nothing is claimed before it has run",
+        idea="PacGAN's experiments as published, 10 seeds: days on a GPU, or weeks on a CPU; no results are published yet",
         entries=(
             *(Entry(variant=name, datasets=PLANE) for name in ("gan-2d", "pacgan2", "pacgan3", "pacgan4")),
             *(_stacked_as_published(pack) for pack in PACKS),

@@ -1,4 +1,4 @@
-"""Where runs go side by side: the cores of this machine or the nodes of a Ray cluster, and what is set aside there for each run."""
+"""Resources for parallel runs: the cores of this machine or the nodes of a Ray cluster, and the share of each run."""
 
 from __future__ import annotations
 
@@ -18,83 +18,83 @@ from bench.core.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 GB = 1e9
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray's processes listen on 127.0.0.1 alone, as there; read when Ray is imported
-KNOCK_SECONDS = 5.0
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray listens on 127.0.0.1 only; read when Ray is imported
+CONNECT_SECONDS = 5.0
 _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _ROUNDING = 1e-9
-CHECK_SECONDS = 120.0  # for all nodes of a cluster to say what they have
+CHECK_SECONDS = 120.0  # timeout for all nodes of a cluster to report their software
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """This machine, or the Ray cluster at an address. What each run gets; None: `settled` decides."""
+    """This machine, or the Ray cluster at an address, and the resources of each run. `resolved` replaces None."""
 
     address: str = ""
     cpus: float | None = None
-    gpus: float | None = None  # 0.5: two runs share one
-    memory_gb: float = 0.0  # set aside, not enforced: Ray starts no more runs on a node than fit
+    gpus: float | None = None  # 0.5: two runs share a GPU
+    memory_gb: float = 0.0  # reserved, not enforced: Ray starts only as many runs on a node as fit
 
     def __post_init__(self) -> None:
         for option, value in (("--cpus-per-run", self.cpus), ("--gpus-per-run", self.gpus), ("--memory-per-run", self.memory_gb)):
             if value is not None and not (0 <= value < math.inf):
                 raise UserError(f"{option} takes 0 or more, not {value:g}")
         if self.cpus == 0:
-            raise UserError("--cpus-per-run takes more than 0: every run computes with one core at least")
+            raise UserError("--cpus-per-run takes more than 0: every run needs at least one core")
         if self.gpus and self.gpus > 1:
-            raise UserError(f"--gpus-per-run takes at most 1, for a run computes on one device, not {self.gpus:g}")
+            raise UserError(f"--gpus-per-run takes at most 1, because a run uses one device, not {self.gpus:g}")
         if self.address.startswith("ray://"):
             raise UserError(
-                f"--ray {self.address}: start ganbench on a node of the cluster (`ray start --address=HOST:PORT` makes this machine one)"
+                f"--ray {self.address}: start ganbench on a node of the cluster (`ray start --address=HOST:PORT` adds this machine)"
             )
 
-    def settled(self, *, threads: int, cuda: bool) -> Cluster:
-        """With numbers for what was not given: a core for each thread and, on a cluster, a whole GPU for a run on one."""
+    def resolved(self, *, threads: int, cuda: bool) -> Cluster:
+        """Return a copy with defaults for missing numbers: a core for each thread and, on a cluster, a whole GPU for a CUDA run."""
         return replace(
             self,
             cpus=float(threads) if self.cpus is None else self.cpus,
             gpus=float(cuda and bool(self.address)) if self.gpus is None else self.gpus,
         )
 
-    def workers(self, asked: int | None) -> int:
-        """The number of runs side by side, of a settled cluster. UserError where none fits, or fewer here than were asked for."""
+    def workers(self, requested: int | None) -> int:
+        """Return the number of parallel runs, by default as many as fit. Raises UserError if none fits, or fewer than requested."""
         if self.address:
-            return self._of_nodes(asked)
+            return self._cluster_workers(requested)
         here: dict[str, float] = {
             "CPU": environment.cores(),
             "GPU": environment.gpus(),
             "memory": (environment.memory_gb() or math.inf) * GB,
         }
-        most = self.fits({**here, "CPU": max(here["CPU"], self.cpus or 1)})  # a run of more threads than cores is slow, and it runs
+        most = self.fits({**here, "CPU": max(here["CPU"], self.cpus or 1)})  # a run with more threads than cores is slow but possible
         if not most:
-            raise UserError(f"no run fits here: it is to get {self._words()}, and there are {_has(here)}")
-        if asked is not None and not 1 <= asked <= most:
-            raise UserError(f"--workers takes 1 to {most} here ({environment.cores()} cores, {self._words()} a run), not {asked}")
-        return asked or most
+            raise UserError(f"not enough resources: each run needs {self._request()}; this machine has {_resources(here)}")
+        if requested is not None and not 1 <= requested <= most:
+            raise UserError(f"--workers takes 1 to {most} here ({environment.cores()} cores, {self._request()} a run), not {requested}")
+        return requested or most
 
     def options(self) -> dict[str, Any]:
-        """What Ray is asked for with each task of a settled cluster. On this machine the number of workers says it all but the GPU."""
+        """Return the resource options of a Ray task. On this machine the number of workers limits everything but GPUs."""
         if not self.address:
             return {"num_cpus": 1, "num_gpus": self.gpus or 0}
         return {"num_cpus": self.cpus, "num_gpus": self.gpus or 0, "memory": int(self.memory_gb * GB)}
 
     def fits(self, resources: dict[str, float]) -> int:
-        """How many runs fit on a node with these resources, as Ray names them."""
+        """Return how many runs fit on a node with these resources, by their names in Ray."""
         most = math.floor(resources.get("CPU", 0) / (self.cpus or 1) + _ROUNDING)
         if self.gpus:
-            most = min(most, math.floor(resources.get("GPU", 0)) * math.floor(1 / self.gpus + _ROUNDING))  # no run has parts of two
+            most = min(most, math.floor(resources.get("GPU", 0)) * math.floor(1 / self.gpus + _ROUNDING))  # a run does not share two GPUs
         return math.floor(min(most, resources.get("memory", 0) / (self.memory_gb * GB) + _ROUNDING)) if self.memory_gb else most
 
-    def _of_nodes(self, asked: int | None) -> int:
-        nodes = alive(connect(self))
+    def _cluster_workers(self, requested: int | None) -> int:
+        nodes = live_nodes(connect(self))
         most = sum(self.fits(node["Resources"]) for node in nodes)
         if not most:
-            there = "; ".join(f"{node['NodeManagerHostname']} has {_has(node['Resources'])}" for node in nodes)
-            raise UserError(f"no node of {self.address} has room for a run, which is to get {self._words()}: {there}")
-        if asked is not None and asked < 1:
-            raise UserError(f"--workers takes 1 or more, not {asked}")
-        return asked or most
+            sizes = "; ".join(f"{node['NodeManagerHostname']} has {_resources(node['Resources'])}" for node in nodes)
+            raise UserError(f"not enough resources on any node of {self.address}: each run needs {self._request()}; {sizes}")
+        if requested is not None and requested < 1:
+            raise UserError(f"--workers takes 1 or more, not {requested}")
+        return requested or most
 
-    def _words(self) -> str:
+    def _request(self) -> str:
         parts = [f"{self.cpus or 1:g} core(s)"]
         parts += [f"{self.gpus:g} GPU"] if self.gpus else []
         parts += [f"{self.memory_gb:g} GB"] if self.memory_gb else []
@@ -105,14 +105,14 @@ HERE = Cluster()
 
 
 def start(workers: int) -> Any | None:
-    """Ray with so many slots on this machine, reachable from here alone; None, with a loud line that says why, where it cannot be."""
-    _quiet()
+    """Start Ray with this number of slots, reachable from this machine only. Return None with a warning if that fails."""
+    _set_ray_defaults()
     os.environ.setdefault(LOOPBACK, "0")
     try:
         import ray
     except ImportError:
         log.warning(
-            "RAY IS NOT INSTALLED: the runs go one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores."
+            "RAY IS NOT INSTALLED: the runs are executed one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores."
         )
         return None
     try:
@@ -121,30 +121,30 @@ def start(workers: int) -> Any | None:
             log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds
-        log.warning("RAY CANNOT START: the runs go one after another, with the same numbers. %s", one_line(error, most=200))
+        log.warning("RAY CANNOT START: the runs are executed one after another, with the same numbers. %s", one_line(error, most=200))
         return None
     return ray
 
 
 def connect(cluster: Cluster) -> Any:
-    """Ray, joined to the cluster; UserError where there is none."""
-    _quiet()
+    """Connect to the Ray cluster. Raises UserError if it does not answer."""
+    _set_ray_defaults()
     try:
         import ray
     except ImportError:
         raise UserError("--ray needs the package ray: pip install 'ganbench[parallel]'") from None
     if ray.is_initialized():
         return ray
-    _knock(cluster.address)
+    _check_reachable(cluster.address)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     except Exception as error:  # Ray raises many kinds
-        raise UserError(f"no Ray cluster can be joined at {cluster.address}: {one_line(error, most=200)}") from error
+        raise UserError(f"cannot connect to a Ray cluster at {cluster.address}: {one_line(error, most=200)}") from error
     return ray
 
 
-def _knock(address: str) -> None:
-    """UserError unless somebody listens there: Ray itself would try for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise UserError if nothing listens at an address: Ray itself would retry for minutes."""
     from ray.util import get_node_ip_address as own_address
 
     host, _, port = address.rpartition(":")
@@ -154,46 +154,48 @@ def _knock(address: str) -> None:
         raise UserError(f"--ray takes HOST:PORT, or auto for the cluster that this machine is a node of, not {address!r}")
     try:
         host = str(own_address()) if host in _OWN_NAMES else host  # type: ignore[no-untyped-call]  # as Ray does
-        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or one_line(error, most=200)}") from error
 
 
-def _quiet() -> None:
+def _set_ray_defaults() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever runs beside a benchmark slows it
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else other processes would slow the benchmark
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
-def alive(ray: Any) -> list[dict[str, Any]]:
-    """The nodes of the cluster that are there now, as Ray describes them."""
+def live_nodes(ray: Any) -> list[dict[str, Any]]:
+    """Return the live nodes of the cluster, as Ray describes them."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
 def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = ()) -> None:
-    """See that every node computes with the same code and sees the folder of checkpoints.
+    """Check that every node has the same code, and warn if one does not see the folder of checkpoints.
 
-    `one_machine` names what can be used on one machine only, such as a SQLite store. UserError where results would not be comparable or lost.
+    `one_machine` lists resources that only one machine can use, such as a SQLite store. Raises UserError if results would be lost or not comparable.
     """
     ray = connect(cluster)
     here = describe()
-    told = _ask_all(ray, folder)
-    for other in told:
+    reports = _query_nodes(ray, folder)
+    for other in reports:
         different = [f"{name} {other[name]}, here {here[name]}" for name in here if name != "host" and other[name] != here[name]]
         if different:
-            raise UserError(f"the node {other['host']} has {'; '.join(different)}: install the same there, or its runs are not comparable")
-    elsewhere = sorted({other["host"] for other in told} - {here["host"]})
+            raise UserError(
+                f"the node {other['host']} has {'; '.join(different)}: install the same version there, else its runs are not comparable"
+            )
+    elsewhere = sorted({other["host"] for other in reports} - {here["host"]})
     if elsewhere and one_machine:
         raise UserError(f"{one_machine[0]} serves one machine, and {elsewhere[0]} is another: use a server (docs/deploy)")
-    if blind := sorted({other["host"] for other in told if not other["shared"]}):
+    if unshared := sorted({other["host"] for other in reports if not other["shared"]}):
         log.warning(
-            "%s does not see %s: should that node be lost, its runs begin again. A folder that all nodes share keeps them (--runs-dir).",
-            ", ".join(blind), folder,
+            "%s does not see %s: if that node is lost, its runs restart. With a folder that all nodes share they resume (--runs-dir).",
+            ", ".join(unshared), folder,
         )  # fmt: skip
 
 
 def describe() -> dict[str, str]:
-    """What must be the same on all nodes, and the name of this one."""
+    """Return the versions that must be equal on all nodes, and the name of this node."""
     from bench.core.config import RESULTS_VERSION
 
     commit, changed = environment.source_commit()
@@ -202,26 +204,26 @@ def describe() -> dict[str, str]:
     return {"host": socket.gethostname(), **names, **{name: version(name) for name in ("torch", "torchvision", "numpy")}}
 
 
-def _ask_all(ray: Any, folder: Path) -> list[dict[str, Any]]:
+def _query_nodes(ray: Any, folder: Path) -> list[dict[str, Any]]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    with tempfile.NamedTemporaryFile(dir=there, prefix=".ganbench-") as token:
-        ask = ray.remote(num_cpus=0, max_retries=0)(_describe)
-        asked = [
-            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(token.name)
-            for node in alive(ray)
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
+    with tempfile.NamedTemporaryFile(dir=existing, prefix=".ganbench-") as token:
+        query = ray.remote(num_cpus=0, max_retries=0)(_describe)
+        reports = [
+            query.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(token.name)
+            for node in live_nodes(ray)
         ]
         try:
-            return list(ray.get(asked, timeout=CHECK_SECONDS))
+            return list(ray.get(reports, timeout=CHECK_SECONDS))
         except Exception as error:  # Ray raises many kinds
-            raise UserError(f"a node of the cluster does not answer as it should: {one_line(error, most=300)}") from error
+            raise UserError(f"a node of the cluster does not report its versions: {one_line(error, most=300)}") from error
 
 
 def _describe(token: str) -> dict[str, Any]:
-    """On a node: what it has, and whether it sees a file of the driver's."""
+    """Return the versions of a node, and whether it sees a file of the driver. Executed on the node."""
     return {**describe(), "shared": Path(token).exists()}
 
 
-def _has(resources: dict[str, float]) -> str:
+def _resources(resources: dict[str, float]) -> str:
     return f"{resources.get('CPU', 0):g} core(s), {resources.get('GPU', 0):g} GPU, {resources.get('memory', 0) / GB:.1f} GB"

@@ -1,4 +1,4 @@
-"""How long an execution will take: from a short probe of each variant on this machine. Writes nothing, and promises nothing."""
+"""Estimate of the duration of an execution, from a short probe of each variant on this machine. Writes nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for, reference_images
 from bench.evaluation.reference_rows import reference_row
 from bench.evaluation.sampling import sample
-from bench.runs.prepare import Built, Work, check, prepare
-from bench.scheduling.planner import TO_DO, Decision
+from bench.runs.preparation import Built, Work, check, prepare
+from bench.scheduling.planner import TO_DO, PlannedAction
 
 log = logging.getLogger(__name__)
 
@@ -26,73 +26,73 @@ PROBE_SAMPLES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How fast a variant trains and samples here, alone on the machine."""
+class VariantSpeed:
+    """Speed of a variant in training and sampling, alone on this machine."""
 
     images_per_second: float
     samples_per_second: float
-    images_per_update: float  # of the generator
+    images_per_update: float  # images of one generator update
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds of each thing to do, by fingerprint; without an entry where a probe failed."""
+    """Seconds of each action, by fingerprint. Actions whose probe failed have no entry."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    paces: dict[str, Pace] = field(default_factory=dict)  # by variant
+    speeds: dict[str, VariantSpeed] = field(default_factory=dict)  # by variant
 
     def wall_seconds(self, workers: int) -> float:
-        """About how long all of it takes with so many workers."""
+        """Return about how long all actions take with this number of workers."""
         longest = max(self.seconds.values(), default=0.0)
         return max(longest, sum(self.seconds.values()) / workers)
 
 
-class Paces:
-    """The paces of an execution's configurations. Networks are built once for the check and the probe, and are not kept."""
+class SpeedProbe:
+    """Check and probe of configurations. Networks are built once for both, and then discarded."""
 
     def __init__(self, *, probe: bool = True) -> None:
-        """Without `probe` configurations are only checked, and every pace is unknown."""
+        """Without `probe`, configurations are only checked, and every speed is unknown."""
         self._probe = probe
         self._checked: set[str] = set()
-        self._found: dict[str, Pace | None] = {}
+        self._found: dict[str, VariantSpeed | None] = {}
 
     def check(self, config: RunConfig) -> None:
-        """Check that a run can be built, trained and measured, if no run that differs in its seed alone was; a UserError where it cannot."""
+        """Check that a run can be built, trained and measured, once for all seeds. Raises UserError."""
         key = config.model_copy(update={"seed": 0}).canonical()
         if key in self._checked:
             return
         self._checked.add(key)
         built = check(config)
-        if self._probe and _same_pace(config) not in self._found:
-            self._found[_same_pace(config)] = _pace(config, built)
+        if self._probe and _speed_key(config) not in self._found:
+            self._found[_speed_key(config)] = _probe(config, built)
 
-    def of(self, config: RunConfig) -> Pace | None:
-        """The pace of a configuration; None where it is not probed, or cannot be."""
-        if self._probe and _same_pace(config) not in self._found:  # a finished run that is only measured again
-            self._found[_same_pace(config)] = _pace(config)
-        return self._found.get(_same_pace(config))
+    def speed(self, config: RunConfig) -> VariantSpeed | None:
+        """Return the speed of a configuration; None if it is not probed, or the probe failed."""
+        if self._probe and _speed_key(config) not in self._found:  # a finished run that is only rescored
+            self._found[_speed_key(config)] = _probe(config)
+        return self._found.get(_speed_key(config))
 
 
-def estimate(decisions: Sequence[Decision], paces: Paces) -> Estimate:
-    """Estimate all that is to do; nothing where nothing is probed."""
+def estimate(actions: Sequence[PlannedAction], probes: SpeedProbe) -> Estimate:
+    """Estimate the duration of actions; empty if no variant is probed."""
     seconds: dict[str, float] = {}
-    named: dict[str, Pace] = {}
-    measuring: dict[tuple[str, Evaluation], Measuring] = {}
-    for decision in decisions:
-        if decision.need not in TO_DO:
+    speeds: dict[str, VariantSpeed] = {}
+    costs: dict[tuple[str, Evaluation], EvaluationCost] = {}
+    for action in actions:
+        if action.kind not in TO_DO:
             continue
-        config = decision.config
-        pace, where = paces.of(config), (config.dataset, config.evaluation.how())
-        if pace is None:
+        config = action.config
+        speed, key = probes.speed(config), (config.dataset, config.evaluation.how())
+        if speed is None:
             continue
-        named[config.variant] = pace
-        measure = measuring.setdefault(where, Measuring(config))
-        seconds[decision.fingerprint] = _seconds(decision, pace, measure)
-    return Estimate(seconds=seconds, paces=named)
+        speeds[config.variant] = speed
+        cost = costs.setdefault(key, EvaluationCost(config))
+        seconds[action.fingerprint] = _seconds(action, speed, cost)
+    return Estimate(seconds=seconds, speeds=speeds)
 
 
-class Measuring:
-    """What evaluations on one dataset cost, timed on real images when first asked for."""
+class EvaluationCost:
+    """Duration of evaluations on one dataset, measured on real images on first use."""
 
     def __init__(self, config: RunConfig) -> None:
         self._evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
@@ -100,15 +100,15 @@ class Measuring:
 
     @cached_property
     def curve_seconds(self) -> float:
-        """One measurement of the headline."""
-        return self._timed(lambda evaluator, images: evaluator.curve(images))
+        """Seconds of an evaluation of the headline metric."""
+        return self._time(lambda evaluator, images: evaluator.curve(images))
 
     @cached_property
     def full_seconds(self) -> float:
-        """One measurement of everything: what the row `real` took, which is needed anyway and kept."""
+        """Seconds of an evaluation of all metrics: those of the reference row `real`, which is needed anyway and cached."""
         return 0.0 if self._evaluator is None else reference_row("real", self._evaluator).seconds
 
-    def _timed(self, how: Callable[[Evaluator, Any], object]) -> float:
+    def _time(self, how: Callable[[Evaluator, Any], object]) -> float:
         if self._evaluator is None:
             return 0.0
         with limited_threads(1):
@@ -119,49 +119,50 @@ class Measuring:
         return time.perf_counter() - started
 
 
-def _seconds(decision: Decision, pace: Pace, measuring: Measuring) -> float:
-    """Training and measuring of one run."""
-    evaluation = decision.config.evaluation
-    sampling = measuring.n / pace.samples_per_second
+def _seconds(action: PlannedAction, speed: VariantSpeed, cost: EvaluationCost) -> float:
+    """Return the seconds of training and evaluation of one run."""
+    evaluation = action.config.evaluation
+    sampling = cost.n / speed.samples_per_second
     ends = 2 if evaluation.best else 1
-    if decision.need == "score":
-        return sampling + measuring.full_seconds
-    measured = evaluation.marks * (sampling + measuring.curve_seconds) if evaluation.marks else 0.0
-    return _train_seconds(decision, pace) + measured + ends * (sampling + measuring.full_seconds)
+    if action.kind == "score":
+        return sampling + cost.full_seconds
+    measured = evaluation.marks * (sampling + cost.curve_seconds) if evaluation.marks else 0.0
+    return _train_seconds(action, speed) + measured + ends * (sampling + cost.full_seconds)
 
 
-def _train_seconds(decision: Decision, pace: Pace) -> float:
-    """Seconds of training; a stopped run counts whole, for how far it came is known to its checkpoint alone."""
-    budget = decision.config.budget
+def _train_seconds(action: PlannedAction, speed: VariantSpeed) -> float:
+    """Return the seconds of training. A stopped run counts in full, because only its checkpoint has its progress."""
+    budget = action.config.budget
     if budget.train_seconds is not None:
         return budget.train_seconds
-    done = decision.base.images if decision.base else 0
-    images = budget.images if budget.images is not None else (budget.generator_updates or 0) * pace.images_per_update
-    return max(0, images - done) / pace.images_per_second
+    done = action.base.images if action.base else 0
+    images = budget.images if budget.images is not None else (budget.generator_updates or 0) * speed.images_per_update
+    return max(0, images - done) / speed.images_per_second
 
 
-def _same_pace(config: RunConfig) -> str:
-    """The configuration without what does not change its pace."""
+def _speed_key(config: RunConfig) -> str:
+    """Return the configuration without the settings that do not change its speed."""
     return config.model_copy(update={"seed": 0, "budget": Budget(), "evaluation": Evaluation()}).canonical()
 
 
-def _pace(config: RunConfig, built: Built | None = None) -> Pace | None:
-    """The pace of a variant, or None with a line that says why it could not be probed: its runs will say more."""
+def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None:
+    """Probe the speed of a variant. Return None with a warning if that fails: its runs will record the error."""
     try:
         with limited_threads(config.threads):
-            work = prepare(config.model_copy(update={"budget": Budget(images=1)}), built)  # so that what grows in a share of it has grown
-            return Pace(
-                images_per_second=_training(work),
-                samples_per_second=_sampling(work),
+            smallest = config.model_copy(update={"budget": Budget(images=1)})  # networks that grow with the budget are fully grown
+            work = prepare(smallest, built)
+            return VariantSpeed(
+                images_per_second=_training_speed(work),
+                samples_per_second=_sampling_speed(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],
             )
-    except Exception as error:  # whatever a variant raises, its own runs will record
-        log.warning("%s cannot be probed, so there is no estimate for it: %s", config.variant, one_line(error))
+    except Exception as error:  # any error of a variant, which its own runs will record
+        log.warning("%s cannot be probed, so its runs have no estimate: %s", config.variant, one_line(error))
         return None
 
 
-def _training(work: Work) -> float:
-    """Images a second over rounds of `PROBE_SECONDS`."""
+def _training_speed(work: Work) -> float:
+    """Return the images per second of training, over `PROBE_SECONDS`."""
     trainer = work.trainer
     with trainer.running():
         for _ in range(WARM_ROUNDS):
@@ -175,7 +176,7 @@ def _training(work: Work) -> float:
     return (trainer.images - images) / (trainer.train_seconds - seconds)
 
 
-def _sampling(work: Work) -> float:
+def _sampling_speed(work: Work) -> float:
     networks = work.trainer.eval_networks
     started = time.perf_counter()
     points = work.dataset.spec.kind == "points"

@@ -1,4 +1,4 @@
-"""Jobs to results: one after another in this process, or side by side as Ray tasks. Both compute the same numbers."""
+"""Executor of jobs: one after another in this process, or in parallel as Ray tasks. Both compute the same numbers."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from collections.abc import Callable, Iterable, Iterator
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE, Cluster, connect, start
 from bench.scheduling.jobs import J, Update, attempt
-from bench.scheduling.ray_executor import POLL_SECONDS, SideBySide
+from bench.scheduling.ray_executor import POLL_SECONDS, RayExecutor
 
 
 def execute(
     jobs: Iterable[J | None], *, workers: int, stop: Callable[[], bool], update: Update, cluster: Cluster = HERE
 ) -> Iterator[tuple[J, RunResult]]:
-    """Do all jobs, yielding each as it ends. Stops giving out jobs once `stop()` is true.
+    """Execute jobs and yield each with its result as it ends. Starts no more jobs once `stop()` is true.
 
-    A job is asked for when a worker is free, so what comes may depend on what has ended; None means that there is none now and that
-    there may be one later.
+    `jobs` is read when a worker is free, so later jobs may depend on earlier results. None means that no job is ready, but one may follow.
     """
-    given: Iterator[J | None] = iter(jobs)
+    queue: Iterator[J | None] = iter(jobs)
     if cluster.address:
-        yield from SideBySide[J](connect(cluster), cluster, workers, stop, update).results(given)
+        yield from RayExecutor[J](connect(cluster), cluster, workers, stop, update).results(queue)
         return
     if workers > 1:
         ray = start(workers)
         if ray is not None:
             try:
-                yield from SideBySide[J](ray, cluster, workers, stop, update).results(given)
+                yield from RayExecutor[J](ray, cluster, workers, stop, update).results(queue)
             finally:
                 ray.shutdown()
             return
-    for job in given:
+    for job in queue:
         if stop():
             return
         if job is None:

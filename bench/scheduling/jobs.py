@@ -1,7 +1,7 @@
-"""A job: one thing to do in an execution, in this process or in a worker on any machine.
+"""Jobs: the units of work of an execution, in this process or in a worker on any machine.
 
-A kind of job is a subclass of `Job`: its fields say what to do, `do` does it. It travels as JSON that names its class, so another package
-adds a kind by defining one.
+A kind of job is a subclass of `Job`. Its fields are the parameters, and `do` executes it. It is sent to workers as JSON that names its class, so
+another package can define further kinds.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ log = logging.getLogger(__name__)
 
 
 class Job(BaseModel):
-    """One thing to do. `name` is what a display shows."""
+    """Base class of jobs."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: ClassVar[str]  # in one word
-    repeated: ClassVar[bool] = True  # whether it starts again where its worker died
+    kind: ClassVar[str]  # name of the kind
+    repeated: ClassVar[bool] = True  # whether it is started again if its worker dies
 
-    name: str
-    key: str  # unique in an execution: the fingerprint, the run id, the reference's name
+    name: str  # for the display
+    key: str  # unique in an execution: a fingerprint, a run id, or the name of a reference row
     folder: str
-    dataset: str = ""  # that it measures on: a worker gets the classifier of this data, and trains none itself
+    dataset: str = ""  # to measure on: the driver sends its classifier to the worker, which trains none
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
-        """Do it in this process."""
+        """Execute the job in this process."""
         raise NotImplementedError
 
     def record_failure(self, reason: str) -> RunResult:
-        """Record that its process could not do it. One that trains no run itself only has a result."""
+        """Record that the job failed with its process, and return the result. Only a job that trains a run records anything."""
         return RunResult(run_id="", variant=self.name, dataset="", seed=-1, status="failed", reason=reason)
 
     def record_stop(self, reason: str) -> None:
-        """Record that its process is gone with its machine, so that the job can continue elsewhere."""
+        """Record that the machine of the job was lost, so that another one can resume it."""
 
-    def waiting(self) -> Self | None:
-        """The same job once more, to wait for the process that does it; None if it has waited, or never waits."""
+    def waiting_job(self) -> Self | None:
+        """Return the same job set to wait for the process that executes it; None if it has waited already, or never waits."""
         return None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def class_path(self) -> str:
-        """Its class as `module:CLASS`."""
+        """Class of the job as `module:CLASS`."""
         return f"{type(self).__module__}:{type(self).__qualname__}"
 
     @staticmethod
     def from_json(text: str) -> Job:
-        """The job of which `model_dump_json` made this text."""
+        """Return the job from the text of `model_dump_json`."""
         module, _, name = str(json.loads(text)["class_path"]).partition(":")
         found: type[Job] = getattr(importlib.import_module(module), name)
         return found.model_validate_json(text)
@@ -67,17 +67,17 @@ Update = Callable[[Any, RunProgress], None]  # of a job
 
 
 def attempt(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
-    """Do one job in this process. What it raises becomes a result that has failed, but for mistakes of the user."""
+    """Execute a job in this process. Any error but UserError becomes a failed result."""
     try:
         return job.do(stop, watch)
     except UserError:
         raise
     except Exception as error:
         log.error("%s", job.name, exc_info=True)
-        return failed(job, f"{type(error).__name__}: {one_line(error, most=500)}")
+        return fail_job(job, f"{type(error).__name__}: {one_line(error, most=500)}")
 
 
-def failed(job: Job, reason: str) -> RunResult:
-    """Record a job whose process could not do it."""
+def fail_job(job: Job, reason: str) -> RunResult:
+    """Log and record that a job failed, and return the result."""
     log.error("%s failed: %s", job.name, reason)
     return job.record_failure(reason)

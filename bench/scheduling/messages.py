@@ -1,7 +1,7 @@
-"""What a worker tells the driver while it works (how far it is, what it warns of) and what it is told: to stop.
+"""Messages between workers and the driver: workers report progress and warnings, and the driver requests a stop.
 
-Between the two stands a board, an actor on the driver's node that every worker of a cluster reaches. Imports no torch: the actor is a
-process of its own.
+They are exchanged through a message board, an actor on the driver's node that every worker of a cluster reaches. Does not import torch, because
+the actor is a process of its own.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 SECONDS = 0.3  # between two exchanges
-News = tuple[str, str]  # the key of a job, and what its worker has to tell, as JSON
-Exchange = Callable[[str, str], bool]  # tells of a job, and is answered whether to stop
+WorkerMessage = tuple[str, str]  # the key of a job, and the message of its worker as JSON
+Exchange = Callable[[str, str], bool]  # sends (key, message), and returns whether to stop
 
 
-class Board:
-    """Holds news until the driver reads them."""
+class MessageBoard:
+    """Actor that stores messages of workers until the driver reads them."""
 
     def __init__(self) -> None:
-        self._news: list[News] = []
+        self._messages: list[WorkerMessage] = []
         self._stopping = False
 
-    def tell(self, key: str, told: str) -> bool:
-        """Add news; return whether to stop."""
-        self._news.append((key, told))
+    def post(self, key: str, message: str) -> bool:
+        """Add a message. Return whether the worker is to stop."""
+        self._messages.append((key, message))
         return self._stopping
 
-    def read(self) -> list[News]:
-        """All that is new."""
-        new, self._news = self._news, []
+    def read(self) -> list[WorkerMessage]:
+        """Return all new messages and remove them."""
+        new, self._messages = self._messages, []
         return new
 
     def stop(self) -> None:
-        """Answer every worker that it is to stop."""
+        """Request all workers to stop."""
         self._stopping = True
 
 
-class Messenger:
-    """Inside, this process tells of its job a few times a second, and what it logs as a warning or worse with it."""
+class WorkerReporter:
+    """Context manager that reports the progress and the logged warnings of a job to the driver, a few times a second."""
 
     def __init__(self, key: str, exchange: Exchange) -> None:
         self._key, self._exchange = key, exchange
@@ -51,19 +51,19 @@ class Messenger:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._go_on, daemon=True)
+        self._thread = threading.Thread(target=self._report_until_done, daemon=True)
 
     def progress(self, progress: Mapping[str, Any]) -> None:
-        """How far the job is; told with the next exchange."""
+        """Set the progress that the next exchange reports."""
         self._progress = progress
 
     def stop(self) -> bool:
-        """Whether the driver has said so."""
+        """Return whether the driver has requested a stop."""
         return self._stopping
 
-    def __enter__(self) -> Messenger:
+    def __enter__(self) -> WorkerReporter:
         logging.getLogger().addHandler(self._lines)
-        self._tell()
+        self._report()
         self._thread.start()
         return self
 
@@ -71,24 +71,24 @@ class Messenger:
         self._done.set()
         self._thread.join()
         logging.getLogger().removeHandler(self._lines)  # the process does other jobs after this one
-        self._tell()
+        self._report()
 
-    def _go_on(self) -> None:
+    def _report_until_done(self) -> None:
         while not self._done.wait(SECONDS):
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         with self._lock:
             progress, self._progress = self._progress, None
-            told = json.dumps({"progress": progress, "lines": self._lines.take()})
+            message = json.dumps({"progress": progress, "lines": self._lines.pop_all()})
         try:
-            self._stopping = self._exchange(self._key, told) or self._stopping
-        except Exception:  # Ray raises many kinds. The driver is gone, and Ray ends its workers; until then, stop.
+            self._stopping = self._exchange(self._key, message) or self._stopping
+        except Exception:  # Ray raises many kinds. The driver is dead, and Ray ends its workers; until then, stop.
             self._stopping = True
 
 
 class _Lines(logging.Handler):
-    """Keeps what is logged as a warning or worse, tracebacks included, until it is taken."""
+    """Logging handler that stores records of level WARNING and above, with tracebacks, until `pop_all`."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -97,16 +97,16 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._records.append({"logger": record.name, "level": record.levelno, "text": self.format(record)})
-        except Exception:  # as every handler of the standard library does: logging must not stop what is logged
+        except Exception:  # as in every handler of the standard library: an error in logging must not stop the program
             self.handleError(record)
 
-    def take(self) -> list[dict[str, Any]]:
-        taken, self._records = self._records, []
-        return taken
+    def pop_all(self) -> list[dict[str, Any]]:
+        records, self._records = self._records, []
+        return records
 
 
 def relay(name: str, lines: list[dict[str, Any]]) -> None:
-    """Log a worker's lines here, under its job's name."""
+    """Log the lines of a worker in this process, under the name of its job."""
     for line in lines:
         text = line["text"] if name in line["text"] else f"{name}: {line['text']}"
         logging.getLogger(line["logger"]).log(line["level"], "%s", text)

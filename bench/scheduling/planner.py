@@ -1,6 +1,6 @@
-"""What an execution of a suite will probably do: for each planned run, by its fingerprint in the suite's own experiment. Writes nothing.
+"""Planner: predicts the action for each planned run of a suite, from the recorded runs with its fingerprint. Writes nothing.
 
-Another process may train the same run meanwhile, so each run is decided for good by the process that holds its lock (`bench.runs.runner`).
+Another process may train the same run meanwhile. So the process that holds the run lock makes the final choice (`bench.runs.runner`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, R
 from bench.core.errors import UserError, one_line
 from bench.core.text import pluralise
 from bench.evaluation.evaluator import evaluator_for
-from bench.runs.action import STOPPED, Checkpoint, Kind
-from bench.runs.action import decide as decide_now
+from bench.runs.action import STOPPED, ActionKind, Checkpoint, choose_action
 from bench.runs.pending_writes import pending_statuses
-from bench.runs.prepare import curve_protocol
+from bench.runs.preparation import curve_protocol
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT
@@ -28,38 +27,38 @@ from bench.training.checkpoints import checkpoints_of
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-IMAGES = re.compile("[0-9]{1,12}")  # in a parameter that says what it should
-TO_DO: tuple[Kind, ...] = ("train", "resume", "extend", "score")
+IMAGES = re.compile("[0-9]{1,12}")  # in a valid parameter
+TO_DO: tuple[ActionKind, ...] = ("train", "resume", "extend", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What an execution does about one planned run, and why."""
+class PlannedAction:
+    """Predicted action for a planned run, and its reason."""
 
     planned: PlannedRun
     config: RunConfig  # resolved
     fingerprint: str
-    need: Kind
+    kind: ActionKind
     why: str
-    run_id: str = ""  # of the run that is there already: to skip, resume or score
-    warning: str = ""  # what whoever asked for this run may not expect
-    changed: str = ""  # which version has changed since a run of this configuration that is there
-    base: Base | None = None  # what an extension goes on from
+    run_id: str = ""  # of the recorded run to skip, resume or score
+    warning: str = ""  # for the user, about an unexpected action
+    changed: str = ""  # version that has changed since a recorded run of this configuration
+    base: BaseRun | None = None  # the run to extend
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
-    """A finished run whose last checkpoint a longer one goes on from."""
+class BaseRun:
+    """Finished run that a longer run extends from its last checkpoint."""
 
     run_id: str
     fingerprint: str
     images: int
-    best: bool  # whether it kept its best mark
+    best: bool  # whether its best checkpoint is saved
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """A planned run with what its experiment holds of it."""
+class RecordedRuns:
+    """Planned run and its recorded runs."""
 
     planned: PlannedRun
     config: RunConfig  # resolved
@@ -68,26 +67,26 @@ class Recorded:
 
     @property
     def done(self) -> Run | None:
-        """The newest run that is not trained again."""
+        """Newest complete run, which is not trained again; None if there is none."""
         return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
 
 
-def look_up(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], there: Lookup) -> list[Recorded]:
-    """Find the recorded runs of each planned run, whose resolved configuration stands in `configs`."""
+def find_recorded(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], lookup: Lookup) -> list[RecordedRuns]:
+    """Find the recorded runs of each planned run. `configs` are the resolved configurations."""
     fingerprints = [config.fingerprint(data_digest=DATASETS.get(config.dataset).digest()) for config in configs]
     return [
-        Recorded(planned=run, config=config, fingerprint=fingerprint, runs=there.find(fingerprint))
+        RecordedRuns(planned=run, config=config, fingerprint=fingerprint, runs=lookup.find(fingerprint))
         for run, config, fingerprint in zip(planned, configs, fingerprints, strict=True)
     ]
 
 
-def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[Decision]:
-    """What each planned run needs. `folder` holds the suite's checkpoints.
+def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[PlannedAction]:
+    """Predict the action for each planned run. `folder` has the checkpoints of the suite.
 
-    Of data sets that are not ready to be measured (`unready`) no protocol is known, so a finished run counts as one to measure again.
+    For datasets in `unready`, whose classifier is missing, the protocol is unknown. Finished runs on them get the action `score`.
     """
     protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
-    decisions = []
+    actions = []
     for run in recorded:
         config = run.config
         dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
@@ -95,23 +94,23 @@ def decide(recorded: Sequence[Recorded], there: Lookup, folder: Path, *, unready
             evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
             protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
         protocol, marks = protocols[key]
-        decision = _decision(run, protocol, marks, folder)
-        decisions.append(decision if run.runs else _of_another_version(decision, there))
-    return decisions
+        action = _planned_action(run, protocol, marks, folder)
+        actions.append(action if run.runs else _with_changed_version(action, lookup))
+    return actions
 
 
-def _of_another_version(decision: Decision, there: Lookup) -> Decision:
-    """The decision to train what is new, and which version has changed where it is there under another one."""
-    config = decision.config
-    for run in there.find_cell(config.variant, config.dataset, config.seed):
-        changed = _changed(run, config)
+def _with_changed_version(action: PlannedAction, lookup: Lookup) -> PlannedAction:
+    """Add to the action for a new run which version has changed, if the run is recorded with another one."""
+    config = action.config
+    for run in lookup.find_cell(config.variant, config.dataset, config.seed):
+        changed = _version_changes(run, config)
         if changed and _same_settings(run, config):
-            return replace(decision, why=changed, changed=changed)
-    return decision
+            return replace(action, why=changed, changed=changed)
+    return action
 
 
-def _changed(run: Run, config: RunConfig) -> str:
-    """The versions that differ between a recorded run and now, as "variant version 1 -> 2"; empty where none does."""
+def _version_changes(run: Run, config: RunConfig) -> str:
+    """Return the changes of versions since a recorded run, as "variant version 1 -> 2"; empty without a change."""
     now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
     if source := config.source():
         now["variant_source"] = source
@@ -120,100 +119,105 @@ def _changed(run: Run, config: RunConfig) -> str:
 
 
 def _same_settings(run: Run, config: RunConfig) -> bool:
-    """Whether a recorded run was trained with these settings, as far as that version of the code knew them."""
-    mine = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
-    theirs = run.data.params
-    return theirs.keys() >= {"seed", "dataset"} and all(mine[path] == theirs[path] for path in mine.keys() & theirs.keys())
+    """Return whether a recorded run has the same settings. Settings that its version of the code did not have are ignored."""
+    current = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
+    stored = run.data.params
+    return stored.keys() >= {"seed", "dataset"} and all(current[path] == stored[path] for path in current.keys() & stored.keys())
 
 
-def changed_versions(decisions: Sequence[Decision]) -> list[str]:
-    """A line for each change of a version that has runs trained anew."""
+def changed_versions(actions: Sequence[PlannedAction]) -> list[str]:
+    """Return a message for each change of a version that makes runs train again."""
     lines = []
-    for variant, changed in dict.fromkeys((_blamed(decision), decision.changed) for decision in decisions if decision.changed):
-        count = sum(decision.changed == changed and _blamed(decision) == variant for decision in decisions)
-        lines.append(f"{variant}{changed} since {pluralise(count, 'run')} of this suite: what is recorded stays, and is trained anew")
+    for variant, changed in dict.fromkeys((_variant_prefix(action), action.changed) for action in actions if action.changed):
+        count = sum(action.changed == changed and _variant_prefix(action) == variant for action in actions)
+        lines.append(
+            f"{variant}{changed} since {pluralise(count, 'run')} of this suite: recorded runs stay, and the runs are trained again"
+        )
     return lines
 
 
-def _blamed(decision: Decision) -> str:
-    """The variant, where it is its version or its source that has changed."""
-    return f"{decision.config.variant}: " if "variant " in decision.changed else ""
+def _variant_prefix(action: PlannedAction) -> str:
+    """Return the variant if its version or its source has changed, else an empty text."""
+    return f"{action.config.variant}: " if "variant " in action.changed else ""
 
 
-def _decision(recorded: Recorded, protocol: str, marks: str, folder: Path) -> Decision:
-    """What the process that gets the run lock will decide, if the checkpoint is whole and of the newest run."""
-    config, fingerprint, found = recorded.config, recorded.fingerprint, recorded.runs
+def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: Path) -> PlannedAction:
+    """Predict the action that the lock holder will choose, if the checkpoint is intact and of the newest run."""
+    config, fingerprint, runs = recorded.config, recorded.fingerprint, recorded.runs
     checkpoint = None
-    if found and found[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
-        checkpoint = Checkpoint(run_id=found[0].info.run_id, curve_protocol=found[0].data.tags.get("curve_protocol", ""))
-    action = decide_now(
-        found, protocol=protocol, curve_protocol=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
+    if runs and runs[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
+        checkpoint = Checkpoint(run_id=runs[0].info.run_id, curve_protocol=runs[0].data.tags.get("curve_protocol", ""))
+    predicted = choose_action(
+        runs, protocol=protocol, curve_protocol=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
     )
-    run = next((run for run in found if run.info.run_id == action.run_id), None)
+    run = next((run for run in runs if run.info.run_id == predicted.run_id), None)
     warning = ""
-    if run is not None and action.kind in ("skip", "score") and config.evaluation.best and run.data.params.get("evaluation.best") != "True":
-        warning = f"{_name(config)} was finished without keeping its best mark, so it has none"
-    return Decision(
+    if (
+        run is not None
+        and predicted.kind in ("skip", "score")
+        and config.evaluation.best
+        and run.data.params.get("evaluation.best") != "True"
+    ):
+        warning = f"{_name(config)} has finished without saving its best checkpoint, so it has none"
+    return PlannedAction(
         planned=recorded.planned,
         config=config,
         fingerprint=fingerprint,
-        need=action.kind,
-        why=action.why,
-        run_id=action.run_id,
+        kind=predicted.kind,
+        why=predicted.why,
+        run_id=predicted.run_id,
         warning=warning,
     )
 
 
-def extended(decisions: Sequence[Decision], there: Lookup, folder: Path) -> list[Decision]:
-    """The decisions with every new run going on from the longest finished run that differs in nothing but its length.
+def extend_actions(actions: Sequence[PlannedAction], lookup: Lookup, folder: Path) -> list[PlannedAction]:
+    """Return the actions with each new run changed to extend the longest finished run that differs in length only.
 
-    Raises UserError where one has no such run, where that run's checkpoint is gone, or where training depends on the budget.
+    Raises UserError if there is no such run, if its checkpoint is missing, or if training depends on the budget.
     """
-    return [_extension(decision, there, folder) if decision.need == "train" else _refuse_shorter(decision, there) for decision in decisions]
+    return [_extension(action, lookup, folder) if action.kind == "train" else _refuse_shorter(action, lookup) for action in actions]
 
 
-def _extension(decision: Decision, there: Lookup, folder: Path) -> Decision:
-    config, name = decision.config, _name(decision.config)
+def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAction:
+    config, name = action.config, _name(action.config)
     bound = config.recipe.bound_to_budget()
     if bound:
         raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
-    finished = _finished(decision, there)
-    if not finished and _finished(decision, there, status="diverged"):
-        return replace(decision, warning=f"{name} diverged at a smaller budget: it is trained anew, so that it counts at this one")
+    finished = _finished_runs(action, lookup)
+    if not finished and _finished_runs(action, lookup, status="diverged"):
+        return replace(action, warning=f"{name} diverged at a smaller budget: it is trained from scratch, so that it counts at this budget")
     if not finished:
         raise UserError(
-            f"--extend: {name} has not finished at a smaller budget; do that first, or train it anew with --set {_budget(config)}"
+            f"--extend: {name} has not finished at a smaller budget; do that first, or train it from scratch with --set {_budget(config)}"
         )
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
         raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
     path = checkpoints_of(folder, longest.fingerprint).newest
     if not path.exists():
-        raise UserError(f"--extend: the last checkpoint of {name} is gone ({path}); train it anew with --set {_budget(config)}")
+        raise UserError(f"--extend: the last checkpoint of {name} is missing ({path}); train it from scratch with --set {_budget(config)}")
     try:
         serialization.load(path)
     except UserError as error:
-        raise UserError(f"--extend: {error}; train {name} anew with --set {_budget(config)}") from error
+        raise UserError(f"--extend: {error}; train {name} from scratch with --set {_budget(config)}") from error
     if config.evaluation.best and not longest.best:
-        raise UserError(f"--extend: {name} did not keep its best mark; train it anew with --set {_budget(config)}")
-    return replace(decision, need="extend", why=f"goes on from {longest.images:,} images", base=longest, warning="")
+        raise UserError(f"--extend: {name} has no saved best checkpoint; train it from scratch with --set {_budget(config)}")
+    return replace(action, kind="extend", why=f"extends a run of {longest.images:,} images", base=longest, warning="")
 
 
-def _refuse_shorter(decision: Decision, there: Lookup) -> Decision:
-    """The decision, unless a longer run is there: who extends means to go further."""
-    longest = max((base.images for base in _finished(decision, there)), default=0)
-    if longest > (decision.config.budget.images or 0):
-        raise UserError(
-            f"--extend {decision.config.budget.images}: {_name(decision.config)} has been trained on {longest:,} images already"
-        )
-    return decision
+def _refuse_shorter(action: PlannedAction, lookup: Lookup) -> PlannedAction:
+    """Return the action. Raises UserError if a longer run is recorded, because an extension must be longer."""
+    longest = max((base.images for base in _finished_runs(action, lookup)), default=0)
+    if longest > (action.config.budget.images or 0):
+        raise UserError(f"--extend {action.config.budget.images}: {_name(action.config)} has been trained on {longest:,} images already")
+    return action
 
 
-def _finished(decision: Decision, there: Lookup, status: str = "finished") -> list[Base]:
-    lineage = decision.config.lineage(data_digest=DATASETS.get(decision.config.dataset).digest())
-    runs = [run for run in there.find_lineage(lineage) if run.data.tags.get("status") == status]
+def _finished_runs(action: PlannedAction, lookup: Lookup, status: str = "finished") -> list[BaseRun]:
+    lineage = action.config.lineage(data_digest=DATASETS.get(action.config.dataset).digest())
+    runs = [run for run in lookup.find_lineage(lineage) if run.data.tags.get("status") == status]
     return [
-        Base(
+        BaseRun(
             run_id=run.info.run_id, fingerprint=run.data.tags["fingerprint"], images=int(run.data.params["budget.images"]),
             best=run.data.params.get("evaluation.best") == "True",
         )

@@ -1,4 +1,4 @@
-"""What a suite shows while it runs: bars on a terminal, plain lines elsewhere."""
+"""Progress displays of a suite: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bench.scheduling.estimate import Estimate
 from bench.scheduling.jobs import Job
 from bench.scheduling.scheduler import Display
 
-TRUST_SECONDS = 60.0  # of work: how long the probe outweighs what was seen since
+TRUST_SECONDS = 60.0  # seconds of work for which the probe has more weight than the actual speed
 
 
 class Workload:
-    """How much of an execution is done, in expected seconds of work where a probe gave them, else in equal parts."""
+    """Completed part of an execution, in expected seconds of work if the variants were probed, else in equal parts."""
 
     def __init__(self, jobs: Sequence[Job], workers: int, expected: Estimate) -> None:
         known = expected.seconds
@@ -33,30 +33,30 @@ class Workload:
 
     @property
     def total(self) -> float:
-        """All there is to do."""
+        """Total work."""
         return sum(self._expected.values())
 
     @property
     def done(self) -> float:
-        """What is done of it."""
+        """Completed work."""
         return sum(self._expected[key] * share for key, share in self._shares.items())
 
     @property
     def seconds_left(self) -> float:
-        """The wall clock left: what is expected, corrected by how far expectations were off so far; not-a-number while nothing is known."""
+        """Remaining seconds of wall clock: the estimate, corrected by its error so far. NaN if unknown."""
         elapsed, done = time.monotonic() - self._started, self.done
         if self._workers:
             off = (elapsed * self._workers + TRUST_SECONDS) / (done + TRUST_SECONDS)
             return (self.total - done) * off / self._workers
         return elapsed * (self.total - done) / done if done else math.nan
 
-    def reached(self, job: Job, share: float) -> None:
-        """A job has come so far."""
+    def set_share(self, job: Job, share: float) -> None:
+        """Set the completed share of a job."""
         self._shares[job.key] = min(1.0, max(share, self._shares[job.key]))
 
 
 class BarDisplay(Display):
-    """An overall bar with the time left, and a bar with the numbers of each running job."""
+    """Display with an overall bar and the remaining time, and a bar with the numbers of each running job."""
 
     def __init__(self, console: Console) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[note]}"))
@@ -69,39 +69,39 @@ class BarDisplay(Display):
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Show the overall bar."""
         self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
-        self._progress.console.print(*prospect(jobs, workers, expected), sep="\n", highlight=False, markup=False)
+        self._progress.console.print(*start_lines(jobs, workers, expected), sep="\n", highlight=False, markup=False)
         self._progress.start()
         self._overall = self._progress.add_task("[bold]all", total=self._work.total, note=f"0 of {len(jobs)}")
 
     def update(self, job: Job, progress: RunProgress) -> None:
-        """Move the job's own bar, and with it the overall one."""
+        """Update the bar of the job and the overall bar."""
         if job.key not in self._tasks:
             self._tasks[job.key] = self._progress.add_task(escape(job.name), total=1.0, note="")
-        self._progress.update(self._tasks[job.key], completed=progress.share, note=escape(figures(progress)))
+        self._progress.update(self._tasks[job.key], completed=progress.share, note=escape(status_text(progress)))
         self._move(job, progress.share)
 
     def end(self, job: Job, result: RunResult) -> None:
-        """Take the job's bar away and leave a line in its place."""
+        """Replace the bar of the job by a line with its result."""
         if job.key in self._tasks:
             self._progress.remove_task(self._tasks.pop(job.key))
         self._ended += 1
         self._move(job, 1.0)
-        self._progress.console.print(ending(job, result), highlight=False, markup=False)
+        self._progress.console.print(result_text(job, result), highlight=False, markup=False)
 
     def stop(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         self._progress.stop()
 
     def _move(self, job: Job, share: float) -> None:
         if self._work is None or self._overall is None:
             return
-        self._work.reached(job, share)
-        note = f"{self._ended} of {self._jobs}, {left(self._work.seconds_left)}"
+        self._work.set_share(job, share)
+        note = f"{self._ended} of {self._jobs}, {time_left(self._work.seconds_left)}"
         self._progress.update(self._overall, completed=self._work.done, note=note)
 
 
 class LineDisplay(Display):
-    """A line at the end of every job, and one for each running job about every half minute."""
+    """Display with a line at the end of every job, and one for each running job about every 30 seconds."""
 
     EVERY_SECONDS = 30.0
 
@@ -109,72 +109,72 @@ class LineDisplay(Display):
         self._console = console
         self._work: Workload | None = None
         self._jobs = self._ended = 0
-        self._told: dict[str, float] = {}
+        self._last_line: dict[str, float] = {}  # monotonic time, by key of the job
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Say how much there is to do."""
+        """Print the number of jobs and the estimate."""
         self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
-        for line in prospect(jobs, workers, expected):
-            self._say(line)
+        for line in start_lines(jobs, workers, expected):
+            self._print(line)
 
     def update(self, job: Job, progress: RunProgress) -> None:
-        """A line now and then."""
+        """Print the progress of the job, at most every `EVERY_SECONDS`."""
         if self._work is not None:
-            self._work.reached(job, progress.share)
+            self._work.set_share(job, progress.share)
         now = time.monotonic()
-        if now - self._told.setdefault(job.key, now) >= self.EVERY_SECONDS:
-            self._told[job.key] = now
-            self._say(f"{job.name}: {min(progress.share, 1):.0%} of {progress.budget}, {figures(progress)}")
+        if now - self._last_line.setdefault(job.key, now) >= self.EVERY_SECONDS:
+            self._last_line[job.key] = now
+            self._print(f"{job.name}: {min(progress.share, 1):.0%} of {progress.budget}, {status_text(progress)}")
 
     def end(self, job: Job, result: RunResult) -> None:
-        """A line with the time that is left at this rate."""
+        """Print the result of the job and the remaining time."""
         self._ended += 1
         seconds = math.nan
         if self._work is not None:
-            self._work.reached(job, 1.0)
+            self._work.set_share(job, 1.0)
             seconds = self._work.seconds_left
-        self._say(f"[{self._ended}/{self._jobs}] {ending(job, result)}; {left(seconds)}")
+        self._print(f"[{self._ended}/{self._jobs}] {result_text(job, result)}; {time_left(seconds)}")
 
     def stop(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: lines do not change the terminal."""
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def prospect(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
-    """What is about to happen: how many jobs, and where variants were probed how fast they are and about how long it takes."""
+def start_lines(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
+    """Return lines with the number of jobs and, if variants were probed, their speeds and the estimated duration."""
     workers = min(workers, len(jobs))
     lines = [f"{pluralise(len(jobs), 'job')}, {workers} at a time"]
     if expected.seconds:
         lines[0] += f": about {duration(expected.wall_seconds(workers))} by a short probe of each variant"
-        lines.append("images/s: " + ", ".join(f"{name} {pace.images_per_second:,.0f}" for name, pace in expected.paces.items()))
+        lines.append("images/s: " + ", ".join(f"{name} {speed.images_per_second:,.0f}" for name, speed in expected.speeds.items()))
     return lines
 
 
-def left(seconds: float) -> str:
-    """The time left, if it is known."""
+def time_left(seconds: float) -> str:
+    """Return the remaining time as text."""
     return "time left not known yet" if math.isnan(seconds) else f"{duration(seconds)} left"
 
 
-def figures(progress: RunProgress) -> str:
-    """The numbers of a run under way, on one line."""
+def status_text(progress: RunProgress) -> str:
+    """Return the numbers of a running job on one line."""
     losses = {name: value for name, value in progress.scalars.items() if name.startswith("loss_")}
     parts = [f"{progress.images_per_second:,.0f} images/s", *(f"{name} {value:.2f}" for name, value in losses.items())]
-    return ", ".join([*parts, *headline(progress.measured), *(flag.upper() for flag in progress.flags)])
+    return ", ".join([*parts, *headline_text(progress.measured), *(flag.upper() for flag in progress.flags)])
 
 
-def ending(job: Job, result: RunResult) -> str:
-    """How a job ended, on one line."""
-    return ", ".join([f"{job.name}: {result.status}", *headline(result.values), *([result.reason] if result.reason else [])])
+def result_text(job: Job, result: RunResult) -> str:
+    """Return the result of a job on one line."""
+    return ", ".join([f"{job.name}: {result.status}", *headline_text(result.values), *([result.reason] if result.reason else [])])
 
 
-def headline(values: Mapping[str, float]) -> list[str]:
-    """The metric that rankings use, if it is there."""
+def headline_text(values: Mapping[str, float]) -> list[str]:
+    """Return the headline metric as a text in a list; an empty list if it is not measured."""
     key = headline_among(values)
     return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"] if key else []
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
-    """Bars on a terminal, lines elsewhere."""
+    """Return a display with bars for a terminal, else one with lines."""
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)

@@ -1,4 +1,4 @@
-"""The execution of a suite: what is finished is skipped, what is missing runs, what was stopped goes on."""
+"""Scheduler: executes a suite. Skips finished runs, trains missing ones and resumes stopped ones."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bench.core.environment import source_commit
 from bench.evaluation.evaluator import evaluator_for, unmeasurable
 from bench.evaluation.reference_rows import KINDS
 from bench.metrics.extractors import classifier_is_ready
+from bench.runs.auto_choice import Auto, Choice, record_choices, resolve
 from bench.runs.checkpointing import interval
-from bench.runs.pending_writes import catch_up
-from bench.runs.reference_rows import reference_is_there
-from bench.runs.resolve import Auto, Choice, record_choices, resolve
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.pending_writes import deliver_earlier
+from bench.runs.reference_rows import has_reference
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.cluster import HERE, Cluster, check_nodes
-from bench.scheduling.estimate import Estimate, Paces, estimate
+from bench.scheduling.estimate import Estimate, SpeedProbe, estimate
 from bench.scheduling.executor import execute
 from bench.scheduling.jobs import Job
-from bench.scheduling.planner import TO_DO, Decision, changed_versions, decide, extended, look_up
+from bench.scheduling.planner import TO_DO, PlannedAction, changed_versions, extend_actions, find_recorded, plan_actions
 from bench.scheduling.suite import PlannedRun, Suite
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking import store
@@ -35,101 +35,101 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How an execution ended."""
+class ExecutionResult:
+    """Result of an execution."""
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
-    there: tuple[RunResult, ...] = ()  # of those skipped, what another process finished meanwhile
-    left: tuple[RunResult, ...] = ()  # to another process, which the reason names
+    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process finished meanwhile
+    busy: tuple[RunResult, ...] = ()  # runs that another process trains, named in the reason
     interrupted: bool = False
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
 
     def count(self, status: str) -> int:
-        """Runs of this execution that ended with a status."""
+        """Return how many runs of this execution ended with a status."""
         return sum(result.status == status for result in self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """What an execution would do, and about how long it would take."""
+class ExecutionPlan:
+    """Predicted actions of an execution, and an estimate of its duration."""
 
-    decisions: tuple[Decision, ...]
+    actions: tuple[PlannedAction, ...]
     estimate: Estimate
     workers: int
     cluster: Cluster = HERE
-    auto: Mapping[str, Choice] = field(default_factory=dict)  # what `auto` means, by kind of device, as far as a run left it open
+    auto: Mapping[str, Choice] = field(default_factory=dict)  # choices for `auto`, by kind of device; empty if no run uses it
 
     @property
-    def todo(self) -> list[Decision]:
-        """What there is to do."""
-        return [decision for decision in self.decisions if decision.need in TO_DO]
+    def todo(self) -> list[PlannedAction]:
+        """Actions other than `skip`."""
+        return [action for action in self.actions if action.kind in TO_DO]
 
 
-def foresee(
+def plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
     extend: bool = False, probe: bool = True, deliver: bool = False,
-) -> Outlook:  # fmt: skip
-    """What an execution would do and, with a probe of each variant, about how long it would take.
+) -> ExecutionPlan:  # fmt: skip
+    """Predict the actions of an execution and, with a probe of each variant, estimate its duration.
 
-    Writes nothing, unless `deliver` first sends what earlier runs of the suite could not: else they would be trained again.
+    Writes nothing, unless `deliver` sends the pending writes of earlier runs first. Without that, they would be trained again.
 
-    Raises UserError where the store, the folder, the data, a configuration or the cluster cannot be used.
+    Raises UserError if the store, the folder, the data, a configuration or the cluster cannot be used.
     """
-    interval()  # a mistake in it is one before anything is written
-    folder = folder / suite.name  # the same run may be under way in another suite
+    interval()  # raises UserError before anything is written
+    folder = folder / suite.name  # another suite may be training the same run
     check_writable(folder)
     auto = Auto(uri, suite.name)
     configs = [resolve(run.config, auto) for run in planned]
-    cluster = cluster.settled(
+    cluster = cluster.resolved(
         threads=max(config.threads for config in configs), cuda=any(config.device.startswith("cuda") for config in configs)
     )
     chosen = cluster.workers(workers)
     if cluster.address:
         check_nodes(cluster, folder, one_machine=["a SQLite store"] if store.sqlite_path(uri) else [])
     if deliver:
-        catch_up(folder, uri)
-    there = Lookup.of(uri, suite.name)
+        deliver_earlier(folder, uri)
+    lookup = Lookup.of(uri, suite.name)
     unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
     for dataset in sorted(unready):
-        log.warning("%s has no classifier here yet: it will be trained first, in minutes, so there is no estimate", dataset)
-    recorded = look_up(planned, configs, there)
-    paces = Paces(probe=probe and not unready)
+        log.warning("%s has no classifier on this machine: it will be trained first, in minutes, so there is no estimate", dataset)
+    recorded = find_recorded(planned, configs, lookup)
+    probes = SpeedProbe(probe=probe and not unready)
     for run in recorded:
         if run.done is None:
-            paces.check(run.config)
-    decisions = decide(recorded, there, folder, unready=unready)
+            probes.check(run.config)
+    actions = plan_actions(recorded, lookup, folder, unready=unready)
     if extend:
-        decisions = extended(decisions, there, folder)
-    return Outlook(decisions=tuple(decisions), estimate=estimate(decisions, paces), workers=chosen, cluster=cluster, auto=auto.used)
+        actions = extend_actions(actions, lookup, folder)
+    return ExecutionPlan(actions=tuple(actions), estimate=estimate(actions, probes), workers=chosen, cluster=cluster, auto=auto.used)
 
 
 def run_suite(
-    suite: Suite, outlook: Outlook, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
-) -> Outcome:  # fmt: skip
-    """Do what is missing of a suite, references first, and return how every run ended.
+    suite: Suite, execution_plan: ExecutionPlan, *, uri: str, folder: Path, stop: Callable[[], bool], display: Display, parent: str = "", wait: bool = True
+) -> ExecutionResult:  # fmt: skip
+    """Execute the planned actions of a suite, reference rows first, and return the results.
 
-    Runs that other processes train come last: this one waits for them, and takes over what they leave; without `wait` it leaves them be.
-    The runs go under a parent of this execution, unless there is a `parent` for them, which stays open.
+    Runs that other processes train come last. This process waits for them and takes over those that are not completed; without `wait` it skips
+    them. The runs are recorded under a new parent run, or under `parent`, which stays open.
     """
     folder = folder / suite.name
-    tracker, decisions = Tracker(uri, suite.name), outlook.decisions
-    record_choices(tracker, outlook.auto)
-    for line in changed_versions(decisions):
+    tracker, actions = Tracker(uri, suite.name), execution_plan.actions
+    record_choices(tracker, execution_plan.auto)
+    for line in changed_versions(actions):
         log.warning("%s", line)
-    for decision in decisions:
-        if decision.warning:
-            log.warning("%s", decision.warning)
-    references = reference_jobs({(decision.config.dataset, decision.config.evaluation.how()) for decision in decisions}, uri, folder)
-    skipped = sum(decision.need == "skip" for decision in decisions)
-    if not outlook.todo and not references:
-        return Outcome(skipped=skipped, decisions=decisions)
+    for action in actions:
+        if action.warning:
+            log.warning("%s", action.warning)
+    references = reference_jobs({(action.config.dataset, action.config.evaluation.how()) for action in actions}, uri, folder)
+    skipped = sum(action.kind == "skip" for action in actions)
+    if not execution_plan.todo and not references:
+        return ExecutionResult(skipped=skipped, actions=actions)
     make_folder(folder)
-    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if outlook.todo and not parent else ""
-    jobs = Queue([*references, *(_job(decision, suite, uri, folder, parent or own) for decision in outlook.todo)], wait=wait)
+    own = tracker.start_parent(f"{suite.name} execution", _parent_tags(suite)) if execution_plan.todo and not parent else ""
+    jobs = JobQueue([*references, *(_job(action, suite, uri, folder, parent or own) for action in execution_plan.todo)], wait=wait)
     status = "failed"
     try:
-        results = _execute(jobs, outlook, stop, display)
+        results = _execute(jobs, execution_plan, stop, display)
         interrupted = stop()
         status = "interrupted" if interrupted else "finished"
     except KeyboardInterrupt:
@@ -138,57 +138,61 @@ def run_suite(
     finally:
         if own:
             tracker.end_parent(own, status)
-    ended = tuple(result for result in results if result.status not in ("busy", "there"))
-    left = tuple(result for result in results if result.status == "busy")
-    there = tuple(result for result in results if result.status == "there")
-    return Outcome(results=ended, skipped=skipped + len(there), there=there, left=left, interrupted=interrupted, decisions=decisions)
+    ended = tuple(result for result in results if result.status not in ("busy", "recorded"))
+    busy = tuple(result for result in results if result.status == "busy")
+    recorded = tuple(result for result in results if result.status == "recorded")
+    return ExecutionResult(
+        results=ended, skipped=skipped + len(recorded), recorded=recorded, busy=busy, interrupted=interrupted, actions=actions
+    )
 
 
 class Display:
-    """What an execution shows while it goes on. This one shows nothing."""
+    """Display of an execution. This base class shows nothing."""
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Before the first job."""
+        """Called before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
-        """A job has told how far it is."""
+        """Called with the progress of a job."""
 
     def end(self, job: Job, result: RunResult) -> None:
-        """A job has ended."""
+        """Called when a job has ended."""
 
 
-class Queue:
-    """Jobs in their order. A run that another process trains comes again at the end, to wait for that process."""
+class JobQueue:
+    """Queue of jobs. A run that another process trains is queued again at the end, to wait for that process."""
 
     def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
         self.jobs = jobs
-        self._wait, self._again, self._under_way = wait, deque[Job](), 0
+        self._wait, self._postponed, self._running = wait, deque[Job](), 0
 
     def __iter__(self) -> Iterator[Job | None]:
-        """Each job; None while there is only to wait for those under way."""
+        """Yield each job, and None while no job is queued but some are running."""
         for job in self.jobs:
-            self._under_way += 1
+            self._running += 1
             yield job
-        while self._under_way or self._again:
-            if self._again:
-                self._under_way += 1
-            yield self._again.popleft() if self._again else None
+        while self._running or self._postponed:
+            if self._postponed:
+                self._running += 1
+            yield self._postponed.popleft() if self._postponed else None
 
-    def ended(self, job: Job, result: RunResult) -> bool:
-        """Take note of a job that has ended; whether it has for good."""
-        self._under_way -= 1
-        waiting = job.waiting() if self._wait and result.status == "busy" else None
-        if waiting is not None:
-            self._again.append(waiting)
-        return waiting is None
+    def complete(self, job: Job, result: RunResult) -> bool:
+        """Record the result of a job. Return False if the job is queued again, to wait for another process."""
+        self._running -= 1
+        postponed = job.waiting_job() if self._wait and result.status == "busy" else None
+        if postponed is not None:
+            self._postponed.append(postponed)
+        return postponed is None
 
 
-def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: Display) -> list[RunResult]:
+def _execute(queue: JobQueue, execution_plan: ExecutionPlan, stop: Callable[[], bool], display: Display) -> list[RunResult]:
     jobs = queue.jobs
-    display.start(jobs, workers=outlook.workers, expected=outlook.estimate)
+    display.start(jobs, workers=execution_plan.workers, expected=execution_plan.estimate)
     results = []
-    for job, result in execute(queue, workers=min(outlook.workers, len(jobs)), stop=stop, update=display.update, cluster=outlook.cluster):
-        if not queue.ended(job, result):
+    for job, result in execute(
+        queue, workers=min(execution_plan.workers, len(jobs)), stop=stop, update=display.update, cluster=execution_plan.cluster
+    ):
+        if not queue.complete(job, result):
             continue
         display.end(job, result)
         if job.kind != "reference" or result.status == "failed":
@@ -197,35 +201,35 @@ def _execute(queue: Queue, outlook: Outlook, stop: Callable[[], bool], display: 
 
 
 def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[ReferenceJob]:
-    """The reference rows that runs on some data, measured in some way, need and that the store does not have yet."""
+    """Return jobs for the reference rows of datasets and evaluations that the store does not have."""
     jobs = []
     for dataset, evaluation in sorted(wanted, key=lambda pair: (pair[0], pair[1].model_dump_json())):
         evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
             log.warning(
-                "nothing is measured on %s, so there are curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
+                "nothing is measured on %s, so its runs have curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
             )
             continue
-        rows = Tracker(uri, REFERENCES)  # restores it where it was deleted, with its rows
+        rows = Tracker(uri, REFERENCES)  # restores a deleted experiment, with its rows
         for kind in KINDS:
-            if not reference_is_there(rows, kind, evaluator):
+            if not has_reference(rows, kind, evaluator):
                 jobs.append(ReferenceJob.of(kind, dataset, evaluation, uri, str(folder)))
     return jobs
 
 
-def _job(decision: Decision, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
-    if decision.need == "score":
-        config = decision.config
+def _job(action: PlannedAction, suite: Suite, uri: str, folder: Path, parent: str) -> Job:
+    if action.kind == "score":
+        config = action.config
         return ScoreJob.of(
-            decision.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
+            action.run_id, variant=config.variant, seed=config.seed, dataset=config.dataset, evaluation=config.evaluation, uri=uri,
             folder=str(folder),
         )  # fmt: skip
-    place = Place(
-        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=decision.planned.name,
-        note=decision.planned.note, overrides=decision.planned.overrides, tags=decision.planned.tags,
-        once=True, extends=decision.base.run_id if decision.base else "", extends_fingerprint=decision.base.fingerprint if decision.base else "",
+    context = RunContext(
+        uri=uri, suite=suite.name, folder=str(folder), parent=parent, track=suite.track, name=action.planned.name,
+        note=action.planned.note, overrides=action.planned.overrides, tags=action.planned.tags,
+        once=True, extends=action.base.run_id if action.base else "", extends_fingerprint=action.base.fingerprint if action.base else "",
     )  # fmt: skip
-    return RunJob.of(decision.config, place, decision.fingerprint)
+    return RunJob.of(action.config, context, action.fingerprint)
 
 
 def _parent_tags(suite: Suite) -> dict[str, str]:
@@ -239,6 +243,6 @@ def _parent_tags(suite: Suite) -> dict[str, str]:
 
 
 def commit_tag() -> str:
-    """The commit of this code as a tag of an execution."""
+    """Return the commit of this code, for a tag of an execution."""
     commit, dirty = source_commit()
     return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

@@ -1,4 +1,4 @@
-"""Ctrl-C, or SIGTERM: once stops at the next round with everything kept, twice stops at once."""
+"""Handling of Ctrl-C and SIGTERM: the first stops at the next round and saves everything, the second stops at once."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signal(announce: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Inside, the first SIGINT or SIGTERM makes the yielded function true; any further one, of either kind, is a KeyboardInterrupt.
+    """Context manager that yields a function which is true after SIGINT or SIGTERM. A second signal, of either kind, raises KeyboardInterrupt.
 
-    Whoever sends SIGTERM twice wants an end now, too: a scheduler's next signal is the one that cannot be caught.
+    That holds for SIGTERM too, because the next signal of a job scheduler cannot be caught.
     """
-    asked = False
+    stopping = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal stopping
+        if stopping:
             raise KeyboardInterrupt
-        asked = True
-        announce("stopping at the next round; what is finished is kept, what is under way can go on later (Ctrl-C again stops at once)")
+        stopping = True
+        announce("stopping at the next round; finished runs are recorded, and stopped runs can be resumed (Ctrl-C again stops at once)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

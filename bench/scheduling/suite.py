@@ -1,4 +1,4 @@
-"""What a suite is: entries (a variant with overrides) x datasets x seeds, each cell of which is one run."""
+"""Suites: entries (variants with overrides) x datasets x seeds. Each combination is one run."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ PUBLISHED, CONTROLLED, TUNED = "published", "controlled", "tuned"  # tracks
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A variant as a suite trains it. What differs from its registered recipe stands in `settings`, and `note` says why."""
+    """Variant in a suite. `settings` are the differences from its registered recipe, and `note` is the reason for them."""
 
     variant: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    datasets: tuple[str, ...] | None = None  # what it is for, where it is not for all of the suite's
+    datasets: tuple[str, ...] | None = None  # datasets that it is for; None: all of the suite
 
     def fits(self, dataset: str) -> bool:
-        """Whether it is for this data set."""
+        """Return whether the entry is for a dataset."""
         return self.datasets is None or dataset in self.datasets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A comparison: every entry on every dataset that it is for, with the same seeds and the same budget."""
+    """Comparison of entries on datasets, with the same seeds and the same budget."""
 
     name: str
     idea: str
@@ -39,18 +39,18 @@ class Suite:
     datasets: tuple[str, ...] = ("auto",)
     seeds: tuple[int, ...] = (0, 1, 2)
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every entry
-    track: str = PUBLISHED  # what is held equal: published recipes, or all but one thing
+    track: str = PUBLISHED  # PUBLISHED recipes, or CONTROLLED: equal in all settings but one
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """One cell of a suite, ready to run."""
+    """One run of a suite, with its configuration."""
 
     config: RunConfig
     note: str
-    overrides: Mapping[str, Any]  # what differs from the variant as registered, dataset and seed apart
-    tags: Mapping[str, str] = field(default_factory=dict)  # what else its run is tagged with
-    name: str = ""  # of its run; its variant and seed unless given
+    overrides: Mapping[str, Any]  # differences from the registered variant, without dataset and seed
+    tags: Mapping[str, str] = field(default_factory=dict)  # further tags of the run
+    name: str = ""  # of the run; default: its variant and seed
 
 
 SUITES: Registry[Suite] = Registry("suite", Suite)
@@ -59,22 +59,22 @@ SUITES: Registry[Suite] = Registry("suite", Suite)
 def plan(
     suite: Suite, *, only: str = "*", seeds: int | None = None, dataset: str | None = None, settings: Mapping[str, Any] | None = None
 ) -> list[PlannedRun]:
-    """The runs of a suite, seed by seed so that every variant has one before any has two.
+    """Return the runs of a suite, seed by seed, so that every variant has one run before any has two. Raises UserError.
 
-    `only` is a glob over variants, or several with commas between, `seeds` a number of seeds from 0, `settings` go over the suite's own.
+    `only` is a glob over variants, or several separated by commas. `seeds` is a number of seeds from 0. `settings` override those of the suite.
     """
     cells = _cells(suite, only, dataset)
-    own = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
-    if own:
-        raise UserError(f"the {own} cannot be --set: use --{own}" + (", or --seeds for a suite" if own == "seed" else ""))
+    option = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
+    if option:
+        raise UserError(f"the {option} cannot be --set: use --{option}" + (", or --seeds for a suite" if option == "seed" else ""))
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
-    return [_planned(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
+    return [_plan_run(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
 
 
 def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:
-    """The data sets and entries of a suite that are chosen: at least one pair."""
+    """Return the selected pairs of datasets and entries. Raises UserError if there is none."""
     named = [entry for entry in suite.entries if matches(VARIANTS.canonical(entry.variant), only)]
     if not named:
         raise UserError(
@@ -90,7 +90,7 @@ def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entr
     return cells
 
 
-def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
+def _plan_run(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
     overrides = merged(suite.settings, entry.settings, settings)
     config = config_for(entry.variant, {**overrides, "dataset": dataset, "seed": seed})
     return PlannedRun(
@@ -101,6 +101,6 @@ def _planned(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Mapp
 
 
 def _note(entry: Entry, track: str) -> str:
-    """What differs from the publication; on a controlled track everything may, so only the entry's own note counts."""
+    """Return the note of a run about differences from the publication. On the controlled track it is only the note of the entry."""
     published = VARIANTS.get(entry.variant).note if track == PUBLISHED else ""
     return "; ".join(part for part in (published, entry.note) if part)

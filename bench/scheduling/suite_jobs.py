@@ -1,4 +1,4 @@
-"""The jobs of a suite: train a run, measure a finished run again, measure a reference row."""
+"""Jobs of a suite: train a run, score a finished run, or measure a reference row."""
 
 from __future__ import annotations
 
@@ -12,65 +12,65 @@ from bench.core.config import Evaluation, RunConfig, short_hash
 from bench.core.errors import UserError
 from bench.runs.checkpointing import interval
 from bench.runs.lock import RunLocked
-from bench.runs.pending_writes import end_all
+from bench.runs.pending_writes import deliver_dead_run
 from bench.runs.reference_rows import measure_reference
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
-from bench.runs.types import Place, RunResult, Watch
+from bench.runs.types import RunContext, RunResult, Watch
 from bench.scheduling.jobs import Job
 from bench.tracking.client import Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 from bench.tracking.results import REFERENCES
 
 log = logging.getLogger(__name__)
 
 
 class RunJob(Job):
-    """Train a run and measure it."""
+    """Job that trains and evaluates a run."""
 
     kind: ClassVar[str] = "run"
     config: RunConfig
-    place: Place
+    context: RunContext
 
     @staticmethod
-    def of(config: RunConfig, place: Place, fingerprint: str) -> RunJob:
-        """How often a checkpoint is written is decided here, whatever a worker's environment says."""
-        if place.checkpoint_seconds is None:
-            place = replace(place, checkpoint_seconds=interval())
-        recipe = f" ({place.tags['recipe']})" if "recipe" in place.tags else ""
+    def of(config: RunConfig, context: RunContext, fingerprint: str) -> RunJob:
+        """Return the job of a run. The driver sets the time between checkpoints; the environment of workers has no effect."""
+        if context.checkpoint_seconds is None:
+            context = replace(context, checkpoint_seconds=interval())
+        recipe = f" ({context.tags['recipe']})" if "recipe" in context.tags else ""
         name = f"{config.variant}{recipe} seed {config.seed}"
-        return RunJob(name=name, key=fingerprint, folder=place.folder, dataset=config.dataset, config=config, place=place)
+        return RunJob(name=name, key=fingerprint, folder=context.folder, dataset=config.dataset, config=config, context=context)
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
-        """Do it in this process."""
-        return run(self.config, self.place, stop=stop, watch=watch)
+        """Execute the job in this process."""
+        return run(self.config, self.context, stop=stop, watch=watch)
 
     def record_failure(self, reason: str) -> RunResult:
-        """Record the run as failed, if it was under way."""
-        config, place, run_id = self.config, self.place, ""
+        """Record the run as failed if it is recorded as running."""
+        config, context, run_id = self.config, self.context, ""
         try:
-            with answering(place.uri):
-                end_all(Path(place.folder) / self.key, place.uri)
+            with store_errors(context.uri):
+                deliver_dead_run(Path(context.folder) / self.key, context.uri)
                 run_id = self._close("failed", reason)
-        except (UserError, RunLocked) as error:  # the next execution finds the run without its process, or another process has it
-            log.warning("%s: it is not told that %s failed", error, self.name)
+        except (UserError, RunLocked) as error:  # the next execution will find the dead process, or another process holds the lock
+            log.warning("cannot record that %s failed: %s", self.name, error)
         return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
 
     def record_stop(self, reason: str) -> None:
         """Record the run as interrupted."""
         try:
-            with answering(self.place.uri):
+            with store_errors(self.context.uri):
                 self._close("interrupted", reason)
         except UserError as error:
-            log.warning("%s: it is not told that %s was stopped", error, self.name)
+            log.warning("cannot record that %s was stopped: %s", self.name, error)
 
-    def waiting(self) -> RunJob | None:
-        """The same run once more, to wait for the process that trains it; None if it has waited."""
-        return None if self.place.wait else self.model_copy(update={"place": replace(self.place, wait=True)})
+    def waiting_job(self) -> RunJob | None:
+        """Return the same job set to wait for the process that trains the run; None if it has waited already."""
+        return None if self.context.wait else self.model_copy(update={"context": replace(self.context, wait=True)})
 
     def _close(self, status: str, reason: str) -> str:
-        """End the run that is under way, and return its id; empty where there is none."""
-        tracker = Tracker(self.place.uri, self.place.suite)
+        """End the run that is recorded as running and return its id; empty if there is none."""
+        tracker = Tracker(self.context.uri, self.context.suite)
         run_id = next((str(found.info.run_id) for found in tracker.find(self.key) if found.data.tags.get("status") == "running"), "")
         if run_id:
             tracker.close(run_id, status, reason)
@@ -78,7 +78,7 @@ class RunJob(Job):
 
 
 class ScoreJob(Job):
-    """Measure a finished run again; `key` is its id."""
+    """Job that scores a finished run: measures it again. `key` is its run id."""
 
     kind: ClassVar[str] = "score"
     uri: str
@@ -86,17 +86,17 @@ class ScoreJob(Job):
 
     @staticmethod
     def of(run_id: str, *, variant: str, seed: int, dataset: str, evaluation: Evaluation, uri: str, folder: str) -> ScoreJob:
-        """Measure that run by this evaluation."""
+        """Return the job for a run and an evaluation."""
         name = f"{variant} seed {seed} measured again"
         return ScoreJob(name=name, key=run_id, folder=folder, dataset=dataset, uri=uri, evaluation=evaluation)
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
-        """Do it in this process."""
+        """Execute the job in this process."""
         return score(run_id=self.key, uri=self.uri, evaluation=self.evaluation)
 
 
 class ReferenceJob(Job):
-    """Measure a reference row."""
+    """Job that measures a reference row."""
 
     kind: ClassVar[str] = "reference"
     row: str  # real or untrained
@@ -105,10 +105,10 @@ class ReferenceJob(Job):
 
     @staticmethod
     def of(row: str, dataset: str, evaluation: Evaluation, uri: str, folder: str) -> ReferenceJob:
-        """Measure that row of a dataset by this evaluation."""
+        """Return the job for a row, a dataset and an evaluation."""
         key = f"{REFERENCES}-{row}-{dataset}-{short_hash(evaluation.model_dump())}"
         return ReferenceJob(name=f"reference row: {row}", key=key, folder=folder, dataset=dataset, row=row, uri=uri, evaluation=evaluation)
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
-        """Do it in this process."""
+        """Execute the job in this process."""
         return measure_reference(self.row, self.dataset, self.evaluation, self.uri)

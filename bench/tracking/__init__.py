@@ -1,1 +1,1 @@
-"""All that writes MLflow, and all that reads it."""
+"""Writing to MLflow and reading from it."""

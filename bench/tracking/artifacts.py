@@ -1,4 +1,4 @@
-"""Artifacts of runs by name, wherever the store keeps them. Imports no torch."""
+"""Access to artifacts of runs by name, local or on a server. Does not import torch."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class ArtifactStoreError(UserError):
-    """The artifact store answered with an error, so nothing is known about what it holds."""
+    """Error of the artifact store, so that its contents are unknown."""
 
 
 class DamagedArtifact(UserError):
-    """An artifact that was read in full and is not in its format."""
+    """Artifact that was read in full and is not in its format."""
 
 
 class Artifacts:
-    """Artifacts of some runs: read in place where they are local files, downloaded once where they are not.
+    """Artifacts of some runs. Local files are read in place; others are downloaded once.
 
-    A missing artifact is None. Anything else that keeps an artifact from being read is an `ArtifactStoreError`.
-    What was downloaded is deleted when this object goes, or the process.
+    A missing artifact is None. Any other error in reading an artifact is an `ArtifactStoreError`.
+    Downloaded files are deleted with this object, or when the process ends.
     """
 
     def __init__(self, client: Any, roots: Mapping[str, str]) -> None:
@@ -45,31 +45,31 @@ class Artifacts:
         self._roots = roots  # run_id -> artifact URI
 
     def get(self, run_id: str, path: str) -> Path | None:
-        """The local file of an artifact, or None."""
+        """Return the local file of an artifact, or None."""
         root = self._roots.get(run_id, "")
         if not root or not stays_inside(path):
             return None
         if not _is_local(root):
-            return self._downloaded(run_id, path)
+            return self._download(run_id, path)
         local = Path(_file_uri_path(root)) / path
-        with self._answering(run_id, path):
+        with self._store_errors(run_id, path):
             return local if _is_regular_file(local) else None
 
     def read(self, run_id: str, path: str) -> bytes | None:
-        """The content of an artifact, or None."""
+        """Return the content of an artifact, or None."""
         found = self.get(run_id, path)
-        with self._answering(run_id, path):
+        with self._store_errors(run_id, path):
             return None if found is None else found.read_bytes()
 
     def names(self, run_id: str, folder: str) -> list[str]:
-        """Paths of the artifacts directly in a folder ("": the root), sorted."""
+        """Return the sorted paths of the artifacts directly in a folder ("": the root)."""
         root = self._roots.get(run_id, "")
         if not root:
             return []
-        with self._answering(run_id, folder):
+        with self._store_errors(run_id, folder):
             if _is_local(root):
                 return sorted(str(PurePosixPath(folder) / name) for name in _file_names(Path(_file_uri_path(root)) / folder))
-            found = [file.path for file in self._listed(run_id, folder) if not file.is_dir]
+            found = [file.path for file in self._list(run_id, folder) if not file.is_dir]
             return sorted(path for path in found if stays_inside(path) and PurePosixPath(path).parent == PurePosixPath(folder))
 
     def missing(self, run_ids: Iterable[str]) -> list[Path]:
@@ -78,7 +78,7 @@ class Artifacts:
         return [folder for root in roots if not (folder := Path(_file_uri_path(root))).is_dir()]
 
     def warn_of_missing(self, run_ids: Iterable[str]) -> None:
-        """Say how many of these runs have lost their artifacts, and where those are expected."""
+        """Log how many of these runs have lost their artifacts, and where those are expected."""
         folders = self.missing(run_ids)
         experiments = sorted({str(folder.parent.parent) for folder in folders})
         if experiments:
@@ -86,39 +86,41 @@ class Artifacts:
             log.warning("artifacts of %s are missing: expected in %s", pluralise(len(folders), "run"), where)
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
-        """A JSON object, or None; a damaged one is logged and None."""
+        """Return a JSON object, or None. A damaged artifact is None too, with a warning."""
         content = self.read(run_id, path)
         if content is None:
             return None
         try:
-            value = _parsed(content.decode("utf-8"))
+            value = _parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             log.warning("artifact %s of run %s cannot be read: %s", path, run_id, error)
             return None
         return value if isinstance(value, dict) else None
 
     def location(self, run_id: str) -> str:
-        """Where a run's artifacts are, without passwords."""
+        """Return the location of a run's artifacts, without passwords."""
         root = self._roots.get(run_id, "")
         server = getattr(self._client, "tracking_uri", "") if root.startswith("mlflow-artifacts:") else ""
         return (store.redacted(root) or "the store") + (f" at {store.redacted(server)}" if server else "")
 
-    def _downloaded(self, run_id: str, path: str) -> Path | None:
+    def _download(self, run_id: str, path: str) -> Path | None:
         target = self._cache / run_id / path
         if target.is_file():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._answering(run_id, path):
+        with self._store_errors(run_id, path):
             try:
                 return Path(self._client.download_artifacts(run_id, path, str(self._cache / run_id)))
-            except Exception:  # every artifact store has errors of its own, also for a missing artifact: only a list tells
-                target.unlink(missing_ok=True)  # part of it may have arrived
+            except (
+                Exception
+            ):  # every artifact store has errors of its own, also for a missing artifact: only the listing distinguishes them
+                target.unlink(missing_ok=True)  # it may be incomplete
                 parent = PurePosixPath(path).parent
                 if path not in self.names(run_id, "" if parent == PurePosixPath() else str(parent)):
                     return None
                 raise
 
-    def _listed(self, run_id: str, folder: str) -> Sequence[Any]:
+    def _list(self, run_id: str, folder: str) -> Sequence[Any]:
         try:
             return list(self._client.list_artifacts(run_id, folder))
         except Exception as error:
@@ -127,8 +129,8 @@ class Artifacts:
             raise
 
     @contextmanager
-    def _answering(self, run_id: str, path: str) -> Iterator[None]:
-        """Context manager that turns whatever an artifact store raises into an `ArtifactStoreError`."""
+    def _store_errors(self, run_id: str, path: str) -> Iterator[None]:
+        """Context manager that turns any error of an artifact store into an `ArtifactStoreError`."""
         try:
             yield
         except UserError:
@@ -142,12 +144,12 @@ class Artifacts:
     @cached_property
     def _cache(self) -> Path:
         folder = tempfile.TemporaryDirectory(prefix="ganbench-artifacts-", ignore_cleanup_errors=True)
-        weakref.finalize(self, folder.cleanup)  # left to itself, the folder warns when it goes
+        weakref.finalize(self, folder.cleanup)  # without this, the folder would warn when it is deleted
         return Path(folder.name)
 
 
-def _parsed(text: str) -> Any:
-    """JSON as a value; halves of surrogate pairs, which no file and no page can hold, become question marks."""
+def _parse(text: str) -> Any:
+    """Parse JSON. Unpaired surrogates, which cannot be encoded as UTF-8, become question marks."""
     value = json.loads(text)
     if SURROGATE.search(text) is None:
         return value
@@ -155,15 +157,15 @@ def _parsed(text: str) -> Any:
 
 
 def _is_regular_file(path: Path) -> bool:
-    """Whether a file is there. Unlike `Path.is_file`, raises where that cannot be found out."""
+    """Return whether a path is a regular file. Unlike `Path.is_file`, raises OSError if that cannot be determined."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path at all
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: not a valid path
         return False
 
 
 def _file_names(folder: Path) -> list[str]:
-    """The names of the files in a folder; none where there is no such folder."""
+    """Return the names of the files in a folder; none if it does not exist."""
     try:
         with os.scandir(folder) as found:
             return [entry.name for entry in found if entry.is_file()]
@@ -172,15 +174,15 @@ def _file_names(folder: Path) -> list[str]:
 
 
 def _is_not_found(error: Exception) -> bool:
-    """Whether an artifact store says that something is not there."""
+    """Return whether an error of an artifact store means that something does not exist."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status == 404 or getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _is_local(uri: str) -> bool:
     try:
-        return urlparse(uri).scheme in ("", "file")  # a server's own are "mlflow-artifacts:/..."
-    except ValueError:  # it is none at all: whoever asks for it is told so
+        return urlparse(uri).scheme in ("", "file")  # those of a server are "mlflow-artifacts:/..."
+    except ValueError:  # not a valid URI: reading the artifact raises an error
         return False
 
 

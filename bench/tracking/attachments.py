@@ -1,18 +1,18 @@
-"""A report kept in MLflow, with the execution that it is of."""
+"""Upload of a report to MLflow, to the parent run of its execution."""
 
 from __future__ import annotations
 
 from bench.tracking import store
 from bench.tracking.client import Lookup, Tracker
-from bench.tracking.delivery import answering
+from bench.tracking.delivery import store_errors
 
-REPORT = "report.html"  # of the run that stands for an execution
-DESCRIPTION = "mlflow.note.content"  # what MLflow shows at the head of a run, as markdown
+REPORT = "report.html"  # artifact of the parent run
+DESCRIPTION = "mlflow.note.content"  # MLflow's tag for the description of a run, in markdown
 
 
 def attach_report(uri: str, suite: str, page: bytes, verdict: str) -> None:
-    """Keep a report with the newest execution of a suite, as an artifact, and its verdict as that run's description. UserError where it cannot be."""
-    with answering(uri), store.impatient():
+    """Upload a report as an artifact of a suite's newest parent run, and its verdict as the description. Raises UserError."""
+    with store_errors(uri), store.short_timeout():
         parent = Lookup.of(uri, suite).newest_parent()
         if parent:
             tracker = Tracker(uri, suite)

@@ -1,4 +1,4 @@
-"""What runs write on its way to MLflow: at once, or now and then from a journal. For runs that are over, see `bench.runs.pending_writes`."""
+"""Delivery of a run's journal to MLflow, at once or at intervals while the run trains. For ended runs, see `bench.runs.pending_writes`."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost, free
 from bench.tracking import store
-from bench.tracking.journal import Damaged, Journal, Write
+from bench.tracking.journal import DamagedJournal, RunJournal, Write
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 10.0
-PAUSE_RATIO = 20.0  # a try that fails slowly is followed by a pause this many times as long: at most 5 % of a run are lost to them
-TRY_SECONDS = 2.0  # of sending what has gathered, while training waits
-REQUEST_SECONDS = 5  # a server's time to answer while training waits
-PATIENT_SECONDS = 30  # before and after training
+PAUSE_RATIO = 20.0  # pause after a failed delivery, as a multiple of its duration: failed deliveries take at most 5 % of a run
+TRY_SECONDS = 2.0  # limit of one delivery while training waits
+REQUEST_SECONDS = 5  # timeout of one request while training waits
+LONG_REQUEST_SECONDS = 30  # timeout of one request before and after training
 MLFLOW_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
 def public_uri(uri: str) -> str:
-    """Return a store's URI without anything secret: what may be written to disk, and compared."""
+    """Return the URI of a store without user and password, to save to disk and to compare."""
     return store.redacted(uri).rstrip("/")
 
 
 @contextmanager
-def answering(uri: str) -> Iterator[None]:
-    """Context manager that raises whatever a store raises as a UserError of one line."""
+def store_errors(uri: str) -> Iterator[None]:
+    """Context manager that turns any error of a store into a UserError of one line."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # MLflow, requests and database drivers have no common base
-        raise UserError(store.unanswered(error, uri)) from error
+        raise UserError(store.failure_line(error, uri)) from error
 
 
 def send(client: MlflowClient, write: Write, file: Path | None) -> None:
-    """Send one write to MLflow. Sent twice it is there once: equal points are one point, all else is overwritten."""
+    """Send one write to MLflow. Sending it twice is harmless: MLflow stores equal points once and overwrites everything else."""
     from mlflow.entities import Metric, RunTag
 
     body = write.body
@@ -62,116 +62,116 @@ def send(client: MlflowClient, write: Write, file: Path | None) -> None:
 
 
 def deliver(
-    client: MlflowClient, journal: Journal, *, points: int, check: Callable[[], None] = free, most_seconds: float = math.inf
+    client: MlflowClient, journal: RunJournal, *, points: int, check: Callable[[], None] = free, most_seconds: float = math.inf
 ) -> None:
-    """Send what the store has not acknowledged, of the first so many points and all else.
+    """Send the pending writes of a journal, but only the first `points` points, for at most `most_seconds`.
 
-    Calls `check` before and after each write. What the store refuses for good, or what is damaged, is set aside with a warning.
+    Calls `check` before and after each write. A write that the store refuses permanently, or that is damaged, is set aside with a warning.
 
-    Raises what `check` raises, and whatever a store raises that does not answer; the rest stays in the journal.
+    Raises the errors of `check` and of a store that does not answer. The writes that were not sent stay in the journal.
     """
     started = time.monotonic()
-    while (write := journal.next(points)) is not None and time.monotonic() - started < most_seconds:
+    while (write := journal.next_write(points)) is not None and time.monotonic() - started < most_seconds:
         check()
         try:
-            with journal.file_of(write) as file:
+            with journal.artifact_file(write) as file:
                 send(client, write, file)
-        except Damaged as error:
+        except DamagedJournal as error:
             log.warning("%s of %s is set aside: %s", write.label, journal.name, error)
             journal.refuse(write)
         except Exception as error:  # every kind of store has errors of its own
-            if not store.refuses(error):
+            if not store.is_refusal(error):
                 raise
             why = store.plain_error(error, client.tracking_uri)
-            log.warning("%s of %s: the store refuses it for good (%s)", write.label, journal.name, why)
+            log.warning("%s of %s: the store refuses it permanently (%s)", write.label, journal.name, why)
             journal.refuse(write)
         else:
-            check()  # the send may have taken long, and whoever has the run by now may have written an artifact of that path
+            check()  # sending may have taken long, and a new lock holder may have written an artifact of that path
             journal.acknowledge(write)
 
 
-class Direct:
-    """Sends a journal at once, the points at the end; a store that does not answer, or refuses, is a UserError."""
+class DirectDelivery:
+    """Sends writes at once, and points at the end of the run. Raises UserError if the store does not answer, or refuses a write."""
 
-    def __init__(self, client: MlflowClient, journal: Journal) -> None:
-        self.points = 0  # how many may be sent
+    def __init__(self, client: MlflowClient, journal: RunJournal) -> None:
+        self.points = 0  # number of points that may be sent
         self._client, self._journal = client, journal
 
     def flush_if_due(self) -> None:
-        """Send what may be sent."""
-        with answering(self._client.tracking_uri):
-            while (write := self._journal.next(self.points)) is not None:
-                with self._journal.file_of(write) as file:
+        """Send pending writes, and points only up to `self.points`."""
+        with store_errors(self._client.tracking_uri):
+            while (write := self._journal.next_write(self.points)) is not None:
+                with self._journal.artifact_file(write) as file:
                     send(self._client, write, file)
                 self._journal.acknowledge(write)
 
     def end(self) -> None:
-        """Send all of it."""
+        """Send all pending writes."""
         self.points = len(self._journal.points)
         self.flush_if_due()
 
 
 class Delivery:
-    """Sends a journal while its run goes on, and the rest at its end. A store that does not answer stops nothing: it is tried again later.
+    """Sends a journal while its run trains, and the remaining writes at its end. If the store does not answer, it tries again later.
 
-    Every method calls `check` before it writes, which raises LockLost where another process has the run by now.
+    Every method calls `check` before it writes. `check` raises LockLost if another process holds the run lock.
     """
 
-    def __init__(self, client: MlflowClient, journal: Journal, check: Callable[[], None]) -> None:
-        self.points = 0  # how many may be sent
+    def __init__(self, client: MlflowClient, journal: RunJournal, check: Callable[[], None]) -> None:
+        self.points = 0  # number of points that may be sent
         self._client, self._journal, self._check = client, journal, check
         self._due = -math.inf
-        self._away = False
+        self._unreachable = False
 
     def flush_if_due(self) -> None:
-        """Send what may be sent, if it is time."""
+        """Send writes if the next delivery is due, and points only up to `self.points`."""
         self._check()
-        self._journal.keep()
+        self._journal.try_flush_to_disk()
         if time.monotonic() >= self._due:
-            self._try(REQUEST_SECONDS, TRY_SECONDS)
+            self._send(REQUEST_SECONDS, TRY_SECONDS)
 
     def end(self) -> None:
-        """Write the journal of the run that has ended to disk, send all of it, and log what stays."""
+        """Save the journal of the ended run, send all its pending writes, and log how many remain."""
         self._check()
-        with suppress(OSError):  # it stays in memory, which is logged
+        with suppress(OSError):  # the journal stays in memory, and a warning is logged
             self._journal.save()
         self.points = len(self._journal.points)
-        self._try(PATIENT_SECONDS, math.inf)
+        self._send(LONG_REQUEST_SECONDS, math.inf)
         self._check()
-        name, where, sync = self._journal.name, *_shown(self._journal.file)
-        waiting, refused = self._journal.waiting, self._journal.refused
+        name, where, sync = self._journal.name, *_display_path(self._journal.file)
+        pending, refused = self._journal.pending, self._journal.refused
         try:
             self._journal.close()
         except OSError:
             if not self._journal.file.exists():
                 uri = public_uri(self._client.tracking_uri)
-                log.error("%d writes of %s are lost: neither %s nor the disk took them", waiting, name, uri)
+                log.error("%d writes of %s are lost: neither %s nor the disk could store them", pending, name, uri)
                 return
-        if waiting > refused:
-            log.warning("%d writes of %s wait in %s: `%s` when the store answers again", waiting - refused, name, where, sync)
+        if pending > refused:
+            log.warning("%d writes of %s are pending in %s: run `%s` when the store answers again", pending - refused, name, where, sync)
         if refused:
-            log.warning("%d writes of %s are refused by the store and wait in %s: `%s` tries them again", refused, name, where, sync)
+            log.warning("%d writes of %s are refused by the store and pending in %s: `%s` tries them again", refused, name, where, sync)
 
-    def _try(self, request_seconds: int, most_seconds: float) -> None:
+    def _send(self, request_seconds: int, most_seconds: float) -> None:
         started = time.monotonic()
         try:
-            with store.impatient(request_seconds):
+            with store.short_timeout(request_seconds):
                 deliver(self._client, self._journal, points=self.points, check=self._check, most_seconds=most_seconds)
-            self._away = False
+            self._unreachable = False
         except LockLost:
             raise
-        except Exception as error:  # every kind of store has errors of its own, and none may stop a run
-            took = time.monotonic() - started
-            self._due = time.monotonic() + max(RETRY_SECONDS, PAUSE_RATIO * took)
-            if not self._away:
+        except Exception as error:  # every kind of store has errors of its own, and no error may stop a run
+            duration = time.monotonic() - started
+            self._due = time.monotonic() + max(RETRY_SECONDS, PAUSE_RATIO * duration)
+            if not self._unreachable:
                 uri = self._client.tracking_uri
                 why = store.plain_error(error, uri)
-                log.warning("%s does not answer (%s): what %s writes is sent later", public_uri(uri), why, self._journal.name)
-            self._away = True
+                log.warning("%s does not answer (%s): the writes of %s are sent later", public_uri(uri), why, self._journal.name)
+            self._unreachable = True
 
 
-def _shown(file: Path) -> tuple[str, str]:
-    """Return (a journal's file as it is shown, the command that delivers it), short where it lies in the usual place."""
+def _display_path(file: Path) -> tuple[str, str]:
+    """Return (the path of a journal for messages, the command that delivers it), both short if it is in the default folder."""
     runs, here = file.parents[2], Path.cwd()  # <runs>/<suite>/<fingerprint>/end-<run id>.json
-    shown = file.relative_to(here) if file.is_relative_to(here) else file
-    return str(shown), "ganbench sync" if runs == here / "runs" else f"ganbench sync --runs-dir {runs}"
+    path = file.relative_to(here) if file.is_relative_to(here) else file
+    return str(path), "ganbench sync" if runs == here / "runs" else f"ganbench sync --runs-dir {runs}"

@@ -1,4 +1,4 @@
-"""Folders `outbox/<run id>` of versions before the journal, with a file for each write. Those of ended runs become journals."""
+"""Conversion of `outbox/<run id>` folders, in which earlier versions saved each write as a file, to journals."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from bench.core.errors import one_line
 from bench.core.text import stays_inside
-from bench.tracking.journal import Damaged, End, Journal, digest_of
+from bench.tracking.journal import DamagedJournal, End, RunJournal, digest_of
 
 
 def convert(outbox: Path) -> None:
-    """Replace the outbox of a run that has ended by a journal beside the checkpoints. Raises Damaged, and OSError.
+    """Replace the outbox of a run that has ended by a journal beside the checkpoints. Raises DamagedJournal, and OSError.
 
-    That of a killed run stays: its checkpoint has all of it, which a new run in the store is sent.
+    The outbox of a killed run is not replaced. Its checkpoint has all its writes, and they are sent to a new run in the store.
     """
     files = [
         file for folder in (outbox, outbox / "refused") for file in folder.glob("*.json") if file.stem.isascii() and file.stem.isdigit()
     ]
-    journal, artifacts, file = Journal(folder=outbox.parent.parent, run_id=outbox.name), {}, outbox
+    journal, artifacts, file = RunJournal(folder=outbox.parent.parent, run_id=outbox.name), {}, outbox
     try:
         for file in sorted(files, key=lambda file: int(file.stem)):
             stored = json.loads(file.read_bytes())
@@ -38,14 +38,14 @@ def convert(outbox: Path) -> None:
             else:
                 content = artifacts[body["path"]] = (file.with_suffix("") / Path(body["path"]).name).read_bytes()
                 if not stays_inside(body["path"]) or hashlib.sha256(content).hexdigest() != entry["artifact_sha256"]:
-                    raise ValueError(f"the artifact {body['path']!r} is not as it was written")
-        Journal.of(journal.state_dict(), None)
-    except (Damaged, OSError, ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
+                    raise ValueError(f"the artifact {body['path']!r} does not have the recorded hash")
+        RunJournal.from_state(journal.state_dict(), None)
+    except (DamagedJournal, OSError, ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+        raise DamagedJournal(f"{file} is damaged: {one_line(error, most=120)}") from error
     if journal.end:
         for path, content in artifacts.items():
             journal.artifact(path, content)
         journal.save()
         shutil.rmtree(outbox)
-        with suppress(OSError):  # there is another
+        with suppress(OSError):  # the folder has another outbox
             outbox.parent.rmdir()

@@ -1,4 +1,4 @@
-"""The MLflow client of a SQLite store: it finds artifacts beside the database, wherever the folder of both is now."""
+"""MLflow client of a SQLite store that finds the artifacts beside the database after their folder was moved."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from bench.tracking.relocation import Moves
 
 
 class FileClient(MlflowClient):
-    """Client whose runs have artifact locations as they are now, and which writes artifacts there.
+    """Client that resolves artifact locations after a move of the store.
 
-    Locations are resolved at each call, not only when the store is opened: the database may be read-only, and a process that
-    reaches the same folder by another path, as in a container, may have updated them in the meantime.
+    Locations are resolved at each call, not only when the store is opened. The database may be read-only. Also, a process that reaches the
+    same folder by another path, as in a container, may have updated them in the meantime.
     """
 
     def __init__(self, uri: str, database: Path) -> None:
@@ -30,18 +30,18 @@ class FileClient(MlflowClient):
         self._database = database
 
     def get_run(self, run_id: str) -> Run:
-        """Return a run."""
+        """Return a run with its current artifact location."""
         run = super().get_run(run_id)
         with _mlflow_errors():
-            return _located(run, relocation.moves_of(self._database))
+            return _with_location(run, relocation.moves_of(self._database))
 
     def search_runs(self, *args: Any, **kwargs: Any) -> PagedList[Run]:
-        """Return a page of runs, as MlflowClient does."""
+        """Return a page of runs with their current artifact locations."""
         page = super().search_runs(*args, **kwargs)
         with _mlflow_errors():
             moves = relocation.moves_of(self._database)
         for run in page:
-            _located(run, moves)
+            _with_location(run, moves)
         return page
 
     def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
@@ -50,20 +50,20 @@ class FileClient(MlflowClient):
             uri = relocation.artifact_uri(self._database, run_id)
         if uri is None or relocation.local_path(uri) is None:
             super().log_artifact(run_id, local_path, artifact_path)
-        else:  # MLflow remembers locations by run id for the life of a process, which is wrong for a copy of a store
+        else:  # MLflow caches locations by run id in each process, which is wrong for a copy of a store
             repository: Any = get_artifact_repository(uri)
             repository.log_artifact(local_path, artifact_path)
 
 
-def _located(run: Run, moves: Moves) -> Run:
+def _with_location(run: Run, moves: Moves) -> Run:
     if moves.folders and run.info.artifact_uri:
-        run.info._artifact_uri = moves.located(run.info.artifact_uri)
+        run.info._artifact_uri = moves.locate(run.info.artifact_uri)
     return run
 
 
 @contextmanager
 def _mlflow_errors() -> Iterator[None]:
-    """Context manager that raises errors of SQLite as MLflow's own."""
+    """Context manager that turns an error of SQLite into an MlflowException."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,22 +1,23 @@
-"""The journal of a run: what it has written, and how much of it the store has acknowledged. Knows nothing of MLflow.
+"""The journal of a run: all its writes, and how many of them the store has acknowledged. Does not import MLflow.
 
 A journal holds the run's points with their timestamps, the hashes of its artifacts, its tags and its end. It has one owner at a time:
 
-- While the run trains it lives in memory (`bench.tracking.run_logger`), and every checkpoint holds a copy of it.
-- The process is killed: the next one loads a checkpoint, whose copy is the journal from then on.
-- The run ends, in whatever way: the journal is written as `end-<run id>.json` beside the checkpoints before anything of the end is sent. The
-  file is removed when the store has acknowledged all of it. `ganbench sync` and the next call deliver what is left.
+- While the run trains, the journal is in memory (`bench.tracking.run_logger`). Every checkpoint holds a copy of it.
+- If the process is killed, the next process loads a checkpoint and resumes with its copy of the journal.
+- When the run ends, with any status, the journal is saved as `end-<run id>.json` beside the checkpoints, before the end is sent. The file
+  is removed when the store has acknowledged all writes. Until then `ganbench sync` and the next call deliver the pending writes.
 
-Nothing needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and overwrites tags and artifacts of
-the same name. But a run that falls back to a checkpoint writes what came after it again, with other timestamps. So while a run trains only
-the points that the older of its two checkpoints holds are sent (`points` in `next`); artifacts and tags are sent at once.
+No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and overwrites tags and artifacts of
+the same name. But a run that resumes from a checkpoint logs the points after that checkpoint again, with other timestamps. So while a run
+trains, only the points in the older of its two checkpoints are sent (`points` in `next_write`). Artifacts and tags are sent at once.
 
-Artifacts lie in `artifacts/<run id>/`, those of a run under way until they are acknowledged: one that a checkpoint's journal names and that
-is missing was acknowledged since. After the end all of them stay until the journal is removed, so a missing one is damage.
+Artifacts are files in `artifacts/<run id>/`. While the run trains, each file is removed when the store has acknowledged it. So if the journal of
+a checkpoint names an artifact whose file is missing, the store has it. After the end all files stay until the journal is removed, so a
+missing file is damage.
 
-A write that the store refuses for good, and a damaged artifact, are set aside so that the rest arrives. `refused` in the file names them; who
-reads the journal next tries them once more. Where the disk takes nothing, artifacts and the end stay in memory, which is logged once.
-Only the holder of the run lock may write.
+A write that the store refuses permanently, or whose artifact is damaged, is set aside so that the other writes arrive. `refused` in the file
+lists these writes, and the next process that reads the journal tries them again. If the disk cannot be written, artifacts and the end stay
+in memory, and one warning is logged. Only the holder of the run lock may write.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ ARTIFACTS = "artifacts"
 Point = tuple[int, float, str, float, int]  # images, train seconds, key, value, milliseconds since 1970
 
 
-class Damaged(Exception):
-    """A journal or an artifact that is not as it was written. The message says which and why."""
+class DamagedJournal(Exception):
+    """Damaged journal, or damaged artifact of a journal. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,46 +63,47 @@ class Write:
 
     @property
     def label(self) -> str:
-        """What is written, for messages."""
+        """The kind of the write, and the path of an artifact, for messages."""
         return f"the artifact {self.body['path']}" if self.kind == "artifact" else {"end": "the end"}.get(self.kind, self.kind)
 
 
 class End(BaseModel):
-    """How and when a run ended."""
+    """Status and time of the end of a run."""
 
     status: Literal["finished", "diverged", "pruned", "interrupted", "failed"]
     ms: int
 
 
-def _inside(path: str) -> str:
+def _checked_path(path: str) -> str:
     if not stays_inside(path) or not Path(path).name:
-        raise ValueError("it leads outside")
+        raise ValueError("the path leaves the folder")
     return path
 
 
-class Journal(BaseModel):
-    """What one run has written. Without a folder it is in memory only."""
+class RunJournal(BaseModel):
+    """All writes of one run. A journal without a folder is in memory only."""
 
     run_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$")]  # it names a folder
     folder: Path | None = Field(None, exclude=True)  # of the run
     name: str = ""  # of the run, for messages
-    store: str = ""  # its URI without anything secret
+    store: str = ""  # its URI without user and password
     points: list[Point] = []
-    acknowledged: Annotated[int, Field(ge=0)] = 0  # of the points
-    artifacts: dict[Annotated[str, AfterValidator(_inside)], str] = {}  # not acknowledged: path -> SHA-256
-    tags: dict[str, str] = {}  # not acknowledged
+    acknowledged: Annotated[int, Field(ge=0)] = 0  # number of points
+    artifacts: dict[Annotated[str, AfterValidator(_checked_path)], str] = {}  # path -> SHA-256 of pending artifacts
+    tags: dict[str, str] = {}  # pending tags
     end: End | None = None
     end_acknowledged: bool = False
 
     _refused: list[Write] = PrivateAttr(default_factory=list)
-    _memory: dict[str, bytes] = PrivateAttr(default_factory=dict)  # artifacts that the disk has not taken
+    _memory: dict[str, bytes] = PrivateAttr(default_factory=dict)  # contents of artifacts that are not on disk
     _warned: bool = PrivateAttr(False)
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], folder: Path | None) -> Journal:
-        """Return the journal that `state_dict` gave; that of a run under way without artifacts that were acknowledged since. Raises Damaged.
+    def from_state(cls, state: Mapping[str, Any], folder: Path | None) -> RunJournal:
+        """Return the journal of a `state_dict`. Raises DamagedJournal.
 
-        The points of an earlier version have no timestamps, and are all acknowledged.
+        If the run has not ended, artifacts whose files are missing are left out: the store has acknowledged them.
+        Points from checkpoints of earlier versions have no timestamps and count as acknowledged.
         """
         points, now = state.get("points"), int(time.time() * 1000)
         if isinstance(points, list) and all(isinstance(point, list) and len(point) == 4 for point in points):
@@ -110,69 +112,69 @@ class Journal(BaseModel):
             found = cls.model_validate({**state, "folder": folder})
         except ValidationError as error:
             wrong = error.errors()[0]
-            raise Damaged(f"it is no journal: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+            raise DamagedJournal(f"not a journal: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
         if found.acknowledged > len(found.points):
-            raise Damaged("it is no journal: more points are acknowledged than there are")
+            raise DamagedJournal("not a journal: it has fewer points than it counts as acknowledged")
         if found.end is None:
-            found.artifacts = {path: digest for path, digest in found.artifacts.items() if folder and found._place(path).exists()}
+            found.artifacts = {path: digest for path, digest in found.artifacts.items() if folder and found._artifact_path(path).exists()}
         return found
 
     @classmethod
-    def read(cls, file: Path) -> Journal:
-        """Return the journal in a file, as it was written. Raises Damaged."""
+    def read(cls, file: Path) -> RunJournal:
+        """Read a journal from its file and verify its hash. Raises DamagedJournal."""
         try:
             stored = json.loads(file.read_bytes())
             if stored["sha256"] != digest_of(stored["journal"]):
-                raise Damaged("its hash does not match")
-            found = cls.of(stored["journal"], file.parent)
+                raise DamagedJournal("its hash does not match")
+            found = cls.from_state(stored["journal"], file.parent)
             if found.file != file:
-                raise Damaged("it is the journal of another run")
-        except (Damaged, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
+                raise DamagedJournal("it is the journal of another run")
+        except (DamagedJournal, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DamagedJournal(f"{file} is damaged: {one_line(error, most=120)}") from error
         return found
 
     @property
     def file(self) -> Path:
-        """Where the journal lies once its run has ended."""
-        return self._here / f"end-{self.run_id}.json"
+        """Path of the journal once its run has ended."""
+        return self._run_folder / f"end-{self.run_id}.json"
 
     @property
     def refused(self) -> int:
-        """How many writes are set aside."""
+        """Number of writes that are set aside."""
         return len(self._refused)
 
     @property
-    def waiting(self) -> int:
-        """How many writes the store has not acknowledged."""
+    def pending(self) -> int:
+        """Number of writes that the store has not acknowledged."""
         batches = math.ceil(sum(math.isfinite(point[3]) for point in self.points[self.acknowledged :]) / BATCH)
         return batches + len(self.artifacts) + bool(self.tags) + (self.end is not None and not self.end_acknowledged) + self.refused
 
     def artifact(self, path: str, content: bytes) -> None:
-        """Add an artifact, in place of an earlier one of that path."""
+        """Add an artifact. It replaces an earlier artifact of the same path."""
         self._refused = [write for write in self._refused if write.body.get("path") != path]
         self.artifacts[path] = hashlib.sha256(content).hexdigest()
         self._memory[path] = content
-        self.keep()
+        self.try_flush_to_disk()
 
-    def keep(self) -> None:
-        """Write artifacts to the disk that it has not taken before."""
+    def try_flush_to_disk(self) -> None:
+        """Write the artifacts in memory to disk. On an OSError they stay in memory, and the first one is logged."""
         try:
             for path in list(self._memory) if self.folder else ():
-                file = self._place(path)
+                file = self._artifact_path(path)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(file, self._memory[path])
                 del self._memory[path]
         except OSError as error:
-            self._warn(self._place(""), error)
+            self._warn(self._artifact_path(""), error)
 
-    def settle(self) -> None:
-        """Have all artifacts on the disk. Raises OSError if some are only in memory."""
-        self.keep()
+    def flush_to_disk(self) -> None:
+        """Write the artifacts in memory to disk. Raises OSError if some stay in memory."""
+        self.try_flush_to_disk()
         if self._memory and self.folder:
             raise OSError(f"{len(self._memory)} artifacts are only in memory")
 
-    def next(self, points: int) -> Write | None:
-        """Return the first write that the store has not acknowledged, among the first so many points and all else; None without any."""
+    def next_write(self, points: int) -> Write | None:
+        """Return the first pending write, or None. Of the points, only the first `points` may be sent."""
         batch: list[list[Any]] = []
         upto = self.acknowledged
         while upto < min(points, len(self.points)) and len(batch) < BATCH:
@@ -191,8 +193,8 @@ class Journal(BaseModel):
         return None
 
     @contextmanager
-    def file_of(self, write: Write) -> Iterator[Path | None]:
-        """Context manager that gives the file of an artifact, as it was written. Raises Damaged."""
+    def artifact_file(self, write: Write) -> Iterator[Path | None]:
+        """Context manager that yields the file of an artifact, with its hash verified; None for other writes. Raises DamagedJournal."""
         if write.kind != "artifact":
             yield None
         elif (content := self._memory.get(write.body["path"])) is not None:
@@ -201,30 +203,30 @@ class Journal(BaseModel):
                 file.write_bytes(content)
                 yield file
         else:
-            file = self._place(write.body["path"])
+            file = self._artifact_path(write.body["path"])
             try:
-                whole = hashlib.sha256(file.read_bytes()).hexdigest() == write.body["sha256"]
+                intact = hashlib.sha256(file.read_bytes()).hexdigest() == write.body["sha256"]
             except OSError as error:
-                raise Damaged(f"{file} is damaged: {one_line(error, most=120)}") from error
-            if not whole:
-                raise Damaged(f"{file} is damaged: its hash does not match")
+                raise DamagedJournal(f"{file} is damaged: {one_line(error, most=120)}") from error
+            if not intact:
+                raise DamagedJournal(f"{file} is damaged: its hash does not match")
             yield file
 
     def acknowledge(self, write: Write) -> None:
-        """Note that a write has arrived."""
-        self._take(write)
+        """Record that the store has acknowledged a write."""
+        self._remove(write)
         if write.kind == "artifact" and self._memory.pop(write.body["path"], None) is None and self.end is None:
-            self._place(write.body["path"]).unlink(missing_ok=True)
+            self._artifact_path(write.body["path"]).unlink(missing_ok=True)
 
     def refuse(self, write: Write) -> None:
-        """Set a write aside that the store refuses for good."""
-        self._take(write)
+        """Set aside a write that the store refuses permanently."""
+        self._remove(write)
         self._refused.append(write)
 
     def save(self) -> None:
-        """Write the journal of a run that has ended. Raises OSError; it stays in memory then."""
+        """Save the journal of a run that has ended. Raises OSError; the journal stays in memory then."""
         try:
-            self.settle()
+            self.flush_to_disk()
             state = self.state_dict()
             write_atomic(self.file, json.dumps({"journal": state, "sha256": digest_of(state)}).encode())
         except OSError as error:
@@ -232,31 +234,34 @@ class Journal(BaseModel):
             raise
 
     def close(self) -> None:
-        """Remove the journal from the disk if all of it is acknowledged, else write what is left. Raises OSError."""
-        if self.waiting:
+        """Remove the journal from disk if no write is pending, else save it. Raises OSError."""
+        if self.pending:
             self.save()
             return
         self.file.unlink(missing_ok=True)
-        shutil.rmtree(self._place(""), ignore_errors=True)
-        with suppress(OSError):  # artifacts of another run lie there, or none ever did
-            self._place("").parent.rmdir()
+        shutil.rmtree(self._artifact_path(""), ignore_errors=True)
+        with suppress(OSError):  # the folder has artifacts of another run, or does not exist
+            self._artifact_path("").parent.rmdir()
 
     def supersede(self) -> None:
-        """Take the place of the journal that was written at an earlier end of this run, which is going to be resumed. Raises OSError."""
-        with suppress(Damaged):
-            self.artifacts = Journal.read(self.file).artifacts | self.artifacts
+        """Replace the saved journal of an earlier end of this run, which is now resumed. Raises OSError."""
+        with suppress(DamagedJournal):
+            self.artifacts = RunJournal.read(self.file).artifacts | self.artifacts
         self.file.unlink(missing_ok=True)
 
     def restore(self, state: Mapping[str, Any], *, resumed: bool) -> None:
-        """Go on from the journal of a checkpoint, of which a new run in the store (not `resumed`) has nothing. Raises Damaged."""
-        earlier = Journal.of(state, self.folder)
+        """Restore the journal of a checkpoint. Raises DamagedJournal.
+
+        Unless `resumed`, the run in the store is new, so all points are pending, and artifacts and tags are not restored.
+        """
+        earlier = RunJournal.from_state(state, self.folder)
         self.points = earlier.points
         if resumed:
             self.acknowledged = earlier.acknowledged
             self.artifacts, self.tags = earlier.artifacts | self.artifacts, earlier.tags | self.tags
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all of it but the bytes of artifacts, as JSON values. What was set aside is not acknowledged."""
+        """Return the journal as JSON values, without the contents of artifacts. Writes that are set aside count as pending."""
         bodies = {kind: [write.body for write in self._refused if write.kind == kind] for kind in ("points", "tags", "artifact", "end")}
         state = {**self.model_dump(exclude={"points"}), "points": [list(point) for point in self.points]}
         state["acknowledged"] = min([self.acknowledged, *(body["from"] for body in bodies["points"])])
@@ -266,8 +271,8 @@ class Journal(BaseModel):
         state["end_acknowledged"] = self.end_acknowledged and not bodies["end"]
         return {**state, "refused": [write.label for write in self._refused]}
 
-    def _take(self, write: Write) -> None:
-        """Take a write out of what is to be sent."""
+    def _remove(self, write: Write) -> None:
+        """Remove a write from the pending ones."""
         if write.kind == "points":
             self.acknowledged = write.body["upto"]
         elif write.kind == "artifact":
@@ -279,19 +284,19 @@ class Journal(BaseModel):
 
     def _warn(self, path: Path, error: OSError) -> None:
         if not self._warned:
-            log.warning("%s cannot be written (%s): what %s writes is kept in memory", path, error.strerror or error, self.name)
+            log.warning("%s cannot be written (%s): the writes of %s stay in memory", path, error.strerror or error, self.name)
         self._warned = True
 
     @property
-    def _here(self) -> Path:
+    def _run_folder(self) -> Path:
         if self.folder is None:
             raise ValueError("the journal has no folder")
         return self.folder
 
-    def _place(self, path: str) -> Path:
-        return self._here / ARTIFACTS / self.run_id / path
+    def _artifact_path(self, path: str) -> Path:
+        return self._run_folder / ARTIFACTS / self.run_id / path
 
 
 def digest_of(state: Mapping[str, Any]) -> str:
-    """Return the hash that is written with JSON values."""
+    """Return the hash that is stored beside JSON values."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

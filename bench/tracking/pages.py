@@ -1,4 +1,4 @@
-"""Everything that MLflow's searches find: they answer one page at a time. Imports no torch."""
+"""Searches of MLflow that return all pages of results. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-PAGE = 1000  # results in one answer
-OLDEST, NEWEST = "attributes.start_time ASC", "attributes.start_time DESC"  # orders of runs
+PAGE = 1000  # results in one page
+OLDEST, NEWEST = "attributes.start_time ASC", "attributes.start_time DESC"  # sort orders of runs
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # MLflow's own are 32 hexadecimal digits
 Found = TypeVar("Found")
 
 
 def every_experiment(client: MlflowClient) -> list[Experiment]:
-    """All experiments that are not deleted."""
+    """Return all experiments that are not deleted."""
     return _all(client.search_experiments, key=lambda experiment: experiment.experiment_id)
 
 
 def every_run(client: MlflowClient, experiment_ids: Iterable[str], query: str = "", *, order: str = OLDEST) -> list[Run]:
-    """All runs of some experiments that match a query and are not deleted."""
+    """Return all runs of some experiments that match a query and are not deleted."""
     ids = list(experiment_ids)
     if not ids:
         return []
@@ -33,7 +33,7 @@ def every_run(client: MlflowClient, experiment_ids: Iterable[str], query: str = 
 
 
 def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: str = OLDEST) -> Run | None:
-    """The first of those runs in this order; None where there is none. Reads no more than that one."""
+    """Return the first run that matches a query, in a sort order; None if there is none. Reads only that run."""
     found = client.search_runs([experiment_id], filter_string=query, order_by=[order], max_results=1)
     return checked(found[0]) if found else None
 
@@ -45,12 +45,12 @@ def checked(run: Run) -> Run:
     return run
 
 
-def _all(search: Callable[..., Any], *, key: Callable[[Found], str], **asked: Any) -> list[Found]:
-    """The results of all pages, once each: what is added meanwhile moves others to the next page."""
+def _all(search: Callable[..., Any], *, key: Callable[[Found], str], **query: Any) -> list[Found]:
+    """Return the results of all pages without duplicates: a run added meanwhile moves others to the next page."""
     found: dict[str, Found] = {}
     token: str | None = None
     while True:
-        page = search(**asked, max_results=PAGE, page_token=token)
+        page = search(**query, max_results=PAGE, page_token=token)
         found |= {key(one): one for one in page}
         token = page.token
         if not token:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl` in a run's folder: what the run logs, one line of JSON for each evaluation point, to be read with `tail -f`."""
+"""`metrics.jsonl` in a run's folder: the logged values, one line of JSON for each position of training. Read it with `tail -f`."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ FILE = "metrics.jsonl"
 
 
 class PlainLog:
-    """Copy of a journal's points for people and shell tools; nothing reads it back. A disk that does not take it stops nothing."""
+    """Copy of a journal's points for users and shell tools. Nothing reads it back, and a write error does not stop the run."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._whole = False  # whether the file holds the points so far, and nothing else
+        self._complete = False  # whether the file holds exactly the points so far
         self._warned = False
 
     def write(self, points: Sequence[Point], new: Sequence[Point]) -> None:
-        """Append the new points; write all of them where the file is of an earlier process, or the disk did not take some."""
-        text = "".join(lines(new if self._whole else points))
+        """Append the new points. Write all points if the file is from an earlier process, or after a write error."""
+        text = "".join(lines(new if self._complete else points))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a" if self._whole else "w", encoding="utf-8") as file:
+            with self._path.open("a" if self._complete else "w", encoding="utf-8") as file:
                 file.write(text)
-            self._whole = True
+            self._complete = True
         except OSError as error:
             if not self._warned:
-                log.warning("%s cannot be written (%s): it is written again when there is room", self._path, error.strerror or error)
-            self._whole, self._warned = False, True
+                log.warning("%s cannot be written (%s): it is rewritten when the disk has space", self._path, error.strerror or error)
+            self._complete, self._warned = False, True
 
 
 def lines(points: Sequence[Point]) -> Iterator[str]:
-    """Give a line for each position of training; null stands for what is no finite number."""
+    """Yield a line for each position of training. Values that are not finite are null."""
     for (images, seconds, _), group in itertools.groupby(points, key=lambda point: (point[0], point[1], point[4])):
         values = {key: value if math.isfinite(value) else None for _, _, key, value, _ in group}
         yield json.dumps({"images": images, "seconds": round(seconds, 3), **values}) + "\n"

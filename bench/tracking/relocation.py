@@ -1,8 +1,8 @@
 """Artifact locations of a SQLite store whose folder was moved, renamed or copied. Imports neither MLflow nor torch.
 
-MLflow records the location of artifacts as an absolute path. The artifacts of an experiment of ganbench lie in `mlruns/<experiment>` beside the
-database. So a location that ends like this, where that folder lies beside the database too, was recorded in a folder that the store has left.
-Whether the old folder still exists does not matter: a copy must not use the artifacts of its original.
+MLflow records the location of artifacts as an absolute path. The artifacts of an experiment of ganbench are in `mlruns/<experiment>` beside the
+database. If a recorded location ends like this but has another root, and that folder exists beside the database, the store was moved or copied.
+It does not matter whether the old folder still exists: a copy must not use the artifacts of its original.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from bench.core.text import pluralise, stays_inside
 
 log = logging.getLogger(__name__)
 ARTIFACTS = "mlruns"  # the folder beside the database
-BUSY_SECONDS = 20.0  # how long to wait for another writer, as MLflow does
+BUSY_SECONDS = 20.0  # timeout for another writer, as in MLflow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """Folders of experiments as they are recorded, and where they are now. Empty for a store that was not moved."""
+    """Recorded folders of experiments, and where they are now. Empty for a store that was not moved."""
 
     folders: Mapping[Path, Path]
 
-    def located(self, uri: str) -> str:
-        """Return where a recorded location is now."""
+    def locate(self, uri: str) -> str:
+        """Return the current location for a recorded one."""
         path = local_path(uri)
         old = next((folder for folder in (path, *path.parents) if folder in self.folders), None) if path else None
         if path is None or old is None:
@@ -44,7 +44,7 @@ class Moves:
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the absolute path that a location names; None for a relative one and for one that is not a local path or a file:// URI."""
+    """Return the absolute path of a location. None if it is relative, or neither a local path nor a file:// URI."""
     try:
         parsed = urlparse(uri)
     except ValueError:
@@ -57,62 +57,62 @@ def local_path(uri: str) -> Path | None:
 
 
 def moves_of(database: Path) -> Moves:
-    """Return what moved since the locations in a database were recorded. Raises sqlite3.Error."""
-    with opened(database) as connection:
+    """Return the folders that were moved since their locations were recorded. Raises sqlite3.Error."""
+    with open_database(database) as connection:
         return _moves(connection, database.parent)
 
 
 def artifact_uri(database: Path, run_id: str) -> str | None:
-    """Return where the artifacts of a run are now; None for an unknown run. Raises sqlite3.Error."""
-    with opened(database) as connection:
+    """Return the current artifact location of a run; None for an unknown run. Raises sqlite3.Error."""
+    with open_database(database) as connection:
         row = connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
-        return _moves(connection, database.parent).located(row[0]) if row and row[0] else None
+        return _moves(connection, database.parent).locate(row[0]) if row and row[0] else None
 
 
 def relocate(database: Path) -> None:
-    """Update the locations in a database that was moved, in one transaction, and keep one copy of the database as it was.
+    """Update the locations in a moved database in one transaction, after a backup of the database.
 
-    Raises OSError or sqlite3.Error where that cannot be written; the database is unchanged then.
+    Raises OSError or sqlite3.Error if the files cannot be written; the database is unchanged then.
     """
     if not moves_of(database).folders:
         return
-    kept = database.with_name(f"{database.name}.before-move")
-    with FileLock(f"{database}.lock"), opened(database) as connection:
+    backup = database.with_name(f"{database.name}.before-move")
+    with FileLock(f"{database}.lock"), open_database(database) as connection:
         connection.execute("BEGIN IMMEDIATE")
         moves = _moves(connection, database.parent)
         if not moves.folders:  # another process did it
             return
-        _back_up(database, kept)
+        _back_up(database, backup)
         runs = _update(connection, moves)
         connection.execute("COMMIT")
     many = pluralise(len(runs), "run")
-    log.warning("the folder of %s was moved or copied: the artifact locations of %s are updated (before: %s)", database, many, kept.name)
-    _warn_of_artifacts_left(runs)
+    log.warning("the folder of %s was moved or copied: the artifact locations of %s are updated (before: %s)", database, many, backup.name)
+    _warn_of_old_artifacts(runs)
 
 
 def relocated_copy(database: Path, target: Path) -> None:
-    """Copy a database that cannot be written, with the locations updated in the copy. Raises OSError or sqlite3.Error."""
+    """Copy a read-only database and update the locations in the copy. Raises OSError or sqlite3.Error."""
     _back_up(database, target)
-    with opened(target) as connection:
+    with open_database(target) as connection:
         connection.execute("BEGIN")
         _update(connection, _moves(connection, database.parent))
         connection.execute("COMMIT")
 
 
 def is_same_store(before: Path, now: Path, run_id: str, journal: Path) -> bool:
-    """Return whether the database that a journal of a run is meant for is `now`, after a move or in a copied folder.
+    """Return whether the database `before`, to which a journal belongs, was moved or copied to `now`.
 
-    Both the database and the journal were moved or copied together, or the database was moved and is no longer where it was.
+    Either database and journal were moved or copied together, or only the database was moved and `before` does not exist.
     """
-    if not _holds(now, run_id):
+    if not _has_run(now, run_id):
         return False
     together = before.name == now.name and journal.resolve().is_relative_to(now.parent)
-    return together or not _holds(before, run_id)
+    return together or not _has_run(before, run_id)
 
 
 @contextmanager
-def opened(database: Path) -> Iterator[sqlite3.Connection]:
-    """Context manager of a connection to an existing database, which may be read-only. What is not committed is rolled back."""
+def open_database(database: Path) -> Iterator[sqlite3.Connection]:
+    """Context manager that connects to an existing database, which may be read-only. Rolls back what is not committed."""
     connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     with closing(connection):
         yield connection
@@ -123,10 +123,12 @@ def _moves(connection: sqlite3.Connection, here: Path) -> Moves:
     beside = f"{(here / ARTIFACTS).as_uri()}/"
     elsewhere = [(name, local_path(location)) for name, location in rows if not location.startswith(beside)]
     recorded = [(name, folder) for name, folder in elsewhere if folder is not None and ".." not in folder.parts]
-    left = {root for name, folder in recorded if (root := _root(folder, name)) not in (None, here) and (here / ARTIFACTS / name).is_dir()}
+    old_roots = {
+        root for name, folder in recorded if (root := _root(folder, name)) not in (None, here) and (here / ARTIFACTS / name).is_dir()
+    }
     found = {}
     for name, folder in recorded:
-        root = next((root for root in left if folder.is_relative_to(root / ARTIFACTS)), None)
+        root = next((root for root in old_roots if folder.is_relative_to(root / ARTIFACTS)), None)
         if root is None:
             continue
         new = here / folder.relative_to(root)
@@ -136,29 +138,29 @@ def _moves(connection: sqlite3.Connection, here: Path) -> Moves:
 
 
 def _root(folder: Path, experiment: str) -> Path | None:
-    """Return the folder of the database that made an experiment with artifacts in `folder`; None where that is not ganbench's place for them."""
+    """Return the folder of the database whose experiment has its artifacts in `folder`; None if `folder` is not of ganbench."""
     tail = Path(ARTIFACTS, experiment).parts
     fits = stays_inside(experiment) and folder.parts[-len(tail) :] == tail
     return folder.parents[len(tail) - 1] if fits else None
 
 
 def _update(connection: sqlite3.Connection, moves: Moves) -> list[tuple[str, str]]:
-    """Update all locations that moved, and return those of runs: (before, now)."""
+    """Update all moved locations, and return those of runs: (before, now)."""
     changes: list[tuple[str, str]] = []
     for table, key, column in (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri")):
         rows = connection.execute(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
-        moved = [(row_id, uri, now) for row_id, uri in rows if (now := moves.located(uri)) != uri]
+        moved = [(row_id, uri, now) for row_id, uri in rows if (now := moves.locate(uri)) != uri]
         connection.executemany(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", [(now, row_id) for row_id, _, now in moved])
         changes = [(uri, now) for _, uri, now in moved]
     return changes
 
 
 def _back_up(database: Path, target: Path) -> None:
-    """Copy a database as it was last committed."""
+    """Copy the committed state of a database."""
     fresh = target.with_name(f".{target.name}.new")
     try:
         fresh.unlink(missing_ok=True)
-        with opened(database) as source, closing(sqlite3.connect(fresh)) as copy:
+        with open_database(database) as source, closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
         os.replace(fresh, target)
     finally:
@@ -166,23 +168,23 @@ def _back_up(database: Path, target: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _warn_of_artifacts_left(changes: Iterable[tuple[str, str]]) -> None:
-    """Say which runs have their artifacts only in the old folder: they were written after the store had left it."""
-    left: Counter[tuple[Path, Path]] = Counter()
+def _warn_of_old_artifacts(changes: Iterable[tuple[str, str]]) -> None:
+    """Warn of runs that have their artifacts only in the old folder, because they were written after the move."""
+    counts: Counter[tuple[Path, Path]] = Counter()
     for before, now in changes:
         old, new = local_path(before), local_path(now)
         if old and new and old.is_dir() and not new.is_dir():
-            left[old.parents[1], new.parents[1]] += 1
-    for (old, new), many in left.items():
-        log.warning("artifacts of %s lie in %s, not in %s: copy their folders there", pluralise(many, "run"), old, new)
+            counts[old.parents[1], new.parents[1]] += 1
+    for (old, new), many in counts.items():
+        log.warning("artifacts of %s are in %s, not in %s: copy their folders there", pluralise(many, "run"), old, new)
 
 
-def _holds(database: Path, run_id: str) -> bool:
-    """Return whether a database has a run. One that exists and cannot be read is taken to have it."""
+def _has_run(database: Path, run_id: str) -> bool:
+    """Return whether a database has a run. An existing database that cannot be read counts as having it."""
     if not os.path.exists(database):
         return False
     try:
-        with opened(database) as connection:
+        with open_database(database) as connection:
             return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
     except sqlite3.Error:
         return True

@@ -1,4 +1,4 @@
-"""What one run writes to its store: points, tags, artifacts, its end. It goes into a journal, which `bench.tracking.delivery` sends."""
+"""Log of one run: points, tags, artifacts and the end. It adds them to a journal, which `bench.tracking.delivery` sends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 
 from bench.core.lock_check import free
 from bench.tracking import results
-from bench.tracking.delivery import Delivery, Direct
-from bench.tracking.journal import End, Journal
+from bench.tracking.delivery import Delivery, DirectDelivery
+from bench.tracking.journal import End, RunJournal
 from bench.tracking.plain_log import PlainLog
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ FLUSH_SECONDS = 10.0
 
 
 class RunLog:
-    """What one run writes. If its journal has a folder, it outlives its store; else a store that does not answer is a UserError."""
+    """Log of one run. A journal with a folder outlasts an outage of the store; without a folder, an outage raises UserError."""
 
-    def __init__(self, client: MlflowClient, journal: Journal, *, resumed: bool = False, check: Callable[[], None] = free) -> None:
-        """`resumed`: the run in the store has what the journal of its checkpoint says. `check` is called before every write."""
+    def __init__(self, client: MlflowClient, journal: RunJournal, *, resumed: bool = False, check: Callable[[], None] = free) -> None:
+        """`resumed`: the run in the store has the writes that the journal counts as acknowledged. `check` is called before every write."""
         self.run_id = journal.run_id
         self.resumed = resumed
         self.seconds = 0.0  # spent writing
         self._journal, self._check = journal, check
         folder = journal.folder
-        self._delivery = Delivery(client, journal, check) if folder else Direct(client, journal)
+        self._delivery = Delivery(client, journal, check) if folder else DirectDelivery(client, journal)
         self._plain = PlainLog(folder) if folder else None
-        self._end_at: int | None = None  # points that the end of the run is to have
+        self._limit: int | None = None  # number of points to send at the end of the run; None: all
         self._flushed = time.monotonic()
 
     @property
     def position(self) -> int:
-        """The number of points so far."""
+        """Number of points so far."""
         return len(self._journal.points)
 
     def points(self, values: Mapping[str, float], *, images: int, train_seconds: float) -> None:
-        """Log values of metric cards at a position of training. What is no finite number goes into the curve alone."""
+        """Log values of metric cards at a position of training. Values that are not finite are logged to the curve only."""
         started, now = time.perf_counter(), int(time.time() * 1000)
         new = [(images, train_seconds, key, float(value), now) for key, value in values.items()]
         self._journal.points += new
@@ -54,14 +54,14 @@ class RunLog:
             self.flush()
 
     def flush(self) -> None:
-        """Send what may be sent, if it is time."""
+        """Send pending writes if the next delivery is due."""
         started = time.perf_counter()
         self._delivery.flush_if_due()
         self._flushed = time.monotonic()
         self.seconds += time.perf_counter() - started
 
     def tag(self, **tags: str) -> None:
-        """Set tags."""
+        """Set tags of the run."""
         self._journal.tags |= tags
         self.flush()
 
@@ -70,39 +70,39 @@ class RunLog:
         self.artifact(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode())
 
     def artifact(self, path: str, content: bytes) -> None:
-        """Log an artifact of these bytes."""
+        """Log bytes as an artifact."""
         self._check()
         self._journal.artifact(path, content)
         self.flush()
 
-    def settle(self) -> None:
-        """Have everything that a checkpoint's journal names on the disk. Raises OSError."""
+    def flush_to_disk(self) -> None:
+        """Write all artifacts to disk, so that a checkpoint can refer to them. Raises OSError."""
         self._check()
-        self._journal.settle()
+        self._journal.flush_to_disk()
 
-    def may_send(self, points: int) -> None:
-        """Let the first so many points be sent: no checkpoint is from before them."""
+    def allow_points(self, points: int) -> None:
+        """Allow the first `points` points to be sent, because both checkpoints hold them."""
         self._delivery.points = points
         self.flush()
 
-    def end_at(self, points: int) -> None:
-        """Have the store get no more than so many points, though the curve shows all: the resumed run is going to log the rest again."""
-        self._end_at = points
+    def limit_points(self, points: int) -> None:
+        """Send at most this number of points at the end. The resumed run logs the others again; the curve has all of them."""
+        self._limit = points
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the journal as it is, for a checkpoint."""
+        """Return the state of the journal, for a checkpoint."""
         return {**self._journal.state_dict(), "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the journal of a checkpoint; a new run in the store is sent all of it. Raises Damaged."""
+        """Restore the journal of a checkpoint. If the run in the store is new, all points are pending. Raises DamagedJournal."""
         self._journal.restore(state, resumed=self.resumed)
         self.seconds = float(state["seconds"])
 
     def finish(self, status: str, reason: str = "") -> None:
-        """End the run with its status: log the whole curve, and send the rest."""
+        """End the run with a status: log the whole curve and send all pending writes."""
         self.artifact(results.CURVES, self._curve())
         started = time.perf_counter()
-        self._journal.points = self._journal.points[: self._end_at]
+        self._journal.points = self._journal.points[: self._limit]
         self._journal.tags |= {"status": status, "reason": reason[:4000]}
         self._journal.end = End.model_validate({"status": status, "ms": int(time.time() * 1000)})
         self._delivery.end()

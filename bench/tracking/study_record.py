@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT: Final = 1  # bumped when a field goes or changes its meaning
+FORMAT: Final = 1  # increased when a field is removed or changes its meaning
 Number: TypeAlias = Annotated[int | float, Field(ge=-1e300, le=1e300)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
@@ -17,13 +17,13 @@ Point: TypeAlias = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
 class _Record(BaseModel):
-    """Values as JSON holds them: no number is text, and none is infinite."""
+    """Values of JSON: a number is never text, and never infinite."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DimensionRecord(_Record):
-    """One searched setting. A range has `low` and `high`, a choice has `choices`; `variants` is a glob of the variants that have it."""
+    """One searched setting. A range has `low` and `high`, a choice has `choices`. `variants` is a glob of the variants that have it."""
 
     path: str
     kind: Literal["log", "linear", "int", "choice"]
@@ -43,7 +43,7 @@ class SpaceRecord(_Record):
 
 
 class ObjectiveRecord(_Record):
-    """A metric that trials are judged by, and its better end."""
+    """A metric that ranks trials, and its direction."""
 
     key: str
     direction: Literal["lower", "higher"]
@@ -58,8 +58,8 @@ class TrialRecord(_Record):
     default: bool = False  # whether its recipe is the variant's default
     diverged: bool = False
     reason: str = ""
-    params: dict[str, Any] = {}  # its point in the space, by path
-    settings: dict[str, Any] = {}  # what it changes of the variant's configuration
+    params: dict[str, Any] = {}  # values of the dimensions, by path
+    settings: dict[str, Any] = {}  # changes to the variant's configuration
     images: Count = 0
     train_seconds: Number = 0.0
     intermediate: list[Point] = []  # [step, value]: images of an evaluation point, or the index of a seed
@@ -93,12 +93,12 @@ class VariantRecord(_Record):
     trials: list[TrialRecord] = []
     best: BestRecord | None = None
     pareto: list[Count] = []  # numbers of the trials on the front of two objectives
-    importance: dict[str, ImportanceRecord] | None = None  # by path; None where the trials do not suffice
+    importance: dict[str, ImportanceRecord] | None = None  # by path; None if there are too few trials
     importance_note: str = ""
 
 
 class StudyRecord(_Record):
-    """A whole study."""
+    """Record of a study."""
 
     format: Literal[1]  # `FORMAT`
     study: str = ""

@@ -1,4 +1,4 @@
-"""What the tags and times of a recorded run tell: anybody may have written them. Imports no torch."""
+"""Readers of the tags and times of a recorded run, which any program may have written. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SEED = re.compile("[0-9]{1,10}")
 
 
 def seed_of(tags: Mapping[str, str]) -> int:
-    """The training seed; -1 where the tags tell none."""
-    told = tags.get("seed", "")
-    return int(told) if _SEED.fullmatch(told) else -1
+    """Return the training seed, or -1 if the tags have no valid one."""
+    seed = tags.get("seed", "")
+    return int(seed) if _SEED.fullmatch(seed) else -1
 
 
 def moment_of(milliseconds: int | None) -> Any:
-    """A time as MLflow has it, as a pandas timestamp; not-a-time where it has none, or one that is none."""
+    """Convert a time of MLflow to a pandas timestamp; NaT if it is missing or invalid."""
     return pd.NaT if milliseconds is None else pd.to_datetime(milliseconds, unit="ms", utc=True, errors="coerce")

@@ -111,7 +111,7 @@ def main() -> None:
         "--postgresql", metavar="URI", help="a database with MLflow's tables, into which rows are copied; rolled back afterwards"
     )
     given = parser.parse_args()
-    if not store.is_written(given.store):
+    if not store.has_database(given.store):
         parser.error(f"there is no store {given.store}")
     with closing(sqlite3.connect(f"file:{given.store}?mode=ro", uri=True)) as database:
         if not runs_of(database, given.suite):

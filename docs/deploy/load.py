@@ -89,7 +89,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
             if time.monotonic() - sent > FLUSH_SECONDS:  # as after a checkpoint
-                log.may_send(log.position)
+                log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
                 log.artifact(name := pictures.pop(), shape.artifacts[name])
@@ -213,7 +213,7 @@ def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Pat
     for process in processes:
         process.join()
     spent = {name: value - used[name] for name, value in server.cpu_seconds().items()}
-    pending = sum(one.left for one in deliver_pending(folder, server.uri))
+    pending = sum(one.pending for one in deliver_pending(folder, server.uri))
     return {
         "runs": runs, "seconds": round(took, 1), "points": shape.points * runs, "points_per_second": round(shape.points * runs / took, 1),
         "artifact_mb": round(sum(map(len, shape.artifacts.values())) * runs / 1e6, 1),

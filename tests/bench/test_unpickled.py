@@ -23,7 +23,7 @@ from bench.evaluation.generator import load_generator
 from bench.metrics import cache as metrics_cache
 from bench.metrics.extractors.classifier import read_extractor
 from bench.runs import lock
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
 from bench.tracking import earlier_outbox, journal, results, store
 from bench.tracking.results import Results, load
@@ -72,8 +72,8 @@ def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFi
 
 def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None:
     """Everything that a run finds in its folder."""
-    place = small.place(uri, tmp_path / "runs")
-    first = run(small.config(), place)
+    context = small.context(uri, tmp_path / "runs")
+    first = run(small.config(), context)
     (folder,) = (tmp_path / "runs").glob("*/")
     store.connect(uri).set_tag(first.run_id, "status", "interrupted")
     (folder / "outbox" / first.run_id).mkdir(parents=True)
@@ -83,7 +83,7 @@ def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None
     for name in names:
         (folder / name).write_bytes(bait.forms["pickle"])
     (folder / "state.safetensors").write_bytes(bait.forms["torch"])
-    again = run(small.config(), place)
+    again = run(small.config(), context)
     assert again.status == "finished"
     assert again.run_id != first.run_id
     assert small.same_numbers(*({key: value for key, value in one.values.items() if not key.startswith("perf/")} for one in (first, again)))
@@ -92,15 +92,15 @@ def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None
 def test_a_journal(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "end-r.json"
     file.write_bytes(content)
-    with pytest.raises(journal.Damaged, match="is damaged"):
-        journal.Journal.read(file)
+    with pytest.raises(journal.DamagedJournal, match="is damaged"):
+        journal.RunJournal.read(file)
 
 
 def test_an_outbox_of_an_earlier_version(content: bytes, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox" / "run"
     outbox.mkdir(parents=True)
     (outbox / "00000001.json").write_bytes(content)
-    with pytest.raises(journal.Damaged, match="is damaged"):
+    with pytest.raises(journal.DamagedJournal, match="is damaged"):
         earlier_outbox.convert(outbox)
     assert (outbox / "00000001.json").exists()
 

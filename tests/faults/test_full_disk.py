@@ -84,8 +84,8 @@ def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str,
         assert status == 0, text
         assert_good(text)
         assert ("already finished" in text) == (end is None)
-        assert partial_files(disk.path) == []
-        assert not pending(disk.path)
+        assert partial_files(disk.seen) == []
+        assert not pending(disk.seen)
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
 
@@ -98,7 +98,7 @@ def test_artifacts(tmp_path: Path, whole: dict[str, tuple[str, Points]]) -> None
         assert_good(text)
         assert status == 0, text
         assert "No space left on device" in text
-        assert "are pending in runs/runs/" in text
+        assert "pending in runs/runs/" in text
         status, text = call(folder, *WORDS, prefix=disk.prefix)
         assert_good(text)
         assert (status, "already finished" in text) == (0, True), text
@@ -127,7 +127,7 @@ def test_the_store_itself(tmp_path: Path, whole: dict[str, tuple[str, Points]]) 
         assert_good(text)
         assert status == 0, text
         assert f"{folder}/disk/mlflow.db" in text
-        assert "are pending in runs/runs/" in text
+        assert "pending in runs/runs/" in text
         with disk.full():
             status, text = call(folder, *WORDS, prefix=disk.prefix, **store)
             assert_good(text)

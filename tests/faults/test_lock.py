@@ -23,7 +23,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def suspend(process: subprocess.Popen[bytes], store: Path) -> None:
-    """Stop the command while it writes nothing to its store: one that is stopped within a transaction keeps the database locked."""
+    """Suspend the command between two transactions: a process that is suspended within one keeps the database locked."""
     for _ in range(100):
         os.killpg(process.pid, signal.SIGSTOP)
         with closing(sqlite3.connect(store, timeout=0.5, isolation_level=None)) as connection, suppress(sqlite3.OperationalError):

@@ -15,8 +15,8 @@ from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.core.config import RunConfig
 from bench.core.errors import UserError
-from bench.runs import resolve
-from bench.runs.resolve import Choice
+from bench.runs import auto_choice
+from bench.runs.auto_choice import Choice
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 from studies.kinds import open_storage
@@ -115,11 +115,11 @@ def test_the_choice_for_auto_is_recorded_and_stays(uri: str, tmp_path: Path, mon
     fake = Fake(monkeypatch, lambda config: 50.0)
     choices = [Choice(precision=precision, memory_format="contiguous") for precision in ("bf16", "fp32")]
     study = replace(ONE, trials=1, settings={path: value for path, value in ONE.settings.items() if path != "precision"})
-    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choices[0])
+    monkeypatch.setattr(auto_choice, "choice_of_cpu", lambda *, save: choices[0])
     dry = planned(uri, tmp_path, study)
     assert Lookup.of(uri, "tiny").tags == {}
     swept(dry)
-    monkeypatch.setattr(resolve, "choice_of_cpu", lambda *, keep: choices[1])
+    monkeypatch.setattr(auto_choice, "choice_of_cpu", lambda *, save: choices[1])
     swept(planned(uri, tmp_path, replace(study, trials=2)))
     assert [(config.precision, config.memory_format) for config in fake.configs] == [("bf16", "contiguous")] * 2
 

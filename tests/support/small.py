@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bench.core.config import RunConfig, config_for, merged
-from bench.runs.types import Place
-from bench.scheduling.scheduler import Display, Outcome, foresee, run_suite
+from bench.runs.types import RunContext
+from bench.scheduling.scheduler import Display, ExecutionResult, plan_execution, run_suite
 from bench.scheduling.suite import Entry, Suite, plan
 from bench.training.loop import never
 
@@ -46,9 +46,9 @@ def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
     return config_for(variant, merged(SETTINGS, settings))
 
 
-def place(uri: str, folder: Path, suite: str = "small") -> Place:
+def place(uri: str, folder: Path, suite: str = "small") -> RunContext:
     """Return the place where a run is recorded."""
-    return Place(uri=uri, suite=suite, folder=str(folder))
+    return RunContext(uri=uri, suite=suite, folder=str(folder))
 
 
 def execute(
@@ -61,9 +61,9 @@ def execute(
     stop: Any = never,
     display: Display | None = None,
     **choice: Any,
-) -> Outcome:
+) -> ExecutionResult:
     """Execute the missing runs of the small suite."""
-    outlook = foresee(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
+    outlook = plan_execution(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
     return run_suite(suite, outlook, uri=uri, folder=folder, stop=stop, display=display or Display())
 
 

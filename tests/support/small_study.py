@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.config import RunConfig
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.suite import Entry
 from bench.training.loop import never
 from studies import trial
@@ -54,7 +54,7 @@ class Fake:
         self.statuses: list[str] = []
         monkeypatch.setattr(trial, "run", self)
 
-    def __call__(self, config: RunConfig, place: Place, *, stop: Any, watch: Any, judge: Any) -> RunResult:
+    def __call__(self, config: RunConfig, context: RunContext, *, stop: Any, watch: Any, judge: Any) -> RunResult:
         self.configs.append(config)
         score = self.score(config)
         budget = config.budget.images or 0

@@ -13,7 +13,7 @@ from torch import nn
 from bench.core.config import config_for
 from bench.core.errors import UserError
 from bench.core.spec import Batch, DataShape, Latent, Step
-from bench.runs.prepare import check
+from bench.runs.preparation import check
 from bench.training.build import assemble
 from variants.conditional import (
     AuxiliaryGanNetworks,

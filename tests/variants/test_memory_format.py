@@ -10,7 +10,7 @@ import small
 import torch
 
 from bench.core import serialization
-from bench.runs.prepare import prepare
+from bench.runs.preparation import prepare
 from bench.training.loop import Trainer, train
 from variants.networks.layers import is_channels_last
 

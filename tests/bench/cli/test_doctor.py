@@ -78,7 +78,7 @@ def test_a_store_that_is_no_database(tmp_path: Path):
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = check_store(f"sqlite:///{path}")
     assert not check.ok
-    assert "is no SQLite database" in check.found
+    assert "is not a SQLite database" in check.found
     assert "\n" not in check.found
 
 

@@ -26,9 +26,9 @@ from bench.core.text import harmless
 from bench.data import catalog
 from bench.data.idx import IdxImages
 from bench.perf import measure as measuring
-from bench.runs import prepare
+from bench.runs import preparation
 from bench.scheduling import scheduler
-from bench.scheduling.estimate import Paces
+from bench.scheduling.estimate import SpeedProbe
 from bench.scheduling.suite import SUITES
 from studies import sweep
 from studies.study import STUDIES
@@ -239,8 +239,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scheduler, "run_suite", trained)
-    monkeypatch.setattr(scheduler, "Paces", lambda *, probe: Paces(probe=False))
-    monkeypatch.setattr(prepare, "assemble", lambda config, data: None)  # wide networks would need too much memory
+    monkeypatch.setattr(scheduler, "SpeedProbe", lambda *, probe: SpeedProbe(probe=False))
+    monkeypatch.setattr(preparation, "assemble", lambda config, data: None)  # wide networks would need too much memory
     monkeypatch.setattr(machine_checks, "machine_facts", dict)
     monkeypatch.setattr(doctor, "machine_facts", dict)
     monkeypatch.setattr(doctor, "doctor", lambda **options: [Check(name="x", ok=False, needed=True, found="x")])

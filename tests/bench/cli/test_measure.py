@@ -93,9 +93,9 @@ def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_th
         ("sample abcdef --out x.npz --n 0", "cannot sample 0 images"),
         ("sample abcdef --out none/x.npz", "the folder 'none' does not exist"),
         ("sample abcdef --out x.npz", "no results at sqlite:///"),
-        ("score", "name the runs to measure again"),
+        ("score", "give the ids of the runs to measure again"),
         ("score abcdef", "no results at sqlite:///"),
-        ("score --suite smoke --set recipe.lr_g=1", "'recipe.lr_g' cannot be --set where nothing is trained"),
+        ("score --suite smoke --set recipe.lr_g=1", "'recipe.lr_g' cannot be --set, because nothing is trained"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, words: str, message: str) -> None:

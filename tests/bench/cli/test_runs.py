@@ -11,7 +11,7 @@ import pytest
 
 from bench.core.text import harmless
 from bench.runs.lock import FILE, run_lock
-from bench.runs.prune import DAY
+from bench.runs.old_checkpoints import DAY
 from bench.tracking.client import Tracker
 
 Ganbench = Callable[..., tuple[int, str, str]]

@@ -22,7 +22,7 @@ from bench.evaluation.reference_rows import KINDS, _untrained_config, reference_
 from bench.evaluation.sampling import sample
 from bench.metrics.cards import SE, Card
 from bench.metrics.evidence import METRICS, Evidence, metric
-from bench.runs.reference_rows import MADE_BY, measure_reference, reference_is_there
+from bench.runs.reference_rows import MADE_BY, has_reference, measure_reference
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker
@@ -94,7 +94,7 @@ def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
         assert evaluator.headline.startswith("modes/")
         assert found["real"].values[evaluator.headline] < found["untrained"].values[evaluator.headline]
         for kind in KINDS:
-            assert reference_is_there(Lookup.of(uri, REFERENCES), kind, evaluator)
+            assert has_reference(Lookup.of(uri, REFERENCES), kind, evaluator)
             (run,) = Tracker(uri, REFERENCES).find_reference(kind, data, evaluator.protocol_hash)
             assert run.data.tags["headline"] == evaluator.headline
             artifacts = Artifacts(store.connect(uri), {run.info.run_id: run.info.artifact_uri})
@@ -120,20 +120,20 @@ def test_nan_and_its_reason_are_cached() -> None:
 def test_another_version_of_the_untrained_variant_is_another_row(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {kind: row_hash(kind, digits()) for kind in KINDS}
     for kind in KINDS:
-        assert not reference_is_there(Lookup.of(uri, REFERENCES), kind, digits())
+        assert not has_reference(Lookup.of(uri, REFERENCES), kind, digits())
         measure_reference(kind, "digits", PLAIN, uri)
-        assert reference_is_there(Lookup.of(uri, REFERENCES), kind, digits())
+        assert has_reference(Lookup.of(uri, REFERENCES), kind, digits())
     newer = VARIANTS.get("dcgan").__class__(**{**vars(VARIANTS.get("dcgan")), "version": VARIANTS.get("dcgan").version + 1})
     with monkeypatch.context() as patch:
         patch.setitem(VARIANTS._items, "dcgan", newer)
         assert row_hash("real", digits()) == before["real"]
         assert row_hash("untrained", digits()) != before["untrained"]
-        assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
-        assert not reference_is_there(Lookup.of(uri, REFERENCES), "untrained", digits())
+        assert has_reference(Lookup.of(uri, REFERENCES), "real", digits())
+        assert not has_reference(Lookup.of(uri, REFERENCES), "untrained", digits())
     with monkeypatch.context() as patch:
         patch.setattr(reference_rows, "RESULTS_VERSION", reference_rows.RESULTS_VERSION + 1)
-        assert not any(reference_is_there(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
-    assert all(reference_is_there(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
+        assert not any(has_reference(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
+    assert all(has_reference(Lookup.of(uri, REFERENCES), kind, digits()) for kind in KINDS)
 
 
 def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,11 +145,11 @@ def test_a_row_in_which_a_metric_raised_is_measured_again(tables: None, uri: str
     metric(BRIGHTNESS)(brightness)
     assert math.isnan(measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key])
     assert not rows(cache)
-    assert not reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
+    assert not has_reference(Lookup.of(uri, REFERENCES), "real", digits())
     works = True
     assert measure_reference("real", "digits", PLAIN, uri).values[BRIGHTNESS.key] > 0
     assert len(rows(cache)) == 1
-    assert reference_is_there(Lookup.of(uri, REFERENCES), "real", digits())
+    assert has_reference(Lookup.of(uri, REFERENCES), "real", digits())
 
 
 def test_an_edited_metric_is_measured_again(tables: None, uri: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_a_store_gets_the_cached_row(uri: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_missing_store_has_no_rows(tmp_path: Path) -> None:
-    assert not reference_is_there(Lookup.of(f"sqlite:///{tmp_path}/none.db", REFERENCES), "real", digits())
+    assert not has_reference(Lookup.of(f"sqlite:///{tmp_path}/none.db", REFERENCES), "real", digits())
     assert not (tmp_path / "none.db").exists()
 
 

@@ -18,7 +18,7 @@ from bench.core.spec import DataShape, Examples, Split
 from bench.evaluation.evaluator import Evaluator, check_samples, evaluator_for, reference_images, unmeasurable
 from bench.evaluation.external import measure
 from bench.metrics.cards import PIXELS
-from bench.runs.prepare import check
+from bench.runs.preparation import check
 
 
 @dataclass(frozen=True, kw_only=True)

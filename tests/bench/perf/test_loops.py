@@ -14,8 +14,8 @@ from bench.core.errors import UserError
 from bench.core.spec import to_unit_range
 from bench.perf import loops
 from bench.perf.loops import GEMM, Bare, Pictures, Tutorial, loop, parts, timed, with_torchs_layers
-from bench.runs.prepare import prepare
-from bench.runs.resolve import resolve
+from bench.runs.auto_choice import resolve
+from bench.runs.preparation import prepare
 from bench.training.build import assemble
 
 SMALL = {"dataset": "digits", "recipe.batch_size": 16, "device": "cpu", "budget.images": 10**9, "precision": "fp32"}

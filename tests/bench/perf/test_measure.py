@@ -17,7 +17,7 @@ from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
 from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
 from bench.perf.whole import whole_run
-from bench.runs.resolve import resolve
+from bench.runs.auto_choice import resolve
 from tests.bench.perf.test_loops import config
 
 Command = Callable[..., tuple[int, str, str]]

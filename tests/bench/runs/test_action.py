@@ -1,4 +1,4 @@
-"""What is decided about a planned run, from what the store, the checkpoint and the pending writes say."""
+"""The action for a planned run, from its recorded runs, its checkpoint and its pending writes."""
 
 from __future__ import annotations
 
@@ -7,73 +7,76 @@ from typing import Any
 
 import pytest
 
-from bench.runs.action import Checkpoint, decide
+from bench.runs.action import Checkpoint, choose_action
 
 OURS = Checkpoint(run_id="a", curve_protocol="q")
 
 
 def recorded(status: str, run_id: str = "a", *, metrics: bool = True, **tags: str) -> Any:
-    """A run as MLflow gives it."""
+    """Return a run as MLflow does."""
     found = {"status": status, "protocol": "p", "curve_protocol": "q", "owner": "host:1", **tags}
     return SimpleNamespace(
         info=SimpleNamespace(run_id=run_id), data=SimpleNamespace(tags=found, metrics={"train/loss_d": 1.0} if metrics else {})
     )
 
 
-def decided(*found: Any, **more: Any) -> tuple[str, str]:
-    """(kind, run id) of the action."""
-    action = decide(found, **{"protocol": "p", "curve_protocol": "q", **more})
+def action_for(*found: Any, **more: Any) -> tuple[str, str]:
+    """Return (kind, run id) of the action."""
+    action = choose_action(found, **{"protocol": "p", "curve_protocol": "q", **more})
     return action.kind, action.run_id
 
 
 @pytest.mark.parametrize("extends", [False, True])
-def test_what_is_new_is_trained_or_extends_a_shorter_run(extends: bool) -> None:
-    assert decided(extends=extends) == ("extend" if extends else "train", "")
+def test_a_new_run_is_trained_or_extends_a_shorter_run(extends: bool) -> None:
+    assert action_for(extends=extends) == ("extend" if extends else "train", "")
 
 
 @pytest.mark.parametrize("status", ["finished", "diverged", "pruned"])
-def test_what_is_done_is_skipped_unless_it_is_wanted_again(status: str) -> None:
-    assert decided(recorded("interrupted", "b"), recorded(status)) == ("skip", "a")
-    assert decided(recorded(status), again=True) == ("train", "")
-    assert decided(recorded("running"), pending={"a": status}) == ("skip", "a")
-    assert decided(recorded("running"), pending={"b": status}, checkpoint=OURS) == ("resume", "a")
+def test_a_complete_run_is_skipped_unless_it_is_retrained(status: str) -> None:
+    assert action_for(recorded("interrupted", "b"), recorded(status)) == ("skip", "a")
+    assert action_for(recorded(status), retrain=True) == ("train", "")
+    assert action_for(recorded("running"), pending={"a": status}) == ("skip", "a")
+    assert action_for(recorded("running"), pending={"b": status}, checkpoint=OURS) == ("resume", "a")
 
 
-def test_what_was_measured_by_another_protocol_is_scored() -> None:
-    assert decided(recorded("finished", protocol="old")) == ("score", "a")
-    assert decided(recorded("diverged", protocol="old")) == ("skip", "a")
-    assert decided(recorded("running", protocol="old"), pending={"a": "finished"}) == ("skip", "a")  # the store lacks its weights yet
+def test_a_finished_run_of_another_protocol_is_scored() -> None:
+    assert action_for(recorded("finished", protocol="old")) == ("score", "a")
+    assert action_for(recorded("diverged", protocol="old")) == ("skip", "a")
+    assert action_for(recorded("running", protocol="old"), pending={"a": "finished"}) == (
+        "skip",
+        "a",
+    )  # its weights are not in the store yet
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running"])
-def test_what_was_stopped_resumes_from_its_checkpoint(status: str) -> None:
-    assert decided(recorded(status), checkpoint=OURS) == ("resume", "a")
-    assert decided(recorded("failed", "b"), recorded(status), checkpoint=OURS) == ("resume", "a")
-    assert decided(recorded("running"), checkpoint=OURS, pending={"a": status}) == ("resume", "a")
+def test_a_stopped_run_resumes_from_its_checkpoint(status: str) -> None:
+    assert action_for(recorded(status), checkpoint=OURS) == ("resume", "a")
+    assert action_for(recorded("failed", "b"), recorded(status), checkpoint=OURS) == ("resume", "a")
+    assert action_for(recorded("running"), checkpoint=OURS, pending={"a": status}) == ("resume", "a")
 
 
-def test_a_checkpoint_whose_run_the_store_has_lost_costs_no_training() -> None:
-    assert decided(checkpoint=OURS) == ("resume", "")
-    assert decided(recorded("failed", "b"), checkpoint=OURS) == ("resume", "")
-    assert decided(recorded("running", "b", metrics=False), checkpoint=OURS) == ("resume", "b")  # a start that was cut off
+def test_a_checkpoint_is_resumed_though_the_store_has_lost_its_run() -> None:
+    assert action_for(checkpoint=OURS) == ("resume", "")
+    assert action_for(recorded("failed", "b"), checkpoint=OURS) == ("resume", "")
+    assert action_for(recorded("running", "b", metrics=False), checkpoint=OURS) == ("resume", "b")  # a run killed at its start
     for found in ([], [recorded("failed", "b")], [recorded("running", "b", metrics=False)]):
-        assert not decide(found, protocol="p", curve_protocol="q", checkpoint=OURS).resumed
-    assert decide([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
+        assert not choose_action(found, protocol="p", curve_protocol="q", checkpoint=OURS).resumed
+    assert choose_action([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
 
 
-def test_a_run_trained_elsewhere_is_left() -> None:
-    assert decided(recorded("running"), elsewhere=lambda run: True) == ("leave", "a")
-    assert decided(recorded("running", metrics=False), elsewhere=lambda run: True, again=True) == ("train", "")
+def test_a_run_trained_elsewhere_is_left_to_its_process() -> None:
+    assert action_for(recorded("running"), elsewhere=lambda run: True) == ("leave", "a")
+    assert action_for(recorded("running", metrics=False), elsewhere=lambda run: True, retrain=True) == ("train", "")
 
 
-def test_without_a_checkpoint_a_run_begins_again() -> None:
-    assert decided(recorded("interrupted", metrics=False)) == ("train", "a")  # the same run: the store has no point of it
-    assert decided(recorded("failed", metrics=False)) == ("train", "")
-    assert decided(recorded("interrupted")) == ("train", "")
-    assert decide([recorded("interrupted")], protocol="p", curve_protocol="q").lost
+def test_a_run_without_a_checkpoint_restarts() -> None:
+    assert action_for(recorded("interrupted", metrics=False)) == ("train", "a")  # the same run, because the store has no points of it
+    assert action_for(recorded("failed", metrics=False)) == ("train", "")
+    assert action_for(recorded("interrupted")) == ("train", "")
+    assert choose_action([recorded("interrupted")], protocol="p", curve_protocol="q").lost
 
 
 def test_evaluation_points_of_two_protocols_share_no_curve() -> None:
     for checkpoint in (OURS, None):
-        action = decide([recorded("interrupted")], protocol="p", curve_protocol="new", checkpoint=checkpoint)
+        action = choose_action([recorded("interrupted")], protocol="p", curve_protocol="new", checkpoint=checkpoint)
         assert (action.kind, action.run_id, bool(action.lost)) == ("train", "", True)

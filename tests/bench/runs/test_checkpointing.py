@@ -1,4 +1,4 @@
-"""The last two checkpoints: made in turn, taken newest first, and what they let out."""
+"""The last two checkpoints: saving and loading them, and the points that may be sent."""
 
 from __future__ import annotations
 
@@ -18,154 +18,156 @@ def state(images: int) -> dict[str, object]:
     return {"images": images, "weights": torch.full((3,), float(images)), "log": {"run_id": "r", "points": []}}
 
 
-def images(kept: CheckpointStore) -> object:
-    found = kept.load()
+def images(checkpoints: CheckpointStore) -> object:
+    found = checkpoints.load()
     return found and found["images"]
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> CheckpointStore:
+def checkpoints(tmp_path: Path) -> CheckpointStore:
     return CheckpointStore(tmp_path / "fingerprint")
 
 
-def test_the_newest_and_the_one_before(kept: CheckpointStore) -> None:
-    assert not kept.any
-    assert kept.load() is None
+def test_the_newest_and_the_one_before(checkpoints: CheckpointStore) -> None:
+    assert not checkpoints.any
+    assert checkpoints.load() is None
     for number in (1, 2, 3):
-        kept.save(state(number))
-    assert kept.any
-    assert images(kept) == 3
-    assert serialization.load(kept.before)["images"] == 2
-    assert sorted(path.name for path in kept.newest.parent.iterdir()) == ["state-before.safetensors", "state.safetensors"]
-    kept.save_alone(state(4))
-    assert images(kept) == 4
-    assert not kept.before.exists()
-    kept.remove()
-    assert not kept.any
+        checkpoints.save(state(number))
+    assert checkpoints.any
+    assert images(checkpoints) == 3
+    assert serialization.load(checkpoints.before)["images"] == 2
+    assert sorted(path.name for path in checkpoints.newest.parent.iterdir()) == ["state-before.safetensors", "state.safetensors"]
+    checkpoints.save_alone(state(4))
+    assert images(checkpoints) == 4
+    assert not checkpoints.before.exists()
+    checkpoints.remove()
+    assert not checkpoints.any
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None])
-def test_a_damaged_one_gives_way_to_the_one_before_and_that_is_said(
-    kept: CheckpointStore, damage: bytes | None, caplog: pytest.LogCaptureFixture
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before_with_a_warning(
+    checkpoints: CheckpointStore, damage: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept.save(state(1))
-    kept.save(state(2))
-    content = kept.newest.read_bytes()
-    kept.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
-    assert images(kept) == 1
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
+    content = checkpoints.newest.read_bytes()
+    checkpoints.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    assert images(checkpoints) == 1
     assert "state.safetensors is damaged" in caplog.text
     assert "the one before it is used" in caplog.text
-    assert not kept.newest.exists()
-    kept.before.write_bytes(b"x")
-    assert kept.load() is None
+    assert not checkpoints.newest.exists()
+    checkpoints.before.write_bytes(b"x")
+    assert checkpoints.load() is None
     assert "there is no other" in caplog.text
 
 
-def test_a_changed_byte_anywhere_is_noticed(kept: CheckpointStore) -> None:
-    kept.save(state(1))
-    kept.save(state(2))
-    content = bytearray(kept.newest.read_bytes())
+def test_a_changed_byte_anywhere_is_detected(checkpoints: CheckpointStore) -> None:
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
+    content = bytearray(checkpoints.newest.read_bytes())
     content[-2] ^= 1
-    kept.newest.write_bytes(bytes(content))
-    assert images(kept) == 1
+    checkpoints.newest.write_bytes(bytes(content))
+    assert images(checkpoints) == 1
 
 
-def test_a_crash_between_the_two_renames_leaves_the_one_before(kept: CheckpointStore) -> None:
-    kept.save(state(1))
-    kept.newest.rename(kept.before)
-    assert kept.any
-    assert images(kept) == 1
+def test_a_crash_between_the_two_renames_leaves_the_checkpoint_before(checkpoints: CheckpointStore) -> None:
+    checkpoints.save(state(1))
+    checkpoints.newest.rename(checkpoints.before)
+    assert checkpoints.any
+    assert images(checkpoints) == 1
 
 
-def test_a_full_disk_leaves_both_as_they_were(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_both_checkpoints_unchanged(checkpoints: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    kept.save(state(1))
-    kept.save(state(2))
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.serialization.write_atomic", full)
         with pytest.raises(OSError, match="No space"):
-            kept.save(state(3))
-    assert images(kept) == 2
-    assert serialization.load(kept.before)["images"] == 1
+            checkpoints.save(state(3))
+    assert images(checkpoints) == 2
+    assert serialization.load(checkpoints.before)["images"] == 1
 
 
 class Log:
-    """Stands for the log of a run: how many points it has, and how many may be sent."""
+    """Fake of the log of a run: the number of points, and of those that may be sent."""
 
     def __init__(self, *, resumed: bool = False) -> None:
         self.position, self.sendable, self.full, self.resumed = 0, 0, False, resumed
         self.end: int | None = None
 
-    def settle(self) -> None:
+    def flush_to_disk(self) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def may_send(self, points: int) -> None:
+    def allow_points(self, points: int) -> None:
         self.sendable = points
 
-    def end_at(self, points: int) -> None:
+    def limit_points(self, points: int) -> None:
         self.end = points
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_what_the_older_of_the_two_holds_may_be_sent(kept: CheckpointStore, resumed: bool) -> None:
+def test_points_in_the_older_checkpoint_may_be_sent(checkpoints: CheckpointStore, resumed: bool) -> None:
     log = Log(resumed=resumed)
     log.position = 5 if resumed else 0
-    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    checkpointer = Checkpointer(checkpoints, log, seconds=0.0)  # type: ignore[arg-type]
     sendable = []
     for number in (10, 20, 30):
         log.position = number
-        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+        checkpointer.save(lambda number=number: state(number))  # type: ignore[misc]
         sendable.append(log.sendable)
     assert sendable == [5 if resumed else 0, 10, 20]
     log.position = 40
     checkpointer.stop(lambda: state(40))
-    assert (log.sendable, log.end) == (30, None)  # the end, which is written next, frees the rest
-    kept.newest.write_bytes(b"x")
-    assert images(kept) == 40  # both stand for the same
+    assert (log.sendable, log.end) == (30, None)  # the end of the run, which follows, sends the other points
+    checkpoints.newest.write_bytes(b"x")
+    assert images(checkpoints) == 40  # both checkpoints are equal
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_a_run_that_fails_keeps_what_came_after_its_checkpoint_from_the_store(kept: CheckpointStore, made: bool) -> None:
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_failed_run_sends_no_points_after_its_checkpoint(checkpoints: CheckpointStore, saved: bool) -> None:
     log = Log()
-    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
-    for number in (10, 20) if made else ():
+    checkpointer = Checkpointer(checkpoints, log, seconds=0.0)  # type: ignore[arg-type]
+    for number in (10, 20) if saved else ():
         log.position = number
-        checkpointer.keep(lambda number=number: state(number))  # type: ignore[misc]
+        checkpointer.save(lambda number=number: state(number))  # type: ignore[misc]
     log.position = 25
     checkpointer.fall_back()
-    assert log.end == (20 if made else 0)
-    assert not kept.before.exists()
+    assert log.end == (20 if saved else 0)
+    assert not checkpoints.before.exists()
 
 
-def test_what_lies_there_from_an_earlier_run_is_no_way_back(kept: CheckpointStore) -> None:
-    kept.save(state(1))
-    kept.save(state(2))
-    Checkpointer(kept, Log(), seconds=0.0).keep(lambda: state(10))  # type: ignore[arg-type]
-    assert images(kept) == 10
-    assert not kept.before.exists()
+def test_a_checkpoint_of_an_earlier_run_is_not_resumed(checkpoints: CheckpointStore) -> None:
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
+    Checkpointer(checkpoints, Log(), seconds=0.0).save(lambda: state(10))  # type: ignore[arg-type]
+    assert images(checkpoints) == 10
+    assert not checkpoints.before.exists()
 
 
-def test_artifacts_that_are_only_in_memory_make_no_checkpoint(kept: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_checkpoint_is_saved_while_artifacts_are_only_in_memory(checkpoints: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
     log = Log()
-    checkpointer = Checkpointer(kept, log, seconds=0.0)  # type: ignore[arg-type]
+    checkpointer = Checkpointer(checkpoints, log, seconds=0.0)  # type: ignore[arg-type]
     log.full = True
     for _ in range(2):
-        checkpointer.keep(lambda: state(1))
-    assert not kept.any
+        checkpointer.save(lambda: state(1))
+    assert not checkpoints.any
     assert caplog.text.count("a checkpoint cannot be written") == 1
     log.full = False
-    checkpointer.keep(lambda: state(2))
-    assert images(kept) == 2
+    checkpointer.save(lambda: state(2))
+    assert images(checkpoints) == 2
 
 
-def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_due_after_the_interval_or_a_hundred_times_its_duration(
+    checkpoints: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 100.0
     monkeypatch.setattr("bench.runs.checkpointing.time.monotonic", lambda: now)
     log = Log()
-    checkpointer = Checkpointer(kept, log, seconds=30.0)  # type: ignore[arg-type]
+    checkpointer = Checkpointer(checkpoints, log, seconds=30.0)  # type: ignore[arg-type]
     assert not checkpointer.due()
     now = 130.0
     assert checkpointer.due()
@@ -177,12 +179,12 @@ def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Ch
 
     def sending(points: int) -> None:
         nonlocal now
-        now += 50.0  # no time of a checkpoint's
+        now += 50.0  # does not count for the checkpoint
 
-    log.may_send = sending  # type: ignore[method-assign]
+    log.allow_points = sending  # type: ignore[method-assign]
     for started in (130.0, 1000.0):
         now = started
-        checkpointer.keep(slow)
+        checkpointer.save(slow)
         now = started + 2.0 + 199.0
         assert not checkpointer.due()
         now = started + 2.0 + 200.0
@@ -190,7 +192,7 @@ def test_it_is_time_after_the_interval_or_a_hundred_times_what_one_took(kept: Ch
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
-def test_an_interval_that_is_none_is_refused_before_anything_is_written(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_interval_is_refused_before_any_write(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, given)
     with pytest.raises(UserError, match=f"GANBENCH_CHECKPOINT_SECONDS takes seconds from 0 up, e.g. 30, not '{given}'"):
         interval()

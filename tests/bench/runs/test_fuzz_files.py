@@ -1,4 +1,4 @@
-"""Whatever a disk or a crash makes of a run's checkpoints: a damaged one is never taken for good, and what is whole is not lost."""
+"""Fuzzing of checkpoints: a damaged one is never loaded, and an intact one is not lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.training.checkpoints import CheckpointStore
 
 
 def identity(state: dict[str, Any]) -> str:
-    """All of a state, as one hash."""
+    """Return one hash of a whole state."""
     tensors: dict[str, Any] = {}
     tree = serialization._without_tensors(state, "", tensors)
     return serialization._digest(json.dumps(tree), {name: tensor.contiguous() for name, tensor in tensors.items()})
@@ -32,46 +32,46 @@ def identity(state: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def stopped(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
-    """A folder with a store and a run that was stopped, with its checkpoints."""
+    """Folder with a store and the checkpoints of a stopped run, and its result."""
     folder = tmp_path_factory.mktemp("stopped")
     shutil.copy(migrated_store, folder / "mlflow.db")
     calls = iter(range(10**6))
-    result = run(small.config(), small.place(f"sqlite:///{folder}/mlflow.db", folder / "runs"), stop=lambda: next(calls) >= 7)
+    result = run(small.config(), small.context(f"sqlite:///{folder}/mlflow.db", folder / "runs"), stop=lambda: next(calls) >= 7)
     assert result.status == "interrupted"
     return folder, result
 
 
 @pytest.fixture(scope="module")
 def good(stopped: tuple[Path, RunResult]) -> bytes:
-    """A checkpoint of a real run."""
+    """Content of a checkpoint of a real run."""
     (path,) = stopped[0].rglob("state.safetensors")
     return path.read_bytes()
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> CheckpointStore:
+def checkpoints(tmp_path: Path) -> CheckpointStore:
     (tmp_path / "fingerprint").mkdir()
     return CheckpointStore(tmp_path / "fingerprint")
 
 
 @at_every_size
-def test_a_damaged_checkpoint_is_never_taken_for_good(examples: int, good: bytes, kept: CheckpointStore) -> None:
-    older = serialization.load(_written(kept.newest, good))
+def test_a_damaged_checkpoint_is_never_loaded(examples: int, good: bytes, checkpoints: CheckpointStore) -> None:
+    older = serialization.load(_written(checkpoints.newest, good))
     older["log"]["acknowledged"] = 1
-    serialization.save(older, kept.before)
-    before, wanted = kept.before.read_bytes(), {identity(serialization.load(kept.newest)), identity(older)}
+    serialization.save(older, checkpoints.before)
+    before, wanted = checkpoints.before.read_bytes(), {identity(serialization.load(checkpoints.newest)), identity(older)}
     fell_back = 0
 
     @fuzz(examples)
     @given(content=damaged(good))
     def check(content: bytes) -> None:
         nonlocal fell_back
-        _written(kept.newest, content)
-        _written(kept.before, before)
-        found = kept.load()
+        _written(checkpoints.newest, content)
+        _written(checkpoints.before, before)
+        found = checkpoints.load()
         assert found is not None
         assert identity(found) in wanted
-        fell_back += not kept.newest.exists()
+        fell_back += not checkpoints.newest.exists()
 
     check()
     assert fell_back > examples // 2
@@ -83,7 +83,7 @@ def _written(path: Path, content: bytes) -> Path:
 
 
 def parts(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header of a safetensors file, and the rest."""
+    """Split a safetensors file into its header and its data."""
     size = int.from_bytes(content[:8], "little")
     return json.loads(content[8 : 8 + size]), content[8 + size :]
 
@@ -102,11 +102,11 @@ JSON = st.recursive(
 
 @st.composite
 def headers(draw: st.DrawFn, content: bytes) -> bytes:
-    """The file with a header that promises something else."""
+    """Strategy for a file whose header does not match its data."""
     header, rest = parts(content)
     names = [name for name in header if name != "__metadata__"]
     name, other = draw(st.sampled_from(names)), draw(st.sampled_from(names))
-    match draw(st.sampled_from(["huge", "offsets", "shape", "type", "double", "swap", "gone", "metadata", "size", "deep"])):
+    match draw(st.sampled_from(["huge", "offsets", "shape", "type", "double", "swap", "missing", "metadata", "size", "deep"])):
         case "huge":
             header[name]["shape"] = [draw(st.sampled_from([2**31, 2**62, 2**64, 10**30]))]
         case "offsets":
@@ -120,7 +120,7 @@ def headers(draw: st.DrawFn, content: bytes) -> bytes:
             return joined(text[:-1] + f", {json.dumps(name)}: {json.dumps(header[other])}}}", rest)
         case "swap":
             header[name], header[other] = header[other], header[name]
-        case "gone":
+        case "missing":
             del header[name]
         case "metadata":
             header["__metadata__"] = draw(
@@ -134,37 +134,37 @@ def headers(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @at_every_size
-def test_a_header_that_promises_something_else(examples: int, good: bytes, kept: CheckpointStore) -> None:
-    wanted, refused = identity(serialization.load(_written(kept.newest, good))), 0
+def test_a_header_that_does_not_match_its_data(examples: int, good: bytes, checkpoints: CheckpointStore) -> None:
+    wanted, refused = identity(serialization.load(_written(checkpoints.newest, good))), 0
 
     @fuzz(examples)
     @given(content=headers(good))
     def check(content: bytes) -> None:
         nonlocal refused
-        _written(kept.newest, content)
-        if mistake(lambda: serialization.load(kept.newest)):
+        _written(checkpoints.newest, content)
+        if mistake(lambda: serialization.load(checkpoints.newest)):
             refused += 1
         else:
-            assert identity(serialization.load(kept.newest)) == wanted
+            assert identity(serialization.load(checkpoints.newest)) == wanted
 
     check()
     assert refused > examples // 2
 
 
 def crafted(tree: Any) -> bytes:
-    """A file of which every hash is right."""
+    """Return a file with correct hashes."""
     text = json.dumps(tree)
     return save_tensors({}, metadata={"tree": text, "sha256": serialization._digest(text, {})})
 
 
 @at_every_size
-def test_a_whole_file_that_is_no_state_of_a_run(examples: int, kept: CheckpointStore) -> None:
+def test_an_intact_file_that_is_not_a_state_of_a_run(examples: int, checkpoints: CheckpointStore) -> None:
     @fuzz(examples)
     @given(tree=JSON | JSON.map(lambda value: {"__items__": [["log", value]]}))
     def check(tree: Any) -> None:
-        kept.before.unlink(missing_ok=True)
-        _written(kept.newest, crafted(tree))
-        found = kept.load()
+        checkpoints.before.unlink(missing_ok=True)
+        _written(checkpoints.newest, crafted(tree))
+        found = checkpoints.load()
         assert found is None or isinstance(found["log"]["run_id"], str)
 
     check()
@@ -186,18 +186,18 @@ ODD_STATES: dict[str, Any] = {
 @pytest.mark.parametrize(
     "odd", [pytest.param(name, marks=() if name in ("no trainer", "another run") else pytest.mark.slow) for name in ODD_STATES]
 )
-def test_a_run_with_a_whole_checkpoint_that_is_not_its_own(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
-    """It fails in one line, or begins anew; then nothing is in the way of the next call."""
+def test_a_run_with_an_intact_checkpoint_of_another_run(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
+    """The run fails in one line, or restarts. The next call finishes it."""
     shutil.copytree(stopped[0], tmp_path / "work")
-    uri, place = f"sqlite:///{tmp_path}/work/mlflow.db", small.place(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")
+    uri, context = f"sqlite:///{tmp_path}/work/mlflow.db", small.context(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")
     (path,) = (tmp_path / "work").rglob("state.safetensors")
     serialization.save(ODD_STATES[odd](serialization.load(path)), path)
-    first = run(small.config(), place)
+    first = run(small.config(), context)
     assert first.status in ("finished", "failed")
     assert len(first.reason.splitlines()) <= 1
-    second = run(small.config(), place)
+    second = run(small.config(), context)
     assert second.status == "finished"
-    wanted = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    wanted = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     assert small.same_numbers(timeless(second), timeless(wanted))
 
 
@@ -207,8 +207,8 @@ def timeless(result: RunResult) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
-    """Whole runs: each goes on or begins anew, and has the numbers of an undisturbed one."""
-    wanted = run(small.config(), small.place(f"sqlite:///{stopped[0]}/mlflow.db", tmp_path / "whole", "whole"))
+    """Each run resumes or restarts, and has the numbers of an undisturbed run."""
+    wanted = run(small.config(), small.context(f"sqlite:///{stopped[0]}/mlflow.db", tmp_path / "whole", "whole"))
     names = ("state.safetensors", "state-before.safetensors", "both", "claim.json")
     for name in names:
         folder = tmp_path / name.replace(".", "-")
@@ -216,7 +216,7 @@ def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResu
         uri = f"sqlite:///{folder}/mlflow.db"
         for path in folder.rglob("state*") if name == "both" else [path.parent / name for path in folder.rglob("state.safetensors")]:
             path.write_bytes(path.read_bytes()[:-100] if path.exists() else b'{"host": "elsewhere", "pid": 4711')
-        result = run(small.config(), small.place(uri, folder / "runs"))
+        result = run(small.config(), small.context(uri, folder / "runs"))
         assert result.status == "finished"
         assert (result.run_id == stopped[1].run_id) == (name != "both")
         assert small.same_numbers(timeless(result), timeless(wanted))

@@ -1,4 +1,4 @@
-"""A run whose process dies at any moment goes on from a checkpoint, and MLflow has each of its points once."""
+"""A killed run resumes from a checkpoint, and MLflow has each of its points once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from real_runs import pending
 
 from bench.core import serialization
 from bench.runs import pending_writes
-from bench.runs.pending_writes import catch_up
+from bench.runs.pending_writes import deliver_earlier
 from bench.runs.runner import run
-from bench.runs.types import Place, RunProgress, RunResult
+from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling import jobs
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
@@ -24,12 +24,12 @@ from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
 class Death(BaseException):
-    """The process is gone: nothing catches it, nothing is tidied up."""
+    """Simulated kill of the process: nothing catches it or cleans up."""
 
 
-def often(uri: str, folder: Path, suite: str = "small", **more: object) -> Place:
-    """A run there with a checkpoint at every round."""
-    return replace(small.place(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
+def often(uri: str, folder: Path, suite: str = "small", **more: object) -> RunContext:
+    """Return the context of a run that saves a checkpoint at every round."""
+    return replace(small.context(uri, folder, suite), checkpoint_seconds=0.0, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -40,33 +40,33 @@ def _free_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 CONFIG = {"budget.images": 1280, "evaluation.marks": 3}
 
 
-def die(uri: str, place: Place, at: int) -> None:
-    """Train until a mark and be gone."""
+def die(uri: str, context: RunContext, at: int) -> None:
+    """Train until a number of images, then simulate a kill."""
 
     def watch(progress: RunProgress) -> None:
         if progress.images >= at:
             raise Death
 
     with pytest.raises(Death):
-        run(small.config("dcgan", **CONFIG), place, watch=watch)
-    gc.collect()  # what the process had locked
+        run(small.config("dcgan", **CONFIG), context, watch=watch)
+    gc.collect()  # releases the locks of the process
 
 
 def history(uri: str, run_id: str) -> list[tuple[str, int, float]]:
-    """All that MLflow has of a run's curves, points that were sent twice included."""
+    """Return the curves of a run in MLflow, with duplicate points."""
     client = store.connect(uri)
     keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("perf/")]
     return sorted((key, point.step, point.value) for key in keys for point in client.get_metric_history(run_id, key))
 
 
 def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
-    """The paths of a run's artifacts."""
+    """Return the paths of a run's artifacts."""
     found = store.connect(uri).list_artifacts(run_id, folder)
     return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {file.path})}
 
 
 def whole(uri: str, folder: Path) -> tuple[RunResult, list[tuple[str, int, float]]]:
-    result = run(small.config("dcgan", **CONFIG), small.place(uri, folder / "whole", "whole"))
+    result = run(small.config("dcgan", **CONFIG), small.context(uri, folder / "whole", "whole"))
     return result, history(uri, result.run_id)
 
 
@@ -78,57 +78,57 @@ def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted:
 
 
 @pytest.mark.slow
-def test_deaths_in_a_row_lose_and_double_nothing(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
+def test_repeated_kills_lose_and_duplicate_no_point(uri: str, tmp_path: Path) -> None:
+    context = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):
-        die(uri, place, at)
-    result = run(small.config("dcgan", **CONFIG), place)
+        die(uri, context, at)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert len(store.connect(uri).search_runs([store.connect(uri).get_experiment_by_name("small").experiment_id])) == 1  # type: ignore[union-attr]
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
-def test_a_death_before_the_first_checkpoint_begins_the_same_run_again(uri: str, tmp_path: Path) -> None:
-    place = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
-    die(uri, place, 500)
+def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_path: Path) -> None:
+    context = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
+    die(uri, context, 500)
     (dead,) = store.connect(uri).search_runs(["1"])
     assert dead.data.metrics == {}
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == dead.info.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
-    kept = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
-    content = kept.newest.read_bytes()
-    kept.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
-    result = run(small.config("dcgan", **CONFIG), place)
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
+    checkpoints = next(CheckpointStore(path.parent) for path in (tmp_path / "runs").rglob("state.safetensors"))
+    content = checkpoints.newest.read_bytes()
+    checkpoints.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
+    result = run(small.config("dcgan", **CONFIG), context)
     assert "the one before it is used" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
-def test_both_damaged_is_said_and_a_new_run_begins(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     for file in (tmp_path / "runs").rglob("state*.safetensors"):
         file.write_bytes(b"")
     old = store.connect(uri).search_runs(["1"])[0].info.run_id
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert "there is no other" in caplog.text
     assert result.run_id != old
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert not pending(tmp_path / "runs")
 
 
 def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the process die at its first write of a kind: before it arrives, or after it and before that is noted."""
+    """Simulate a kill at the first write of a kind, before it arrives or before its acknowledgement is recorded."""
     original = delivery.send
 
     def dying(client: MlflowClient, write: Write, file: Path | None) -> None:
@@ -137,26 +137,26 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
         if write.kind == kind:
             raise Death
 
-    monkeypatch.setattr("bench.tracking.delivery.Delivery.flush_if_due", lambda self: None)  # all goes out at the end
+    monkeypatch.setattr("bench.tracking.delivery.Delivery.flush_if_due", lambda self: None)  # all writes are sent at the end
     monkeypatch.setattr(delivery, "send", dying)
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before that is noted"])
+@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before it is acknowledged"])
 @pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
-def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
-    """The end is on disk before anything of it is sent, and who comes next sends what is left."""
-    place = often(uri, tmp_path / "runs", once=True)
+def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
+    """The end is saved before it is sent, and the next call sends the pending writes."""
+    context = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
         dies_at(kind, arrives=arrives, monkeypatch=patch)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     (dead,) = store.connect(uri).search_runs(["1"])
     assert [path.name for path in (tmp_path / "runs").rglob("state*")] == ["state.safetensors"]
     assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
     assert dead.info.status == ("FINISHED" if (kind, arrives) == ("end", True) else "RUNNING")
-    again = run(small.config("dcgan", **CONFIG), place)
-    assert (again.status, again.run_id) == ("there", dead.info.run_id)
+    again = run(small.config("dcgan", **CONFIG), context)
+    assert (again.status, again.run_id) == ("recorded", dead.info.run_id)
     found = store.connect(uri).get_run(dead.info.run_id)
     assert (found.info.status, found.data.tags["status"]) == ("FINISHED", "finished")
     wanted = whole(uri, tmp_path)
@@ -165,27 +165,27 @@ def test_a_death_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: py
     assert not pending(tmp_path / "runs")
 
 
-def test_a_death_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run resumes at its evaluation, and nothing is there twice."""
-    place = often(uri, tmp_path / "runs", once=True)
+def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run resumes at its evaluation, without duplicate points."""
+    context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object, **__: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.save", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.save", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     assert not list((tmp_path / "runs").rglob("end-*.json"))
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
     assert not pending(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """A run shorter than a checkpoint interval, and one that leaves no checkpoint, too."""
+    """It also holds for runs without a checkpoint."""
 
     def stop(progress: RunProgress) -> None:
         if status in ("interrupted", "failed") and progress.images >= 500:
@@ -196,11 +196,11 @@ def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkey
         dies_at("artifact", arrives=False, monkeypatch=patch)
         with pytest.raises(Death):
             run(
-                small.config("dcgan", **settings), small.place(uri, tmp_path / "runs"), watch=stop,
+                small.config("dcgan", **settings), small.context(uri, tmp_path / "runs"), watch=stop,
                 judge=lambda progress: "worse" if status == "pruned" and progress.images >= 500 else "",
             )  # fmt: skip
     gc.collect()
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     (found,) = store.connect(uri).search_runs(["1"])
     assert found.data.tags["status"] == status
     assert artifacts(uri, found.info.run_id) >= {"config.json", "curves.parquet"}
@@ -208,89 +208,92 @@ def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkey
 
 
 @pytest.mark.slow
-def test_a_finished_run_keeps_its_last_checkpoint_alone(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path)
-    run(small.config("dcgan", **CONFIG), place)
+def test_a_finished_run_keeps_only_its_last_checkpoint(uri: str, tmp_path: Path) -> None:
+    context = often(uri, tmp_path)
+    run(small.config("dcgan", **CONFIG), context)
     assert [path.name for path in tmp_path.rglob("state*")] == ["state.safetensors"]
     (folder,) = (path.parent for path in tmp_path.rglob("state*"))
     assert checkpoints_of(folder.parent, folder.name).any
 
 
 @pytest.mark.slow
-def test_of_a_dead_run_sync_sends_what_its_older_checkpoint_holds(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not more: whoever resumes it may fall back to that checkpoint, and logs the rest again."""
-    place = often(uri, tmp_path / "runs")
+def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later points are not sent: the process that resumes from that checkpoint logs them again."""
+    context = often(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "send", away)
-        die(uri, place, 700)
+        die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     assert history(uri, dead.info.run_id) == []
     for _ in range(2):
-        (told,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, told.problem, told.resumes) == (0, "", True)
-        held = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
-        assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in held}
+        (result,) = pending_writes.deliver_pending(tmp_path / "runs", uri)
+        assert (result.pending, result.problem, result.resumes) == (0, "", True)
+        points = serialization.load(next((tmp_path / "runs").rglob("state-before.safetensors")))["log"]["points"]
+        assert {step for _, step, _ in history(uri, dead.info.run_id)} == {point[0] for point in points}
     newest = next((tmp_path / "runs").rglob("state.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-1])
-    result = run(small.config("dcgan", **CONFIG), place)
-    assert result.run_id == dead.info.run_id
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    resumed = run(small.config("dcgan", **CONFIG), context)
+    assert resumed.run_id == dead.info.run_id
+    assert_equal(resumed, history(uri, resumed.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
-def test_an_impatient_end_doubles_nothing(uri: str, tmp_path: Path) -> None:
-    """Ctrl-C twice: what was written after the newest checkpoint is written again by whoever goes on, so it is not sent now."""
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 400)
+def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
+    """After Ctrl-C twice, points after the newest checkpoint are not sent: the resumed run logs them again."""
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 400)
 
     def interrupt(progress: RunProgress) -> None:
         if progress.images >= 900:
             raise KeyboardInterrupt
 
-    stopped = run(small.config("dcgan", **CONFIG), replace(place, checkpoint_seconds=1e9), watch=interrupt)
+    stopped = run(small.config("dcgan", **CONFIG), replace(context, checkpoint_seconds=1e9), watch=interrupt)
     assert stopped.status == "interrupted"
     assert max(step for _, step, _ in history(uri, stopped.run_id)) <= 400
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 400])
-def test_a_stop_whose_checkpoint_cannot_be_written_doubles_nothing(
+def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
-    """A stop with no checkpoint at all, or one before the disk was full."""
+    """The run has no checkpoint, or one from before the disk was full."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
     if at:
-        die(uri, place, at)
-    seen: list[int] = []
+        die(uri, context, at)
+    reached: list[int] = []
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.serialization.write_atomic", full)
         stopped = run(
-            small.config("dcgan", **CONFIG), place, watch=lambda told: seen.append(told.images), stop=lambda: bool(seen) and seen[-1] >= 900
+            small.config("dcgan", **CONFIG),
+            context,
+            watch=lambda progress: reached.append(progress.images),
+            stop=lambda: bool(reached) and reached[-1] >= 900,
         )
     assert stopped.status == "interrupted"
     assert "a checkpoint cannot be written" in caplog.text
     assert max((step for _, step, _ in history(uri, stopped.run_id)), default=0) <= at
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
-def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
 
     def dead(*_: object, **__: object) -> None:
         raise Death
@@ -298,81 +301,81 @@ def test_a_start_that_was_cut_off_has_all_its_parameters_in_the_end(uri: str, tm
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", dead)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
     (cut,) = store.connect(uri).search_runs(["1"])
     assert cut.data.params == {}
-    result = run(small.config("dcgan", **CONFIG), place)
+    result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == cut.info.run_id
     params = store.connect(uri).get_run(result.run_id).data.params
     assert params == store.connect(uri).get_run(whole(uri, tmp_path)[0].run_id).data.params
 
 
 @pytest.mark.slow
-def test_an_end_that_has_not_arrived_is_the_end_all_the_same(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = often(uri, tmp_path / "runs", once=True)
+def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = often(uri, tmp_path / "runs", once=True)
 
     def dying(*_: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.close", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
+            run(small.config("dcgan", **CONFIG), context)
     gc.collect()
-    again = run(small.config("dcgan", **CONFIG), place)
-    assert again.status == "there"
+    again = run(small.config("dcgan", **CONFIG), context)
+    assert again.status == "recorded"
     assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
 
 
 def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = often(uri, tmp_path / "runs")
+    context = often(uri, tmp_path / "runs")
 
     def dying(*_: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.Journal.close", dying)
+        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
         with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), place)
-    pending_writes.end_all(next((tmp_path / "runs").glob("*/")), uri)
+            run(small.config("dcgan", **CONFIG), context)
+    pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     (found,) = store.connect(uri).search_runs(["1"])
     assert found.data.tags["status"] == "finished"
 
 
 @pytest.mark.slow
-def test_of_a_run_whose_process_has_died_all_that_its_checkpoint_holds_is_sent(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_path: Path) -> None:
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     before = len(history(uri, dead.info.run_id))
-    pending_writes.end_all(next((tmp_path / "runs").glob("*/")), uri)
+    pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     after = history(uri, dead.info.run_id)
     assert len(after) > before
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
 
 
-def test_a_run_whose_worker_died_for_good_resumes_with_no_point_twice(uri: str, tmp_path: Path) -> None:
-    """What came after its checkpoint is not sent when it is recorded as failed: it is written again."""
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
+    """Points after its checkpoint are not sent when it is recorded as failed: the resumed run logs them again."""
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
     fingerprint = dead.data.tags["fingerprint"]
     config = small.config("dcgan", **CONFIG)
-    result = jobs.failed(RunJob.of(config, place, fingerprint), "killed (out of memory?)")
+    result = jobs.fail_job(RunJob.of(config, context, fingerprint), "killed (out of memory?)")
     assert (result.status, result.run_id) == ("failed", dead.info.run_id)
-    again = run(config, place)
+    again = run(config, context)
     assert (again.status, again.run_id) == ("finished", dead.info.run_id)
     assert_equal(again, history(uri, again.run_id), whole(uri, tmp_path))
 
 
 @pytest.mark.slow
-def test_what_a_killed_write_left_is_swept_away(uri: str, tmp_path: Path) -> None:
-    place = often(uri, tmp_path / "runs")
-    die(uri, place, 700)
+def test_files_of_a_killed_write_are_removed(uri: str, tmp_path: Path) -> None:
+    context = often(uri, tmp_path / "runs")
+    die(uri, context, 700)
     folder = next((tmp_path / "runs").glob("*/"))
     for name in (".state.new-1a2b3c4d", "state.new", "state-before.new", ".end-r.json-1a2b3c4d", "artifacts/r/half"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"half")
-    run(small.config("dcgan", **CONFIG), place)
+    run(small.config("dcgan", **CONFIG), context)
     assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}

@@ -1,4 +1,4 @@
-"""What a run leaves of its measurement, by the kind of its data: from the marks to evidence and pictures, exactly."""
+"""Records of the evaluations of a run, by the kind of its data: points, evidence and pictures."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     small.measure_standard_errors(monkeypatch)
 
 
-@pytest.mark.parametrize(("data", "variant", "settings", "shown", "pairs"), KINDS)
-def test_a_run_is_measured_as_its_data_asks(
-    uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], shown: set[str], pairs: int
+@pytest.mark.parametrize(("data", "variant", "settings", "expected", "pairs"), KINDS)
+def test_a_run_is_measured_by_the_metrics_of_its_data(
+    uri: str, tmp_path: Path, data: str, variant: str, settings: dict[str, Any], expected: set[str], pairs: int
 ) -> None:
     config = small.config(variant, dataset=data, **settings)
-    result = run(config, small.place(uri, tmp_path / "runs"))
+    result = run(config, small.context(uri, tmp_path / "runs"))
     assert (result.status, result.reason) == ("finished", "")
     evaluator = Evaluator(DATASETS.get(data), samples=config.evaluation.samples)
     found = results.load(uri, ("small",))
@@ -57,11 +57,11 @@ def test_a_run_is_measured_as_its_data_asks(
     assert [key for key in measured if not key.endswith(SE)] == evaluator.keys
     assert row["headline"] == evaluator.headline
     assert math.isfinite(result.values[evaluator.headline])
-    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the mark half way and the end
+    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the evaluation point in the middle and the end
     assert set(found.curves[found.curves["key"].str.endswith(SE)]["images"]) == {found.curves["images"].max()}
 
     evidence = found.read_json(result.run_id, results.EVIDENCE) or {}
-    assert set(evidence) == {"n", "reasons", "health", "logits_are_log_odds"} | shown
+    assert set(evidence) == {"n", "reasons", "health", "logits_are_log_odds"} | expected
     assert evidence["n"] == evaluator.n
     assert {key for key in evaluator.keys if math.isnan(result.values[key])} == set(evidence["reasons"])
     picture = found.artifact(result.run_id, results.NEAREST)
@@ -70,11 +70,11 @@ def test_a_run_is_measured_as_its_data_asks(
 
 def trained(uri: str, folder: Path, data: str, **settings: Any) -> RunResult:
     config = small.config("dcgan", dataset=data, **{"evaluation.marks": 0, **settings})
-    return run(config, small.place(uri, folder / "runs"))
+    return run(config, small.context(uri, folder / "runs"))
 
 
 @pytest.mark.parametrize("data", ["digits", "labelled:PLAIN"])
-def test_its_images_in_any_order_have_its_numbers(uri: str, tmp_path: Path, data: str) -> None:
+def test_the_order_of_images_does_not_change_the_metrics(uri: str, tmp_path: Path, data: str) -> None:
     result = trained(uri, tmp_path, data)
     evaluator = Evaluator(DATASETS.get(data))
     images = load_generator(result.run_id, uri).sample(evaluator.n)
@@ -93,7 +93,7 @@ def test_without_standard_errors_a_run_has_the_same_numbers(uri: str, tmp_path: 
     assert same_numbers(*({key: values[key] for key in plain if not key.startswith("perf/")} for values in (plain, both)))
 
 
-def test_an_unlabelled_run_is_followed_by_pixels(uri: str, tmp_path: Path) -> None:
+def test_an_unlabelled_run_is_measured_by_pixels(uri: str, tmp_path: Path) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
     result = trained(uri, tmp_path, "labelled:PLAIN", **settings)
     found = results.load(uri, ("small",))
@@ -105,7 +105,7 @@ def test_an_unlabelled_run_is_followed_by_pixels(uri: str, tmp_path: Path) -> No
 
 
 class Sixteen:
-    """An extractor of the kind `inception` that needs no weights: random projections of the pixels."""
+    """Fake extractor of the kind `inception` without weights: random projections of the pixels."""
 
     name = INCEPTION
     weights_hash = "sixteen"
@@ -118,21 +118,21 @@ class Sixteen:
         return Features(features=features, logits=features, predicted=None)
 
     def check(self, images: torch.Tensor) -> None:
-        """Any image will do."""
+        """Accept any image."""
 
 
-def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inception_is_measured_at_the_end_if_it_is_requested(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(select, "load_inception", Sixteen)
     result = trained(uri, tmp_path, "digits", **{"evaluation.inception": True, "evaluation.marks": 1})
-    asked = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+    requested = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
     plain, more = Evaluator(DATASETS.get("digits")).protocol(), Evaluator(DATASETS.get("digits"), inception=True).protocol()
-    assert more.keys() - plain.keys() == asked
+    assert more.keys() - plain.keys() == requested
     assert {key: more[key] for key in plain} == plain
-    assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in asked)
+    assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in requested)
     found = results.load(uri, ("small",))
     assert (found.read_json(result.run_id, results.PROTOCOL) or {})["metrics"] == more
     assert found.runs.iloc[0]["headline"] == HEADLINE
-    assert {len(found.curves.query("key == @key")) for key in asked} == {1}
+    assert {len(found.curves.query("key == @key")) for key in requested} == {1}
     assert len(found.curves.query("key == @HEADLINE")) == 2
 
 
@@ -145,7 +145,7 @@ def test_inception_is_measured_at_the_end_where_it_is_asked_for(uri: str, tmp_pa
         ("score", "RUN", "--set", "evaluation.inception=true"),
     ],
 )
-def test_inception_without_its_weights_is_refused_before_anything(
+def test_inception_without_its_weights_is_refused_before_any_write(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, words: tuple[str, ...]
 ) -> None:
     run_id = trained(uri, tmp_path, "digits").run_id if "RUN" in words else ""
@@ -171,9 +171,7 @@ def test_inception_without_its_weights_is_refused_before_anything(
 HOUR = 3600.0  # longer than any evaluation of a test
 
 
-def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_measuring_the_real_examples_is_on_no_clock(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passed, clock = [0.0], time.perf_counter
     parts: list[str] = []
 
@@ -185,21 +183,21 @@ def test_measuring_the_real_examples_is_on_no_clock_and_only_as_far_as_needed(
     monkeypatch.setattr(real_statistics, "cached", measured)
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
     at_marks: list[list[str]] = []
-    result = run(small.config(), small.place(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
+    result = run(small.config(), small.context(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
     assert result.status == "finished"
-    assert at_marks[-1] == ["digits-test-classifier"], "at a mark there is the headline alone"
+    assert at_marks[-1] == ["digits-test-classifier"], "only the headline is measured at an evaluation point"
     assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
     assert result.values["perf/evaluate_seconds"] < HOUR
     assert result.values["perf/train_seconds"] < HOUR
 
 
-def test_real_examples_that_cannot_be_measured_cost_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_examples_that_cannot_be_measured_lose_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise ValueError("no neighbours")
 
     monkeypatch.setattr(real_statistics, "find_neighbours", fail)
     monkeypatch.setattr(real_statistics, "cached", lambda name, identity, names, measure: measure())
-    result = run(small.config(), small.place(uri, tmp_path))
+    result = run(small.config(), small.context(uri, tmp_path))
     assert result.status == "finished"
     assert math.isfinite(result.values[HEADLINE])
     assert result.reasons["quality/precision_classifier"] == "no neighbours"

@@ -1,4 +1,4 @@
-"""A run on points, from its first picture to the samples of its generator."""
+"""Runs on point datasets, from the first picture to samples of the generator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _standard_errors() -> Iterator[None]:
 )
 def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any], command: Any) -> None:
     config = small.config(variant, **SETTINGS, **settings)
-    result = run(config, small.place(uri, tmp_path / "runs"))
+    result = run(config, small.context(uri, tmp_path / "runs"))
     assert result.status == "finished"
     assert math.isfinite(result.values["modes/reverse_kl"])
     found = results.load(uri, ("small",))
@@ -59,7 +59,7 @@ def test_a_run_on_points(uri: str, tmp_path: Path, variant: str, settings: dict[
 
 
 def test_sampled_points_have_the_numbers_of_the_run(uri: str, tmp_path: Path, command: Any) -> None:
-    result = run(small.config("ns-gan", **SETTINGS, **{"evaluation.samples": 500}), small.place(uri, tmp_path / "runs"))
+    result = run(small.config("ns-gan", **SETTINGS, **{"evaluation.samples": 500}), small.context(uri, tmp_path / "runs"))
     assert command("sample", result.run_id, "--n", "500", "--out", str(tmp_path / "x.npz"))[0] == 0
     status, out, _ = command("evaluate", str(tmp_path / "x.npz"), "--dataset", "ring8", "--json")
     found = json.loads(out)
@@ -79,6 +79,6 @@ def test_sampled_points_have_the_numbers_of_the_run(uri: str, tmp_path: Path, co
         ),
     ],
 )
-def test_what_cannot_train_on_points_is_said_in_one_line(uri: str, command: Any, words: tuple[str, ...], message: str) -> None:
+def test_a_variant_that_cannot_train_on_points_is_one_line(uri: str, command: Any, words: tuple[str, ...], message: str) -> None:
     status, out, err = command("run", *words, "--dataset", "ring8")
     assert (status, out, err.strip()) == (2, "", f"ganbench: {message}")

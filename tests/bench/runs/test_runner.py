@@ -1,4 +1,4 @@
-"""One run, recorded: what is there afterwards, whatever happened."""
+"""One run and its records, after any end."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def loaded(uri: str) -> results.Results:
     return results.load(uri, ("small",))
 
 
-def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> None:
-    seen: list[RunProgress] = []
+def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
+    progress: list[RunProgress] = []
     config = small.config(**{"evaluation.standard_errors": True})
-    result = run(config, small.place(uri, tmp_path / "runs"), watch=seen.append)
+    result = run(config, small.context(uri, tmp_path / "runs"), watch=progress.append)
     assert result.status == "finished"
     metrics = Evaluator(DATASETS.get("digits")).keys
     assert set(metrics) | {f"{HEADLINE}{SE}"} <= set(result.values)
@@ -59,7 +59,7 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     assert row["protocol"] == protocol["all"]
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
-    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # no NaN without its reason
+    assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # every NaN has a reason
     assert "diversity/path_length" not in evidence["reasons"]  # a run has its generator
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
@@ -71,23 +71,23 @@ def test_a_finished_run_leaves_everything_behind(uri: str, tmp_path: Path) -> No
     curves = found.curves
     assert set(curves["key"]) >= {"train/loss_d", "train/loss_g", "train/p_real", "train/grad_norm_g", "train/generator_updates", HEADLINE}
     assert sorted(curves[curves["key"] == HEADLINE]["images"]) == [320, 640]
-    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a mark for each of the ten rounds
-    assert seen[-1].images == 640
+    assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a point for each of the ten rounds
+    assert progress[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can go on from the state
+    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can extend the state
     logged = [json.loads(line) for path in (tmp_path / "runs").rglob("metrics.jsonl") for line in path.read_text().splitlines()]
-    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, but for images and seconds
+    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, without images and seconds
     assert {line["images"] for line in logged} == set(curves["images"])
 
 
-def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Path) -> None:
+def test_a_run_that_its_judge_rejects_is_pruned(uri: str, tmp_path: Path) -> None:
     def judge(progress: RunProgress) -> str:
         return "worse than others" if progress.measured_at == progress.images else ""
 
     config = small.config()
-    place = replace(small.place(uri, tmp_path / "runs"), tags={"trial": "7"}, name="seventh")
-    result = run(config, place, judge=judge)
+    context = replace(small.context(uri, tmp_path / "runs"), tags={"trial": "7"}, name="seventh")
+    result = run(config, context, judge=judge)
     assert (result.status, result.reason) == ("pruned", "worse than others")
     assert result.values["perf/train_seconds"] > 0
     assert HEADLINE not in result.values
@@ -99,8 +99,8 @@ def test_a_run_that_is_not_worth_going_on_with_is_pruned(uri: str, tmp_path: Pat
     assert not list((tmp_path / "runs").rglob("state.safetensors"))
 
 
-def test_a_verdict_at_the_end_comes_too_late(uri: str, tmp_path: Path) -> None:
-    result = run(small.config(), small.place(uri, tmp_path / "runs"), judge=lambda progress: "late" if progress.share >= 1 else "")
+def test_a_run_is_not_pruned_at_its_end(uri: str, tmp_path: Path) -> None:
+    result = run(small.config(), small.context(uri, tmp_path / "runs"), judge=lambda progress: "late" if progress.share >= 1 else "")
     assert result.status == "finished"
 
 
@@ -108,7 +108,7 @@ def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
     values = []
     for experiment in ("small", "again"):
         torch.rand(5)
-        result = run(small.config("dcgan"), small.place(uri, tmp_path, experiment))
+        result = run(small.config("dcgan"), small.context(uri, tmp_path, experiment))
         values.append({key: value for key, value in result.values.items() if not key.startswith("perf/")})
     assert values[0] == values[1]
 
@@ -116,91 +116,91 @@ def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
 def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
     weights = []
     for experiment, marks in (("small", 0), ("again", 5)):
-        result = run(small.config(**{"evaluation.marks": marks}), small.place(uri, tmp_path, experiment))
+        result = run(small.config(**{"evaluation.marks": marks}), small.context(uri, tmp_path, experiment))
         weights.append(load_file(results.load(uri, (experiment,)).artifact(result.run_id, results.WEIGHTS)))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan", "wgan-gp"])
-def test_an_interrupted_run_goes_on_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
+def test_an_interrupted_run_resumes_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
     config = small.config(variant, **{"evaluation.best": True, "evaluation.marks": 3, "budget.images": 1920})
-    whole = run(config, small.place(uri, tmp_path / "whole", "whole"))
+    whole = run(config, small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
-    stopped = run(config, small.place(uri, tmp_path), stop=lambda: next(calls) >= 2)
+    stopped = run(config, small.context(uri, tmp_path), stop=lambda: next(calls) >= 2)
     assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user")
     assert len(list(tmp_path.rglob("state.safetensors"))) == 2
 
-    resumed = run(config, small.place(uri, tmp_path))
+    resumed = run(config, small.context(uri, tmp_path))
     assert resumed.run_id == stopped.run_id
     assert resumed.status == "finished"
     timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
     assert timeless(resumed.values) == timeless(whole.values)
     curves = [results.load(uri, (name,)).curves for name in ("small", "whole")]
     columns = ["images", "key", "value"]
-    kept = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
-    pd.testing.assert_frame_equal(kept[0], kept[1])
+    timeless_curves = [curve[~curve["key"].str.startswith("perf/")][columns].reset_index(drop=True) for curve in curves]
+    pd.testing.assert_frame_equal(*timeless_curves)
 
 
 @pytest.mark.parametrize("version", ["this", "earlier"])
 def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
     """Callbacks get the same progress as in a run that was not stopped."""
-    told: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+    progresses: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
 
     def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
         def watch(progress: RunProgress) -> None:
-            told[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
+            progresses[name].append((progress.images, progress.share, dict(progress.measured), progress.measured_at, progress.flags))
 
-        return run(small.config(), small.place(uri, tmp_path / name, name), stop=stop, watch=watch)
+        return run(small.config(), small.context(uri, tmp_path / name, name), stop=stop, watch=watch)
 
     watched("whole")
-    assert watched("stopped", stop=lambda: bool(told["stopped"] and told["stopped"][-1][2])).status == "interrupted"
-    before = len(told["stopped"])
+    assert watched("stopped", stop=lambda: bool(progresses["stopped"] and progresses["stopped"][-1][2])).status == "interrupted"
+    before = len(progresses["stopped"])
     if version == "earlier":
         for path in tmp_path.rglob("stopped/*/state.safetensors"):
             state = serialization.load(path)
             del state["measured_at"]
             serialization.save(state, path)
     assert watched("stopped").status == "finished"
-    assert 0 < before < len(told["whole"])
+    assert 0 < before < len(progresses["whole"])
     if version == "earlier":
-        assert [images for images, *_ in told["stopped"]] == [images for images, *_ in told["whole"]]
-        assert {measured_at for *_, measured_at, _ in told["stopped"][before:]} == {0}
+        assert [images for images, *_ in progresses["stopped"]] == [images for images, *_ in progresses["whole"]]
+        assert {measured_at for *_, measured_at, _ in progresses["stopped"][before:]} == {0}
     else:
-        assert told["stopped"] == told["whole"]
+        assert progresses["stopped"] == progresses["whole"]
 
 
-def test_a_run_stopped_under_another_protocol_begins_anew(uri: str, tmp_path: Path) -> None:
+def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path) -> None:
     calls = iter(range(10**6))
-    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 7)
+    stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
     assert HEADLINE in loaded(uri).curves["key"].tolist()
-    anew = run(small.config(**{"evaluation.samples": 100}), small.place(uri, tmp_path))
-    assert anew.run_id != stopped.run_id
+    restarted = run(small.config(**{"evaluation.samples": 100}), small.context(uri, tmp_path))
+    assert restarted.run_id != stopped.run_id
     found = loaded(uri)
-    row = found.runs.set_index("run_id").loc[anew.run_id]
-    assert row["protocol"] == (found.read_json(anew.run_id, results.PROTOCOL) or {})["all"]
+    row = found.runs.set_index("run_id").loc[restarted.run_id]
+    assert row["protocol"] == (found.read_json(restarted.run_id, results.PROTOCOL) or {})["all"]
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_whatever_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
-    """Training, evaluations, pictures and latents: torch's own default for convolutions is TF32."""
-    seen: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
+def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
+    """It holds for training, evaluations, pictures and latents, because torch's default for convolutions is TF32."""
+    modes: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
 
     def look(module: torch.nn.Module, inputs: object) -> None:
         if type(module).__module__.startswith("variants."):  # extractors compute on the CPU
-            seen[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+            modes[module.training].add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
 
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
     try:
         config = small.config("dcgan", tf32=tf32, **{"recipe.ema_half_life_images": 100, "evaluation.best": True})
-        result = run(config, small.place(uri, tmp_path))
+        result = run(config, small.context(uri, tmp_path))
         generator = load_generator(result.run_id, uri)
         generator.sample(10)
     finally:
         hook.remove()
     assert result.status == "finished"
     expected = {("high", True) if tf32 else ("highest", False)}
-    assert seen == {True: expected, False: expected}
+    assert modes == {True: expected, False: expected}
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
@@ -209,7 +209,7 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
         raise RuntimeError("the generator\nexploded")
 
     monkeypatch.setattr("variants.gan.GanNetworks.generate", broken)
-    result = run(small.config(), small.place(uri, tmp_path))
+    result = run(small.config(), small.context(uri, tmp_path))
     assert (result.status, result.reason) == ("failed", "RuntimeError: the generator exploded")
     row = loaded(uri).runs.iloc[0]
     assert (row["status"], row["reason"]) == ("failed", "RuntimeError: the generator exploded")
@@ -217,15 +217,15 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rounds were trained since, in a list of one."""
-    counted, round_ = [0], Trainer.round
+    """Return a list whose only item counts the rounds trained from now on."""
+    rounds, round_ = [0], Trainer.round
 
     def counting(self: Trainer, **named: bool) -> None:
-        counted[0] += 1
+        rounds[0] += 1
         round_(self, **named)
 
     monkeypatch.setattr(Trainer, "round", counting)
-    return counted
+    return rounds
 
 
 def broken(*_: object, **__: object) -> None:
@@ -241,13 +241,13 @@ def untimed(uri: str, suite: str = "small") -> pd.DataFrame:
 
 
 def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+    whole = run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     with monkeypatch.context() as patch:
         patch.setattr("bench.runs.recorder.Recorder.finish", broken)
-        failed = run(small.config(), small.place(uri, tmp_path))
+        failed = run(small.config(), small.context(uri, tmp_path))
     assert failed.status == "failed"
     rounds = rounds_of(monkeypatch)
-    again = run(small.config(), small.place(uri, tmp_path))
+    again = run(small.config(), small.context(uri, tmp_path))
     assert (again.status, again.run_id, rounds) == ("finished", failed.run_id, [0])
     assert {key: again.values[key] for key in measured() if key in again.values} == {
         key: whole.values[key] for key in measured() if key in whole.values
@@ -258,18 +258,18 @@ def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_p
 
 
 def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
-    place = replace(small.place(uri, tmp_path), checkpoint_seconds=0.0)
+    run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
+    context = replace(small.context(uri, tmp_path), checkpoint_seconds=0.0)
     monkeypatch.setattr("bench.runs.checkpointing.SHARE", 1e9)
 
     def fail(progress: RunProgress) -> None:
         if progress.images >= 400:
             broken()
 
-    failed = run(small.config(), place, watch=fail)
+    failed = run(small.config(), context, watch=fail)
     assert failed.status == "failed"
     rounds = rounds_of(monkeypatch)
-    again = run(small.config(), place)
+    again = run(small.config(), context)
     assert (again.status, again.run_id) == ("finished", failed.run_id)
     assert 0 < rounds[0] < 10
     pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
@@ -279,11 +279,11 @@ def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp
 
 
 def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Out of a device's memory, say: recorded, and no end of the others, with one worker as with several."""
-    left, init = [True], Trainer.__init__
+    """A device may be out of memory. The run fails and the others continue, with one worker or several."""
+    errors, init = [True], Trainer.__init__
 
     def out_of_memory(self: Trainer, **named: Any) -> None:
-        if left and left.pop():
+        if errors and errors.pop():
             raise torch.OutOfMemoryError("CUDA out of memory")
         init(self, **named)
 
@@ -296,31 +296,31 @@ def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Pa
     assert small.execute(uri, tmp_path, only="label-smoothed").count("finished") == 1
 
 
-def test_networks_that_cannot_be_built_are_no_end_of_a_stopped_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its record says why, and the next call resumes it."""
+def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is recorded, and the next call resumes the run."""
     calls = iter(range(10**6))
-    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "__init__", broken)
-        failed = run(small.config(), small.place(uri, tmp_path))
+        failed = run(small.config(), small.context(uri, tmp_path))
     assert (failed.status, failed.run_id) == ("failed", stopped.run_id)
     assert loaded(uri).runs["reason"].tolist() == ["MemoryError: no memory"]
-    again = run(small.config(), small.place(uri, tmp_path))
+    again = run(small.config(), small.context(uri, tmp_path))
     assert (again.status, again.run_id) == ("finished", stopped.run_id)
 
 
-def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run in the store is lost; a new one gets the whole curve from the checkpoint."""
-    run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
+def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run in the store is lost. A new one gets the whole curve from the checkpoint."""
+    run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
-    stopped = run(small.config(), small.place(uri, tmp_path), stop=lambda: next(calls) >= 4)
+    stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     assert stopped.status == "interrupted"
     lost = store.connect(uri)
     with sqlite3.connect(str(store.sqlite_path(uri))) as database:
         for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
             database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (stopped.run_id,))
     rounds = rounds_of(monkeypatch)
-    again = run(small.config(), small.place(uri, tmp_path))
+    again = run(small.config(), small.context(uri, tmp_path))
     assert again.status == "finished"
     assert again.run_id != stopped.run_id
     assert 0 < rounds[0] < 10
@@ -329,17 +329,17 @@ def test_a_store_that_cannot_resume_its_run_costs_no_training(uri: str, tmp_path
 
 
 def test_a_finished_run_that_was_deleted_is_trained_from_the_start(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run(small.config(), small.place(uri, tmp_path))
+    first = run(small.config(), small.context(uri, tmp_path))
     store.connect(uri).delete_run(first.run_id)
     rounds = rounds_of(monkeypatch)
-    assert run(small.config(), small.place(uri, tmp_path)).status == "finished"
+    assert run(small.config(), small.context(uri, tmp_path)).status == "finished"
     assert rounds == [10]
 
 
-def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
+def test_a_diverged_run_keeps_its_logged_points(uri: str, tmp_path: Path) -> None:
     result = run(
         small.config("wgan", **{"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.clip": 0, "budget.images": 6400}),
-        small.place(uri, tmp_path),
+        small.context(uri, tmp_path),
     )
     assert result.status == "diverged"
     assert " at " in result.reason
@@ -353,7 +353,7 @@ def test_a_diverged_run_keeps_what_was_logged(uri: str, tmp_path: Path) -> None:
 
 def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"recipe\.gp"):
-        run(small.config("wgan-gp", **{"recipe.norm_d": "batch"}), small.place(uri, tmp_path / "runs"))
+        run(small.config("wgan-gp", **{"recipe.norm_d": "batch"}), small.context(uri, tmp_path / "runs"))
     assert not list((tmp_path / "runs").rglob("*"))
     with pytest.raises(UserError, match="no results of a suite 'small'"):
         loaded(uri)
@@ -362,35 +362,35 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
 def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
     # k = 5 with batches of 64: 320 images for each update of G.
     by_updates = small.config("wgan", **{"budget.generator_updates": 4})
-    counted = run(by_updates, small.place(uri, tmp_path))
-    by_images = run(small.config("wgan", **{"budget.images": 1280}), small.place(uri, tmp_path))
-    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (counted, by_images)]
+    updates = run(by_updates, small.context(uri, tmp_path))
+    by_images = run(small.config("wgan", **{"budget.images": 1280}), small.context(uri, tmp_path))
+    timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (updates, by_images)]
     assert timeless[0] == timeless[1]
-    curves = loaded(uri).curves.query("run_id == @counted.run_id and key == 'train/generator_updates'")
+    curves = loaded(uri).curves.query("run_id == @updates.run_id and key == 'train/generator_updates'")
     assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
 
 
 def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[RunProgress] = []
+    progress: list[RunProgress] = []
     now = itertools.count()
-    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # a millisecond passes whenever the clock is read
-    result = run(small.config(**{"budget.train_seconds": 0.3}), small.place(uri, tmp_path), watch=seen.append)
+    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 1000)  # each reading of the clock takes a millisecond
+    result = run(small.config(**{"budget.train_seconds": 0.3}), small.context(uri, tmp_path), watch=progress.append)
     assert result.status == "finished"
     assert result.values["perf/train_seconds"] >= 0.3
-    assert seen[-1].share >= 1
-    assert seen[-1].budget == "0.3 train seconds"
+    assert progress[-1].share >= 1
+    assert progress[-1].budget == "0.3 train seconds"
     curves = loaded(uri).curves
     assert len(curves[curves["key"] == HEADLINE]) == 2
-    assert curves["images"].max() == seen[-1].images
+    assert curves["images"].max() == progress[-1].images
 
 
-def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_saved_and_scored_on_other_noise(uri: str, tmp_path: Path) -> None:
     # A generator that learns too fast is worst at the end.
     config = small.config(
         "label-smoothed",
         **{"evaluation.best": True, "evaluation.marks": 4, "evaluation.standard_errors": True, "recipe.lr_g": 0.05, "budget.images": 1920},
     )
-    result = run(config, small.place(uri, tmp_path))
+    result = run(config, small.context(uri, tmp_path))
     found = loaded(uri)
     curve = found.curves.query("key == @HEADLINE")
     chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
@@ -406,13 +406,13 @@ def test_the_best_mark_is_kept_and_scored_on_other_noise(uri: str, tmp_path: Pat
 
 
 def extension(uri: str, folder: Path, base: RunResult, config: RunConfig) -> RunResult:
-    """A run that goes on from the end of another."""
+    """Train a run that extends another one."""
     fingerprint = loaded(uri).runs.set_index("run_id").loc[base.run_id, "fingerprint"]
-    return run(config, replace(small.place(uri, folder), extends=base.run_id, extends_fingerprint=fingerprint))
+    return run(config, replace(small.context(uri, folder), extends=base.run_id, extends_fingerprint=fingerprint))
 
 
 def timeless(result: RunResult) -> dict[str, float]:
-    """What does not depend on time."""
+    """Return the values that do not depend on time."""
     return {key: value for key, value in result.values.items() if not key.startswith("perf/")}
 
 
@@ -424,16 +424,16 @@ def timeless(result: RunResult) -> dict[str, float]:
         ("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}),
     ],
 )
-def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
+def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:
     config = small.config(variant, **settings)
-    base = run(config, small.place(uri, tmp_path))
+    base = run(config, small.context(uri, tmp_path))
     (saved,) = tmp_path.glob("*/state.safetensors")
     marks_seconds = serialization.load(saved)["evaluate_seconds"]
     longer = small.config(variant, **{**settings, "budget.images": 3000})
     extended = extension(uri, tmp_path, base, longer)
-    straight = run(longer, small.place(uri, tmp_path / "straight", "straight"))
+    straight = run(longer, small.context(uri, tmp_path / "straight", "straight"))
     assert timeless(extended) == timeless(straight)
-    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks go on
+    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks continue
     rows = loaded(uri).runs.set_index("run_id")
     assert rows.loc[extended.run_id, "extends"] == base.run_id
     assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]
@@ -445,9 +445,9 @@ def test_a_longer_run_that_goes_on_equals_one_trained_in_one_go(uri: str, tmp_pa
 
 
 @pytest.mark.parametrize("samples", [0, 200])
-def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, tmp_path: Path, samples: int) -> None:
+def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, tmp_path: Path, samples: int) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
-    base = run(small.config(**settings), small.place(uri, tmp_path))
+    base = run(small.config(**settings), small.context(uri, tmp_path))
     found = (loaded(uri).read_json(base.run_id, results.EVIDENCE) or {})["best"]
     longer = small.config(**settings, **{"budget.images": 1500, "evaluation.samples": samples})
     extended = extension(uri, tmp_path, base, longer)
@@ -459,8 +459,8 @@ def test_an_extension_keeps_marks_and_best_of_its_own_protocol_alone(uri: str, t
     assert best["chosen_by"] == curve["value"].min()
 
 
-def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: str, tmp_path: Path) -> None:
-    base = run(small.config(**{"evaluation.best": True}), small.place(uri, tmp_path))
+def test_an_extension_without_best_has_none_though_its_base_run_had(uri: str, tmp_path: Path) -> None:
+    base = run(small.config(**{"evaluation.best": True}), small.context(uri, tmp_path))
     extended = extension(uri, tmp_path, base, small.config(**{"budget.images": 1000}))
     assert any(key.startswith(BEST) for key in base.values)
     assert not any(key.startswith(BEST) for key in extended.values)
@@ -468,7 +468,7 @@ def test_an_extension_that_keeps_no_best_mark_has_none_though_its_base_had(uri: 
 
 
 def test_data_that_cannot_be_measured_gives_curves_and_grids_only(uri: str, tmp_path: Path) -> None:
-    result = run(small.config(dataset="labelled:FEW"), small.place(uri, tmp_path))
+    result = run(small.config(dataset="labelled:FEW"), small.context(uri, tmp_path))
     assert result.status == "finished"
     assert not set(result.values) & set(measured())
     found = loaded(uri)

@@ -1,4 +1,4 @@
-"""Where runs go, and what each of them gets."""
+"""Resources of runs: workers that fit, refused requests, and checks of nodes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from bench.scheduling.cluster import HERE, Cluster, check_nodes, describe
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def made(cores: int, gpus: int = 0, memory_gb: int | None = 16) -> None:
+    def describe_machine(cores: int, gpus: int = 0, memory_gb: int | None = 16) -> None:
         monkeypatch.setattr("bench.core.environment.cores", lambda: cores)
         monkeypatch.setattr("bench.core.environment.gpus", lambda: gpus)
         monkeypatch.setattr("bench.core.environment.memory_gb", lambda: memory_gb)
 
-    return made
+    return describe_machine
 
 
 @pytest.mark.parametrize(("cores", "threads", "expected"), [(8, 1, 8), (8, 3, 2), (2, 4, 1)])
 def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected: int) -> None:
     machine(cores)
-    here = HERE.settled(threads=threads, cuda=False)
+    here = HERE.resolved(threads=threads, cuda=False)
     assert here.workers(None) == expected
     assert here.workers(expected) == expected
     for wrong in (0, -1, expected + 1):
@@ -43,29 +43,29 @@ def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected
         ({"gpus": 0.5, "memory_gb": 6.0}, 2),
     ],
 )  # fmt: skip
-def test_they_fill_whatever_runs_out_first(machine: Any, given: dict[str, float], expected: int) -> None:
-    """With two GPUs, of which no run has parts of both."""
+def test_workers_fill_the_scarcest_resource(machine: Any, given: dict[str, float], expected: int) -> None:
+    """No run shares two GPUs."""
     machine(8, gpus=2, memory_gb=16)
-    assert Cluster(**given).settled(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
+    assert Cluster(**given).resolved(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
 
 
-def test_a_machine_that_does_not_say_its_memory_bounds_nothing(machine: Any) -> None:
+def test_an_unknown_memory_size_limits_nothing(machine: Any) -> None:
     machine(4, memory_gb=None)
-    assert Cluster(memory_gb=100).settled(threads=1, cuda=False).workers(None) == 4
+    assert Cluster(memory_gb=100).resolved(threads=1, cuda=False).workers(None) == 4
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"gpus": 0.5}, "it is to get 1 core(s), 0.5 GPU, and there are 8 core(s), 0 GPU, 16.0 GB"),
-        ({"memory_gb": 17.0}, "it is to get 1 core(s), 17 GB"),
+        ({"gpus": 0.5}, "each run needs 1 core(s), 0.5 GPU; this machine has 8 core(s), 0 GPU, 16.0 GB"),
+        ({"memory_gb": 17.0}, "each run needs 1 core(s), 17 GB"),
     ],
 )
-def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
+def test_a_run_that_needs_more_than_the_machine_has_is_refused(machine: Any, given: dict[str, float], words: str) -> None:
     machine(8)
     with pytest.raises(UserError) as refused:
-        Cluster(**given).settled(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
-    assert str(refused.value).startswith("no run fits here: ")
+        Cluster(**given).resolved(threads=1, cuda=False).workers(None)  # type: ignore[arg-type]
+    assert str(refused.value).startswith("not enough resources: ")
     assert words in str(refused.value)
 
 
@@ -77,15 +77,15 @@ def test_a_run_that_fits_nowhere_is_refused(machine: Any, given: dict[str, float
         ({"memory_gb": math.inf}, "--memory-per-run takes 0 or more, not inf"), ({"address": "ray://head:10001"}, "start ganbench on a node of the cluster"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+def test_impossible_resources_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         Cluster(**given)
 
 
-def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
-    assert Cluster(address="auto").settled(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
-    assert Cluster(address="auto", gpus=0.25).settled(threads=2, cuda=True).gpus == 0.25
-    assert HERE.settled(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
+def test_a_cuda_run_gets_a_gpu_on_a_cluster_but_none_on_one_machine() -> None:
+    assert Cluster(address="auto").resolved(threads=2, cuda=True) == Cluster(address="auto", cpus=2, gpus=1)
+    assert Cluster(address="auto", gpus=0.25).resolved(threads=2, cuda=True).gpus == 0.25
+    assert HERE.resolved(threads=2, cuda=True) == Cluster(cpus=2, gpus=0)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_run_on_cuda_gets_a_gpu_of_a_cluster_and_shares_those_here() -> None:
         ("127.0.0.1:99999", "no Ray cluster answers at 127.0.0.1:99999"),
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_refused_at_once(address: str, words: str) -> None:
+def test_an_invalid_address_is_refused_at_once(address: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         cluster.connect(Cluster(address=address))
 
 
-def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+def test_an_address_without_a_server_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -109,45 +109,48 @@ def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
 
 
 def nodes(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, float]) -> None:
-    there = [{"Alive": True, "NodeManagerHostname": f"node{index}", "Resources": one} for index, one in enumerate(resources)]
+    live = [{"Alive": True, "NodeManagerHostname": f"node{index}", "Resources": one} for index, one in enumerate(resources)]
     lost = {"Alive": False, "NodeManagerHostname": "lost", "Resources": {"CPU": 1000.0}}
-    monkeypatch.setattr(cluster, "connect", lambda _: SimpleNamespace(nodes=lambda: [*there, lost]))
+    monkeypatch.setattr(cluster, "connect", lambda _: SimpleNamespace(nodes=lambda: [*live, lost]))
 
 
-def test_workers_fill_the_nodes_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_fill_the_live_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes(monkeypatch, {"CPU": 4, "memory": 8e9}, {"CPU": 7, "GPU": 2, "memory": 8e9})
     many = Cluster(address="auto", cpus=2, gpus=0)
     assert many.workers(None) == 5
-    assert many.workers(100) == 100  # the rest waits
+    assert many.workers(100) == 100  # the others wait
     assert Cluster(address="auto", cpus=2, gpus=1).workers(None) == 2
     assert Cluster(address="auto", cpus=2, gpus=0, memory_gb=5).workers(None) == 2
     with pytest.raises(UserError, match="--workers takes 1 or more, not 0"):
         many.workers(0)
-    with pytest.raises(UserError, match=r"no node of auto has room .* 8 core\(s\): node0 has 4 core\(s\), 0 GPU, 8.0 GB; node1 has 7"):
+    with pytest.raises(
+        UserError,
+        match=r"not enough resources on any node of auto: each run needs 8 core\(s\); node0 has 4 core\(s\), 0 GPU, 8.0 GB; node1 has 7",
+    ):
         Cluster(address="auto", cpus=8, gpus=0).workers(None)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> None:
+def set_reports(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> None:
     monkeypatch.setattr(cluster, "connect", lambda _: None)
-    monkeypatch.setattr(cluster, "_ask_all", lambda *_: [{**describe(), "shared": True, **other} for other in others])
+    monkeypatch.setattr(cluster, "_query_nodes", lambda *_: [{**describe(), "shared": True, **other} for other in others])
 
 
 def test_nodes_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told(monkeypatch, {}, {"host": "b", "torch": "1.0"})
-    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same there"):
+    set_reports(monkeypatch, {}, {"host": "b", "torch": "1.0"})
+    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same version there"):
         check_nodes(Cluster(address="auto"), tmp_path)
 
 
-def test_what_serves_one_machine_is_refused_where_there_are_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told(monkeypatch, {}, {})  # two nodes of one machine
+def test_a_store_for_one_machine_is_refused_on_several(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    set_reports(monkeypatch, {}, {})  # two nodes of one machine
     check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
-    told(monkeypatch, {}, {"host": "b"})
+    set_reports(monkeypatch, {}, {"host": "b"})
     check_nodes(Cluster(address="auto"), tmp_path)
     with pytest.raises(UserError, match="a SQLite store serves one machine, and b is another"):
         check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
 
 
-def test_a_folder_that_is_not_shared_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    told(monkeypatch, {}, {"host": "b", "shared": False})
+def test_a_folder_that_is_not_shared_is_logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    set_reports(monkeypatch, {}, {"host": "b", "shared": False})
     check_nodes(Cluster(address="auto"), tmp_path)
-    assert f"b does not see {tmp_path}: should that node be lost, its runs begin again" in caplog.text
+    assert f"b does not see {tmp_path}: if that node is lost, its runs restart" in caplog.text

@@ -1,4 +1,4 @@
-"""The estimate before a suite: every thing to do has one, and a probe writes nothing."""
+"""The estimate before a suite: every action has one, and a probe writes nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import small
 
 from bench.core.config import RunConfig
 from bench.core.spec import Networks, Variant
-from bench.runs.prepare import Built, Work, prepare
+from bench.runs.preparation import Built, Work, prepare
 from bench.scheduling import estimate
-from bench.scheduling.scheduler import Display, Outlook, foresee, run_suite
+from bench.scheduling.scheduler import Display, ExecutionPlan, plan_execution, run_suite
 from bench.scheduling.suite import Entry, plan
 from bench.training import build
 from bench.training.loop import never
@@ -24,76 +24,76 @@ def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "PROBE_SECONDS", 0.02)
 
 
-def outlook(uri: str, folder: Path, **choice: object) -> Outlook:
-    return foresee(small.SUITE, plan(small.SUITE, **choice), uri=uri, folder=folder, workers=1)  # type: ignore[arg-type]
+def execution_plan(uri: str, folder: Path, **choice: object) -> ExecutionPlan:
+    return plan_execution(small.SUITE, plan(small.SUITE, **choice), uri=uri, folder=folder, workers=1)  # type: ignore[arg-type]
 
 
 def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tmp_path: Path) -> None:
-    found = outlook(uri, tmp_path / "runs")
-    assert set(found.estimate.seconds) == {decision.fingerprint for decision in found.decisions}
-    assert set(found.estimate.paces) == {"label-smoothed", "dcgan"}
-    assert all(pace.images_per_second > 0 and pace.samples_per_second > 0 for pace in found.estimate.paces.values())
+    found = execution_plan(uri, tmp_path / "runs")
+    assert set(found.estimate.seconds) == {action.fingerprint for action in found.actions}
+    assert set(found.estimate.speeds) == {"label-smoothed", "dcgan"}
+    assert all(speed.images_per_second > 0 and speed.samples_per_second > 0 for speed in found.estimate.speeds.values())
     assert found.estimate.wall_seconds(2) == pytest.approx(sum(found.estimate.seconds.values()) / 2)
-    longer = outlook(uri, tmp_path / "runs", settings={"budget.images": 10**9})
+    longer = execution_plan(uri, tmp_path / "runs", settings={"budget.images": 10**9})
     assert sum(longer.estimate.seconds.values()) > 1000 * sum(found.estimate.seconds.values())
-    clocked = outlook(uri, tmp_path / "runs", settings={"budget.train_seconds": 3600.0})
+    clocked = execution_plan(uri, tmp_path / "runs", settings={"budget.train_seconds": 3600.0})
     assert all(seconds > 3600 for seconds in clocked.estimate.seconds.values())
     assert not (tmp_path / "runs").exists()
 
 
 def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At their smallest they are several times as fast, and the estimate would be as wrong."""
+    """The smallest networks are several times as fast, and the estimate would be wrong by that factor."""
     probed: list[Work] = []
 
-    def kept(config: RunConfig, built: Built | None = None) -> Work:
+    def recording(config: RunConfig, built: Built | None = None) -> Work:
         probed.append(prepare(config, built))
         return probed[-1]
 
-    monkeypatch.setattr(estimate, "prepare", kept)
+    monkeypatch.setattr(estimate, "prepare", recording)
     suite = replace(small.SUITE, entries=(Entry(variant="progan"),))
-    found = foresee(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
-    assert set(found.estimate.paces) == {"progan"}
+    found = plan_execution(suite, plan(suite, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
+    assert set(found.estimate.speeds) == {"progan"}
     assert probed[0].trainer.networks.get_submodule("generator.position").now() == (1, 1.0)  # type: ignore[operator]
 
 
-def test_what_is_done_costs_nothing_and_an_extension_only_the_rest(uri: str, tmp_path: Path) -> None:
+def test_a_finished_run_costs_nothing_and_an_extension_only_its_new_images(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
-    assert outlook(uri, tmp_path / "runs", seeds=1).estimate.seconds == {}
+    assert execution_plan(uri, tmp_path / "runs", seeds=1).estimate.seconds == {}
     settings = {"budget.images": 10**7}
     planned = plan(small.SUITE, seeds=1, only="dcgan", settings=settings)
-    extended = foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, extend=True)
-    (decision,) = extended.decisions
-    pace = extended.estimate.paces["dcgan"]
-    assert extended.estimate.seconds[decision.fingerprint] >= (10**7 - 640) / pace.images_per_second
+    extended = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, extend=True)
+    (action,) = extended.actions
+    speed = extended.estimate.speeds["dcgan"]
+    assert extended.estimate.seconds[action.fingerprint] >= (10**7 - 640) / speed.images_per_second
 
 
-def test_a_variant_that_cannot_be_probed_has_no_estimate_and_stops_nothing(
+def test_a_variant_whose_probe_fails_has_no_estimate(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken\nin two lines")
 
     monkeypatch.setattr("variants.gan.AdversarialObjective.generator_loss", broken)
-    found = outlook(uri, tmp_path / "runs", seeds=1)
+    found = execution_plan(uri, tmp_path / "runs", seeds=1)
     assert (len(found.todo), found.estimate.seconds) == (2, {})
-    assert "dcgan cannot be probed, so there is no estimate for it: broken in two lines" in caplog.text
+    assert "dcgan cannot be probed, so its runs have no estimate: broken in two lines" in caplog.text
 
 
 def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     real = build._built
 
-    def counted(variant: Variant, *given: Any) -> Networks:
+    def recording(variant: Variant, *given: Any) -> Networks:
         built.append(variant.name)
         return real(variant, *given)
 
-    monkeypatch.setattr(build, "_built", counted)
+    monkeypatch.setattr(build, "_built", recording)
     planned = plan(small.SUITE, seeds=2)
-    outlook_ = foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
+    planned_execution = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
     assert sorted(built) == ["dcgan", "label-smoothed"]  # two seeds of each, checked and probed
     built.clear()
-    run_suite(small.SUITE, outlook_, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
-    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` is of one, too
+    run_suite(small.SUITE, planned_execution, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` needs one, too
     built.clear()
-    foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
-    assert not built  # all is finished
+    plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
+    assert not built  # all runs are finished

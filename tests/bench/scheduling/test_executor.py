@@ -1,4 +1,4 @@
-"""Jobs in this process, and side by side in real workers."""
+"""Jobs in this process, and in parallel in real workers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bench.training.loop import never
 
 def test_one_worker_needs_no_ray(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "start", lambda _: pytest.fail("Ray was started"))
-    jobs = [RunJob.of(small.config(), small.place(uri, tmp_path), "abc")]
+    jobs = [RunJob.of(small.config(), small.context(uri, tmp_path), "abc")]
     ((_, result),) = executor.execute(jobs, workers=1, stop=never, update=lambda *_: None)
     assert result.status == "finished"
     assert list(executor.execute(jobs, workers=1, stop=lambda: True, update=lambda *_: None)) == []
 
 
 @pytest.mark.slow  # starts Ray
-def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_worker_stops_no_other_and_its_run_resumes(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import os
     import signal
 
@@ -43,14 +43,14 @@ def test_a_killed_worker_stops_no_other_and_its_run_goes_on(uri: str, tmp_path: 
 
     long = small.config(**{"budget.images": 64_000})
     jobs = [
-        RunJob.of(config, small.place(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
+        RunJob.of(config, small.context(uri, tmp_path), config.fingerprint(data_digest=DATASETS.get("digits").digest()))
         for config in (long, small.config(**{"budget.images": 64_000, "seed": 1}))
     ]
     results = [result for _, result in executor.execute(jobs, workers=2, stop=never, update=kill_first)]
     assert [result.status for result in results] == ["finished", "finished"]
     assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # in the same two runs
     assert "killed (out of memory?): " in caplog.text
-    assert "it goes on from its last checkpoint" in caplog.text
+    assert "it resumes from its last checkpoint" in caplog.text
 
 
 LISTENING = """

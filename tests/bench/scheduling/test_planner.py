@@ -1,4 +1,4 @@
-"""What an execution says of runs that are there under another version of the harness or of their variant."""
+"""Messages about runs that are recorded with another version of the harness or of their variant."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import small
 
 from bench.core import config
 from bench.core.config import VARIANTS
-from bench.scheduling.planner import Decision, changed_versions
-from bench.scheduling.scheduler import Outlook, foresee
+from bench.scheduling.planner import PlannedAction, changed_versions
+from bench.scheduling.scheduler import ExecutionPlan, plan_execution
 from bench.scheduling.suite import Entry, plan
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 
-LEFT = "what is recorded stays, and is trained anew"
+STAY = "recorded runs stay, and the runs are trained again"
 SUITE = ("suite", "smoke", "--only", "dcgan", "--seeds", "1", "--workers", "1", "--set", "budget.images=640", "--set", "recipe.width=8")
 Command = Callable[..., tuple[int, str, str]]
 
 
-def look(uri: str, folder: Path, **choice: object) -> Outlook:
+def look(uri: str, folder: Path, **choice: object) -> ExecutionPlan:
     planned = plan(small.SUITE, **choice)  # type: ignore[arg-type]
-    return foresee(small.SUITE, planned, uri=uri, folder=folder / "runs", workers=1, probe=False)
+    return plan_execution(small.SUITE, planned, uri=uri, folder=folder / "runs", workers=1, probe=False)
 
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes the versions of the harness, and of dcgan, other ones."""
+    """Function that changes the versions of the harness and of dcgan."""
 
     def change(results: int | None = None, variant: int | None = None) -> None:
         if results is not None:
@@ -45,60 +45,60 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.slow
-def test_a_changed_version_is_one_line_and_both_runs_stay(
+def test_a_changed_version_is_one_line_and_both_runs_stay_recorded(
     uri: str, tmp_path: Path, versions: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     versions(results=11, variant=21)
     small.execute(uri, tmp_path / "runs")
-    assert [decision.why for decision in look(uri, tmp_path).decisions] == ["finished"] * 4
+    assert [action.why for action in look(uri, tmp_path).actions] == ["finished"] * 4
 
     versions(results=12)
-    outlook = look(uri, tmp_path)
-    assert {(decision.need, decision.why) for decision in outlook.decisions} == {("train", "results version 11 -> 12")}
+    execution_plan = look(uri, tmp_path)
+    assert {(action.kind, action.why) for action in execution_plan.actions} == {("train", "results version 11 -> 12")}
     small.execute(uri, tmp_path / "runs")
-    assert [record.getMessage() for record in caplog.records if LEFT in record.getMessage()] == [
-        f"results version 11 -> 12 since 4 runs of this suite: {LEFT}"
+    assert [record.getMessage() for record in caplog.records if STAY in record.getMessage()] == [
+        f"results version 11 -> 12 since 4 runs of this suite: {STAY}"
     ]
     assert sorted(load(uri, ("small",)).runs.query("kind == 'run'")["results_version"]) == ["11"] * 4 + ["12"] * 4
 
     versions(variant=22)
-    whys = {decision.config.variant: (decision.need, decision.why) for decision in look(uri, tmp_path).decisions}
+    whys = {action.config.variant: (action.kind, action.why) for action in look(uri, tmp_path).actions}
     assert whys == {"dcgan": ("train", "variant version 21 -> 22"), "label-smoothed": ("skip", "finished")}
 
 
-def test_one_that_went_back_reads_right(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
+def test_a_version_that_decreased_is_reported_correctly(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
     versions(results=11, variant=21)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     versions(results=9, variant=20)
-    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
-    assert decision.why == "results version 11 -> 9, variant version 21 -> 20"
+    (action,) = look(uri, tmp_path, only="dcgan", seeds=1).actions
+    assert action.why == "results version 11 -> 9, variant version 21 -> 20"
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     versions(results=11, variant=21)
-    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
-    assert (decision.need, decision.why, decision.changed) == ("skip", "finished", "")
+    (action,) = look(uri, tmp_path, only="dcgan", seeds=1).actions
+    assert (action.kind, action.why, action.changed) == ("skip", "finished", "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ["interrupted", "running", "failed", "diverged"])
-def test_it_is_said_of_runs_that_are_not_finished_too(uri: str, tmp_path: Path, versions: Callable[..., None], status: str) -> None:
+def test_a_changed_version_is_reported_for_unfinished_runs_too(
+    uri: str, tmp_path: Path, versions: Callable[..., None], status: str
+) -> None:
     versions(results=11)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     (run,) = Lookup.of(uri, "small").find_cell("dcgan", "digits", 0)
-    client = Lookup.of(uri, "small")._client_or_none
+    client = Lookup.of(uri, "small")._client_if_any
     assert client is not None
     client.set_tag(run.info.run_id, "status", status)
-    client.delete_tag(run.info.run_id, "variant_version")  # as in a run older than its recording
+    client.delete_tag(run.info.run_id, "variant_version")  # as in a run of an earlier version of the code
     versions(results=12)
-    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1).decisions
-    assert decision.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
+    (action,) = look(uri, tmp_path, only="dcgan", seeds=1).actions
+    assert action.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
 
 
-def test_changed_source_of_a_variant_of_the_users_trains_again_and_says_so(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_source_of_a_users_variant_trains_again_with_a_message(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from dataclasses import replace\nfrom bench.core.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is forgotten after this test
+    monkeypatch.setitem(sys.modules, "edited_variant", sys)  # so that it is unloaded after this test
     suite = replace(small.SUITE, entries=(Entry(variant="edited_variant:VARIANT"),), seeds=(0,))
 
     def edit(text: str) -> None:
@@ -106,34 +106,36 @@ def test_changed_source_of_a_variant_of_the_users_trains_again_and_says_so(
         del sys.modules["edited_variant"]
         importlib.invalidate_caches()
 
-    def decision() -> Decision:
-        (found,) = foresee(suite, plan(suite), uri=uri, folder=tmp_path / "runs", workers=1, probe=False).decisions
+    def action() -> PlannedAction:
+        (found,) = plan_execution(suite, plan(suite), uri=uri, folder=tmp_path / "runs", workers=1, probe=False).actions
         return found
 
     edit(code)
     small.execute(uri, tmp_path / "runs", suite=suite)
-    assert (decision().need, decision().why) == ("skip", "finished")
-    before = decision().config.source()
+    assert (action().kind, action().why) == ("skip", "finished")
+    before = action().config.source()
     edit(f"# nothing but a comment\n{code}")
-    assert decision().need == "skip"
+    assert action().kind == "skip"
     edit(f"{code}FACTOR = -1.0\n")
-    assert (decision().need, decision().why) == ("train", f"variant source {before} -> {decision().config.source()}")
-    assert changed_versions([decision()])[0].startswith("edited_variant:VARIANT: variant source")
+    assert (action().kind, action().why) == ("train", f"variant source {before} -> {action().config.source()}")
+    assert changed_versions([action()])[0].startswith("edited_variant:VARIANT: variant source")
 
 
 def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
     versions(results=11)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     versions(results=12)
-    (decision,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"recipe.lr_g": 5e-4}).decisions
-    assert (decision.need, decision.why) == ("train", "new")
-    whys = [decision.why for decision in look(uri, tmp_path, only="dcgan", seeds=2).decisions]
+    (action,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"recipe.lr_g": 5e-4}).actions
+    assert (action.kind, action.why) == ("train", "new")
+    whys = [action.why for action in look(uri, tmp_path, only="dcgan", seeds=2).actions]
     assert whys == ["results version 11 -> 12", "new"]
-    (measured,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"evaluation.samples": 50}).decisions
-    assert measured.why == "results version 11 -> 12", "how it is measured is no part of what is trained"
+    (measured,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"evaluation.samples": 50}).actions
+    assert measured.why == "results version 11 -> 12", "the evaluation protocol is not part of the training"
 
 
-def test_the_commands_say_it(uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]) -> None:
+def test_the_commands_report_a_changed_version(
+    uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     versions(results=11)
     status, out, err = ganbench(*SUITE)

@@ -1,4 +1,4 @@
-"""What a suite shows, where there is a terminal and where there is none."""
+"""Displays of a suite, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from bench.runs.types import RunProgress, RunResult
-from bench.scheduling.estimate import Estimate, Pace
+from bench.scheduling.estimate import Estimate, VariantSpeed
 from bench.scheduling.jobs import Job
 from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display_for
 
 
 class ARun(Job):
-    """It is only shown."""
+    """Job that is only displayed."""
 
     kind = "run"
 
@@ -26,7 +26,7 @@ PROGRESS = RunProgress(
     measured={"quality/fid_classifier": 33.333}, flags=("D too strong",),
 )  # fmt: skip
 EXPECTED = Estimate(
-    seconds={"abc": 90.0}, paces={"dcgan": Pace(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
+    seconds={"abc": 90.0}, speeds={"dcgan": VariantSpeed(images_per_second=1000.0, samples_per_second=1.0, images_per_update=64.0)}
 )  # fmt: skip
 RESULT = RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status="finished", values={"quality/fid_classifier": 30.0})
 
@@ -49,7 +49,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
         assert "50% of 1,000 images, 1,234 images/s, loss_d 1.00, loss_g 2.00, classifier-FID 33.33, D TOO STRONG" in text
 
 
-def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reason_is_printed_without_markup(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
     display = LineDisplay(Console(file=out, width=160))
     display.start([JOB], workers=2, expected=EXPECTED)
@@ -57,7 +57,7 @@ def test_a_reason_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dcgan seed 0: failed, [red]odd[/red] reason" in out.getvalue()
 
 
-def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("bench.scheduling.progress.time.monotonic", lambda: now[0])
     jobs = [JOB.model_copy(update={"key": key}) for key in ("long", "short")]
@@ -65,16 +65,16 @@ def test_work_is_weighed_by_the_estimate_and_the_time_left_follows_what_is_seen(
     work = Workload(jobs, 2, estimate)
     assert work.seconds_left == pytest.approx(500)  # two at a time
     now[0] += 200.0
-    work.reached(jobs[0], 0.5)
-    work.reached(jobs[0], 0.2)  # a late message takes nothing back
+    work.set_share(jobs[0], 0.5)
+    work.set_share(jobs[0], 0.2)  # a late message does not decrease the share
     assert work.done == pytest.approx(450)
     assert 225 < work.seconds_left < 275  # about as expected
     now[0] += 600.0
-    assert work.seconds_left > 700  # it goes slower than expected
+    assert work.seconds_left > 700  # slower than expected
 
 
-def test_without_an_estimate_the_time_left_comes_from_what_was_done() -> None:
+def test_without_an_estimate_the_remaining_time_comes_from_the_completed_work() -> None:
     work = Workload([JOB], 2, Estimate())
     assert math.isnan(work.seconds_left)
-    work.reached(JOB, 0.5)
+    work.set_share(JOB, 0.5)
     assert work.seconds_left >= 0

@@ -1,4 +1,4 @@
-"""Jobs side by side, by a Ray that does every task at once in this process."""
+"""The Ray executor, with a fake of Ray that executes every task in this process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from bench.runs.types import RunProgress, RunResult
 from bench.scheduling import ray_executor
 from bench.scheduling.cluster import HERE, Cluster
 from bench.scheduling.jobs import Job
-from bench.scheduling.messages import Board
-from bench.scheduling.ray_executor import RETRIES, SideBySide
-from bench.scheduling.rescore import finished_runs, rescore
+from bench.scheduling.messages import MessageBoard
+from bench.scheduling.ray_executor import RETRIES, RayExecutor
+from bench.scheduling.rescoring import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking.client import Tracker
@@ -36,7 +36,7 @@ Results = list[RunResult]
 
 
 def a_job(uri: str, folder: Path, key: str = "abc") -> RunJob:
-    return RunJob.of(small.config(), small.place(uri, folder), key)
+    return RunJob.of(small.config(), small.context(uri, folder), key)
 
 
 class RayError(Exception):
@@ -44,7 +44,7 @@ class RayError(Exception):
 
 
 class TaskError(RayError):
-    """As Ray's: what a task raised is its cause."""
+    """As Ray's. The error of the task is its cause."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -60,7 +60,7 @@ class NodeDied(RayError):
 
 
 class Task:
-    """A call and, once it is done, what came of it."""
+    """Call of a function and, after `done`, its result or error."""
 
     def __init__(self, call: Any) -> None:
         self.call = call
@@ -76,7 +76,7 @@ class Task:
 
 
 class NoRay:
-    """Does a task when it is waited for. `deaths` are what its first tasks come to instead."""
+    """Fake of Ray that executes a task when the driver waits for it. The first tasks raise `deaths` instead."""
 
     exceptions = SimpleNamespace(
         RayError=RayError, RayTaskError=TaskError, TaskCancelledError=TaskCancelled, NodeDiedError=NodeDied, LocalRayletDiedError=NodeDied
@@ -86,18 +86,18 @@ class NoRay:
         self.deaths = list(deaths)
         self.cancelled: list[Any] = []
         self.killed: list[Any] = []
-        self.asked: list[dict[str, Any]] = []
+        self.options: list[dict[str, Any]] = []
         self.resources: list[dict[str, float]] = [{"CPU": 2}]
 
-    def remote(self, **asked: Any) -> Any:
-        self.asked.append(asked)
+    def remote(self, **options: Any) -> Any:
+        self.options.append(options)
         return self._remote
 
     def _remote(self, what: Any) -> Any:
-        if what is not Board:
+        if what is not MessageBoard:
             return SimpleNamespace(remote=partial(self._begin, what))
-        board = Board()
-        calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("tell", "read", "stop")}
+        board = MessageBoard()
+        calls = {name: SimpleNamespace(remote=partial(self._now, getattr(board, name))) for name in ("post", "read", "stop")}
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: SimpleNamespace(board=board, **calls)))
 
     def _now(self, function: Any, *words: Any) -> Task:
@@ -110,7 +110,7 @@ class NoRay:
         if self.deaths:
             raise self.deaths.pop(0)
         try:
-            return ray_executor.work(Job.from_json(job), board.board.tell)
+            return ray_executor.run_job(Job.from_json(job), board.board.post)
         except UserError as error:
             raise TaskError(error) from error
 
@@ -135,39 +135,39 @@ class NoRay:
 
 
 def executed(ray: NoRay, jobs: list[Job | None], *, stop: Any = never, update: Any = lambda *_: None, workers: int = 2) -> Results:
-    return [result for _, result in SideBySide(ray, HERE, workers, stop, update).results(iter(jobs))]
+    return [result for _, result in RayExecutor(ray, HERE, workers, stop, update).results(iter(jobs))]
 
 
 def finished(one: Job) -> RunResult:
     return RunResult(run_id=one.key, variant="label-smoothed", dataset="digits", seed=0, status="finished")
 
 
-def test_a_run_in_a_worker_tells_of_its_progress(uri: str, tmp_path: Path) -> None:
-    told: list[RunProgress] = []
+def test_a_run_in_a_worker_reports_its_progress(uri: str, tmp_path: Path) -> None:
+    reported: list[RunProgress] = []
     ray = NoRay()
-    side = SideBySide(ray, HERE, 1, never, lambda _, progress: told.append(progress))
+    executor = RayExecutor(ray, HERE, 1, never, lambda _, progress: reported.append(progress))
     one = a_job(uri, tmp_path)
-    side._begin(one)
+    executor._submit(one)
     progress = RunProgress(
         images=1, share=0.5, budget="2 real images", images_per_second=3.0, scalars={"loss_d": 1.0}, measured={}, flags=("collapse",)
     )
-    side._board.board.tell(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
-    side._board.board.tell("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
-    side._pass_on()
-    assert told == [progress]
-    ((_, result),) = side.results(iter([]))
+    executor._board.board.post(one.key, json.dumps({"progress": asdict(progress), "lines": []}))
+    executor._board.board.post("of a job that has ended", json.dumps({"progress": asdict(progress), "lines": []}))
+    executor._relay_messages()
+    assert reported == [progress]
+    ((_, result),) = executor.results(iter([]))
     assert (result.status, result.variant) == ("finished", "label-smoothed")
     assert not list(tmp_path.glob("abc/*.json*"))
-    assert ray.killed == [side._board]
+    assert ray.killed == [executor._board]
 
 
-def test_a_worker_that_is_told_to_stops(uri: str, tmp_path: Path) -> None:
-    board = Board()
+def test_a_worker_stops_on_request(uri: str, tmp_path: Path) -> None:
+    board = MessageBoard()
     board.stop()
-    assert json.loads(ray_executor.work(a_job(uri, tmp_path), board.tell))["status"] == "interrupted"
+    assert json.loads(ray_executor.run_job(a_job(uri, tmp_path), board.post))["status"] == "interrupted"
 
 
-def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_start_ends_no_other(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def do(one: Job, *_: object) -> RunResult:
         if one.key == "one":
             raise UserError("the tracking store does not answer")
@@ -175,25 +175,25 @@ def test_a_run_that_cannot_begin_ends_no_other(uri: str, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(RunJob, "do", do)
     ended: list[str] = []
-    results = SideBySide(NoRay(), HERE, 2, never, lambda *_: None).results(
+    results = RayExecutor(NoRay(), HERE, 2, never, lambda *_: None).results(
         iter([a_job(uri, tmp_path, key) for key in ("one", "two", "three")])
     )
     with pytest.raises(UserError, match="the tracking store does not answer"):
         ended.extend(result.run_id for _, result in results)
-    assert ended == ["two"]  # under way when "one" could not begin; "three" never begins
+    assert ended == ["two"]  # running when "one" could not start; "three" never starts
 
 
 DIED = RayError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
 IN_WORDS = "killed (out of memory?): The worker died unexpectedly. Check python-core-worker-*.log files."
 
 
-def test_a_run_whose_worker_dies_goes_on(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_whose_worker_dies_is_resumed(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (result,) = executed(NoRay(*[DIED] * RETRIES), [a_job(uri, tmp_path)])
     assert result.status == "finished"
-    assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it goes on from its last checkpoint") == RETRIES
+    assert caplog.text.count(f"label-smoothed seed 0: {IN_WORDS}; it resumes from its last checkpoint") == RETRIES
 
 
-def test_one_whose_workers_die_again_and_again_has_failed(uri: str, tmp_path: Path) -> None:
+def test_a_run_whose_workers_die_repeatedly_fails(uri: str, tmp_path: Path) -> None:
     (result,) = executed(NoRay(*[DIED] * (RETRIES + 1)), [a_job(uri, tmp_path)])
     assert (result.status, result.reason) == ("failed", IN_WORDS)
 
@@ -207,7 +207,7 @@ def test_a_worker_that_dies_while_it_measures_ends_no_run(
     measuring = kind.model_validate(given | {"row": "real"})
     jobs = [measuring, *(a_job(uri, tmp_path, key) for key in ("one", "two"))]
     ray = NoRay(*[DIED] * (RETRIES + 1))
-    ended = {job.key: result for job, result in SideBySide(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
+    ended = {job.key: result for job, result in RayExecutor(ray, HERE, 1, never, lambda *_: None).results(iter(jobs))}
     assert {key: result.status for key, result in ended.items()} == {"m": "failed", "one": "finished", "two": "finished"}
     assert ended["m"].reason == IN_WORDS
     assert not ray.cancelled
@@ -217,53 +217,53 @@ def test_lost_nodes_are_not_held_against_a_run(uri: str, tmp_path: Path, caplog:
     tags = {"kind": "run", "fingerprint": "abc", "variant": "label-smoothed", "status": "running"}
     log = Tracker(uri, "small").start_run("r", tags, {})
     Tracker(uri, "small").tag(log.run_id, {"owner": "another-machine:7"})
-    seen: list[str] = []
+    statuses: list[str] = []
 
     class Watching(NoRay):
         def _do(self, job: str, board: Any) -> str:
-            seen.append(load(uri, ("small",)).runs.iloc[0]["status"])
+            statuses.append(load(uri, ("small",)).runs.iloc[0]["status"])
             return super()._do(job, board)
 
     (result,) = executed(Watching(*[NodeDied()] * (RETRIES + 3)), [a_job(uri, tmp_path)])
     assert result.status == "finished"
-    assert seen[:2] == ["running", "interrupted"]  # so that it can go on elsewhere
-    assert "label-smoothed seed 0: its node was lost; it goes on" in caplog.text
+    assert statuses[:2] == ["running", "interrupted"]  # so that another node can resume it
+    assert "label-smoothed seed 0: its node was lost; it resumes" in caplog.text
 
 
-def test_a_worker_that_dies_while_all_stops_is_not_begun_again(uri: str, tmp_path: Path) -> None:
-    asked = iter([False, False])
-    (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(asked, True), workers=1)
+def test_a_job_whose_worker_dies_during_a_stop_is_not_restarted(uri: str, tmp_path: Path) -> None:
+    answers = iter([False, False])
+    (result,) = executed(NoRay(DIED), [a_job(uri, tmp_path)], stop=lambda: next(answers, True), workers=1)
     assert result.status == "failed"
 
 
-def test_what_has_not_begun_is_cancelled_by_a_stop(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_cancels_jobs_that_have_not_started(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunJob, "do", lambda one, *_: finished(one))
     ray, calls = NoRay(), iter([False] * 3)
-    side = SideBySide(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
-    side._begun.add("one")
+    executor = RayExecutor(ray, HERE, 2, lambda: next(calls, True), lambda *_: None)
+    executor._started.add("one")
     jobs = [a_job(uri, tmp_path, key) for key in ("one", "two")]
-    side._begin(jobs[0])
-    side._begun.add("one")
-    side._begin(jobs[1])
-    side._stop_all()
-    assert [result.run_id for _, result in side.results(iter([]))] == ["one"]
+    executor._submit(jobs[0])
+    executor._started.add("one")
+    executor._submit(jobs[1])
+    executor._stop_all()
+    assert [result.run_id for _, result in executor.results(iter([]))] == ["one"]
     assert len(ray.cancelled) == 1
 
 
-def test_what_runs_is_cancelled_by_an_impatient_stop(uri: str, tmp_path: Path) -> None:
+def test_a_second_stop_cancels_running_jobs(uri: str, tmp_path: Path) -> None:
     ray = NoRay()
 
-    def impatient(*_: object, **__: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    ray.wait = impatient  # type: ignore[method-assign, assignment]
+    ray.wait = interrupt  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         executed(ray, [a_job(uri, tmp_path, "one"), a_job(uri, tmp_path, "two")])
     assert len(ray.cancelled) == 2
     assert ray.killed
 
 
-def test_what_a_worker_warns_of_reaches_the_driver(
+def test_warnings_of_a_worker_reach_the_driver(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def do(one: Job, *_: object) -> RunResult:
@@ -271,64 +271,64 @@ def test_what_a_worker_warns_of_reaches_the_driver(
         return finished(one)
 
     monkeypatch.setattr(RunJob, "do", do)
-    side = SideBySide(NoRay(), HERE, 1, never, lambda *_: None)
-    list(side.results(iter([a_job(uri, tmp_path)])))
+    executor = RayExecutor(NoRay(), HERE, 1, never, lambda *_: None)
+    list(executor.results(iter([a_job(uri, tmp_path)])))
     assert [record.getMessage() for record in caplog.records] == ["mind this", "label-smoothed seed 0: mind this"]
 
 
-def test_stopping_before_any_worker_has_begun(uri: str, tmp_path: Path) -> None:
+def test_a_stop_before_any_job_starts(uri: str, tmp_path: Path) -> None:
     assert executed(NoRay(), [a_job(uri, tmp_path / "not there yet")], stop=lambda: True) == []
     assert not (tmp_path / "not there yet").exists()
 
 
-def test_none_means_that_there_may_be_a_job_later(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_none_means_that_a_job_may_follow(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_executor, "POLL_SECONDS", 0.0)
     assert [result.status for result in executed(NoRay(), [None, a_job(uri, tmp_path), None])] == ["finished"]
 
 
-def test_a_cluster_without_room_is_said_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cluster_without_resources_is_logged_once(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ray = NoRay()
-    side = SideBySide(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
-    side._cluster = Cluster(address="auto", cpus=2, gpus=0)
-    side._begin(a_job(uri, tmp_path))
-    side._look_for_room()
+    executor = RayExecutor(ray, Cluster(cpus=2, gpus=0), 1, never, lambda *_: None)
+    executor._cluster = Cluster(address="auto", cpus=2, gpus=0)
+    executor._submit(a_job(uri, tmp_path))
+    executor._check_capacity()
     assert not caplog.records
     ray.resources = [{"CPU": 1}]
-    side._look_for_room()
-    side._look_for_room()
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no node that is left has room for a run"]
+    executor._check_capacity()
+    executor._check_capacity()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["no remaining node has enough resources for a run"]
 
 
-def test_ray_is_asked_for_what_a_run_gets(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_executor, "_beside_the_driver", lambda *_: {})
+def test_ray_gets_the_resources_of_a_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "_board_options", lambda *_: {})
 
-    def asked(cluster: Cluster) -> dict[str, Any]:
+    def options(cluster: Cluster) -> dict[str, Any]:
         ray = NoRay()
-        SideBySide(ray, cluster, 1, never, lambda *_: None)
-        return ray.asked[1]
+        RayExecutor(ray, cluster, 1, never, lambda *_: None)
+        return ray.options[1]
 
-    here, there = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
-    assert asked(here) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
-    assert asked(there) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
+    local, remote = Cluster(cpus=4, gpus=0.5, memory_gb=3), Cluster(address="auto", cpus=4, gpus=0.5, memory_gb=3)
+    assert options(local) == {"num_cpus": 1, "num_gpus": 0.5, "max_retries": 0}
+    assert options(remote) == {"num_cpus": 4, "num_gpus": 0.5, "memory": 3_000_000_000, "max_retries": 0}
 
 
 class Node(NoRay):
-    """Does tasks with a cache folder of its own, as another machine has one."""
+    """Fake of Ray that executes tasks with another cache folder, as on another machine."""
 
     def __init__(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self._cache, self._monkeypatch = cache, monkeypatch
 
     def _begin(self, work: Any, job: str, given: str, board: Any) -> Task:
-        def tell(key: str, told: str) -> Any:
-            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.tell(key, told)))
+        def post(key: str, message: str) -> Any:
+            return SimpleNamespace(future=lambda: SimpleNamespace(result=lambda _: board.board.post(key, message)))
 
-        def there() -> str:
+        def execute() -> str:
             with self._monkeypatch.context() as node:
                 node.setenv("GANBENCH_CACHE", str(self._cache))
-                return work(job, given, SimpleNamespace(tell=SimpleNamespace(remote=tell)))
+                return work(job, given, SimpleNamespace(post=SimpleNamespace(remote=post)))
 
-        return Task(there)
+        return Task(execute)
 
 
 def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
     monkeypatch.setattr(classifier_training, "SEED", 1)
 
     def do(one: Job, *_: object) -> RunResult:
-        monkeypatch.setattr(classifier_training, "SEED", 2)  # here another one would come out
+        monkeypatch.setattr(classifier_training, "SEED", 2)  # on this node the result would differ
         return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
 
     monkeypatch.setattr(RunJob, "do", do)
@@ -350,16 +350,16 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
         executed(Node(tmp_path / "node", monkeypatch), [jobs[0].model_copy(update={"dataset": "labelled:FEW"})])
 
 
-def test_every_job_says_what_data_it_measures_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_job_names_its_dataset(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
     jobs: list[Job] = []
 
-    def noted(given: Any, **_: object) -> Any:
+    def recording(given: Any, **_: object) -> Any:
         jobs.extend(job for job in islice(given, 10) if job is not None)
         return iter(())
 
-    for module in ("bench.scheduling.scheduler", "bench.scheduling.rescore", "studies.sweep"):
-        monkeypatch.setattr(f"{module}.execute", noted)
+    for module in ("bench.scheduling.scheduler", "bench.scheduling.rescoring", "studies.sweep"):
+        monkeypatch.setattr(f"{module}.execute", recording)
     small.execute(uri, tmp_path / "runs", settings={"evaluation.samples": 50})
     rescore(finished_runs(uri, (), "small", {}), uri=uri, workers=1, stop=never, display=Display())
     swept(planned(uri, tmp_path))

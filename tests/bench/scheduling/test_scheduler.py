@@ -14,7 +14,7 @@ from bench.metrics.cards import CARDS, Card
 from bench.metrics.evidence import METRICS
 from bench.runs.types import RunResult
 from bench.scheduling.jobs import Job
-from bench.scheduling.scheduler import Display, Outcome, Outlook, foresee, run_suite
+from bench.scheduling.scheduler import Display, ExecutionPlan, ExecutionResult, plan_execution, run_suite
 from bench.scheduling.suite import Entry, plan
 from bench.tracking import store
 from bench.tracking.client import Tracker
@@ -24,7 +24,7 @@ from bench.training.loop import never
 
 
 class Notes(Display):
-    """Remembers what ended."""
+    """Display that stores the results."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -33,7 +33,7 @@ class Notes(Display):
         self.ended.append(f"{job.kind} {result.variant} {result.status}")
 
 
-def test_a_suite_is_done_once_with_its_references(uri: str, tmp_path: Path) -> None:
+def test_a_suite_is_executed_once_with_its_reference_rows(uri: str, tmp_path: Path) -> None:
     notes = Notes()
     first = small.execute(uri, tmp_path / "runs", display=notes)
     assert (first.count("finished"), first.skipped) == (4, 0)
@@ -69,7 +69,7 @@ def test_two_workers_give_the_same_numbers_as_one(uri: str, tmp_path: Path) -> N
     assert small.final_values(other) == one
 
 
-def test_without_ray_the_runs_go_one_after_another_and_it_is_said(
+def test_without_ray_runs_are_executed_one_after_another_with_a_warning(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
@@ -79,7 +79,7 @@ def test_without_ray_the_runs_go_one_after_another_and_it_is_said(
     assert "RAY IS NOT INSTALLED" in caplog.text
 
 
-def test_stopping_keeps_what_is_finished_and_the_rest_goes_on(uri: str, tmp_path: Path) -> None:
+def test_a_stopped_suite_keeps_finished_runs_and_resumes_the_others(uri: str, tmp_path: Path) -> None:
     notes = Notes()
     stopped = small.execute(uri, tmp_path / "runs", display=notes, stop=lambda: len(notes.ended) >= 3)
     assert stopped.interrupted
@@ -89,7 +89,7 @@ def test_stopping_keeps_what_is_finished_and_the_rest_goes_on(uri: str, tmp_path
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (UserError, "failed")])
-def test_an_execution_that_breaks_off_is_closed(
+def test_an_execution_that_fails_is_closed(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], status: str
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -105,7 +105,7 @@ def test_an_execution_that_breaks_off_is_closed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_path: Path, checkpoint: bool) -> None:
+def test_a_run_whose_process_died_resumes_or_restarts(uri: str, tmp_path: Path, checkpoint: bool) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1)
     expected = small.final_values(uri)
     tracker = Tracker(uri, "small")
@@ -121,7 +121,7 @@ def test_a_run_whose_process_is_gone_goes_on_or_is_trained_again(uri: str, tmp_p
     assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
 
 
-def test_another_protocol_is_measured_again_without_training(uri: str, tmp_path: Path) -> None:
+def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     before = load(uri, ("small",))
     run_id = before.runs.query("kind == 'run'")["run_id"].item()
@@ -135,7 +135,7 @@ def test_another_protocol_is_measured_again_without_training(uri: str, tmp_path:
         assert after.runs[key].tolist() == before.runs[key].tolist()
 
 
-def test_other_samples_are_measured_once_and_as_asked(uri: str, tmp_path: Path) -> None:
+def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan", "settings": {"evaluation.samples": 100}}
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     before = small.final_values(uri)
@@ -153,7 +153,7 @@ def test_other_samples_are_measured_once_and_as_asked(uri: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [None, b"no tensors"])
-def test_a_run_without_its_weights_is_said_and_the_others_are_measured(uri: str, tmp_path: Path, content: bytes | None) -> None:
+def test_a_run_without_weights_is_logged_and_the_others_are_measured(uri: str, tmp_path: Path, content: bytes | None) -> None:
     small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
     found = load(uri, ("small",))
     first, second = found.runs.query("kind == 'run'").sort_values("seed")["run_id"]
@@ -169,7 +169,7 @@ def test_a_run_without_its_weights_is_said_and_the_others_are_measured(uri: str,
     assert [(tag["status"], tag["protocol"] == "an older one") for tag in tags] == [("finished", True), ("finished", False)]
 
 
-def test_a_failed_run_is_tried_once_in_each_execution(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_retried_once_in_each_execution(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
@@ -179,7 +179,7 @@ def test_a_failed_run_is_tried_once_in_each_execution(uri: str, tmp_path: Path, 
     assert small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan").count("finished") == 1
 
 
-def test_too_many_workers_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_too_many_workers_are_refused_before_any_write(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--workers takes 1 to"):
         small.execute(f"sqlite:///{tmp_path}/new.db", tmp_path / "runs", workers=10_000)
     assert not list(tmp_path.iterdir())
@@ -191,16 +191,16 @@ def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
     other = small.Suite(name="other", idea="another", entries=small.SUITE.entries, datasets=("digits",), settings=small.SUITE.settings)
     small.execute(uri, tmp_path / "runs", suite=other, seeds=1, only="dcgan", display=notes)
     assert notes.ended == ["run dcgan finished"]
-    assert len(load(uri, (REFERENCES,)).runs) == 0  # references alone are no results
+    assert len(load(uri, (REFERENCES,)).runs) == 0  # reference rows alone are not results
 
 
 @pytest.mark.slow
-def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: Path) -> None:
+def test_an_extension_extends_the_longest_recorded_run(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)
     first = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 960}, **choice)
     second = small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice)
-    assert [decision.why for decision in (*first.decisions, *second.decisions)] == ["goes on from 640 images", "goes on from 960 images"]
+    assert [action.why for action in (*first.actions, *second.actions)] == ["extends a run of 640 images", "extends a run of 960 images"]
     tags = Tracker(uri, "small").client.get_run(second.results[0].run_id).data.tags
     assert tags["extends"] == first.results[0].run_id
     straight = small.execute(
@@ -213,10 +213,8 @@ def test_an_extension_goes_on_from_the_longest_run_there_is(uri: str, tmp_path: 
     assert small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": 1280}, **choice).skipped == 1
 
 
-def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def extend(images: int) -> Outcome:
+def test_an_impossible_extension_is_refused_before_any_write(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extend(images: int) -> ExecutionResult:
         return small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": images}, seeds=1, only="dcgan")
 
     with pytest.raises(UserError, match="dcgan seed 0 has not finished at a smaller budget"):
@@ -230,47 +228,45 @@ def test_an_extension_that_cannot_be_is_refused_before_anything_is_written(
             extend(960)
     (state,) = (tmp_path / "runs").rglob("state.safetensors")
     state.write_bytes(b"")
-    with pytest.raises(UserError, match=r"the checkpoint .* is damaged: .*; train dcgan seed 0 anew with --set budget\.images=960"):
+    with pytest.raises(UserError, match=r"the checkpoint .* is damaged: .*; train dcgan seed 0 from scratch with --set budget\.images=960"):
         extend(960)
     state.unlink()
-    with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is gone"):
+    with pytest.raises(UserError, match="the last checkpoint of dcgan seed 0 is missing"):
         extend(960)
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
-def test_looking_ahead_writes_nothing_and_says_what_is_there(uri: str, tmp_path: Path) -> None:
+def test_planning_writes_nothing_and_finds_recorded_runs(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     store = (tmp_path / "mlflow.db").read_bytes()
-    outlook = foresee(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
-    assert [decision.need for decision in outlook.decisions] == ["train", "skip"]
+    execution_plan = plan_execution(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
+    assert [action.kind for action in execution_plan.actions] == ["train", "skip"]
     assert not (tmp_path / "other").exists()
     assert (tmp_path / "mlflow.db").read_bytes() == store
-    nowhere = foresee(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
+    nowhere = plan_execution(small.SUITE, plan(small.SUITE), uri=f"sqlite:///{tmp_path}/no.db", folder=tmp_path, workers=1, probe=False)
     assert len(nowhere.todo) == 4
     assert not (tmp_path / "no.db").exists()
 
 
-def test_a_stopped_run_with_nothing_to_go_on_from_is_said_to_begin_anew(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stopped_run_without_a_checkpoint_restarts_with_a_warning(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     calls = iter(range(10**6))
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
     choice = {"seeds": 1, "only": "dcgan"}
 
-    def look(**more: object) -> Outlook:
+    def look(**more: object) -> ExecutionPlan:
         planned = plan(small.SUITE, **choice, **more)  # type: ignore[arg-type]
-        return foresee(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
+        return plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
 
-    assert [decision.need for decision in look().decisions] == ["resume"]
-    (other,) = look(settings={"evaluation.samples": 100}).decisions
-    assert (other.need, "was measured by another protocol" in other.why) == ("train", True)
+    assert [action.kind for action in look().actions] == ["resume"]
+    (other,) = look(settings={"evaluation.samples": 100}).actions
+    assert (other.kind, "was measured by another protocol" in other.why) == ("train", True)
     for state in (tmp_path / "runs").rglob("state*.safetensors"):
         state.unlink()
     small.execute(uri, tmp_path / "runs", **choice)
-    assert "dcgan-s0 was stopped and left no checkpoint" in caplog.text
+    assert "dcgan-s0 was stopped and has no checkpoint" in caplog.text
 
 
-def test_a_metric_that_joins_between_stop_and_resume_throws_no_training_away(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_metric_added_between_stop_and_resume_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(10**6))
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)
     (run_id,) = load(uri, ("small",)).runs.query("kind == 'run'")["run_id"]
@@ -284,7 +280,7 @@ def test_a_metric_that_joins_between_stop_and_resume_throws_no_training_away(
     assert tags["protocol"] == (load(uri, ("small",)).read_json(run_id, "protocol.json") or {})["all"]
 
 
-def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_path: Path) -> None:
+def test_an_extension_whose_process_died_restarts_from_its_base_run(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     base = small.execute(uri, tmp_path / "runs", **choice).results[0]
     longer = {"extend": True, "settings": {"budget.images": 1280}, **choice}
@@ -295,14 +291,12 @@ def test_an_extension_whose_process_died_begins_at_its_base_again(uri: str, tmp_
     tracker.client.set_tag(died.run_id, "owner", f"{__import__('socket').gethostname()}:999999999")
     checkpoints_of(tmp_path / "runs" / "small", fingerprint).newest.unlink()
     again = small.execute(uri, tmp_path / "runs", **longer)
-    assert [decision.need for decision in again.decisions] == ["extend"]
+    assert [action.kind for action in again.actions] == ["extend"]
     assert tracker.client.get_run(again.results[0].run_id).data.tags["extends"] == base.run_id
     assert tracker.client.get_run(died.run_id).data.tags["status"] == "interrupted"
 
 
-def test_a_seed_that_diverged_is_trained_anew_and_counts_at_the_longer_budget(
-    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_diverged_seed_is_trained_from_scratch_at_the_longer_budget(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wild = replace(
         small.SUITE,
         settings={**small.SUITE.settings, "recipe.lr_g": 1e30},
@@ -311,17 +305,17 @@ def test_a_seed_that_diverged_is_trained_anew_and_counts_at_the_longer_budget(
     first = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1)
     assert sorted(result.status for result in first.results) == ["diverged", "finished"]
     longer = small.execute(uri, tmp_path / "runs", suite=wild, seeds=1, extend=True, settings={"budget.images": 960})
-    assert {decision.config.variant: decision.need for decision in longer.decisions} == {"label-smoothed": "train", "dcgan": "extend"}
+    assert {action.config.variant: action.kind for action in longer.actions} == {"label-smoothed": "train", "dcgan": "extend"}
     assert sorted(result.status for result in longer.results) == ["diverged", "finished"]
     assert "label-smoothed seed 0 diverged at a smaller budget" in caplog.text
 
 
-def test_a_best_mark_that_was_not_kept_is_said(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_best_checkpoint_that_was_not_saved_is_reported(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)
     assert small.execute(uri, tmp_path / "runs", settings={"evaluation.best": True}, **choice).skipped == 1
-    assert "dcgan seed 0 was finished without keeping its best mark, so it has none" in caplog.text
-    with pytest.raises(UserError, match="dcgan seed 0 did not keep its best mark; train it anew"):
+    assert "dcgan seed 0 has finished without saving its best checkpoint, so it has none" in caplog.text
+    with pytest.raises(UserError, match="dcgan seed 0 has no saved best checkpoint; train it from scratch"):
         small.execute(uri, tmp_path / "runs", extend=True, settings={"evaluation.best": True, "budget.images": 960}, **choice)
 
 
@@ -333,15 +327,15 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
     expected = torch.rand(1)
     torch.manual_seed(7)
     other = replace(small.SUITE, name="probed")
-    outlook = foresee(other, plan(other, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
-    assert outlook.estimate.seconds
+    execution_plan = plan_execution(other, plan(other, seeds=1), uri=uri, folder=tmp_path / "runs", workers=1)
+    assert execution_plan.estimate.seconds
     assert torch.equal(torch.rand(1), expected)
-    run_suite(other, outlook, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
+    run_suite(other, execution_plan, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
     assert small.final_values(uri, "probed") == small.final_values(uri)
 
 
-def test_a_folder_that_cannot_be_made_ends_it_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot foresee everything
+def test_a_folder_that_cannot_be_created_is_an_error_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot detect every error
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be made: Not a directory"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
@@ -356,8 +350,8 @@ def test_a_deleted_experiment_of_reference_rows_stops_no_suite(uri: str, tmp_pat
     rows = client.get_experiment_by_name(REFERENCES)
     assert rows is not None
     client.delete_experiment(rows.experiment_id)
-    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # reading goes on without them
+    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # they are optional for a reader
     outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
     assert (outcome.skipped, len(outcome.results)) == (1, 0)
     assert caplog.text.count("was deleted in MLflow and is restored") == 1
-    assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # its rows, none measured again
+    assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # the restored rows, not measured again

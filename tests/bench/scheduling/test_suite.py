@@ -36,7 +36,7 @@ def test_every_variant_has_a_run_before_any_has_two() -> None:
     ]  # fmt: skip
 
 
-def test_the_users_settings_go_over_the_entrys_over_the_suites() -> None:
+def test_settings_of_the_user_override_those_of_the_entry_and_the_suite() -> None:
     dcgan, vanilla = plan(PAIR, seeds=1)
     assert (dcgan.config.recipe.width, vanilla.config.recipe.width) == (16, 8)
     assert all(run.config.recipe.width == 4 for run in plan(PAIR, seeds=1, settings={"recipe.width": 4}))
@@ -55,7 +55,7 @@ def test_the_catalogue_has_every_variant_for_images() -> None:
     assert sorted(entry.variant for entry in SUITES.get("catalogue").entries) == sorted(set(VARIANTS.names()) - points)
 
 
-def test_an_entry_runs_on_the_data_sets_that_it_is_for() -> None:
+def test_an_entry_runs_on_its_datasets_only() -> None:
     def chosen(**choice: str) -> list[tuple[str, str]]:
         return [(run.config.dataset, run.config.variant) for run in plan(DIVIDED, **choice)]  # type: ignore[arg-type]
 
@@ -65,7 +65,7 @@ def test_an_entry_runs_on_the_data_sets_that_it_is_for() -> None:
     assert chosen(only="*s*gan", dataset="digits") == [("digits", "ns-gan"), ("digits", "lsgan")]
 
 
-def test_a_data_set_that_no_chosen_entry_is_for_is_refused_with_the_nearest() -> None:
+def test_a_dataset_without_a_selected_entry_is_refused_with_the_nearest() -> None:
     message = "the suite 'divided' has no variant that matches 'dcgan' for 'stacked-digit'; did you mean 'stacked-digits'?"
     with pytest.raises(UserError) as caught:
         plan(DIVIDED, only="dcgan", dataset="stacked-digit")
@@ -88,7 +88,7 @@ def test_bad_choices(choice: dict[str, object], message: str) -> None:
 
 
 @pytest.mark.parametrize("name", SUITES.names())
-def test_ready_suites_can_be_planned(name: str) -> None:
+def test_built_in_suites_can_be_planned(name: str) -> None:
     suite = SUITES.get(name)
     runs = plan(suite)
     assert len(runs) == len(suite.seeds) * sum(entry.fits(dataset) for entry in suite.entries for dataset in suite.datasets)

@@ -1,4 +1,4 @@
-"""Artifacts wherever they are: in place, or downloaded once and deleted with whoever asked for them."""
+"""Artifacts, local or remote: downloaded files are deleted with the object that downloaded them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serving import end, free_port, serving
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
 from bench.evaluation.generator import load_generator
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, ArtifactStoreError
 from bench.tracking.client import Tracker
@@ -31,28 +31,28 @@ from reports.build import build, write
 
 
 class Remote:
-    """A client of a store whose artifacts are no local files: it copies them, and counts."""
+    """Fake client of a store with remote artifacts. It copies them, and records the downloads."""
 
     tracking_uri = "http://user:secret@host:5000"
 
     def __init__(self, roots: dict[str, Path]) -> None:
         self.roots = roots
         self.downloads: list[str] = []
-        self.broken: tuple[str, ...] = ()  # of "download" and "list": what the store answers with an error
+        self.broken: tuple[str, ...] = ()  # calls that fail: "download", "list"
 
     def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
         self.downloads.append(path)
         target = Path(folder) / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if "download" in self.broken:
-            target.write_bytes((self.roots[run_id] / path).read_bytes()[:1])  # part of it arrives
+            target.write_bytes((self.roots[run_id] / path).read_bytes()[:1])  # an incomplete download
             raise ConnectionError("502 Bad Gateway")
         return str(shutil.copy(self.roots[run_id] / path, target))
 
     def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
         if "list" in self.broken:
             raise ConnectionError("502 Bad Gateway")
-        files = (self.roots[run_id] / folder).glob("*")  # none where there is no such folder, as MLflow's clients answer
+        files = (self.roots[run_id] / folder).glob("*")  # none for a missing folder, as in MLflow's clients
         return [SimpleNamespace(path=str(PurePosixPath(folder) / file.name), is_dir=file.is_dir()) for file in files]
 
 
@@ -77,7 +77,7 @@ def test_local_files_are_read_in_place(root: Path, form: str) -> None:
     assert (found.get("r", "nothing"), found.get("other", "a.json"), found.names("other", "grids")) == (None, None, [])
 
 
-def test_others_are_downloaded_once(root: Path) -> None:
+def test_remote_artifacts_are_downloaded_once(root: Path) -> None:
     client, found = remote(root)
     assert found.read_json("r", "a.json") == {"a": 1}
     assert found.read_json("r", "a.json") == {"a": 1}
@@ -88,7 +88,7 @@ def test_others_are_downloaded_once(root: Path) -> None:
     assert found.names("r", "nothing") == []
 
 
-def test_what_was_downloaded_goes_with_its_owner(root: Path) -> None:
+def test_downloaded_files_are_deleted_with_their_owner(root: Path) -> None:
     _, found = remote(root)
     path = found.get("r", "grids/a.png")
     assert path is not None
@@ -118,12 +118,12 @@ def test_a_store_that_answers_with_an_error_is_an_error_that_names_it(root: Path
         assert "secret" not in str(error.value)
         assert len(str(error.value).splitlines()) == 1
     client.broken = ()
-    assert found.read("r", "a.json") == b'{"a": 1}'  # not the part that arrived before
+    assert found.read("r", "a.json") == b'{"a": 1}'  # not the incomplete download
 
 
 def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> None:
     client, found = remote(root)
-    for error in (OSError("404"), MlflowException("gone", RESOURCE_DOES_NOT_EXIST), ValueError("?")):
+    for error in (OSError("404"), MlflowException("missing", RESOURCE_DOES_NOT_EXIST), ValueError("?")):
 
         def missing(*_: object, error: Exception = error) -> str:
             raise error
@@ -132,9 +132,9 @@ def test_a_missing_artifact_is_none_whatever_the_client_raises(root: Path) -> No
         assert (found.get("r", "no.json"), found.read("r", "grids/no.png"), found.read_json("r", "no/no.json")) == (None, None, None)
 
 
-def test_a_folder_that_the_store_says_is_not_there_has_no_names(root: Path) -> None:
+def test_a_folder_that_does_not_exist_in_the_store_has_no_names(root: Path) -> None:
     client, found = remote(root)
-    for error in (MlflowException("gone", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
+    for error in (MlflowException("missing", RESOURCE_DOES_NOT_EXIST), HTTPError("404", response=Response())):
 
         def missing(*_: object, error: Exception = error) -> list[SimpleNamespace]:
             raise error
@@ -145,16 +145,16 @@ def test_a_folder_that_the_store_says_is_not_there_has_no_names(root: Path) -> N
         assert found.names("r", "grids") == []
 
 
-def test_a_local_file_that_cannot_be_looked_at_is_no_missing_one(root: Path) -> None:
+def test_a_local_file_without_permission_is_not_a_missing_one(root: Path) -> None:
     found = Artifacts(None, {"r": str(root)})
     for name in ("loop.json", "loop"):
-        (root / name).symlink_to(root / name)  # the system follows it and gives up
+        (root / name).symlink_to(root / name)  # a loop of links, which raises OSError
     for call in (lambda: found.get("r", "loop.json"), lambda: found.read_json("r", "loop/a.json"), lambda: found.names("r", "loop")):
         with pytest.raises(ArtifactStoreError, match="loop"):
             call()
 
 
-def test_a_local_file_that_cannot_be_read_is_no_missing_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_file_that_cannot_be_read_is_not_a_missing_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_bytes(path: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -164,7 +164,7 @@ def test_a_local_file_that_cannot_be_read_is_no_missing_one(root: Path, monkeypa
 
 
 @pytest.mark.parametrize("path", [results.PROTOCOL, results.CURVES])
-def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_not_loaded_if_the_store_cannot_read_an_artifact(uri: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Tracker(uri, "one").start_run("r", {"kind": "run", "suite": "one", "dataset": "digits", "variant": "dcgan"}, {})
     log.json(results.PROTOCOL, {"metrics": {}})
     log.finish("finished")
@@ -172,10 +172,10 @@ def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, p
     assert len(load(uri, ("one",)).runs) == 1
     download = MlflowClient.download_artifacts
 
-    def broken(client: MlflowClient, run_id: str, asked: str, folder: str) -> str:
-        if asked == path:
+    def broken(client: MlflowClient, run_id: str, name: str, folder: str) -> str:
+        if name == path:
             raise ConnectionError("502 Bad Gateway")
-        return str(download(client, run_id, asked, folder))
+        return str(download(client, run_id, name, folder))
 
     monkeypatch.setattr(MlflowClient, "download_artifacts", broken)
     with pytest.raises(UserError, match="502 Bad Gateway"):
@@ -183,7 +183,7 @@ def test_results_are_not_loaded_without_what_the_store_does_not_give(uri: str, p
 
 
 @pytest.mark.slow  # an MLflow server
-def test_a_server_tells_a_missing_artifact_from_one_that_it_cannot_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_distinguishes_a_missing_artifact_from_an_unreadable_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     port = free_port()
     with serving(tmp_path, port) as server:

@@ -1,4 +1,4 @@
-"""What a run writes, and that it is read back as it was."""
+"""Writes of runs and parent runs, which are read back unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from bench.core.errors import UserError
 from bench.tracking import results
 from bench.tracking.client import Tracker
-from bench.tracking.journal import BATCH, Journal
+from bench.tracking.journal import BATCH, RunJournal
 from bench.tracking.run_logger import RunLog
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
@@ -27,7 +27,7 @@ def started(uri: str, **tags: str) -> RunLog:
     return Tracker(uri, "small").start_run("dcgan-s3", {**TAGS, **tags}, {"recipe.lr_g": 0.1, "seed": 3})
 
 
-def test_points_artifacts_and_status_come_back(uri: str) -> None:
+def test_points_artifacts_and_status_are_read_back(uri: str) -> None:
     log = started(uri)
     for images in (10, 20):
         log.points({"train/loss_d": images / 4, "train/loss_g": math.nan}, images=images, train_seconds=images / 10)
@@ -47,14 +47,14 @@ def test_points_artifacts_and_status_come_back(uri: str) -> None:
     curve = found.curves
     assert curve["images"].tolist() == [10, 10, 20, 20]
     assert curve[curve["key"] == "train/loss_d"]["value"].tolist() == [2.5, 5.0]
-    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve keeps what MLflow cannot plot
+    assert curve[curve["key"] == "train/loss_g"]["value"].isna().all()  # the curve has values that MLflow cannot plot
 
     history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
     assert [(point.step, point.value) for point in history] == [(10, 2.5), (20, 5.0)]
     assert not Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_g")
 
 
-def test_more_points_than_one_call_takes(uri: str) -> None:
+def test_more_points_than_fit_in_one_call(uri: str) -> None:
     log = started(uri)
     for images in range(BATCH + 5):
         log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.0)
@@ -75,7 +75,7 @@ def test_a_reopened_run_has_its_tags_and_parameters(uri: str) -> None:
     log = started(uri)
     log.finish("interrupted", "stopped")
     tracker = Tracker(uri, "small")
-    tracker.reopen_run(log.run_id, {**TAGS, "curve_protocol": "q", "note": "n"}, {"seed": 3}, resumed=True, again=("curve_protocol",))
+    tracker.reopen_run(log.run_id, {**TAGS, "curve_protocol": "q", "note": "n"}, {"seed": 3}, resumed=True, renew=("curve_protocol",))
     found = tracker.client.get_run(log.run_id)
     assert found.info.status == "RUNNING"
     assert [found.data.tags.get(tag) for tag in ("status", "reason", "curve_protocol", "note")] == ["running", "", "q", None]
@@ -99,18 +99,18 @@ def test_a_resumed_log_keeps_its_curve_and_sends_no_point_twice(uri: str, tmp_pa
     assert [json.loads(line)["images"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
 
 
-def test_points_that_are_going_to_be_logged_again_are_in_the_curve_but_not_in_the_store(uri: str, tmp_path: Path) -> None:
+def test_points_to_be_logged_again_are_in_the_curve_but_not_in_the_store(uri: str, tmp_path: Path) -> None:
     tracker = Tracker(uri, "small")
     log = tracker.start_run("r", TAGS, {}, folder=tmp_path)
     for images in (1, 2):
         log.points({"train/loss_d": 1.0}, images=images, train_seconds=0.1)
-    log.end_at(1)
+    log.limit_points(1)
     log.finish("failed")
     assert [point.step for point in tracker.client.get_metric_history(log.run_id, "train/loss_d")] == [1]
     assert results.load(uri, ("small",)).curves["images"].tolist() == [1, 2]
 
 
-def test_artifacts_lie_beside_a_sqlite_store_whatever_the_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_artifacts_are_beside_a_sqlite_store_in_any_working_folder(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -144,7 +144,7 @@ def away(*_: object, **__: object) -> None:
     raise ConnectionError("away\nfrom here")
 
 
-def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_start_is_one_clear_line(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = Tracker(uri, "small")
     monkeypatch.setattr(tracker.client, "create_run", away)
     with pytest.raises(UserError, match=f"the tracking store {uri} does not answer: away from here"):
@@ -152,23 +152,19 @@ def test_a_run_that_cannot_begin_is_one_clear_line(uri: str, tmp_path: Path, mon
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_execution_goes_on_where_its_own_record_cannot(
-    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_execution_continues_without_its_own_record(uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     tracker = Tracker(uri, "small")
     parent = tracker.start_parent("an execution", {})
     monkeypatch.setattr(tracker.client, "set_tag", away)
     tracker.end_parent(parent, "finished")
     monkeypatch.setattr(tracker.client, "create_run", away)
     assert tracker.start_parent("another", {}) == ""
-    told = [record.getMessage() for record in caplog.records]
-    assert [line.partition("away from here: ")[2] for line in told] == [
-        "it is not told that this execution is finished",
-        "this execution is not recorded",
-    ]
+    ended, started = [record.getMessage() for record in caplog.records]
+    assert ended.startswith("cannot set the status of this execution to finished: ")
+    assert started.endswith("this execution is not recorded")
 
 
-def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_in_creating_an_experiment_are_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     create = MlflowClient.create_experiment
 
     def refused(client: MlflowClient, name: str, **more: Any) -> str:
@@ -180,7 +176,7 @@ def test_any_other_error_than_that_another_was_first_is_raised(uri: str, monkeyp
         Tracker(uri, "new")
 
 
-def test_an_experiment_that_another_process_has_just_made_is_taken(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiment_that_another_process_has_just_created_is_used(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     create = MlflowClient.create_experiment
 
     def second(client: MlflowClient, name: str, **more: Any) -> str:
@@ -198,15 +194,13 @@ WRITES: dict[str, Callable[[Tracker, str], object]] = {
     "tag": lambda tracker, run_id: tracker.tag(run_id, {"note": "n"}),
     "reopen": lambda tracker, run_id: tracker.reopen(run_id),
     "metrics": lambda tracker, run_id: tracker.metrics(run_id, [("train/loss_d", 1.0, 1)]),
-    "tags": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).tag(note="n"),
-    "end": lambda tracker, run_id: RunLog(tracker.client, Journal(run_id=run_id)).finish("failed"),
+    "tags": lambda tracker, run_id: RunLog(tracker.client, RunJournal(run_id=run_id)).tag(note="n"),
+    "end": lambda tracker, run_id: RunLog(tracker.client, RunJournal(run_id=run_id)).finish("failed"),
 }
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
-    uri: str, monkeypatch: pytest.MonkeyPatch, write: str
-) -> None:
+def test_a_refused_write_is_an_error_though_mlflow_logs_asynchronously(uri: str, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
     log = started(uri)
     log.finish("interrupted")
     tracker = Tracker(uri, "small")
@@ -221,7 +215,7 @@ def test_a_refused_write_is_an_error_though_mlflow_is_set_to_log_asynchronously(
         WRITES[write](tracker, log.run_id)
 
 
-def test_an_execution_that_cannot_be_closed_is_said_though_mlflow_is_set_to_log_asynchronously(
+def test_an_execution_that_cannot_be_closed_is_logged_though_mlflow_logs_asynchronously(
     uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = Tracker(uri, "small")

@@ -1,4 +1,4 @@
-"""Artifacts of a run that a disk has damaged: measuring again and the report say so in one line, or pass over them."""
+"""Damaged artifacts of a run: rescoring and the report name them in one line, or leave them out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from mlflow.entities import Run
 
 from bench.core.config import Evaluation
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.tracking import results, store
 from bench.tracking.results import load
 from reports.build import build, write
 
 ARTIFACTS = (results.CONFIG, results.PROTOCOL, results.EVIDENCE, results.ENVIRONMENT, results.CURVES, results.WEIGHTS)
-SCORED = 5  # half a second each
+SCORED = 5  # examples of half a second each
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
@@ -30,7 +30,7 @@ VALUE = st.recursive(
 
 @pytest.fixture(scope="module")
 def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run]]:
-    """A store with finished runs and rows for scale, and all that it has."""
+    """Store with finished runs and reference rows, and all its runs."""
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(migrated_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -42,7 +42,7 @@ def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @st.composite
 def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
-    """Some artifacts of a run, damaged; or JSON that holds something else."""
+    """Strategy for damaged artifacts of a run, or JSON with other values."""
     found = {}
     for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True)):
         if name.endswith(".json") and draw(st.booleans()):
@@ -56,7 +56,7 @@ def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("examples", [SCORED, pytest.param(100, marks=pytest.mark.faults)])
-def test_artifacts_that_are_measured_again_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
+def test_damaged_artifacts_are_rescored_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
     uri, runs = recorded
     run = next(run for run in runs if run.data.tags["kind"] == "run")
     root = Path(run.info.artifact_uri.removeprefix("file://"))
@@ -68,7 +68,7 @@ def test_artifacts_that_are_measured_again_and_reported(examples: int, recorded:
         try:
             for name, content in changes.items():
                 (root / name).write_bytes(content)
-            mistake(lambda: write(build(load(uri, ("small",)), title="told", small=True), tmp_path / "page"))
+            mistake(lambda: write(build(load(uri, ("small",)), title="t", small=True), tmp_path / "page"))
             found = score(run.info.run_id, uri, Evaluation(samples=100, standard_errors=False))
             assert found.status in ("finished", "failed")
             assert len(found.reason.splitlines()) <= 1

@@ -1,4 +1,4 @@
-"""Delivery: a store that goes away stops nothing, and what waited arrives as if it never had."""
+"""Delivery: a store that does not answer stops no run, and the pending writes arrive later."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from serving import end, free_port, serving
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost
 from bench.runs.lock import FILE, run_lock
-from bench.runs.pending_writes import catch_up, deliver_pending
+from bench.runs.pending_writes import deliver_earlier, deliver_pending
 from bench.runs.runner import run
 from bench.runs.types import RunProgress
 from bench.tracking import delivery, results, store
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import RETRY_SECONDS, public_uri
-from bench.tracking.journal import Journal, Write
+from bench.tracking.journal import RunJournal, Write
 from bench.tracking.run_logger import RunLog
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
 
 def answer(status: int) -> Response:
-    """What a server says."""
+    """Return a response of a server."""
     found = Response()
     found.status_code = status
     return found
 
 
 class Flaky:
-    """A client of a store that is away, or refuses, as long as it is told to."""
+    """Client that raises `error`, if it is set, at every call."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -63,14 +63,14 @@ class Flaky:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, in a list of one, that delivery sees."""
+    """The time of the delivery, as the only item of a list."""
     now = [1000.0]
     monkeypatch.setattr("bench.tracking.delivery.time.monotonic", lambda: now[0])
     return now
 
 
 def started(uri: str, folder: Path) -> tuple[RunLog, Flaky]:
-    """A run with its journal in a folder, and the client that can be made to fail."""
+    """Start a run with its journal in a folder, and return its log and its client, which can fail."""
     tracker = Tracker(uri, "small")
     flaky = Flaky(tracker.client)
     tracker.client = flaky  # type: ignore[assignment]
@@ -78,7 +78,7 @@ def started(uri: str, folder: Path) -> tuple[RunLog, Flaky]:
 
 
 def written(log: RunLog) -> None:
-    """What a run writes, with a number that only full precision keeps."""
+    """Write the points, an artifact and the end of a run. One value needs full precision."""
     log.points({"train/loss_d": 0.1 + 0.2, "train/loss_g": math.nan}, images=10, train_seconds=1.0)
     log.flush()
     log.artifact("grids/final.png", b"picture")
@@ -91,7 +91,7 @@ def history(uri: str, run_id: str, key: str = "train/loss_d") -> list[tuple[int,
 
 
 def assert_complete(uri: str, run_id: str) -> None:
-    """All that `written` wrote is there, once."""
+    """Assert that the store has every write of `written` once."""
     assert history(uri, run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
     found = results.load(uri, ("small",))
     row = found.runs.set_index("run_id").loc[run_id]
@@ -105,12 +105,12 @@ def assert_complete(uri: str, run_id: str) -> None:
 
 
 def assert_nothing_pending(runs: Path) -> None:
-    """The readable log is all that is there of the run."""
+    """Assert that `metrics.jsonl` is the only file of the run."""
     assert [path.name for path in runs.rglob("*") if path.is_file()] == ["metrics.jsonl"]
     assert pending(runs) == []
 
 
-def test_nothing_stays_of_an_undisturbed_run(uri: str, tmp_path: Path) -> None:
+def test_an_undisturbed_run_leaves_no_files(uri: str, tmp_path: Path) -> None:
     log, _ = started(uri, tmp_path / "runs")
     written(log)
     assert_complete(uri, log.run_id)
@@ -118,37 +118,40 @@ def test_nothing_stays_of_an_undisturbed_run(uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ConnectionError("away"), OSError(28, "No space left on device"), RuntimeError("database is\nlocked")])
-def test_a_store_that_is_away_for_good_stops_nothing(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+def test_a_store_that_never_answers_stops_no_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = error
     written(log)
     file = tmp_path / "runs" / "small" / "abc" / f"end-{log.run_id}.json"
     first, last = [record.getMessage() for record in caplog.records if record.name == "bench.tracking.delivery"]
     assert "does not answer" in first
-    assert last == f"5 writes of dcgan seed 3 wait in {file}: `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    assert (
+        last
+        == f"5 writes of dcgan seed 3 are pending in {file}: run `ganbench sync --runs-dir {tmp_path / 'runs'}` when the store answers again"
+    )
     assert not any("\n" in text for text in (first, last))
-    (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.name, told.sent, told.left, told.problem) == ("dcgan seed 3", 5, 0, "")
+    (outcome,) = deliver_pending(tmp_path / "runs", uri)
+    assert (outcome.name, outcome.sent, outcome.pending, outcome.problem) == ("dcgan seed 3", 5, 0, "")
     assert_complete(uri, log.run_id)
     assert_nothing_pending(tmp_path / "runs")
     assert list(deliver_pending(tmp_path / "runs", uri)) == []
 
 
-def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
+def test_delivery_is_retried_until_the_store_answers(
     uri: str, tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error, before = ConnectionError("away"), flaky.calls
     for images in range(10):
         log.points({"train/loss_d": float(images)}, images=images, train_seconds=1.0)
-        log.may_send(images + 1)
+        log.allow_points(images + 1)
     assert flaky.calls == before + 1
     clock[0] += RETRY_SECONDS
     log.flush()
     assert flaky.calls == before + 2
     flaky.error = None
     log.flush()
-    assert history(uri, log.run_id) == []  # not yet due
+    assert history(uri, log.run_id) == []  # the next delivery is not due yet
     clock[0] += RETRY_SECONDS
     log.flush()
     assert history(uri, log.run_id) == [(images, float(images)) for images in range(10)]
@@ -156,13 +159,13 @@ def test_it_is_tried_again_now_and_then_and_delivered_when_the_store_is_back(
     log.points({"train/loss_d": 10.0}, images=10, train_seconds=1.0)
     clock[0] += RETRY_SECONDS
     log.flush()
-    assert len(history(uri, log.run_id)) == 10  # no checkpoint holds the last
+    assert len(history(uri, log.run_id)) == 10  # no checkpoint holds the last point
     log.finish("finished")
     assert len(history(uri, log.run_id)) == 11
-    assert "wait in" not in caplog.text
+    assert "pending in" not in caplog.text
 
 
-def test_slow_failures_cost_a_run_little(uri: str, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_failures_delay_a_run_little(uri: str, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = started(uri, tmp_path / "runs")
 
     def hangs(*_: object) -> None:
@@ -170,16 +173,16 @@ def test_slow_failures_cost_a_run_little(uri: str, tmp_path: Path, clock: list[f
         raise TimeoutError("no answer in 5 s")
 
     monkeypatch.setattr(delivery, "send", hangs)
-    begun = clock[0]
+    start = clock[0]
     for _ in range(1000):
         log.flush()
         log.tag(a="b")
         clock[0] += 1.0
-    lost = clock[0] - begun - 1000
+    lost = clock[0] - start - 1000
     assert 0 < lost < 0.06 * 1000
 
 
-def test_sending_twice_is_sending_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sending_twice_has_the_effect_of_sending_once(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = started(uri, tmp_path / "runs")
     sent = delivery.send
 
@@ -199,7 +202,7 @@ def test_no_password_reaches_the_disk(tmp_path: Path) -> None:
         def log_batch(self, *_: object, **__: object) -> None:
             raise ConnectionError(f"no way to {self.tracking_uri}")
 
-    journal = Journal(folder=tmp_path, run_id="r", name="dcgan seed 0", store=public_uri(Client.tracking_uri))
+    journal = RunJournal(folder=tmp_path, run_id="r", name="dcgan seed 0", store=public_uri(Client.tracking_uri))
     log = RunLog(Client(), journal)  # type: ignore[arg-type]
     log.points({"train/loss_d": 1.0}, images=1, train_seconds=1.0)
     log.finish("finished")
@@ -221,15 +224,15 @@ def test_public_uris(uri: str, public: str) -> None:
     assert public_uri(uri) == public
 
 
-def test_without_a_folder_a_store_that_is_away_is_one_line(uri: str) -> None:
+def test_without_a_folder_a_store_that_does_not_answer_is_one_line(uri: str) -> None:
     client = Flaky(store.connect(uri))
-    log = RunLog(client, Journal(run_id="r"))  # type: ignore[arg-type]
+    log = RunLog(client, RunJournal(run_id="r"))  # type: ignore[arg-type]
     client.error = ConnectionError("away\nfrom here")
     with pytest.raises(UserError, match="does not answer: away from here"):
         log.tag(a="b")
 
 
-def two_waiting(uri: str, runs: Path) -> list[RunLog]:
+def two_pending(uri: str, runs: Path) -> list[RunLog]:
     logs = []
     for _ in range(2):
         log, flaky = started(uri, runs)
@@ -239,19 +242,19 @@ def two_waiting(uri: str, runs: Path) -> list[RunLog]:
     return sorted(logs, key=lambda log: log.run_id)
 
 
-def test_one_damaged_journal_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
-    first, second = two_waiting(uri, tmp_path / "runs")
+def test_one_damaged_journal_does_not_block_the_others(uri: str, tmp_path: Path) -> None:
+    first, second = two_pending(uri, tmp_path / "runs")
     (broken,) = (tmp_path / "runs").glob(f"**/end-{first.run_id}.json")
     broken.write_bytes(broken.read_bytes()[:-1])
-    told = list(deliver_pending(tmp_path / "runs", uri))
-    assert [(one.sent, one.left) for one in told] == [(0, 1), (5, 0)]
-    assert told[0].problem.startswith(f"{broken} is damaged: ")
+    outcomes = list(deliver_pending(tmp_path / "runs", uri))
+    assert [(one.sent, one.pending) for one in outcomes] == [(0, 1), (5, 0)]
+    assert outcomes[0].problem.startswith(f"{broken} is damaged: ")
     assert_complete(uri, second.run_id)
     assert history(uri, first.run_id) == []
     assert broken.exists()
 
 
-def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Path) -> None:
+def test_a_damaged_artifact_is_named_and_the_other_writes_arrive(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = ConnectionError("away")
     written(log)
@@ -259,19 +262,19 @@ def test_a_damaged_artifact_is_named_and_the_rest_arrives(uri: str, tmp_path: Pa
     whole = file.read_bytes()
     for content in (b"Picture", None):
         file.unlink() if content is None else file.write_bytes(content)
-        (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, "damaged" in told.problem) == (1, True)
+        (outcome,) = deliver_pending(tmp_path / "runs", uri)
+        assert (outcome.pending, "damaged" in outcome.problem) == (1, True)
         assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
     file.write_bytes(whole)
-    assert [one.left for one in deliver_pending(tmp_path / "runs", uri)] == [0]
+    assert [one.pending for one in deliver_pending(tmp_path / "runs", uri)] == [0]
     assert_complete(uri, log.run_id)
 
 
-def test_a_run_that_the_store_refuses_is_said_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first, second = two_waiting(uri, tmp_path / "runs")
+def test_a_run_that_the_store_refuses_is_logged_and_the_others_arrive(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = two_pending(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
-    catch_up(tmp_path / "runs", uri)
-    assert "3 writes of dcgan seed 3 wait: " in caplog.text  # its artifacts are files, which no store refuses
+    deliver_earlier(tmp_path / "runs", uri)
+    assert "3 writes of dcgan seed 3 are pending: " in caplog.text  # its artifacts are files, which the store does not refuse
     assert_complete(uri, second.run_id)
 
 
@@ -283,7 +286,7 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["rest", "store", "artifact"])
-def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
+def test_a_permanently_refused_write_blocks_nothing_and_is_not_lost(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
 ) -> None:
     send = delivery.send
@@ -300,18 +303,16 @@ def test_a_write_that_is_refused_for_good_holds_nothing_up_and_is_not_lost(
         assert store.connect(uri).get_run(log.run_id).data.tags["status"] == "finished"
         assert history(uri, log.run_id) == [(10, 0.1 + 0.2), (20, 2.5)]
         assert "grids/final.png" in caplog.text
-        (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.sent, told.left, bool(told.problem)) == (0, 1, True)
-    (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.sent, told.left, told.problem) == (1, 0, "")
+        (outcome,) = deliver_pending(tmp_path / "runs", uri)
+        assert (outcome.sent, outcome.pending, bool(outcome.problem)) == (0, 1, True)
+    (outcome,) = deliver_pending(tmp_path / "runs", uri)
+    assert (outcome.sent, outcome.pending, outcome.problem) == (1, 0, "")
     assert_complete(uri, log.run_id)
     assert list((tmp_path / "runs").glob("**/*.json")) == []
 
 
-def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An artifact store that fails each time: the run has ended all the same."""
+def test_a_finished_run_that_the_store_refuses_is_not_trained_again(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run has ended even if its artifact store fails each time."""
     send = delivery.send
 
     def failing(client: Any, write: Write, file: Path | None) -> None:
@@ -319,22 +320,22 @@ def test_a_finished_run_that_the_store_does_not_take_is_not_trained_again(
             raise MlflowException("500 Internal Server Error")
         send(client, write, file)
 
-    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    context = replace(small.context(uri, tmp_path / "runs"), once=True)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "send", failing)
-        first = run(small.config(), place)
-        second = run(small.config(), place)
-        assert (first.status, second.status, second.run_id) == ("finished", "there", first.run_id)
+        first = run(small.config(), context)
+        second = run(small.config(), context)
+        assert (first.status, second.status, second.run_id) == ("finished", "recorded", first.run_id)
         assert len(results.load(uri, ("small",)).runs) == 1
-    third = run(small.config(), place)  # delivers the rest
-    assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("there", ["finished"])
+    third = run(small.config(), context)  # delivers the pending writes
+    assert (third.status, results.load(uri, ("small",)).runs["status"].tolist()) == ("recorded", ["finished"])
 
 
 def full(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_a_full_disk_costs_nothing_as_long_as_the_store_answers(
+def test_a_full_disk_loses_nothing_while_the_store_answers(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
@@ -345,7 +346,7 @@ def test_a_full_disk_costs_nothing_as_long_as_the_store_answers(
     assert "lost" not in caplog.text
 
 
-def test_what_neither_the_store_nor_the_disk_takes_is_an_error_in_the_log_and_no_other(
+def test_writes_lost_without_store_and_disk_are_logged_as_an_error(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.tracking.journal.write_atomic", full)
@@ -356,8 +357,10 @@ def test_what_neither_the_store_nor_the_disk_takes_is_an_error_in_the_log_and_no
     assert record.getMessage().startswith("5 writes of dcgan seed 3 are lost")
 
 
-def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has the run by now may have written an artifact of the same path."""
+def test_a_holder_that_lost_the_run_lock_while_sending_acknowledges_nothing(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new lock holder may have written an artifact of the same path."""
     log, _ = started(uri, tmp_path / "runs")
     lost = False
 
@@ -369,7 +372,7 @@ def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, t
         nonlocal lost
         lost = True
 
-    journal = Journal(run_id=log.run_id, folder=tmp_path)
+    journal = RunJournal(run_id=log.run_id, folder=tmp_path)
     journal.artifact("grids/final.png", b"picture")
     monkeypatch.setattr(delivery, "send", slow)
     with pytest.raises(LockLost):
@@ -378,11 +381,11 @@ def test_a_holder_that_lost_the_run_lock_while_it_sent_notes_nothing(uri: str, t
 
 
 def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    two_waiting(uri, tmp_path / "runs")
+    two_pending(uri, tmp_path / "runs")
     path = store.sqlite_path(uri)
     assert path is not None
     path.unlink()
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert caplog.text.count("there is no store") == 2
     with pytest.raises(UserError):
         list(deliver_pending(tmp_path / "runs", uri))
@@ -391,28 +394,28 @@ def test_a_store_that_was_removed_stops_no_later_run(uri: str, tmp_path: Path, c
 @pytest.mark.parametrize(
     ("kind", "refused"), [("DataError", True), ("IntegrityError", True), ("TimeoutError", False), ("InternalError", False)]
 )
-def test_a_database_that_is_out_of_order_for_a_while_refuses_nothing_for_good(kind: str, refused: bool) -> None:
+def test_a_temporary_error_of_a_database_is_no_permanent_refusal(kind: str, refused: bool) -> None:
     text = f"(psycopg.errors.{kind}) no (Background on this error at: https://sqlalche.me/e/20/abcd)"
-    assert store.refuses(MlflowException(text, error_code=BAD_REQUEST)) == refused
+    assert store.is_refusal(MlflowException(text, error_code=BAD_REQUEST)) == refused
 
 
-@pytest.mark.parametrize("passing", [401, 408, 429, 500, 503])
-def test_a_refusal_that_may_pass_is_tried_again(passing: int) -> None:
-    assert not store.refuses(HTTPError("no", response=answer(passing)))
-    assert not store.refuses(MlflowException(f"API request to endpoint x failed with error code {passing} != 200"))
-    assert not store.refuses(ConnectionError("away"))
+@pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
+def test_a_transient_refusal_is_retried(status: int) -> None:
+    assert not store.is_refusal(HTTPError("no", response=answer(status)))
+    assert not store.is_refusal(MlflowException(f"API request to endpoint x failed with error code {status} != 200"))
+    assert not store.is_refusal(ConnectionError("away"))
 
 
-def test_another_store_gets_nothing(uri: str, tmp_path: Path) -> None:
-    two_waiting(uri, tmp_path / "runs")
+def test_another_store_gets_no_writes(uri: str, tmp_path: Path) -> None:
+    two_pending(uri, tmp_path / "runs")
     other = f"sqlite:///{tmp_path}/other.db"
-    told = list(deliver_pending(tmp_path / "runs", other))
-    assert [(one.sent, one.left, one.meant_for) for one in told] == [(0, 5, uri)] * 2
+    outcomes = list(deliver_pending(tmp_path / "runs", other))
+    assert [(one.sent, one.pending, one.meant_for) for one in outcomes] == [(0, 5, uri)] * 2
     assert not (tmp_path / "other.db").exists()
 
 
-def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two_waiting(uri, tmp_path / "runs")
+def test_a_store_that_still_does_not_answer_loses_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_pending(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
@@ -425,22 +428,22 @@ def test_a_store_that_is_still_away_loses_nothing(uri: str, tmp_path: Path, monk
     assert [one.sent for one in deliver_pending(tmp_path / "runs", uri)] == [5, 5]
 
 
-def test_a_journal_in_use_is_left_alone(uri: str, tmp_path: Path) -> None:
+def test_a_journal_in_use_is_skipped(uri: str, tmp_path: Path) -> None:
     log, flaky = started(uri, tmp_path / "runs")
     flaky.error = ConnectionError("away")
     written(log)
     with run_lock([tmp_path / "runs" / "small" / "abc" / FILE], give_up=lambda: True):
-        (told,) = deliver_pending(tmp_path / "runs", uri, wait_seconds=0)
-    assert (told.busy, told.sent) == (True, 0)
+        (outcome,) = deliver_pending(tmp_path / "runs", uri, wait_seconds=0)
+    assert (outcome.busy, outcome.sent) == (True, 0)
     assert [one.sent for one in deliver_pending(tmp_path / "runs", uri)] == [5]
 
 
 @pytest.mark.parametrize("checkpoint", [True, False])
-def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
+def test_a_run_resumes_though_its_store_refuses_the_writes_of_its_end(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
 ) -> None:
-    """Its checkpoint has all of it. One without begins again: of its points none was sent."""
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+    """Its checkpoint has all points. A run without a checkpoint restarts: none of its points was sent."""
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     send, calls, away = delivery.send, iter(range(10**6)), [True]
 
     def failing(client: Any, write: Write, file: Path | None) -> None:
@@ -452,25 +455,27 @@ def test_a_run_resumes_though_its_store_does_not_take_what_it_wrote_at_its_end(
         if not checkpoint and progress.images >= 320:
             raise KeyboardInterrupt
 
-    place = replace(small.place(uri, tmp_path / "runs"), once=True)
+    context = replace(small.context(uri, tmp_path / "runs"), once=True)
     monkeypatch.setattr(delivery, "send", failing)
-    stopped = run(small.config(), place, watch=interrupt, stop=lambda: checkpoint and next(calls) >= 7)
+    stopped = run(small.config(), context, watch=interrupt, stop=lambda: checkpoint and next(calls) >= 7)
     assert stopped.status == "interrupted"
     assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
-    result = run(small.config(), place, watch=lambda _: away.clear())
+    result = run(small.config(), context, watch=lambda _: away.clear())
     assert (result.run_id, result.status) == (stopped.run_id, "finished")
     assert curve(uri, result.run_id) == curve(uri, whole.run_id)
 
 
 def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
-    """All points of a run that do not depend on time."""
+    """Return the points of a run that do not depend on time."""
     client = store.connect(uri)
     keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("perf/")]
     return sorted((point.step, key, point.value) for key in keys for point in client.get_metric_history(run_id, key))
 
 
-def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+def test_a_run_whose_store_stops_answering_finishes_and_is_complete_after_sync(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     away = False
     sent = delivery.send
 
@@ -484,59 +489,61 @@ def test_a_run_whose_store_goes_away_finishes_and_is_whole_after_sync(uri: str, 
         away = True
 
     monkeypatch.setattr(delivery, "send", flaky)
-    result = run(small.config(), small.place(uri, tmp_path / "runs"), watch=leave)
+    result = run(small.config(), small.context(uri, tmp_path / "runs"), watch=leave)
     assert (result.status, result.reason) == ("finished", "")
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "running"
     away = False
-    catch_up(tmp_path / "runs", uri)
+    deliver_earlier(tmp_path / "runs", uri)
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "finished"
     assert curve(uri, result.run_id) == curve(uri, whole.run_id)
     both = results.load(uri, ("small", "whole"))
     curves = [both.curves[both.curves["run_id"] == one.run_id] for one in (result, whole)]
-    kept = [frame[~frame["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist() for frame in curves]
-    assert len(kept[0]) > 50
-    assert kept[0] == kept[1]
+    points = [frame[~frame["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist() for frame in curves]
+    assert len(points[0]) > 50
+    assert points[0] == points[1]
 
 
-def test_a_run_stopped_while_its_store_is_away_goes_on_bit_for_bit(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+def test_a_run_stopped_while_its_store_does_not_answer_resumes_bit_for_bit(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     sent, calls = delivery.send, iter(range(10**6))
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
 
     monkeypatch.setattr(delivery, "send", away)
-    stopped = run(small.config(), small.place(uri, tmp_path / "runs"), stop=lambda: next(calls) >= 7)
+    stopped = run(small.config(), small.context(uri, tmp_path / "runs"), stop=lambda: next(calls) >= 7)
     assert stopped.status == "interrupted"
     monkeypatch.setattr(delivery, "send", sent)
-    catch_up(tmp_path / "runs", uri)
-    resumed = run(small.config(), small.place(uri, tmp_path / "runs"))
+    deliver_earlier(tmp_path / "runs", uri)
+    resumed = run(small.config(), small.context(uri, tmp_path / "runs"))
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
     assert curve(uri, resumed.run_id) == curve(uri, whole.run_id)
 
 
 @pytest.mark.slow  # an MLflow server, twice
-def test_a_server_killed_in_mid_run(migrated_store: Path, tmp_path: Path) -> None:
+def test_a_server_killed_during_a_run(migrated_store: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes())
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     killed = threading.Event()
     with serving(tmp_path, port) as server:
-        whole = run(small.config(), small.place(uri, tmp_path / "other", "whole"))
+        whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
 
         def kill(progress: RunProgress) -> None:
             if progress.images > 320 and not killed.is_set():
                 end(server)
                 killed.set()
 
-        result = run(small.config(), small.place(uri, tmp_path / "runs"), watch=kill)
+        result = run(small.config(), small.context(uri, tmp_path / "runs"), watch=kill)
         assert killed.is_set()
         assert result.status == "finished"
         with pytest.raises(UserError, match="does not answer"):
             list(deliver_pending(tmp_path / "runs", uri))
     with serving(tmp_path, port):
-        (told,) = deliver_pending(tmp_path / "runs", uri)
-        assert (told.left, told.problem) == (0, "")
+        (outcome,) = deliver_pending(tmp_path / "runs", uri)
+        assert (outcome.pending, outcome.problem) == (0, "")
         assert curve(uri, result.run_id) == curve(uri, whole.run_id)
         found = results.load(uri, ("small", "whole"))
         assert found.runs["status"].tolist() == ["finished", "finished"]

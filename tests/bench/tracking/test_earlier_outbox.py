@@ -1,4 +1,4 @@
-"""Outboxes of versions before the journal: what they hold still arrives, once."""
+"""Outboxes of versions before the journal: their writes are delivered once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.tracking.delivery import public_uri
 
 
 def put(outbox: Path, number: int, kind: str, body: dict[str, Any], content: bytes = b"") -> None:
-    """A write as an earlier version wrote it."""
+    """Save a write as an earlier version did."""
     entry = {"kind": kind, "run_id": outbox.name, "name": "dcgan seed 0", "uri": (outbox / "uri").read_text(), "body": body}
     if content:
         entry["artifact_sha256"] = hashlib.sha256(content).hexdigest()
@@ -31,7 +31,7 @@ def put(outbox: Path, number: int, kind: str, body: dict[str, Any], content: byt
 
 @pytest.fixture
 def outbox(uri: str, tmp_path: Path) -> Path:
-    """Writes of a run that is recorded as running."""
+    """Outbox with writes of a run that is recorded as running."""
     run_id = Tracker(uri, "small").start_run("r", {"kind": "run"}, {}).run_id
     found = tmp_path / "runs" / "small" / "0123456789abcdef" / "outbox" / run_id
     found.mkdir(parents=True)
@@ -46,14 +46,14 @@ def history(uri: str, outbox: Path) -> list[tuple[int, float, int]]:
     return [(point.step, point.value, point.timestamp) for point in store.connect(uri).get_metric_history(outbox.name, "train/loss_d")]
 
 
-def test_of_a_run_that_had_ended_all_arrives(uri: str, outbox: Path, tmp_path: Path) -> None:
+def test_all_writes_of_an_ended_run_arrive(uri: str, outbox: Path, tmp_path: Path) -> None:
     put(outbox, 6, "tags", {"tags": {"status": "finished", "reason": ""}})
     put(outbox, 7, "end", {"status": "FINISHED", "ms": 1900})
-    (outbox / "held").write_text("5 x")  # of no consequence
+    (outbox / "held").write_text("5 x")  # has no effect
     (outbox / "refused").mkdir()
     (outbox / "00000004.json").rename(outbox / "refused" / "00000004.json")
-    (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert (told.name, told.left, told.problem) == ("dcgan seed 0", 0, "")
+    (outcome,) = deliver_pending(tmp_path / "runs", uri)
+    assert (outcome.name, outcome.pending, outcome.problem) == ("dcgan seed 0", 0, "")
     assert history(uri, outbox) == [(10, 0.5, 1700), (20, 0.25, 1800)]
     run = store.connect(uri).get_run(outbox.name)
     assert (run.info.status, run.info.end_time, run.data.tags["status"]) == ("FINISHED", 1900, "finished")
@@ -62,7 +62,7 @@ def test_of_a_run_that_had_ended_all_arrives(uri: str, outbox: Path, tmp_path: P
 
 
 def earlier(state: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint as an earlier version wrote it."""
+    """Return a checkpoint in the format of an earlier version."""
     log = state["log"]
     return {
         **state,
@@ -72,10 +72,10 @@ def earlier(state: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("pending", [False, True])
 def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pending: bool) -> None:
-    """As the same run in the store if that has all of it, else as a new one, which gets the whole curve."""
-    whole = run(small.config(), small.place(uri, tmp_path / "whole", "whole"))
-    calls, place = iter(range(10**6)), small.place(uri, tmp_path / "runs")
-    stopped = run(small.config(), place, stop=lambda: next(calls) >= 7)
+    """If the store has all its writes, the same run resumes. Otherwise a new run gets the whole curve."""
+    whole = run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
+    calls, context = iter(range(10**6)), small.context(uri, tmp_path / "runs")
+    stopped = run(small.config(), context, stop=lambda: next(calls) >= 7)
     for path in (tmp_path / "runs").rglob("state*.safetensors"):
         serialization.save(earlier(serialization.load(path)), path)
     (folder,) = (tmp_path / "runs").glob("*/")
@@ -85,7 +85,7 @@ def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pe
         (outbox / "uri").write_text(public_uri(uri))
         put(outbox, 5, "points", {"points": [["train/loss_d", 0.5, 1700, 10]]})
         (outbox / "held").write_text("5 x")
-    result = run(small.config(), place)
+    result = run(small.config(), context)
     assert (result.status, result.run_id == stopped.run_id) == ("finished", not pending)
     histories = [
         [(point.step, point.value) for point in store.connect(uri).get_metric_history(one.run_id, "train/loss_d")]
@@ -95,17 +95,17 @@ def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pe
     assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}
 
 
-def test_a_damaged_one_is_named_and_stays(uri: str, outbox: Path, tmp_path: Path) -> None:
+def test_a_damaged_outbox_is_named_and_not_removed(uri: str, outbox: Path, tmp_path: Path) -> None:
     put(outbox, 6, "end", {"status": "FINISHED", "ms": 1900})
     broken = outbox / "00000004.json"
     broken.write_text(broken.read_text().replace("0.5", "0.6"))
-    (told,) = deliver_pending(tmp_path / "runs", uri)
-    assert told.problem.startswith(f"{broken} is damaged: ")
+    (outcome,) = deliver_pending(tmp_path / "runs", uri)
+    assert outcome.problem.startswith(f"{broken} is damaged: ")
     assert history(uri, outbox) == []
     assert broken.exists()
 
 
-def test_the_checkpoints_of_a_study_named_outbox_are_no_outboxes(uri: str, tmp_path: Path) -> None:
+def test_checkpoints_of_a_study_named_outbox_are_not_outboxes(uri: str, tmp_path: Path) -> None:
     state = tmp_path / "runs" / "outbox" / "0123456789abcdef" / "state.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"a checkpoint")

@@ -1,4 +1,4 @@
-"""Names that a tracking store gives: none of them leads out of the folder that was chosen."""
+"""Names from a hostile tracking store: none leaves the chosen folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.earlier_outbox import convert
-from bench.tracking.journal import Damaged, Journal, digest_of
+from bench.tracking.journal import DamagedJournal, RunJournal, digest_of
 from bench.tracking.pages import checked
 from bench.tracking.results import find_run, load
 
@@ -33,41 +33,41 @@ ODD = ["../../x", "/etc/x", "C:\\x", "..", "x" * 5000, "$(touch x)", "\u202egnp.
 
 
 @pytest.mark.parametrize("path", OUTWARD)
-def test_what_leads_out(path: str) -> None:
+def test_paths_that_leave_the_folder(path: str) -> None:
     assert not stays_inside(path)
 
 
 @pytest.mark.parametrize("path", INWARD)
-def test_what_stays_inside(path: str) -> None:
+def test_paths_that_stay_in_the_folder(path: str) -> None:
     assert stays_inside(path)
 
 
-class Lying:
-    """A client of a store on another machine that lists and gives whatever it is told to."""
+class HostileClient:
+    """Fake client of a remote store that lists given artifacts and returns any."""
 
     def __init__(self, listed: list[str]) -> None:
         self._listed = listed
-        self.asked: list[str] = []
+        self.downloads: list[str] = []
 
     def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
         return [SimpleNamespace(path=path, is_dir=False) for path in self._listed]
 
     def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
-        self.asked.append(path)
+        self.downloads.append(path)
         (Path(folder) / path).write_text("overwritten")
         return str(Path(folder) / path)
 
 
-def test_artifacts_of_a_store_that_lies(tmp_path: Path) -> None:
+def test_artifacts_of_a_hostile_store(tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_text("mine")
     listed = [*OUTWARD, str(tmp_path / "mine.png"), "other/final.png", "grids/deeper/final.png", "grids/final.png"]
-    client = Lying(listed)
+    client = HostileClient(listed)
     found = Artifacts(client, {"r": "mlflow-artifacts:/1/r/artifacts"})
     assert found.names("r", "grids") == ["grids/final.png"]
     for path in listed[:-1]:
         if not stays_inside(path):
             assert found.get("r", path) is None
-    assert client.asked == []
+    assert client.downloads == []
     assert found.get("r", "grids/final.png") is not None
     assert (tmp_path / "mine.png").read_text() == "mine"
 
@@ -92,7 +92,7 @@ def test_ids_of_runs(run_id: str) -> None:
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_with_false_ids_writes_nothing(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from mlflow.store.entities import PagedList
 
@@ -119,8 +119,8 @@ def test_a_store_that_lies_about_ids_writes_nothing(uri: str, tmp_path: Path, mo
 def test_journals(name: str, path: str, tmp_path: Path) -> None:
     state = {"run_id": "r", name: path if name == "run_id" else {path: ""}}
     (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
-    with pytest.raises(Damaged, match="is damaged"):
-        Journal.read(tmp_path / "end-r.json")
+    with pytest.raises(DamagedJournal, match="is damaged"):
+        RunJournal.read(tmp_path / "end-r.json")
 
 
 @pytest.mark.parametrize("path", OUTWARD)
@@ -130,14 +130,14 @@ def test_outboxes_of_an_earlier_version(path: str, tmp_path: Path) -> None:
     written = {"kind": "artifact", "run_id": "r", "name": "n", "uri": "u", "body": {"path": path}, "artifact_sha256": ""}
     (outbox / "00000001.json").write_text(json.dumps({"entry": written, "sha256": digest_of(written)}))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(Damaged, match="is damaged"):
+    with pytest.raises(DamagedJournal, match="is damaged"):
         convert(outbox)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.fixture(scope="module")
 def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store that has one finished run."""
+    """Folder with a store that has one finished run."""
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(migrated_store, folder / "mlflow.db")
     small.execute(f"sqlite:///{folder}/mlflow.db", folder / "runs", seeds=1, only="dcgan")
@@ -197,7 +197,7 @@ def test_links_in_the_folder_of_a_report_are_not_followed(
 
 
 def test_a_list_of_pictures_that_names_others(recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report removes the pictures of the one before: those in its own folder."""
+    """A report removes pictures of the report before, but only in its own folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{recorded}/mlflow.db")
     (tmp_path / "mine.png").write_text("mine")
@@ -211,7 +211,7 @@ def test_a_list_of_pictures_that_names_others(recorded: Path, tmp_path: Path, co
 def test_a_configuration_that_names_code(
     field: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    """A module that lies about is not found: the working folder and those of runs are not where Python looks for modules."""
+    """Modules in the working folder and in folders of runs are not imported."""
     work = tmp_path / "work"
     shutil.copytree(recorded, work)
     uri = f"sqlite:///{recorded}/mlflow.db"
@@ -221,7 +221,7 @@ def test_a_configuration_that_names_code(
     before = path.read_bytes()
     data = path.with_name(results.DATA)
     recorded_data = data.read_bytes()
-    data.unlink()  # so that the dataset is asked for
+    data.unlink()  # so that the dataset is needed
     code = f"from pathlib import Path\nPath({str(tmp_path / 'marker')!r}).touch()\nOBJECT = None\n"
     for folder in (work, work / "runs", path.parent):
         (folder / "planted_module.py").write_text(code)
@@ -248,17 +248,17 @@ def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", extend=True, settings={"budget.images": 960})
 
 
-def test_where_checkpoints_lie_is_no_ones_choice(uri: str, tmp_path: Path) -> None:
-    """A hash names the folder, whatever the data set, the variant and their settings are called."""
+def test_a_store_cannot_choose_the_folder_of_checkpoints(uri: str, tmp_path: Path) -> None:
+    """The folder has the name of a hash, for any names of dataset, variant and settings."""
     given = small.config()
     for digest in ("../../x", "/etc", "a\0b"):
         assert config.short_hash({"x": digest}).isalnum()
         assert text.stays_inside(given.fingerprint(data_digest=digest))
         assert len(given.fingerprint(data_digest=digest)) == 16
-    place = replace(small.place(uri, tmp_path / "runs"), name="../../escaped")
+    context = replace(small.context(uri, tmp_path / "runs"), name="../../escaped")
     from bench.runs.runner import run
 
-    assert run(given, place).status == "finished"
+    assert run(given, context).status == "finished"
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns", "runs"}
     (folder,) = (tmp_path / "runs").glob("*/")
     assert len(folder.name) == 16

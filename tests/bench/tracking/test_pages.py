@@ -1,4 +1,4 @@
-"""Stores that hold more than MLflow gives in one answer."""
+"""Stores with more results than MLflow returns in one page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from bench.cli.doctor import check_store
-from bench.scheduling.rescore import _of_suite
+from bench.scheduling.rescoring import _runs_of_suite
 from bench.tracking import pages, store
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.pages import OLDEST, PAGE, every_experiment, every_run, first_run
@@ -22,7 +22,7 @@ TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "protocol": "p",
 
 
 def record(uri: str, experiment: str, seed: int = 0, **tags: str) -> str:
-    """A finished run."""
+    """Record a finished run and return its id."""
     log = Tracker(uri, experiment).start_run(
         "r", {**TAGS, "seed": str(seed), "fingerprint": f"{seed:016}", "suite": experiment, **tags}, {}
     )
@@ -32,7 +32,7 @@ def record(uri: str, experiment: str, seed: int = 0, **tags: str) -> str:
 
 
 def add_experiments(path: Path, many: int) -> None:
-    """Experiments of other people's, newer than all that are there."""
+    """Add experiments of another program, newer than all others."""
     now = int(time.time() * 1000)
     rows = [(1000 + i, f"other-{i:04}", "file:///nowhere", "active", now + i, now + i) for i in range(many)]
     columns = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time"
@@ -40,7 +40,7 @@ def add_experiments(path: Path, many: int) -> None:
         connection.executemany(f"INSERT INTO experiments ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
-def test_a_store_with_more_experiments_than_one_answer_holds(uri: str, tmp_path: Path) -> None:
+def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -> None:
     run_id, reference = record(uri, "mine"), record(uri, REFERENCES, kind="reference", variant="real")
     add_experiments(tmp_path / "mlflow.db", PAGE + 5)
     client = store.connect(uri)
@@ -48,13 +48,13 @@ def test_a_store_with_more_experiments_than_one_answer_holds(uri: str, tmp_path:
     assert set(load(uri, ("mine",)).runs["run_id"]) == {run_id, reference}
     assert load(uri, ("m*",)).experiments == load(uri).experiments == ("mine",)
     assert find_run(client, run_id[:8]).info.run_id == run_id
-    assert [run.info.run_id for run in _of_suite(client, "mine")] == [run_id]
+    assert [run.info.run_id for run in _runs_of_suite(client, "mine")] == [run_id]
     assert f"{PAGE + 8} experiments" in check_store(uri).found
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that gives two runs in one answer, however many it is asked for."""
+    """Make the store return at most two runs in one page."""
     search = MlflowClient.search_runs
 
     def two(client: MlflowClient, *words: Any, max_results: int = PAGE, **named: Any) -> Any:
@@ -64,7 +64,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_an_experiment_with_more_runs_than_one_answer_holds(uri: str) -> None:
+def test_an_experiment_with_more_runs_than_one_page(uri: str) -> None:
     ids = [record(uri, "mine", seed) for seed in range(5)]
     client = store.connect(uri)
     experiment = client.get_experiment_by_name("mine")
@@ -73,40 +73,40 @@ def test_an_experiment_with_more_runs_than_one_answer_holds(uri: str) -> None:
     assert every_run(client, []) == []
     assert [run.info.run_id for run in Lookup.of(uri, "mine").find_phase("final")] == ids[::-1]
     assert sorted(load(uri, ("mine",)).runs["seed"]) == [0, 1, 2, 3, 4]
-    assert [run.info.run_id for run in _of_suite(client, "mine")] == ids
+    assert [run.info.run_id for run in _runs_of_suite(client, "mine")] == ids
     assert find_run(client, ids[-1][:12]).info.run_id == ids[-1]
 
 
 class Paged:
-    """A client that answers page by page, counts what it is asked, and shifts a page when something is added meanwhile."""
+    """Fake client that returns given pages, and records the queries."""
 
     def __init__(self, pages: list[list[Any]]) -> None:
         self.pages = pages
-        self.asked: list[dict[str, Any]] = []
+        self.queries: list[dict[str, Any]] = []
 
-    def search_runs(self, experiment_ids: list[str], **asked: Any) -> list[Any]:
-        self.asked.append(asked)
-        number = int(asked.get("page_token") or 0)
+    def search_runs(self, experiment_ids: list[str], **query: Any) -> list[Any]:
+        self.queries.append(query)
+        number = int(query.get("page_token") or 0)
         page = type("Page", (list,), {"token": str(number + 1) if number + 1 < len(self.pages) else None})
-        return page(self.pages[number][: asked["max_results"]])
+        return page(self.pages[number][: query["max_results"]])
 
 
 def run_named(name: str) -> Any:
     return type("Run", (), {"info": type("Info", (), {"run_id": name})})
 
 
-def test_what_comes_on_two_pages_counts_once() -> None:
+def test_a_run_on_two_pages_counts_once() -> None:
     client = Paged([[run_named("a"), run_named("b")], [run_named("b"), run_named("c")]])
     assert [run.info.run_id for run in every_run(client, ["1"])] == ["a", "b", "c"]  # type: ignore[arg-type]
-    assert len(client.asked) == 2
+    assert len(client.queries) == 2
 
 
-def test_the_first_alone_takes_one_answer_of_one() -> None:
+def test_the_first_run_alone_is_one_page_of_one_run() -> None:
     client = Paged([[run_named("a"), run_named("b")], [run_named("c")]])
     found = first_run(client, "1", "", order=OLDEST)  # type: ignore[arg-type]
     assert found is not None
     assert found.info.run_id == "a"
-    assert [asked["max_results"] for asked in client.asked] == [1]
+    assert [query["max_results"] for query in client.queries] == [1]
 
 
 def test_the_newest_parent_is_found_without_reading_the_others(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: every point once, whatever the disk does."""
+"""`metrics.jsonl` has every point once, also after a full disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def at(images: int, **values: float) -> list[Point]:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     def none(_: str) -> float:
-        raise AssertionError("no JSON")
+        raise AssertionError("not JSON")
 
     return [json.loads(line, parse_constant=none) for line in (folder / FILE).read_text().splitlines()]
 
@@ -34,17 +34,17 @@ def test_a_line_for_each_position(tmp_path: Path) -> None:
     ]
 
 
-def test_a_resumed_run_writes_all_of_it_again_in_place(tmp_path: Path) -> None:
+def test_a_resumed_run_rewrites_the_whole_file(tmp_path: Path) -> None:
     PlainLog(tmp_path).write(at(10, a=1.0) + at(20, a=9.0), at(20, a=9.0))
     reader = (tmp_path / FILE).open()
     again = at(10, a=1.0) + at(20, a=2.0)
     PlainLog(tmp_path).write(again, again[1:])
     assert [line["train/a"] for line in read(tmp_path)] == [1.0, 2.0]
     with reader:
-        assert len(reader.readlines()) == 2  # `tail -f` goes on with the same file
+        assert len(reader.readlines()) == 2  # `tail -f` continues with the same file
 
 
-def test_a_full_disk_stops_nothing_and_leaves_no_half_line(
+def test_a_full_disk_stops_no_run_and_leaves_no_partial_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     log, points = PlainLog(tmp_path), at(10, a=1.0)

@@ -1,4 +1,4 @@
-"""Stores whose folder was moved, renamed, copied or reached by another path: artifacts are read and written beside the database."""
+"""Stores in a folder that was moved, renamed, copied or linked: artifacts are read and written beside the database."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fi
 
 @pytest.fixture
 def project(migrated_store: Path, tmp_path: Path) -> Project:
-    """Make a folder with a store and finished runs, each with one artifact that holds the run's own id."""
+    """Function that creates a folder with a store and finished runs, each with its id as an artifact."""
 
     def make(*experiments: str, folder: str = "a", database: str = "mlflow.db") -> Path:
-        made = tmp_path / folder
-        made.mkdir()
-        shutil.copy(migrated_store, made / database)
+        created = tmp_path / folder
+        created.mkdir()
+        shutil.copy(migrated_store, created / database)
         for experiment in experiments or ("small",):
-            add_run(made, experiment, database)
-        return made
+            add_run(created, experiment, database)
+        return created
 
     return make
 
@@ -50,7 +50,7 @@ def add_run(folder: Path, experiment: str = "small", database: str = "mlflow.db"
 
 
 def read(folder: Path, experiment: str = "small", database: str = "mlflow.db") -> list[Path]:
-    """The artifacts of all runs of an experiment, each checked to be the run's own."""
+    """Return the artifacts of all runs of an experiment, after a check that each has the id of its run."""
     found = results.load(uri_of(folder, database), (experiment,))
     paths = []
     for run_id in found.runs["run_id"]:
@@ -60,14 +60,14 @@ def read(folder: Path, experiment: str = "small", database: str = "mlflow.db") -
 
 
 def locations(database: Path) -> list[str]:
-    """All locations in a database but that of the experiment that MLflow makes."""
+    """Return all locations in a database but that of MLflow's default experiment."""
     with closing(sqlite3.connect(database)) as connection:
         experiments = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id <> 0").fetchall()
         return sorted(row[0] for row in [*experiments, *connection.execute("SELECT artifact_uri FROM runs")])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but locks."""
+    """Return the contents of all files in a folder but locks."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -97,7 +97,7 @@ def test_a_copy_neither_reads_nor_writes_its_original(project: Project, tmp_path
 
 
 def test_an_experiment_without_any_artifact_is_moved_too(project: Project, tmp_path: Path) -> None:
-    """A run that was killed before it wrote one, in a copied folder whose original goes on."""
+    """A run was killed before its first artifact, in a copied folder whose original is still in use."""
     original = project()
     shutil.rmtree(original / "mlruns")
     Tracker(uri_of(original), "early").start_run("r", TAGS, {})
@@ -149,7 +149,7 @@ def test_a_symbolic_link_is_the_folder_itself(project: Project, tmp_path: Path) 
     assert store.tracking_uri(uri_of(link)) == uri_of(real)
 
 
-def test_other_locations_are_left_alone(project: Project, tmp_path: Path) -> None:
+def test_other_locations_are_not_changed(project: Project, tmp_path: Path) -> None:
     chosen = [
         "s3://bucket/mlruns/chosen-0", "mlflow-artifacts:/1", "file:///elsewhere/artifacts", "/elsewhere/mlruns/chosen-3",
         "file:///elsewhere/mlruns/chosen-4", "file://host/old/mlruns/small", "mlruns/small",
@@ -204,17 +204,17 @@ def test_only_a_move_makes_a_backup_and_one_is_kept(project: Project, tmp_path: 
 def test_a_crash_in_the_middle_changes_nothing(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = project("small", "other").rename(tmp_path / "b")
     before = locations(here / "mlflow.db")
-    located = relocation.Moves.located
+    locate = relocation.Moves.locate
     calls = []
 
     def crash(moves: relocation.Moves, uri: str) -> str:
         calls.append(uri)
         if len(calls) > 3:
             raise KeyboardInterrupt
-        return located(moves, uri)
+        return locate(moves, uri)
 
     with monkeypatch.context() as patch:
-        patch.setattr(relocation.Moves, "located", crash)
+        patch.setattr(relocation.Moves, "locate", crash)
         with pytest.raises(KeyboardInterrupt):
             store.connect(uri_of(here))
     assert locations(here / "mlflow.db") == before
@@ -239,7 +239,7 @@ def test_two_processes_that_open_a_moved_store_at_once(project: Project, tmp_pat
     assert caplog.text.count("was moved or copied") == 1
 
 
-def test_a_disk_that_takes_no_backup_leaves_the_database_as_it_is(
+def test_a_disk_without_space_for_a_backup_leaves_the_database_unchanged(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = project().rename(tmp_path / "b")
@@ -259,8 +259,8 @@ def test_a_disk_that_takes_no_backup_leaves_the_database_as_it_is(
     assert len(read(here)) == 2
 
 
-def test_a_process_writes_beside_the_database_whatever_another_path_has_recorded(project: Project, tmp_path: Path) -> None:
-    """A container and its host see one folder at two paths, and each records its own."""
+def test_artifacts_are_written_beside_the_database_whatever_path_is_recorded(project: Project, tmp_path: Path) -> None:
+    """A container and its host see one folder at two paths, and each records its own path."""
     here = project()
     tracker = Tracker(uri_of(here), "small")
     with closing(sqlite3.connect(here / "mlflow.db")) as connection, connection:
@@ -288,33 +288,33 @@ def test_missing_artifacts_are_named(project: Project, caplog: pytest.LogCapture
 def test_artifacts_that_were_written_to_the_old_folder_after_a_move_are_named(
     project: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As versions before did it."""
+    """Earlier versions wrote artifacts there."""
     before = project()
     stray = add_run(before)
     here = before.rename(tmp_path / "b")
     (before / "mlruns" / "small").mkdir(parents=True)
     (here / "mlruns" / "small" / stray).rename(before / "mlruns" / "small" / stray)
     store.connect(uri_of(here))
-    line = next(line for line in caplog.messages if "1 run lie" in line)
+    line = next(line for line in caplog.messages if "1 run are in" in line)
     assert str(before / "mlruns" / "small") in line
     assert str(here / "mlruns" / "small") in line
 
 
-def test_a_run_that_was_stopped_goes_on_in_the_moved_folder(project: Project, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_in_the_moved_folder(project: Project, tmp_path: Path) -> None:
     before = project("other")
     config = small.config(**{"budget.images": 1280})
     calls = iter(range(10**6))
-    stopped = run(config, small.place(uri_of(before), before / "runs"), stop=lambda: next(calls) >= 2)
+    stopped = run(config, small.context(uri_of(before), before / "runs"), stop=lambda: next(calls) >= 2)
     assert stopped.status == "interrupted"
     here = before.rename(tmp_path / "b")
-    resumed = run(config, small.place(uri_of(here), here / "runs"))
+    resumed = run(config, small.context(uri_of(here), here / "runs"))
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
     assert results.load(uri_of(here), ("small",)).artifact(resumed.run_id, results.WEIGHTS) is not None
     assert not before.exists()
 
 
 def pending(folder: Path, monkeypatch: pytest.MonkeyPatch, runs: Path | None = None) -> str:
-    """A run of the store in a folder whose end is still to be delivered, with an artifact; its id."""
+    """Create a run with a pending end and an artifact, and return its id."""
 
     def away(*_: object) -> None:
         raise ConnectionError("away")
@@ -328,7 +328,7 @@ def pending(folder: Path, monkeypatch: pytest.MonkeyPatch, runs: Path | None = N
 
 
 def delivered(runs: Path, folder: Path) -> list[tuple[int, int]]:
-    return [(one.sent, one.left) for one in deliver_pending(runs, uri_of(folder))]
+    return [(one.sent, one.pending) for one in deliver_pending(runs, uri_of(folder))]
 
 
 def test_pending_writes_of_a_moved_folder_are_delivered(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,17 +348,17 @@ def test_pending_writes_of_a_copied_folder_go_to_its_own_store(project: Project,
     assert delivered(copy / "runs", copy) == [(4, 0)]
     assert (copy / "mlruns" / "small" / run_id / "artifacts" / "config.json").is_file()
     assert contents(original) == untouched
-    assert delivered(original / "runs", copy) == [(0, 4)]  # the original waits for its own
+    assert delivered(original / "runs", copy) == [(0, 4)]  # the journal of the original belongs to its own store
     assert delivered(original / "runs", original) == [(4, 0)]
 
 
-def test_pending_writes_beside_neither_follow_the_database_that_moved(
+def test_pending_writes_in_another_folder_follow_the_moved_database(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, runs = project(), tmp_path / "scratch"
     pending(before, monkeypatch, runs)
     copy = shutil.copytree(before, tmp_path / "copy")
-    assert delivered(runs, copy) == [(0, 4)]  # the store that they are meant for is there
+    assert delivered(runs, copy) == [(0, 4)]  # their own store exists
     here = before.rename(tmp_path / "b")
     assert delivered(runs, here) == [(4, 0)]
 
@@ -371,14 +371,14 @@ def test_a_store_without_the_run_gets_none_of_its_writes(project: Project, tmp_p
     assert [one.meant_for for one in deliver_pending(other / "runs", uri_of(other))] == [uri_of(before)]
 
 
-def test_the_store_is_known_through_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_recognised_through_a_link(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, link = project(), tmp_path / "link"
     link.symlink_to(folder)
     pending(link, monkeypatch)
     assert delivered(folder / "runs", folder) == [(4, 0)]
 
 
-def test_what_make_ui_calls(
+def test_the_command_of_make_ui(
     project: Project, tmp_path: Path, command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = project()
@@ -387,8 +387,8 @@ def test_what_make_ui_calls(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri_of(here))
     with monkeypatch.context() as patch:
         patch.setattr(store, "is_writable", lambda path: False)
-        status, shown, _ = command("relocate")
-    copied = store.sqlite_path(shown.strip())
+        status, out, _ = command("relocate")
+    copied = store.sqlite_path(out.strip())
     assert status == 0
     assert copied is not None
     assert copied.is_relative_to(tmp_path / "cache")

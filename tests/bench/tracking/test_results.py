@@ -1,4 +1,4 @@
-"""Reading the tracker back."""
+"""Reading recorded runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def record(uri: str, experiment: str, **tags: str) -> str:
     return log.run_id
 
 
-def test_columns_are_there_even_without_runs(uri: str) -> None:
+def test_columns_exist_even_without_runs(uri: str) -> None:
     Tracker(uri, "empty")
     found = load(uri, ("empty",))
     assert list(found.runs.columns) == list(RUN_COLUMNS)
@@ -38,7 +38,7 @@ def test_an_old_run_without_tags_is_read(uri: str) -> None:
     assert (row["variant"], row["seed"], row["reason"]) == ("", -1, "")
 
 
-def test_references_join_the_runs_of_their_data_and_protocol(uri: str) -> None:
+def test_reference_rows_belong_to_runs_of_their_data_and_protocol(uri: str) -> None:
     record(uri, "one", variant="dcgan")
     mine = record(uri, REFERENCES, kind="reference", variant="real")
     record(uri, REFERENCES, kind="reference", variant="real", protocol="another")
@@ -92,7 +92,7 @@ def test_the_first_digits_of_an_id_are_enough(uri: str) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["abcdef", "f" * 32, "abcde", "", "ABCDEF0", "../../etc", "x" * 500, "a' or '1' = '1"])
-def test_an_id_that_is_none_is_one_line(uri: str, run_id: str) -> None:
+def test_an_invalid_id_is_one_line(uri: str, run_id: str) -> None:
     record(uri, "one")
     with pytest.raises(UserError, match="there is no run ") as error:
         load(uri, run_ids=(run_id,))
@@ -110,23 +110,23 @@ def test_first_digits_of_several_runs_are_one_line() -> None:
     assert find_run(client, "abcdef1") is runs[0]
 
 
-def test_a_deleted_run_is_not_there(uri: str) -> None:
+def test_a_deleted_run_is_not_loaded(uri: str) -> None:
     run_id = record(uri, "one")
     Tracker(uri, "one").client.delete_run(run_id)
     with pytest.raises(UserError, match="there is no run"):
         load(uri, run_ids=(run_id,))
 
 
-def test_parents_and_references_are_no_training_runs(uri: str) -> None:
+def test_parents_and_reference_rows_are_not_training_runs(uri: str) -> None:
     parent = Tracker(uri, "one").start_parent("p", {})
     reference = record(uri, REFERENCES, kind="reference", variant="real")
-    with pytest.raises(UserError, match=f"the run {parent} stands for an execution of a suite: name a training run"):
+    with pytest.raises(UserError, match=f"the run {parent} is the parent of an execution: name a training run"):
         load(uri, run_ids=(parent,))
     with pytest.raises(UserError, match=f"the run {reference} is a reference row: name a training run"):
         load(uri, run_ids=(reference[:10],))
 
 
-def test_runs_and_suites_together_must_agree(uri: str) -> None:
+def test_requested_runs_must_be_of_the_requested_suites(uri: str) -> None:
     one, two = record(uri, "one"), record(uri, "two")
     assert load(uri, ("one", "two"), run_ids=(two,)).runs["run_id"].tolist() == [two]
     with pytest.raises(UserError, match=f"the run {one} is of the suite 'one', not of 'two'"):
@@ -147,7 +147,7 @@ def test_versions_lineage_and_the_best_checkpoint_are_columns(uri: str) -> None:
     assert (runs["param:budget.images"][0], runs["param:budget.train_seconds"][0]) == ("None", "60.0")
 
 
-def test_a_broken_json_artifact_is_said_and_left_out(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_json_artifact_is_logged_and_left_out(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run_id = record(uri, "one")
     found = load(uri, ("one",))
     path = found.artifact(run_id, "protocol.json")
@@ -157,7 +157,7 @@ def test_a_broken_json_artifact_is_said_and_left_out(uri: str, tmp_path: Path, c
     assert "protocol.json" in caplog.text
 
 
-def test_a_broken_curve_is_said_and_the_others_are_read(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_curve_is_logged_and_the_others_are_read(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     one, two = record(uri, "one"), record(uri, "one")
     found = load(uri, ("one",))
     for run_id, content in ((one, b"PAR1 no parquet"), (two, (found.artifact(two, "curves.parquet") or Path()).read_bytes())):
@@ -180,7 +180,7 @@ GOOD_CURVE = {"images": [10], "seconds": [0.1], "key": ["train/loss_d"], "value"
     ],
     ids=str,
 )  # fmt: skip
-def test_a_curve_of_another_shape_is_said_and_left_out(
+def test_a_curve_with_other_columns_is_logged_and_left_out(
     odd: dict[str, list[object] | None], uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, two = record(uri, "one"), record(uri, "one")
@@ -194,7 +194,7 @@ def test_a_curve_of_another_shape_is_said_and_left_out(
     assert f"curves.parquet of run {one}" in caplog.text
 
 
-def test_hashes_that_are_no_text_are_none(uri: str) -> None:
+def test_hashes_that_are_not_text_are_left_out(uri: str) -> None:
     run_id = record(uri, "one")
     path = load(uri, ("one",)).artifact(run_id, "protocol.json")
     assert path is not None
@@ -202,7 +202,7 @@ def test_hashes_that_are_no_text_are_none(uri: str) -> None:
     assert load(uri, ("one",)).protocols[["key", "protocol"]].to_numpy().tolist() == [["d", "hash"]]
 
 
-def test_a_protocol_of_another_form_is_none(uri: str) -> None:
+def test_a_protocol_of_another_form_is_left_out(uri: str) -> None:
     run_id = record(uri, "one")
     path = load(uri, ("one",)).artifact(run_id, "protocol.json")
     assert path is not None
@@ -210,7 +210,7 @@ def test_a_protocol_of_another_form_is_none(uri: str) -> None:
     assert load(uri, ("one",)).protocols.empty
 
 
-def test_a_run_named_twice_is_read_once(uri: str) -> None:
+def test_a_run_requested_twice_is_read_once(uri: str) -> None:
     one = record(uri, "one")
     assert load(uri, run_ids=(one, one)).runs["run_id"].tolist() == [one]
 
@@ -227,16 +227,16 @@ def test_standard_errors_and_the_headline_are_read(uri: str) -> None:
 
 
 def parent_of(uri: str, study: str, recorded: str | None) -> str:
-    """A study's parent run, with this text as its artifact."""
+    """Create the parent run of a study with a text as its artifact."""
     tracker = Tracker(uri, study)
     run_id = tracker.start_parent(study, {"study": study})
     if recorded is not None:
         tracker.client.log_text(run_id, recorded, STUDY)
-    time.sleep(0.002)  # a start of its own
+    time.sleep(0.002)  # so that start times differ
     return run_id
 
 
-def test_the_newest_parent_tells_of_each_study(uri: str) -> None:
+def test_each_study_is_read_from_its_newest_parent(uri: str) -> None:
     one = record(uri, "b", study="b", phase="search", trial="3")
     for study, recorded in (("b", {"format": 1}), ("b", {"format": 2, "study": "another"}), ("a", {})):
         parent_of(uri, study, json.dumps(recorded))
@@ -249,7 +249,7 @@ def test_the_newest_parent_tells_of_each_study(uri: str) -> None:
 
 
 @pytest.mark.parametrize("broken", [None, "", "[1]", '{"half": ', "\x00", "[" * 100_000])
-def test_a_parent_that_recorded_nothing_is_passed_over(uri: str, broken: str | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_parent_without_a_record_is_skipped(uri: str, broken: str | None, caplog: pytest.LogCaptureFixture) -> None:
     record(uri, "s", study="s", phase="search")
     parent_of(uri, "s", broken)
     assert load(uri, ("s",)).studies == ()
@@ -259,13 +259,13 @@ def test_a_parent_that_recorded_nothing_is_passed_over(uri: str, broken: str | N
     assert load(uri, ("s",)).studies == ({"study": "s"},)
 
 
-def test_the_parent_of_a_suite_is_no_study(uri: str) -> None:
+def test_the_parent_of_a_suite_is_not_a_study(uri: str) -> None:
     record(uri, "one")
     Tracker(uri, "one").start_parent("p", {"suite": "one"})
     assert load(uri).studies == ()
 
 
-def test_a_study_is_known_by_its_name_without_a_suite(uri: str) -> None:
+def test_runs_of_a_study_have_its_name_without_a_suite(uri: str) -> None:
     log = Tracker(uri, "s").start_run("r", {"kind": "run", "dataset": "digits", "study": "s"}, {})
     log.finish("finished")
     assert load(uri, ("s",)).experiments == ("s",)

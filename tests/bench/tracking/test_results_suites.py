@@ -1,4 +1,4 @@
-"""Which suites of a store are read: by name, by a glob, and nothing of anybody else's."""
+"""Selection of suites by name or glob, without runs of other programs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bench.tracking.results import REFERENCES, load
 
 
 def record(uri: str, experiment: str) -> str:
-    """The id of a finished run of a suite."""
+    """Record a finished run of a suite and return its id."""
     log = Tracker(uri, experiment).start_run("r", {"kind": "run", "dataset": "digits", "protocol": "p", "suite": experiment}, {})
     log.finish("finished")
     return log.run_id
 
 
-def test_a_glob_names_all_suites_that_hold_runs(uri: str) -> None:
+def test_a_glob_selects_all_suites_with_runs(uri: str) -> None:
     ids = [record(uri, name) for name in ("quick", "quick-wide", "smoke")]
-    foreign = Tracker(uri, "quick-notes").client
-    foreign.create_run(foreign.get_experiment_by_name("quick-notes").experiment_id)  # somebody else's, without our tags
+    external = Tracker(uri, "quick-notes").client
+    external.create_run(external.get_experiment_by_name("quick-notes").experiment_id)  # of another program, without tags of ganbench
     found = load(uri, ("quick*",))
     assert (found.runs["run_id"].tolist(), found.experiments) == (ids[:2], ("quick", "quick-wide"))
     assert load(uri, ("s[a-z]oke", "quick")).experiments == ("quick", "smoke")
@@ -41,18 +41,18 @@ def test_a_suite_without_runs_is_named(uri: str) -> None:
     assert (found.experiments, found.runs.empty) == (("empty",), True)
 
 
-def test_what_is_foreign_or_deleted_is_not_read(uri: str) -> None:
-    kept, gone, dropped = record(uri, "one"), record(uri, "one"), record(uri, "two")
-    client = Tracker(uri, "somebody's").client
-    for name in ("somebody's", "one"):
+def test_external_and_deleted_runs_are_not_read(uri: str) -> None:
+    recorded, deleted, dropped = record(uri, "one"), record(uri, "one"), record(uri, "two")
+    client = Tracker(uri, "another's").client
+    for name in ("another's", "one"):
         run = client.create_run(client.get_experiment_by_name(name).experiment_id)
         client.log_metric(run.info.run_id, "quality/fid_classifier", 1.0)
-    client.delete_run(gone)
+    client.delete_run(deleted)
     client.delete_experiment(client.get_experiment_by_name("two").experiment_id)
     found = load(uri)
-    assert (found.runs["run_id"].tolist(), found.experiments) == ([kept], ("one",))
+    assert (found.runs["run_id"].tolist(), found.experiments) == ([recorded], ("one",))
     with pytest.raises(UserError, match="no results of a suite 'two'"):
         load(uri, ("two",))
-    for run_id, words in ((dropped, "there is no run"), (gone, "there is no run"), (run.info.run_id, "is no run of ganbench")):
+    for run_id, words in ((dropped, "there is no run"), (deleted, "there is no run"), (run.info.run_id, "is not a run of ganbench")):
         with pytest.raises(UserError, match=words):
             load(uri, run_ids=(run_id,))

@@ -13,7 +13,7 @@ from bench.core import serialization
 from bench.core.config import config_for
 from bench.core.errors import UserError
 from bench.core.spec import DataShape, Examples, Step
-from bench.runs.prepare import check
+from bench.runs.preparation import check
 from bench.training.build import assemble
 from bench.training.ema import Ema
 from bench.training.loop import Trainer, train

@@ -19,7 +19,7 @@ from bench.core.spec import Dataset
 from bench.data import catalog
 from bench.data.folder import dataset as folder
 from bench.data.folder.dataset import FolderDataset, make
-from bench.runs.resolve import resolve
+from bench.runs.auto_choice import resolve
 from bench.tracking.results import load
 from bench.training.batches import BatchLoader
 

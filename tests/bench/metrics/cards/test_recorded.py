@@ -18,7 +18,7 @@ from bench.core.errors import UserError
 from bench.metrics.cards import BUILT_IN, CARDS, Card, card, measured, register_card
 from bench.metrics.cards.recorded import described, register_recorded_cards
 from bench.metrics.evidence import METRICS, Evidence, metric
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.tracking.client import Tracker
 from bench.tracking.results import PROTOCOL, REFERENCES, load
 

@@ -1,4 +1,4 @@
-"""Finished runs measured again because the user asks for it: which they are, as what, and the execution."""
+"""Rescoring of finished runs on request (`ganbench score`): their selection, their evaluation settings and the execution."""
 
 from __future__ import annotations
 
@@ -33,41 +33,37 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTABLE = (
-    "evaluation.samples",
-    "evaluation.batch_size",
-    "evaluation.standard_errors",
-    "evaluation.inception",
-)  # what concerns measuring at the end of a run
+# Settings of the evaluation at the end of a run.
+SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A run to measure again, and how."""
+class FinishedRun:
+    """Finished run to measure again, with its configuration."""
 
     run_id: str
     variant: str
     dataset: str
     seed: int
-    before: float  # the headline as it is recorded
-    config: RunConfig | None  # None where the run has lost it: the execution says so
+    before: float  # the recorded headline metric
+    config: RunConfig | None  # None if its artifact is missing or damaged, which the execution reports
 
     @property
     def evaluation(self) -> Evaluation:
-        """How it will be measured."""
+        """Evaluation settings of the new measurement."""
         return self.config.evaluation if self.config else Evaluation()
 
 
-def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[Finished]:
-    """The runs of these ids, or all finished ones of a suite, with the evaluation settings changed. Checks all and writes nothing."""
+def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[FinishedRun]:
+    """Return the runs of these ids, or all finished runs of a suite, with changed evaluation settings. Writes nothing. Raises UserError."""
     for path in settings:
         if path not in SETTABLE:
-            raise UserError(f"{path!r} cannot be --set where nothing is trained{nearest(path, SETTABLE)}")
+            raise UserError(f"{path!r} cannot be --set, because nothing is trained{nearest(path, SETTABLE)}")
     if not run_ids and suite is None:
-        raise UserError("name the runs to measure again by their ids, or a suite as --suite NAME")
+        raise UserError("give the ids of the runs to measure again, or a suite as --suite NAME")
     client = store.connect(uri)
-    runs = _of_suite(client, suite) if suite is not None and not run_ids else _of_ids(client, run_ids, suite)
-    found = [_finished(client, run, settings) for run in runs]
+    runs = _runs_of_suite(client, suite) if suite is not None and not run_ids else _runs_by_id(client, run_ids, suite)
+    found = [_finished_run(client, run, settings) for run in runs]
     for dataset, evaluation in {(run.dataset, run.evaluation.how()) for run in found}:
         evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
@@ -77,21 +73,21 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rescored:
-    """How measuring again ended."""
+class RescoreResult:
+    """Result of rescoring."""
 
-    runs: tuple[tuple[Finished, RunResult], ...]  # a run that cannot be measured is `failed`
-    rows: tuple[RunResult, ...]  # the reference rows that were missing
+    runs: tuple[tuple[FinishedRun, RunResult], ...]  # the status of a run that cannot be measured is `failed`
+    rows: tuple[RunResult, ...]  # reference rows that were missing
 
     @property
     def failed(self) -> bool:
-        """Whether anything could not be measured."""
+        """Whether a run or a reference row could not be measured."""
         return any(result.status != "finished" for result in (*self.rows, *(result for _, result in self.runs)))
 
 
-def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display) -> Rescored:
-    """Measure them, the reference rows first."""
-    chosen = HERE.settled(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
+def rescore(runs: Sequence[FinishedRun], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display) -> RescoreResult:
+    """Measure the runs, missing reference rows first."""
+    chosen = HERE.resolved(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
         jobs: list[Job] = [*reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))]
         jobs += [
@@ -109,10 +105,10 @@ def rescore(runs: Sequence[Finished], *, uri: str, workers: int | None, stop: Ca
                 ended[job.key] = result
             else:
                 rows.append(result)
-    return Rescored(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
+    return RescoreResult(runs=tuple((run, ended[run.run_id]) for run in runs if run.run_id in ended), rows=tuple(rows))
 
 
-def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
+def _runs_by_id(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> list[Run]:
     runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
     for run_id, run in runs.items():
         tags = run.data.tags
@@ -127,18 +123,18 @@ def _of_ids(client: MlflowClient, run_ids: Sequence[str], suite: str | None) -> 
     return list(runs.values())
 
 
-def _of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
+def _runs_of_suite(client: MlflowClient, suite: str | None) -> list[Run]:
     known = {experiment.name: experiment.experiment_id for experiment in every_experiment(client)}
     if suite not in known:
-        there = [name for name in known if name not in (REFERENCES, "Default")]
-        raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), there) or ": the store has none at all"))
+        suites = [name for name in known if name not in (REFERENCES, "Default")]
+        raise UserError(f"no results of a suite {suite!r}" + (nearest(str(suite), suites) or ": the store has no suites"))
     runs = every_run(client, [known[suite]], "tags.kind = 'run' and tags.status = 'finished'")
     if not runs:
         raise UserError(f"the suite {suite!r} has no finished run to measure again")
     return runs
 
 
-def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Finished:
+def _finished_run(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> FinishedRun:
     run_id, tags = run.info.run_id, run.data.tags
     config: RunConfig | None = None
     try:
@@ -147,7 +143,7 @@ def _finished(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -> Fi
         raise
     except UserError as error:
         log.warning("run %s: %s", run_id, one_line(error))
-    return Finished(
+    return FinishedRun(
         run_id=run_id,
         variant=tags.get("variant", ""),
         dataset=tags.get("dataset", ""),

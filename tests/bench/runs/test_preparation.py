@@ -1,4 +1,4 @@
-"""A configuration made ready: what is refused before a run."""
+"""Preparation of a run: configurations that are refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 
 from bench.core.config import config_for
 from bench.core.errors import UserError
-from bench.runs.prepare import check, prepare
+from bench.runs.preparation import check, prepare
 
 
-def test_check_refuses_what_a_run_would() -> None:
+def test_check_refuses_the_same_as_a_run() -> None:
     check(config_for("dcgan", {"dataset": "digits"}))
     with pytest.raises(UserError, match="more than the 1,297"):
         check(config_for("dcgan", {"dataset": "digits", "recipe.batch_size": 2000}))
@@ -18,26 +18,26 @@ def test_check_refuses_what_a_run_would() -> None:
         check(config_for("dcgan", {"dataset": "digits", "evaluation.samples": 2000}))
 
 
-def test_a_recipe_that_hangs_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_that_depends_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.core.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
     check(config_for("dcgan", {"dataset": "digits"}))
     with pytest.raises(UserError, match=r"budget\.train_seconds: recipe\.fade_in_share depends on the length of the run"):
         check(config_for("dcgan", {"dataset": "digits", "budget.train_seconds": 60}))
 
 
-def test_networks_that_would_fill_the_memory_are_refused_before_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_that_would_exceed_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
     check(config_for("dcgan", {"dataset": "digits", "device": "cpu"}))
-    assert torch.equal(torch.rand(1), expected)  # a check draws nothing
+    assert torch.equal(torch.rand(1), expected)  # a check draws no random numbers
     with pytest.raises(
         UserError, match=r"the networks 'dcgan' of dcgan do not fit into memory: training more than \d+,\d+ million parameters"
     ):
         check(config_for("dcgan", {"dataset": "digits", "device": "cpu", "recipe.width": 65_536}))
 
 
-def test_networks_are_compiled_where_asked_and_only_while_training() -> None:
+def test_networks_are_compiled_on_request_and_only_in_training() -> None:
     settings = {
         "dataset": "digits",
         "device": "cpu",
@@ -45,7 +45,7 @@ def test_networks_are_compiled_where_asked_and_only_while_training() -> None:
         "memory_format": "contiguous",
         "recipe.ema_half_life_images": 100,
     }
-    for asked in (False, True):
-        trainer = prepare(config_for("label-smoothed", settings | {"compile": asked})).trainer
-        assert all((part._compiled_call_impl is not None) == asked for part in trainer.networks.children())
+    for requested in (False, True):
+        trainer = prepare(config_for("label-smoothed", settings | {"compile": requested})).trainer
+        assert all((part._compiled_call_impl is not None) == requested for part in trainer.networks.children())
         assert all(part._compiled_call_impl is None for part in trainer.eval_networks.children())

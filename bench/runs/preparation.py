@@ -1,4 +1,4 @@
-"""A configuration made ready: the networks and the objective it names, checked against the data and against each other."""
+"""Preparation of a run: build the networks and the objective of a configuration, and check them against the data."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ Built = tuple[Networks, Objective]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A run made ready."""
+    """Everything that a run needs."""
 
     config: RunConfig
     fingerprint: str
     dataset: Dataset
     trainer: Trainer
-    evaluator: Evaluator | None  # None where the data has no metrics
+    evaluator: Evaluator | None  # None if the data has no metrics
     device: torch.device
 
     @property
     def protocol(self) -> str:
-        """The hash of how everything is measured; empty where nothing is."""
+        """Hash of the evaluation protocol; empty without an evaluator."""
         return self.evaluator.protocol_hash if self.evaluator else ""
 
     @property
     def curve_protocol(self) -> str:
-        """The hash of how the marks are measured: what a run that goes on must share with its beginning."""
+        """Hash of the protocol of evaluation points. A resumed run must have the same."""
         return curve_protocol(self.evaluator)
 
 
 def curve_protocol(evaluator: Evaluator | None) -> str:
-    """One hash of the protocols of what is measured at marks; empty where nothing is."""
+    """Return the hash of the protocol of evaluation points; empty without an evaluator."""
     return evaluator.curve_protocol if evaluator else ""
 
 
 def prepare(config: RunConfig, built: Built | None = None) -> Work:
-    """Everything that a run needs, built and checked; writes nothing. `built` is what `check` gave, and is trained then."""
+    """Build and check everything that a run needs. Writes nothing. `built` are networks and objective from `check`, used as they are."""
     device = environment.device_of(config.device)
     dataset = DATASETS.get(config.dataset)
     networks, objective = built or assemble(config, dataset.spec)
@@ -56,7 +56,7 @@ def prepare(config: RunConfig, built: Built | None = None) -> Work:
         networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
     )  # fmt: skip
-    if config.compile:  # now that averages of the weights, which only sample, are made
+    if config.compile:  # after the averages of the weights are created, because these are only sampled
         for part in networks.children():
             part.compile()
     return Work(
@@ -70,7 +70,7 @@ def prepare(config: RunConfig, built: Built | None = None) -> Work:
 
 
 def check(config: RunConfig) -> Built:
-    """Build the networks and the objective of a run: a UserError for what cannot be trained or measured. Trains and writes nothing."""
+    """Build the networks and the objective of a run. Raises UserError if it cannot be trained or measured. Trains and writes nothing."""
     dataset = DATASETS.get(config.dataset)
     built = assemble(config, dataset.spec)
     train = len(dataset.split("train"))

@@ -1,4 +1,4 @@
-"""Measuring a recorded run again: the same protocol changes nothing, another replaces what it replaces and loses nothing else."""
+"""Rescoring of a recorded run: the same protocol changes nothing, and another one replaces only its own metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 from bench.core.config import Evaluation, RunConfig, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import BEST, HEADLINE, SE, measured
-from bench.runs.rescore import score
+from bench.runs.rescoring import score
 from bench.runs.runner import run
 from bench.tracking import delivery, results
 from bench.tracking.client import Tracker
@@ -34,7 +34,7 @@ def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_id(uri: str, tmp_path: Path) -> str:
-    """A finished run with an evaluation half way."""
+    """Id of a finished run with an evaluation in the middle."""
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
@@ -46,7 +46,7 @@ def again(run_id: str, uri: str, **evaluation: Any) -> Results:
 
 
 def values_of(found: Results, run_id: str) -> dict[str, float]:
-    """The metrics that have a number, each with its standard error."""
+    """Return the metrics that have a number, with their standard errors."""
     row = found.runs.set_index("run_id").loc[run_id]
     return {key: float(row[key]) for key in MEASURED if key in row and not math.isnan(row[key])}
 
@@ -64,7 +64,7 @@ def histories(found: Results, run_id: str) -> list[str]:
 
 
 def unmeasured(found: Results, run_id: str) -> pd.DataFrame:
-    """The curve of what no evaluation gives."""
+    """Return the curve without the metrics of evaluations."""
     rows = found.curves[(found.curves["run_id"] == run_id) & ~found.curves["key"].isin(MEASURED)]
     return rows.astype({"run_id": object, "key": object}).reset_index(drop=True)
 
@@ -85,7 +85,7 @@ def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
     assert [after.read_json(run_id, artifact) for artifact in artifacts] == old
 
 
-def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str, uri: str) -> None:
+def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -> None:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, f"best/{HEADLINE}", 12.5, step=640)
     log = load(uri, ("small",))
@@ -103,7 +103,7 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
     assert len(headline_curve(before, run_id)) == 2
     assert (
         headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
-    )  # the mark half way followed the old protocol
+    )  # the evaluation in the middle was by the old protocol
     assert after.runs.set_index("run_id").loc[run_id, f"best/{HEADLINE}"] == 12.5
     rest = [unmeasured(before, run_id), unmeasured(after, run_id)]
     pd.testing.assert_frame_equal(*rest)
@@ -114,7 +114,7 @@ def test_another_protocol_replaces_what_it_measures_and_nothing_else(run_id: str
     assert after.runs.set_index("run_id").loc[run_id, "protocol"] == (after.read_json(run_id, results.PROTOCOL) or {})["all"]
 
 
-def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) -> None:
+def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
     (middle, end) = headline_curve(before, run_id)["value"]
@@ -122,8 +122,8 @@ def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) 
     assert headline_curve(other, run_id)["value"].tolist() != [end]
     assert len(headline_curve(other, run_id)) == 1
     (path,) = histories(other, run_id)
-    kept = pd.read_parquet(other.artifact(run_id, path) or Path())
-    assert kept[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
+    stored = pd.read_parquet(other.artifact(run_id, path) or Path())
+    assert stored[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
     third = again(run_id, uri, samples=60)
     assert histories(third, run_id) == [path]  # the second protocol had no such points
     back = again(run_id, uri)
@@ -135,15 +135,15 @@ def test_points_of_mid_run_come_back_with_their_protocol(run_id: str, uri: str) 
 
 
 @pytest.mark.slow
-def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = headline_curve(load(uri, ("small",)), run_id)
     send = delivery.send
     for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
         for samples, points in ((100, 1), (0, 2)):
-            left = iter(range(write, 0, -1))
+            countdown = iter(range(write, 0, -1))
 
-            def dies(*what: Any, left: Iterator[int] = left) -> None:
-                if next(left) == 1:
+            def dies(*what: Any, countdown: Iterator[int] = countdown) -> None:
+                if next(countdown) == 1:
                     raise KeyboardInterrupt
                 send(*what)
 
@@ -155,19 +155,19 @@ def test_a_measurement_that_is_killed_mixes_no_protocols(run_id: str, uri: str, 
         assert headline_curve(load(uri, ("small",)), run_id).equals(before)
 
 
-def test_damaged_history_is_said_and_costs_only_itself(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
     other = again(run_id, uri, samples=100)
     (name,) = histories(other, run_id)
     path = other.artifact(run_id, name) or Path()
     whole = path.read_bytes()
     path.write_bytes(b"no parquet")
     assert len(headline_curve(again(run_id, uri), run_id)) == 1
-    assert "is damaged, so its curve stays without those points" in caplog.text
+    assert "is damaged, so its curve does not have those points" in caplog.text
     path.write_bytes(whole)
     assert len(headline_curve(again(run_id, uri), run_id)) == 2
 
 
-def test_no_memory_is_no_reason_to_train_anew(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_no_advice_to_train_again(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise MemoryError
 
@@ -182,7 +182,7 @@ def path_of(run_id: str, uri: str, artifact: str) -> Path:
     return found
 
 
-def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_damaged_run_is_advised_to_be_deleted(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def reason() -> str:
         result = score(run_id, uri, Evaluation(samples=100))
         assert (result.status, len(result.reason.splitlines())) == ("failed", 1)
@@ -212,7 +212,7 @@ def test_only_what_is_damaged_for_certain_is_advised_to_be_deleted(run_id: str, 
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
-def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
+def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bench.core.environment.devices", lambda: ["cpu"])
@@ -224,7 +224,7 @@ def test_a_run_is_measured_on_the_cpu_where_its_device_is_not_here(
     assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
 
 
-def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_can_no_longer_be_determined_becomes_nan(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, COLLAPSE, 1.0, step=1000)
     assert values_of(load(uri, ("small",)), run_id)[COLLAPSE] == 1.0
@@ -234,7 +234,7 @@ def test_a_value_that_can_no_longer_be_determined_is_withdrawn(run_id: str, uri:
     assert "not judged" in (after.read_json(run_id, results.EVIDENCE) or {})["reasons"][COLLAPSE]
 
 
-def test_a_standard_error_that_is_no_longer_known_is_withdrawn(run_id: str, uri: str) -> None:
+def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: str) -> None:
     before = values_of(load(uri, ("small",)), run_id)
     plain = {key: value for key, value in before.items() if not key.endswith(SE)}
     assert before.keys() - plain.keys() >= {f"{HEADLINE}{SE}", f"diversity/path_length{SE}"}
@@ -256,7 +256,7 @@ def test_the_picture_of_the_nearest_training_images_is_replaced(run_id: str, uri
 
 def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     config = small.config("ns-gan", dataset="ring8", networks="mlp-2d", **{"evaluation.samples": 200})
-    ended = run(config, small.place(uri, tmp_path / "runs"))
+    ended = run(config, small.context(uri, tmp_path / "runs"))
     before = load(uri, ("small",))
     protocol = before.read_json(ended.run_id, results.PROTOCOL)
     same = again(ended.run_id, uri, samples=200)
@@ -265,11 +265,11 @@ def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     other = again(ended.run_id, uri, samples=100)
     assert set(values_of(other, ended.run_id)) == set(values_of(before, ended.run_id))
     assert len((other.read_json(ended.run_id, results.EVIDENCE) or {})["points"]) == 100
-    assert len(histories(other, ended.run_id)) == 1  # the mark half way, by its own headline
+    assert len(histories(other, ended.run_id)) == 1  # the evaluation in the middle, by its own headline
 
 
 @pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
-def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifact: str) -> None:
+def test_a_missing_artifact_leaves_the_run_unchanged(run_id: str, uri: str, artifact: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
     path = before.artifact(run_id, artifact)
@@ -283,21 +283,18 @@ def test_a_lost_artifact_leaves_the_run_as_it_was(run_id: str, uri: str, artifac
     assert after.read_json(run_id, results.PROTOCOL) == protocol
 
 
-def test_it_samples_what_training_measured(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+def test_rescoring_uses_the_samples_of_training(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
 
-    def seeing(
-        self: Evaluator, data: torch.Tensor, *, walks: torch.Tensor | None = None, labels: torch.Tensor | None = None
-    ) -> Measurement:
-        assert walks is not None
-        seen.append((data, walks))
-        return full(self, data, walks=walks, labels=labels)
+    def recording(self: Evaluator, data: torch.Tensor, **more: torch.Tensor) -> Measurement:
+        samples.append((data, more["walks"]))
+        return full(self, data, **more)
 
-    monkeypatch.setattr(Evaluator, "full", seeing)
+    monkeypatch.setattr(Evaluator, "full", recording)
     again(run_id, uri, batch_size=13)
     again(run_id, uri, batch_size=500)
-    assert all(torch.equal(one, two) for one, two in zip(*seen, strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(*samples, strict=True))
 
 
 def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""What `auto` means for a run's device, data, precision and memory format: decided once for an experiment, and recorded there.
+"""Resolution of `auto` for the device, dataset, precision and memory format of a run: once for an experiment, which records the choice.
 
-Precision and memory format change the bits of a run and are part of its fingerprint. So the same experiment must decide them the same way each
-time: what it has recorded comes first, then what its earlier runs used, then a measurement of this machine, which the cache folder keeps.
+Precision and memory format change the bits of a run and are part of its fingerprint. So an experiment must use one choice for
+all its runs. It is the recorded choice, else the choice of earlier runs, else a cached benchmark of this machine.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MARGIN = 1.2  # times as fast: what departs from float32 and channels last must be faster by this factor
-VERSION = 1  # of the measurement; bumped when it changes, so that cached ones are measured again
-TAG = "ganbench.auto."  # followed by the kind of device: the experiment's tag that records a choice
+MARGIN = 1.2  # speedup that bf16 needs over float32, and contiguous over channels last
+VERSION = 1  # of the benchmark; increased when it changes, so that cached choices are not used
+TAG = "ganbench.auto."  # prefix, before the kind of device, of the experiment's tag for a choice
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
 class Choice(BaseModel):
-    """What `auto` means on one kind of device, for images, and what it was chosen by."""
+    """Choice for `auto` on one kind of device, for images, and the benchmark behind it."""
 
     model_config = ConfigDict(frozen=True)
 
     precision: Precision
     memory_format: MemoryFormat
-    processor: str = ""  # the model that it was chosen on; empty where earlier runs decided
-    seconds: dict[str, dict[str, float]] = {}  # of products, convolutions and formats, as measured; empty where nothing was
+    processor: str = ""  # model of the processor; empty if earlier runs determined the choice
+    seconds: dict[str, dict[str, float]] = {}  # of products, convolutions and formats; empty without a benchmark
 
     def speedup(self, what: str) -> float | None:
-        """How many times as fast bf16 is as float32 in products or convolutions; None where that was not measured."""
+        """Return the speedup of bf16 over float32 in products or convolutions; None if it was not measured."""
         found = self.seconds.get(what, {})
         return found["fp32"] / found["bf16"] if found.keys() >= {"fp32", "bf16"} and found["bf16"] > 0 else None
 
     def agrees(self, other: Choice) -> bool:
-        """Whether both mean the same, whatever they were chosen by."""
+        """Return whether precision and memory format of both are equal."""
         return (self.precision, self.memory_format) == (other.precision, other.memory_format)
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Choice(BaseModel):
 
 
 def resolve(config: RunConfig, choice_of: Callable[[str], Choice] | None = None) -> RunConfig:
-    """The configuration with every `auto` decided: by `choice_of` an experiment (`Auto`), else by this machine alone.
+    """Return the configuration without `auto`, by `choice_of` an experiment (`Auto`), else by this machine only.
 
     Raises UserError for a device or dataset that is not available.
     """
@@ -74,27 +74,27 @@ def resolve(config: RunConfig, choice_of: Callable[[str], Choice] | None = None)
         chosen = (choice_of or choice_here)(_kind(device)) if _holds_images(dataset) else POINTS
         precision = chosen.precision if precision == "auto" else precision
         memory_format = chosen.memory_format if memory_format == "auto" else memory_format
-    if not device.startswith("cuda") and (own := next((name for name in ("tf32", "compile") if getattr(config, name)), None)):
-        raise UserError(f"{own}=true is for CUDA devices, and this run's is {device}")
+    if not device.startswith("cuda") and (setting := next((name for name in ("tf32", "compile") if getattr(config, name)), None)):
+        raise UserError(f"{setting}=true is for CUDA devices, and this run's is {device}")
     resolved = {"device": device, "dataset": dataset, "precision": precision, "memory_format": memory_format}
     return config.model_copy(update=resolved)
 
 
-POINTS = Choice(precision="fp32", memory_format="contiguous")  # points are drawn from modes hardly wider than the steps of bf16
+POINTS = Choice(precision="fp32", memory_format="contiguous")  # the modes of point datasets are hardly wider than the resolution of bf16
 
 
 class Auto:
-    """What `auto` means in one experiment of a store, by kind of device (cpu, cuda, mps). Asks the store when first needed; writes nothing to it."""
+    """Choices for `auto` in one experiment, by kind of device (cpu, cuda, mps). Reads the store on first use and writes nothing to it."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self._uri, self._experiment = uri, experiment
         self.used: dict[str, Choice] = {}
 
     def __call__(self, kind: str) -> Choice:
-        """The choice for a kind of device, the same each time."""
+        """Return the choice for a kind of device, the same each time."""
         if kind not in self.used:
             lookup = Lookup.of(self._uri, self._experiment)
-            self.used[kind] = self._recorded(lookup, kind) or _of_runs(lookup.runs(), kind) or choice_here(kind)
+            self.used[kind] = self._recorded(lookup, kind) or _choice_of_runs(lookup.runs(), kind) or choice_here(kind)
         return self.used[kind]
 
     def _recorded(self, lookup: Lookup, kind: str) -> Choice | None:
@@ -102,55 +102,57 @@ class Auto:
         here = environment.device_name(environment.device_of(kind))
         if choice is not None and choice.processor not in ("", here):
             log.warning(
-                "`auto` means %s in the experiment %r, as chosen on %s: that holds on %s, too",
+                "`auto` means %s in the experiment %r, as chosen on %s; this machine (%s) uses the same",
                 choice, self._experiment, one_line(choice.processor, most=80), here,
             )  # fmt: skip
         return choice
 
 
 def record_choices(tracker: Tracker, chosen: Mapping[str, Choice]) -> None:
-    """Record in the experiment what `auto` means, so that later calls decide alike. What another process recorded meanwhile must agree."""
+    """Record choices in the experiment, for later calls. Raises UserError if another process has recorded another choice meanwhile."""
     for kind, choice in chosen.items():
-        there = _recorded(tracker, kind)
-        if there is None:
+        recorded = _recorded(tracker, kind)
+        if recorded is None:
             tracker.tag_experiment(TAG + kind, choice.model_dump_json())
-        elif not there.agrees(choice):
-            raise UserError(f"another process has just recorded that `auto` means {there} in this experiment, not {choice}: call again")
+        elif not recorded.agrees(choice):
+            raise UserError(
+                f"another process has just recorded that `auto` means {recorded} in this experiment, not {choice}: run the command again"
+            )
 
 
 def _recorded(lookup: Lookup, kind: str) -> Choice | None:
-    """What an experiment has recorded; None where it has nothing, or nothing that can be read, which is logged."""
+    """Return the recorded choice of an experiment; None if it has none, or a damaged one, which is logged."""
     text = lookup.tags.get(TAG + kind)
     if text is None:
         return None
     try:
         return Choice.model_validate_json(text)
     except ValidationError:
-        log.warning("the experiment's tag %s is damaged (%s): deciding again what `auto` means", TAG + kind, one_line(text, most=60))
+        log.warning("the experiment's tag %s is damaged (%s): `auto` is resolved again", TAG + kind, one_line(text, most=60))
         return None
 
 
-def _of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
-    """What the runs of an experiment that has recorded no choice used, where they left it to `auto`: the most frequent, then the newest."""
+def _choice_of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
+    """Return the choice of earlier runs with `auto`, for an experiment without a recorded one: the most frequent, then the newest."""
     precisions: Counter[str] = Counter()
     formats: Counter[str] = Counter()
     for run in runs:
         tags, parameters = run.data.tags, run.data.params
         if _kind(tags.get("device", "")) != kind or not _holds_images(tags.get("dataset", "")):
             continue
-        given = _given(tags.get("overrides", ""))
+        given = _explicit_paths(tags.get("overrides", ""))
         for name, counts in (("precision", precisions), ("memory_format", formats)):
             if name not in given and name in parameters:
                 counts[parameters[name]] += 1
     used = {name: counts.most_common(1)[0][0] for name, counts in (("precision", precisions), ("memory_format", formats)) if counts}
     try:
         return Choice.model_validate(used if len(used) == 2 else {**choice_here(kind).model_dump(), **used}) if used else None
-    except ValidationError:  # parameters that this project did not write
+    except ValidationError:  # parameters of another program
         return None
 
 
-def _given(overrides: str) -> frozenset[str]:
-    """The paths that a run was given values for, by its tag."""
+def _explicit_paths(overrides: str) -> frozenset[str]:
+    """Return the configuration paths that a run sets explicitly, from its tag."""
     try:
         found = json.loads(overrides)
     except ValueError:
@@ -159,7 +161,7 @@ def _given(overrides: str) -> frozenset[str]:
 
 
 def _holds_images(dataset: str) -> bool:
-    """Whether a data set is known here and holds images."""
+    """Return whether a dataset is registered and has images."""
     try:
         return DATASETS.get(dataset).spec.kind == "image"
     except UserError:
@@ -170,37 +172,37 @@ def _kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def choice_here(kind: str, *, keep: bool = True) -> Choice:
-    """What `auto` means on this machine alone. On a CPU that is measured once and cached; `keep=False` writes nothing."""
+def choice_here(kind: str, *, save: bool = True) -> Choice:
+    """Return the choice of this machine. On a CPU it is measured once and cached; `save=False` writes nothing."""
     if kind == "cpu":
-        return choice_of_cpu(keep=keep)
+        return choice_of_cpu(save=save)
     device = environment.device_of(kind)
     precision: Precision = "bf16" if environment.native_bf16(device) else "fp32"
     return Choice(precision=precision, memory_format="contiguous", processor=environment.device_name(device))
 
 
-def choice_of_cpu(*, keep: bool) -> Choice:
-    """The cached choice for this processor, else one that is measured now. A cache that cannot be written costs a second each time."""
+def choice_of_cpu(*, save: bool) -> Choice:
+    """Return the cached choice for this processor, else measure it, which takes about a second."""
     path = _path()
     choice = _read(path)
-    if choice is not None or not keep:
-        return choice or measured()
+    if choice is not None or not save:
+        return choice or measure_choice()
     try:
-        with locked(path.parent):  # of several processes one measures, and all decide alike
+        with locked(path.parent):  # one of several processes measures, and all use the same choice
             choice = _read(path)
             if choice is None:
-                choice = measured()
+                choice = measure_choice()
                 write_atomic(path, choice.model_dump_json(indent=2).encode())
     except UserError as error:
-        log.warning("%s: every call measures the processor again", error)
-    return choice or measured()
+        log.warning("%s: each command measures the processor again", error)
+    return choice or measure_choice()
 
 
-def measured() -> Choice:
-    """The choice by a measurement of this processor on one thread: a second of it.
+def measure_choice() -> Choice:
+    """Choose by a benchmark of this processor on one thread, which takes about a second.
 
-    bf16 where both matrix products and convolutions are at least `MARGIN` times as fast as in float32; contiguous where the convolutions are
-    at least `MARGIN` times as fast as in channels last. Without instructions for bf16 nothing is measured in it: its emulation is slower.
+    The precision is bf16 if both matrix products and convolutions are at least `MARGIN` times as fast as in float32. The format is contiguous if
+    convolutions are at least `MARGIN` times as fast as in channels last. Without bf16 instructions bf16 is not measured: its emulation is slower.
     """
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if environment.native_bf16(torch.device("cpu")) else ("fp32",)
     seconds = {"products": measure_products(precisions), "convolutions": measure_convolutions(precisions)}
@@ -212,12 +214,12 @@ def measured() -> Choice:
 
 
 def _is_faster(seconds: Mapping[str, float], one: str, other: str) -> bool:
-    """Whether one takes at least `MARGIN` times less than the other."""
+    """Return whether `one` is at least `MARGIN` times as fast as `other`."""
     return one in seconds and seconds[one] * MARGIN <= seconds[other]
 
 
 def _path() -> Path:
-    """Virtual machines give other processors the same name, so the instruction sets are part of the file's name, too."""
+    """Return the file of the cached choice. Its name has the instruction sets, because virtual machines give different processors one name."""
     identity = {
         "processor": environment.cpu_name(),
         "instructions": environment.instruction_sets(),
@@ -228,7 +230,7 @@ def _path() -> Path:
 
 
 def _read(path: Path) -> Choice | None:
-    """The cached choice; None where there is none. A damaged file is logged and replaced."""
+    """Read the cached choice; None if there is none. A damaged file is logged and replaced."""
     try:
         return Choice.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Old checkpoints: which there are under a folder of runs, and their removal."""
+"""Removal of old checkpoints in a folder of runs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ DAY = 86_400.0  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class OldCheckpoint:
-    """The checkpoints of one run."""
+    """Old checkpoints of one run."""
 
     folder: Path  # <runs>/<suite>/<fingerprint>
-    variant: str  # as the store has it; empty for a run that it does not have
+    variant: str  # as recorded; empty for a run that is not in the store
     seed: str
     status: str
-    days: float  # since the newest was written
+    days: float  # since the newest checkpoint was written
     size: int  # bytes
-    obstacle: str = ""  # why it is not removed
+    obstacle: str = ""  # why they are not removed
 
 
 def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]:
-    """Find the runs whose newest checkpoint is older than so many days, oldest first. Writes nothing.
+    """Return the runs whose newest checkpoint is older than `days`, oldest first. Writes nothing.
 
-    A store that does not answer is a UserError.
+    Raises UserError if the store does not answer.
     """
     found, now = [], time.time()
     recorded: dict[str, dict[str, dict[str, str]]] = {}  # tags by suite and fingerprint
@@ -44,7 +44,7 @@ def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]
             newest_last = reversed(Lookup.of(uri, suite).runs())
             recorded[suite] = {run.data.tags.get("fingerprint", ""): run.data.tags for run in newest_last}
         tags = recorded[suite].get(folder.name, {})
-        written, size = _measured(folder)
+        written, size = _time_and_size(folder)
         age = (now - written) / DAY
         if age > days:
             found.append(
@@ -57,16 +57,16 @@ def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]
 
 
 def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str]]:
-    """Remove checkpoints under the run lock; yields each with the reason why it stays, which is empty for a removed one."""
+    """Remove checkpoints under the run lock. Yields each with the reason why it was not removed, which is empty if it was."""
     for one in checkpoints:
         if one.obstacle:
             yield one, one.obstacle
             continue
         try:
             with run_lock([one.folder / FILE], give_up=lambda: True, wait_seconds=0):
-                written, _ = _measured(one.folder)
+                written, _ = _time_and_size(one.folder)
                 if (time.time() - written) / DAY < one.days:
-                    yield one, "another process has written a newer one"
+                    yield one, "another process has written a newer checkpoint"
                     continue
                 CheckpointStore(one.folder).remove()
         except RunLocked as error:
@@ -80,15 +80,15 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
         yield one, ""
 
 
-def _measured(folder: Path) -> tuple[float, int]:
-    """(when its newest checkpoint was written in seconds since 1970, bytes of all)."""
+def _time_and_size(folder: Path) -> tuple[float, int]:
+    """Return (time of the newest checkpoint in seconds since 1970, bytes of all checkpoints)."""
     stats = []
     for path in folder.glob("state*.safetensors"):
-        with suppress(FileNotFoundError):  # a living run replaces them
+        with suppress(FileNotFoundError):  # a running process replaces them
             stats.append(path.stat())
     return max((stat.st_mtime for stat in stats), default=time.time()), sum(stat.st_size for stat in stats)
 
 
 def _has_pending_end(folder: Path) -> bool:
-    """Whether a run has ended and its store has not acknowledged all of it."""
+    """Return whether a run has ended and has pending writes."""
     return bool(pending_statuses(folder))

@@ -1,4 +1,4 @@
-"""Whatever becomes of the small files of a run: of what waits for the store only what is whole is sent, and nothing ends a process."""
+"""Fuzzing of journals and lock markers: only intact writes are sent, and no damage ends a process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from damage import at_every_size, damaged, fuzz, mistake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.runs import lock as claim
-from bench.tracking.journal import Damaged, End, Journal, digest_of
+from bench.runs import lock
+from bench.tracking.journal import DamagedJournal, End, RunJournal, digest_of
 
 FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 
 
 @pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with the journal of its end, of which all waits."""
+def pending_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run with the journal of its end, of which every write is pending."""
     folder = tmp_path_factory.mktemp("run")
-    journal = Journal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
+    journal = RunJournal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
     journal.points += [(10, 1.0, "train/loss_d", 0.25, 5), (10, 1.0, "train/loss_g", math.nan, 5), (20, 2.0, "train/loss_d", 0.5, 6)]
     for path, content in FILES.items():
         journal.artifact(path, content)
@@ -32,14 +32,14 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def deliver(journal: Journal) -> list[tuple[str, bytes]]:
-    """All that a store gets, as text; damaged artifacts are set aside."""
+def deliver(journal: RunJournal) -> list[tuple[str, bytes]]:
+    """Return the writes that a store gets, as text. Damaged artifacts are set aside."""
     sent = []
-    while (write := journal.next(len(journal.points))) is not None:
+    while (write := journal.next_write(len(journal.points))) is not None:
         try:
-            with journal.file_of(write) as file:
+            with journal.artifact_file(write) as file:
                 sent.append((json.dumps(write.body, sort_keys=True), file.read_bytes() if file else b""))
-        except Damaged:
+        except DamagedJournal:
             journal.refuse(write)
         else:
             journal.acknowledge(write)
@@ -48,15 +48,15 @@ def deliver(journal: Journal) -> list[tuple[str, bytes]]:
 
 @st.composite
 def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]:
-    """Some files of a folder, damaged or missing."""
+    """Strategy for damaged or missing files of a folder."""
     names = draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True))
     return {name: draw(st.none() | damaged(files[name])) for name in names}
 
 
 @at_every_size
-def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(examples: int, waiting: Path, tmp_path: Path) -> None:
-    files = {str(path.relative_to(waiting)): path.read_bytes() for path in waiting.rglob("*") if path.is_file()}
-    wanted = deliver(Journal.read(waiting / "end-r.json"))
+def test_only_the_intact_writes_of_a_damaged_journal_are_sent_and_none_is_lost(examples: int, pending_run: Path, tmp_path: Path) -> None:
+    files = {str(path.relative_to(pending_run)): path.read_bytes() for path in pending_run.rglob("*") if path.is_file()}
+    wanted = deliver(RunJournal.read(pending_run / "end-r.json"))
     assert len(wanted) == 5
     folder = tmp_path / "run"
 
@@ -64,19 +64,19 @@ def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(exa
     @given(changes=damages(files))
     def check(changes: dict[str, bytes | None]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(waiting, folder)
+        shutil.copytree(pending_run, folder)
         for name, content in changes.items():
             (folder / name).unlink(missing_ok=True)
             if content is not None:
                 (folder / name).write_bytes(content)
         broken = [path for path in FILES if f"artifacts/r/{path}" in changes and changes[f"artifacts/r/{path}"] != FILES[path]]
-        journal: Journal | None = None
+        journal: RunJournal | None = None
 
         def read() -> None:
             nonlocal journal
-            journal = Journal.read(folder / "end-r.json")
+            journal = RunJournal.read(folder / "end-r.json")
 
-        if mistake(read, Damaged) or journal is None:
+        if mistake(read, DamagedJournal) or journal is None:
             assert "end-r.json" in changes
             return
         assert deliver(journal) == [write for write in wanted if not any(path in write[0] for path in broken)]
@@ -85,8 +85,10 @@ def test_of_a_damaged_journal_only_what_is_whole_is_sent_and_nothing_is_lost(exa
         for path in broken:
             (folder / "artifacts" / "r" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "artifacts" / "r" / path).write_bytes(FILES[path])
-        if broken:  # put back, it arrives
-            assert deliver(Journal.read(folder / "end-r.json")) == [write for write in wanted if any(path in write[0] for path in broken)]
+        if broken:  # restored artifacts arrive
+            assert deliver(RunJournal.read(folder / "end-r.json")) == [
+                write for write in wanted if any(path in write[0] for path in broken)
+            ]
 
     check()
 
@@ -100,9 +102,9 @@ PARTS = ("run_id", "name", "store", "points", "acknowledged", "artifacts", "tags
 
 
 @at_every_size
-def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, waiting: Path, tmp_path: Path) -> None:
-    """Every hash is right."""
-    whole = json.loads((waiting / "end-r.json").read_bytes())["journal"]
+def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: int, pending_run: Path, tmp_path: Path) -> None:
+    """The hashes are correct."""
+    whole = json.loads((pending_run / "end-r.json").read_bytes())["journal"]
 
     @fuzz(examples)
     @given(part=st.sampled_from(PARTS), value=JSON)
@@ -111,9 +113,9 @@ def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, w
         (tmp_path / "end-r.json").write_text(json.dumps({"journal": state, "sha256": digest_of(state)}))
 
         def read() -> None:
-            deliver(Journal.read(tmp_path / "end-r.json"))
+            deliver(RunJournal.read(tmp_path / "end-r.json"))
 
-        mistake(read, Damaged)
+        mistake(read, DamagedJournal)
 
     check()
 
@@ -122,9 +124,9 @@ def test_a_whole_file_that_is_no_journal_is_refused_or_harmless(examples: int, w
 
 
 @pytest.fixture
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {"LEASE_SECONDS": 0.05, "HEARTBEAT_SECONDS": 0.01, "POLL_SECONDS": 0.001}.items():
-        monkeypatch.setattr(claim, name, seconds)
+        monkeypatch.setattr(lock, name, seconds)
     monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.0)
 
 
@@ -137,23 +139,23 @@ MARKERS = st.builds(
 
 
 @at_every_size
-@pytest.mark.usefixtures("_no_waiting")
-def test_any_marker_is_taken_over_or_left_in_one_line(examples: int, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_short_lease")
+def test_any_marker_is_taken_over_or_refused_in_one_line(examples: int, tmp_path: Path) -> None:
     @fuzz(examples)
     @given(content=damaged(MARKER) | MARKERS.map(str.encode) | st.sampled_from([b"[" * 100_000]))
     def check(content: bytes) -> None:
-        file = tmp_path / "run" / claim.FILE
+        file = tmp_path / "run" / lock.FILE
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         try:
-            with claim.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as lock:
-                lock.check()
+            with lock.run_lock([file], give_up=lambda: True, wait_seconds=0.2) as run_lock:
+                run_lock.check()
             assert not file.parent.exists()
-        except claim.RunLocked as error:
-            told = str(error)
+        except lock.RunLocked as error:
+            message = str(error)
             file.unlink()
         else:
-            told = ""
-        assert len(told.splitlines()) <= 1
+            message = ""
+        assert message.isprintable()
 
     check()

@@ -1,4 +1,4 @@
-"""Which runs are measured again, as what, and that everything wrong is said before anything is written."""
+"""Selection of runs to rescore, and errors before any write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import small
 
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
-from bench.scheduling.rescore import finished_runs, rescore
+from bench.scheduling.rescoring import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.tracking.client import Tracker
 from bench.tracking.results import REFERENCES, Results, load
@@ -43,7 +43,7 @@ def test_runs_of_a_suite_and_by_their_ids(found: Results) -> None:
     assert chosen[0].evaluation == Evaluation(marks=1, samples=60, batch_size=7)
 
 
-def test_they_are_measured_with_rows_of_the_same_protocol(found: Results) -> None:
+def test_runs_are_rescored_with_reference_rows_of_the_same_protocol(found: Results) -> None:
     runs = finished_runs(found.uri, (), "small", {"evaluation.samples": 60})
     ended = rescore(runs, uri=found.uri, workers=1, stop=never, display=Display()).runs
     assert [(run.run_id, result.status) for run, result in ended] == [(run.run_id, "finished") for run in runs]
@@ -54,7 +54,7 @@ def test_they_are_measured_with_rows_of_the_same_protocol(found: Results) -> Non
     assert not rescore(runs, uri=found.uri, workers=1, stop=lambda: True, display=Display()).runs
 
 
-def test_a_run_that_cannot_be_measured_is_failed_and_the_others_go_on(found: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_cannot_be_measured_fails_and_the_others_are_measured(found: Results, caplog: pytest.LogCaptureFixture) -> None:
     path = found.artifact(ids(found)[0], "config.json")
     assert path is not None
     path.unlink()
@@ -64,13 +64,13 @@ def test_a_run_that_cannot_be_measured_is_failed_and_the_others_go_on(found: Res
     assert "has no config.json" in caplog.text
 
 
-def test_what_cannot_be_measured_again(found: Results) -> None:
+def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
     first, second = ids(found)
     tracker = Tracker(found.uri, "small")
     parent = tracker.client.search_runs([tracker._experiment_id], filter_string="tags.kind = 'parent'")[0].info.run_id
     Tracker(found.uri, "empty")
     wrong: list[tuple[tuple[str, ...], str | None, dict[str, object], str]] = [
-        ((), None, {}, "name the runs to measure again by their ids, or a suite"),
+        ((), None, {}, "give the ids of the runs to measure again, or a suite"),
         ((first,), "small", {}, "give the ids of runs or --suite, not both"),
         ((first,), "other", {}, f"the run {first} is of the suite 'small', not of 'other'"),
         ((), "smal", {}, "no results of a suite 'smal'; did you mean 'small'"),
@@ -79,7 +79,7 @@ def test_what_cannot_be_measured_again(found: Results) -> None:
         (("0" * 32,), None, {}, "there is no run"),
         ((parent,), None, {}, "is of the kind 'parent': name a training run"),
         ((ids(found, "reference")[0],), None, {}, "is of the kind 'reference': name a training run"),
-        ((first,), None, {"recipe.lr_g": 1}, "'recipe.lr_g' cannot be --set where nothing is trained; there is"),
+        ((first,), None, {"recipe.lr_g": 1}, "'recipe.lr_g' cannot be --set, because nothing is trained; there is"),
         ((first,), None, {"evaluation.marks": 3}, "'evaluation.marks' cannot be --set"),
         ((first,), None, {"evaluation.sample": 3}, "did you mean 'evaluation.samples'"),
         ((first,), None, {"evaluation.samples": "many"}, "evaluation.samples: "),
