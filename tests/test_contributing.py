@@ -207,6 +207,7 @@ def page(found: object, folder: Path) -> tuple[str, str]:
     return written.read_text(encoding="utf-8"), (folder / "out" / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_section_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = execute("Add a report section")
     monkeypatch.setattr(report, "SECTIONS", (*report.SECTIONS, (module.TITLE, module.build)))

@@ -79,6 +79,7 @@ def test_an_entry_is_one_group_everywhere(page: Page) -> None:
     assert set(page.all("data-and")) <= set(QUICK)
 
 
+@pytest.mark.slow
 def test_a_variants_entries_are_hidden_together_and_one_variants_apart() -> None:
     settings = [
         SyntheticRun(variant="a", seed=seed, fid=9.0 + seed, columns={"param:recipe.k": k, "overrides": k})

@@ -260,6 +260,7 @@ def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
     assert environment.get("cpu") == ({'"x"': "x", "1": "1", "true": "yes"}.get(value, "–") if whole_file else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shares",
     [

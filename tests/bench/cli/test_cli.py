@@ -161,6 +161,7 @@ def test_verbs_set_the_exit_status(ganbench, monkeypatch: pytest.MonkeyPatch) ->
         assert ganbench("list")[0] == status
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     command = f"'{sys.executable}' -c 'from bench.cli import main; main()' list suites"
     for end in ("| true", ">&-"):

@@ -103,6 +103,7 @@ def test_torchs_layers_have_the_same_weights_and_give_the_same(variant: str) -> 
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan"])
 def test_every_loop_trains_the_same_first_weights(variant: str) -> None:
     chosen = small(variant)

@@ -142,7 +142,7 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before it is acknowledged"])
-@pytest.mark.parametrize("kind", ["points", "artifact", pytest.param("tags", marks=pytest.mark.slow), "end"])
+@pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("points", "artifact", "tags")), "end"])
 def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
     """The end is saved before it is sent, and the next call sends the pending writes."""
     context = often(uri, tmp_path / "runs", once=True)
@@ -183,7 +183,9 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
     assert not pending(tmp_path / "runs")
 
 
-@pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
+@pytest.mark.parametrize(
+    "status", ["interrupted", "failed", *(pytest.param(status, marks=pytest.mark.slow) for status in ("diverged", "pruned"))]
+)
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """It also holds for runs without a checkpoint."""
 
@@ -355,6 +357,7 @@ def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_p
     assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
     """Points after its checkpoint are not sent when it is recorded as failed: the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")

@@ -379,6 +379,7 @@ def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, 
     assert not outcome.busy
 
 
+@pytest.mark.slow
 def test_run_names_the_process_of_a_busy_run_and_has_an_exit_status_for_it(
     ganbench: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -
     assert after.runs.set_index("run_id").loc[run_id, "protocol"] == (after.read_json(run_id, results.PROTOCOL) or {})["all"]
 
 
+@pytest.mark.slow
 def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
@@ -211,7 +212,7 @@ def test_only_a_damaged_run_is_advised_to_be_deleted(run_id: str, uri: str, monk
         assert "delete" not in reason()
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.slow), pytest.param("cuda:7", marks=pytest.mark.slow), "mps"])
 def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -224,6 +225,7 @@ def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
 
 
+@pytest.mark.slow
 def test_a_value_that_can_no_longer_be_determined_becomes_nan(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Tracker(uri, "small").client
     client.log_metric(run_id, COLLAPSE, 1.0, step=1000)
@@ -234,6 +236,7 @@ def test_a_value_that_can_no_longer_be_determined_becomes_nan(run_id: str, uri: 
     assert "not judged" in (after.read_json(run_id, results.EVIDENCE) or {})["reasons"][COLLAPSE]
 
 
+@pytest.mark.slow
 def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: str) -> None:
     before = values_of(load(uri, ("small",)), run_id)
     plain = {key: value for key, value in before.items() if not key.endswith(SE)}
@@ -242,6 +245,7 @@ def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: 
     assert values_of(again(run_id, uri), run_id) == before
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_nearest_training_images_is_replaced(run_id: str, uri: str) -> None:
     def picture(found: Results) -> bytes:
         path = found.artifact(run_id, results.NEAREST)
@@ -268,7 +272,10 @@ def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     assert len(histories(other, ended.run_id)) == 1  # the evaluation in the middle, by its own headline
 
 
-@pytest.mark.parametrize("artifact", [results.WEIGHTS, results.CONFIG, results.CURVES])
+@pytest.mark.parametrize(
+    "artifact",
+    [results.WEIGHTS, pytest.param(results.CONFIG, marks=pytest.mark.slow), pytest.param(results.CURVES, marks=pytest.mark.slow)],
+)
 def test_a_missing_artifact_leaves_the_run_unchanged(run_id: str, uri: str, artifact: str) -> None:
     before = load(uri, ("small",))
     protocol = before.read_json(run_id, results.PROTOCOL)
@@ -283,6 +290,7 @@ def test_a_missing_artifact_leaves_the_run_unchanged(run_id: str, uri: str, arti
     assert after.read_json(run_id, results.PROTOCOL) == protocol
 
 
+@pytest.mark.slow
 def test_rescoring_uses_the_samples_of_training(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     samples: list[tuple[torch.Tensor, torch.Tensor]] = []
     full = Evaluator.full
@@ -316,6 +324,7 @@ def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path:
     assert len(other.curves.query("key == @best")) == 1
 
 
+@pytest.mark.slow
 def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings={"evaluation.best": True})
     found = load(uri, ("small",))

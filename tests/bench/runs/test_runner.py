@@ -121,7 +121,9 @@ def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-@pytest.mark.parametrize("variant", ["mlp-dropout", "dcgan", "wgan-gp"])
+@pytest.mark.parametrize(
+    "variant", ["mlp-dropout", pytest.param("dcgan", marks=pytest.mark.slow), pytest.param("wgan-gp", marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_resumes_bit_for_bit(uri: str, tmp_path: Path, variant: str) -> None:
     config = small.config(variant, **{"evaluation.best": True, "evaluation.marks": 3, "budget.images": 1920})
     whole = run(config, small.context(uri, tmp_path / "whole", "whole"))
@@ -444,7 +446,7 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {HEADLINE}
 
 
-@pytest.mark.parametrize("samples", [0, 200])
+@pytest.mark.parametrize("samples", [pytest.param(0, marks=pytest.mark.slow), 200])
 def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, tmp_path: Path, samples: int) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
     base = run(small.config(**settings), small.context(uri, tmp_path))

@@ -133,6 +133,7 @@ def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path,
     assert measured.why == "results version 11 -> 12", "the evaluation protocol is not part of the training"
 
 
+@pytest.mark.slow
 def test_the_commands_report_a_changed_version(
     uri: str, ganbench: Command, monkeypatch: pytest.MonkeyPatch, versions: Callable[..., None]
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_pa
         assert after.runs[key].tolist() == before.runs[key].tolist()
 
 
+@pytest.mark.slow
 def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan", "settings": {"evaluation.samples": 100}}
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
@@ -152,7 +153,7 @@ def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path) 
     assert small.execute(uri, tmp_path / "runs", **choice).skipped == 1
 
 
-@pytest.mark.parametrize("content", [None, b"no tensors"])
+@pytest.mark.parametrize("content", [pytest.param(None, marks=pytest.mark.slow), b"no tensors"])
 def test_a_run_without_weights_is_logged_and_the_others_are_measured(uri: str, tmp_path: Path, content: bytes | None) -> None:
     small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
     found = load(uri, ("small",))
@@ -280,6 +281,7 @@ def test_a_metric_added_between_stop_and_resume_loses_no_training(uri: str, tmp_
     assert tags["protocol"] == (load(uri, ("small",)).read_json(run_id, "protocol.json") or {})["all"]
 
 
+@pytest.mark.slow
 def test_an_extension_whose_process_died_restarts_from_its_base_run(uri: str, tmp_path: Path) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     base = small.execute(uri, tmp_path / "runs", **choice).results[0]
@@ -296,6 +298,7 @@ def test_an_extension_whose_process_died_restarts_from_its_base_run(uri: str, tm
     assert tracker.client.get_run(died.run_id).data.tags["status"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_diverged_seed_is_trained_from_scratch_at_the_longer_budget(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wild = replace(
         small.SUITE,
@@ -310,6 +313,7 @@ def test_a_diverged_seed_is_trained_from_scratch_at_the_longer_budget(uri: str, 
     assert "label-smoothed seed 0 diverged at a smaller budget" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_best_checkpoint_that_was_not_saved_is_reported(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)

@@ -162,6 +162,7 @@ def test_a_recipe_is_quoted_for_a_shell() -> None:
     assert tables(studied(quoted))[1].rows[0].cells[1].code is False
 
 
+@pytest.mark.slow
 def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
     norm = {"path": "recipe.norm_d", "kind": "choice", "choices": ["published", "none"]}
     dimensions = [
@@ -308,6 +309,7 @@ def test_a_report_without_cohorts() -> None:
     assert "lr-k-quick" in warning
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes() -> None:
     one, two = (html(build(studied(small()), title="t")) for _ in range(2))
     assert one == two

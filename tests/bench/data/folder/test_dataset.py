@@ -171,7 +171,7 @@ def test_a_batch_reads_its_own_pages_and_no_others(tmp_path: Path) -> None:
     assert resident_kb < 0.25 * examples.data.nbytes / 1024
 
 
-@pytest.mark.parametrize("classes", [(), ("cats", "dogs")])
+@pytest.mark.parametrize("classes", [(), pytest.param(("cats", "dogs"), marks=pytest.mark.slow)])
 def test_a_run_trains_on_it_and_draws_its_grid(tmp_path: Path, uri: str, classes: tuple[str, ...]) -> None:
     source = photos.fill(tmp_path / "photos", 48, classes=classes)
     name = f"folder:{source}"
