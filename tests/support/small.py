@@ -46,8 +46,8 @@ def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
     return config_for(variant, merged(SETTINGS, settings))
 
 
-def place(uri: str, folder: Path, suite: str = "small") -> RunContext:
-    """Return the place where a run is recorded."""
+def context(uri: str, folder: Path, suite: str = "small") -> RunContext:
+    """Return the context of a run."""
     return RunContext(uri=uri, suite=suite, folder=str(folder))
 
 

@@ -37,7 +37,7 @@ def test_all_pending_writes_are_delivered(
     ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     journals = [pending_journal(uri, seed, monkeypatch) for seed in (0, 1)]
-    assert f"3 writes of dcgan seed 0 wait in {journals[0].relative_to(Path.cwd())}: `ganbench sync` when" in caplog.text
+    assert f"3 writes of dcgan seed 0 are pending in {journals[0].relative_to(Path.cwd())}: run `ganbench sync`" in caplog.text
     status, out, _ = ganbench("sync")
     assert (status, out.splitlines()) == (
         0,

@@ -97,7 +97,7 @@ def test_labels_are_sampled_at_the_class_frequencies_of_the_data() -> None:
 
 
 def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: Path) -> None:
-    result = run(small.config("cgan", **{"recipe.lr_g": 1e-3, "budget.images": 6_400}), small.place(uri, tmp_path / "runs"))
+    result = run(small.config("cgan", **{"recipe.lr_g": 1e-3, "budget.images": 6_400}), small.context(uri, tmp_path / "runs"))
     assert result.status == "finished"
     found = results.load(uri, ("small",))
     assert 0 <= result.values[ACCURACY] <= 1
@@ -123,7 +123,7 @@ def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: 
 
 
 def test_an_unconditional_run_cannot_sample_one_class(uri: str, tmp_path: Path) -> None:
-    result = run(small.config(), small.place(uri, tmp_path / "runs"))
+    result = run(small.config(), small.context(uri, tmp_path / "runs"))
     with pytest.raises(UserError, match="label-smoothed is not a conditional model"):
         load_generator(result.run_id, uri).sample(4, label=3)
     assert ACCURACY not in result.values

@@ -85,13 +85,13 @@ def test_more_external_images_than_training_images_are_measured_without_the_row_
 ) -> None:
     noise = torch.randint(0, 256, (40, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     np.savez(tmp_path / "x.npz", images=noise.numpy())
-    status, out, _ = ganbench("evaluate", "x.npz", "--dataset", given_splits, "--json")
+    status, out, _ = ganbench("evaluate", str(tmp_path / "x.npz"), "--dataset", given_splits, "--json")
     output = json.loads(out)
     assert (status, output["n"], output["real"], output["real_reasons"]) == (0, 40, None, {})
     assert output["metrics"][PIXELS] < output["untrained"][PIXELS]
     assert [*output["left_out"]] == ["real"]
     assert "40 is more than the 20 training images" in output["left_out"]["real"]
-    _, out, _ = ganbench("evaluate", "x.npz", "--dataset", given_splits)
+    _, out, _ = ganbench("evaluate", str(tmp_path / "x.npz"), "--dataset", given_splits)
     assert "no row real: 40 is more than the 20 training images" in " ".join(out.split())
     np.savez(tmp_path / "x.npz", images=noise[:20].numpy())
     found = measure("x.npz", given_splits)

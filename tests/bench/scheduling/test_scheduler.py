@@ -93,7 +93,7 @@ def test_an_execution_that_fails_is_closed(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], status: str
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise error
+        raise error("broken")
 
     monkeypatch.setattr("bench.scheduling.scheduler.execute", broken)
     with pytest.raises(error):

@@ -49,7 +49,7 @@ def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -
     assert load(uri, ("m*",)).experiments == load(uri).experiments == ("mine",)
     assert find_run(client, run_id[:8]).info.run_id == run_id
     assert [run.info.run_id for run in _runs_of_suite(client, "mine")] == [run_id]
-    assert f"{PAGE + 8} experiments" in check_store(uri).found
+    assert f"{PAGE + 8:,} experiments" in check_store(uri).found
 
 
 @pytest.fixture

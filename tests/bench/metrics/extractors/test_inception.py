@@ -153,7 +153,8 @@ def test_a_command_without_the_weights_is_refused_before_anything(
 def test_the_option_and_its_opposite_are_one_line(uri: str, command: Command) -> None:
     status, _, output = command("run", "dcgan", "--set", "evaluation.inception=false", "--inception-weights", "x.pth")
     assert status == 2
-    assert "evaluation.inception cannot be False with --inception-weights" in " ".join(output.split())
+    assert "evaluation.inception=False" in output
+    assert "--inception-weights" in output
 
 
 @pytest.fixture(scope="module")
