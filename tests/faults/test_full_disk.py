@@ -84,8 +84,8 @@ def test_checkpoints_and_the_journal(tmp_path: Path, whole: dict[str, tuple[str,
         assert status == 0, text
         assert_good(text)
         assert ("already finished" in text) == (end is None)
-        assert partial_files(disk.seen) == []
-        assert not pending(disk.seen)
+        assert partial_files(disk.path) == []
+        assert not pending(disk.path)
     assert recorded(f"sqlite:///{folder}/mlflow.db") == whole
 
 
