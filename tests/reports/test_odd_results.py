@@ -67,7 +67,7 @@ SAYS: dict[str, tuple[list[SyntheticRun], tuple[str, ...]]] = {
     "all running": (ended("running"), (NOTHING_MEASURED, "6 runs are still running or interrupted")),
     "no metric for some": (
         [*synthetic_runs({"a": TWO["a"]}), *(SyntheticRun(variant="b", seed=seed) for seed in range(3))],
-        ("a finished run was not measured", "A finished run without classifier-FID"),
+        ("a finished run was not measured", "leave out finished runs without a value"),
     ),
     "the headline for none": ([SyntheticRun(variant=v, seed=s) for v in "ab" for s in range(3)], ("Highest median precision on fashion-mnist",)),
     "missing": (with_first(math.nan), ("a finished run was not measured",)),
