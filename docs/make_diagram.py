@@ -90,7 +90,7 @@ def main() -> None:
     """Replace the diagram in the page."""
     text, count = DIAGRAM.subn(lambda _: mermaid(), PAGE.read_text(encoding="utf-8"))
     if count != 1:
-        raise SystemExit(f"{PAGE} has {count} Mermaid diagrams; expected one")
+        raise SystemExit(f"{PAGE} has {count} Mermaid diagrams; keep exactly one")
     write_atomic(PAGE, text.encode())
 
 

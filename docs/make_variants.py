@@ -4,7 +4,7 @@
     python docs/make_variants.py
 
 The definitions come from the registry, the results from the store (MLFLOW_TRACKING_URI, else ./mlflow.db). Every registered variant
-has a section. A variant without runs in the suite is marked.
+has a section. The page marks variants without runs in the suite.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from variants.formulas import SYMBOLS
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "variants.md", DOCS / "images" / "variants"
 MORE = ("modes/class_accuracy", "quality/intra_fid_classifier")  # also reported for conditional models
-ROWS = 3  # of the 8 rows of a grid, in an image
+ROWS = 3  # an image has the first 3 of the 8 rows of a grid
 IN_FORMULA = ("loss",)  # settings of a recipe that its formula shows
 
 

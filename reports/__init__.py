@@ -1,4 +1,4 @@
-"""Reports: from MLflow runs to statistics to HTML and markdown. Reads the tracker and imports no torch."""
+"""Reports: statistics of recorded runs, rendered as HTML and markdown. They read the MLflow store and import no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published results: a folder that `reports.export` wrote, read as `Results` without curves and artifacts."""
+"""Reader of published results: a folder that `reports.export` wrote, as `Results` without curves and artifacts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_baseline(folder: Path) -> tuple[Results, str]:
     table = _table(folder, RUNS, needed)
     runs = _typed(table.assign(**{name: "" for name in LATER if name not in table}), folder)
     if not (runs["kind"] == "run").any():
-        raise UserError(f"the baseline {str(folder)!r} has no run")
+        raise UserError(f"the baseline {str(folder)!r} has no run; export recorded runs with `ganbench report --csv`")
     suites = about.get("suites")
     found = Results(
         uri=str(folder),
@@ -51,22 +51,22 @@ def _about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(_bytes(folder, ABOUT))
     except ValueError as error:
-        raise UserError(f"{str(folder / ABOUT)!r} is not JSON: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / ABOUT)!r} is not JSON: {one_line(error, most=120)}; export it again") from error
     written = about.get("format") if isinstance(about, dict) else None
     if written != FORMAT:
-        raise UserError(f"{str(folder / ABOUT)!r} has format {written!r}; this ganbench reads format {FORMAT}")
+        raise UserError(f"{str(folder / ABOUT)!r} has format {written!r}; export it again in format {FORMAT}")
     return dict(about)
 
 
 def _table(folder: Path, name: str, needed: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text columns, with a check that the needed ones exist."""
+    """Return a CSV file as text columns. A file without a needed column is a UserError."""
     try:
         frame = pd.read_csv(io.BytesIO(_bytes(folder, name)), dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError as error:  # pandas' parser errors and unicode errors
-        raise UserError(f"{str(folder / name)!r} is not a table: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / name)!r} is not a CSV table: {one_line(error, most=120)}; export it again") from error
     missing = [column for column in needed if column not in frame]
     if missing:
-        raise UserError(f"{str(folder / name)!r} lacks the column {missing[0]!r}")
+        raise UserError(f"{str(folder / name)!r} lacks the column {missing[0]!r}; export it again")
     return frame
 
 
@@ -80,7 +80,7 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 
 def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The run table in the form of `Results.runs`: numbers, dates, and the budget as the parameter of its unit."""
+    """Return the run table in the form of `Results.runs`: numbers, dates, and the budget as the parameter of its unit."""
     keys = [name for name in frame if is_metric(str(name))]
     try:
         frame["seed"] = frame["seed"].astype("int64")
@@ -88,7 +88,7 @@ def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
         for key in keys:
             frame[key] = [float(value) if value else float("nan") for value in frame[key]]
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{str(folder / RUNS)!r} has a value that cannot be read: {one_line(error, most=120)}") from error
+        raise UserError(f"{str(folder / RUNS)!r} has an unreadable value: {one_line(error, most=120)}; export it again") from error
     unknown = sorted(set(frame["budget_unit"]) - {"", *WORDS})
     if unknown:
         raise UserError(f"{str(folder / RUNS)!r} has the unknown budget_unit {unknown[0]!r}; known units: {', '.join(WORDS)}")

@@ -1,4 +1,4 @@
-"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+"""Comparison of a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IDENTITY = ("param:networks", "param:recipe.")  # settings that change the train
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlacedEntry:
-    """An entry with its cohort."""
+    """Record of an entry with its cohort."""
 
     entry: CohortEntry
     cohort: Cohort
@@ -60,7 +60,7 @@ class PlacedEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedVariant:
-    """One variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
+    """Record of one variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
 
     name: str
     metric: str  # title
@@ -161,7 +161,7 @@ def _with_verdict(line: CheckedVariant) -> CheckedVariant:
 
 
 def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
-    """The names of the differences that keep two entries of a variant from being compared."""
+    """Return the names of the differences that keep two entries of a variant from being compared."""
     a, b, headline = one.cohort, two.cohort, one.cohort.headline
     known = a.recorded and b.recorded
     facts = {
@@ -178,7 +178,9 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
 
 
 def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
-    """Settings with different values. A setting that one side lacks is a default of another version: it counts only if it was changed."""
+    """Return the settings with different values.
+
+    A setting that one side lacks is a default of another version. It counts only if that side's run changed it."""
     mine, other = one.settings, two.settings
     differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
     return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])

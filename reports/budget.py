@@ -1,4 +1,4 @@
-"""The training budget in any unit; runs of one budget form a cohort."""
+"""Training budget in any unit. Runs in one cohort have the same budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunBudget:
-    """An amount of one unit; no unit if the budget was not recorded."""
+    """Record of an amount of one unit. The unit is empty if the run did not record its budget."""
 
     unit: str = ""
     amount: float = 0.0
@@ -49,7 +49,7 @@ def budget_of(run: Mapping[Any, Any]) -> RunBudget:
 
 
 def _positive(value: object) -> float | None:
-    """A parameter's text as a number; None if it is "None", missing or not a finite positive number."""
+    """Return a parameter's text as a number; None if it is "None", missing or not a finite positive number."""
     try:
         number = float(str(value))
     except ValueError:

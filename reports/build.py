@@ -1,4 +1,4 @@
-"""Build a document from results and write it to files: the two calls of the command line."""
+"""Functions of the command line that build a document from results and write it to files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ OCCASIONAL = (across_datasets.TITLE, studies.TITLE, latents.TITLE)  # most resul
 
 
 def build(results: Results, *, title: str, small: bool = False) -> Document:
-    """Return the report on some results; a small one shows few samples. Without any run, raise a UserError; a section without data is left out and named."""
+    """Return the report on some results. A small report shows few samples.
+
+    A section without data is left out and named. Results without any run are a UserError."""
     prepared = view(results, small=small)
     built = [(name, section(prepared)) for name, section in SECTIONS]
     return Document(
@@ -112,7 +114,7 @@ def _of_runs(prepared: View) -> list[Fact]:
 
 
 def _groups(prepared: View) -> tuple[Group, ...]:
-    """One group for each variant, or for each entry if there is only one variant. The searches of a study belong to their variants."""
+    """Return one group for each variant, or for each entry if there is only one variant. The searches of a study belong to their variants."""
     variants = {name: name for searched in prepared.studies for name in (tuning.name for tuning in searched.study.tunings)}
     for cohort in prepared.cohorts:
         variants |= {entry.name: harmless(text(entry.runs["variant"].iloc[0])) for entry in cohort.entries}
@@ -137,13 +139,13 @@ def _warnings(prepared: View) -> tuple[str, ...]:
     unfinished = int(runs["status"].isin(["running", "interrupted"]).sum())
     if unfinished:
         found.append(
-            f"{pluralise(unfinished, 'run')} {'has' if unfinished == 1 else 'have'} not ended yet: this report does not cover the whole suite."
+            f"{pluralise(unfinished, 'run')} {'is' if unfinished == 1 else 'are'} still running or interrupted: this report does not cover the whole suite."
         )
     seedless = int((every["seed"] < 0).sum())
     if seedless:
         found.append(
-            f"{pluralise(seedless, 'run')} recorded no seed, and may repeat each other. Of these, only the newest run of each entry is shown."
+            f"{pluralise(seedless, 'run')} recorded no seed, and may repeat each other. The report shows only the newest of them for each entry."
         )
     found += cohort_differences.measurement_differences(prepared.cohorts)
-    found += [f"The search of the study {name} cannot be read: its trials are not shown." for name in prepared.unread]
+    found += [f"The search of the study {name} cannot be read, so the report lacks its trials." for name in prepared.unread]
     return tuple(found)

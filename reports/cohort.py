@@ -22,12 +22,12 @@ TRACKS = {
     "tuned": "default recipes and tuned recipes",
 }
 POINTS = "modes/high_quality"  # a metric only of points in the plane
-FIRST_VERSION = "1"  # of the harness and the variants; runs before versions were recorded have it
+FIRST_VERSION = "1"  # of the harness and the variants; runs without a recorded version have it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CohortEntry:
-    """A variant under one configuration, with one run for each seed, in the order of seeds."""
+    """Record of a variant under one configuration, with one run for each seed, in the order of seeds."""
 
     name: str
     runs: pd.DataFrame
@@ -61,7 +61,7 @@ class CohortEntry:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cohort:
-    """Runs that may be in one table. `why` says how the cohort differs from others with the same settings."""
+    """Record of runs that may be in one table. `why` says how the cohort differs from others with the same settings."""
 
     index: int
     dataset: str
@@ -83,12 +83,12 @@ class Cohort:
 
     @property
     def claims(self) -> bool:
-        """True if the data is large enough to support conclusions (tag `claims`)."""
+        """Return whether the data is large enough to support conclusions (tag `claims`)."""
         return not any((entry.runs["claims"] == "false").any() for entry in self.entries)
 
     @property
     def points(self) -> bool:
-        """True if the data are points in the plane, not images."""
+        """Return whether the data are points in the plane, not images."""
         return POINTS in self.protocols or any(not math.isnan(value) for value in numbers(self.runs, POINTS))
 
     @property
@@ -113,12 +113,12 @@ class Cohort:
 
     @property
     def unmeasured(self) -> bool:
-        """True if runs finished but no metric exists for their data."""
+        """Return whether runs finished but ganbench has no metric for their data."""
         return not self.protocols and bool((self.runs["status"] == "finished").any()) and not self.has_values
 
     @property
     def has_values(self) -> bool:
-        """True if any metric was measured."""
+        """Return whether any run has a value of a metric."""
         return any(not math.isnan(value) for key in measured() for value in numbers(self.runs, key))
 
     @cached_property

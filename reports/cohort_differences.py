@@ -19,7 +19,7 @@ def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
     if len(data) > 1:
         found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
-    found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different things equal")
+    found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different settings equal")
     return found
 
 
@@ -49,7 +49,7 @@ def measurement_differences(cohorts: Sequence[Cohort]) -> list[str]:
 
 
 def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed: str) -> list[str]:
-    """A sentence on what differs between runs on the same data; runs on different data may differ."""
+    """Return a sentence on what differs between runs on the same data; runs on different data may differ."""
     by_data: dict[str, list[str]] = {}
     for cohort in cohorts:
         by_data.setdefault(cohort.dataset, []).append(words(cohort))
@@ -61,7 +61,7 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
 
 
 def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
-    """The protocols of a metric by data, in cohorts that differ in nothing else."""
+    """Return the protocols of a metric by data, in cohorts that differ in nothing else."""
     found: dict[str, set[str]] = {}
     for cohort in cohorts:
         if cohort.why and key in cohort.protocols:

@@ -1,4 +1,4 @@
-"""The content of a report as frozen data, without HTML or markdown. Every renderer shows the same document."""
+"""Content of a report as frozen data, without HTML or markdown. Every renderer shows the same document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A paragraph. A lead is the answer of its section, a note is small print, a warning must not be overlooked."""
+    """A paragraph. A lead is the answer of its section. A renderer shows a note in small print and highlights a warning."""
 
     text: str
     tone: Literal["body", "lead", "note", "warning"] = "body"
@@ -42,7 +42,7 @@ class Heading:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell. Its text is complete; a picture shows the same content."""
+    """A cell of a table. Its text is complete; a picture shows the same content."""
 
     text: str
     tone: Tone = "plain"
@@ -69,7 +69,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One cell for each column; a reference row looks different."""
+    """A row with one cell for each column. Renderers show a reference row in another style."""
 
     cells: tuple[Cell, ...]
     reference: bool = False
@@ -82,7 +82,9 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under columns. `folded` is the title of a table that starts closed, if the renderer can fold. The rows of a `fixed` table cannot be sorted."""
+    """A table of rows under columns. `folded` is the title of a table that starts closed, if the renderer can fold.
+
+    A reader cannot sort the rows of a `fixed` table."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -119,7 +121,9 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures side by side, as many as fit in a line. `tile_width` is in CSS pixels; `film` is the id of a filmstrip with the same tiles earlier in training."""
+    """Pictures side by side, as many as fit in a line. `tile_width` is in CSS pixels.
+
+    `film` is the id of a filmstrip with the same tiles earlier in training."""
 
     id: str
     caption: str
@@ -129,13 +133,13 @@ class Gallery:
 
     @property
     def photos(self) -> bool:
-        """True if the tiles are images without text, which may be small."""
+        """Return whether the tiles are images without text, which may be small."""
         return all(tile.picture.media == "image/png" for tile in self.tiles)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One row of a filmstrip; None for a missing picture. The colour is that of the entry named in the title."""
+    """A row of a filmstrip, with None for a missing picture. The colour is that of the entry named in the title."""
 
     title: str
     pictures: tuple[Picture | None, ...]
@@ -163,7 +167,7 @@ Block: TypeAlias = Text | Heading | Table | Figure | Gallery | Filmstrip
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A titled part of the report; the table of contents links to its id."""
+    """A titled part of the report. The table of contents links to its id."""
 
     id: str
     title: str
@@ -180,7 +184,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Entries that a reader shows or hides together, in the whole page."""
+    """A group of entries that a reader shows or hides together, in the whole page."""
 
     name: str
     entries: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Export of results as tidy files for any tool: runs.csv, protocols.csv, curves.csv and about.json.
 
-docs/tidy-results.md is their contract and `FORMAT` its version. The same results give the same bytes.
+docs/tidy-results.md is their contract, and `FORMAT` its version. The same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reports.budget import PREFIX, budget_of
 from reports.cohort import version
 from reports.io import write_all
 
-FORMAT = 1  # bumped when a column of the contract is removed or changes its meaning
+FORMAT = 1  # raise it if you remove a column of the contract or change its meaning
 RUNS, PROTOCOLS, CURVES, ABOUT = "runs.csv", "protocols.csv", "curves.csv", "about.json"
 BUDGET_COLUMNS = ("budget", "budget_unit")
 ORDER = ["kind", "suite", "dataset", "variant", "seed", "started", "run_id"]
@@ -51,18 +51,18 @@ def runs_frame(results: Results) -> pd.DataFrame:
 
 
 def curves_frame(results: Results) -> pd.DataFrame:
-    """Return the metrics of each run at its evaluation points and at its end, without the scalars of training."""
+    """Return the metrics of each run at its evaluation points and at its end, without the losses and other scalars of training."""
     return _sorted(curve(results.curves, _with_errors(measured())), CURVE_COLUMNS)
 
 
 def _with_errors(keys: Iterable[str]) -> list[str]:
-    """The keys, each before its standard error, then those of the best checkpoint."""
+    """Return the keys, each before its standard error, then those of the best checkpoint."""
     pairs = [key for plain in keys for key in (plain, f"{plain}{SE}")]
     return [*pairs, *(f"{BEST}{key}" for key in pairs)]
 
 
 def about(results: Results) -> dict[str, Any]:
-    """Return the origin of the rows: versions, data, budgets, protocols, machines and the date of the newest run.
+    """Return the origin of the rows: versions, data, budgets, evaluation protocols, machines and the date of the newest run.
 
     It has no address of a store, and no path except in the names of `folder:PATH` data, which are those of the run table.
     """
@@ -87,7 +87,7 @@ def about(results: Results) -> dict[str, Any]:
 
 
 def _protocols(results: Results) -> dict[str, dict[str, list[str]]]:
-    """The protocol hashes of each metric, by dataset: one hash unless runs used different protocols."""
+    """Return the protocol hashes of each metric, by dataset: one hash unless runs used different protocols."""
     data = dict(zip(results.runs["run_id"], results.runs["dataset"], strict=True))
     rows = results.protocols.assign(dataset=results.protocols["run_id"].map(data))
     return {
@@ -101,7 +101,7 @@ def _values(column: pd.Series) -> list[str]:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """The distinct plain values in a fixed order; a text that is a path on a machine is left out."""
+    """Return the distinct plain values in a fixed order; a text that is a path on a machine is left out."""
     plain = [value for value in values if (not _is_path(value) if isinstance(value, str) else _is_number(value))]
     return [json.loads(text) for text in sorted({json.dumps(value) for value in plain})]
 
@@ -119,5 +119,5 @@ def _sorted(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    """A frame as UTF-8 CSV with "\\n" line ends. A float is the shortest text that parses to the same float; a missing value is empty."""
+    """Return a frame as UTF-8 CSV with "\\n" line ends. A float is the shortest text that parses to the same float; a missing value is empty."""
     return bytes(frame.to_csv(index=False, lineterminator="\n").encode())

@@ -1,4 +1,4 @@
-"""Filter of results: the runs of variants whose names match a pattern."""
+"""Filter of results by the names of variants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ EVERYTHING = "*"
 
 
 def filter_runs(results: Results, pattern: str) -> Results:
-    """Return the results of the variants that match one of the comma-separated globs, with the reference rows of their data. No match is a UserError."""
+    """Return the results of the variants that match one of the comma-separated globs, with the reference rows of their data.
+
+    If no variant matches, raise a UserError."""
     if pattern == EVERYTHING:
         return results
     runs = results.runs
@@ -42,11 +44,11 @@ def filter_runs(results: Results, pattern: str) -> Results:
 
 
 def _searched(study: Mapping[str, Any]) -> Iterable[str]:
-    """The recorded variants of a study; none if they cannot be read."""
+    """Return the recorded variants of a study; none if they cannot be read."""
     variants = study.get("variants")
     return variants if isinstance(variants, dict) else ()
 
 
 def _part(study: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
-    """The record of a study, with only these variants."""
+    """Return the record of a study, with only these variants."""
     return {**study, "variants": {name: study["variants"][name] for name in _searched(study) if name in names}}

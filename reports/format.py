@@ -1,4 +1,4 @@
-"""Numbers and lists as text: three significant digits, separated thousands, a dash for a missing value."""
+"""Functions that format numbers and lists as text: three significant digits, separated thousands, a dash for a missing value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def number(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """Return a whole number with separated thousands; from `LONG` on, as `number` does."""
+    """Return a whole number with separated thousands. From `LONG` on, the text is that of `number`."""
     return number(value) if math.isnan(value) or abs(value) >= LONG else f"{value:,.0f}"
 
 
@@ -57,7 +57,7 @@ def p_value(value: float | None) -> str:
 
 
 def shorten(items: Sequence[str], most: int) -> list[str]:
-    """Return the items; of more than `most`, the first ones and the number of the rest."""
+    """Return the items. If there are more than `most`, return the first ones and the number of the rest."""
     return list(items) if len(items) <= most else [*items[: most - 1], f"{len(items) - most + 1:,} more"]
 
 

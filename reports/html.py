@@ -1,7 +1,7 @@
-"""Renderer of a document as one self-contained HTML file: pictures, style and script are inside, all texts are escaped.
+"""Renderer of a document as one self-contained HTML file. The file contains pictures, style and script, and all texts are escaped.
 
-The page is complete without its script, which sorts tables, hides variants, shows samples through training and enlarges pictures. The content
-security policy of the page blocks every load from elsewhere and every other script.
+The page is complete without its script. The script sorts tables, hides variants, shows samples through training and enlarges pictures.
+The content security policy of the page blocks every other script and every load from another address.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: harmless(value) if type(value) is str else value,  # markup is harmless already
+        finalize=lambda value: harmless(value) if type(value) is str else value,  # the renderer has already escaped markup
     )
     parts = itertools.count(1)
     groups = {entry: group.name for group in document.groups for entry in group.entries}
@@ -47,12 +47,12 @@ def html(document: Document) -> str:
 
 
 def _digest(script: str) -> str:
-    """The hash of a script for a content security policy."""
+    """Return the hash of a script for a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _uri(picture: Picture) -> Markup:
-    """A picture as the value of a quoted attribute: SVG as text, which is smaller than base64 by a third."""
+    """Return a picture as the value of a quoted attribute. SVG is text, because base64 is larger."""
     if picture.media == "image/svg+xml":
         return Markup(f"data:{picture.media}," + quote(picture.data.decode(), safe=IN_ATTRIBUTE + "<>"))
     return Markup(f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}")

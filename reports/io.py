@@ -10,16 +10,16 @@ from bench.core.errors import UserError, one_line
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Raise a UserError for a folder that cannot be created or written. Nothing is left on the disk."""
+    """Raise a UserError for a folder that cannot be created or written. The check leaves no file on the disk."""
     if why := refusal(path):
-        raise UserError(f"{option}: cannot write to {one_line(repr(str(path)), most=300)}: {why}")
+        raise UserError(f"{option}: cannot write to {one_line(repr(str(path)), most=300)}: {why}; choose another folder")
 
 
 def check_file(path: Path, option: str) -> None:
-    """Raise a UserError for a file that cannot be written, or whose path is a folder. Nothing is left on the disk."""
+    """Raise a UserError for a file that cannot be written, or whose path is a folder. The check leaves no file on the disk."""
     check_folder(path.parent, option)
     if path.is_dir():
-        raise UserError(f"{option}: {str(path)!r} is a folder: give the path of a file")
+        raise UserError(f"{option}: {str(path)!r} is a folder; give the path of a file")
 
 
 def write_all(files: Mapping[Path, bytes], what: str) -> None:
@@ -27,6 +27,6 @@ def write_all(files: Mapping[Path, bytes], what: str) -> None:
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, data, settled=False)  # a report that is lost in a system crash is quick to write again
+            write_atomic(path, data, settled=False)  # no fsync: a user can write a report again after a system crash
     except OSError as error:
-        raise UserError(f"cannot write {what}: {error.strerror or error}") from error
+        raise UserError(f"cannot write {what}: {error.strerror or error}; choose another folder or free space") from error

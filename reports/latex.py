@@ -1,4 +1,4 @@
-"""The leaderboard as LaTeX: a booktabs table for each cohort, written by `pandas.Styler.to_latex` from cells that are escaped here."""
+"""Renderer of the leaderboard as LaTeX: a booktabs table for each cohort, by `pandas.Styler.to_latex` from escaped cells."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _row(entry: CohortEntry, summary: Summary, cohort: Cohort, *, best: bool) ->
 
 
 def _best_rows(values: list[float], direction: str) -> list[int]:
-    """The rows whose value is the best of the finite ones; equal values share it."""
+    """Return the rows with the best finite value: several if values are equal."""
     finite = [value for value in values if math.isfinite(value)]
     if direction == "none" or not finite:
         return []
@@ -88,26 +88,26 @@ def _best_rows(values: list[float], direction: str) -> list[int]:
 
 
 def _caption(cohort: Cohort) -> str:
-    """Data, budget, track, protocol and the meaning of the figures."""
+    """Return the caption: data, budget, track, evaluation protocol and the meaning of the figures."""
     card = cohort.headline
     parts = [f"{cohort.setting}."]
     if not cohort.claims:
-        parts.append("A trial run: this data is too small to support conclusions.")
+        parts.append("This is a trial run: the data is too small to support conclusions.")
     if cohort.unmeasured:
-        return escape(" ".join([*parts, "No metric exists for this data, so nothing is ranked."]))
+        return escape(" ".join([*parts, "ganbench has no metric for this data and ranks nothing."]))
     better = {"lower": "lower is better", "higher": "higher is better", "none": "neither end is better"}[card.direction]
     parts += [
         f"{card.title} ({better}): mean over training seeds ± half of its 95% Student-t interval, and median; the best in bold.",
         "A failed run counts as infinitely bad.",
         *_noise(cohort),
-        *(["Best checkpoint: its median, chosen and scored on different noise."] if has_best(cohort) else []),
-        f"Protocol {cohort.protocols.get(card.key, 'unrecorded')}.",
+        *(["Best checkpoint: the median of the checkpoint that is selected and scored on different noise."] if has_best(cohort) else []),
+        f"Evaluation protocol {cohort.protocols.get(card.key, 'unrecorded')}.",
     ]
     return escape(" ".join(parts))
 
 
 def _noise(cohort: Cohort) -> list[str]:
-    """The range of the half-sample standard errors over the entries; empty if none was recorded."""
+    """Return the range of the half-sample standard errors over the entries; empty if none was recorded."""
     errors = [noise.error for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not errors:
         return []

@@ -16,7 +16,7 @@ ACROSS = 4  # pictures of a gallery in one line
 
 @dataclass(frozen=True, kw_only=True)
 class Markdown:
-    """The text, and its pictures by relative path."""
+    """Record of a rendered text, with its pictures by relative path."""
 
     text: str
     files: dict[str, bytes] = field(default_factory=dict)
@@ -98,9 +98,9 @@ def _cell(cell: Cell) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span in a table. Its fence is longer than any run of backticks inside; a bar is escaped.
+    """Return a code span in a table. Its fence is longer than any run of backticks inside; a bar is escaped.
 
-    Parsers disagree on a backslash before a bar in a code span, so such a text is plain.
+    Parsers disagree on a backslash before a bar in a code span, so such a text has no code span.
     """
     if "\\|" in text:
         return escape(text)

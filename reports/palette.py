@@ -1,4 +1,4 @@
-"""The palette: one colour, dash and marker for each entry, the same in every plot, table and legend."""
+"""Palette of a report: one colour, dash and marker for each entry, the same in every plot, table and legend."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ RULE = "#d8dee4"
 PAPER = "#ffffff"
 DARK = {INK: "#e6edf3", FAINT: "#7d8590", RULE: "#30363d", PAPER: "#13171d"}
 
-# Result of a search that maximises the smallest OKLab distance between two colours, with normal vision and, weighted 2.4 times, with
-# deuteranopia and protanopia (Machado et al. 2009), among colours with enough contrast to both papers. The first ones differ most.
+# Result of a search that maximises the smallest OKLab distance between two colours, among colours with enough contrast to both papers.
+# It uses distances with normal vision and, weighted 2.4 times, with deuteranopia and protanopia (Machado et al. 2009).
+# The first colours differ most.
 COLOURS = (
     "#2662fe", "#f86111", "#b31e7d", "#159cb7", "#2b7440", "#fa4dc7", "#a74a04", "#b3788f", "#8c26d2", "#9583fa", "#4c6291", "#65a64d",
 )  # fmt: skip
@@ -36,7 +37,7 @@ Palette: TypeAlias = dict[str, Style]
 
 
 def palette(names: Iterable[str]) -> Palette:
-    """Return styles by the order of names, so that a report on the same entries always looks the same. Reference rows are grey."""
+    """Return styles by the order of names, so that reports on the same entries have the same styles. Reference rows are grey."""
     styles = {
         name: Style(colour=COLOURS[i % len(COLOURS)], dash=DASHES[(i + i // len(COLOURS)) % len(DASHES)], marker=MARKERS[i % len(MARKERS)])
         for i, name in enumerate(sorted(set(names) - set(REFERENCES)))

@@ -1,4 +1,4 @@
-"""Groups of runs that were measured by the same evaluation protocols, as far as these are known."""
+"""Groups of runs with the same evaluation protocols, as far as the runs recorded them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ID_DIGITS = 8  # digits of a run's id in a title
 
 
 def protocols_of(results: Results) -> dict[str, dict[str, str]]:
-    """Return the protocols of each run's metrics: its own record, else that of a run with the same overall hash."""
+    """Return the evaluation protocols of each run's metrics: from its own record, else from a run with the same overall hash."""
     recorded = results.protocols[results.protocols["key"].isin(measured())]
     own = {str(run): dict(zip(rows["key"], rows["protocol"], strict=True)) for run, rows in recorded.groupby("run_id")}
     hashes = {str(run): text(value) for run, value in zip(results.runs["run_id"], results.runs["protocol"], strict=True)}
@@ -25,7 +25,7 @@ def protocols_of(results: Results) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolGroup:
-    """Runs in which no metric has two protocols. `unknown` identifies protocols that are not recorded."""
+    """Record of runs in which no metric has two evaluation protocols. `unknown` identifies protocols that are not recorded."""
 
     runs: pd.DataFrame
     protocols: dict[str, str]
@@ -35,7 +35,7 @@ class ProtocolGroup:
 def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[ProtocolGroup]:
     """Return the groups, the largest first. A run without measurements, such as a failed one, is in every group with known protocols.
 
-    A measured run with unknown protocols is grouped only with runs that have the same overall hash, else alone.
+    A measured run with unknown protocols is only in a group of runs with the same overall hash.
     """
     groups: list[tuple[set[str], dict[str, str]]] = []
     for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
@@ -69,5 +69,5 @@ def _have_values(runs: pd.DataFrame) -> pd.Series:
 
 
 def agree(one: dict[str, str], two: dict[str, str]) -> bool:
-    """Return whether two runs have equal protocols for the metrics that both have."""
+    """Return whether two runs have equal evaluation protocols for the metrics that both have."""
     return all(two.get(key, value) == value for key, value in one.items())

@@ -1,4 +1,4 @@
-"""Writes a document as files: index.html, and report.md with its pictures. Each file is written atomically."""
+"""Writer of a document as files: index.html, and report.md with its pictures. Each write is atomic."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ SUFFIXES = (".png", ".svg")
 
 
 def write(document: Document, out: Path) -> Path:
-    """Write the report into a folder, creating it if needed, and return the path of its HTML. A folder that cannot be written is a UserError.
+    """Write the report into a folder, which is created if needed, and return the path of its HTML.
 
     Pictures of the previous report that this one lacks are removed. Files that no report wrote stay.
+    A folder that cannot be written is a UserError.
     """
     rendered = markdown(document)
     listing = out / FOLDER / WRITTEN
@@ -45,7 +46,7 @@ def _listing(names: Iterable[str]) -> bytes:
 
 
 def _listed(listing: Path) -> set[str]:
-    """The pictures of the previous report: plain names of pictures, and nothing else that the file may contain."""
+    """Return the names of the previous report's pictures. Other content of the file is ignored."""
     try:
         names = listing.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Scores that can be averaged over data sets, for entries trained on several data sets; and the time to a target value.
+"""Scores that can be averaged over data sets, and the position at which a run reaches a target value.
 
 A score is 0 for a value as good as an untrained generator and 1 for a value as good as real images. The scale is logarithmic if both
 reference values are positive, else linear, for all entries alike. The aggregates follow Agarwal et al. 2021 (arXiv 2108.13264). Their
@@ -23,7 +23,7 @@ LOWEST, HIGHEST = -1.0, 2.0  # bounds of scores: one length of the scale beyond 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreScale:
-    """The values of the two reference rows on one data set."""
+    """Record of the values of the two reference rows on one data set."""
 
     untrained: float
     real: float
@@ -36,7 +36,7 @@ class ScoreScale:
     def score(self, value: float) -> float:
         """Return 0 at `untrained` and 1 at `real`, within `LOWEST` and `HIGHEST`. A value that is not finite scores 0.
 
-        On a log scale, a value of 0 or less has the limit score of small positive values. Metrics can be 0, and estimates can be negative.
+        On a log scale, a value of 0 or less has the limit score of small positive values: metrics can be 0, and estimates can be negative.
         """
         if not math.isfinite(value):
             return 0.0
@@ -50,7 +50,7 @@ def _log(value: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
-    """Scores of an entry aggregated over all data sets."""
+    """Record of an entry's scores, aggregated over all data sets."""
 
     iqm: float
     interval: Interval  # nominal
@@ -72,9 +72,11 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggregate:
-    """Aggregate the scores of all data sets; a bootstrap draws runs within each. A data set without a score is a ValueError."""
+    """Return the aggregate of the scores of all data sets, with a bootstrap over the runs within each data set.
+
+    A data set without a score is a ValueError."""
     if not by_data or not all(len(own) for own in by_data.values()):
-        raise ValueError("every data set needs a score")
+        raise ValueError("every data set needs a score; got an empty list")
     parts = [np.asarray(by_data[name], dtype=float) for name in sorted(by_data)]
     random = np.random.default_rng(seed)
     resampled = np.concatenate([part[random.integers(len(part), size=(RESAMPLES, len(part)))] for part in parts], axis=1)

@@ -1,7 +1,7 @@
 """Statistics for few training seeds: intervals, tests and verdicts. The unit of replication is the training seed.
 
 Failed runs count: they are infinitely bad in medians and the worst rank in comparisons. Below `MIN_SEEDS` seeds there is
-neither an interval nor a test, because at 2 seeds both say more about luck than about the variant.
+neither an interval nor a test, because 2 seeds cannot estimate the spread between seeds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALPHA = 0.05
 CLEAR_RATIO = 1.1  # "clearly better" is significantly better by at least this ratio
 FAILED = ("diverged", "failed")  # outcomes of the variant; pruned, interrupted and running runs have none
 MAX_PERMUTATIONS = 200_000
-LARGEST = 1e75  # larger values are infinite: SQL trackers store infinity as the largest float, and a squared variance must fit a float
+LARGEST = 1e75  # larger values count as infinite: SQL stores record infinity as the largest float, and a squared variance must fit a float
 NEAR = 0.1  # relative distance within which a trial is near the best one
 
 
@@ -39,7 +39,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The values of one entry on one metric, one a seed. `unmeasured` counts finished runs without the metric."""
+    """Record of an entry's values of one metric, one for each seed. `unmeasured` counts finished runs without the metric."""
 
     values: tuple[float, ...]
     failures: int = 0
@@ -53,7 +53,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Statistics of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
+    """Record of the statistics of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
 
     n: int
     failures: int
@@ -64,7 +64,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Measurement noise. `share` is its part of the variance between seeds; None below `MIN_SEEDS` seeds or without variance."""
+    """Record of measurement noise. `share` is its part of the variance between seeds; None below `MIN_SEEDS` seeds or without variance."""
 
     error: float  # root mean square of the standard errors of single measurements
     share: float | None
@@ -72,7 +72,9 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Comparison of two entries on one metric. `ratio` is how many times better `a` is than `b`; its interval is not corrected for the number of pairs."""
+    """Record of the comparison of two entries on one metric.
+
+    `ratio` is above 1 if `a` has the better values. Its interval has no correction for the number of pairs."""
 
     a: str
     b: str
@@ -81,7 +83,7 @@ class Comparison:
     p_holm: float | None = None
     ratio: float | None = None
     interval: Interval | None = None
-    p_better: float | None = None  # share of the seed pairs in which a is better, ties half
+    p_better: float | None = None  # share of the seed pairs in which a has the better value; a tie counts as a half
     better: str | None = None
     verdict: Verdict = "no significant difference"
     reason: str = ""  # why there is no test
@@ -105,7 +107,7 @@ def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
 
 
 def summarise(data: Sample, direction: Direction) -> Summary:
-    """Return median and mean with its Student-t interval; failures are infinitely bad where the metric has a bad end."""
+    """Return median and mean with its Student-t interval. Failures are infinitely bad if the metric has a direction."""
     worst = {"lower": math.inf, "higher": -math.inf, "none": math.nan}[direction]
     values = [*data.values, *([worst] * data.failures if direction != "none" else [])]
     return Summary(
@@ -133,7 +135,7 @@ def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
 
 
 def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval | None:
-    """Return Student's t interval of a mean; None below `MIN_SEEDS` values, or if all are equal, which tells nothing about their spread."""
+    """Return Student's t interval of a mean. Return None below `MIN_SEEDS` values, or if all are equal, because such values do not estimate a spread."""
     n = len(values)
     if n < MIN_SEEDS or _constant(values):
         return None
@@ -161,7 +163,7 @@ def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, l
     """Test one pair, or record why it cannot be tested; `with_verdicts` adds the verdict."""
     pair = Comparison(a=a, b=b)
     if direction == "none":
-        return replace(pair, reason="the metric has no better end")
+        return replace(pair, reason="the metric has no direction")
     if one.unmeasured or two.unmeasured:
         return replace(pair, reason="a finished run was not measured")
     if min(one.n, two.n) < MIN_SEEDS:
@@ -184,7 +186,7 @@ def compare(a: str, b: str, one: Sample, two: Sample, direction: Direction, *, l
 
 
 def _judge(pair: Comparison, p_holm: float | None) -> Comparison:
-    """Return the pair with its verdict. Without a significant test nothing is better."""
+    """Return the pair with its verdict. Without a significant test, no entry is better."""
     if p_holm is None or p_holm >= ALPHA or pair.better is None:
         return replace(pair, p_holm=p_holm, better=None, verdict="no significant difference")
     clear = pair.ratio is not None and (pair.ratio >= CLEAR_RATIO or pair.ratio * CLEAR_RATIO <= 1)
@@ -198,7 +200,9 @@ def _winner(pair: Comparison, advantage_of_a: float) -> str | None:
 
 
 def welch(x: Sequence[float], y: Sequence[float], confidence: float = 1 - ALPHA) -> tuple[float, float, Interval]:
-    """Return mean(x) - mean(y), its two-sided p and its interval: Welch 1947, Biometrika 34, with Welch-Satterthwaite degrees of freedom."""
+    """Return mean(x) - mean(y), its two-sided p and its interval.
+
+    Welch 1947, Biometrika 34, with Welch-Satterthwaite degrees of freedom."""
     (mean_x, var_x), (mean_y, var_y) = _moments(x), _moments(y)
     a, b = var_x / len(x), var_y / len(y)
     error = math.sqrt(a + b)
@@ -210,7 +214,9 @@ def welch(x: Sequence[float], y: Sequence[float], confidence: float = 1 - ALPHA)
 
 
 def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return the two-sided p of the difference in mean rank under all splits of the pooled runs; above `MAX_PERMUTATIONS` splits, under random ones."""
+    """Return the two-sided p of the difference in mean rank under all splits of the pooled runs.
+
+    Above `MAX_PERMUTATIONS` splits, use random ones."""
     ranks = stats.rankdata([*x, *y])
     observed = abs(ranks[: len(x)].mean() - ranks.mean())
     splits = math.comb(len(ranks), len(x))
@@ -226,13 +232,13 @@ def rank_permutation(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def rank_agreement(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Return Kendall's tau-b of two lists: 1 if they order all pairs alike, -1 if they order all the other way round. None if one list is all ties."""
+    """Return Kendall's tau-b of two lists: 1 for the same order, -1 for the reverse order, None if all values of a list are equal."""
     tau = float(stats.kendalltau(x, y).statistic) if len(x) > 1 else math.nan
     return None if math.isnan(tau) else tau
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values adjusted to keep the chance of any false verdict: Holm 1979, Scand. J. Statist. 6."""
+    """Return p values with Holm's correction for the chance of any false verdict: Holm 1979, Scand. J. Statist. 6."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -243,7 +249,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def expected_best(values: Sequence[float], failures: int, direction: Direction) -> list[float]:
-    """Return the expected best of k = 1, 2, ... n of n random trials, drawn without replacement: unbiased for the best of k further trials.
+    """Return the expected best of k = 1, 2, ... n of n random trials, drawn without replacement.
+
+    The estimate is unbiased for the best of k further trials.
 
     E_k = sum_i C(n - i, k - 1) x_(i) / C(n, k) for x sorted best first (the U-statistic of the minimum; Tang et al. 2020, ACL, eq. 5). A
     failure is infinitely bad, so E_k is NaN as long as k trials can all be failures (k <= failures).
@@ -259,9 +267,9 @@ def expected_best(values: Sequence[float], failures: int, direction: Direction) 
 
 
 def near_best(values: Sequence[float], others: int, direction: Direction) -> float | None:
-    """Return the share of trials whose value is within the ratio `NEAR` of the best one. `others` have no value and count as distant.
+    """Return the share of trials whose value is within the ratio `NEAR` of the best one. `others` counts trials without a value, which are not near.
 
-    None without a better end, without values, or where a value is not positive and so has no ratio.
+    Return None if the metric has no direction, without values, or if a value is not positive and so has no ratio.
     """
     if direction == "none" or not values or min(values) <= 0:
         return None
@@ -270,18 +278,18 @@ def near_best(values: Sequence[float], others: int, direction: Direction) -> flo
 
 
 def _chance(x: Sequence[float], y: Sequence[float]) -> float:
-    """Share of the pairs in which x is lower, ties half: Mann and Whitney's U over its largest value."""
+    """Return the share of the pairs in which x is lower: Mann and Whitney's U over its largest value. A tie counts as a half."""
     return sum((a < b) + 0.5 * (a == b) for a in x for b in y) / (len(x) * len(y))
 
 
 def _badness(data: Sample, direction: Direction) -> list[float]:
-    """Values with signs such that lower is better, failures last."""
+    """Return the values with signs such that lower is better, failures last."""
     sign = 1.0 if direction == "lower" else -1.0
     return [*(sign * value for value in data.values), *([math.inf] * data.failures)]
 
 
 def _moments(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and unbiased variance."""
+    """Return mean and unbiased variance."""
     mean = math.fsum(values) / len(values)
     return mean, math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
@@ -292,7 +300,7 @@ def _constant(values: Sequence[float]) -> bool:
 
 
 def _exp(value: float) -> float:
-    """Exponential; infinity if it overflows a float."""
+    """Return the exponential; infinity if it overflows a float."""
     try:
         return math.exp(value)
     except OverflowError:

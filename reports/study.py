@@ -1,7 +1,7 @@
-"""A study as sections read it: the search space, and for each variant its trials and the best one.
+"""Records of a study for the sections: the search space, and for each variant its trials and the best one.
 
 A study gives every variant the same number of trials. A trial is one recipe; its value on an objective is a mean over the search's seeds.
-The best value of many trials is biased towards good luck. The final runs, on seeds that the search never used, measure a recipe without that bias.
+The best value of many trials is biased, because it is partly luck. The final runs, on seeds that the search never used, measure a recipe without that bias.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ DimensionKind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 SettingValue: TypeAlias = str | int | float | bool | None
 
-TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trials that tell something about their recipe
+TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trials that measure their recipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDimension:
-    """One searched setting. `variants` is a glob of the variants that have it, `also` lists further paths that get the same value."""
+    """Record of one searched setting. `variants` is a glob of the variants that have it; `also` lists further paths with the same value."""
 
     path: str
     kind: DimensionKind
@@ -45,7 +45,9 @@ class SearchDimension:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One recipe. `values` are the objectives of a complete trial that did not diverge; `points` are its intermediate values (step, value)."""
+    """Record of one recipe. `values` are the objectives of a complete trial that did not diverge.
+
+    `points` are its intermediate values (step, value)."""
 
     number: int
     state: State
@@ -59,7 +61,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class BestTrial:
-    """The best trial of a variant, and its recipe as settings ("path=value") for the command line."""
+    """Record of the best trial of a variant, and its recipe as settings ("path=value") for the command line."""
 
     number: int
     values: tuple[float, ...]
@@ -68,7 +70,7 @@ class BestTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionImportance:
-    """Share of the objective's variance that a dimension explains: mean and standard deviation."""
+    """Record of the share of the objective's variance that a dimension explains: mean and standard deviation."""
 
     path: str
     mean: float
@@ -77,7 +79,7 @@ class DimensionImportance:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """The search of one variant."""
+    """Record of the search of one variant."""
 
     variant: str
     trials: tuple[Trial, ...]
@@ -88,12 +90,12 @@ class Tuning:
 
     @property
     def name(self) -> str:
-        """The variant's name, safe to show."""
+        """The variant's name, escaped for a report."""
         return harmless(self.variant)
 
     @property
     def tried(self) -> tuple[Trial, ...]:
-        """The trials that tell something about their recipe."""
+        """The trials that measure their recipe."""
         return tuple(trial for trial in self.trials if trial.state in TRIED)
 
     @property
@@ -114,7 +116,7 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchedStudy:
-    """A study of some variants over one space. It has one or two objectives; the first one ranks the trials."""
+    """Record of a study of some variants over one space. It has one or two objectives; the first one ranks the trials."""
 
     tag: str  # its name as its runs record it
     objectives: tuple[Card, ...]
@@ -132,7 +134,7 @@ class SearchedStudy:
 
     @property
     def name(self) -> str:
-        """The name, safe to show."""
+        """The study's name, escaped for a report."""
         return harmless(self.tag)
 
     @property

@@ -1,4 +1,4 @@
-"""Read a study from its `study.json` (`bench.tracking.study_record`). A file that is damaged or of another format is left out with a warning."""
+"""Reader of a study from its `study.json` (`bench.tracking.study_record`). It skips damaged files and other formats with a warning."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
     name = one_line(repr(str(recorded.get("study", ""))), most=80)
     if recorded.get("format") != FORMAT:
         other = one_line(repr(recorded.get("format")), most=40)
-        log.warning("the study %s is left out: its study.json has format %s; this ganbench reads format %s", name, other, FORMAT)
+        log.warning("skipping the study %s: its study.json has format %s; this ganbench reads format %s", name, other, FORMAT)
         return None
     try:
         record = StudyRecord.model_validate(recorded)
     except ValidationError as error:
-        log.warning("the study %s is left out: its study.json is damaged: %s", name, _first(error))
+        log.warning("skipping the study %s: its study.json is damaged: %s", name, _first(error))
         return None
     cards = tuple(found for objective in record.objectives if (found := _card(objective)) is not None)
     if len(cards) < len(record.objectives):
         keys = one_line(", ".join(objective.key for objective in record.objectives), most=80)
-        log.warning("the study %s is left out: not all of its objectives are metrics with that better end: %s", name, keys)
+        log.warning("skipping the study %s: not all of its objectives are known metrics with the recorded direction: %s", name, keys)
         return None
     return SearchedStudy(
         tag=record.study,
@@ -57,13 +57,13 @@ def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
 
 
 def _first(error: ValidationError) -> str:
-    """The place of the first problem, and its message."""
+    """Return the path of the first error, and its message."""
     problem = error.errors(include_url=False)[0]
     return one_line(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, not {problem['input']!r}", most=200)
 
 
 def _card(objective: ObjectiveRecord) -> Card | None:
-    """The card of an objective; None for an unknown metric, or for another direction."""
+    """Return the card of an objective; None for an unknown metric, or for another direction."""
     if not is_metric(objective.key) or card(objective.key).direction != objective.direction:
         return None
     return card(objective.key)
@@ -97,7 +97,7 @@ def _tuning(variant: str, record: VariantRecord, objectives: int) -> Tuning:
 
 
 def _trial(record: TrialRecord, objectives: int) -> Trial:
-    """The trial. A complete one without usable values is diverged if it has a reason, else failed."""
+    """Return the trial. A complete trial without usable values is diverged if it has a reason, else failed."""
     state: State = record.state
     reason = _text(record.reason)
     values = tuple(record.values or ())
@@ -117,14 +117,14 @@ def _trial(record: TrialRecord, objectives: int) -> Trial:
 
 
 def _best(record: BestRecord | None, trials: Mapping[int, Trial]) -> BestTrial | None:
-    """The best trial; None if it is not among the trials or has no value."""
+    """Return the best trial; None if it is not among the trials or has no value."""
     if record is None or record.number not in trials or not trials[record.number].values:
         return None
     return BestTrial(number=record.number, values=trials[record.number].values, options=_options(record))
 
 
 def _options(record: BestRecord) -> tuple[str, ...]:
-    """The recipe as "path=value" each: the recorded options if they are nothing but `--set`, else the trial's settings."""
+    """Return the recipe as "path=value" each: from the recorded options if all are `--set`, else from the trial's settings."""
     try:
         words = shlex.split(record.set)
     except ValueError:  # an open quote
@@ -135,12 +135,12 @@ def _options(record: BestRecord) -> tuple[str, ...]:
 
 
 def _text(value: str) -> str:
-    """A text on one line, shortened if it is long."""
+    """Return a text on one line, shortened if it is long."""
     return one_line(value, most=LONGEST)
 
 
 def _setting(value: object) -> SettingValue:
-    """A setting as recorded; a text made safe to show, a list as text, and None for a number that no axis can show."""
+    """Return a setting as recorded: a text escaped, a list as text, and None for a number that no axis can show."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if abs(value) <= 1e300 else None  # NaN is not
     return value if value is None or isinstance(value, bool) else _text(value if isinstance(value, str) else repr(value))

@@ -1,4 +1,4 @@
-"""The gain from tuning: for each variant of a study the tuned recipe against the default one, on seeds that the search never used."""
+"""Gain from tuning: the tuned recipe of each variant against its default recipe, on seeds that the search never used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ TUNED, DEFAULT = "tuned", "default"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TuningOutcome:
-    """A variant's final runs on the first objective. `pair` compares tuned (a) with default (b); None if either is missing or both are the same."""
+    """Record of a variant's final runs on the first objective.
+
+    `pair` compares tuned (a) with default (b). It is None if either is missing or both are the same."""
 
     tuning: Tuning
     key: str
@@ -32,7 +34,7 @@ class TuningOutcome:
 
     @property
     def former_trial(self) -> str:
-        """The trial whose recipe the tuned runs have, if another trial is the best by now; empty otherwise."""
+        """The trial whose recipe the tuned runs have, if another trial is now the best; empty otherwise."""
         if self.tuned is None or self.same or self.tuning.best is None:
             return ""
         trial = text(self.tuned.runs["trial"].iloc[-1])
@@ -40,7 +42,7 @@ class TuningOutcome:
 
 
 def tuning_outcomes(searched: StudyResults) -> list[TuningOutcome]:
-    """Return the final runs of every variant. Variants with runs of both recipes are compared, with Holm's correction over the variants."""
+    """Return the final runs of every variant. The function compares the two recipes, with Holm's correction over the variants."""
     found = [_outcome(searched, tuning) for tuning in searched.study.tunings]
     pairs = iter(stats.with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
     return [outcome if outcome.pair is None else replace(outcome, pair=next(pairs)) for outcome in found]
@@ -54,7 +56,9 @@ def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:
     if tuned is None or default is None or same:
         return found
     if tuned[0] is not default[0]:
-        return replace(found, pair=Comparison(a=TUNED, b=DEFAULT, reason="the recipes differ in budget, data, version or protocol"))
+        return replace(
+            found, pair=Comparison(a=TUNED, b=DEFAULT, reason="the recipes differ in budget, data, version or evaluation protocol")
+        )
     one, two = tuned[1].sample(key), default[1].sample(key)
     log_scale = all(value > 0 for data in (one, two) for value in data.values)
     return replace(found, pair=stats.compare(TUNED, DEFAULT, one, two, direction, log_scale=log_scale))

@@ -1,8 +1,8 @@
-"""The data that sections read: runs grouped into cohorts that may be compared, and within a cohort into entries.
+"""View of results for the sections: runs grouped into cohorts that may be compared, and within a cohort into entries.
 
-The runs of a cohort share data, budget, track, results version and the protocol of every metric. No table mixes numbers that do not
-compare. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
-because the best of them was selected by its value. The final runs are, as "dcgan (tuned)" and "dcgan (default)".
+The runs of a cohort share data, budget, track, results version and the evaluation protocol of every metric. No table mixes numbers that may not
+be compared. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
+because the search selects the best of them by its value. The final runs are in cohorts, as "dcgan (tuned)" and "dcgan (default)".
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROLES = {"tuned": "tuned", "default": "default", "both": "default = best", "supe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudyResults:
-    """A study with its final runs in cohorts, and the number of runs of its search."""
+    """Record of a study with its final runs in cohorts, and the number of runs of its search."""
 
     study: SearchedStudy
     cohorts: tuple[Cohort, ...]
@@ -42,7 +42,7 @@ class StudyResults:
     claims: bool  # whether its data is large enough to support conclusions
 
     def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, CohortEntry] | None:
-        """Return the entry of a variant's final runs in one of these roles, the newest of several, with its cohort; None if there is none."""
+        """Return the newest entry of a variant's final runs in one of these roles, with its cohort; None without such an entry."""
         wanted = {role_name(tuning.name, role) for role in roles}
         found = [(cohort, entry) for cohort in self.cohorts for entry in cohort.entries if entry.name in wanted]
         return max(found, key=lambda pair: pair[1].runs["started"].max()) if found else None
@@ -50,7 +50,7 @@ class StudyResults:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """Results prepared for a report: cohorts, and one style for each entry."""
+    """Record of results prepared for a report: cohorts, and one style for each entry."""
 
     results: Results
     cohorts: tuple[Cohort, ...]
@@ -69,12 +69,12 @@ class View:
 
 
 def view(results: Results, *, small: bool = False) -> View:
-    """Group results into cohorts and entries. Without any run or study, raise a UserError."""
+    """Return the results, grouped into cohorts and entries. Results without any run or study are a UserError."""
     runs = results.runs[results.runs["kind"] == "run"]
     studies = [study for recorded in results.studies if (study := read_study(recorded)) is not None]
     if runs.empty and not studies:
         raise UserError(
-            f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}"
+            f"there are no runs to report on in {', '.join(map(repr, results.experiments)) or 'any experiment'} at {results.uri}; train some first, for example with `ganbench suite quick`"
         )
     searched = runs["phase"] == SEARCH
     compared = _with_roles(runs[~searched], studies)
@@ -92,7 +92,7 @@ def view(results: Results, *, small: bool = False) -> View:
 
 
 def _searched(study: SearchedStudy, runs: pd.DataFrame, compared: pd.DataFrame, results: Results) -> StudyResults:
-    """A study with its runs."""
+    """Return a study with its runs."""
     own = runs[runs["study"].map(text) == study.tag]
     finals = compared[(compared["study"].map(text) == study.tag) & (compared["role"] != "")]
     return StudyResults(
@@ -104,7 +104,7 @@ def _searched(study: SearchedStudy, runs: pd.DataFrame, compared: pd.DataFrame, 
 
 
 def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
-    """Runs with their roles, grouped into cohorts."""
+    """Return runs with their roles, grouped into cohorts."""
     protocols = protocols_of(results)
     references = results.runs[(results.runs["kind"] == "reference") & results.runs["variant"].isin(REFERENCES)]
     cohorts: list[Cohort] = []
@@ -116,9 +116,9 @@ def _cohorts(runs: pd.DataFrame, results: Results) -> tuple[Cohort, ...]:
 
 
 def _with_roles(runs: pd.DataFrame, studies: Sequence[SearchedStudy]) -> pd.DataFrame:
-    """The runs with columns `role` (a key of `ROLES`, empty outside studies) and `current` (whether it is the role in the study's record).
+    """Return the runs with two columns: `role` (a key of `ROLES`, empty outside studies), and `current` (role as in the study's record).
 
-    The study's record has priority over the role at the start of the run, because the best trial may have changed.
+    The study's record has priority over the role at the start of the run, because the best trial can change.
     """
     searches = {(study.tag, tuning.variant): tuning for study in studies for tuning in study.tunings}
     found = []
@@ -131,7 +131,7 @@ def _with_roles(runs: pd.DataFrame, studies: Sequence[SearchedStudy]) -> pd.Data
 
 
 def _palette(cohorts: Sequence[Cohort], studies: Sequence[SearchedStudy]) -> Palette:
-    """A style for each entry. A variant of a study has the style of its tuned entry, or one of its own without such an entry."""
+    """Return a style for each entry. A variant of a study has the style of its tuned entry, or one of its own without such an entry."""
     names = {entry.name for cohort in cohorts for entry in cohort.entries}
     variants = {tuning.name for study in studies for tuning in study.tunings}
     tuned = {name: next((full for role in ("tuned", "both") if (full := role_name(name, role)) in names), name) for name in variants}
@@ -145,7 +145,7 @@ def role_name(variant: str, role: str) -> str:
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Runs by dataset, budget, track and results version, in this order."""
+    """Yield the runs of each dataset, budget, track and results version, in this order."""
     columns = ["dataset", "track", "results_version", *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
     keys = [
         (text(run["dataset"]), budget_of(run), text(run["track"]), version(run["results_version"]))
@@ -156,9 +156,9 @@ def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `entry`: the variant, its role in a study, and the differing settings if it has several configurations.
+    """Return the runs with a column `entry`: the variant, its role in a study, and its settings if it has several configurations.
 
-    If a role had several configurations, the current one in the study's record, else the newest, has the plain name.
+    If a role has several configurations, the current one in the study's record has the plain name; else the newest one has it.
     """
     shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
     settings = (name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared))
@@ -179,7 +179,7 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _latest(runs: pd.DataFrame) -> pd.DataFrame:
-    """One run for each entry and seed: the newest that has ended, else the newest."""
+    """Return one run for each entry and seed: the newest one that is not running, else the newest one."""
     ended = runs["status"].isin(ENDED)
     ordered = runs.assign(_ended=ended).sort_values(["_ended", "started", "run_id"], na_position="first")
     return ordered.drop_duplicates(["entry", "seed"], keep="last").drop(columns="_ended").sort_values(["entry", "seed", "run_id"])
@@ -210,16 +210,16 @@ def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, 
 
 
 def _why(part: ProtocolGroup, headline: Card) -> str:
-    """Describe how a group of runs differs from the others with the same settings."""
+    """Return the difference of a group of runs from the others with the same settings, in words."""
     if part.unknown:
-        return f"unknown protocol {part.unknown}"
-    return f"protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"
+        return f"unknown evaluation protocol {part.unknown}"
+    return f"evaluation protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"
 
 
 def _headline(runs: pd.DataFrame) -> Card:
-    """The metric that ranks the entries: a measured one, first that which most runs recorded, else the first with a better end.
+    """Return the metric that ranks the entries: of the measured ones, the one that most runs recorded, else the first with a direction.
 
-    If nothing was measured, the recorded one. Runs from before this record are ranked by classifier-FID.
+    Without any measurement, return the recorded one. Runs without this record are ranked by classifier-FID.
     """
     recorded = [
         key
@@ -239,7 +239,7 @@ def _rank(entry: CohortEntry, headline: Card) -> float:
 
 
 def _titles(cohorts: Sequence[Cohort]) -> list[str]:
-    """The differences of each cohort from the others; empty for a single cohort."""
+    """Return the differences of each cohort from the others; empty for a single cohort."""
     if len(cohorts) == 1:
         return [""]
     parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.why) for c in cohorts]

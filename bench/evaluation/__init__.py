@@ -1,1 +1,1 @@
-"""Sample once, features once, every metric; external samples and generators, reference rows, grids and latent pictures."""
+"""Evaluation of generators: samples, features and every metric; external samples, reference rows, sample grids and latent pictures."""

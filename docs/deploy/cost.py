@@ -89,7 +89,7 @@ def artifact_cost(path: Path, suite: str) -> dict[str, Any]:
     for run_id, uri in runs.items():
         found = Artifacts(None, {run_id: uri}).get(run_id, "config.json")
         if found is None:
-            raise SystemExit(f"error: the artifacts of the run {run_id} are not at {uri}")
+            raise SystemExit(f"error: the artifacts of the run {run_id} are not at {uri}; run this on the machine that has them")
         for file in (file for file in found.parent.rglob("*") if file.is_file()):
             kind = {".png": "pictures", ".safetensors": "weights", ".parquet": "curves"}.get(file.suffix, "other")
             count[kind] += 1
@@ -108,14 +108,14 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="a SQLite store, mlflow.db")
     parser.add_argument("suite")
     parser.add_argument(
-        "--postgresql", metavar="URI", help="a database with MLflow's tables, into which rows are copied; rolled back afterwards"
+        "--postgresql", metavar="URI", help="a database with MLflow's tables, into which rows are copied; the copy is rolled back"
     )
     given = parser.parse_args()
     if not store.has_database(given.store):
-        parser.error(f"there is no store {given.store}")
+        parser.error(f"no store at {given.store}; give a SQLite file, such as mlflow.db")
     with closing(sqlite3.connect(f"file:{given.store}?mode=ro", uri=True)) as database:
         if not runs_of(database, given.suite):
-            parser.error(f"{given.store} has no finished run of {given.suite}")
+            parser.error(f"{given.store} has no finished run of {given.suite}; run that suite first")
     costs = {"sqlite": sqlite_cost(given.store, given.suite), "artifacts": artifact_cost(given.store, given.suite)}
     if given.postgresql:
         costs["postgresql"] = postgresql_cost(given.store, given.suite, given.postgresql)

@@ -4,7 +4,7 @@
 
 Each writer is a process that calls the code of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It logs the data of a finished run
 of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. Nothing is trained.
-`serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. Prints JSON.
+`serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. The script prints JSON.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def shape_of(path: Path, suite: str) -> Shape:
 
 @dataclass(kw_only=True)
 class WriterReport:
-    """Calls, errors and time of one writer."""
+    """Record of the calls, errors and time of one writer."""
 
     calls: list[tuple[str, float, int]] = field(default_factory=list)  # method and kind, seconds, HTTP status (0: no answer)
     retries: int = 0
@@ -88,7 +88,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
-            if time.monotonic() - sent > FLUSH_SECONDS:  # as after a checkpoint
+            if time.monotonic() - sent > FLUSH_SECONDS:  # a run also sends after a checkpoint
                 log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
@@ -97,7 +97,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
             if name != results.CURVES and (name in pictures or not name.startswith("grids/step")):
                 log.artifact(name, content)
         log.finish("finished")
-    except Exception as error:  # every error is reported
+    except Exception as error:  # the report of the writer contains every error
         report.error = f"{type(error).__name__}: {error}"
     report.seconds = time.monotonic() - started
     pipe.send(report)
@@ -123,7 +123,7 @@ def watch_calls(report: WriterReport) -> None:
 
 
 class Server:
-    """Servers of a folder of `serve.sh`: their ports and processes."""
+    """Ports and processes of the servers of a `serve.sh` folder."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = dict(line.split("=", 1) for line in (folder / "settings").read_text().splitlines())
@@ -135,7 +135,7 @@ class Server:
         self._postgres = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return processor seconds of MLflow and PostgreSQL so far, including ended processes."""
+        """Return processor seconds of MLflow and PostgreSQL so far, including finished processes."""
         return {"mlflow": family_seconds(self._mlflow), "postgresql": family_seconds(self._postgres)}
 
     def memory_mb(self) -> dict[str, float]:
@@ -191,7 +191,7 @@ def resident_mb(pid: int) -> float:
 
 def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Start so many writers at once, wait for them, and return throughput, latency, errors and resources."""
-    Tracker(server.uri, SUITE)  # creates the experiment, so that no writer has to
+    Tracker(server.uri, SUITE)  # creates the experiment before the writers start
     context = multiprocessing.get_context("fork")
     used, started, most = server.cpu_seconds(), time.monotonic(), Counter[str]()
     pipes, processes = [], []
@@ -241,7 +241,7 @@ def calls_of(reports: list[WriterReport]) -> dict[str, Any]:
 
 
 def arrived(uri: str, shape: Shape, run_ids: list[str]) -> dict[str, int]:
-    """Return how many runs the store has as finished, with all points exactly once, and with all artifacts."""
+    """Return the numbers of runs that the store has as finished, with all points exactly once, and with all artifacts."""
     client, found = store.connect(uri), Counter({"finished": 0, "all_points_once": 0, "all_artifacts": 0})
     wanted = sorted((key, images, value) for images, values in shape.marks for key, value in values.items())
     recorded = histories(uri, sorted({key for key, _, _ in wanted}), run_ids := [run_id for run_id in run_ids if run_id])

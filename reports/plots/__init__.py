@@ -1,1 +1,1 @@
-"""One file for each plot: `*_data(frame)` returns its numbers, which are tested, and `draw(ax, data, palette)` draws them."""
+"""Plots of a report. In each file, `*_data(frame)` returns the numbers of a plot and `draw(ax, data, palette)` draws them."""

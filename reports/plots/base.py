@@ -1,4 +1,4 @@
-"""Common parts of all plots: the theme, a figure, and a picture that is identical for identical data."""
+"""Helpers of all plots: theme, figure, labels and SVG output. Equal data give equal pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LABEL_MAX = 28  # characters of an entry's name in a plot; tables show the whole
 
 @contextmanager
 def axes(width: float, height: float) -> Iterator[Axes]:
-    """Context manager for axes in a figure of its own, size in inches, with the theme of the report. No global state outlives the block."""
+    """Context manager that yields axes in a new figure with the theme of the report, and then restores matplotlib's settings. Sizes are in inches."""
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # a user's matplotlibrc does not change a report
         mpl.rcParams.update(_theme())
@@ -79,7 +79,7 @@ def picture(ax: Axes, alt: str) -> document.Picture:
 def figure_of(ax: Axes) -> Figure:
     """Return the figure of the axes."""
     if not isinstance(ax.figure, Figure):
-        raise TypeError("the axes belong to no figure, or to a part of one")
+        raise TypeError("expected axes of a whole figure, not of a subfigure; create them with `axes`")
     return ax.figure
 
 
@@ -90,7 +90,7 @@ def short_name(name: str) -> str:
 
 
 def end_labels(ax: Axes, names: Sequence[str], heights: Sequence[float], colours: Sequence[str]) -> None:
-    """Draw names at the right edge in their colours, each as near to its height (in data units) as the others allow."""
+    """Draw names at the right edge in their colours, each as near as possible to its height (in data units), without overlap."""
     if not names:
         return
     points = ax.transData.transform(np.column_stack([np.zeros(len(heights)), heights]))[:, 1]
@@ -129,8 +129,9 @@ def thousands(value: float, _position: float = 0) -> str:
 
 
 def thinned(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the points of curves (entry, seed, images, ...) to draw: the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` evenly spaced points.
+    """Return the points to draw of curves (entry, seed, images, ...).
 
+    They are the first `MOST_SEEDS` seeds of an entry, at `MOST_MARKS` evenly spaced points.
     More lines or points would overlap and make the page too large.
     """
     seeds = points.groupby("entry")["seed"].transform(lambda seed: seed.rank(method="dense"))

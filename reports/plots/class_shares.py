@@ -1,4 +1,4 @@
-"""The share of each class among generated images, by the classifier, against its share among real images."""
+"""Plot of the share of each class among generated images, by the classifier, against its share among real images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ["seed", "position", "name", "generated", "real"]
 def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
     """Return seed, position, name, generated, real: one row for each seed and class. `evidence` is the artifact of each seed.
 
-    A seed without shares, or with lists that do not match or contain other values, gives no rows.
+    A seed without valid shares, or with lists of different lengths, gives no rows.
     """
     rows = []
     for seed, found in sorted(evidence.items()):
@@ -32,7 +32,7 @@ def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame
 
 
 def _shares(values: Any) -> list[float]:
-    """A list of numbers from 0 to 1, not all 0; empty for anything else."""
+    """Return a list of numbers from 0 to 1, not all 0; empty for anything else."""
     if not isinstance(values, list) or not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
         return []
     return [float(value) for value in values] if any(values) else []

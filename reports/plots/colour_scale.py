@@ -1,4 +1,4 @@
-"""Colour scale of values: viridis, which suits colour blindness and print; its bright end is best."""
+"""Colour scale of values: viridis, which suits colour blindness and print. Its bright end is best."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRIP = (0.0, 1.045, 0.42, 0.045)  # left, bottom, width, height, in axes
 
 @dataclass(frozen=True, kw_only=True)
 class ColourScale:
-    """A scale from the lowest value to the highest, logarithmic if all are positive."""
+    """Record of a scale from the lowest value to the highest, logarithmic if all values are positive."""
 
     low: float
     high: float

@@ -21,7 +21,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, never cluster
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionAxis:
-    """An axis from `low` to `high` in the dimension's values; slots lie at 0, 1, ..."""
+    """Record of an axis from `low` to `high` in the dimension's values. Slots lie at 0, 1, ..."""
 
     name: str
     low: float
@@ -87,7 +87,7 @@ class DimensionAxis:
 
 
 def axis_of(dimension: SearchDimension, values: Iterable[SettingValue]) -> DimensionAxis | None:
-    """Return the axis of a dimension, extended to the values of trials, such as a default outside the range; None without values."""
+    """Return the axis of a dimension; None without values. It includes trials outside the range, such as a default."""
     tried = [value for value in values if value is not None]
     if dimension.kind == "choice":
         slots = tuple(dict.fromkeys([*dimension.choices, *tried]))

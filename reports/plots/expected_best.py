@@ -1,4 +1,4 @@
-"""The expected best value by number of random trials."""
+"""Plot of the expected best value by number of random trials."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ COLUMNS = ["entry", "trials", "value"]
 
 
 def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
-    """Return entry, trials, value: the expected best of a number of random trials. Starts where not all of the trials can have diverged.
+    """Return entry, trials, value: the expected best of a number of random trials.
 
-    The default recipe is left out, because it is not a random trial. A pruned trial counts with its last value.
+    A curve starts at the first number of trials that cannot all have diverged.
+    The data leave out the default recipe, because it is not a random trial. A pruned trial counts with its last value.
     """
     rows = []
     for tuning in study.tunings:

@@ -1,4 +1,4 @@
-"""The headline metric through training, against images or seconds: seeds as thin lines, the mean over seeds as a thick line."""
+"""Plot of the headline metric through training, against images or seconds. Thin lines are seeds, a thick line is their mean."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Against: TypeAlias = Literal["images", "seconds"]  # a column of the data
 
 
 def headline_curve_data(curves: pd.DataFrame, runs: pd.DataFrame, key: str, length: RunBudget) -> pd.DataFrame:
-    """Return entry, seed, line ("seed" | "mean"), images, seconds, value. `runs` has run_id, entry and seed; `length` is their budget.
+    """Return entry, seed, line ("seed" | "mean"), images, seconds, value.
 
-    Missing and infinite values are left out, and lines are `thinned`; means are over all seeds (`with_means`).
+    `runs` has run_id, entry and seed. `length` is their budget.
+    The data leave out missing and infinite values, and `thinned` limits the lines. Means are over all seeds (`with_means`).
     """
     points = curve(curves, (key,)).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = np.isfinite(points["seconds"].astype(float)) & (points["value"].abs() < LARGEST)
@@ -57,7 +58,7 @@ def draw(
             ends[entry] = float(points["value"].iloc[-1])
     for name, value in levels.items():
         ax.axhline(value, color=FAINT, linewidth=1, dashes=palette[name].dash, zorder=1)
-    ax.set_xlabel("seconds of training" if against == "seconds" else f"real {things} seen in training")
+    ax.set_xlabel("seconds of training" if against == "seconds" else f"real {things} used in training")
     ax.set_ylabel(f"{metric.title} {metric.arrow}".strip(), parse_math=False)
     ax.xaxis.set_major_formatter(_seconds if against == "seconds" else thousands)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
@@ -76,4 +77,4 @@ def alt(data: pd.DataFrame, metric: Card, against: Against = "images") -> str:
     last = data[data["line"] == MEAN].groupby("entry", sort=True).tail(1)
     at = [f" at {count(seconds)} s" if against == "seconds" else "" for seconds in last["seconds"]]
     ends = ", ".join(f"{short_name(entry)} {value:.3g}{when}" for entry, value, when in zip(last["entry"], last["value"], at, strict=True))
-    return f"{metric.title} through training{' by the clock' if against == 'seconds' else ''}; means at the last evaluation point: {ends or 'none'}"
+    return f"{metric.title} through training{' against seconds of training' if against == 'seconds' else ''}; means at the last evaluation point: {ends or 'none'}"

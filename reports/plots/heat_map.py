@@ -1,4 +1,4 @@
-"""The objective over two dimensions of a search: medians in bins as background, trials as dots."""
+"""Plot of the objective over two dimensions of a search: medians in bins as background, trials as dots."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def heat_map_data(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: S
 
 
 def bins_data(data: pd.DataFrame, x: DimensionAxis, y: DimensionAxis, direction: Direction) -> pd.DataFrame:
-    """Return left, right, bottom, top, value, n: the bins with trials and their median; none below `FEWEST` trials.
+    """Return left, right, bottom, top, value, n: the bins with trials and their median. Below `FEWEST` trials there are no bins.
 
-    A diverged trial is infinitely bad; an infinite median is NaN. A pruned trial counts with its last value.
+    A diverged trial is infinitely bad, and an infinite median is NaN. A pruned trial counts with its last value.
     """
     if len(data) < FEWEST:
         return pd.DataFrame(columns=BIN_COLUMNS)

@@ -1,4 +1,4 @@
-"""The share of the objective's variance that each dimension of a search explains."""
+"""Plot of the share of the objective's variance that each dimension of a search explains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ["path", "mean", "sd"]
 
 
 def importance_data(tuning: Tuning) -> pd.DataFrame:
-    """Return path, mean, sd, the most important first; sd is NaN if none was recorded."""
+    """Return path, mean, sd, the most important first. sd is NaN if the study has none."""
     rows = sorted(((found.path, found.mean, found.sd) for found in tuning.importance), key=lambda row: (-row[1], row[0]))
     return pd.DataFrame(rows, columns=COLUMNS)
 

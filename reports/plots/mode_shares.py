@@ -1,4 +1,4 @@
-"""The shares of one entry's samples in the known modes, or in the bins of the training data, against the expected shares."""
+"""Plot of the shares of one entry's samples in the known modes, or in the bins of the training data, against the expected shares."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from reports.palette import INK, Style
 
 ShareKind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
 COLUMNS = ["position", "generated", "real", "seeds"]
-MOST = 10_000  # shares; longer lists are left out
+MOST = 10_000  # shares; the plot omits longer lists
 IN_ORDER = 100  # up to so many modes are in the order of the data; more are sorted by share
 CLIP = 6.0  # the scale ends at this multiple of the largest real share
 ERROR = 0.01  # tolerance for the sum of shares, which is 1
 
 
 def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind) -> pd.DataFrame:
-    """Return position, generated (mean over seeds), real, seeds (their number): a row for each mode or bin, in drawing order. `evidence` is the artifact of each seed.
+    """Return position, generated (mean over seeds), real, seeds (their number): a row for each mode or bin, in drawing order.
 
     `real` is the share of the training data in a bin, and an equal share for a mode. Bins are sorted by their real share, the largest first. Modes have the
-    order of the data or, above `IN_ORDER`, are sorted by the generated share. Seeds without valid shares are left out, and seeds whose bins or number
-    of modes differ from the most common ones.
+    order of the data or, above `IN_ORDER`, are sorted by the generated share. `evidence` is the artifact of each seed.
+    The means leave out seeds without valid shares, and seeds whose bins or number of modes differ from the most common ones.
     """
     found = {seed: shares for seed, own in sorted(evidence.items()) if (shares := _shares(own.get(kind), kind)) is not None}
     if not found:
@@ -43,7 +43,7 @@ def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind)
 
 
 def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Generated and real shares of a run; None if they are missing or do not match."""
+    """Return generated and real shares of a run; None if they are missing or do not match."""
     if not isinstance(own, Mapping):
         return None
     if kind == "bins":
@@ -55,7 +55,7 @@ def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[floa
 
 
 def _checked(values: object) -> tuple[float, ...] | None:
-    """A list of shares, non-negative numbers with the sum 1; None for anything else."""
+    """Return a list of shares, non-negative numbers with the sum 1; None for anything else."""
     if not isinstance(values, list) or not 0 < len(values) <= MOST:
         return None
     if not all(type(value) in (int, float) and 0 <= value <= 1 for value in values):
@@ -75,7 +75,7 @@ def is_clipped(data: pd.DataFrame, end: float) -> bool:
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, end: float) -> None:
-    """Draw the generated shares as filled steps and the real ones as a line; a largest share beyond `end` is written as a number."""
+    """Draw the generated shares as filled steps and the real ones as a line. A number gives a largest share beyond `end`."""
     heights, edges = _steps(data["generated"])
     ax.stairs(heights, edges, fill=True, color=style.colour, alpha=0.85, linewidth=0)
     heights, edges = _steps(data["real"])
@@ -96,7 +96,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, end: float) -> None:
 
 
 def _steps(shares: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Heights and edges of the steps; neighbours of equal height are one step."""
+    """Return heights and edges of the steps. Neighbours of equal height are one step."""
     values = shares.to_numpy(dtype=float)
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     return values[starts], np.append(starts, len(values))

@@ -1,4 +1,4 @@
-"""Trials by two objectives, and the front: trials that no other trial beats in both."""
+"""Plot of trials by two objectives, and of the front: trials that no other trial beats in both."""
 
 from __future__ import annotations
 

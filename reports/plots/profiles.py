@@ -1,4 +1,4 @@
-"""Performance profiles: the share of runs above each score, one line for each entry."""
+"""Plot of performance profiles: the share of runs above each score, one line for each entry."""
 
 from __future__ import annotations
 

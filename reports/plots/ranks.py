@@ -1,4 +1,4 @@
-"""Ranks of the entries by several metrics side by side. A line that crosses others is an entry that the metrics rank differently."""
+"""Plot of the entries' ranks by several metrics side by side. Lines of entries that the metrics rank differently cross."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ COLUMNS = ["entry", "key", "value", "rank", "position"]
 
 
 def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
-    """Return entry, key, value, rank (1 is best; equal values share their mean rank), position (1, 2, ... from the top, ties by name).
+    """Return entry, key, value, rank (1 is best; equal values share their mean rank) and position.
 
+    Positions are 1, 2, ... from the top, ties by name.
     `medians` has the values of each entry by key.
     """
     rows: list[tuple[str, str, float, float, int]] = []
@@ -32,7 +33,7 @@ def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) 
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:
-    """Draw a column for each metric and a line for each entry. Marked entries have thick lines; values are at the dots."""
+    """Draw a column for each metric and a line for each entry. Marked entries have thick lines, and each dot has its value."""
     keys = list(dict.fromkeys(data["key"]))
     for entry, own in data.groupby("entry", sort=True):
         style, thick = palette[str(entry)], entry in marked

@@ -1,4 +1,4 @@
-"""A search in the order of its trials, with the best value so far."""
+"""Plot of a search in the order of its trials, with the best value so far."""
 
 from __future__ import annotations
 

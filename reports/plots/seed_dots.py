@@ -1,4 +1,4 @@
-"""A dot for each seed with the interval of the mean, in a table cell; all cells of a column share one scale."""
+"""Plot in a table cell: a dot for each seed, with the interval of the mean. All cells of a column share one scale."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABEL, LETTER = 28, 6  # pixels: the least width of a tick's label, and the widt
 
 @dataclass(frozen=True, kw_only=True)
 class DotScale:
-    """The scale of a cell, in pixels from its left edge; logarithmic if all values are positive."""
+    """Record of the scale of a cell, in pixels from its left edge. It is logarithmic if all values are positive."""
 
     low: float
     high: float
@@ -87,7 +87,7 @@ def values_text(data: Sample) -> str:
 
 
 def _ticks(scale: DotScale) -> list[float]:
-    """Round values in the scale, with enough distance from each other and from the ends for their labels."""
+    """Return round values in the scale, with enough distance from each other and from the ends for their labels."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1) if scale.log else ()
     wide = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     found = (
@@ -102,7 +102,7 @@ def _ticks(scale: DotScale) -> list[float]:
 
 
 def _room(tick: float) -> float:
-    """The width of a tick's label with a gap, in pixels."""
+    """Return the width of a tick's label with a gap, in pixels."""
     return max(LABEL, LETTER * len(number(tick)) + 4)
 
 

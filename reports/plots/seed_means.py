@@ -1,4 +1,4 @@
-"""Means over seeds at the points of a curve, for plots with a line for each seed."""
+"""Means over seeds at the evaluation points (marks) of curves, for plots with a line for each seed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from reports.budget import RunBudget
 
 SEED = "seed"
 MEAN = "mean"
-MARKS = 100  # parts of a budget in seconds, in which points of several seeds are matched; runs log as many points
+MARKS = 100  # equal parts of a budget in seconds; points of several seeds in the same part match. Runs log as many points
 
 
 def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: RunBudget, *, by: Sequence[str] = ("entry",)) -> pd.DataFrame:
-    """Return the points (entry, seed, images, seconds, value) with a column `line`, then the means over seeds (seed -1), one line for each of `by`.
+    """Return the points (entry, seed, images, seconds, value) with a column `line`, then the means over seeds (seed -1).
 
-    A mean is at the mean of the seeds' images and seconds. It exists only if every seed of the entry has a value, because a mean over the surviving runs is biased.
+    `by` lists the columns that identify a line.
+    A mean is at the mean of the seeds' images and seconds. It exists only if every seed of the entry has a value,
+    because a mean over the surviving runs is biased.
     """
     keys = list(by)
     points = points.sort_values([*keys, "seed", "images"])  # sums of floats depend on the order
@@ -30,7 +32,7 @@ def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: RunBudget, *, b
 
 
 def _marks(points: pd.DataFrame, length: RunBudget) -> pd.Series:
-    """The key that matches points of several seeds: equal images or, with a budget in seconds, the same hundredth of it."""
+    """Return the key that matches points of several seeds: equal images or, with a budget in seconds, the same hundredth of it."""
     if length.unit != "train_seconds":
         return points["images"]
     return np.floor(points["seconds"] * MARKS / length.amount + 1e-6).clip(upper=MARKS)

@@ -1,4 +1,4 @@
-"""The objective against one dimension of a search, while the other dimensions vary."""
+"""Plot of the objective against one dimension of a search, while the other dimensions vary."""
 
 from __future__ import annotations
 

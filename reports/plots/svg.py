@@ -1,4 +1,4 @@
-"""SVG for a report: small, with colours that follow the reader's colour scheme, and a group for each entry that a page can hide."""
+"""SVG for a report: small files, colours by the reader's colour scheme, and a group for each entry that a page can hide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.palette import DARK, FAINT, INK, PAPER, RULE
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}
-_ENTRY = "entry-"  # prefix of the id of an entry's group; the entry's name follows in hexadecimal digits, which nothing here changes
+_ENTRY = "entry-"  # prefix of the id of an entry's group, before the entry's name in hexadecimal digits
 _GROUP = re.compile(r' data-entry="([^"]*)"')
 STRAIGHT = re.compile(r"[MLz\d. -]*")
 _DEFAULT_FONT = "'DejaVu Sans'"  # matplotlib's default font, which determines the size of texts
@@ -30,7 +30,7 @@ def has_groups(svg: str) -> bool:
 
 
 def part_of_page(svg: str, group: Callable[[str], str], number: int) -> str:
-    """Return the SVG for embedding in a page: with ids unique to `number`, and the entry's group as `data-entry`; an entry without group has none."""
+    """Return the SVG for embedding in a page, with ids unique to `number`, and the entry's group as `data-entry`."""
     svg = _in_tags(svg, r'(?<= id=")(?=[^"]*")|(?<=url\(#)|(?<=href="#)', f"p{number}-")
     return _GROUP.sub(lambda mark: f' data-entry="{escape(name)}"' if (name := group(unescape(mark[1]))) else "", svg)
 
@@ -46,7 +46,9 @@ def minified(svg: str) -> str:
 
 
 def _tag(tag: str, used: frozenset[str]) -> str:
-    """A tag with one decimal for each coordinate and the reader's fonts. It keeps an id only if something refers to it, because ids are unique in a page."""
+    """Return a tag with one decimal for each coordinate and the reader's fonts.
+
+    The tag has an id only if another tag refers to it, because ids are unique in a page."""
     tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used or found[1].startswith(_ENTRY) else "", tag)
     tag = re.sub(r' d="([^"]*)"', lambda path: f' d="{_path(path[1])}"', tag)
     tag = re.sub(r'(?<= [xy]=")-?\d+\.\d+(?=")', _rounded, tag)
@@ -74,6 +76,6 @@ def _in_tags(svg: str, pattern: str, instead: str) -> str:
 
 
 def _path(steps: str) -> str:
-    """A path on one line with one decimal for each coordinate. Straight lines are points only, because SVG joins consecutive points by lines."""
+    """Return a path on one line with one decimal for each coordinate. Straight lines are points only, because SVG joins consecutive points by lines."""
     path = " ".join(re.sub(r"-?\d+\.\d+", _rounded, steps).split())
     return re.sub(r" ?([MLz]) ?", lambda step: " " if step[1] == "L" else step[1], path) if STRAIGHT.fullmatch(path) else path

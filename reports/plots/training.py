@@ -1,4 +1,6 @@
-"""Training curves, one panel for each entry: losses, probabilities, logits and gradient norms of D and G, and other logged numbers. Seeds are thin, their mean is thick."""
+"""Plots of training curves, with one panel for each entry. Thin lines are seeds, a thick line is their mean.
+
+The panels show losses, probabilities, logits and gradient norms of D and G, and other logged numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ PANEL_MARKS = 50  # points of a line: panels are small and many
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One or two curves of a panel: their keys, their labels, and an optional horizontal level."""
+    """Record of the one or two curves of a panel: keys, labels and an optional horizontal level."""
 
     keys: tuple[str, ...]
     words: tuple[str, ...]
@@ -40,16 +42,17 @@ ELSEWHERE = {f"{GROUP}generator_updates", *(key for panel in (LOSSES, PROBABILIT
 
 
 def own_panels(curves: pd.DataFrame) -> list[Panel]:
-    """Return a panel for each logged number that has no panel yet and is not a learning rate: those that objectives log themselves."""
+    """Return a panel for each number that an objective logs itself: no other panel shows it, and it is no learning rate."""
     logged = (str(key) for key in curves["key"].unique())
     own = sorted(key for key in logged if key.startswith(GROUP) and key not in ELSEWHERE and not key.startswith(f"{GROUP}lr_"))
     return [Panel(keys=(key,), words=(short_name(key.removeprefix(GROUP)),)) for key in own]
 
 
 def training_data(curves: pd.DataFrame, runs: pd.DataFrame, panel: Panel, length: RunBudget) -> pd.DataFrame:
-    """Return entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in this order. `length` is the budget of the runs.
+    """Return entry, key, line ("seed" | "mean"), seed, images, value of the panel's curves, in this order.
 
-    Missing and infinite values are left out. Lines are `thinned` and have at most `PANEL_MARKS` points; means are over all seeds (`with_means`).
+    `length` is the budget of the runs. The data leave out missing and infinite values.
+    `thinned` limits the lines, which have at most `PANEL_MARKS` points. Means are over all seeds (`with_means`).
     """
     points = curve(curves, panel.keys).merge(runs[["run_id", "entry", "seed"]], on="run_id")
     finite = points[points["value"].abs() < LARGEST]

@@ -1,4 +1,4 @@
-"""Trials in the plots of a study: filled if complete, hollow if pruned, a cross if diverged, a ring around the default recipe."""
+"""Markers of trials in the plots of a study: filled if complete, hollow if pruned, a cross if diverged, a ring for the default recipe."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reports.study import SearchedStudy, Tuning
 
 COLUMNS = ["number", "state", "value", "default"]
 LEGEND = (
-    "Filled: complete trials; hollow: pruned trials, at their last value; crosses: trials that diverged or could not be measured; "
-    "ring: default recipe."
+    "Filled: complete trials. Hollow: pruned trials, at their last value. Crosses: trials that diverged or could not be measured. "
+    "Ring: default recipe."
 )
 MOST_DRAWN = 300  # trials in a plot
 WIDEST = 1e12  # largest ratio of highest to lowest value on a log scale
@@ -24,7 +24,7 @@ EDGE = 0.035  # of the axes' height: position of trials without a value
 
 
 def trials_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
-    """Return number, state, value, default of the trials that tell something about their recipe; a diverged one has no value (NaN)."""
+    """Return number, state, value, default of the trials that measure their recipe. The value of a diverged trial is NaN."""
     rows = [(trial.number, trial.state, study.outcome(trial), trial.default) for trial in tuning.tried]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "default": bool})
 
@@ -41,7 +41,7 @@ def first_trials(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
-    """Draw the trials with columns x, value, state and default; a trial without a value is at the bad end of the axis."""
+    """Draw the trials with columns x, value, state and default. A trial without a value is at the bad end of the axis."""
     trials = first_trials(data)
     placed, lost = trials[trials["value"].notna()], trials[trials["value"].isna()]
     for state, face in (("complete", style.colour), ("pruned", "none")):
@@ -67,7 +67,7 @@ def draw_trials(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> Non
 
 
 def draw_places(ax: Axes, data: pd.DataFrame, colours: Sequence[str]) -> None:
-    """Draw the trials with columns x, y, state and default at their settings, in these colours, with a halo against the background."""
+    """Draw the trials with columns x, y, state and default at their settings, in these colours. A halo separates them from the background."""
     trials = first_trials(data.assign(colour=list(colours)))
     for state, own in trials.groupby("state", sort=True):
         if state == "diverged":

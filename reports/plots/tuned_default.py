@@ -1,4 +1,4 @@
-"""The tuned recipe against the default one on fresh seeds: one line for each variant."""
+"""Plot of the tuned recipe against the default one on fresh seeds, with one line for each variant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ ASIDE = 0.17  # of the line distance: offset of the two recipes from their line
 
 
 def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFrame:
-    """Return entry, recipe (default | tuned), value of each seed, NaN for a failed run. `samples` has the samples of each variant by recipe."""
+    """Return entry, recipe (default | tuned), value of each seed, NaN for a failed run.
+
+    `samples` has the samples of each variant by recipe."""
     rows = [
         (name, recipe, value)
         for name, found in samples.items()
@@ -33,7 +35,7 @@ def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFr
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw each seed, hollow for the default recipe and filled for the tuned one, means as ticks, and crosses at the bad end for failures."""
+    """Draw each seed: hollow for the default recipe, filled for the tuned one. Ticks are means; crosses at the bad end are failures."""
     names = list(dict.fromkeys(data["entry"]))
     if (data["value"].dropna() > 0).all() and data["value"].notna().any():
         ax.set_xscale("log")

@@ -1,1 +1,1 @@
-"""One file for each section: `TITLE` and `build(view) -> Section | None`, which is None without data."""
+"""Sections of a report. Each file has `TITLE` and `build(view) -> Section | None`, which returns None without data."""

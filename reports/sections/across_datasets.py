@@ -1,4 +1,4 @@
-"""Comparison over several data sets: each entry's scores between untrained and real, their interquartile mean, and ranks."""
+"""Section on several data sets: each entry's scores between untrained and real, their interquartile mean, and ranks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEWEST = 2  # data sets, and entries on all of them
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DatasetGroup:
-    """Entries trained on the same data sets, with one budget and on one track."""
+    """Record of entries trained on the same data sets, with one budget and on one track."""
 
     cohorts: tuple[Cohort, ...]  # one for each data set
     scores: Mapping[str, Mapping[str, tuple[float, ...]]]  # by entry, by data set
@@ -60,7 +60,7 @@ def dataset_groups(view: View) -> list[DatasetGroup]:
         scales = {cohort.index: _scale(cohort) for cohort in cohorts}
         usable = [cohort for cohort in cohorts if scales[cohort.index].usable and cohort.headline.direction != "none"]
         if len({cohort.dataset for cohort in usable}) < max(FEWEST, len(usable)):
-            continue  # too few data sets, or one data set with two protocols
+            continue  # too few data sets, or one data set with two evaluation protocols
         by_entry = {name: _scores(name, usable, scales) for name in _shared(usable)}
         whole = {name: by_data for name, by_data in by_entry.items() if all(by_data.values())}
         if len(whole) >= FEWEST:
@@ -110,9 +110,9 @@ def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
         + "; ".join(f"{cohort.headline.title} on {cohort.dataset}" for cohort in field.cohorts)
         + ".",
         notes=(
-            "score: 0 for an untrained generator, 1 for real data, on a log scale if both are positive, else on a linear scale. Scores are limited to -1 and 2. A failed run scores 0. "
-            "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap over runs within each data set and "
-            "nominal: with few seeds it covers less than 95 %. There is no test over data sets.",
+            "score: 0 for an untrained generator, 1 for real data. The scale is logarithmic if both values are positive, else linear. Scores are limited to -1 and 2. A failed run scores 0. "
+            "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap over runs within each data set. "
+            "With few seeds it covers less than its nominal 95 %. There is no test over data sets.",
         ),
     )
     data = profiles.profiles_data({name: field.scores[name] for name in aggregates})
@@ -121,7 +121,7 @@ def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
         picture = base.picture(ax, profiles.alt(data))
     figure = Figure(
         id=f"profiles-{first.index}",
-        caption="The share of runs with a score above each level; every data set has the same weight.",
+        caption="The lines give the share of runs with a score above each level. Every data set has the same weight.",
         picture=picture,
     )
     heading = [Heading(text=f"{first.budget}, {first.held_equal}")] if titled else []

@@ -1,4 +1,4 @@
-"""Agreement of the feature extractors: entries ranked by Fréchet distances on different features, and the entries with very different ranks."""
+"""Section on the agreement of the feature extractors: ranks of the entries by Fréchet distances on different features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHY = (
 
 
 def build(view: View) -> Section | None:
-    """Return a sentence for each pair of metrics, the ranks side by side, and the marked entries; None below three entries with two such metrics."""
+    """Return sentences on each pair of metrics, and the ranks side by side; None below three entries with two such metrics."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="agreement", title=TITLE, blocks=blocks) if blocks else None
 
@@ -61,7 +61,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         ranks.draw(ax, data, view.palette, marked)
         picture = base.picture(ax, ranks.alt(data))
     caption = (
-        f"{cohort.setting}. Entries ordered by each metric, the best on top, with medians over finished runs. Thick: ranks that differ by at least "
+        f"{cohort.setting}. The columns order the entries by each metric, the best on top, with medians over finished runs. Thick lines: ranks that differ by at least "
         f"{max(2.0, entries / 2):g}, half of the number of entries."
     )
     found: list[Block] = [Text(text=sentence, tone="lead" if i == 0 else "body") for i, sentence in enumerate(sentences(data))]
@@ -83,7 +83,7 @@ def sentences(data: pd.DataFrame) -> list[str]:
 
 
 def _words(data: pd.DataFrame, marked: list[str]) -> str:
-    """The entries with very different ranks, and the meaning of such ranks."""
+    """Return the entries with very different ranks, and the meaning of such ranks."""
     if not marked:
         return f"No entry has very different ranks. {WHY}"
     parts = []

@@ -1,4 +1,4 @@
-"""Folded tables of every measured metric, one for each group: medians with the half-sample standard error."""
+"""Folded tables of every measured metric, one table for each group: medians with the half-sample standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The share of each class among generated images, against the real shares."""
+"""Section on the share of each class among generated images, against the real shares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         with base.axes(3.4, 0.9 + 0.19 * data["position"].nunique()) as ax:
             draw(ax, data, style, largest)
             tiles.append(Tile(title=name, colour=style.colour, picture=base.picture(ax, alt(name, data))))
-    caption = "Share of each class among generated images, by the classifier. Bar: mean over seeds; dot: one seed; tick: real images."
+    caption = "The classifier gives the share of each class among generated images. Bar: mean over seeds. Dot: one seed. Tick: real images."
     return [Gallery(id=f"classes-{cohort.index}", caption=caption, tiles=tuple(tiles), tile_width=270)]
 
 

@@ -17,9 +17,9 @@ from reports.palette import Palette
 from reports.view import View
 
 log = logging.getLogger(__name__)
-COARSE = 120  # pixels; pictures up to this size are enlarged so much that sharp pixels look better than smoothed ones
+COARSE = 120  # pixels; renderers enlarge pictures up to this size without smoothing
 WIDE_TILE = 270  # pixels
-MAX_SIDE = 1600  # pixels; larger pictures are left out
+MAX_SIDE = 1600  # pixels; the report omits larger pictures
 
 
 def name_cell(name: str, palette: Palette, mark: str = "") -> Cell:
@@ -46,7 +46,9 @@ def first_seed_with(results: Results, entry: CohortEntry, path: str) -> tuple[st
 
 
 def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, caption: str) -> list[Block]:
-    """Return a gallery of a picture artifact: of each entry, that of its lowest seed; empty without any. The entry's name is appended to `alt`."""
+    """Return a gallery of a picture artifact, with that of each entry's lowest seed; empty without any.
+
+    Each alternative text is `alt` and the entry's name."""
     tiles = []
     for entry in cohort.entries:
         found = first_seed_with(view.results, entry, path)
@@ -73,7 +75,7 @@ def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels are too many")
             pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow calls a broken PNG a SyntaxError
-        log.warning("the picture %s of run %s is left out: %s", path, run_id, error)
+        log.warning("skipping the picture %s of run %s: %s", path, run_id, error)
         return None
     return unscaled(pixels)
 
@@ -84,7 +86,7 @@ def picture_of(pixels: np.ndarray, alt: str) -> Picture:
 
 
 def unscaled(pixels: np.ndarray) -> np.ndarray:
-    """Return the smallest picture [H, W] or [H, W, 3] that gives this one when each pixel is enlarged to a square. Grey colours become greyscale."""
+    """Return the smallest picture [H, W] or [H, W, 3] of which this one is an enlargement by squares. Grey colours become greyscale."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
     for factor in range(min(16, *pixels.shape[:2]), 1, -1):
@@ -101,7 +103,7 @@ def _encoded(pixels: np.ndarray) -> bytes:
 
 
 def _compact(image: Image.Image) -> Image.Image:
-    """A drawing in few colours with a palette, which takes a third of the bytes; another picture unchanged. No pixel changes."""
+    """Return a drawing in few colours with a palette, which takes fewer bytes, and another picture unchanged. No pixel changes."""
     if image.mode != "RGB" or image.getcolors(256) is None:
         return image
     small = image.quantize(256, dither=Image.Dither.NONE)

@@ -1,4 +1,4 @@
-"""The meaning and the source of every number, from the metric cards."""
+"""Section on the meaning and the source of every number, from the metric cards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build(view: View) -> Section | None:
 
 
 def _notes(view: View) -> tuple[str, ...]:
-    """The definition of the standard error, if any was recorded."""
+    """Return the definition of the standard error, if any was recorded."""
     if not any(str(name).endswith(SE) and is_metric(str(name)) for name in view.results.runs):
         return ()
     return (

@@ -1,4 +1,4 @@
-"""Health of the runs: runs that did not finish, flags raised in training, metrics that could not be determined."""
+"""Section on the health of the runs: runs that did not finish, health flags, and metrics without a value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLE = "Health"
 
 
 def build(view: View) -> Section | None:
-    """Return failures, flags and reasons of all runs, or a sentence that there are none. None without any run."""
+    """Return failures, flags and reasons of all runs, or a sentence if there are none; None without any run."""
     runs = view.runs
     if runs.empty:
         return None
@@ -50,7 +50,7 @@ def _unfinished(runs: pd.DataFrame, palette: Palette) -> list[Block]:
 
 
 def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
-    """Flags raised in training; equal flags of several seeds share a row."""
+    """Return flags raised in training. Equal flags of several seeds share a row."""
     found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
     for _, run in runs.iterrows():
         for flag in _list(evidence[run["run_id"]].get("health")):
@@ -72,17 +72,17 @@ def _flags(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Pal
 
 
 def _reasons(runs: pd.DataFrame, evidence: dict[str, dict[str, Any]], palette: Palette) -> list[Block]:
-    """Metrics without a value, with the recorded reason; equal reasons of several seeds share a row."""
+    """Return metrics without a value, with the recorded reason. Equal reasons of several seeds share a row."""
     found: dict[tuple[str, str, str], list[int]] = {}
     for _, run in runs.iterrows():
         recorded = evidence[run["run_id"]].get("reasons")
         reasons = {key: reason for key, reason in recorded.items() if isinstance(reason, str)} if isinstance(recorded, dict) else {}
         for key, reason in sorted(reasons.items()):
-            if key.endswith(SE) and key.removesuffix(SE) in reasons:  # without a value there is no error: one reason suffices
+            if key.endswith(SE) and key.removesuffix(SE) in reasons:  # one reason covers a metric and its standard error
                 continue
             title = card(key).title if is_metric(key) else key
             found.setdefault((run["entry"], title, reason), []).append(int(run["seed"]))
-    metrics: dict[tuple[str, str, str], list[str]] = {}  # one cause often affects many metrics: they share a row
+    metrics: dict[tuple[str, str, str], list[str]] = {}  # metrics with one cause share a row
     for (entry, title, reason), where in found.items():
         metrics.setdefault((entry, ", ".join(map(seed_text, where)), reason), []).append(title)
     rows = [

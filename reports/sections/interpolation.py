@@ -1,4 +1,4 @@
-"""Latent interpolation: each row of a strip goes from one latent to another."""
+"""Section on latent interpolation: each row of a strip shows samples between two latents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reports.view import View
 
 TITLE = "Interpolation"
 CAPTION = (
-    "Each row goes from one latent to another in even steps; a conditional model keeps one class in each row. "
+    "Each row goes from one latent to another in even steps. A conditional model keeps one class in each row. "
     "Smooth changes without repeated images are evidence against memorisation."
 )
 

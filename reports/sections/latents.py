@@ -1,4 +1,4 @@
-"""The latent space: changes of class, code and style, class directions, latent arithmetic."""
+"""Section on the latent space: changes of class, code and style, class directions, latent arithmetic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTIONS = {
     DIRECTIONS: "Class directions: each row moves one latent along the direction from the mean latent of one class to that of another. "
     "The share is that of all latents of the first class that the classifier then assigns to the second class.",
     ARITHMETIC: "Latent arithmetic: bright and dark images of a class, dark images of another class, and bright - dark + dark of the other class. "
-    "If latents add up, the last are bright images of the other class. Each image is of a mean latent.",
+    "If the arithmetic holds, the last are bright images of the other class. Each image is of a mean latent.",
     "classes": "Every class from the same z, in the order of the data's classes, for four z.",
     "code": "Every value of the categorical code from the same z, for four z. The model learned the meaning of a value without labels.",
     "styles": "Mixed styles: each row has the coarse layers of one latent, each column the fine layers of another.",
@@ -52,7 +52,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
 
 
 def _pictures(entry: CohortEntry, view: View) -> list[str]:
-    """The pictures of the first run of an entry that has any."""
+    """Return the pictures of the first run of an entry that has any."""
     for run_id in entry.runs["run_id"]:
         if found := [path for path in view.results.names(str(run_id), LATENT) if path.endswith(".png")]:
             return found
@@ -75,7 +75,7 @@ def _tile(entry: CohortEntry, path: str, view: View) -> Tile | None:
 
 
 def _words(name: str, evidence: Mapping[str, Any]) -> str:
-    """The content of the rows of a picture, as far as the run recorded it."""
+    """Return the content of the rows of a picture, as far as the run recorded it."""
     latent = evidence.get("latent")
     rows = latent.get(name) if isinstance(latent, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

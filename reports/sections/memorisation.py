@@ -1,4 +1,4 @@
-"""Memorisation: metrics of copied training images, and the closest training images side by side."""
+"""Section on memorisation: metrics of copied training images, and the closest training images side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.view import View
 TITLE = "Memorisation"
 READING = (
     "Authenticity: share of generated images that are no nearer to a training image than training images are to each other. 0 means copies; "
-    "unseen real images have a half to two thirds. C_T: about 0 is right, far below 0 means copies, far above 0 means images unlike the data. "
+    "unseen real images have a half to two thirds. C_T: about 0 is the value of new real images. Far below 0 means copies, far above 0 means images unlike the data. "
     "The row real contains training images, so it shows the values of pure copies. "
     "The error of C_T is overstated, because half-samples leave many of its cells too small."
 )

@@ -21,7 +21,7 @@ CellOf = Callable[[CohortEntry, str], Cell]
 
 
 def has_column(cohort: Cohort, key: str) -> bool:
-    """Return whether a metric has a column: any run has a value (a reference row does not suffice), or collapse has a protocol."""
+    """Return whether a metric has a column: any run has a value, or collapse has an evaluation protocol. Reference rows do not count."""
     judged = key == COLLAPSE and key in cohort.protocols
     return judged or any(not math.isnan(value) for value in numbers(cohort.runs, key))
 
@@ -51,7 +51,7 @@ def metric_table(
 
 
 def _reference(row: pd.Series, keys: Sequence[str], cell: CellOf) -> Row:
-    """A reference row as an entry of one run, so that its cells have the usual form."""
+    """Return a reference row as an entry of one run, so that the same functions build its cells."""
     alone = CohortEntry(name=str(row["variant"]), runs=row.to_frame().T)
     muted = (replace(cell(alone, key), tone="muted") for key in keys)
     return Row(cells=(Cell(text=alone.name, tone="muted"), *muted), reference=True)
@@ -81,7 +81,7 @@ def mean_cell(entry: CohortEntry, key: str) -> Cell:
 
 
 def _mean_text(key: str, value: float) -> str:
-    """A mean as text: counts with a decimal if they are not whole, high quality in per cent as in publications."""
+    """Return a mean as text: counts with a decimal if they are not whole, high quality in per cent as in publications."""
     if key == POINTS and 0 <= value <= 1:
         return f"{100 * value:.1f} %"
     if key in WHOLE:

@@ -1,4 +1,4 @@
-"""Mode coverage: found modes and their shares, covered classes, and bins of the training data with wrong shares, in tables and plots."""
+"""Section on mode coverage: found modes and their shares, covered classes, and bins of the training data with wrong shares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TITLE = "Modes"
 FOUND = "modes/found"
 BINS = ("modes/ndb", "modes/js_bins")
 HEADINGS: dict[ShareKind, str] = {"modes": "Shares of the modes", "bins": "Shares of the bins (NDB)"}
-CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of the line; a larger share is cut and written as a number."
+CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of the line; a number gives a larger share."
 
 
 def build(view: View) -> Section | None:
@@ -39,7 +39,7 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
 
 
 def _pictures(cohort: Cohort, view: View, kind: ShareKind) -> list[Block]:
-    """A panel for each entry with recorded shares of its modes or bins, all on one scale."""
+    """Return a panel for each entry with recorded shares of its modes or bins, all on one scale."""
     panels = {}
     for entry in cohort.entries:
         pairs = zip(entry.runs["seed"], entry.runs["run_id"], strict=True)
@@ -61,11 +61,11 @@ def _pictures(cohort: Cohort, view: View, kind: ShareKind) -> list[Block]:
 
 
 def _caption(kind: ShareKind, things: str, most: int) -> str:
-    """The content of the panels, and their order."""
+    """Return the content of the panels, and their order."""
     if kind == "bins":
         return (
             f"Filled: share of generated {things} in each bin, mean over seeds; line: share of training {things}, the largest bin first. "
-            "A gap below the line is a missing kind, a peak is a kind generated too often."
+            "A gap below the line is a missing kind. A peak is a kind that is generated too often."
         )
     order = "in the order of the data" if most <= mode_shares.IN_ORDER else f"by their share, if there are more than {mode_shares.IN_ORDER}"
     whose = "nearest to" if things == "points" else "that the classifier assigns to"
@@ -73,7 +73,7 @@ def _caption(kind: ShareKind, things: str, most: int) -> str:
 
 
 def _readings(keys: list[str], things: str) -> list[str]:
-    """Explanations of the columns."""
+    """Return explanations of the columns."""
     readings = {
         REVERSE_KL: "Reverse KL of a finite sample of real data is above 0 too: the row real is the lower bound.",
         POINTS: "Reverse KL assigns a point to its nearest centre at any distance, so read it together with high quality. The true Gaussians have "
@@ -84,7 +84,7 @@ def _readings(keys: list[str], things: str) -> list[str]:
 
 
 def _lead(cohort: Cohort, of: int) -> list[Block]:
-    """The entries that find all modes in every finished run; empty if the number of modes is unknown."""
+    """Return the entries that find all modes in every finished run; empty if the number of modes is unknown."""
     if not of or not has_column(cohort, FOUND):
         return []
     finders = []
@@ -99,7 +99,7 @@ def _lead(cohort: Cohort, of: int) -> list[Block]:
 
 
 def _count(cohort: Cohort, view: View) -> int:
-    """The recorded number of modes of the data; 0 if the runs have none or disagree."""
+    """Return the recorded number of modes of the data; 0 if the runs have none or disagree."""
     recorded = set()
     for run_id in cohort.runs["run_id"]:
         modes = (view.results.read_json(str(run_id), EVIDENCE) or {}).get("modes")

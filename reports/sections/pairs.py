@@ -1,4 +1,4 @@
-"""Every pair of entries: the verdict and the size of the difference."""
+"""Section on every pair of entries: the verdict and the size of the difference."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from reports.stats import Comparison, Verdict
 from reports.view import View
 
 TITLE = "Pairs"
-RATIO = " With the ratio of geometric means: how many times better."
+RATIO = " × is the ratio of geometric means, above 1 if the row has the better values."
 NOT_SIGNIFICANT, UNTESTED = "n.s.", "not tested"
 NOTE = "n.s.: no significant difference. The section on the verdict defines the other terms."
-MOST = 40  # entries: a matrix of more columns cannot be read, and the page would be too large
+MOST = 40  # entries: more columns would be unreadable and make the page too large
 TONES: dict[Verdict, Tone] = {"no significant difference": "muted", "significantly better": "better", "clearly better": "clearly-better"}
 
 
@@ -33,12 +33,12 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
         return []
     setting = f"{cohort.setting}."
     if len(names) < len(cohort.entries):
-        setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}; the correction is over the pairs of all."
+        setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}. The correction is over the pairs of all entries."
     return [_matrix(cohort, names, pairs, palette, setting), _figures(pairs, palette, setting)]
 
 
 def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:
-    """Rows against columns, both ordered by median, so that the upper triangle holds every pair."""
+    """Return rows against columns, both ordered by median, so that the upper triangle contains every pair."""
     by_names = {(pair.a, pair.b): pair for pair in pairs}
     rows = [
         Row(cells=(name_cell(a, palette), *(_verdict(by_names[a, b]) if j > i else Cell(text="") for j, b in enumerate(names) if j > 0)))
@@ -52,7 +52,7 @@ def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], p
         rows=tuple(rows),
         fixed=True,
         notes=(NOTE,),
-        caption=f"{setting} Is the row better than the column in {cohort.headline.title}?{RATIO if _has_ratio(pairs) else ''}",
+        caption=f"{setting} Is the row significantly better than the column in {cohort.headline.title}?{RATIO if _has_ratio(pairs) else ''}",
     )
 
 
@@ -90,7 +90,7 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         for pair in pairs
     ]
     ratio = (
-        "ratio: of geometric means, above 1 where A is better, with the 95 % Welch interval of that pair alone. "
+        "ratio: the ratio of geometric means, above 1 if A has the better values, with the 95 % Welch interval of that pair alone. "
         if _has_ratio(pairs)
         else ""
     )
@@ -101,5 +101,5 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         rows=tuple(rows),
         caption=setting,
         folded="Statistics of every pair",
-        notes=(f"{ratio}P(A better): share of the pairs of seeds in which A is better, ties half. {NOTE}",),
+        notes=(f"{ratio}P(A better): share of the pairs of seeds in which A has the better value. A tie counts as a half. {NOTE}",),
     )

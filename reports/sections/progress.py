@@ -1,4 +1,4 @@
-"""The headline metric through training, all entries in one plot: against images, against seconds, and the time to a target."""
+"""Section on the headline metric through training: all entries against images and against seconds, and the time to a target."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _caption(cohort: Cohort, references: dict[str, float], against: Against) -> 
     if against == "seconds":
         devices = sorted({text(device) for device in cohort.runs["device"] if text(device)})
         caption = (
-            f"The same evaluation points against the training clock, which excludes evaluation. Thin: {thin}; thick: mean over all seeds, at the mean of their seconds. "
+            f"The same evaluation points against seconds of training, without evaluation. Thin: {thin}; thick: mean over all seeds, at the mean of their seconds. "
             "Times depend on the machine of the runs, and runs that share a machine slow each other down."
         )
         return (

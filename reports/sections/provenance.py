@@ -1,4 +1,4 @@
-"""Provenance of the numbers: protocol of each metric, versions and hardware, and the command that repeats each run."""
+"""Section on the origin of the numbers: evaluation protocols, versions and hardware, and the command that repeats each run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORT = 12  # digits of a hash in a table
 
 
 def build(view: View) -> Section | None:
-    """Return protocols, environments and runs; None without any run."""
+    """Return evaluation protocols, environments and runs; None without any run."""
     if not view.cohorts:
         return None
     blocks = [*_protocols(view), *_environment(view), *_runs(view)]
@@ -32,7 +32,7 @@ def build(view: View) -> Section | None:
 
 
 def _protocols(view: View) -> list[Block]:
-    """A column for each cohort, so that a differing protocol can be seen."""
+    """Return a table of the evaluation protocols with a column for each cohort."""
     keys = [key for key in CARDS if any(key in cohort.protocols for cohort in view.cohorts)]
     if not keys:
         return []
@@ -55,7 +55,7 @@ def _head(cohort: Cohort) -> str:
 
 
 def _environment(view: View) -> list[Block]:
-    """A row for each fact; if runs differ, every value with its number of runs."""
+    """Return a row for each fact. If runs differ, the row has every value with its number of runs."""
     found: dict[str, dict[str, int]] = {}
     for run_id in view.runs["run_id"]:
         for key, value in (view.results.read_json(run_id, ENVIRONMENT) or {}).items():
@@ -72,7 +72,7 @@ def _environment(view: View) -> list[Block]:
 
 
 def _words(value: Any) -> str:
-    """A fact as text; a dash for a missing one, a list, or a number that is not finite."""
+    """Return a fact as text; a dash for a missing one, a list, or a number that is not finite."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -104,18 +104,18 @@ def _runs(view: View) -> list[Block]:
     )
     blocks: list[Block] = [Heading(text="Runs"), table]
     if view.superseded:
-        blocks.append(Text(text=f"{pluralise(view.superseded, 'older run')} of the same configuration and seed not shown.", tone="note"))
+        blocks.append(Text(text=f"{pluralise(view.superseded, 'older run')} of the same configuration and seed left out.", tone="note"))
     return blocks
 
 
 def _extends(run: pd.Series) -> str:
-    """The run that this one extends, in words; empty if it extends none."""
+    """Return the run that this one extends, in words; empty if it extends none."""
     before = text(run["extends"])
     return f"extends {before[:SHORT]}" if before else ""
 
 
 def command(variant: str, dataset: str, seed: int, overrides: str, budget: RunBudget) -> str:
-    """Return the shell command that repeats a run from its start. `overrides` is JSON text of the settings that were applied to the variant.
+    """Return the shell command that repeats a run from its start. `overrides` is JSON text of the run's changes to the variant.
 
     The command has the recorded budget, because an extended run has a longer one than its first, and defaults change.
     """

@@ -1,4 +1,6 @@
-"""Sample grids: the final grid of every entry side by side, then the same noise through training."""
+"""Section on sample grids: the final grid of every entry side by side, then the same noise through training.
+
+`marks` are evaluation points."""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ SIDES = (8, 6, 5, 4)  # sides of a grid in samples; the largest that fits is use
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunPictures:
-    """The pictures of one run: the final one, and those at evaluation points by images."""
+    """Record of the pictures of one run: the final one, and those at evaluation points (`marks`) by images."""
 
     name: str
     detail: str
@@ -66,7 +68,7 @@ def _final_grids(found: Sequence[RunPictures], cohort: Cohort, view: View, side:
         tiles.append(Tile(title=frames.name, colour=colour, picture=picture_of(crop(frames.end, side), frames.alt), detail=frames.detail))
     caption = (
         f"After {cohort.budget}, without selection: the same noise seed for every entry, the first training seed with a {'picture' if cohort.points else 'grid'}. "
-        f"The value beside the seed is the final one.{part}"
+        f"The value beside the seed is that of the last checkpoint.{part}"
     )
     if cohort.points:
         caption += " Dots are generated points; circles have a radius of 3 standard deviations around a true centre."
@@ -95,7 +97,7 @@ def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, 
             if pixels is not None:
                 pictures[i] = picture_of(crop(pixels, side), f"{frames.name} after {images:,} {cohort.things}")
         strips.append(Strip(title=frames.name, colour=view.palette[frames.name].colour, pictures=tuple(pictures)))
-    caption = f"The same noise at each evaluation point, in real {cohort.things} seen in training, for the runs above."
+    caption = f"The same noise at each evaluation point, in real {cohort.things} used in training, for the runs above."
     return [
         Heading(text="Through training"),
         Filmstrip(id=_film_id(cohort), caption=caption, columns=tuple(map(_range, reached)), strips=tuple(strips), tile_width=130),
@@ -103,7 +105,7 @@ def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, 
 
 
 def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | None:
-    """The pictures of the first run with a final one and evaluation points, else with either; None without any."""
+    """Return the pictures of the first run with a final one and evaluation points, else with either; None without any."""
     found = []
     values = numbers(entry.runs, cohort.headline.key)
     for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
@@ -121,7 +123,9 @@ def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | Non
 
 
 def grid_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:
-    """Return the side of each grid in samples, so that all fit into `room` bytes, and the side of the largest. If nothing fits, use the smallest side."""
+    """Return the side of each grid in samples, so that all fit into `room` bytes, and the side of the largest.
+
+    If no side fits, use the smallest."""
     pictures = list(pictures)
     largest = max((_samples(pixels) for pixels in pictures), default=0)
     for side in (side for side in SIDES if side < largest or side == SIDES[0]):
@@ -140,7 +144,7 @@ def crop(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def _samples(pixels: np.ndarray) -> int:
-    """The side, in samples, of a square grid with white lines of one pixel; 0 for another picture."""
+    """Return the side, in samples, of a square grid with white lines of one pixel; 0 for another picture."""
     flat = pixels if pixels.ndim == 2 else pixels.min(axis=2)
     rows, columns = np.flatnonzero((flat == 255).all(axis=1)), np.flatnonzero((flat == 255).all(axis=0))
     if not 3 <= len(rows) == len(columns) <= len(flat) // 2 or flat.shape[0] != flat.shape[1]:
@@ -151,6 +155,6 @@ def _samples(pixels: np.ndarray) -> int:
 
 
 def _range(images: list[int]) -> str:
-    """One number if all are within 2 % of each other, else both ends."""
+    """Return one number if all are within 2 % of each other, else the lowest and the highest."""
     low, high = min(images), max(images)
     return thousands(low) if high <= 1.02 * low else f"{thousands(low)}–{thousands(high)}"

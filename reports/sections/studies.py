@@ -1,4 +1,4 @@
-"""Studies: the search for the recipe of each variant, and the gain on seeds that the search never used."""
+"""Section on studies: the search for the recipe of each variant, and the gain on seeds that the search never used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plots of a study."""
+"""Plots of a study in the section on studies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from reports.tuning_outcomes import TuningOutcome
 
 MOST_SLICES = 6  # dimensions
 TILE = (3.4, 2.5)  # inches
-NO_EXPECTED = "The expected best value by number of trials can be estimated from random search only: the trials of {sampler} depend on earlier trials."
+NO_EXPECTED = "Only random search allows an estimate of the expected best value by number of trials. The trials of {sampler} depend on earlier trials."
 GROUND = (
     f"Background: the median of the trials in a cell (grey: half of them or more diverged; none below {heat_map.FEWEST} trials). "
-    f"All maps share one colour scale, yellow is best. {LEGEND}"
+    f"All maps share one colour scale. Yellow is best. {LEGEND}"
 )
 
 
 def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette, index: int) -> list[Block]:
-    """Return tuned against default, all variants in one plot; nothing without final runs of both."""
+    """Return tuned against default, all variants in one plot; an empty list without final runs of both."""
     data = tuned_default.tuned_default_data({outcome.tuning.name: outcome.samples for outcome in outcomes if len(outcome.samples) == 2})
     if data.empty:
         return []
@@ -33,8 +33,8 @@ def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette,
         tuned_default.draw(ax, data, palette, study.objective)
         picture = base.picture(ax, tuned_default.alt(data, study.objective))
     caption = (
-        f"{study.objective.title} of the final runs, one dot for each seed. Hollow: default recipe; filled: tuned recipe; ticks: means; "
-        "crosses: failed runs."
+        f"{study.objective.title} of the final runs, one dot for each seed. Hollow: default recipe. Filled: tuned recipe. Ticks: means. "
+        "Crosses: failed runs."
     )
     return [Figure(id=f"study-{index}-tuned", caption=caption, picture=picture)]
 
@@ -65,7 +65,7 @@ def heat_maps(study: SearchedStudy, palette: Palette, index: int) -> list[Block]
 
 
 def _mapped(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: SearchDimension) -> pd.DataFrame:
-    """The trials of a map, without those that no axis can show."""
+    """Return the trials of a map, without those that no axis can show."""
     if not (x.of(tuning.variant) and y.of(tuning.variant)):
         return pd.DataFrame()
     data = heat_map.heat_map_data(study, tuning, x, y)
@@ -153,7 +153,7 @@ def _tiles(
 
 
 def budget(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
-    """Return the expected best by number of random trials, or why it cannot be estimated."""
+    """Return the expected best by number of random trials, or the reason why there is no estimate."""
     if study.sampler != "random":
         sampler = {"tpe": "TPE", "grid": "a grid"}.get(study.sampler, study.sampler or "an unrecorded sampler")
         return [Text(text=NO_EXPECTED.format(sampler=sampler), tone="note")]

@@ -1,4 +1,4 @@
-"""The tables of a study: for each variant its trials, their cost, the best value, and the gain on fresh seeds."""
+"""Tables of a study: for each variant its trials, their cost, the best value, and the gain on fresh seeds."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def table(searched: StudyResults, outcomes: list[TuningOutcome], palette: Palett
         rows=tuple(_row(study, outcome, palette) for outcome in outcomes),
         caption=f"{study_text.setting(searched)} {value} on the search's seeds, and for the final runs its mean with a 95 % interval.",
         notes=(
-            "images: real images seen by the trials, and their share of what the same trials would have seen without pruning. "
+            "images: real images that the trials used, and their share of the number without pruning. "
             f"near the best: share of the complete, pruned and diverged trials within {percent(stats.NEAR)} of the best value; "
-            "a small share means that the settings matter. A search may measure with fewer samples than final runs: compare within a phase.",
+            "a small share means that the settings matter. A search may use fewer samples than final runs, so compare within a phase.",
             "tuned against default: ratio of geometric means over the final seeds with its 95 % Welch interval. The verdict is after Holm's "
             "correction over the variants (n.s.: no significant difference). " + study_text.BIAS,
         ),
@@ -75,7 +75,7 @@ def _row(study: SearchedStudy, outcome: TuningOutcome, palette: Palette) -> Row:
 
 
 def _trials(tuning: Tuning) -> Cell:
-    """The number of trials, and how they ended."""
+    """Return the number of trials, and the number in each other state than complete."""
     counts = {state: tuning.count(state) for state in STATES if tuning.count(state)}
     lost = counts.keys() & {"diverged", "failed"}
     detail = ", ".join(f"{n} {state}" for state, n in counts.items() if state != "complete")
@@ -83,7 +83,7 @@ def _trials(tuning: Tuning) -> Cell:
 
 
 def _saved(tuning: Tuning) -> str:
-    """The share of images compared with unpruned trials; empty if no trial was pruned, or none was complete."""
+    """Return the share of images compared with unpruned trials; empty if no trial was pruned, or none was complete."""
     ended = [trial for trial in tuning.trials if trial.state in ("complete", "pruned")]
     whole = [trial.images for trial in ended if trial.state == "complete" and trial.images]
     if not whole or not any(trial.state == "pruned" for trial in ended):
@@ -92,7 +92,7 @@ def _saved(tuning: Tuning) -> str:
 
 
 def _final(entry: CohortEntry | None, key: str, study: SearchedStudy) -> Cell:
-    """Mean with its interval and the number of seeds; failures make the mean infinite."""
+    """Return the mean with its interval and the number of seeds. Failures make the mean infinite."""
     data = None if entry is None else entry.sample(key)
     if data is None or not data.n:
         return Cell(text=NOTHING)
@@ -117,7 +117,7 @@ def recipes(study: SearchedStudy, palette: Palette) -> Table | None:
         Row(
             cells=(
                 name_cell(tuning.name, palette),
-                Cell(text=settings(best), code=True) if best.options else Cell(text="the default: nothing to set", tone="muted"),
+                Cell(text=settings(best), code=True) if best.options else Cell(text="the default recipe, without options", tone="muted"),
             )
         )
         for tuning, best in found
@@ -150,5 +150,5 @@ def reasons(study: SearchedStudy, palette: Palette) -> Table | None:
     )
     columns = tuple(Column(title=title, align="left") for title in ("", "trial", "state", "settings", "reason"))
     more = f"The first {MOST_REASONS} of {len(found)}. " if len(found) > MOST_REASONS else ""
-    caption = f"{more}A trial that diverged or could not be measured ranks last; a failed trial does not count."
+    caption = f"{more}A trial that diverged or has no value ranks last. A failed trial does not count."
     return Table(columns=columns, rows=rows, caption=caption, folded="Trials without a value")

@@ -1,4 +1,4 @@
-"""A study in sentences: the gain from tuning, the recipe to use, and how much each setting matters. Each sentence follows only from the data."""
+"""Sentences on a study: the gain from tuning, the recipe to use, and the importance of each setting."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from reports.study import DimensionImportance, SearchDimension, SearchedStudy, T
 from reports.tuning_outcomes import DEFAULT, TuningOutcome
 from reports.view import StudyResults
 
-BIAS = "The best value of a search is biased, because it is the best of many; only runs on fresh seeds measure the gain from tuning."
+BIAS = "The best value of a search is biased, because it is the best of many. Only runs on fresh seeds measure the gain from tuning."
 NEAR_EDGE = 0.05  # of a range
-FEWEST = 5  # trials; with fewer, the place of the best trial and the share near it are chance
+FEWEST = 5  # trials; with fewer, the position of the best trial and the share near it are random
 
 
 def lead(study: SearchedStudy, outcomes: list[TuningOutcome]) -> str:
     """Return the gain from tuning, from the final runs alone."""
     if not any(tuning.tried for tuning in study.tunings):
-        return "No trial of this study has ended yet."
+        return "No trial of this study is complete, pruned or diverged yet."
     gains = [words for outcome in outcomes if (words := _gain(outcome))]
     if not gains:
-        return f"There are no final runs yet, so the gain from tuning is not known. {BIAS}"
+        return f"The study has no final runs yet, so the gain from tuning is unknown. {BIAS}"
     return f"Tuned recipe against default recipe on fresh seeds, by {study.objective.title}: {'; '.join(gains)}."
 
 
 def _gain(outcome: TuningOutcome) -> str:
-    """One variant's part of the lead; empty if it has no final runs."""
+    """Return one variant's part of the lead; empty without final runs."""
     name, pair = outcome.tuning.name, outcome.pair
     if outcome.same:
         return f"{name} keeps the default recipe, the best one found"
     if pair is None:
         missing = [recipe for recipe, entry in (("tuned", outcome.tuned), ("default", outcome.default)) if entry is None]
-        return "" if len(missing) > 1 else f"{name} not tested, because the {missing[0]} recipe has no runs"
+        return "" if len(missing) > 1 else f"{name} is not tested, because the {missing[0]} recipe has no runs"
     if pair.p is None:
-        return f"{name} not tested: {pair.reason}"
+        return f"{name} is not tested: {pair.reason}"
     ratio = "" if pair.ratio is None else f", tuned {number(pair.ratio)} times as good {interval(pair.interval)}".rstrip()
     return f"{name} {pair.verdict}{' with the default recipe' if pair.better == DEFAULT else ''}{ratio}"
 
@@ -67,7 +67,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
 
 
 def _dimension(dimension: SearchDimension, study: SearchedStudy) -> str:
-    """A dimension with its range, and its variants if not all have it."""
+    """Return a dimension with its range, and its variants if not all have it."""
     owners = [tuning.name for tuning in study.tunings if dimension.of(tuning.variant)]
     return _range(dimension) + (f" for {join_words(owners) or 'none'}" if len(owners) < len(study.tunings) else "")
 
@@ -85,10 +85,10 @@ def _range(dimension: SearchDimension) -> str:
 
 
 def unfinished_search(study: SearchedStudy) -> str:
-    """Return which searches have not ended; empty if all have."""
+    """Return the variants with fewer trials than requested, in words; empty without such a variant."""
     ended = {tuning.name: len(tuning.tried) + tuning.count("failed") for tuning in study.tunings}
     short = [f"{name} {n} of {study.trials_wanted}" for name, n in ended.items() if n < study.trials_wanted]
-    return f"The search has not ended: {', '.join(short)} trials." if short else ""
+    return f"The search is not complete: {', '.join(short)} trials." if short else ""
 
 
 def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
@@ -109,7 +109,7 @@ def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
 
 
 def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
-    """The recipe to use, as far as the final runs support it."""
+    """Return the recipe to use, as far as the final runs support it."""
     params = ", ".join(
         f"{dimension.name} {setting_text(best.params[dimension.path])}"
         for dimension in study.dimensions_of(outcome.tuning.variant)
@@ -120,14 +120,14 @@ def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
         return f"the default recipe is the best of {pluralise(len(outcome.tuning.trials), 'trial')}: {params}"
     better = None if outcome.pair is None else outcome.pair.better
     if better == DEFAULT:
-        return f"keep the default recipe; the search's best, {found}, is worse on fresh seeds"
+        return f"keep the default recipe; the search's best, {found}, is significantly worse on fresh seeds"
     return f"use {found}" if better else f"the search's best is {found}"
 
 
 def _nothing_found(tuning: Tuning) -> str:
     lost = tuning.count("diverged")
     if lost and lost == len(tuning.tried):
-        return f"all {pluralise(lost, 'trial')} that ended diverged or could not be measured, so there is no recipe to use."
+        return f"all {pluralise(lost, 'trial')} diverged or have no value, so there is no recipe to use."
     return "no trial is complete, so there is no recipe to use."
 
 
@@ -141,7 +141,7 @@ def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
 
 
 def _edges(study: SearchedStudy, tuning: Tuning, best: Trial) -> str:
-    """The dimensions whose best value lies at an edge of its range; empty with few trials."""
+    """Return the dimensions whose best value lies at an edge of its range; empty with few trials."""
     if len(tuning.tried) < FEWEST:
         return ""
     found = [dimension.name for dimension in study.dimensions_of(tuning.variant) if _at_edge(dimension, best.params.get(dimension.path))]
@@ -206,5 +206,5 @@ def reasons(study: SearchedStudy) -> list[tuple[Tuning, Trial]]:
 
 
 def why(trial: Trial) -> str:
-    """Return why a trial has no value."""
+    """Return the reason why a trial has no value."""
     return text(trial.reason) or trial.state

@@ -1,4 +1,4 @@
-"""The table of all entries: headline metric with interval and seeds, then other metrics, and the reference rows `real` and `untrained`."""
+"""Section with the table of all entries: headline metric, seeds, other metrics, and the reference rows `real` and `untrained`."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ METRICS = (
 COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
 LEFT = ("each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
-UNMEASURED = "No metric exists for this data, so nothing is ranked."
+UNMEASURED = "ganbench has no metric for this data and ranks nothing."
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainTable:
-    """A table as text, for a terminal."""
+    """Record of a table as text, for a terminal."""
 
     title: str
     headers: tuple[str, ...]
@@ -91,7 +91,7 @@ def _row(entry: CohortEntry, cohort: Cohort, palette: Palette, keys: list[str], 
 
 
 def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_dots.DotScale | None) -> list[Cell]:
-    """The cells of the headline metric for the last checkpoint and, if recorded, the best one."""
+    """Return the cells of the headline metric for the last checkpoint and, if recorded, the best one."""
     key = cohort.headline.key
     data, summary = entry.sample(key), entry.summary(key)
     picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
@@ -104,11 +104,11 @@ def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_
 
 
 def _noise(entry: CohortEntry, key: str) -> str:
-    """The half-sample standard error of one run and its share of the variance between seeds; empty if no error was recorded."""
+    """Return the half-sample standard error of one run and its share of the variance between seeds; empty without one."""
     noise = entry.noise(key)
     if noise is None:
         return ""
-    return f"noise ± {number(noise.error)}" + ("" if noise.share is None else f" ({percent(noise.share)})")
+    return f"standard error {number(noise.error)}" + ("" if noise.share is None else f" ({percent(noise.share)})")
 
 
 def has_best(cohort: Cohort) -> bool:
@@ -117,7 +117,7 @@ def has_best(cohort: Cohort) -> bool:
 
 
 def _headline_titles(cohort: Cohort, spread: tuple[str, ...]) -> list[str]:
-    """The columns of the headline metric: the median for the last and the best checkpoint, then the spread of the seeds."""
+    """Return the columns of the headline metric: the median for the last and the best checkpoint, then the spread of the seeds."""
     if cohort.unmeasured:
         return []
     card_ = cohort.headline
@@ -136,7 +136,7 @@ def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
 
 
 def statuses(entry: CohortEntry) -> str:
-    """Return how the runs ended: "3/3 finished", or "2/3 finished, 1 diverged"."""
+    """Return the statuses of the runs: "3/3 finished", or "2/3 finished, 1 diverged"."""
     counts = Counter(entry.runs["status"])
     others = [f"{n} {status}" for status, n in sorted(counts.items()) if status != "finished"]
     return ", ".join([f"{counts['finished']}/{len(entry.runs)} finished", *others])
@@ -148,7 +148,7 @@ def _status_cell(entry: CohortEntry) -> Cell:
 
 
 def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
-    """Each entry's mark, and the notes of the marks; equal notes share a mark."""
+    """Return the footnote letters of each entry, and the footnotes. Equal notes share a letter."""
     owners: dict[str, list[str]] = {}
     for entry in cohort.entries:
         for note in entry.notes():
@@ -159,51 +159,53 @@ def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
 
 
 def _letter(index: int) -> str:
-    """a, ..., z, aa, ab, ..."""
+    """Return the footnote letter of an index: a, ..., z, aa, ab, ..."""
     before, last = divmod(index, len(LETTERS))
     return (_letter(before - 1) if before else "") + LETTERS[last]
 
 
 def _legend(cohort: Cohort) -> list[str]:
     lines = [
-        "runs: finished of all. Other columns are medians over the finished runs. ↓ lower is better, ↑ higher is better; the glossary defines every column."
+        "runs: finished runs of all runs. Other columns are medians over the finished runs. ↓ lower is better, ↑ higher is better. The glossary defines every column."
     ]
     if cohort.unmeasured:
         return lines
     samples = [entry.sample(cohort.headline.key) for entry in cohort.entries]
     if has_best(cohort):
         lines.append(
-            f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run. The point is selected with one set of "
-            "evaluation noise and scored with another. Ranking, intervals and tests use the last weights."
+            f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run. Each run selects the point with one set "
+            "of evaluation noise and scores it with another. The ranking, the intervals and the tests use the last checkpoint."
         )
     lines += _legend_of_noise(cohort)
     contested = agreement.contested(agreement.ranked(cohort))
     if contested:
         lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{agreement.TITLE}”.")
     if any(data.failures for data in samples):
-        lines.append("A failed run, marked with a cross, counts as infinitely bad in median and mean; the mean then has no interval.")
+        lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
     if any(data.n < MIN_SEEDS for data in samples):
         lines.append(f"With fewer than {MIN_SEEDS} seeds there is no interval and no test.")
     if any(data.unmeasured for data in samples):
-        lines.append(f"A finished run without {cohort.headline.title} is left out of its statistics, and pairs with it are not tested.")
+        lines.append(
+            f"The statistics of {cohort.headline.title} leave out finished runs without a value. Pairs with such a run have no test."
+        )
     if len(cohort.references):
-        lines.append(f"real: training {cohort.things}, measured like generated ones. untrained: a network before training.")
+        lines.append(f"real: training {cohort.things}, measured by the same evaluation protocol. untrained: a network before training.")
     return lines
 
 
 def _legend_of_noise(cohort: Cohort) -> list[str]:
-    """The meaning of the noise below the dots, and its share of the variance between seeds; empty if no error was recorded."""
+    """Return the legend of the standard errors below the dots; empty if no run has one."""
     found = [noise for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not found:
         return []
-    words = f"noise: half-sample standard error of one run, from 20 half-samples of its generated {cohort.things}"
+    words = f"standard error: the half-sample standard error of one run, from 20 half-samples of its generated {cohort.things}"
     shares = [noise.share for noise in found if noise.share is not None]
     if not shares:
         return [f"{words}."]
     low, high = percent(min(shares)), percent(max(shares))
     much = low if low == high else f"{low} to {high}"
     return [
-        f"{words}; in brackets its share of the variance between seeds, here {much}. The rest is due to training. With few seeds it is a rough estimate."
+        f"{words}. In brackets: its share of the variance between seeds, here {much}. The rest is due to training. With few seeds, the share is a rough estimate."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Time to target: images and seconds to the first evaluation point at which a run is as good as the middle entry at its end."""
+"""Time to target: images and seconds to the first evaluation point (mark) at which a run reaches the middle entry's final value."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from reports.stats import FAILED
 from reports.view import View
 
 TITLE = "Time to target"
-FEWEST_MARKS = 2  # evaluation points of a run: the end alone gives no time
+FEWEST_MARKS = 2  # evaluation points of a run: with the end alone there is no time to measure
 NEVER = "not reached"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetTimes:
-    """Images and seconds at which the runs of an entry first reached the target; infinity for a run that never did, or failed."""
+    """Record of the images and seconds at which the runs of an entry first reach the target; infinity for a run that never reaches it."""
 
     images: tuple[float, ...]
     seconds: tuple[float, ...]
 
     @property
     def runs(self) -> int:
-        """The number of runs that reached the target."""
+        """The number of runs that reach the target."""
         return sum(math.isfinite(value) for value in self.images)
 
 
 def blocks(cohort: Cohort, view: View) -> list[Block]:
-    """Return the table; empty for one entry, for a metric without a better end, or without evaluation points before the end."""
+    """Return the table; empty for one entry, for a metric without a direction, or without evaluation points before the end."""
     marks = _marks(cohort, view)
     level = target(cohort)
     if level is None or not marks or max(map(len, marks.values())) < FEWEST_MARKS:
@@ -49,7 +49,9 @@ def blocks(cohort: Cohort, view: View) -> list[Block]:
 
 
 def target(cohort: Cohort) -> float | None:
-    """Return the middle one of the entries' medians, the worse of the two for an even number, so that half of the entries reach it. None without one."""
+    """Return the middle one of the entries' medians, the worse of the two for an even number; None without one.
+
+    So half of the entries reach it."""
     if cohort.headline.direction == "none" or len(cohort.entries) < 2:
         return None
     medians = [entry.summary(cohort.headline.key).median for entry in cohort.entries]
@@ -60,7 +62,7 @@ def target(cohort: Cohort) -> float | None:
 
 
 def reached(entry: CohortEntry, marks: dict[str, pd.DataFrame], level: float, metric: Card) -> TargetTimes:
-    """Return when each ended run first reached the target; a finished run without measurements is left out."""
+    """Return the times at which failed and finished runs first reach the target, without finished runs that lack measurements."""
     found: list[tuple[float, float]] = []
     for run_id, status in zip(entry.runs["run_id"], entry.runs["status"], strict=True):
         if status in FAILED:
@@ -73,7 +75,7 @@ def reached(entry: CohortEntry, marks: dict[str, pd.DataFrame], level: float, me
 
 
 def _marks(cohort: Cohort, view: View) -> dict[str, pd.DataFrame]:
-    """The headline metric at the evaluation points of each run, by run id."""
+    """Return the headline metric at the evaluation points of each run, by run id."""
     points = curve(view.results.curves, (cohort.headline.key,))
     points = points[points["run_id"].isin(cohort.runs["run_id"]) & points["value"].notna()]
     return {str(run_id): own for run_id, own in points.groupby("run_id", sort=True)}
@@ -89,8 +91,8 @@ def _table(cohort: Cohort, palette: Palette, found: dict[str, TargetTimes], leve
         rows=tuple(Row(cells=(name_cell(name, palette), *_cells(own))) for name, own in found.items()),
         caption=(
             f"{cohort.setting}. The target is {cohort.headline.title} of {bound} {number(level)}: the middle one of the entries' medians (the worse of two for an even "
-            "number). Half of the entries reach it. Medians over runs of the first evaluation point at the target; a failed run never reaches it. "
-            f"Runs have few evaluation points ({measured} each), so these are upper bounds."
+            "number). Half of the entries reach it. Medians over runs of the first evaluation point at the target; failed runs never reach it. "
+            f"Runs have few evaluation points ({measured} each), so the times are upper bounds."
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Training curves: losses, probabilities and logits of D, gradient norms, and the numbers that an objective logs itself."""
+"""Section on training curves: losses, probabilities and logits of D, gradient norms, and the numbers that an objective logs itself."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ GALLERIES = (
         "losses",
         "Losses",
         [LOSSES],
-        "Means since the previous logged point. Losses of different objectives have different scales and do not rank variants.",
+        "Each point is a mean since the previous logged point. Losses of different objectives have different scales and do not rank variants.",
     ),
     (
         "beliefs",
         "Probabilities of the discriminator",
         [PROBABILITIES],
         "The probability of being real that D assigns to real and to generated {things}; at 0.5 it cannot distinguish them. "
-        "Only for objectives whose logits are log-odds.",
+        "Only objectives whose logits are log-odds have this panel.",
     ),
     (
         "logits",
         "Logits",
         [LOGITS],
         "The output of D for real and for generated {things}, the mean over the batches since the previous logged point. They are log-odds for the variants with "
-        "probabilities above, else the value of a critic or a regression, whose zero has no meaning. The distance of the two lines shows how well D distinguishes real and generated {things}.",
+        "probabilities above. Otherwise they are the value of a critic or a regression, whose zero has no meaning. The distance of the two lines shows how well D distinguishes real and generated {things}.",
     ),
     (
         "gradients",
         "Gradient norms",
         [GRADIENTS],
         "The Euclidean norm of the loss gradient over all weights of D and of G, for one batch. It is from the last update before a logged point, before the optimiser "
-        "rescales it. On a log scale if all values are positive. Norms of different variants are not comparable; near 0 a network has stopped learning.",
+        "rescales it. The scale is logarithmic if all values are positive. Norms of different variants are not comparable. Near 0, a network has stopped learning.",
     ),
 )
 MOST_OWN = 24  # numbers
@@ -51,7 +51,7 @@ LINES = " Thick: mean over seeds, where every seed has a value; thin: "
 
 
 def build(view: View) -> Section | None:
-    """Return the galleries of every cohort; None if nothing was logged."""
+    """Return the galleries of every cohort; None if no run logged a curve."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="training", title=TITLE, blocks=blocks) if blocks else None
 

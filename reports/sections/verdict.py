@@ -1,4 +1,4 @@
-"""The result of the tests in sentences: which entries differ significantly, and which are better."""
+"""Section on the results of the tests, in sentences: which entries differ significantly."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from reports.view import View
 TITLE = "Verdict"
 MOST = 12  # names in a list; the section on pairs shows more
 METHOD = (
-    f"“Significantly better” is decided by Welch's t-test on the log of the metric over training seeds, from {MIN_SEEDS} seeds up, "
-    f"with Holm's correction over all pairs at {100 * ALPHA:.0f} % in total. Where a value is not positive, the test is on the metric itself. "
-    "A pair with a failed run is compared by rank permutation, with the failure as the worst rank. "
+    f"Welch's t-test on the log of the metric over at least {MIN_SEEDS} training seeds decides “significantly better”. "
+    f"Holm's correction over all pairs limits the error to {100 * ALPHA:.0f} % in total. Where a value is not positive, the test is on the metric itself. "
+    "For a pair with a failed run, the test is a rank permutation, with the failure as the worst rank. "
     f"“Clearly better” means significantly better, by a ratio of at least {CLEAR_RATIO:g}. "
     "No significant difference (n.s.) does not mean equal: more seeds may show one. "
     "Another budget may rank the entries differently (Lucic et al. 2018, arXiv 1711.10337)."
@@ -28,7 +28,9 @@ NOT_SIGNIFICANT, UNTESTED = "n.s. against", "not tested against"
 
 
 def build(view: View) -> Section | None:
-    """Return why there are several tables, then for each cohort its sentences and a row for each entry; None without any run."""
+    """Return the verdict; None without any run.
+
+    It explains why there are several tables, then has for each cohort its sentences and a row for each entry."""
     if not view.cohorts:
         return None
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
@@ -49,28 +51,28 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
 def sentences(cohort: Cohort) -> list[str]:
     """Return the results of a cohort as sentences, the most important first."""
     if cohort.unmeasured:
-        return [f"No metric exists for {cohort.dataset}, so nothing is ranked: compare the images and the training curves."]
+        return [f"ganbench has no metric for {cohort.dataset} and ranks nothing. Compare the images and the training curves."]
     ranked = [entry for entry in cohort.entries if math.isfinite(entry.summary(cohort.headline.key).median)]
     if not ranked:
-        return [f"No run has {cohort.headline.title}, so nothing can be compared."]
+        return [f"No run has {cohort.headline.title}, so the verdict compares nothing."]
     best = ranked[0]
     median = number(best.summary(cohort.headline.key).median)
     lowest = {"lower": "Lowest", "higher": "Highest", "none": "First"}[cohort.headline.direction]
     start = f"{lowest} median {cohort.headline.title} on {cohort.dataset} at {cohort.budget} each: {best.name}, {median}."
     if len(cohort.entries) == 1:
-        return [start, "There is one entry, so nothing to compare it with."]
+        return [start, "There is only one entry, so there is no comparison."]
     tested = [pair for pair in cohort.comparisons if pair.p_holm is not None]
     if not tested:
         reasons = join_words(sorted({pair.reason for pair in cohort.comparisons if pair.reason}))
-        return [start, f"No pair could be tested: {reasons}."]
+        return [start, f"No pair has a test: {reasons}."]
     decided = sum(pair.better is not None for pair in tested)
     untested = len(cohort.comparisons) - len(tested)
     share = f"{decided:,} of {pluralise(len(cohort.comparisons), 'pair')} {'differs' if decided == 1 else 'differ'} significantly at this budget"
-    return [start, _of_best(best, cohort), share + (f"; {untested:,} could not be tested." if untested else ".")]
+    return [start, _of_best(best, cohort), share + (f"; {untested:,} have no test." if untested else ".")]
 
 
 def _of_best(best: CohortEntry, cohort: Cohort) -> str:
-    """Compare the entry with the best median with the others."""
+    """Return the verdicts on the entry with the best median against the others, in words."""
     beaten_by = [pair.better for pair in cohort.comparisons if pair.better and best.name in (pair.a, pair.b) and pair.better != best.name]
     if beaten_by:
         winners = join_words(shorten(beaten_by, MOST))
@@ -81,7 +83,7 @@ def _of_best(best: CohortEntry, cohort: Cohort) -> str:
     found = [f"{best.name} is {' and '.join(beaten)}."] if beaten else []
     for verb, names in (
         ("shows no significant difference from", _undecided(best.name, cohort)),
-        ("was not tested against", _untested(best.name, cohort)),
+        ("is not tested against", _untested(best.name, cohort)),
     ):
         found += [f"{best.name} {verb} {join_words(shorten(names, MOST), last='or')}."] if names else []
     return " ".join(found)
@@ -104,7 +106,7 @@ def _other(pair: Comparison, name: str) -> str:
 
 
 def _table(cohort: Cohort, view: View) -> Table:
-    """The verdicts of each entry against the others; an empty column is left out."""
+    """Return the verdicts of each entry against the others, without empty columns."""
     names = [entry.name for entry in cohort.entries]
     lists = {words: [_beaten(name, cohort, verdict) for name in names] for verdict, words in BEATEN.items()}
     lists |= {NOT_SIGNIFICANT: [_undecided(name, cohort) for name in names], UNTESTED: [_untested(name, cohort) for name in names]}

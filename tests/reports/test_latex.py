@@ -60,7 +60,7 @@ def test_the_caption_says_data_budget_track_and_protocol() -> None:
         assert part in caption
     (trial,) = re.findall(r"\\caption\{(.*)\}\n", latex(view(results(synthetic_runs(TWO, claims="false")))))
     assert trial != caption
-    assert trial.replace(" A trial run: this data is too small to support conclusions.", "") == caption
+    assert trial.replace(" This is a trial run: the data is too small to support conclusions.", "") == caption
 
 
 def test_two_seeds_have_no_interval_and_equal_medians_share_the_bold() -> None:

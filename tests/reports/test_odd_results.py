@@ -25,7 +25,7 @@ from reports.sections.common import png
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 LARGEST = sys.float_info.max  # what an SQL tracker stores for infinity
-ONE_ENTRY = "There is one entry"
+ONE_ENTRY = "There is only one entry"
 NOTHING_MEASURED = "No run has classifier-FID"
 UNTAGGED = {name: "" for name in RUN_COLUMNS if name not in ("run_id", "kind", "seed", "status", "started")}
 
@@ -54,7 +54,7 @@ def numbers_in(texts: Sequence[str]) -> set[str]:
 
 @pytest.mark.parametrize("runs", [[], references()])
 def test_no_runs_is_one_line(runs: list[SyntheticRun]) -> None:
-    with pytest.raises(UserError, match=r"'test' at sqlite:///test.db$"):
+    with pytest.raises(UserError, match=r"'test' at sqlite:///test.db;"):
         build(results(runs), title="t")
 
 
@@ -64,10 +64,10 @@ SAYS: dict[str, tuple[list[SyntheticRun], tuple[str, ...]]] = {
     "one entry": (synthetic_runs({"a": TWO["a"]}), (ONE_ENTRY, "[8.52, 13.5]")),
     "all failed": (ended("failed", "out of memory"), (NOTHING_MEASURED, "Runs that did not finish", "out of memory", "0 of 6 finished")),
     "all diverged": (ended("diverged", "loss_d is infinite"), (NOTHING_MEASURED, "Runs that did not finish", "loss_d is infinite")),
-    "all running": (ended("running"), (NOTHING_MEASURED, "6 runs have not ended")),
+    "all running": (ended("running"), (NOTHING_MEASURED, "6 runs are still running or interrupted")),
     "no metric for some": (
         [*synthetic_runs({"a": TWO["a"]}), *(SyntheticRun(variant="b", seed=seed) for seed in range(3))],
-        ("a finished run was not measured", "A finished run without classifier-FID"),
+        ("a finished run was not measured", "leave out finished runs without a value"),
     ),
     "the headline for none": ([SyntheticRun(variant=v, seed=s) for v in "ab" for s in range(3)], ("Highest median precision on fashion-mnist",)),
     "missing": (with_first(math.nan), ("a finished run was not measured",)),
@@ -149,7 +149,7 @@ def test_odd_reference_rows(value: float, tmp_path: Path) -> None:
 def test_a_suite_without_references(tmp_path: Path) -> None:
     written = whole(results(synthetic_runs(TWO), curves=False), tmp_path)
     assert set(summary(written)) == {"a", "b"}
-    assert "measured like generated ones" not in written.text
+    assert "measured by the same evaluation protocol" not in written.text
     assert "Over all data" not in written.text
 
 
@@ -194,7 +194,7 @@ ARTIFACTS = {
     "grids/step_*.png": ("Through training", "After 150,000 real images,"),
     "pictures/interpolation.png": ("Each row goes from one latent to another", "Through training"),
     "nearest_training.png": ("Closest to a training image", "Through training"),
-    "evidence.json": ("Share of each class among generated images", "Through training"),
+    "evidence.json": ("share of each class among generated images", "Through training"),
     "environment.json": ("A processor", "Through training"),
 }
 RUBBISH = {"gone": None, "empty": b"", "binary": bytes(range(256)) * 4, "text": b"{half", "truncated": b""}
@@ -252,7 +252,7 @@ def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
         (folder / "evidence.json").write_text("{" + ", ".join(f'"{key}": {value}' for key in keys) + "}")
         (folder / "environment.json").write_text(f'{{"cpu": {value}, "torch": "2.14.1"}}')
     written = whole(found, tmp_path)
-    assert "Share of each class among generated images" not in written.text
+    assert "share of each class among generated images" not in written.text
     assert "modes in every finished run" not in written.text
     environment = {row.cells[0].text: row.cells[1].text for row in tables(written, "provenance")[1].rows if len(row.cells) == 2}
     whole_file = value != "[" * 100_000

@@ -222,7 +222,7 @@ def test_no_test_without_its_preconditions(other: Sample, reason: str) -> None:
 
 def test_a_metric_without_direction_is_not_compared() -> None:
     (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "none")
-    assert (pair.p, pair.verdict, pair.reason) == (None, "no significant difference", "the metric has no better end")
+    assert (pair.p, pair.verdict, pair.reason) == (None, "no significant difference", "the metric has no direction")
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

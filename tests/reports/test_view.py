@@ -20,7 +20,7 @@ TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 
 @pytest.mark.parametrize("runs", [[], references()])
 def test_no_runs_is_one_line_that_names_the_store(runs: list[SyntheticRun]) -> None:
-    with pytest.raises(UserError, match=r"'test' at sqlite:///test.db$"):
+    with pytest.raises(UserError, match=r"'test' at sqlite:///test.db;"):
         view(results(runs))
 
 

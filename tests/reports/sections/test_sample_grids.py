@@ -135,4 +135,4 @@ def test_points_are_dots_and_circles_not_images(tmp_path: Path) -> None:
     assert gallery.tiles[0].picture.alt == "generated points of c, seed 0"
     assert not gallery.tiles[0].picture.pixelated
     assert "circles" in gallery.caption
-    assert "real points seen in training" in film.caption
+    assert "real points used in training" in film.caption

@@ -182,7 +182,7 @@ def test_a_dimension_of_some_variants_is_theirs_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "words"), [("tpe", "the trials of TPE"), ("grid", "the trials of a grid"), ("", "an unrecorded sampler")]
+    ("sampler", "words"), [("tpe", "The trials of TPE"), ("grid", "The trials of a grid"), ("", "an unrecorded sampler")]
 )
 def test_why_there_is_no_expected_best(sampler: str, words: str) -> None:
     found_section = section(studied(small(sampler=sampler)))

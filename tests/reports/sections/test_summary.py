@@ -140,7 +140,7 @@ def test_the_half_sample_error_is_below_the_dots() -> None:
     """Seeds 10, 11, 12 have variance 1, of which errors of .2 are 4 %."""
     runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs(TWO)]
     table = table_of(runs)
-    assert [row.cells[3].detail for row in table.rows] == ["noise ± 0.200 (4 %)"] * 2
+    assert [row.cells[3].detail for row in table.rows] == ["standard error 0.200 (4 %)"] * 2
     assert any("here 4 %" in note for note in table.notes)
     assert not any("noise" in cell.detail for row in table_of(synthetic_runs(TWO)).rows for cell in row.cells)
 
@@ -148,7 +148,7 @@ def test_the_half_sample_error_is_below_the_dots() -> None:
 def test_below_three_seeds_there_is_noise_and_no_share() -> None:
     runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs({"a": (10.0, 11.0)})]
     table = table_of(runs)
-    assert table.rows[0].cells[3].detail == "noise ± 0.200"
+    assert table.rows[0].cells[3].detail == "standard error 0.200"
     assert not any("variance" in note for note in table.notes)
 
 
