@@ -1,1 +1,1 @@
-"""Sample once, features once, every metric; external samples and generators, reference rows, grids and latent pictures."""
+"""Evaluation of generated examples: samples, their features, every metric. Also external samples, reference rows and pictures."""
