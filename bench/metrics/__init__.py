@@ -1,1 +1,1 @@
-"""How generated images are measured: pure functions on images, features and logits, each checked against its definition."""
+"""Metrics of generated images: pure functions on images, features and logits, each checked against its definition."""
