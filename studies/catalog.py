@@ -90,7 +90,7 @@ LUCIC_NET = {
     "networks": "lucic", "recipe.z_dim": 64, "recipe.z_distribution": "uniform", "recipe.batch_size": 64, "recipe.init": "normal",
     "recipe.optimiser": "adam",
 }  # fmt: skip
-LUCIC_STARTS: dict[str, dict[str, Any]] = {  # start of each search in the publication's code, apart from the network: beta1, learning rate, k
+LUCIC_STARTS: dict[str, dict[str, Any]] = {  # default of each search in the publication's code, except the network: beta1, learning rate, k
     "vanilla": {"recipe.betas": (0.0, 0.999), "recipe.lr_g": 5e-5, "recipe.lr_d": 5e-5, "recipe.k": 1},
     "ns-gan": {"recipe.betas": (0.0, 0.999), "recipe.lr_g": 5e-5, "recipe.lr_d": 5e-5, "recipe.k": 1},
     "lsgan-sigmoid": {"recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4, "recipe.k": 1},

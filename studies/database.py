@@ -29,12 +29,12 @@ ANSWER_SECONDS = 5
 
 
 class Database(Storage):
-    """Storage in PostgreSQL. A worker sends a heartbeat while it has a trial."""
+    """Storage in PostgreSQL. A worker sends a heartbeat while it executes a trial."""
 
     def __init__(self, uri: str, storage: RDBStorage) -> None:
         super().__init__(uri, storage)
         self._rdb = storage
-        # Locks belong to a session. Autocommit keeps no transaction open meanwhile.
+        # Locks belong to a session. With autocommit, no transaction stays open while a lock is held.
         self._engine = create_engine(_with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
     def error_text(self, error: Exception) -> str:
@@ -55,7 +55,7 @@ class Database(Storage):
 
     @contextmanager
     def try_lock(self, name: str) -> Iterator[bool]:
-        """Context manager that holds an advisory lock if it is free. Yields whether it does."""
+        """Context manager that holds an advisory lock if it is free. Yields True if it holds the lock."""
         with self._engine.connect() as connection:
             is_locked = bool(_execute(connection, "SELECT pg_try_advisory_lock(:key)", f"only {name}"))
             try:
@@ -97,7 +97,9 @@ def open_database(given: str, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int 
             f"--storage {redacted(given)} needs the Python package {error.name!r}: pip install 'ganbench[postgresql]'"
         ) from error
     except Exception as error:  # the errors of the driver, SQLAlchemy and Optuna have no common base
-        raise UserError(f"--storage {redacted(given)} does not answer: {plain_error(error, uri)}") from error
+        raise UserError(
+            f"--storage {redacted(given)} does not answer: {plain_error(error, uri)}; start the database, or choose another --storage"
+        ) from error
 
 
 def _with_driver(uri: str) -> str:

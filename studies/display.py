@@ -29,7 +29,7 @@ class SearchPace:
         self._started, self._done_before = time.monotonic(), sum(standing.done for standing in standings)
 
     def seconds_left(self, standings: Sequence[Standing]) -> float:
-        """Return the remaining seconds. NaN until a trial has ended."""
+        """Return the remaining seconds, or NaN before the first trial ends."""
         done = sum(standing.done for standing in standings) - self._done_before
         more = sum(max(0, standing.wanted - standing.done) for standing in standings)
         return (time.monotonic() - self._started) / done * more if done else math.nan
@@ -44,7 +44,7 @@ class LineStudyDisplay(StudyDisplay):
         self._pace: SearchPace | None = None
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
-        """Print the amount of work."""
+        """Print the number of trials and the settings of the search."""
         self._plan, self._pace = plan, SearchPace(standings)
         for line in prospect(plan, standings, workers):
             self._say(line)
@@ -56,15 +56,15 @@ class LineStudyDisplay(StudyDisplay):
         done, wanted = sum(standing.done for standing in standings), sum(standing.wanted for standing in standings)
         own = standings[job.arm]
         left_ = time_left(self._pace.seconds_left(standings))
-        self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; {left_} in the search")
+        self._say(f"[{done}/{wanted}] {ending(self._plan, own.variant, result)}; best {best(own)}; search: {left_}")
 
     def searched(self, standings: Sequence[Standing]) -> None:
-        """Announce the final runs."""
+        """Print a line about the final runs."""
         if self._plan is not None:
             self._say(finals(self._plan))
 
     def stop(self) -> None:
-        """Do nothing: there is no live output to end."""
+        """Do nothing, because this display has no live output."""
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -81,7 +81,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._standings: Sequence[Standing] = ()
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
-        """Show the table."""
+        """Print the number of trials, and show the table."""
         super().start(plan, standings, workers=workers)
         self._standings = standings
         self._live.start()
@@ -121,7 +121,7 @@ class LiveStudyDisplay(LineStudyDisplay):
 def table(standings: Sequence[Standing]) -> Table:
     """Build the table with a row for each variant."""
     found = Table(box=None, padding=(0, 2), header_style="bold")
-    for title in ("variant", "trials", "running", "pruned", "without score", "crashed", "default", "best so far"):
+    for title in ("variant", "trials", "running", "pruned", "without score", "failed", "default", "best so far"):
         found.add_column(title, justify="left" if title == "variant" else "right")
     for one in standings:
         cells = (
@@ -133,33 +133,33 @@ def table(standings: Sequence[Standing]) -> Table:
 
 
 def prospect(plan: Plan, standings: Sequence[Standing], workers: int) -> list[str]:
-    """Describe the search: trials, workers, dimensions, objectives, budget."""
+    """Return lines that describe the search: trials, workers, dimensions, objectives and budget."""
     more, done = sum(max(0, one.wanted - one.done) for one in standings), sum(one.done for one in standings)
     keys = ", ".join(dict.fromkeys(dimension.path.removeprefix("recipe.") for arm in plan.arms for dimension in arm.dimensions))
     aims = " and ".join(f"{card(objective.key).title} ({objective.direction} is better)" for objective in plan.objectives)
     lines = [
         f"{plan.study}: {pluralise(more, 'trial')} of {pluralise(len(plan.arms), 'variant')}, {workers} at a time"
         + (f"; {done} already recorded" if done else ""),
-        f"searching {keys} for {aims}, {plan.arms[0].base.budget} a run, {pluralise(len(plan.search_seeds), 'seed')} a trial; "
+        f"searching {keys} for {aims}: {plan.arms[0].base.budget} per run, {pluralise(len(plan.search_seeds), 'seed')} per trial, "
         f"sampler {plan.sampler}, pruner {plan.pruner}",
     ]
     return lines
 
 
 def finals(plan: Plan) -> str:
-    """Describe the final runs."""
+    """Return a line that describes the final runs."""
     return f"final runs: the best trial and the default of each variant, on {pluralise(len(plan.final_seeds), 'new seed')}:"
 
 
 def ending(plan: Plan, variant: str, result: RunResult) -> str:
-    """Describe the result of a trial on one line."""
+    """Return the result of a trial on one line."""
     number = f" {int(result.values['trial'])}" if "trial" in result.values else ""
     scores = [f"{card(one.key).title} {result.values[one.key]:.4g}" for one in plan.objectives if one.key in result.values]
     return ", ".join([f"{variant} trial{number}: {result.status}", *scores, *([result.reason] if result.reason else [])])
 
 
 def best(one: Standing) -> str:
-    """Format the best score of a variant so far."""
+    """Return the best score of a variant so far as text."""
     return "–" if one.best is None else f"{one.best:.4g} (trial {one.best_trial})"
 
 

@@ -78,7 +78,7 @@ def execute_final_runs(
 
 
 def _tag_again(plan: Plan, planned: Sequence[PlannedRun]) -> None:
-    """Update the tags of recorded final runs: more trials may have changed the best recipe."""
+    """Update the tags of recorded final runs, because more trials may change the best recipe."""
     tracker = Tracker(plan.uri, plan.study)
     wanted = {_recipe(run.config.variant, run.overrides): dict(run.tags) for run in planned}
     variants = {arm.variant for arm in plan.arms}

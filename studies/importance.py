@@ -16,14 +16,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies.study import Arm, Plan
 from studies.trial import DONE, UNSCORED
 
-FEWEST = 10  # trials; with fewer, a tree cannot split
+FEWEST = 10  # trials: with fewer, a tree cannot split
 PARTS = 20  # half-samples for the standard deviation
 TREES, DEPTH = 32, 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """Importance of each path: {"mean", "sd"} over half-samples of the trials. None with a note if the trials do not suffice."""
+    """Record of the importance of each path, as {"mean", "sd"} over half-samples. None with a note if the trials do not suffice."""
 
     values: dict[str, dict[str, float]] | None = None
     note: str = ""
@@ -36,7 +36,11 @@ def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importanc
     """
     ended = [trial for trial in trials if trial.state in DONE and len(trial.params) == len(arm.dimensions)]
     if len(ended) < FEWEST or len(arm.dimensions) < 2:
-        few = f"{len(ended)} trials are too few: at least {FEWEST}" if len(arm.dimensions) > 1 else "only one dimension was searched"
+        few = (
+            f"{len(ended)} trials are too few: at least {FEWEST} are needed"
+            if len(arm.dimensions) > 1
+            else "the search has only one dimension"
+        )
         return Importance(note=few)
     scores = _scores(plan, ended)
     if scores is None:

@@ -24,7 +24,7 @@ from studies.storage import WORKER, Storage, worker_name
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, RecursionError)  # what Optuna raises for damaged lines
+UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, RecursionError)  # errors of Optuna for damaged lines
 BLOCK = 4096  # bytes at the end of a journal for the first read
 LONGEST_LINE = 1_000_000  # bytes of a journal's first line to check
 
@@ -48,7 +48,7 @@ class FileStorage(Storage):
 
     @contextmanager
     def try_lock(self, name: str) -> Iterator[bool]:
-        """Context manager that holds a lock of the operating system if it is free. Yields whether it does."""
+        """Context manager that holds a lock of the operating system if it is free. Yields True if it holds the lock."""
         lock = FileLock(self._lock(f"only-{name}"))
         try:
             lock.acquire(timeout=0)
@@ -69,7 +69,7 @@ class FileStorage(Storage):
         Path(lock.lock_file).unlink(missing_ok=True)
 
     def error_text(self, error: Exception) -> str:
-        """Return the system's error for the file, or the number of its damaged line; "" for other errors."""
+        """Return the system's error for the file, or the number of its damaged line. Returns "" for other errors."""
         chain: BaseException | None = error
         while chain is not None:  # Optuna's errors may wrap it
             if isinstance(chain, OSError) and str(self._path) in str(chain.filename):
@@ -102,14 +102,14 @@ class FileStorage(Storage):
 class _AppendLock:
     """The lock under which Optuna appends to the journal.
 
-    It is a lock of the operating system, so a dead process does not block others. Acquiring it removes a damaged end of the file.
+    It is a lock of the operating system, so a killed process does not block others. `acquire` removes a damaged end of the file.
     """
 
     def __init__(self, path: Path, lock: Path) -> None:
         self._path, self._lock = path, FileLock(lock)
 
     def acquire(self) -> bool:
-        """Wait for the lock, then remove damaged lines at the end, which a killed writer, a full disk or a power cut leaves."""
+        """Wait for the lock, then remove damaged lines at the end of the file, for example after a power cut or with a full disk."""
         self._lock.acquire()
         try:
             removed = _repair(self._path)
@@ -118,7 +118,7 @@ class _AppendLock:
             raise
         if removed:
             log.warning(
-                "%s: its end was damaged, %d bytes were removed; the study continues with the records before them", self._path, removed
+                "%s: removed %d bytes of damaged records at its end; the study continues with the records before these", self._path, removed
             )
         return True
 
@@ -133,7 +133,7 @@ def open_journal(path: Path) -> Storage:
     if path.is_dir():
         raise UserError(f"--storage {str(path)!r} is a folder: use the path of a journal file")
     if why := refusal(path.parent):
-        raise UserError(f"--storage {one_line(repr(str(path)), most=300)} cannot be written: {why}")
+        raise UserError(f"--storage {one_line(repr(str(path)), most=300)} cannot be written: {why}; use another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as file:
@@ -143,11 +143,11 @@ def open_journal(path: Path) -> Storage:
     except FileNotFoundError:
         return FileStorage(path)
     except OSError as error:
-        raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"--storage {str(path)!r} cannot be read: {error.strerror or error}; use another path") from error
     except UNREADABLE as error:
         number = _damaged_line(path)
         why = f"line {number} is damaged" if number else one_line(error, most=120)
-        raise UserError(f"--storage {str(path)!r} cannot be read as a journal: {why}") from error
+        raise UserError(f"--storage {str(path)!r} cannot be read as a journal: {why}; use another path") from error
 
 
 def _is_journal(line: bytes) -> bool:
@@ -175,7 +175,7 @@ def _repair(path: Path) -> int:
             keep = start
         file.seek(0)
         first = file.readline(LONGEST_LINE)
-        torn = not keep and not first.endswith(b"\n")  # the very first write was interrupted
+        torn = not keep and not first.endswith(b"\n")  # the first write is incomplete
         if keep == end or not (torn or _is_record(first)):
             return 0
         file.truncate(keep)

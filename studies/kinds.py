@@ -21,7 +21,9 @@ def check_kind(given: str) -> None:
     if not given.strip():
         raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty string")
     if not is_journal(given) and given.partition("://")[0] not in POSTGRES:
-        raise UserError(f"--storage {redacted(given)} is not the path of a journal file or postgresql://USER@HOST/NAME")
+        raise UserError(
+            f"--storage {redacted(given)} is neither a path nor a PostgreSQL address: use a path, or postgresql://USER@HOST/NAME"
+        )
 
 
 def open_storage(given: str) -> Storage:

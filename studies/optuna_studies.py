@@ -30,7 +30,7 @@ def name_of(plan: Plan, arm: Arm) -> str:
 def check_known(plan: Plan, storage: Storage) -> None:
     """Raise a UserError if the storage has a different study of that name. Writes nothing.
 
-    Also checks variants of the study that are not requested now.
+    Also checks recorded variants of the study outside this plan.
     """
     wanted = {name_of(plan, arm): _plain(plan.identity(arm)) for arm in plan.arms}
     for summary in optuna.get_all_study_summaries(storage.optuna, include_best_trial=False):
@@ -63,7 +63,7 @@ def open_study(plan: Plan, arm: Arm, storage: Storage) -> optuna.Study:
 
 
 def _enqueue(plan: Plan, arm: Arm, study: optuna.Study) -> None:
-    """Enqueue the default and, in a grid search, the requested number of points, unless they are enqueued already."""
+    """Enqueue the default and, in a grid search, the requested number of points. Enqueues no point twice."""
     trials = study.get_trials(deepcopy=False)
     if not any(trial.user_attrs.get(DEFAULT) for trial in trials):
         study.enqueue_trial(_coded(arm, arm.defaults), user_attrs={DEFAULT: True})
@@ -86,9 +86,9 @@ def grid(plan: Plan, arm: Arm) -> list[dict[str, Any]]:
 
 
 def target(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial] = ()) -> int:
-    """Return the number of trials for a variant: the requested number, in a grid search at most the points and the default.
+    """Return the number of trials for a variant. In a grid search, the points and the default are the limit.
 
-    Crashed trials of a grid search count as done.
+    Failed trials of a grid search count as done.
     """
     if plan.sampler != "grid":
         return plan.trials
@@ -97,7 +97,7 @@ def target(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial] = ()) -> int:
 
 
 def difference(recorded: Any, wanted: dict[str, Any]) -> str:
-    """Describe the first difference between the recorded study and the requested one."""
+    """Return text on the first difference between the recorded study and the requested one."""
     if not isinstance(recorded, dict):
         return "origin: ganbench did not create it"
     for key, value in _plain(wanted).items():
@@ -113,7 +113,7 @@ def difference(recorded: Any, wanted: dict[str, Any]) -> str:
 
 
 def _words(value: Any, other: Any) -> str:
-    """Format a part of an identity. Of a list, format only the items that the other list does not have."""
+    """Return a part of an identity as text. Of a list, includes only items that the other list does not have."""
     if not isinstance(value, list) or not isinstance(other, list):
         return str(value)
     parts = [part for part in value if part not in other]
@@ -121,7 +121,7 @@ def _words(value: Any, other: Any) -> str:
 
 
 def _part(part: dict[str, Any]) -> str:
-    """Format an objective or a dimension."""
+    """Return an objective or a dimension as text."""
     if "path" not in part:
         return str(part.get("key"))
     reach = part["choices"] or f"{part['low']:g} to {part['high']:g}"
@@ -137,5 +137,5 @@ def _key(coded: dict[str, Any]) -> str:
 
 
 def _plain(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return the identity as it is after storage as JSON."""
+    """Return the identity with the types that JSON has."""
     return dict(json.loads(json.dumps(identity)))

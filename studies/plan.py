@@ -20,7 +20,7 @@ from studies.study import FIRST_SEARCH_SEED, Arm, Plan, SearchObjective, Study
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
-WILCOXON_SEEDS = 5  # the last test is after four seeds: the smallest p is .0625, and the threshold is .1
+WILCOXON_SEEDS = 5  # the last test is after four seeds, where the smallest p is .0625 and the threshold is .1
 MOST_POINTS = 1_000_000  # of a grid
 MOST_TRIALS = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # also the name of an experiment, of folders and of locks
@@ -74,7 +74,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
 
 
 def _chosen(study: Study, only: Sequence[str]) -> list[Entry]:
-    """Return the entries of the named variants, all entries by default. A variant without an entry gets one with its defaults."""
+    """Return the entries of the named variants, by default all entries. A variant without an entry gets one with its defaults."""
     if not only:
         return list(study.entries)
     wanted = [VARIANTS.canonical(name) for name in only]
@@ -100,7 +100,7 @@ def _objectives(study: Study, config: RunConfig) -> tuple[SearchObjective, ...]:
         if key == "perf/train_seconds":
             direction = "lower"
         if direction == "none":
-            raise UserError(f"--objective {key!r} has no direction: {card(key).meaning}")
+            raise UserError(f"--objective {key!r} has no direction ({card(key).meaning}): choose another metric")
         found.append(SearchObjective(key=key, direction=direction))
     return tuple(found)
 
@@ -109,7 +109,7 @@ def _evaluator(config: RunConfig) -> Evaluator:
     """Return the evaluator of the dataset with all its metrics. Raises UserError if there is none."""
     found = evaluator_for(DATASETS.get(config.dataset), config.evaluation.model_copy(update={"metrics": ()}))
     if found is None:
-        raise UserError(f"{config.dataset} has no metric, so a study cannot score its trials")
+        raise UserError(f"{config.dataset} has no metric, so a study cannot score its trials: choose another dataset")
     return found
 
 
@@ -128,7 +128,7 @@ def _evaluation(config: RunConfig) -> dict[str, Any]:
 
 
 def _check_corners(config: RunConfig, dimensions: Sequence[Dimension]) -> None:
-    """Build the default and both ends of each dimension once, so that an invalid combination raises now."""
+    """Build the default and both ends of each dimension once, so that an invalid combination raises before the search."""
     check(config)
     defaults = defaults_of(config, dimensions)
     for dimension in dimensions:

@@ -70,7 +70,7 @@ class StudyRecorder:
         self._plan, self._tracker, self._parent, self._studies = plan, tracker, parent, studies
         self._written = -math.inf
         self._importances: dict[str, tuple[int, Importance]] = {}  # by variant: (number of complete trials, importance)
-        self._others: dict[str, Any] = {}  # recorded variants that are not requested now
+        self._others: dict[str, Any] = {}  # recorded variants outside this plan
         self._logged: set[tuple[str, int]] = set()  # (variant, number) of trials with recorded scores
         self._is_read = not parent
         self._read()
@@ -92,9 +92,9 @@ class StudyRecorder:
         self._is_read = True
 
     def update(self, *, final: bool = False) -> str:
-        """Write `study.json` and return its text, or "" if the last write was only seconds ago.
+        """Write `study.json` and return its text, or "" within `EVERY_SECONDS` of the last write.
 
-        `final`: write in any case, with importances.
+        `final`: always write, with importances.
         """
         if not final and time.monotonic() - self._written < EVERY_SECONDS:
             return ""
@@ -111,7 +111,7 @@ class StudyRecorder:
         return found
 
     def _importance(self) -> dict[str, Importance]:
-        """Return the importance of every variant, computed again if more trials have ended."""
+        """Return the importance of every variant. Computes it again after more trials."""
         for arm, study in zip(self._plan.arms, self._studies, strict=True):
             trials = study.get_trials(deepcopy=False, states=DONE)
             if self._importances.get(arm.variant, (-1,))[0] != len(trials):
@@ -134,7 +134,7 @@ class StudyRecorder:
                     points += [(f"search/{arm.variant}", value, trial.number), (f"search/{arm.variant}/best", best, trial.number)]
                     fresh.add((arm.variant, trial.number))
             self._tracker.metrics(self._parent, points)
-            self._logged |= fresh  # only after they are sent
+            self._logged |= fresh  # after the store has these points
 
 
 def as_json(
@@ -142,7 +142,7 @@ def as_json(
 ) -> str:
     """Return the study as JSON text.
 
-    `importances`: by variant, as far as computed. `others`: recorded variants that are not requested now.
+    `importances`: by variant, those computed so far. `others`: recorded variants outside this plan.
     """
     record = StudyRecord(
         format=FORMAT, study=plan.study, idea=plan.idea, dataset=plan.arms[0].base.dataset, budget=str(plan.arms[0].base.budget),
@@ -188,7 +188,7 @@ def _trial(arm: Arm, trial: FrozenTrial) -> TrialRecord:
 
 
 def params(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    """Return the parameters of a trial by path, as they were trained."""
+    """Return the parameters of a trial by path, with the values of its training."""
     return {dimension.path: dimension.value(trial.params[dimension.path]) for dimension in arm.dimensions if dimension.path in trial.params}
 
 

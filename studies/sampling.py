@@ -12,12 +12,12 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from studies.study import Plan
 
 STARTUP_TRIALS = 10  # of TPE, Optuna's default; a third of the trials for fewer than thirty
-MEDIAN_STARTUP = 3  # trials that end before any is pruned
+MEDIAN_STARTUP = 3  # complete trials before the first trial is pruned
 WILCOXON_P, WILCOXON_STARTUP = 0.1, 2
 
 
 def sampler(plan: Plan, variant: str, number: int) -> BaseSampler:
-    """Return the sampler for the trial `number` of a variant. Its seed depends only on these and on the study's seed, so it is stateless."""
+    """Return the sampler for the trial `number` of a variant. Its seed depends only on the variant, the number and the study's seed."""
     seed = zlib.crc32(f"{plan.sampler_seed} {variant} {number}".encode())
     if plan.sampler != "tpe":
         return RandomSampler(seed=seed)

@@ -48,7 +48,7 @@ class Dimension(BaseModel):
             if not all(_is_plain(choice) for choice in self.choices):
                 raise ValueError(f"{self.path}: a choice must be a number, a string, true, false, or a list of these")
             if len({_code(choice) for choice in self.choices}) < len(self.choices):
-                raise ValueError(f"{self.path}: a choice is repeated")
+                raise ValueError(f"{self.path}: a choice occurs twice: remove one")
             return self
         if self.low is None or self.high is None or self.choices:
             raise ValueError(f"{self.path}: a range needs low and high, and no choices")
@@ -74,7 +74,7 @@ class Dimension(BaseModel):
         return (self.path, *self.also)
 
     def suggest(self, trial: Trial) -> Any:
-        """Suggest the value of a trial."""
+        """Return the value that Optuna suggests for a trial."""
         if self.kind == "choice":
             return self.value(trial.suggest_categorical(self.path, [_code(choice) for choice in self.choices]))
         low, high = self.bounds
@@ -86,11 +86,11 @@ class Dimension(BaseModel):
     def bounds(self) -> tuple[float, float]:
         """Both ends of a range. Raises ValueError for a choice."""
         if self.low is None or self.high is None:
-            raise ValueError(f"{self.path} is not a range")
+            raise ValueError(f"{self.path} is not a range: it has choices")
         return self.low, self.high
 
     def value(self, coded: Any) -> Any:
-        """Decode a value that Optuna stores. Real numbers are rounded to `DIGITS` digits."""
+        """Return the value of Optuna's code. Rounds real numbers to `DIGITS` digits."""
         if self.kind == "choice":
             return next(choice for choice in self.choices if _code(choice) == coded)
         if self.kind == "int":
@@ -99,7 +99,7 @@ class Dimension(BaseModel):
         return min(max(float(f"{coded:.{DIGITS}g}"), low), high)
 
     def code(self, value: Any) -> Any:
-        """Encode a value for Optuna."""
+        """Return the code of a value for Optuna."""
         return _code(value) if self.kind == "choice" else value
 
     def holds(self, value: Any) -> bool:
@@ -158,11 +158,11 @@ class Space(BaseModel):
     @model_validator(mode="after")
     def _distinct(self) -> Space:
         if not self.dimensions:
-            raise ValueError(f"the space {self.name!r} has no dimension")
+            raise ValueError(f"the space {self.name!r} has no dimension: add at least one")
         for one in self.dimensions:
             for other in self.dimensions:
                 if one is not other and one.variants == other.variants and _overlap(one, other):
-                    raise ValueError(f"the space {self.name!r} sets {one.path!r} twice")
+                    raise ValueError(f"the space {self.name!r} sets {one.path!r} twice: remove one dimension")
         return self
 
 
@@ -180,7 +180,7 @@ def space_from(values: Mapping[str, Any]) -> Space:
 def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension, ...]]:
     """Return the dimensions of each configuration.
 
-    Raises UserError for a path that no variant has, a value that a recipe refuses, or a default outside the range.
+    Raises UserError for a path that no variant has, a value that a recipe rejects, or a default outside the range.
     """
     known = sorted({path for config in configs for path in paths(config)})
     for dimension in space.dimensions:
@@ -195,15 +195,15 @@ def fitting(space: Space, configs: Sequence[RunConfig]) -> list[tuple[Dimension,
 def _of(config: RunConfig, space: Space) -> tuple[Dimension, ...]:
     found = tuple(dimension for dimension in space.dimensions if dimension.applies(config))
     if not found:
-        raise UserError(f"the space {space.name!r} has nothing for {config.variant}")
+        raise UserError(f"the space {space.name!r} has no dimension for {config.variant}: add one, or omit the variant")
     twice = next((one for one, other in itertools.combinations(found, 2) if _overlap(one, other)), None)
     if twice:
-        raise UserError(f"the space {space.name!r} sets {twice.path!r} of {config.variant} twice")
+        raise UserError(f"the space {space.name!r} sets {twice.path!r} of {config.variant} twice: remove one dimension")
     for dimension in found:
         default = _lookup(config, dimension.path)
         if not dimension.holds(default):
             raise UserError(
-                f"the space {space.name!r} excludes the default of {config.variant}, which every study trains first: {dimension.path}={_format(default)}"
+                f"the space {space.name!r} excludes the default of {config.variant}, which every study trains first: {dimension.path}={_format(default)}; widen the range"
             )
         for value in dimension.probes():
             try:
@@ -235,7 +235,7 @@ def settings_of(config: RunConfig, dimensions: Sequence[Dimension], values: Mapp
 
 
 def as_options(settings: Mapping[str, Any]) -> str:
-    """Format settings as options of the command line."""
+    """Return settings as options of the command line."""
     return " ".join(f"--set {path}={_format(value)}" for path, value in settings.items())
 
 
@@ -256,7 +256,7 @@ def _lookup(config: RunConfig, path: str) -> Any:
 
 
 def _code(choice: Any) -> Any:
-    """Encode a choice for Optuna: a list becomes JSON with real numbers."""
+    """Return the code of a choice for Optuna. A list becomes JSON with real numbers."""
     if not isinstance(choice, list | tuple):
         return choice
     return json.dumps([float(part) if isinstance(part, int) and not isinstance(part, bool) else part for part in choice])

@@ -20,10 +20,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from bench.core.errors import UserError, one_line
 from bench.tracking.store import redacted
 
-# Attributes of a trial: its worker, the reason of a failure, and a stop by the user.
-# A repeated trial also has the number of the first trial and of the workers that died with its parameters.
+# Attributes of a trial: its worker, the reason of a failure, and an interruption by the user.
+# A repeated trial also has the number of the first trial, and the number of workers that exited during its parameters.
 WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"
-MOST_DEATHS = 5  # of workers with the same parameters; then the parameters are the cause
+MOST_DEATHS = 5  # of workers with the same parameters: after these, the parameters are the likely cause
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # this project logs failed trials itself
@@ -55,13 +55,13 @@ class Storage(ABC):
     @abstractmethod
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Context manager that holds the exclusive lock under which trials of a study are started and requeued."""
+        """Context manager that holds the exclusive lock for starting and requeuing trials of a study."""
         raise NotImplementedError
 
     @abstractmethod
     @contextmanager
     def try_lock(self, name: str) -> Iterator[bool]:
-        """Context manager that takes a lock without waiting. Yields whether this process holds it."""
+        """Context manager that acquires a lock without waiting. Yields True if this process holds the lock."""
         raise NotImplementedError
 
     @abstractmethod
@@ -80,9 +80,9 @@ class Storage(ABC):
         raise NotImplementedError
 
     def requeue_dead(self, study: Study) -> None:
-        """Fail the trials of dead workers, and enqueue the parameters of trials that were interrupted again.
+        """Fail the trials of dead workers, and enqueue the parameters of interrupted trials again.
 
-        The caller holds `lock`. After an interruption at any point, another call continues: no trial is lost or enqueued twice.
+        The caller holds `lock`. After an interruption, another call continues without losing a trial or enqueuing it twice.
         """
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if WORKER in trial.user_attrs and self.is_alive(trial):
@@ -98,10 +98,10 @@ class Storage(ABC):
                 study.add_trial(_copy(trial))
 
     def _give_up(self, study: Study, trial: FrozenTrial) -> None:
-        """Record a trial that killed every worker as crashed."""
-        reason = f"{_deaths(trial)} workers died during it: out of memory?"
+        """Record a trial as failed after `MOST_DEATHS` workers exited during it."""
+        reason = f"{_deaths(trial)} workers exited during this trial: out of memory?"
         self.optuna.set_trial_user_attr(trial._trial_id, REASON, reason)
-        log.warning("trial %d of %s: %s; it will not be repeated", trial.number, study.study_name, reason)
+        log.warning("trial %d of %s: %s; it is not repeated", trial.number, study.study_name, reason)
 
 
 def worker_name(of: str) -> str:
@@ -110,7 +110,7 @@ def worker_name(of: str) -> str:
 
 
 def _deaths(trial: FrozenTrial) -> int:
-    """Return how many workers died with the parameters of an interrupted trial, including this trial's worker."""
+    """Return the number of workers that exited with the parameters of an interrupted trial, including this trial's worker."""
     return int(trial.user_attrs.get(DEATHS, 0)) + (STOPPED not in trial.user_attrs)
 
 

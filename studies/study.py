@@ -22,7 +22,7 @@ WORST = 1e9  # score of a diverged trial: finite and worse than every other
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A sweep over variants at equal cost: the same number of trials each, then the best trial and the default on new seeds."""
+    """Record of a sweep over variants at equal cost: equal numbers of trials, then the best trial and the default on new seeds."""
 
     name: str
     idea: str
@@ -89,13 +89,13 @@ class Arm(_Frozen):
         return settings_of(self.base, self.dimensions, values)
 
     def options(self, settings: Mapping[str, Any]) -> str:
-        """Format the study's overrides and these settings as options of the command line, without evaluation settings."""
+        """Return the study's overrides and these settings as options of the command line, without evaluation settings."""
         whole = merged(self.overrides, settings)
         return as_options({path: value for path, value in whole.items() if not path.startswith("evaluation.")})
 
 
 class Plan(_Frozen):
-    """A study that is ready to run. It holds plain values, because worker processes receive it as JSON."""
+    """A study that is ready to run. It contains plain values, because worker processes receive it as JSON."""
 
     study: str
     idea: str
@@ -117,7 +117,7 @@ class Plan(_Frozen):
 
     @property
     def judged_at_marks(self) -> bool:
-        """True if a trial may be pruned by the headline at an evaluation point."""
+        """True if the pruner judges trials by the headline at evaluation points (`marks`)."""
         return self.pruner == "median"
 
     def identity(self, arm: Arm) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from studies.study import Arm, Plan
 from studies.trial import DONE, NOTHING, UNSCORED, TrialJob, left
 
 POLL_SECONDS = 2.0  # between checks for dead workers of other processes
-GIVE_UP = 3  # crashed trials of a variant, after which it gets no more
-MOST_DEATHS = 10  # dead workers of a variant in one execution
+GIVE_UP = 3  # failed trials of a variant, after which the study starts no more of them
+MOST_DEATHS = 10  # workers of a variant that exit in one execution, after which the study starts no more of its trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,9 @@ class Sweep:
 
     standings: tuple[Standing, ...]
     interrupted: bool = False
-    given_up: tuple[str, ...] = ()  # variants with too many crashed trials
+    given_up: tuple[str, ...] = ()  # variants with too many failed trials
     final: ExecutionResult | None = None
-    elsewhere: bool = False  # whether another process executes the final runs
+    elsewhere: bool = False  # another process executes the final runs
     json: str = ""
 
 
@@ -71,21 +71,21 @@ class StudyDisplay:
     """Base class of progress displays. It displays nothing."""
 
     def start(self, plan: Plan, standings: Sequence[Standing], *, workers: int) -> None:
-        """Called before the first trial."""
+        """Display the start of the search, before the first trial."""
 
     def update(self, job: TrialJob, progress: object) -> None:
-        """Called with the progress of a trial."""
+        """Display the progress of a trial."""
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
-        """Called when a trial has ended."""
+        """Display the end of a trial."""
 
     def searched(self, standings: Sequence[Standing]) -> None:
-        """Called after all trials, before the final runs."""
+        """Display the end of the search, before the final runs."""
 
 
 @dataclass(kw_only=True)
 class _Search:
-    """Source of jobs for trials. Other processes may do the same on the same storage."""
+    """Source of jobs for trials. Other processes may start trials on the same storage."""
 
     plan: Plan
     storage: Storage
@@ -123,13 +123,13 @@ class _Search:
             self.given_up.add(index)
 
     def _need(self, index: int) -> int:
-        """Return how many more trials of a variant need a job of this search."""
+        """Return the number of trials of a variant that still need a job of this search."""
         trials = self._trials(index)
         mine = sum(self._is_mine(trial) for trial in trials)
         return left(trials, target(self.plan, self.plan.arms[index], trials)) + mine - self.out[index]
 
     def _others(self) -> bool:
-        """Return whether other processes have running trials, whose workers may still die."""
+        """Return whether other processes have running trials. Their workers may still exit without a result."""
         return any(
             trial.state == TrialState.RUNNING and not self._is_mine(trial)
             for index in range(len(self.plan.arms)) if index not in self.given_up for trial in self._trials(index)
@@ -177,11 +177,11 @@ def sweep(
             *(["a journal file (--storage)"] if "://" not in plan.storage else []),
         ]
         check_nodes(cluster, folder, one_machine=one_machine)
-    Lookup.of(plan.uri, plan.study)  # raises before anything is written if the store does not answer
+    Lookup.of(plan.uri, plan.study)  # raises before this process writes anything if the store does not answer
     storage = open_storage(plan.storage)
     with storage.storage_errors():
         check_known(plan, storage)
-        tracker = Tracker(plan.uri, plan.study)  # before the studies: raises if the experiment was deleted
+        tracker = Tracker(plan.uri, plan.study)  # before the studies: raises if the experiment is deleted
         record_choices(tracker, plan.auto)
         studies = [open_study(plan, arm, storage) for arm in plan.arms]
         make_folder(folder)

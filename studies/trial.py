@@ -38,15 +38,15 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Stopped(Exception):
-    """Raised when the user stops the study. The trial resumes later from its run's checkpoint."""
+    """Exception for an interruption by the user. The trial resumes later from the checkpoint of its run."""
 
 
 class Failed(Exception):
-    """Raised when a run of the trial crashed."""
+    """Exception for a trial with a failed run or an invalid configuration."""
 
 
 class TrialJob(Job):
-    """Execute one trial of a variant if the variant needs more. If the worker dies, the storage requeues the trial."""
+    """Job that executes one trial of a variant if the variant needs more. If the worker exits, the storage requeues the trial."""
 
     kind: ClassVar[str] = "trial"
     repeated: ClassVar[bool] = False
@@ -84,7 +84,7 @@ def _one(plan: Plan, arm: Arm, storage: Storage, driver: str, stop: Callable[[],
 
 
 def left(trials: list[optuna.trial.FrozenTrial], wanted: int) -> int:
-    """Return how many more trials may start. Complete, pruned and running trials count."""
+    """Return the number of trials that may still start. Complete, pruned and running trials count as started."""
     return wanted - sum(trial.state in (*DONE, TrialState.RUNNING) for trial in trials)
 
 
@@ -115,7 +115,7 @@ class _Trial:
         self.lock.close()
         try:
             return self._judged(trial, self._configs(trial, settings))
-        except (Stopped, UserError):  # a stop, or a lost store: the parameters are not the cause
+        except (Stopped, UserError):  # an interruption, or a store that does not answer: the parameters are not the cause
             trial.set_user_attr(STOPPED, True)
             raise
 
@@ -142,7 +142,7 @@ class _Trial:
             result = self._run(trial, config, index)
             spent.append(result)
             self._tell_cost(trial, spent)
-            if result.status in ("interrupted", "busy"):  # busy: stopped by the user while another process held the run lock
+            if result.status in ("interrupted", "busy"):  # busy: interrupted by the user while another process holds the run lock
                 raise Stopped
             if result.status == "failed":
                 raise self._failed(trial, result.reason)
@@ -166,14 +166,14 @@ class _Trial:
         return means if len(means) > 1 else means[0]
 
     def _report(self, trial: optuna.Trial, value: float, index: int) -> bool:
-        """Report the value of a seed to a pruner that compares seeds. Returns whether to prune."""
+        """Report the value of a seed to a pruner that compares seeds. Returns True if it prunes the trial."""
         if self.plan.pruner != "wilcoxon":
             return False
         trial.report(value, step=index)
         return index + 1 < len(self.plan.search_seeds) and trial.should_prune()
 
     def _unscored(self, result: RunResult) -> str:
-        """Return why a run has no score, or ""."""
+        """Return the reason why a run has no score, or ""."""
         if result.status != "finished":
             return result.reason or result.status
         for objective in self.plan.objectives:
@@ -212,7 +212,7 @@ class _Trial:
         return _Judge(trial, config) if self.plan.judged_at_marks and not index else never_prune
 
     def _known(self, fingerprint: str, config: RunConfig) -> Any | None:
-        """Find the ended run of that fingerprint in this study with the same evaluation protocol."""
+        """Return the recorded run of that fingerprint in this study if it diverged, or finished with the same evaluation protocol."""
         evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
         protocol = evaluator.protocol_hash if evaluator else ""
         found = Lookup.of(self.plan.uri, self.plan.study).find(fingerprint)

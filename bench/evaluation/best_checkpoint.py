@@ -1,7 +1,7 @@
 """The best checkpoint of a run: selected at the evaluation points on one set of noise, scored at the end on another.
 
 Selection and scoring on the same samples would report the luckiest of many measurements. Published tables often give the best
-checkpoint, which can score several times better than the last one. A report shows both.
+checkpoint, whose metric can be several times lower than that of the last one. A report shows both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.core.spec import Networks
 
-NOISE = "evaluation-best"  # the random stream of the samples that score it
+NOISE = "evaluation-best"  # the random stream of the samples that score the best checkpoint
 
 
 class BestCheckpoint:
@@ -32,7 +32,7 @@ class BestCheckpoint:
             self._weights = {name: tensor.detach().cpu().clone() for name, tensor in networks.state_dict().items()}
 
     def networks(self, like: Networks) -> Networks | None:
-        """Return a copy of the networks `like` with the best weights, or None if no weights were offered."""
+        """Return a copy of the networks `like` with the best weights, or None before the first offer."""
         if not self._weights:
             return None
         found = copy.deepcopy(like)

@@ -28,20 +28,20 @@ from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
 
-FEWEST = 10  # examples: the classifier score needs ten parts, precision needs three neighbours
+FEWEST = 10  # examples: the classifier score needs ten parts, and precision needs three neighbours
 LABELS_REQUESTED = "asked"  # the word in `needs` of metrics for conditional models
 SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """The result of one evaluation. A metric that could not be computed is NaN, and `reasons` says why."""
+    """The result of one evaluation. A metric that cannot be computed is NaN, and `reasons` says why."""
 
     values: Mapping[str, float]  # by metric key; a known standard error has the key <key>_se
     reasons: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values: n, class shares, modes, bins
     nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
-    raised: tuple[str, ...] = ()  # metrics whose code failed: their NaN says nothing about the images
+    raised: tuple[str, ...] = ()  # metrics whose code raised an error: their NaN says nothing about the images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +54,9 @@ class Samples:
 
 
 def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
-    """Return what a dataset offers to metrics: a metric applies if all the `needs` of its card are in this set.
+    """Return the words of `needs` that a dataset provides. A metric applies if all the `needs` of its card are in this set.
 
-    `inception`: the published Inception weights are available.
+    `inception`: add the metrics of the published Inception network.
     """
     if dataset.spec.kind == "points":
         return frozenset({"points", "modes", "mixture"} if isinstance(dataset, Mixture) else {"points"})
@@ -75,7 +75,7 @@ def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]
 class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
-    `samples`: the number of examples, 0 for the usual number. `inception`: add the metrics of the published Inception network. `errors`: add
+    `samples`: the number of examples, 0 for the default. `inception`: add the metrics of the published Inception network. `errors`: add
     standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset has no metric, a key is unknown, the
     Inception weights are missing or `samples` is too small.
     """
@@ -87,7 +87,7 @@ class Evaluator:
         self.dataset = dataset
         self.capabilities = capabilities(dataset, inception=inception)
         if why := unmeasurable(dataset):
-            raise UserError(f"{dataset.name} has no metric: {why}")
+            raise UserError(f"{dataset.name} has no metric: {why}; choose another dataset")
         self.keys = self._given(self.capabilities)
         self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
         self.headline = headline_among(self.keys) or self.keys[0]
@@ -97,7 +97,7 @@ class Evaluator:
         self.n = samples or usual_samples(dataset)
         self.errors = errors
         if INCEPTION in self.capabilities:
-            self._real.extractor(INCEPTION)  # raises before the training if there are no weights
+            self._real.extractor(INCEPTION)  # raises before the training if the weights are missing
         if self.n < FEWEST:
             raise UserError(f"evaluation.samples={self.n} is too few to measure: set at least {FEWEST}, or 0 for the default")
 
@@ -124,7 +124,7 @@ class Evaluator:
         needs = self.capabilities if whole else set(card(self.headline).needs)
         try:
             self._real.prepare(self._kinds(needs), neighbours="neighbours" in needs, training="training" in needs)
-        except Exception as error:  # a run must not lose its training to a metric
+        except Exception as error:  # an error of a metric must not fail the run
             log.warning("the real examples of %s cannot be measured: %s", self.dataset.name, one_line(error) or type(error).__name__)
 
     def curve(self, data: Tensor) -> Measurement:
@@ -163,12 +163,12 @@ class Evaluator:
 
     @property
     def protocol_hash(self) -> str:
-        """Hash of the whole evaluation protocol, a tag of runs. Leaves out the metrics for conditional models, so that those compare with other models."""
+        """Hash of the evaluation protocol, a tag of runs. Metrics for conditional models are left out, so all models share it."""
         return short_hash(self.protocol())
 
     @property
     def curve_protocol(self) -> str:
-        """Hash of the protocol at the evaluation points. A run can be resumed only if this hash has not changed."""
+        """Hash of the evaluation protocol at the evaluation points. A run can be resumed only while this hash is unchanged."""
         return short_hash({self.headline: self._metric_protocol(self.headline)})
 
     def _metric_protocol(self, key: str) -> str:
@@ -190,7 +190,9 @@ class Evaluator:
         """Build the evidence of these examples. Raises UserError if their number or kind does not match the evaluation protocol."""
         self.check(data)
         if len(data) != self.n:
-            raise UserError(f"the evaluation protocol of {self.dataset.name} takes {self.n} examples, not {len(data)}")
+            raise UserError(
+                f"the evaluation protocol of {self.dataset.name} takes {self.n} examples, not {len(data)}; set evaluation.samples"
+            )
         order = canonical_order(data)
         return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order], half_samples=half_samples)
 
@@ -204,7 +206,9 @@ class Evaluator:
         if spec.kind == "image":
             self._real.extractor(self._real.main).check(data)
         elif data.dtype != torch.float32 or data.ndim != 2 or tuple(data.shape[1:]) != spec.shape or not len(data):
-            raise UserError(f"points of {self.dataset.name} are float32 [N, {spec.shape[0]}], not {data.dtype} {list(data.shape)}")
+            raise UserError(
+                f"points of {self.dataset.name} are float32 [N, {spec.shape[0]}], not {data.dtype} {list(data.shape)}; convert them first"
+            )
 
     @cached_property
     def _real(self) -> RealSide:
@@ -213,20 +217,20 @@ class Evaluator:
 
 
 def unmeasurable(dataset: Dataset) -> str | None:
-    """Return why a dataset has no metric, or None if it has one."""
+    """Return the reason why a dataset has no metric, or None if it has one."""
     if dataset.spec.kind != "image" and not isinstance(dataset, Mixture):
         return "its points have no known modes"
     test, train = len(dataset.split("test")), len(dataset.split("train"))
     if min(test, train) >= FEWEST:
         return None
-    which = f"test split holds {test}" if test < FEWEST else f"training split holds {train}"
+    which = f"test split has {test}" if test < FEWEST else f"training split has {train}"
     return f"its {which} examples, and at least {FEWEST} are needed"
 
 
 def usual_samples(dataset: Dataset) -> int:
     """Return the default number of generated examples: the size of the test split, or of the training split if that is smaller.
 
-    The row `real` needs as many training examples, because a Fréchet distance depends on their number.
+    The reference row `real` needs the same number of training examples, because a Fréchet distance depends on it.
     """
     return min(len(dataset.split("test")), len(dataset.split("train")))
 
@@ -244,7 +248,7 @@ def draw_samples(
     evaluator: Evaluator, networks: Networks, *, seed: int, batch_size: int, device: torch.device, stream: str = random_streams.EVALUATION,
     whole: bool = True,
 ) -> Samples:  # fmt: skip
-    """Draw the samples that an evaluator needs. The latents depend only on the seed and the stream. `whole`: with walks."""
+    """Draw the samples that an evaluator needs. The latents depend only on the seed and the stream. `whole`: also draw walks."""
     points = evaluator.dataset.spec.kind == "points"
     labels = sample_labels(networks, evaluator.dataset, evaluator.n, seed=seed, stream=stream)
     data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, labels=labels, stream=stream, points=points)
@@ -256,13 +260,13 @@ def draw_samples(
 
 
 def check_samples(evaluator: Evaluator) -> None:
-    """Raise a UserError if the training split has fewer examples than the evaluator measures: the row `real` needs as many."""
+    """Raise a UserError if the training split has too few examples for the reference row `real`."""
     if why := lacks_real(evaluator.dataset, evaluator.n):
         raise UserError(f"evaluation.samples: {why}; set fewer, or 0 for {usual_samples(evaluator.dataset):,}")
 
 
 def lacks_real(dataset: Dataset, n: int) -> str | None:
-    """Return why n examples cannot have a row `real`, or None if they can."""
+    """Return the reason why n examples cannot have the reference row `real`, or None if they can."""
     train = len(dataset.split("train"))
     if n <= train:
         return None

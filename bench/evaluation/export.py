@@ -19,26 +19,28 @@ SUFFIXES = (".npz", ".png")
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Raise a UserError unless the file can be written. Called before the sampling."""
+    """Raise a UserError unless the file can be written. Call it before the sampling."""
     target = one_line(path, most=120)
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--out {target!r} has the ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
+        raise UserError(f"--out {target!r} has the unknown ending {path.suffix!r}{nearest(path.suffix, SUFFIXES)}")
     try:
         is_folder, exists, parent_exists = path.is_dir(), os.path.lexists(path), path.parent.is_dir()
     except (OSError, ValueError) as error:
-        raise UserError(f"--out {target!r} cannot be written: {one_line(error, most=80)}") from error
+        raise UserError(f"--out {target!r} cannot be written: {one_line(error, most=80)}; choose another path") from error
     if is_folder:
-        raise UserError(f"--out {target!r} is a folder")
+        raise UserError(f"--out {target!r} is a folder; name a file in it")
     if exists and not force:
         raise UserError(f"--out {target!r} already exists: --force overwrites it")
     if not parent_exists:
-        raise UserError(f"--out {target!r} cannot be written: the folder {one_line(path.parent, most=80)!r} does not exist")
+        raise UserError(
+            f"--out {target!r} cannot be written: the folder {one_line(path.parent, most=80)!r} does not exist; create it first"
+        )
     if why := refusal(path.parent):
-        raise UserError(f"--out {target!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}")
+        raise UserError(f"--out {target!r} cannot be written: {one_line(path.parent, most=80)!r}: {why}; choose another folder")
 
 
 def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) -> None:
-    """Write images uint8 [n, C, H, W] as FILE.npz (array `images`) or FILE.png. Raises UserError.
+    """Write images uint8 [n, C, H, W] as FILE.npz (array `images`) or FILE.png. Raises UserError if the file cannot be written.
 
     With the dataset `points_of`, `data` are points float32 [n, D] (array `points`).
     """
@@ -49,7 +51,7 @@ def write_samples(data: Tensor, path: Path, points_of: Dataset | None = None) ->
     try:
         write_atomic(path, content)
     except OSError as error:
-        raise UserError(f"--out {one_line(path, most=120)!r} cannot be written: {error.strerror or error}") from error
+        raise UserError(f"--out {one_line(path, most=120)!r} cannot be written: {error.strerror or error}; choose another path") from error
 
 
 def npz_bytes(data: Tensor, name: str) -> bytes:

@@ -63,7 +63,7 @@ def measure(
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
     if inception and dataset.spec.kind != "image":
-        raise UserError(f"Inception takes images, and {dataset.name} holds {dataset.spec.kind}: omit --inception-weights")
+        raise UserError(f"Inception takes images, and {dataset.name} has {dataset.spec.kind}: omit --inception-weights")
     standard = Evaluator(dataset, inception=inception)  # raises if the dataset has no metric
     with limited_threads(1):
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)
@@ -94,11 +94,11 @@ def read(
     try:
         is_file, is_folder = path.is_file(), path.is_dir()
     except OSError as error:
-        raise UserError(f"{one_line(source, most=80)!r} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{one_line(source, most=80)!r} cannot be read: {error.strerror or error}; check the path") from error
     points = dataset.spec.kind == "points"
     if not (is_file or is_folder):
         if path.exists() and source:
-            raise UserError(f"{one_line(source, most=160)!r} is neither a plain file nor a folder")
+            raise UserError(f"{one_line(source, most=160)!r} is neither a plain file nor a folder; name an .npz file or a folder of images")
         if ":" not in source:
             raise UserError(f"no file or folder {one_line(source, most=160)!r}; name a generator as module:OBJECT")
         if points:
@@ -112,7 +112,7 @@ def read(
     for option, value in given.items():
         if value is not None:
             raise UserError(
-                f"{option} is not for {'a folder of images' if is_folder else 'an .npz file'}{' of points' if points else ''}: every sample is measured, unchanged"
+                f"{option} is not for {'a folder of images' if is_folder else 'an .npz file'}{' of points' if points else ''}; omit it: every sample is measured unchanged"
             )
     if points:
         return Samples(data=read_points(path, dataset))

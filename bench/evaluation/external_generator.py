@@ -18,7 +18,7 @@ from bench.evaluation.sampling import WALK_PAIRS, WALKS, paths_between
 from bench.training.precision import float32_products
 
 WIDTHS = ("z_dim", "latent_dim", "nz", "latent_size")  # attributes that may hold the width of the latents
-BATCH = 100  # images sampled at once
+BATCH = 100  # images in one call of the generator
 SEED = 0
 
 
@@ -77,7 +77,7 @@ def load_module(source: str) -> nn.Module:
                 found = found()
         if isinstance(found, nn.Module):
             return found.eval().float().cpu()
-    raise UserError(f"{source!r} is {type(found).__name__!r}, not a torch nn.Module or a callable that returns one")
+    raise UserError(f"{source!r} is {type(found).__name__!r}, not a torch nn.Module or a callable that returns one: name such an object")
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def latent_width(network: nn.Module, source: str, given: int | None) -> int:
     if width is None:
         raise UserError(f"{source!r} has none of the attributes {', '.join(WIDTHS)}: set the width of its latents with --latent N")
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-        raise UserError(f"the width of the latents must be a positive integer, not {one_line(repr(width), most=60)}")
+        raise UserError(f"the width of the latents must be a positive integer, not {one_line(repr(width), most=60)}: set --latent N")
     return width
 
 
@@ -106,7 +106,7 @@ def _draw_latents(n: int, width: int, noise: torch.Generator, source: str) -> Te
     try:
         return torch.randn(n, width, generator=noise)
     except (RuntimeError, TypeError, OverflowError) as error:  # torch raises these for too little memory and for numbers that are too large
-        raise UserError(f"{n} latents of width {width} for {source!r} do not fit into memory") from error
+        raise UserError(f"{n} latents of width {width} for {source!r} do not fit into memory: reduce --n or --latent") from error
 
 
 def _starts_with_convolution(network: nn.Module, width: int) -> bool:
@@ -119,10 +119,12 @@ def _generate(network: nn.Module, latents: Tensor, source: str, wanted: ImageReq
     with _users_code(f"{source!r} cannot be sampled with latents {list(latents.shape)}"):
         output = network(latents)
     if not isinstance(output, Tensor) or output.layout != torch.strided or output.is_meta:
-        raise UserError(f"{source!r} returns {one_line(type(output).__name__)!r}, not a dense tensor of images")
+        raise UserError(f"{source!r} returns {one_line(type(output).__name__)!r}, not a dense tensor of images: return one")
     if tuple(output.shape) != (len(latents), *wanted.shape):
         form = ", ".join(map(str, (len(latents), *wanted.shape)))
-        raise UserError(f"{source!r} returns images of the shape {list(output.shape)}, and {wanted.dataset!r} needs [{form}]")
+        raise UserError(
+            f"{source!r} returns images of the shape {list(output.shape)}, and {wanted.dataset!r} needs [{form}]: change the output"
+        )
     if not output.is_floating_point():
-        raise UserError(f"{source!r} returns {str(output.dtype).removeprefix('torch.')}, not floats")
+        raise UserError(f"{source!r} returns {str(output.dtype).removeprefix('torch.')}, not floats: return float32")
     return as_bytes(output.cpu(), value_range)

@@ -1,6 +1,6 @@
 """Read external images from an .npz file as uint8 [n, C, H, W]. `image_folder` reads image files.
 
-A wrong value range, axis order or size raises a UserError: such images would also get a number, and the mistake would stay hidden.
+A wrong value range, axis order or size raises a UserError. Otherwise such images would get a score, and the mistake would stay hidden.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ImageRequirements:
     def check_count(self, n: int) -> None:
         """Raise a UserError if there are too few images to measure."""
         if n < self.fewest:
-            raise UserError(f"{n} images are too few to measure: at least {self.fewest}")
+            raise UserError(f"{n} images are too few to measure: use at least {self.fewest}")
 
     def check_values(self, images: Tensor, *, is_float: bool, value_range: Range | None = None) -> None:
         """Raise a UserError if the value range of uint8 images [n, C, H, W] looks wrong."""
@@ -81,7 +81,7 @@ def _rounded(images: Tensor, value_range: Range | None) -> Tensor:
     """Scale to 0..255, round to the nearest and clamp, like `bench.core.spec.to_bytes`."""
     low, high = value_range or UNIT
     if not images.isfinite().all():
-        raise UserError("the images contain infinite or NaN values")
+        raise UserError("the images contain infinite or NaN values: export finite values only")
     least, most = float(images.min()), float(images.max())
     slack = SLACK * (high - low)
     if least < low - slack or most > high + slack:
@@ -113,7 +113,7 @@ def _check_dtype(dtype: np.dtype[Any], value_range: Range | None) -> None:
     if dtype.kind != "f" and dtype != np.uint8:
         raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: use uint8 in 0..255, or floats in [0, 1]")
     if dtype == np.uint8 and value_range is not None:
-        raise UserError("--range is for floats, and these images are uint8")
+        raise UserError("--range is for floats, and these images are uint8: omit it")
 
 
 def _tensor(array: NDArray[Any], layout: Layout) -> Tensor:

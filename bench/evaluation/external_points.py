@@ -26,9 +26,9 @@ def read_points(path: Path, dataset: Dataset) -> Tensor:
     if dtype.kind != "f":
         raise UserError(f"the array {ARRAY!r} is {one_line(dtype, most=60)}: use floats")
     if shape[0] < FEWEST:
-        raise UserError(f"{shape[0]} points are too few to measure: at least {FEWEST}")
+        raise UserError(f"{shape[0]} points are too few to measure: use at least {FEWEST}")
     with np.errstate(over="ignore"):  # values too large for float32 become infinite, and the check below finds them
         points = torch.from_numpy(array.astype(np.float32))
     if not points.isfinite().all():
-        raise UserError("the points contain infinite or NaN values")
+        raise UserError("the points contain infinite or NaN values: export finite values only")
     return points

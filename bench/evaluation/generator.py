@@ -4,7 +4,7 @@
     generator = load_generator("RUN_ID")
     images = generator.sample(64)  # uint8 [64, C, H, W]
 
-`generator.networks` holds the torch modules in evaluation mode. `generator.config` is the whole configuration of the run.
+`generator.networks` contains the torch modules in evaluation mode. `generator.config` is the whole configuration of the run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MOST_NAMED = 30  # class names in an error message
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsArtifact:
-    """An artifact that holds weights, and the random stream of the noise for their evaluation."""
+    """An artifact with weights, and the random stream of the noise for their evaluation."""
 
     artifact: str
     stream: str
@@ -106,7 +106,7 @@ class RecordedGenerator:
 
     def _class_of(self, label: str | int) -> int:
         if not self.networks.classes:
-            raise UserError(f"{self.config.variant} is not a conditional model, so it cannot sample one class")
+            raise UserError(f"{self.config.variant} is not a conditional model, so it cannot sample one class: omit the class")
         names = self.data.class_names
         if isinstance(label, str) and label in names:
             return names.index(label)
@@ -143,7 +143,7 @@ def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: s
     _check_weights(weights)
     run_id = run.info.run_id
     if run.data.tags.get("kind") != "run":
-        raise UserError(f"the run {run_id} is not a training run, so it has no weights")
+        raise UserError(f"the run {run_id} is not a training run, so it has no weights: choose another run")
     stored = WEIGHTS[weights]
     config = config_of(run_id, artifacts)
     content = needed(artifacts, run_id, stored.artifact)
@@ -158,7 +158,7 @@ def restored(run: Run, artifacts: Artifacts, *, weights: str = "last", device: s
     try:
         networks.load_state_dict(tensors)
     except RuntimeError as error:
-        why = f"do not fit the networks of {config.variant} in this version"
+        why = f"do not fit the networks of {config.variant} in this version, so use the version of the run"
         raise UserError(f"the weights {stored.artifact} of the run {run_id} {why}: {one_line(error)}") from error
     return RecordedGenerator(
         run_id=run_id, config=config, data=data, networks=networks.to(where).eval(), device=where, stream=stored.stream
@@ -184,7 +184,7 @@ def _own_device(run_id: str, config: RunConfig) -> torch.device:
     if has_device(config.device):
         return device_of(config.device)
     log.warning(
-        "the run %s was trained on %s, which this machine does not have: sampling on the CPU, from different latents", run_id, config.device
+        "the run %s has the device %s, which this machine does not have: sampling on the CPU, from different latents", run_id, config.device
     )
     return torch.device("cpu")
 
@@ -209,7 +209,7 @@ def needed(artifacts: Artifacts, run_id: str, path: str) -> bytes:
     found = artifacts.read(run_id, path)
     if found is None:
         if lost := artifacts.missing([run_id]):
-            raise UserError(f"the artifacts of the run {run_id} are missing: expected in {lost[0]}")
+            raise UserError(f"the artifacts of the run {run_id} are missing: restore them in {lost[0]}")
         where = artifacts.location(run_id)
         raise UserError(f"the run {run_id} has no {path} in {where}: deliver pending writes with `ganbench sync`, or restore the file")
     return found

@@ -20,7 +20,7 @@ PICTURE_SEED = 0  # the same for every run: equal latent widths get equal noise
 SIDE = 8
 STEPS = 8
 POINTS = 2_500  # in a picture of points: the number in which PacGAN counts modes
-MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget: early steps change most
+MARK_SHARES = (0.02, 0.08, 0.2, 0.45, 0.75)  # of the budget, for pictures during the training: early steps change most
 
 
 def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE) -> Latent:

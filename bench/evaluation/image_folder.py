@@ -45,7 +45,7 @@ def _image_files(path: Path) -> list[Path]:
     try:
         entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise UserError(f"the folder {quoted(path)} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"the folder {quoted(path)} cannot be read: {error.strerror or error}; check its permissions") from error
     files = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES)]
     others = [entry for entry in entries if entry not in set(files)]
     folder_count = sum(entry.is_dir() for entry in others)
@@ -53,9 +53,9 @@ def _image_files(path: Path) -> list[Path]:
     ignored += [pluralise(len(others) - folder_count, "file") + " of other kinds"] if len(others) > folder_count else []
     odd = next((file for file in files if not file.is_file()), None)
     if odd is not None:
-        raise UserError(f"{quoted(odd)} is not a plain file")
+        raise UserError(f"{quoted(odd)} is not a plain file: remove it from the folder")
     if not files:
-        holds = f"; it holds {' and '.join(ignored)}" if ignored else ""
+        holds = f"; it contains {' and '.join(ignored)}" if ignored else ""
         advice = " (sub-folders are not searched: name one of them)" if folder_count else ""
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"no images in the folder {quoted(path)} ({kinds}){holds}{advice}")
@@ -65,7 +65,7 @@ def _image_files(path: Path) -> list[Path]:
 
 
 def _read(file: Path, wanted: ImageRequirements) -> tuple[Tensor, bool]:
-    """Read one image uint8 [C, H, W], and whether its compression is lossy."""
+    """Read one image uint8 [C, H, W]. Also returns whether its compression is lossy."""
     head = _head(file)
     if head.startswith(b"\x89PNG") and head[PNG_DEPTH : PNG_DEPTH + 1] == bytes([16]):
         raise UserError(f"the image {quoted(file)} has 16 bits a channel: use 8-bit grey or RGB without transparency")
@@ -85,11 +85,11 @@ def _head(file: Path) -> bytes:
         with file.open("rb") as content:
             return content.read(HEAD_BYTES)
     except OSError as error:
-        raise UserError(f"cannot read the image {quoted(file)} ({error.strerror or error})") from error
+        raise UserError(f"cannot read the image {quoted(file)} ({error.strerror or error}): check the file") from error
 
 
 def is_lossless_webp(head: bytes) -> bool:
-    """Return whether the head of a WebP file declares lossless compression. False if the head is too short to tell."""
+    """Return whether the head of a WebP file declares lossless compression. Returns False if the head is too short."""
     at = 12  # after RIFF, size and WEBP come chunks: name, size, content, padded to an even length
     while at + 8 <= len(head):
         name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
@@ -104,7 +104,9 @@ def _check(image: Image.Image, file: Path, wanted: ImageRequirements) -> None:
     if channels not in (1, 3):
         raise UserError(f"{wanted.dataset} has {channels} channels, which an image file cannot have: use an .npz file")
     if image.size != (width, height):
-        raise UserError(f"the image {quoted(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}")
+        raise UserError(
+            f"the image {quoted(file)} is {image.width}x{image.height}, and {wanted.dataset} has {width}x{height}: use images of that size"
+        )
     if getattr(image, "is_animated", False) and image.format not in JPEGS:
         raise UserError(f"the image {quoted(file)} is an animation: use one file for each image")
     if image.mode not in MODES or "transparency" in image.info:

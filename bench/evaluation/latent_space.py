@@ -27,7 +27,7 @@ STEPS = 8
 REACH = 0.5  # share of the angle between a latent and a direction: enough to change the class and keep the style
 EXAMPLES = 1_000  # latents for the class means
 LEAST = 24  # latents of a class; one third counts as bright and one third as dark
-MOST_MOVED = 50  # latents of a class that are moved to measure how many change class
+MOST_MOVED = 50  # latents of a class, for the share that a direction moves to the other class
 
 Classify = Callable[[Tensor], Tensor]  # images uint8 [n, C, H, W] -> predicted classes [n]
 
@@ -77,7 +77,7 @@ def explore(networks: Networks, classify: Classify, class_names: Sequence[str], 
 def _direction(
     networks: Networks, latent: Latent, start: Tensor, end: Tensor, classify: Classify, target: int
 ) -> tuple[Tensor, float]:  # fmt: skip
-    """Return one latent on its way from class to class, [STEPS] images, and the share of the class's latents that change class."""
+    """Return images of one latent on its way to the other class [STEPS, C, H, W], and the share of latents that reach that class."""
     z = latent.z
     way = z[end].mean(dim=0) - z[start].mean(dim=0)
     moved = latent[start[:MOST_MOVED].to(z.device)]
@@ -92,7 +92,7 @@ def _direction(
 def _arithmetic(networks: Networks, latent: Latent, images: Tensor, one: Tensor, other: Tensor) -> Tensor:
     """Return images of four mean latents: bright, dark, the other class's dark, and bright - dark + the other's dark.
 
-    Each mean latent is scaled to the mean length of a latent.
+    The function scales each mean latent to the mean length of a latent.
     """
 
     def mean(rows: Tensor, *, bright: bool) -> Tensor:

@@ -15,9 +15,9 @@ from bench.core.errors import UserError, one_line
 
 
 def npz_array(path: Path, name: str) -> NDArray[Any]:
-    """Return the array `name` of an .npz file, with the shape and dtype that the file holds.
+    """Return the array `name` of an .npz file, with its shape and dtype in the file.
 
-    Raises UserError if the array is missing or damaged, holds Python objects, or does not fit into memory.
+    Raises UserError if the array is missing or damaged, contains Python objects, or does not fit into memory.
     """
     file = one_line(path, most=160)
     try:
@@ -35,6 +35,8 @@ def npz_array(path: Path, name: str) -> NDArray[Any]:
     except UserError:
         raise
     except MemoryError as error:  # also raised for a damaged header with a huge shape
-        raise UserError(f"the array {name!r} of {file} does not fit into memory, or its header is damaged") from error
+        raise UserError(
+            f"the array {name!r} of {file} does not fit into memory, or its header is damaged: use fewer examples, or write it again"
+        ) from error
     except Exception as error:  # damaged zip files and headers raise many types
-        raise UserError(f"{file} is not an .npz file of numbers, or is damaged: {one_line(error)}") from error
+        raise UserError(f"{file} is not an .npz file of numbers, or is damaged ({one_line(error)}): write it with numpy.savez") from error

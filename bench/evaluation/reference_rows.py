@@ -63,7 +63,7 @@ def row_hash(kind: str, evaluator: Evaluator) -> str:
 
 
 def metric_sources() -> dict[str, str | None]:
-    """Return a hash of the source of each external metric, or None if its source is not available: changes to it cannot be detected."""
+    """Return a hash of the source of each external metric. The hash is None if the source is not available."""
     return {key: _source_hash(METRICS[key]) for key in metric_keys() if getattr(METRICS[key], "__module__", "") != definitions.__name__}
 
 
@@ -93,7 +93,7 @@ def reference_row(kind: str, evaluator: Evaluator) -> ReferenceRow:
 
 
 def _is_cacheable(row: ReferenceRow) -> bool:
-    """Return whether the row may be cached: no metric raised, and the source of every external metric could be hashed."""
+    """Return whether the row may be cached: no metric raised an error, and the source of every external metric has a hash."""
     return not row.measurement.raised and None not in metric_sources().values()
 
 
@@ -119,7 +119,7 @@ SAMPLES: dict[str, Callable[[Evaluator], Samples]] = {"real": _real, "untrained"
 
 
 def _path(kind: str, evaluator: Evaluator) -> Path:
-    """Return the cache file. Its name includes everything that may change a bit, so a cached row equals a new one."""
+    """Return the cache file. Its name depends on everything that may change a bit, so a cached row equals a new one."""
     identity = {
         "made_by": row_hash(kind, evaluator), "protocol": evaluator.protocol_hash, "torch": torch.__version__, "threads": torch.get_num_threads(),
     }  # fmt: skip
@@ -127,7 +127,7 @@ def _path(kind: str, evaluator: Evaluator) -> Path:
 
 
 def _read(path: Path) -> ReferenceRow | None:
-    """Return the cached row, or None. A file with a wrong hash is logged and measured again."""
+    """Return the cached row, or None. Logs a warning if the file is damaged."""
     if not path.exists():
         return None
     try:
@@ -140,7 +140,7 @@ def _read(path: Path) -> ReferenceRow | None:
 
 
 def _write(path: Path, row: ReferenceRow) -> None:
-    """Cache the row. An error is only logged: without the cache, other processes measure the row again."""
+    """Cache the row. Only logs an error: without the cache, other processes measure the row again."""
     measurement = row.measurement
     state = {
         "values": dict(measurement.values), "reasons": dict(measurement.reasons), "evidence": dict(measurement.evidence),
@@ -149,4 +149,4 @@ def _write(path: Path, row: ReferenceRow) -> None:
     try:
         serialization.save(state, path)
     except OSError as error:
-        log.warning("cannot write %s (%s): this row will be measured again", path, error.strerror or error)
+        log.warning("cannot write %s (%s): the next process measures this row again", path, error.strerror or error)

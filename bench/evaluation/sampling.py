@@ -27,7 +27,7 @@ def sample(
 ) -> Tensor:  # fmt: skip
     """Sample n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU.
 
-    All latents are drawn at once and then sliced, so the batch size changes no example. `labels` [n] are for conditional models.
+    Draws all latents at once and then slices them, so the batch size changes no example. `labels` [n] are for conditional models.
     """
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
         latent = networks.draw(n, random_streams.stream(seed, stream, device), None if labels is None else labels.to(device))
@@ -43,7 +43,7 @@ def sample_labels(networks: Networks, dataset: Dataset, n: int, *, seed: int, st
         return None
     labels = dataset.split("train").labels
     if labels is None:
-        raise ValueError(f"{dataset.name} has no labels for a conditional model")
+        raise ValueError(f"{dataset.name} has no labels for a conditional model: choose a labelled dataset")
     return labels[torch.randint(len(labels), (n,), generator=random_streams.stream(seed, f"{stream}-labels"))]
 
 

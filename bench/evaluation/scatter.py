@@ -47,7 +47,7 @@ def frame_of(dataset: Dataset) -> Frame:
 def scatter_png(points: Tensor, dataset: Dataset) -> bytes:
     """Draw points [n, 2] as PNG bytes, for a mixture with circles of 3 standard deviations around the true centres.
 
-    Points outside the frame are drawn on its edge. Points that are not finite are skipped.
+    Draws points outside the frame on its edge, and skips points that are not finite.
     """
     frame = frame_of(dataset)
     picture = Image.new("RGB", (SIDE * FINER, SIDE * FINER), PAPER)

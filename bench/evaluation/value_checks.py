@@ -1,4 +1,4 @@
-"""Detect external images with a wrong value range. Such images would also get a number, and the mistake would stay hidden."""
+"""Detect external images with a wrong value range. Otherwise such images would get a score, and the mistake would stay hidden."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_values(
 
 
 def _too_dark(lowest: int, highest: int, levels: Levels, dataset: str, is_float: bool, value_range: tuple[float, float] | None) -> str:
-    """Describe the mistake if hardly any value is above black, else return "". A range that starts below 0 is not checked."""
+    """Return the mistake if hardly any value is above black, else "". Ignores a range that starts below 0."""
     black, white = value_range or (0.0, 1.0)
     if levels.upper_share < BRIGHT_SHARE or black < 0 or highest > (DARK_FLOATS if is_float else DARK_BYTES):
         return ""
@@ -77,7 +77,7 @@ def _too_dark(lowest: int, highest: int, levels: Levels, dataset: str, is_float:
 
 
 def _half_empty(lowest: int, highest: int, levels: Levels, dataset: str, value_range: tuple[float, float]) -> str:
-    """Describe the mistake if the images leave a half of the range empty that the data fills, else return ""."""
+    """Return the mistake if the images leave a half of the range empty that the data fills, else ""."""
     if highest - lowest < LEAST_SPREAD:
         return ""
     for half, is_empty, share in (

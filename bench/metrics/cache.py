@@ -1,4 +1,4 @@
-"""Cache of tensors that are measured once a machine, on disk."""
+"""Cache on disk for tensors that each machine computes once."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
 def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
-    """The tensors of these names: from the cache folder, else measured now and stored there.
+    """Return the tensors of these names from the cache folder. If they are not cached, compute and cache them.
 
-    `identity` is everything that they depend on. Versions and threads, which may change single bits, are also part of the file's
-    name, so a cached value equals a new one. Of several processes that need the same tensors, one measures.
+    `identity`: everything that the tensors depend on. The file name also depends on library versions and threads, which may change
+    single bits. So a cached value equals a new one. If several processes need the same tensors, one of them computes these.
     """
     machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
     path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"
@@ -37,8 +37,8 @@ def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measu
     try:
         with locked(path.parent / ".locks" / path.stem):
             return _read(path, names) or _measured(path, measure)
-    except UserError as error:  # without a writable folder it takes longer, with the same numbers
-        log.warning("%s: every process will measure %s itself", error, name)
+    except UserError as error:  # without a writable folder, every process computes the same values
+        log.warning("%s: every process computes %s itself", error, name)
         return measure()
 
 
@@ -47,25 +47,25 @@ def _measured(path: Path, measure: Callable[[], Parts]) -> Parts:
     try:
         serialization.save(parts, path)
     except OSError as error:
-        log.warning("%s cannot be written (%s): every process will measure it itself", path, error.strerror or error)
+        log.warning("cannot write %s (%s): every process computes it itself", path, error.strerror or error)
     return parts
 
 
 def _read(path: Path, names: Collection[str]) -> Parts | None:
-    """The cached tensors, or None. Warns of a damaged file, which is then replaced."""
+    """Return the cached tensors, or None. Logs a warning for a damaged file, which the caller replaces."""
     if not path.exists():
         return None
     try:
         parts: Parts = serialization.load(path)
     except UserError as error:
-        log.warning("%s: measuring the real images again", error)
+        log.warning("%s: computing these statistics again", error)
         return None
     if set(parts) != set(names):
-        log.warning("%s holds %s: measuring the real images again", path, ", ".join(sorted(parts)))
+        log.warning("%s contains %s: computing these statistics again", path, ", ".join(sorted(parts)))
         return None
     return parts
 
 
 def plain(name: str) -> str:
-    """A dataset's name as part of a file name, without the characters of a path."""
+    """Return a dataset's name as part of a file name, without the characters of a path."""
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[-60:]

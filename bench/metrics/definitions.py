@@ -1,4 +1,4 @@
-"""The built-in metrics: functions of a few lines from the evidence to a number. Their cards say what they mean."""
+"""The built-in metrics: functions of a few lines that compute a value from the evidence. Their cards explain the metrics."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ COVERED = "modes/classes_covered"
 
 @metric(card(HEADLINE))
 def frechet_classifier(evidence: Evidence) -> float:
-    """Fréchet distance of the two Gaussians, in classifier features."""
+    """Return the Fréchet distance of generated and real images, in classifier features."""
     return _frechet(evidence, CLASSIFIER)
 
 
 @metric(card("quality/fid_infinity_classifier"))
 def frechet_infinity(evidence: Evidence) -> float:
-    """The same, extrapolated to infinitely many generated images."""
+    """Return the Fréchet distance in classifier features, extrapolated to infinitely many generated images."""
     if math.isnan(evidence.value(HEADLINE)):
-        return evidence.unknown(f"there is no {card(HEADLINE).title} to extrapolate")
+        return evidence.unknown(f"the {card(HEADLINE).title} to extrapolate has no value")
     return fidelity.frechet_infinity(evidence.classifier.features, evidence.real.gaussian(CLASSIFIER))
 
 
 @metric(card("quality/intra_fid_classifier"))
 def frechet_within_classes(evidence: Evidence) -> float:
-    """The mean over the classes of the Fréchet distance between generated and real images of a class, in classifier features."""
+    """Return the mean over classes of the Fréchet distance of generated and real images of a class, in classifier features."""
     features, distances = evidence.classifier.features, []
     for label, real in evidence.real.class_gaussians.items():
         of_class = features[evidence.asked == label]
         if len(of_class) <= features.shape[1]:
             return evidence.unknown(
-                f"{pluralise(len(of_class), 'image')} of class {label} cannot tell the covariance of {features.shape[1]} features: more are needed"
+                f"a Fréchet distance in {features.shape[1]} features needs more images than features, and class {label} has {pluralise(len(of_class), 'image')}"
             )
         distances.append(fidelity.frechet_distance(fidelity.fit_gaussian(of_class), real))
     return fmean(distances)
@@ -50,67 +50,67 @@ def frechet_within_classes(evidence: Evidence) -> float:
 
 @metric(card("quality/kid_classifier"))
 def kernel_classifier(evidence: Evidence) -> float:
-    """Squared maximum mean discrepancy, in classifier features."""
+    """Return the squared maximum mean discrepancy, in classifier features."""
     return evidence.kernel_distance(CLASSIFIER)
 
 
 @metric(card("quality/classifier_score"))
 def classifier_score(evidence: Evidence) -> float:
-    """The Inception score of the data's own classifier."""
+    """Return the Inception score, computed with the classifier of the dataset."""
     return _score(evidence.classifier)
 
 
 @metric(card(PRECISION))
 def precision(evidence: Evidence) -> float:
-    """The share of generated images within the real manifold."""
+    """Return the share of generated images within the real manifold."""
     return _mean(evidence.inside)
 
 
 @metric(card("quality/recall_classifier"))
 def recall(evidence: Evidence) -> float:
-    """The share of real images within the generated manifold."""
+    """Return the share of real images within the generated manifold."""
     return _mean(evidence.reached)
 
 
 @metric(card("quality/density_classifier"))
 def density(evidence: Evidence) -> float:
-    """Real neighbourhoods that hold a generated image, on average, over k."""
+    """Return the mean number of real neighbourhoods that contain a generated image, divided by k."""
     return _mean(evidence.balls) / K_BALL
 
 
 @metric(card("quality/coverage_classifier"))
 def coverage(evidence: Evidence) -> float:
-    """The share of real neighbourhoods that hold a generated image."""
+    """Return the share of real neighbourhoods that contain a generated image."""
     return _mean(evidence.covered)
 
 
 @metric(card(PIXELS))
 def frechet_pixels(evidence: Evidence) -> float:
-    """Fréchet distance of the two Gaussians, in principal components of pixels."""
+    """Return the Fréchet distance of generated and real images, in principal components of pixels."""
     return _frechet(evidence, PIXELS_EXTRACTOR)
 
 
 @metric(card("quality/fid_inception"))
 def frechet_inception(evidence: Evidence) -> float:
-    """Fréchet distance of the two Gaussians, in Inception features: the published FID."""
+    """Return the published FID: the Fréchet distance in Inception features."""
     return _frechet(evidence, INCEPTION)
 
 
 @metric(card("quality/kid_inception"))
 def kernel_inception(evidence: Evidence) -> float:
-    """Squared maximum mean discrepancy, in Inception features."""
+    """Return the squared maximum mean discrepancy, in Inception features."""
     return evidence.kernel_distance(INCEPTION)
 
 
 @metric(card("quality/inception_score"))
 def inception_score(evidence: Evidence) -> float:
-    """The published Inception score."""
+    """Return the published Inception score."""
     return _score(evidence.inception)
 
 
 @metric(card("diversity/pairwise_distance"))
 def pairwise_distance(evidence: Evidence) -> float:
-    """The distance of random pairs, as a fraction of the same among real images."""
+    """Return the mean distance of random pairs of generated images, as a fraction of that of real images."""
     if not evidence.real.pair_distance:
         return evidence.unknown("all real test images are the same")
     return _mean(evidence.pair_distances) / evidence.real.pair_distance
@@ -118,27 +118,27 @@ def pairwise_distance(evidence: Evidence) -> float:
 
 @metric(card("diversity/ms_ssim_2"))
 def structural_similarity(evidence: Evidence) -> float:
-    """The structural similarity of random pairs."""
+    """Return the mean structural similarity of random pairs of generated images."""
     return _mean(evidence.pair_similarities)
 
 
 @metric(card("diversity/vendi_score"))
 def vendi_score(evidence: Evidence) -> float:
-    """The effective number of distinct images."""
+    """Return the effective number of distinct images."""
     return diversity.vendi_score(evidence.main.features)
 
 
 @metric(card(DUPLICATES))
 def duplicate_rate(evidence: Evidence) -> float:
-    """The share of images that another one repeats."""
+    """Return the share of generated images that are duplicates."""
     return diversity.duplicate_rate(evidence.neighbours.nearest, evidence.real.duplicate_threshold)
 
 
 @metric(card("diversity/path_length"))
 def path_length(evidence: Evidence) -> float:
-    """The length of paths between random latents, as a fraction of the distance of two real images."""
+    """Return the mean length of paths between random latents, as a fraction of the distance of two real images."""
     if evidence.path_lengths is None:
-        return evidence.unknown("a path needs the generator, and these images came without it")
+        return evidence.unknown("a path needs the generator, and these images have none")
     if not evidence.real.feature_distance:
         return evidence.unknown("all real test images have the same features")
     return _mean(evidence.path_lengths) / evidence.real.feature_distance
@@ -146,7 +146,7 @@ def path_length(evidence: Evidence) -> float:
 
 @metric(card(MIXTURE_JS))
 def divergence_of_mixture(evidence: Evidence) -> float:
-    """How far the shares near each centre, and near none, are from the data's, in nats."""
+    """Return the Jensen-Shannon divergence, in nats, between the shares near each centre, and near none, of generated and real points."""
     near = evidence.found.near
     assert near is not None
     return ndb.jensen_shannon(near, modes.near_shares(len(near) - 1, evidence.points.shape[1]))
@@ -154,57 +154,57 @@ def divergence_of_mixture(evidence: Evidence) -> float:
 
 @metric(card("modes/found"))
 def modes_found(evidence: Evidence) -> float:
-    """The number of known modes that samples fall in."""
+    """Return the number of known modes that contain a sample."""
     return float(evidence.found.found)
 
 
 @metric(card(REVERSE_KL))
 def reverse_kl(evidence: Evidence) -> float:
-    """How far the shares of the known modes are from the real ones, in nats."""
+    """Return the divergence KL(generated || real), in nats, of the shares of the known modes."""
     return _divergence(evidence, evidence.found.shares, evidence.real.mode_shares)
 
 
 @metric(card("modes/high_quality"))
 def high_quality(evidence: Evidence) -> float:
-    """The share of points near a centre."""
+    """Return the share of points near a centre."""
     return evidence.found.high_quality
 
 
 @metric(card(COVERED))
 def classes_covered(evidence: Evidence) -> float:
-    """The number of classes that are generated."""
+    """Return the number of classes that the generator covers."""
     return float(modes.classes_covered(evidence.shares, evidence.real.shares))
 
 
 @metric(card("modes/class_kl"))
 def class_kl(evidence: Evidence) -> float:
-    """How far the class shares are from the real ones, in nats."""
+    """Return the divergence KL(generated || real), in nats, of the class shares."""
     return _divergence(evidence, evidence.shares, evidence.real.shares)
 
 
 @metric(card("modes/class_accuracy"))
 def class_accuracy(evidence: Evidence) -> float:
-    """The share of images that the classifier assigns to the class they were generated for."""
+    """Return the share of images that the classifier assigns to the class of their label."""
     return _mean(evidence.classifier.predictions == evidence.asked)
 
 
 @metric(card("modes/ndb"))
 def different_bins(evidence: Evidence) -> float:
-    """The share of bins that are filled significantly differently."""
+    """Return the share of bins whose proportions differ significantly between generated and training images."""
     counts = evidence.real.bins.train_counts
     return ndb.ndb(ndb.counts_of(evidence.bins, len(counts)), counts)
 
 
 @metric(card("modes/js_bins"))
 def divergence_of_bins(evidence: Evidence) -> float:
-    """How far the shares of the bins are from the training images', in nats."""
+    """Return the Jensen-Shannon divergence, in nats, between the bin shares of generated and training images."""
     counts = evidence.real.bins.train_counts
     return ndb.jensen_shannon(ndb.counts_of(evidence.bins, len(counts)), counts)
 
 
 @metric(card("modes/collapse"))
 def collapse(evidence: Evidence) -> float:
-    """1 for collapse, 0 for none."""
+    """Return 1.0 if the generator has collapsed, else 0.0."""
     verdict, reason = modes.collapse(
         inside=evidence.inside,
         predictions=evidence.classifier.predictions,
@@ -216,32 +216,34 @@ def collapse(evidence: Evidence) -> float:
 
 @metric(card("memorisation/authenticity"))
 def authenticity(evidence: Evidence) -> float:
-    """The share of images that are not copies of a training image."""
+    """Return the share of images that are not copies of a training image."""
     distance, index = evidence.to_training
     return memorisation.authenticity(distance, index, evidence.real.training.nearest)
 
 
 @metric(card("memorisation/ct_score"))
 def ct_score(evidence: Evidence) -> float:
-    """Whether images are nearer to the training images than test images are."""
+    """Return the C_T score, which compares the distances of generated and test images to the training images."""
     real = evidence.real
     distance, _ = evidence.to_training
     score = memorisation.ct_score(distance, evidence.bins, real.training.test_distance, real.bins.test, real.bins.train_counts)
-    return evidence.unknown(f"no bin holds more than {memorisation.CELL_LEAST} generated images") if math.isnan(score) else score
+    return evidence.unknown(f"no bin has more than {memorisation.CELL_LEAST} generated images") if math.isnan(score) else score
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
     generated, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
     least = min(len(generated), len(real))
     if least <= generated.shape[1]:
-        return evidence.unknown(f"{pluralise(least, 'image')} cannot tell the covariance of {generated.shape[1]} features: more are needed")
+        return evidence.unknown(
+            f"a Fréchet distance in {generated.shape[1]} features needs more images than features, not {pluralise(least, 'image')}"
+        )
     return fidelity.frechet_distance(fidelity.fit_gaussian(generated), evidence.real.gaussian(kind))
 
 
 def _divergence(evidence: Evidence, generated: modes.Shares, real: modes.Shares) -> float:
     strange = ((generated > 0) & (real == 0)).nonzero()[0]
     if len(strange):
-        return evidence.unknown(f"class {strange[0]} is generated, but the classifier sees no test image of it: the divergence is infinite")
+        return evidence.unknown(f"class or mode {strange[0]} occurs in generated images, but in no test image: the divergence is infinite")
     return modes.reverse_kl(generated, real)
 
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 # Part of the definition of the metrics: a change bumps the version on their cards.
-DUPLICATE_QUANTILE = 0.001  # one real image in a thousand has another one as near
+DUPLICATE_QUANTILE = 0.001  # one real image in a thousand has a neighbour this near
 
-CHUNK = 2**21  # values held in float64 at once
+CHUNK = 2**21  # float64 values in memory at once
 
 
 def pair_distances(images: Tensor) -> Tensor:
-    """The Euclidean distance of rows 2p and 2p + 1 of uint8 images [n, ...], in grey levels: [n // 2], float64.
+    """Return the Euclidean distance of rows 2p and 2p + 1 of uint8 images [n, ...], in grey levels: [n // 2], float64.
 
-    The rows must be in a random order, so that neighbours are a random pair. An odd last row is ignored.
+    The rows must be in a random order, so that each pair is random. The function ignores an odd last row.
     """
     if len(images) < 2:
         raise ValueError(f"a pair needs two images, not {len(images)}")
@@ -25,11 +25,12 @@ def pair_distances(images: Tensor) -> Tensor:
 
 
 def vendi_score(features: Tensor) -> float:
-    """exp of the entropy of the eigenvalues of K / n, K the cosines of all pairs of rows [n, d]: Friedman & Dieng 2022, def. 1.
+    """Return the Vendi score of rows [n, d]: Friedman & Dieng 2022 (arXiv 2210.02410), definition 1.
 
-    The effective number of different rows, from 1 (all in one direction) to min(n, d + 1) (arXiv 2210.02410). K / n has the
-    eigenvalues of the d x d matrix X'X / n of the rows at unit length, so no n x n matrix is needed. Rows of zeros have no
-    direction: they count as alike, and as at right angles to all others.
+    This is exp of the entropy of the eigenvalues of K / n, where K contains the cosines of all pairs of rows. It is the effective
+    number of different rows, from 1 (all in one direction) to min(n, d + 1). For rows of unit length, K / n and
+    the d x d matrix X'X / n have the same eigenvalues, which avoids an n x n matrix. All rows of zeros count as equal, and as
+    orthogonal to other rows.
     """
     if not len(features) or not features.isfinite().all():
         raise ValueError("some features are not finite" if len(features) else "diversity needs at least one image")
@@ -47,24 +48,24 @@ def vendi_score(features: Tensor) -> float:
 
 
 def duplicate_threshold(nearest: Tensor) -> float:
-    """The distance under which an image counts as a duplicate, from the distances of real images to their nearest other [N]."""
+    """Return the distance below which an image counts as a duplicate, from distances [N] of real images to their nearest other."""
     return float(torch.quantile(nearest.double(), DUPLICATE_QUANTILE))
 
 
 def duplicates(nearest: Tensor, threshold: float) -> Tensor:
-    """The mask [N] of images whose nearest other image (distance [N]) is nearer than the threshold. Exact copies always count."""
+    """Return the mask [N] of images whose distance [N] to the nearest other image is below the threshold. Exact copies always count."""
     return (nearest < threshold) | (nearest == 0)
 
 
 def duplicate_rate(nearest: Tensor, threshold: float) -> float:
-    """The share of duplicates."""
+    """Return the share of duplicates."""
     return float(duplicates(nearest, threshold).double().mean())
 
 
 def path_lengths(features: Tensor) -> Tensor:
-    """The length of each of W paths of S points [W, S, d], the sum of its S - 1 steps, in units of the features: [W], float64.
+    """Return the length of each path [W, S, d], the sum of its S - 1 steps, in units of the features: [W], float64.
 
-    After perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1), whole paths in place of short ends.
+    The metric follows perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1), but uses complete paths.
     """
     if features.ndim != 3 or features.shape[1] < 2:
         raise ValueError(f"a path needs at least 2 points: features are [paths, points, dims], not {list(features.shape)}")

@@ -1,12 +1,12 @@
-"""The evidence that metrics compute from, and how a metric is registered: a card, and a function from the evidence to a number.
+"""The evidence that metrics compute from. A metric is a card and a function that computes a value from the evidence.
 
     @metric(Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level."))
     def brightness(evidence: Evidence) -> float:
         return float(evidence.images.float().mean())
 
-in a module that an installed catalogue imports (`bench.core.registry`) adds a metric: every evaluation computes it, after the
-built-in ones, and it is tracked, hashed into the protocol and reported like them. A run records the cards of such metrics
-(`bench.metrics.cards.recorded`), so a report shows them where that catalogue is not installed.
+This code, in a module that an installed catalogue imports (`bench.core.registry`), adds a metric. Every evaluation computes it after
+the built-in ones. Tracking, evaluation protocol and reports treat it like these. A run records the cards of such metrics
+(`bench.metrics.cards.recorded`), so a report shows them even if that catalogue is not installed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
 
-NO_REASON = "it is {value}, and the metric does not say why"
+NO_REASON = "the value is {value}, and the metric does not say why"
 
 
 class Evidence:
-    """A set of generated examples and what metrics share about it. Each part is computed once, at its first use."""
+    """Generated examples, with the features and statistics that metrics share. Each part is computed once, at its first use."""
 
-    _logs = True  # whether it logs failures
+    _logs = True  # False: do not log failures
 
     def __init__(
         self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
@@ -47,8 +47,8 @@ class Evidence:
         self._asked = asked
         self.real = real  # the real examples
         self.dataset = real.dataset
-        self.reasons: dict[str, str] = {}  # why a metric is not-a-number
-        self.raised: list[str] = []  # metrics whose code failed
+        self.reasons: dict[str, str] = {}  # the reason for each metric that is NaN
+        self.raised: list[str] = []  # metrics whose code raised an error
         self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
         self._pairs = draw_half_samples(len(data), half_samples)  # [halves, pairs]
         self._kernels: dict[str, Tensor] = {}
@@ -72,9 +72,9 @@ class Evidence:
 
     @property
     def asked(self) -> Tensor:
-        """[n], int64: the class that each image was generated for."""
+        """Label of each image, [n] int64. Raises ValueError for an unconditional model."""
         if self._asked is None:
-            raise ValueError("these images were generated without labels")
+            raise ValueError("these images have no labels")
         return self._asked
 
     @cached_property
@@ -83,7 +83,7 @@ class Evidence:
         return [HalfSample(self, index, pairs) for index, pairs in enumerate(self._pairs)]
 
     def release_half_samples(self) -> None:
-        """Drop the half-samples, since reference cycles would keep this evidence in memory."""
+        """Delete the half-samples, whose reference cycles would keep this evidence in memory."""
         self.__dict__.pop("half_samples", None)
 
     @cached_property
@@ -93,24 +93,24 @@ class Evidence:
 
     @cached_property
     def pixels(self) -> Features:
-        """Their principal components, those of the training images' pixels."""
+        """The generated images in principal components of the training images' pixels."""
         return self.real.extractor(PIXELS)(self.data)
 
     @cached_property
     def inception(self) -> Features:
-        """Their Inception-v3 features and logits."""
+        """The Inception-v3 features and logits of the generated images."""
         return self.real.extractor(INCEPTION)(self.data)
 
     def features_of(self, kind: str) -> Features:
-        """The features of the generated images by the extractor of a kind."""
+        """Return the features of the generated images by the extractor of a kind."""
         return {CLASSIFIER: lambda: self.classifier, PIXELS: lambda: self.pixels, INCEPTION: lambda: self.inception}[kind]()
 
     def kernel_distance(self, kind: str) -> float:
-        """The kernel distance to the real images in the features of a kind."""
+        """Return the kernel distance to the real images in the features of a kind."""
         return kernel_distance(self.features_of(kind).features, self.real.features_of(kind).features)
 
     def _kernel_distances(self, kind: str) -> Tensor:
-        """[H]: the same of every half-sample, from one pass over all pairs."""
+        """Return the kernel distance of every half-sample [H], from one pass over all pairs."""
         if kind not in self._kernels:
             members = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
             for index, half in enumerate(self.half_samples):
@@ -120,7 +120,7 @@ class Evidence:
 
     @property
     def main(self) -> Features:
-        """The features in which neighbours are searched: the classifier's, else those of pixels."""
+        """The features for the search of neighbours: those of the classifier, else those of pixels."""
         return self.classifier if self.real.main == CLASSIFIER else self.pixels
 
     @cached_property
@@ -139,47 +139,47 @@ class Evidence:
 
     @property
     def inside(self) -> Tensor:
-        """[n], bool: whether a generated image lies in the real manifold (k = 3)."""
+        """Mask [n] of generated images in the real manifold (k = 3)."""
         return self._overlap.inside
 
     @property
     def balls(self) -> Tensor:
-        """[n], int64: in how many real neighbourhoods (k = 5) a generated image lies."""
+        """Number of real neighbourhoods (k = 5) that contain each generated image, [n] int64."""
         return self._overlap.balls
 
     @property
     def reached(self) -> Tensor:
-        """[N], bool: whether a real image lies in the generated manifold (k = 3)."""
+        """Mask [N] of real images in the generated manifold (k = 3)."""
         return self._overlap.reached[0]
 
     @property
     def covered(self) -> Tensor:
-        """[N], bool: whether a real image's neighbourhood (k = 5) holds a generated one."""
+        """Mask [N] of real images whose neighbourhood (k = 5) contains a generated image."""
         return self._overlap.covered[0]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
-        """([n] distance, [n] index) of the nearest training image, in features."""
+        """Distance [n] and index [n] of the nearest training image, in features."""
         return nearest_to(self.main.features, self.real.training.features)
 
     @cached_property
     def bins(self) -> Tensor:
-        """[n], int64: the bin of each generated image."""
+        """Bin of each generated image, [n] int64."""
         return assign(self.pixels.features, self.real.bins.centres)
 
     @cached_property
     def pair_distances(self) -> Tensor:
-        """[n / 2]: the distance of each pair of neighbouring rows, in grey levels."""
+        """Distance of each pair of neighbouring rows, in grey levels: [n / 2]."""
         return diversity.pair_distances(self.data)
 
     @cached_property
     def pair_similarities(self) -> Tensor:
-        """[n / 2]: the structural similarity of the same pairs."""
+        """Structural similarity of each pair of neighbouring rows: [n / 2]."""
         return ms_ssim.ms_ssim_2(self.data)
 
     @cached_property
     def path_lengths(self) -> Tensor | None:
-        """[W]: the length in feature space of paths between random latents; None without a generator."""
+        """Lengths [W] of paths between random latents, in feature space. None if the images have no generator."""
         if self._walks is None:
             return None
         steps = self._walks.shape[1]
@@ -188,18 +188,18 @@ class Evidence:
 
     @cached_property
     def shares(self) -> modes.Shares:
-        """The share of each class among the generated images, as the classifier predicts it."""
+        """The share of each class that the classifier predicts for the generated images."""
         return modes.class_shares(self.classifier.predictions, self.dataset.spec.classes)
 
     @cached_property
     def found(self) -> modes.Found:
-        """The known modes that samples fall in, and their shares."""
+        """The known modes that contain a sample, and their shares."""
         if isinstance(self.dataset, Mixture):
             return modes.mixture_modes(self.points, self.dataset.centres, self.dataset.sd)
         return modes.stacked_modes(self.classifier.predictions, len(self.real.mode_shares))
 
     def value(self, key: str) -> float:
-        """A registered metric of these images, computed once. A failure gives not-a-number and a reason, and is logged.
+        """Return the value of a registered metric, computed once. If the metric fails, log and record the reason and return NaN.
 
         Raises MemoryError, which is not a failure of the metric.
         """
@@ -214,14 +214,14 @@ class Evidence:
         return self._values[key]
 
     def standard_error(self, key: str) -> float:
-        """The standard error of a metric: its standard deviation over half-samples. Not-a-number where the metric is."""
+        """Return the standard error of a metric: its standard deviation over half-samples. NaN if the metric is NaN."""
         if not math.isfinite(self.value(key)):
             return math.nan
         values = torch.tensor([half.value(key) for half in self.half_samples], dtype=torch.float64)
         return float(values.std()) if len(values) > 1 else math.nan
 
     def unknown(self, reason: str) -> float:
-        """Record why the current metric cannot be determined, and return not-a-number: `return evidence.unknown("...")`."""
+        """Record why the current metric has no value, and return NaN: `return evidence.unknown("...")`."""
         self.reasons[self._computing[-1]] = one_line(reason)
         return math.nan
 
@@ -236,7 +236,7 @@ class Evidence:
             if self._logs:
                 log.warning("%s cannot be determined: %s", key, one_line(error))
             return self.unknown(str(error))
-        except (Exception, SystemExit) as error:  # a user's metric may raise anything, and must not lose the training
+        except (Exception, SystemExit) as error:  # a user's metric may raise anything, which must not fail the run
             if _no_memory(error):
                 raise MemoryError(f"the metric {key}: {one_line(error)}") from error
             return self._failed(key, error)
@@ -246,14 +246,14 @@ class Evidence:
 
     def _failed(self, key: str, error: BaseException) -> float:
         if self._logs and key not in self.real.reported:
-            self.real.reported.add(key)  # once: it fails alike at every mark
+            self.real.reported.add(key)  # once: it fails in the same way at every evaluation point
             log.exception("the metric %s failed", key)
         self.raised.append(key)
         return self.unknown(f"{type(error).__name__}: {one_line(error)}")
 
 
 def _no_memory(error: BaseException) -> bool:
-    """Whether torch is out of memory; on the CPU that has no exception class of its own."""
+    """Return whether torch is out of memory. On the CPU, torch has no exception class for this."""
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
 
 
@@ -262,15 +262,15 @@ METRICS: dict[str, MetricFunction] = {}
 
 
 def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
-    """Register a function as the metric of a card, and the card with it. A second function for one card raises."""
+    """Return a decorator that registers a card and its function. Raises UserError for a second function of a card."""
 
     def register(function: MetricFunction) -> MetricFunction:
         """Register the function and return it."""
         if METRICS.get(card.key, function) is not function:
-            raise UserError(f"there are two functions for the metric {card.key!r}")
+            raise UserError(f"there are two functions for the metric {card.key!r}: rename one of them")
         register_card(card)
         if card.key not in measured():
-            raise UserError(f"{card.key!r}: no evaluation gives metrics of the group {card.group!r}")
+            raise UserError(f"{card.key!r}: no evaluation gives metrics of the group {card.group!r}: choose another group")
         METRICS[card.key] = function
         return function
 
@@ -278,17 +278,17 @@ def metric(card: Card) -> Callable[[MetricFunction], MetricFunction]:
 
 
 def metric_keys() -> list[str]:
-    """The metrics that have a function here, in the order of their cards."""
+    """Return the metrics that have a function in this process, in the order of their cards."""
     return [key for key in measured() if key in METRICS]
 
 
 class HalfSample(Evidence):
-    """Half of the generated examples. Its parts are slices of those of the whole evidence and not computed again.
+    """Half of the generated examples. Its parts are slices of the full evidence, which avoids a second computation.
 
-    It consists of whole pairs of neighbouring rows, so the values of pairs are valid here, too.
+    A half-sample consists of complete pairs of neighbouring rows, so values of pairs remain valid.
     """
 
-    _logs = False  # twenty log lines would hide the others; a failure here costs only a standard error
+    _logs = False  # twenty log lines would hide others, and a failure of a half-sample loses only a standard error
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
@@ -296,76 +296,76 @@ class HalfSample(Evidence):
 
     @property
     def data(self) -> Tensor:
-        """The examples of this half; not cached, so half-samples take no memory."""
+        """The examples of this half. They are not cached, so half-samples take no memory."""
         return self._whole.data[self.rows]
 
     @property
     def classifier(self) -> Features:
-        """Slice of the whole; not cached either."""
+        """Slice of the full evidence's classifier features. It is not cached."""
         return self._whole.classifier.part(self.rows)
 
     @property
     def pixels(self) -> Features:
-        """Slice of the whole; not cached either."""
+        """Slice of the full evidence's principal components. It is not cached."""
         return self._whole.pixels.part(self.rows)
 
     @property
     def inception(self) -> Features:
-        """Slice of the whole; not cached either."""
+        """Slice of the full evidence's Inception features. It is not cached."""
         return self._whole.inception.part(self.rows)
 
     def kernel_distance(self, kind: str) -> float:
-        """From all pairs instead of random subsets: the same mean, in one pass for all half-samples."""
+        """Return the kernel distance over all pairs. It has the same mean as over random subsets, and one pass serves all half-samples."""
         return float(self._whole._kernel_distances(kind)[self._index])
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        """Neighbours within this half."""
+        """The nearest neighbours of each image within this half."""
         return self._whole.neighbours.among(self.rows)
 
     @property
     def inside(self) -> Tensor:
-        """Slice of the whole: real manifolds do not depend on the other generated images."""
+        """Slice of the full evidence, since real manifolds do not depend on other generated images."""
         return self._whole.inside[self.rows]
 
     @property
     def balls(self) -> Tensor:
-        """As in the whole."""
+        """Slice of the full evidence."""
         return self._whole.balls[self.rows]
 
     @property
     def reached(self) -> Tensor:
-        """By the manifold of this half."""
+        """Mask [N] of real images in the manifold of this half."""
         return self._whole._overlap.reached[1 + self._index]
 
     @property
     def covered(self) -> Tensor:
-        """By this half."""
+        """Mask [N] of real images whose neighbourhood contains an image of this half."""
         return self._whole._overlap.covered[1 + self._index]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
-        """As in the whole."""
+        """Slice of the full evidence."""
         distance, index = self._whole.to_training
         return distance[self.rows], index[self.rows]
 
     @cached_property
     def bins(self) -> Tensor:
-        """As in the whole."""
+        """Slice of the full evidence."""
         return self._whole.bins[self.rows]
 
     @cached_property
     def pair_distances(self) -> Tensor:
-        """Of the pairs of this half."""
+        """Distances of the pairs of this half."""
         return self._whole.pair_distances[self._chosen]
 
     @cached_property
     def pair_similarities(self) -> Tensor:
-        """Of the pairs of this half."""
+        """Similarities of the pairs of this half."""
         return self._whole.pair_similarities[self._chosen]
 
     @cached_property
     def path_lengths(self) -> Tensor | None:
-        """Of half of the paths."""
+        """Lengths of a random half of the paths."""
         lengths = self._whole.path_lengths
         return None if lengths is None else lengths[draw_half_samples(2 * len(lengths), self._index + 1)[self._index]]

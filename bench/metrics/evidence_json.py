@@ -1,4 +1,4 @@
-"""The record of an evaluation beside its numbers: shares of classes, modes and bins, points, and the closest training images."""
+"""The record of an evaluation besides its metrics: shares of classes, modes and bins, points, and the closest training images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NEAREST_PAIRS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceRecord:
-    """The JSON of evidence.json, and images for a picture."""
+    """Record of the values for evidence.json, and images for a picture."""
 
     evidence: Mapping[str, Any]
     nearest: Tensor | None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
 
 
 def evidence_json(evidence: Evidence, capabilities: frozenset[str]) -> EvidenceRecord:
-    """The parts of the record that the data has, by its capabilities."""
+    """Return the record with the parts that the capabilities of the dataset allow."""
     found: dict[str, Any] = {"n": len(evidence.data)}
     if "labels" in capabilities:
         shares = {"generated": evidence.shares.tolist(), "real": evidence.real.shares.tolist()}
@@ -52,7 +52,7 @@ def _known(evidence: Evidence, key: str) -> bool:
 
 
 def _nearest(evidence: Evidence) -> Tensor:
-    """The generated images that are nearest to a training image, each with that image."""
+    """Return the generated images nearest to a training image, each followed by that image."""
     distance, index = evidence.to_training
     closest = torch.argsort(distance, stable=True)[:NEAREST_PAIRS]
     train = evidence.dataset.split("train").data[index[closest]]

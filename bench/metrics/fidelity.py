@@ -1,7 +1,7 @@
-"""Fréchet distance, kernel distance and classifier score: the numbers of torch-fidelity, at a fraction of its time.
+"""Fréchet distance, kernel distance and classifier score, with the values of torch-fidelity in less time.
 
-Means and covariances are summed in chunks in float64, so the batch size changes no relevant digit. KID and the score use
-subsets of the images, so they depend a little on the order. NumPy's linear algebra uses all cores: limit it with threadpoolctl.
+The functions sum means and covariances in chunks in float64, so the batch size changes no relevant digit. KID and the score use
+subsets of the images, so they depend slightly on the order. NumPy's linear algebra uses all cores: limit it with threadpoolctl.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
-# Part of the definition of the metrics: a change bumps the version on their cards, unless it only decides when there is no number.
+# Part of the definition of the metrics: a change increases the version on their cards, unless it only decides when a metric is NaN.
 RNG_SEED = 2020  # torch-fidelity's
 SCORE_SPLITS = 10
-SCORE_PART = 100  # images of a part, at least, unless there are fewer classes: a part of m images scores m at most
+SCORE_PART = 100  # least images of a part, unless there are fewer classes: the score of m images is at most m
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
-KID_SUBSET_SIZE_SMALL = 250  # where there are fewer than KID_SUBSET_SIZE images
-INFINITY_SIZES = 15  # sample sizes that the line is fitted to: Chong & Forsyth 2020, section 4
-INFINITY_SMALLEST = 0.1  # the least of them, of all images: their 5,000 of 50,000
-INFINITY_ROWS_A_DIMENSION = 10  # in the least sample, if available: with fewer, the bias is not linear in 1/N
-INFINITY_LEAST = 3  # images a dimension that a line needs: half of them is its smallest sample
+KID_SUBSET_SIZE_SMALL = 250  # for fewer than KID_SUBSET_SIZE images
+INFINITY_SIZES = 15  # sample sizes for the fit of the line: Chong & Forsyth 2020, section 4
+INFINITY_SMALLEST = 0.1  # the smallest size, as a fraction of all images: 5,000 of 50,000 in the publication
+INFINITY_ROWS_A_DIMENSION = 10  # images per dimension in the smallest sample, if available: with fewer, the bias is not linear in 1/N
+INFINITY_LEAST = 3  # images per dimension for a fit: half of them form the smallest sample
 
-WIDE = 512  # dimensions
-CHUNK = 2**20  # elements held in float64 at once
+WIDE = 512  # dimensions from which the faster formula is used
+CHUNK = 2**20  # float64 elements in memory at once
 STRIP = 250  # rows of a kernel matrix at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """Mean and covariance of features: the Fréchet distance of two sets depends on them alone."""
+    """Mean and covariance of features, which determine the Fréchet distance of two sets."""
 
     mean: NDArray[np.float64]  # [d]
     covariance: NDArray[np.float64]  # [d, d]
 
     @cached_property
     def root(self) -> NDArray[np.float64]:
-        """The symmetric square root of the covariance; an eigenvalue below the rounding error counts as zero."""
+        """The symmetric square root of the covariance. Eigenvalues below the rounding error count as zero."""
         values, vectors = np.linalg.eigh(self.covariance)
         positive = values > len(values) * np.finfo(float).eps * values.max()
         return (vectors[:, positive] * np.sqrt(values[positive])) @ vectors[:, positive].T
 
 
 def fit_gaussian(features: Tensor) -> Gaussian:
-    """The Gaussian with the mean and the (unbiased) covariance of features [N, d], N at least 2. No float64 copy of them all."""
+    """Return the Gaussian with the mean and unbiased covariance of features [N, d], N at least 2. Converts them to float64 in chunks."""
     if len(features) < 2:
         raise ValueError(f"a covariance needs at least 2 rows of features, not {len(features)}")
     chunks = features.split(max(1, CHUNK // features.shape[1]))
@@ -64,20 +64,20 @@ def fit_gaussian(features: Tensor) -> Gaussian:
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Heusel et al. 2017, eq. 6. In squared units of the features.
+    """Return |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Heusel et al. 2017, eq. 6. In squared units of the features.
 
-    The trace of (C_a C_b)^(1/2) is the sum of the singular values of C_a^(1/2) C_b^(1/2): real and not negative whatever the
-    covariances. Singular ones (constant features, fewer images than features) lose no digits, as they do in roots of eigenvalues.
+    The trace of (C_a C_b)^(1/2) is the sum of the singular values of C_a^(1/2) C_b^(1/2), which is real and not negative. Unlike
+    roots of eigenvalues, it loses no digits for singular covariances (constant features, fewer images than features).
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of {a.mean.size} and of {b.mean.size} dimensions have no distance")
     difference = a.mean - b.mean
     distance = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * _root_trace(a, b)
-    return max(0.0, float(distance))  # rounding may leave it just below
+    return max(0.0, float(distance))  # rounding may give a value just below 0
 
 
 def _root_trace(a: Gaussian, b: Gaussian) -> float:
-    """tr (C_a C_b)^(1/2). Wide features, as Inception's, take eigenvalues of one matrix instead: a quarter of the time, for 2e-7 of it."""
+    """Return tr (C_a C_b)^(1/2). For wide features such as Inception's, uses eigenvalues of one matrix: faster, slightly less exact."""
     if a.mean.size <= WIDE:
         return float(np.linalg.svd(a.root @ b.root, compute_uv=False).sum())
     values = np.linalg.eigvalsh(b.root.T @ a.covariance @ b.root)
@@ -85,12 +85,12 @@ def _root_trace(a: Gaussian, b: Gaussian) -> float:
 
 
 def frechet_infinity(features: Tensor, real: Gaussian) -> float:
-    """The Fréchet distance extrapolated to infinitely many generated images [n, d]: Chong & Forsyth 2020 (arXiv 1911.07023), eq. 7.
+    """Return the Fréchet distance extrapolated to infinitely many generated images [n, d]: Chong & Forsyth 2020 (arXiv 1911.07023), eq. 7.
 
-    The distance of N images is nearly linear in 1/N, so a line through the distances of random subsets of evenly spaced sizes is
-    followed to 1/N = 0: from a tenth of the images (ten a dimension if that is more, but at most half of all) to all of them. The real
-    side stays as it is: its own finite number is not corrected. An extrapolation is noisier than the distance itself, and may fall
-    below zero where the two sets are alike.
+    The distance of N images is nearly linear in 1/N. The function fits a line to the distances of random subsets and returns its value
+    at 1/N = 0. The subset sizes are evenly spaced, from a tenth of the images (ten per dimension if that is more, at most half of all)
+    to all images. The function does not correct for the finite number of real images. An extrapolation is noisier than the distance
+    itself. It may be negative if the two sets are similar.
     """
     n, dims = features.shape
     if n < INFINITY_LEAST * dims:
@@ -104,10 +104,10 @@ def frechet_infinity(features: Tensor, real: Gaussian) -> float:
 
 
 def kernel_distance(generated: Tensor, real: Tensor) -> float:
-    """Unbiased squared MMD with the kernel (x.y / d + 1)^3: Bińkowski et al. 2018, section 4. A mean over random subsets.
+    """Return the unbiased squared MMD with the kernel (x.y / d + 1)^3, a mean over random subsets: Bińkowski et al. 2018, section 4.
 
-    The subsets are those of torch-fidelity, and so is the number. In float64: the parts of the difference nearly cancel. It may be
-    slightly below zero where the two sets are alike.
+    Subsets and value equal those of torch-fidelity. The computation is in float64, because the terms nearly cancel. The value may be
+    slightly negative if the two sets are similar.
     """
     size = kid_subset_size(len(generated), len(real))
     random = np.random.RandomState(RNG_SEED)
@@ -121,10 +121,10 @@ def kernel_distance(generated: Tensor, real: Tensor) -> float:
 
 
 def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> Tensor:
-    """The same distance of each of H half-samples [H, n] (bool) of the generated images, from all their pairs: [H], float64.
+    """Return the kernel distance of each of H half-samples [H, n] (bool) of the generated images: [H], float64.
 
-    With all pairs instead of random subsets the estimate has the same mean and less noise. The kernel values are computed once,
-    in the features' own precision, for all half-samples. Gretton et al. 2012, eq. 3.
+    Uses all pairs instead of random subsets, which gives the same mean and less noise (Gretton et al. 2012, eq. 3). Computes the kernel
+    values once for all half-samples, in the precision of the features.
     """
     sizes = half_samples.sum(dim=1).double()
     kid_subset_size(int(sizes.min()), len(real))
@@ -143,7 +143,7 @@ def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> T
 
 
 def kid_subset_size(generated: int, real: int) -> int:
-    """The size of a subset: 1,000 images, else 250, else the smaller number of images."""
+    """Return the size of a subset: 1,000 images, else 250, else the smaller number of images."""
     fewest = min(generated, real)
     if fewest < 2:
         raise ValueError(f"a kernel distance needs at least 2 images on either side, not {fewest}")
@@ -151,7 +151,7 @@ def kid_subset_size(generated: int, real: int) -> int:
 
 
 def classifier_score(logits: Tensor) -> float:
-    """exp E KL(p(y|x) || p(y)): Salimans et al. 2016, section 4, mean over ten parts. From 1 to the number of classes."""
+    """Return exp E KL(p(y|x) || p(y)), a mean over ten parts: Salimans et al. 2016, section 4. From 1 to the number of classes."""
     least = SCORE_SPLITS * min(logits.shape[1], SCORE_PART)
     if len(logits) < least:
         raise ValueError(f"the score is a mean over {SCORE_SPLITS} parts, which take {least} images together, not {len(logits)}")
@@ -165,12 +165,12 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _diagonal(x: Tensor) -> Tensor:
-    """The kernel of each row with itself, in float64."""
+    """Return the kernel of each row with itself, in float64."""
     return (x.double().square().sum(dim=1) / x.shape[1] + 1) ** 3
 
 
 def _within(x: Tensor) -> float:
-    """The sum of the kernel over all ordered pairs of different rows."""
+    """Return the sum of the kernel over all ordered pairs of different rows."""
     total = 0.0
     for at in _strips(len(x)):
         kernel = _kernel(x[at], x[at.start :])
@@ -179,7 +179,7 @@ def _within(x: Tensor) -> float:
 
 
 def _across(x: Tensor, y: Tensor) -> float:
-    """The sum of the kernel over all pairs of a row of x and one of y."""
+    """Return the sum of the kernel over all pairs of a row of x and a row of y."""
     return sum(_kernel(x[at], y).sum(dim=1).double().sum().item() for at in _strips(len(x)))
 
 

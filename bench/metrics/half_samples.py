@@ -1,8 +1,8 @@
 """Half-samples: the standard error of a metric over other samples of the same generator.
 
 A bootstrap with replacement repeats images, which biases metrics of neighbours or covariances. Half-samples without replacement
-repeat none, and the standard deviation of a mean over them is the standard error of the mean over all: the mean of a half has
-the variance 2 s^2 / n, and half of that cancels because the whole sample is fixed.
+repeat no image. The standard deviation of a mean over half-samples is the standard error of the mean over all images. The mean of a
+half-sample has the variance 2 s^2 / n, and half of it cancels because the full sample is fixed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor
 from bench.core import random_streams
 
 HALF_SAMPLES = 20
-CHUNK = 2**20  # elements hashed at once
+CHUNK = 2**20  # elements in one block for the hashes
 
 
 def draw_half_samples(n: int, half_samples: int = HALF_SAMPLES) -> Tensor:
-    """The pairs in each half-sample of n rows, [half_samples, n // 4] int64; pair p is the rows 2p and 2p + 1."""
+    """Return the pairs in each half-sample of n rows, [half_samples, n // 4] int64. Pair p consists of the rows 2p and 2p + 1."""
     pairs = n // 2
     noise = random_streams.stream(0, "halves")
     chosen = [torch.randperm(pairs, generator=noise)[: pairs // 2].sort().values for _ in range(half_samples)]
@@ -25,15 +25,15 @@ def draw_half_samples(n: int, half_samples: int = HALF_SAMPLES) -> Tensor:
 
 
 def rows_of(pairs: Tensor) -> Tensor:
-    """The rows of pairs, ascending."""
+    """Return the rows of pairs in ascending order."""
     return torch.stack([2 * pairs, 2 * pairs + 1], dim=1).flatten()
 
 
 def canonical_order(data: Tensor) -> Tensor:
-    """The order [n] of examples [n, ...] for an evaluation, independent of the order in which they come.
+    """Return an order [n] of examples [n, ...] for an evaluation, independent of their present order.
 
-    Sorts them by a hash of their content, then shuffles, so that equal ones are not neighbours. Several metrics use pairs or
-    parts of the images; in this order they depend on the set alone.
+    Sorts the examples by a hash of their content, then shuffles them, so that equal examples are not neighbours. Several metrics use
+    pairs or parts of the images. In this order, they depend only on the set of images.
     """
     flat = data.reshape(len(data), -1)
     flat = flat if flat.dtype == torch.uint8 else (flat + 0.0).contiguous().view(torch.int32)  # -0.0 is 0.0

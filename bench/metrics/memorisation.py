@@ -1,4 +1,4 @@
-"""Memorisation: whether generated images are copies of training images, by the distance to the nearest training image."""
+"""Memorisation: detection of copies of training images, by the distance to the nearest training image."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-# Part of the definition of the metric: a change bumps the version on its card.
-CELL_LEAST = 20  # a cell counts with more generated images than this: the paper's tau = 20 / m
+# Part of the definition of the metric: a change increases the version on its card.
+CELL_LEAST = 20  # a cell counts if it has more generated images than this: tau = 20 / m in the publication
 
 
 def authenticity(distance: Tensor, index: Tensor, train_nearest: Tensor) -> float:
-    """The share of authentic images: Alaa et al. 2022 (arXiv 2102.08921), section 4.3.
+    """Return the share of authentic images: Alaa et al. 2022 (arXiv 2102.08921), section 4.3.
 
-    An image is authentic unless it is as near to its nearest training image (distance [n], index [n]) as that one is to its own
-    nearest other (train_nearest [T]). Copies are not authentic, even of training images that have copies themselves.
+    `distance` [n], `index` [n]: the nearest training image. An image is authentic if this distance is larger than that of the training
+    image to its own nearest other (`train_nearest` [T]). A copy is never authentic, even of a training image with duplicates.
     """
     if not len(distance) or not distance.isfinite().all():
         raise ValueError("some distances are not finite" if len(distance) else "authenticity needs at least one image")
@@ -25,12 +25,12 @@ def authenticity(distance: Tensor, index: Tensor, train_nearest: Tensor) -> floa
 
 
 def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: Tensor, test_bins: Tensor, train_counts: Tensor) -> float:
-    """C_T of Meehan, Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), eq. 2: far below 0 for copying, far above for underfitting.
+    """Return C_T of Meehan, Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), eq. 2: far below 0 for copies, far above for underfitting.
 
-    In each cell, the z-score of the Mann-Whitney test whether generated images [n] are as far from their nearest training image as
-    test images [N] are; then the mean over cells, weighted by their shares of the test images, as in the paper. Ignores cells of
-    20 generated images or fewer, or without test or training images [K]; not-a-number without any cell. Equal distances share
-    their ranks, with a corrected variance. A z-score grows with the root of the sample size.
+    A Mann-Whitney test in each cell compares the distances of generated [n] and test images [N] to their nearest training image. C_T is
+    the mean of the z-scores, weighted by the cells' shares of the test images. Ignores cells with 20 generated images or fewer, and
+    cells without test or training images [K]. Returns NaN if no cell remains. Equal distances share their ranks, with a corrected
+    variance. A z-score grows with the square root of the sample size.
     """
     generated, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
     if not (np.isfinite(generated).all() and np.isfinite(real).all()):
@@ -46,7 +46,7 @@ def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: 
 
 
 def mann_whitney(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The z-score of the Mann-Whitney U of two samples: positive where a is the larger. Ties share ranks; 0 where all are equal."""
+    """Return the z-score of the Mann-Whitney U of two samples, positive if a is larger. Ties share ranks. Returns 0 if all are equal."""
     n, m = len(a), len(b)
     ranks = rankdata(np.concatenate([a, b]))
     u = ranks[:n].sum() - n * (n + 1) / 2

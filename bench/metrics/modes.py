@@ -11,45 +11,45 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from torch import Tensor
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
+# Part of the definition of the metrics: a change increases the version on their cards.
 COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its real share
-COLLAPSED_CLASSES = 0.5  # generating at most this fraction of the classes is collapse
-COLLAPSED_SHARE = 0.4  # a class counts from this fraction of its real share: the classifier's errors alone reach 0.3 of it
-COLLAPSED_DUPLICATES = 0.5  # this share of duplicates is collapse, too: real images have none, images repeated twice are all duplicates
-JUDGED_SHARE = 0.05  # of images in the real manifold; below it classes and duplicates are those of noise
-JUDGED_IMAGES = 3  # in the real manifold for each class, on average; with fewer, classes are missing by chance
+COLLAPSED_CLASSES = 0.5  # a generator that covers at most this fraction of the classes has collapsed
+COLLAPSED_SHARE = 0.4  # a class counts from this fraction of its real share: the classifier's errors alone reach a fraction of 0.3
+COLLAPSED_DUPLICATES = 0.5  # this share of duplicates also counts as collapse
+JUDGED_SHARE = 0.05  # share of images in the real manifold; below it, classes and duplicates are those of noise
+JUDGED_IMAGES = 3  # images in the real manifold for each class, on average; with fewer, classes are missing by chance
 
-NEAR_SD = 3.0  # a point is near a centre within so many standard deviations
+NEAR_SD = 3.0  # standard deviations within which a point is near a centre
 
 Shares = NDArray[np.float64]  # [classes], sums to 1
 
 
 def class_shares(predictions: Tensor, classes: int) -> Shares:
-    """The share of each class among predicted classes [N]."""
+    """Return the share of each class among predicted classes [N]."""
     counts = torch.bincount(predictions, minlength=classes).numpy()
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 
 def classes_covered(generated: Shares, real: Shares) -> int:
-    """The number of real classes that are generated at least a tenth as often as they occur."""
+    """Return the number of real classes that have at least a tenth of their real share in the generated images."""
     return int(((generated >= COVERED_FRACTION * real) & (real > 0)).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The known modes of the data that generated examples fall in."""
+    """Record of the known modes of the data that contain generated examples."""
 
     found: int
     shares: Shares  # [modes], of all examples
-    high_quality: float = math.nan  # share of points near a centre; images have none
-    near: Shares | None = None  # [modes + 1]: share of points near each centre, and near none; images have none
+    high_quality: float = math.nan  # share of points near a centre; NaN for images
+    near: Shares | None = None  # [modes + 1]: share of points near each centre, and near none; None for images
 
 
 def mixture_modes(points: Tensor, centres: Tensor, sd: float) -> Found:
-    """Points [n, D] against the centres [modes, D] of round Gaussians: PacGAN (Lin et al. 2018, arXiv 1712.04086), section 4.1.
+    """Return the modes of points [n, D] for centres [modes, D] of Gaussians: PacGAN (Lin et al. 2018, arXiv 1712.04086), section 4.1.
 
-    A point is of high quality within 3 sd of its nearest centre; a mode is found if such a point lies there; shares are of all points.
-    A ValueError where a point is not finite.
+    A point has high quality if it lies within 3 sd of its nearest centre. A mode is found if it has such a point. Shares are those of all
+    points. Raises ValueError if a point is not finite.
     """
     broken = int((~points.isfinite()).any(dim=1).sum())
     if broken:
@@ -66,40 +66,40 @@ def mixture_modes(points: Tensor, centres: Tensor, sd: float) -> Found:
 
 
 def near_shares(modes: int, dims: int) -> Shares:
-    """`Found.near` of the data itself: equal shares of the modes, and the share of a round Gaussian beyond 3 sd. [modes + 1]."""
+    """Return `Found.near` of the data, [modes + 1]: equal shares of the modes, and the share of a round Gaussian beyond 3 sd."""
     near = float(chi2.cdf(NEAR_SD**2, dims))
     return np.asarray([near / modes] * modes + [1 - near], dtype=np.float64)
 
 
 def stacked_modes(predictions: Tensor, modes: int) -> Found:
-    """Predicted modes [n] of stacked images: a mode is found if one image is of it (Metz et al. 2017, arXiv 1611.02163, section 3.3)."""
+    """Return the modes of stacked images from predictions [n]. One image finds a mode (Metz et al. 2017, arXiv 1611.02163, section 3.3)."""
     shares = class_shares(predictions, modes)
     return Found(found=int((shares > 0).sum()), shares=shares)
 
 
 def reverse_kl(generated: Shares, real: Shares) -> float:
-    """KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite for a generated one without real data."""
+    """Return KL(generated || real) = sum of g log(g / r) over classes or modes, in nats. Infinite if one occurs only in generated data."""
     present = generated > 0
     with np.errstate(divide="ignore"):
         return float(np.sum(generated[present] * np.log(generated[present] / real[present])))
 
 
 def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: Shares) -> tuple[float, str]:
-    """1 for collapse, 0 for none; not-a-number with the reason where it cannot be judged.
+    """Return (1.0 for collapse or 0.0, ""), or (NaN, the reason) if the images do not suffice for a decision.
 
-    Uses only images in the real manifold (`inside`, bool [n]): classes and distances of others are meaningless. Collapse means
-    that at most half of the classes are generated at least COLLAPSED_SHARE as often as they occur (`predictions` [n] against the
-    shares of real images), or that at least half of the images are duplicates (bool [n]).
+    Uses only images in the real manifold (`inside`, bool [n]): classes and distances of others are meaningless. A class counts as
+    covered from COLLAPSED_SHARE of its share `real`, by `predictions` [n]. A generator has collapsed if it covers at most half of the
+    classes, or if at least half of the images are `duplicates` (bool [n]).
     """
     share = float(inside.double().mean())
     if share < JUDGED_SHARE:
         return (
             math.nan,
-            f"not judged: {share:.1%} of the images lie in the real manifold, and under {JUDGED_SHARE:.0%} there is too little to judge",
+            f"not judged: {share:.1%} of the images lie in the real manifold, and at least {JUDGED_SHARE:.0%} are needed",
         )
     classes, near = int((real > 0).sum()), int(inside.sum())
     if near < JUDGED_IMAGES * classes:
-        return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes take {JUDGED_IMAGES * classes}"
+        return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes need {JUDGED_IMAGES * classes}"
     counts = torch.bincount(predictions[inside], minlength=len(real)).numpy()
     least = np.maximum(1, np.floor(COLLAPSED_SHARE * near * real))  # rounded down to whole images
     covered = int(((counts >= least) & (real > 0)).sum())

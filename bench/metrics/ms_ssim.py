@@ -6,23 +6,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Part of the definition of the metric: a change bumps the version on its card.
+# Part of the definition of the metric: a change increases the version on its card.
 WINDOW, WINDOW_SD = 11, 1.5
 K1, K2, RANGE = 0.01, 0.03, 255.0
-# The exponents of the first two of Wang's five scales (0.0448, 0.2856), made to add up to 1: structure of both, luminance of the second.
+# The exponents of the first two of Wang's five scales (0.0448, 0.2856), scaled to a sum of 1: structure of both, luminance of the second.
 WEIGHTS = (0.0448 / 0.3304, 0.2856 / 0.3304)
 SMALLEST_SIDE = 2 * WINDOW  # so that the window fits into the second scale
 
-CHUNK = 2**19  # values of an image at once, in float64
+CHUNK = 2**19  # float64 values of images in memory at once
 
 
 def ms_ssim_2(images: Tensor) -> Tensor:
-    """MS-SSIM with two scales of rows 2p and 2p + 1 of uint8 images [n, C, H, W]: [n // 2], float64; 1 for two equal images.
+    """Return MS-SSIM with two scales of rows 2p and 2p + 1 of uint8 images [n, C, H, W]: [n // 2], float64. Equal images give 1.
 
-    Wang, Simoncelli & Bovik 2003, eq. 7, with an 11-tap Gaussian window of sd 1.5 where it fits whole, a mean over the channels, and
-    negative values set to 0: (mean cs_1)^w1 (mean l_2 cs_2)^w2, as in public implementations. The five scales of the paper need 176
-    pixels a side; two need 22, and their values compare with each other only. Between the scales, 2 x 2 pixels are averaged;
-    an odd last row or column is dropped.
+    This is eq. 7 of Wang, Simoncelli & Bovik 2003: (mean cs_1)^w1 (mean l_2 cs_2)^w2, a mean over the channels. The Gaussian window has
+    11 taps and sd 1.5, at positions where it fits completely. As in public implementations, negative values become 0. The five scales
+    of the publication need 176 pixels a side, and two scales need 22. Compare values only at the same number of scales. Averages of
+    2 x 2 pixels form the second scale, without an odd last row or column.
     """
     if images.ndim != 4 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise ValueError(
@@ -36,14 +36,14 @@ def ms_ssim_2(images: Tensor) -> Tensor:
 
 
 def _similarity(x: Tensor, y: Tensor) -> Tensor:
-    """Of images [B, C, H, W] in float64: [B]."""
+    """Return MS-SSIM of images [B, C, H, W] in float64: [B]."""
     _, contrast = _ssim(x, y)
     whole, _ = _ssim(functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2))
     return (contrast.clamp(min=0) ** WEIGHTS[0] * whole.clamp(min=0) ** WEIGHTS[1]).mean(dim=1)
 
 
 def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM, and its contrast and structure alone, each a mean over the image: [B, C]. Wang et al. 2004, eq. 13."""
+    """Return SSIM, and its contrast and structure alone, each a mean over the image: [B, C]. Wang et al. 2004, eq. 13."""
     c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
     mean_x, mean_y = _blurred(x), _blurred(y)
     product = mean_x * mean_y
@@ -54,13 +54,13 @@ def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """The Gaussian window at every position where it fits: along each axis a product with a banded matrix."""
+    """Return the Gaussian blur at every position where the window fits, by a product with a banded matrix along each axis."""
     rows, columns = (_band(side) for side in images.shape[2:])
     return rows @ images @ columns.T
 
 
 def _band(side: int) -> Tensor:
-    """[side - 10, side]: row i has the window at columns i .. i + 10."""
+    """Return a banded matrix [side - 10, side], with the window at columns i .. i + 10 of row i."""
     taps = torch.exp(-(torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2).square() / (2 * WINDOW_SD**2))
     taps = taps / taps.sum()
     places = side - WINDOW + 1

@@ -1,6 +1,6 @@
 """NDB: k-means bins of the training images, and the differences in how generated images fill them.
 
-Richardson & Weiss 2018, "On GANs and GMMs" (arXiv 1805.12462), section 4: bins that cover the data find modes within classes.
+Source: Richardson & Weiss 2018, "On GANs and GMMs" (arXiv 1805.12462), section 4. The bins also detect missing modes within classes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from scipy.stats import norm
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
+# Part of the definition of the metrics: a change increases the version on their cards.
 MOST_BINS = 100
-ROWS_A_BIN = 50  # training images at least, on average
+ROWS_A_BIN = 50  # least training images of a bin, on average
 SEED = 0
-LEVEL = 0.05  # of the test that tells bins apart
+LEVEL = 0.05  # significance level of the test of a bin
 
 BLOCK = 1000  # rows at once
 
@@ -26,9 +26,9 @@ Counts = Tensor | NDArray[np.int64] | NDArray[np.float64]
 
 
 def fit_bins(train: Tensor) -> Tensor:
-    """The centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)); deterministic.
+    """Return the centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)). Deterministic.
 
-    With fewer distinct rows than K, there are as many bins as distinct rows.
+    With fewer distinct rows than K, each distinct row is a bin.
     """
     if len(train) < 2 or not train.isfinite().all():
         raise ValueError("some features are not finite" if len(train) >= 2 else f"bins need at least 2 rows, not {len(train)}")
@@ -40,7 +40,7 @@ def fit_bins(train: Tensor) -> Tensor:
 
 
 def assign(features: Tensor, centres: Tensor) -> Tensor:
-    """The bin of each row [n, d]: that of the nearest centre [K, d]. [n], int64."""
+    """Return the bin of each row [n, d], that of the nearest centre [K, d]: [n], int64."""
     if not features.isfinite().all():
         raise ValueError("some features are not finite")
     squares = centres.square().sum(dim=1)
@@ -48,27 +48,27 @@ def assign(features: Tensor, centres: Tensor) -> Tensor:
 
 
 def counts_of(bins: Tensor, count: int) -> Tensor:
-    """The number of rows in each of `count` bins: [count], int64."""
+    """Return the number of rows in each of `count` bins: [count], int64."""
     return torch.bincount(bins, minlength=count)
 
 
 def ndb(generated: Counts, train: Counts) -> float:
-    """The share of bins whose proportions differ at the 5 % level, from counts [K]: Richardson & Weiss 2018, section 4.
+    """Return the share of bins whose proportions differ at the 5 % level, from counts [K]: Richardson & Weiss 2018, section 4.
 
-    A two-sided two-proportion z-test with pooled variance for each bin. Two samples of one distribution differ in about 5 % of the
-    bins. More samples find smaller differences, so compare numbers at equal sizes only. A bin that is empty in both does not differ.
+    Each bin has a two-sided two-proportion z-test with pooled variance. Two samples of one distribution differ in about 5 % of the
+    bins. Larger samples reveal smaller differences, so compare values only at equal sizes. A bin that is empty in both does not differ.
     """
     a, b = _checked(generated), _checked(train)
     n, m = a.sum(), b.sum()
     pooled = (a + b) / (n + m)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     difference = np.abs(a / n - b / m)
-    z = np.divide(difference, error, out=np.zeros_like(error), where=error > 0)  # no error: the bin holds all, or none, of both
+    z = np.divide(difference, error, out=np.zeros_like(error), where=error > 0)  # no error: the bin contains all rows, or none, of both
     return float((z > norm.isf(LEVEL / 2)).mean())
 
 
 def jensen_shannon(p: Counts, q: Counts) -> float:
-    """Jensen-Shannon divergence of two histograms [K], counts or shares: KL(p | m) / 2 + KL(q | m) / 2, m their mean. 0 to log 2 nats."""
+    """Return the Jensen-Shannon divergence of two histograms [K]: KL(p | m) / 2 + KL(q | m) / 2, m their mean. 0 to log 2 nats."""
     a, b = (counts / counts.sum() for counts in (_checked(p), _checked(q)))
     mean = (a + b) / 2
     return max(0.0, float(_entropy(mean) - (_entropy(a) + _entropy(b)) / 2))

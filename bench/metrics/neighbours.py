@@ -1,9 +1,9 @@
 """Nearest neighbours in feature space, and precision, recall, density and coverage from one block pass.
 
 Candidates come from one matrix product for each block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, of centred features in their
-own precision. That form loses digits of small distances, so candidates are measured again from the differences: an exact copy is
-at distance 0, and a pair at the edge of a ball is decided exactly. Against float64, float32 flips near-ties of recall only.
-Blocks stay in the processor's cache, so memory grows with the rows and not with their square.
+own precision. This form loses digits of small distances. For this reason, the functions compute distances of candidates again from
+the differences. An exact copy has distance 0, and a pair at the edge of a ball has an exact result. Compared with float64, float32
+changes only near-ties of recall. Memory grows with the number of rows, not with its square.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
+# Part of the definition of the metrics: a change increases the version on their cards.
 K = 3  # neighbours that span a manifold: Kynkäänniemi et al. 2019, section 3
-K_BALL = 5  # neighbours that a ball of density and coverage holds: Naeem et al. 2020, section 3
+K_BALL = 5  # neighbours in a ball of density and coverage: Naeem et al. 2020, section 3
 
-LISTED = 24  # half of them are in a half-sample, which is enough for its AMONG neighbours but for one row in a thousand
+LISTED = 24  # half of them are in a half-sample: enough for its AMONG neighbours, except for about one row in a thousand
 AMONG = 5
-BLOCK_ELEMENTS = 2**19  # of float32 are 2 MB
+BLOCK_ELEMENTS = 2**19  # 2 MB of float32
 WIDTH = 8192  # targets at once
 GROUP = 16  # columns that share one minimum in `_smallest`
-CANDIDATES = 4  # groups that are measured exactly to find one nearest row
+CANDIDATES = 4  # groups with exact distances in the search for one nearest row
 ROUNDING = 16  # times the precision times |a|^2 + |b|^2: a bound on the error of the matrix product
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """The nearest other rows of each row of a set of features."""
+    """Record of the nearest other rows of each row of a set of features."""
 
     features: Tensor  # [N, d]
     index: Tensor  # [N, m] int64: the nearest other rows, ascending in distance
@@ -41,13 +41,13 @@ class Neighbours:
         return self.distance[:, 0]
 
     def radius(self, k: int) -> Tensor:
-        """The distance to the k-th nearest other row: [N]. A ValueError where fewer are listed."""
+        """Return the distance to the k-th nearest other row: [N]. Raises ValueError if fewer are listed."""
         if not 1 <= k <= self.distance.shape[1]:
             raise ValueError(f"{len(self.features)} rows with {self.distance.shape[1]} neighbours listed have no {k} nearest others")
         return self.distance[:, k - 1]
 
     def among(self, rows: Tensor) -> Neighbours:
-        """The AMONG nearest others of each of these rows (ascending, int64 [M]) within them: from the lists, where these suffice."""
+        """Return the AMONG nearest others of these rows (ascending, int64 [M]) among themselves, from the lists if these suffice."""
         wanted = min(AMONG, len(rows) - 1)
         features = self.features[rows]
         place = torch.full((len(self.features),), -1).index_copy_(0, rows, torch.arange(len(rows)))
@@ -67,14 +67,14 @@ class Neighbours:
 
 
 def find_neighbours(features: Tensor, *, listed: int = LISTED, block: int | None = None) -> Neighbours:
-    """The min(listed, N - 1) nearest other rows of each row of features [N, d]. A ValueError under two rows or without finite numbers."""
+    """Return the min(listed, N - 1) nearest other rows of each row [N, d]. Raises ValueError for one row, or values that are not finite."""
     index, distance = _search(features, torch.arange(len(features)), listed=listed, block=block)
     return Neighbours(features=features, index=index, distance=distance)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """The overlap of two sets of features: what precision, recall, density and coverage need, of a set and of its half-samples.
+    """Record of the overlap of two sets of features, for precision, recall, density and coverage of a set and its half-samples.
 
     precision = inside.mean(), recall = reached[0].mean() (Kynkäänniemi et al. 2019, eq. 1-3); density = balls.mean() / K_BALL,
     coverage = covered[0].mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], covered[1 + h].
@@ -82,15 +82,15 @@ class Overlap:
     """
 
     inside: Tensor  # [n] bool: the generated row is within the K-ball of some real row
-    balls: Tensor  # [n] int64: in how many real K_BALL-balls the generated row lies
-    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row of the whole set, and of each half
-    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row holds a generated row of the whole set, and of each half
+    balls: Tensor  # [n] int64: the number of real K_BALL-balls that contain the generated row
+    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row, of the full set and of each half
+    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row contains a generated row, of the full set and of each half
 
 
 def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
-    """The overlap of N real with n generated features, and with H half-samples [H, n] (bool) of the generated ones, in one pass.
+    """Return the overlap of N real and n generated features, and of H half-samples [H, n] (bool) of the generated ones, in one pass.
 
-    half_radius [H, n] is the radius(K) of each generated row within its half, from `among`; other rows are ignored.
+    `half_radius` [H, n]: the radius(K) of each generated row within its half, from `among`. Ignores other rows.
     """
     center = real.features.mean(dim=0)
     x, y = real.features - center, generated.features - center
@@ -110,7 +110,7 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
         row, column = _at_most(squared, wide[at] + slack)
         values = squared[row, column]
         unsure = ((values - wide[at][row]).abs() <= slack[row]) | ((values - narrow[at][row]).abs() <= slack[row]) | (values <= slack[row])
-        # Measured from the original features, like the radii: equal distances are then exactly equal.
+        # From the original features, like the radii, so that equal distances are exactly equal.
         values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
         squared[row, column] = values
         inside[column[values <= narrow[at][row]]] = True
@@ -123,17 +123,17 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
 
 
 def nearest_to(points: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest target [T, d] of each point [n, d]: its distance [n], 0 for an exact copy, and its row [n], int64."""
+    """Return distance [n] and row [n] (int64) of the nearest target [T, d] of each point [n, d]. An exact copy has distance 0."""
     return _scan(points, targets, others=False)
 
 
 def nearest_other(features: Tensor) -> Tensor:
-    """The distance of each row [T, d] to its nearest other row: [T]. Like `find_neighbours`, at half the cost for many rows."""
+    """Return the distance of each row [T, d] to its nearest other row: [T]. Faster than `find_neighbours` for many rows."""
     return _scan(features, features, others=True)[0]
 
 
 def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = None) -> tuple[Tensor, Tensor]:
-    """The nearest others of some of the rows: index and distance, [rows, min(listed, N - 1)] each, ascending."""
+    """Return index and distance of the nearest others of some rows, [rows, min(listed, N - 1)] each, ascending."""
     if len(features) < 2:
         raise ValueError(f"nearest others need at least 2 rows, not {len(features)}")
     listed = min(listed, len(features) - 1)
@@ -142,7 +142,7 @@ def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = 
     index = torch.empty(len(rows), listed, dtype=torch.int64)
     distance = features.new_empty(len(rows), listed)
     blocks = _blocks(len(rows), len(features), features.shape[1], block)
-    room = features.new_empty(_rows(blocks), len(features))  # new memory for every block costs as much as the product
+    room = features.new_empty(_rows(blocks), len(features))  # one buffer for all blocks: new memory for each takes as long as the product
     for at in blocks:
         own = rows[at]
         # |a|^2 is the same for a whole row, so the order of its neighbours is known without it.
@@ -155,9 +155,9 @@ def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = 
 
 
 def _scan(points: Tensor, targets: Tensor, *, others: bool) -> tuple[Tensor, Tensor]:
-    """Distance and row of the nearest target of each point; `others`: the two are one set, and a row is not its own neighbour.
+    """Return distance and row of the nearest target of each point. `others`: both are one set, and a row is not its own neighbour.
 
-    Targets are in groups. All targets of the groups with the smallest minima are measured exactly.
+    Targets form groups. The function computes exact distances only in the groups with the smallest minima.
     """
     if len(targets) < 1 + others:
         raise ValueError(f"nearest {'others' if others else 'targets'} need at least {1 + others} rows, not {len(targets)}")
@@ -192,7 +192,7 @@ def _scan(points: Tensor, targets: Tensor, *, others: bool) -> tuple[Tensor, Ten
 
 
 def _at_most(values: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column of every value [b, n] that is at most the bound [b] of its row."""
+    """Return row and column of every value [b, n] that is at most the bound [b] of its row."""
     width = values.shape[1] // GROUP
     grouped = values[:, : width * GROUP].view(len(values), GROUP, width)
     row, group = (grouped.amin(dim=1) <= bound[:, None]).nonzero(as_tuple=True)
@@ -202,10 +202,10 @@ def _at_most(values: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smallest(values: Tensor, k: int) -> Tensor:
-    """The columns of the k smallest values of each row [b, n], in no order.
+    """Return the columns of the k smallest values of each row [b, n], in any order.
 
-    Columns are in groups. Each of the k smallest values is in one of the k groups with the smallest minima, so only these are
-    searched. Several times as fast as a topk of whole rows.
+    Columns form groups. Each of the k smallest values is in one of the k groups with the smallest minima, so the function searches only
+    these. This is faster than a topk of complete rows.
     """
     width = values.shape[1] // GROUP
     if width < 4 * k:
@@ -219,14 +219,14 @@ def _smallest(values: Tensor, k: int) -> Tensor:
 
 
 def _exact(points: Tensor, features: Tensor, rows: Tensor) -> Tensor:
-    """The distance of each point [b, d] to some rows [b, m] of the features, from the differences: [b, m]."""
+    """Return the distance of each point [b, d] to some rows [b, m] of the features, from the differences: [b, m]."""
     most = max(1, 2 * BLOCK_ELEMENTS // (rows.shape[1] * points.shape[1]))
     parts = zip(points.split(most), rows.split(most), strict=True)
     return torch.cat([features.index_select(0, j.flatten()).view(*j.shape, p.shape[1]).sub_(p[:, None]).norm(dim=2) for p, j in parts])
 
 
 def _blocks(rows: int, columns: int, dims: int, block: int | None) -> list[slice]:
-    """Slices of so many rows that a block of rows x columns stays in the cache, but of enough to feed a matrix product."""
+    """Return slices of rows: few enough that a block stays in the processor's cache, and enough for a fast matrix product."""
     block = block or max(BLOCK_ELEMENTS // max(columns, 1), dims // 8, 16)
     return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
 
@@ -236,7 +236,7 @@ def _rows(blocks: list[slice]) -> int:
 
 
 def _squares(features: Tensor) -> Tensor:
-    """|a|^2 of each row. Raises a ValueError where that is not finite."""
+    """Return |a|^2 of each row. Raises ValueError if a value is not finite."""
     squares = features.square().sum(dim=1)
     if not squares.isfinite().all():
         raise ValueError("some features are not finite, or too large to be squared")

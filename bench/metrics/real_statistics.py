@@ -1,4 +1,4 @@
-"""The real side of every comparison: statistics of the real images. Each part is measured once a machine and cached."""
+"""Statistics of the real images for comparison with generated ones. Each machine computes and caches each part once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
 from bench.metrics.neighbours import Neighbours, find_neighbours, nearest_other, nearest_to
 
-VERSION = 4  # of the cached statistics; a test fails when a definition used here changes without a new version
+VERSION = 4  # of the cached statistics: a test fails if a definition changes without a new version
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The features of the training images by the main extractor, and distances to them."""
+    """Record of the training images' features by the main extractor, and of distances to them."""
 
     features: Tensor  # [T, d]
-    nearest: Tensor  # [T]: distance of each to the nearest other one
+    nearest: Tensor  # [T]: distance of each training image to the nearest other one
     test_distance: Tensor  # [N]: distance of each test image to the nearest training image
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """k-means cells of the training images' principal components."""
+    """Record of k-means cells of the training images' principal components."""
 
     centres: Tensor  # [K, d]
     train_counts: Tensor  # [K]
@@ -41,25 +41,25 @@ class Bins:
 
 
 class RealSide:
-    """Statistics of a dataset's real images by each of some extractors: of the test split, unless named otherwise."""
+    """Statistics of a dataset's real images by several extractors, for the test split unless stated otherwise."""
 
     def __init__(self, dataset: Dataset, kinds: Sequence[str]) -> None:
         self.dataset = dataset
         self.kinds = tuple(kinds)
-        self.main = "classifier" if "classifier" in kinds else "pixels"  # in whose features neighbours are searched
-        self.reported: set[str] = set()  # metrics whose failure is logged
+        self.main = "classifier" if "classifier" in kinds else "pixels"  # the extractor for the search of neighbours
+        self.reported: set[str] = set()  # metrics with a logged failure
         self._extractors: dict[str, Extractor] = {}
         self._features: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
 
     def extractor(self, kind: str) -> Extractor:
-        """The extractor of a kind, loaded (or trained) at its first use."""
+        """Return the extractor of a kind. Loads or trains it at its first use."""
         if kind not in self._extractors:
             self._extractors[kind] = extractor_for(kind, self.dataset)
         return self._extractors[kind]
 
     def features_of(self, kind: str) -> Features:
-        """The features of the test images by that extractor."""
+        """Return the features of the test images by the extractor of a kind."""
         if kind not in self._features:
             parts = self._cached("test", (kind,), ("features", "predicted"), lambda: _see(self.extractor(kind), self._test))
             predicted = parts["predicted"] if len(parts["predicted"]) else None
@@ -67,14 +67,14 @@ class RealSide:
         return self._features[kind]
 
     def gaussian(self, kind: str) -> Gaussian:
-        """Mean and covariance of those features."""
+        """Return mean and covariance of the test images' features."""
         if kind not in self._gaussians:
             self._gaussians[kind] = fit_gaussian(self.features_of(kind).features)
         return self._gaussians[kind]
 
     @cached_property
     def class_gaussians(self) -> dict[int, Gaussian]:
-        """The same of each class, by the labels of the test images, in classifier features. A ValueError for a class of too few."""
+        """Mean and covariance of each class of test images, in classifier features. Raises ValueError if a class has too few images."""
         labels, features = self.dataset.split("test").labels, self.features_of("classifier").features
         if labels is None:
             raise ValueError(f"{self.dataset.name} has no labels")
@@ -97,7 +97,7 @@ class RealSide:
 
     @cached_property
     def training(self) -> Training:
-        """The training images, for metrics of memorisation."""
+        """Features and distances of the training images, for metrics of memorisation."""
         test = self.features_of(self.main).features
 
         def measure() -> Parts:
@@ -126,7 +126,7 @@ class RealSide:
 
     @cached_property
     def mode_shares(self) -> Shares:
-        """The share of each known mode: equal for a mixture; for stacked images the product of the channels' class shares."""
+        """The share of each known mode: equal for a mixture, the product of the channels' class shares for stacked images."""
         if isinstance(self.dataset, Mixture):
             modes = len(self.dataset.centres)
             return class_shares(torch.arange(modes), modes)
@@ -151,11 +151,11 @@ class RealSide:
 
     @cached_property
     def duplicate_threshold(self) -> float:
-        """The distance under which a generated image counts as a duplicate."""
+        """The distance below which a generated image counts as a duplicate."""
         return duplicate_threshold(self.neighbours.nearest)
 
     def prepare(self, kinds: Sequence[str], *, neighbours: bool, training: bool) -> None:
-        """Measure or load the parts that metrics need: features of these extractors, neighbours and training images."""
+        """Compute or load the parts that metrics need: features of these extractors, neighbours and training images."""
         for kind in kinds:
             self.gaussian(kind)
         if neighbours:
@@ -181,7 +181,7 @@ class RealSide:
 
 
 def _see(extractor: Extractor, images: Tensor) -> Parts:
-    """Features, and predicted classes where the extractor has classes (else none)."""
+    """Return features and predicted classes of images. The classes are empty if the extractor has none."""
     view = extractor(images)
     has_classes = view.predicted is not None or view.logits is not None
     return {"features": view.features, "predicted": view.predictions if has_classes else torch.zeros(0, dtype=torch.int64)}

@@ -1,6 +1,6 @@
 """Performance benchmarks of the harness: `ganbench perf`.
 
-The benchmarked loops run in turns on one machine, so that its noise affects all of them. `loops` holds the loops, `host` their processes,
-`race` the timing, `peak` the operation counts. `quality` measures the time to a given classifier-FID, `whole` measures complete runs.
+The benchmarked loops run in turns on one machine, so that other load affects all of them. `loops` defines the loops, `host` starts their
+processes, `race` times them, `peak` counts operations. `quality` measures the time to a given classifier-FID, `whole` complete runs.
 `measure` runs all parts, `report` writes tables and a plot.
 """

@@ -1,4 +1,4 @@
-"""Separate processes for each contender, with separate threads and memory."""
+"""Processes of the contenders, each with its own threads and memory."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ class _Member:
 
     def send(self, request: float | str) -> None:
         """Request a turn of so many seconds, or the peak memory ("memory")."""
-        with suppress(OSError):  # the process has ended: `receive` reports it
+        with suppress(OSError):  # the process has exited: `receive` reports it
             self._pipe.send(request)
 
     def receive(self) -> Any:
-        """Return the reply to a request. Raises UserError for a mistake of the user, or if the process has ended."""
+        """Return the reply to a request. Raises UserError for a mistake of the user, or if the process has exited."""
         try:
             kind, value = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join(END_SECONDS)
             raise UserError(
-                f"a process of `ganbench perf` ended without a result (status {self._process.exitcode}): out of memory?"
+                f"a process of `ganbench perf` exited without a result (status {self._process.exitcode}): if memory is full, free some"
             ) from error
         if kind == "mistake":
             raise UserError(value)
@@ -113,7 +113,7 @@ def hosts(contenders: Mapping[str, Contender]) -> Iterator[dict[str, Host]]:
 
 @contextmanager
 def environment_of(threads: int) -> Iterator[None]:
-    """Context manager that sets the number of threads of processes started inside it."""
+    """Context manager that sets the number of threads of new processes."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
@@ -140,7 +140,7 @@ def _serve(pipe: Connection, name: str, config_json: str, threads: int) -> None:
         torch.nn.functional.conv2d(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3))  # loads the libraries that torch loads at first use
         forget_peak_memory(cpu)
         own = peak_memory_mb(cpu)
-        if name != "tutorial":  # like `run`; a bare loop may do the same
+        if name != "tutorial":  # as `run` does: a hand-written loop can do the same
             keep_freed_memory()
         go = loop(name, load_config(config_json))
         while True:

@@ -24,7 +24,7 @@ from bench.training.loop import train
 from bench.training.precision import Precision, forward_precision
 
 MARK_IMAGES = 1_000  # between two evaluation points of train(), as in the suite `quick`
-MOST_MARKS = 10_000  # in a turn
+MOST_MARKS = 10_000  # the most evaluation points in one turn
 GEMM = "gemm"
 SIDES = (512, 1024, 2048)  # of square matrices; the fastest size and precision count
 
@@ -50,7 +50,7 @@ def loop(name: str, config: RunConfig) -> Go:
             return harness(prepare(config))
         case "gemm":
             return products()
-    raise ValueError(f"no loop {name!r}")
+    raise ValueError(f"no loop {name!r}: choose tutorial, bare, train or gemm")
 
 
 def timed(steps: Iterator[None], each: int) -> Go:
@@ -77,7 +77,7 @@ def harness(work: Work) -> Go:
         marks = range(images + MARK_IMAGES, images + MOST_MARKS * MARK_IMAGES, MARK_IMAGES)
         for progress in train(trainer, marks, pause=lambda: time.perf_counter() >= started + seconds):
             if progress.diverged:
-                raise UserError(f"training diverged: {progress.diverged}")
+                raise UserError(f"training diverged: {progress.diverged}; omit this model")
             if time.perf_counter() >= started + seconds:
                 break
         return Lap(trainer.images - images, time.perf_counter() - started)
@@ -86,9 +86,9 @@ def harness(work: Work) -> Go:
 
 
 def products() -> Go:
-    """Return a function that multiplies square matrices in preallocated memory: the peak of the processor at this number of threads.
+    """Return a function that multiplies square matrices in preallocated memory. Its rate is the processor's peak at this number of threads.
 
-    Tries float32 and, if the processor has instructions for it, bf16. The faster one counts, independent of the training precision.
+    Tries float32 and, if the processor has instructions for it, bf16. Uses the faster one, independent of the training precision.
     """
     dtypes = (torch.float32, *((torch.bfloat16,) if native_bf16(torch.device("cpu")) else ()))
     operands = {(dtype, side): [torch.rand(side, side).to(dtype) for _ in range(3)] for dtype in dtypes for side in SIDES}
@@ -110,7 +110,7 @@ def products() -> Go:
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Single images through PIL and transforms, like the datasets of torchvision."""
+    """Dataset of single images that pass through PIL and transforms, like the datasets of torchvision."""
 
     def __init__(self, dataset: Dataset) -> None:
         from torchvision import transforms
@@ -132,10 +132,10 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 class Tutorial:
-    """A training loop as tutorials write it.
+    """Training loop in the style of tutorials.
 
     PIL images come through a DataLoader without workers. Training is in float32, with sigmoid, binary cross-entropy, plain Adam and `.item()`
-    in each step. The fakes for D are built with a graph and detached, and D is not frozen in G's step. Layers and memory format are torch's.
+    in each step. Fakes for D have a graph and are detached. D is not frozen in G's step. Layers and memory format are torch's.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -147,7 +147,7 @@ class Tutorial:
         self.batches = torch.utils.data.DataLoader(Pictures(dataset), batch_size=self.recipe.batch_size, shuffle=True, drop_last=True)
 
     def steps(self) -> Iterator[None]:
-        """Iterate over training steps, epoch after epoch."""
+        """Run training steps, epoch after epoch. Yields after each step."""
         recipe = self.recipe
         generator, discriminator = parts(self.networks)
         judge = nn.Sequential(discriminator, nn.Sigmoid())
@@ -173,7 +173,7 @@ class Tutorial:
 
 
 class Bare:
-    """A minimal training loop at the harness' precision: data in memory and two updates in each step."""
+    """Minimal training loop at the precision of the harness, with data in memory and two updates in each step."""
 
     def __init__(self, config: RunConfig) -> None:
         dataset = DATASETS.get(config.dataset)
@@ -185,7 +185,7 @@ class Bare:
         self._data = dataset.split("train").data.to(self._device)
 
     def steps(self) -> Iterator[None]:
-        """Iterate over training steps, epoch after epoch."""
+        """Run training steps, epoch after epoch. Yields after each step."""
         recipe, size = self.recipe, self.recipe.batch_size
         generator, discriminator = parts(self.networks)
         coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in discriminator.modules())

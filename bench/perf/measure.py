@@ -28,7 +28,7 @@ PARTS = ("loops", "run", "quality")
 MODELS = {"mlp": "mlp-dropout", "dcgan": "dcgan"}  # both from one article, at their published widths
 BATCH = 64
 QUALITY_EPOCHS = 5
-QUALITY_MODELS = ("mlp",)  # five epochs of the tutorial's DCGAN take 15 minutes
+QUALITY_MODELS = ("mlp",)  # five epochs of the tutorial's DCGAN take too long
 SHORT_IMAGES = {"mlp": 30_000, "dcgan": 10_000}  # budget of the run that times evaluation and tracking
 QUICK: dict[str, dict[str, float]] = {"mlp": {}, "dcgan": {"recipe.width": 16}}
 TUTORIAL, BARE, TRAIN, ALL_CORES, SUITE = "tutorial", "bare", "train", "train, all cores", "train, one a core"
@@ -48,34 +48,34 @@ class Setting:
         """Raise a UserError for an unknown name or a value out of range."""
         for given, known, what in ((self.models, tuple(MODELS), "model"), (self.parts, PARTS, "part")):
             if not given:
-                raise UserError(f"name at least one of {', '.join(known)}")
+                raise UserError(f"the list of models or parts is empty: name at least one of {', '.join(known)}")
             for name in given:
                 if name not in known:
                     raise UserError(f"unknown {what} {name!r}{nearest(name, known)}")
         if not (1 <= self.turns <= 1000 and 0.1 <= self.seconds <= 600):
             raise UserError(f"--turns takes 1 to 1000 and --seconds 0.1 to 600, not {self.turns} and {self.seconds:g}")
         if self.parts == ("quality",) and not set(self.models) & set(QUALITY_MODELS):
-            raise UserError(f"the part quality is available only for {', '.join(QUALITY_MODELS)}")
+            raise UserError(f"the part quality is available only for {', '.join(QUALITY_MODELS)}: add it to the models")
         for name in self.models:
             check(override(config_of(name, self.dataset), {"budget.images": BATCH}))
 
 
 @dataclass(kw_only=True)
 class Speed:
-    """The results of all parts. Rates are images a second. A part that was not requested is empty."""
+    """The results of all parts. Rates are in images per second. A part outside the setting is empty."""
 
     machine: Mapping[str, Any]
     setting: Setting
     rates: dict[str, dict[str, Rate]] = field(default_factory=dict)  # by model, by contender
-    peaks: dict[str, Rate] = field(default_factory=dict)  # by model: operations a second of a matrix product in the same rounds
+    peaks: dict[str, Rate] = field(default_factory=dict)  # by model: operations per second of a matrix product in the same turns
     flops: dict[str, float] = field(default_factory=dict)  # for each image, by model
     memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
-    wholes: dict[str, dict[str, RunTimes]] = field(default_factory=dict)  # by model, by the suite with these settings
+    wholes: dict[str, dict[str, RunTimes]] = field(default_factory=dict)  # by model, by suite of the settings
     quality: dict[str, dict[str, QualityPoint | None]] = field(default_factory=dict)
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The figures that compare between machines, for the requested parts. Ratios of rates are medians over turns."""
+        """Ratios of the requested parts by name, for comparison between machines. Ratios of rates are medians over turns."""
         found: dict[str, float] = {}
         for model, rates in self.rates.items():
             found[f"train_over_bare.{model}"] = ratio(rates[TRAIN], rates[BARE]).median
@@ -114,7 +114,7 @@ def config_of(model: str, dataset: str = "auto") -> RunConfig:
 
 def _machine(config: RunConfig) -> dict[str, Any]:
     if config.precision == "auto":
-        raise ValueError("resolve the configuration before measuring it")
+        raise ValueError("precision='auto' cannot be measured: resolve the configuration first")
     found: dict[str, Any] = environment.describe(environment.device_of("cpu"), threads=1, precision=config.precision)
     del found["threads"]  # each loop has a different number
     return found
@@ -142,7 +142,7 @@ def _loops(speed: Speed, model: str, config: RunConfig) -> None:
 def _runs(speed: Speed, model: str, config: RunConfig) -> None:
     wholes = speed.wholes.setdefault(model, {})
     for suite, settings in (("standard", {"budget.images": SHORT_IMAGES[model]}), ("quick", QUICK[model])):
-        log.warning("run of %s with the evaluation settings of the suite %s", model, suite)
+        log.warning("measuring a run of %s with the evaluation settings of the suite %s", model, suite)
         ours = SUITES.get(suite).settings
         own = {path: value for path, value in ours.items() if path.startswith(("evaluation.", "budget."))}
         whole = in_process(whole_run, override(config, {**own, **settings}).canonical(), threads=1)
@@ -150,7 +150,7 @@ def _runs(speed: Speed, model: str, config: RunConfig) -> None:
 
 
 def _train_rate(speed: Speed, model: str, config: RunConfig) -> float:
-    """Return the images a second of train() on one thread. Measures them if the part `loops` was not requested."""
+    """Return the images per second of train() on one thread, from the part `loops` or from a new measurement."""
     if model in speed.rates:
         return speed.rates[model][TRAIN].median
     with hosts({TRAIN: Contender(loop="train", config=config, threads=1)}) as running:
@@ -159,7 +159,11 @@ def _train_rate(speed: Speed, model: str, config: RunConfig) -> float:
 
 def _quality(speed: Speed, model: str, config: RunConfig) -> None:
     several = cores()
-    log.warning("time to quality of %s: %d epochs of a tutorial's loop, then train() until it is as good", model, QUALITY_EPOCHS)
+    log.warning(
+        "measuring the time to quality of %s: %d epochs of a tutorial's loop, then train() until it reaches the same classifier-FID",
+        model,
+        QUALITY_EPOCHS,
+    )
     same = override(config, {"threads": several})
     tutorial = in_process(tutorial_quality, same.canonical(), QUALITY_EPOCHS, threads=several)
     target = tutorial[-1].value

@@ -10,7 +10,7 @@ from bench.runs.preparation import prepare
 
 
 def flops_per_image(config: RunConfig) -> float:
-    """Return the operations of a round, forward and backward, for each real image. torch counts products and convolutions."""
+    """Return the operations of a round for each real image, forward and backward. torch counts products and convolutions."""
     with limited_threads(1):
         trainer = prepare(config).trainer
         with trainer.running():

@@ -1,7 +1,7 @@
 """Time to quality: the training time until the harness reaches the classifier-FID of a tutorial's loop after some epochs.
 
 The target is the last value of the tutorial's loop, fixed in advance. Both loops are evaluated at the same numbers of images, on their live
-weights. For both, the first value that reaches the target counts. The clock stops during evaluation. Variant, batch size, learning rates,
+weights. For both, the first value that reaches the target counts. Evaluation time does not count. Variant, batch size, learning rates,
 data and threads are the same, with one seed each.
 """
 
@@ -23,12 +23,12 @@ from bench.metrics.cards import HEADLINE
 from bench.runs.preparation import prepare
 from bench.training.loop import train
 
-MARKS_AN_EPOCH = 6
+MARKS_AN_EPOCH = 6  # evaluation points in each epoch
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualityPoint:
-    """A classifier-FID, with the images and seconds of training until then."""
+    """A classifier-FID, with the images and seconds of training up to it."""
 
     value: float
     images: int
@@ -56,7 +56,7 @@ def tutorial_quality(config_json: str, epochs: int) -> list[QualityPoint]:
 
 
 def harness_quality(config_json: str, target: float, epochs: int) -> QualityPoint | None:
-    """Train with the harness until it reaches the target. Returns None if it does not within so many epochs."""
+    """Train with the harness until it reaches the target. Returns None if it does not reach the target within `epochs`."""
     keep_freed_memory()  # like `run`
     config, _ = _ready(config_json)
     marks = list(_marks(config, epochs))
@@ -81,7 +81,9 @@ def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
     config = load_config(config_json)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None or evaluator.headline != HEADLINE:
-        raise UserError(f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part quality")
+        raise UserError(
+            f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part, or choose another dataset"
+        )
     evaluator.prepare()
     return config, evaluator
 

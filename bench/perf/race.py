@@ -14,7 +14,7 @@ WARM_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Images (or operations) a second in each turn."""
+    """Record of the images (or operations) per second in each turn."""
 
     turns: tuple[float, ...]
 

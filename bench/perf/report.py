@@ -83,7 +83,7 @@ def notes(speed: Speed) -> list[str]:
     for model, sides in speed.quality.items():
         for side, reached in sides.items():
             if reached is None:
-                lines.append(f"{model}: the harness did not reach the target")
+                lines.append(f"{model}: the harness does not reach the target")
             else:
                 lines.append(
                     f"{model}, {side}: classifier-FID {reached.value:.1f} after {reached.images:,} images and {reached.seconds:.1f} s of training"

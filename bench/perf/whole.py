@@ -44,18 +44,18 @@ class RunTimes:
 
 
 def in_process(function: Callable[..., Result], *arguments: Any, threads: int) -> Result:
-    """Return the result of a module's function in a new process with so many threads. Raises UserError if the process ends."""
+    """Return the result of a function in a new process with so many threads. Raises UserError if the process exits without a result."""
     with environment_of(threads), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise UserError("a process of `ganbench perf` ended without a result: out of memory?") from error
+            raise UserError("a process of `ganbench perf` exited without a result: if memory is full, free some") from error
 
 
 def whole_run(config_json: str) -> RunTimes:
     """Time one run with tracking and evaluation in a temporary store.
 
-    The statistics of real images and the store are created before the clock starts. Raises UserError if the run does not finish.
+    The statistics of real images and the store are created before the timing starts. Raises UserError if the run does not finish.
     """
     from bench.core.registry import load_catalogs
     from bench.runs.preparation import prepare
@@ -72,7 +72,7 @@ def whole_run(config_json: str) -> RunTimes:
         ended = run(config, context)
         wall = time.perf_counter() - started
     if ended.status != "finished":
-        raise UserError(f"{config.variant} did not finish: {ended.status} {ended.reason}")
+        raise UserError(f"the run of {config.variant} must finish, but its status is {ended.status}: {ended.reason}; omit this model")
     values = ended.values
     return RunTimes(
         images=round(values["perf/images_per_second"] * values["perf/train_seconds"]), wall=wall, train=values["perf/train_seconds"],

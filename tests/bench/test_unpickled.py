@@ -262,7 +262,7 @@ def test_extractors_and_reference_parts_in_the_cache(
     (part,) = (tmp_path / "cache" / "references").glob("*.safetensors")
     part.write_bytes(content)
     assert torch.equal(metrics_cache.cached("digits", {}, ("a",), measure)["a"], torch.arange(3))
-    assert "measuring the real images again" in caplog.text
+    assert "computing these statistics again" in caplog.text
 
 
 def test_a_journal_of_trials(content: bytes, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_cache_that_is_mounted_read_only(tmp_path: Path) -> None:
         status, text = call(folder, *words, prefix=disk.prefix, GANBENCH_CACHE=str(folder / "cache"))
         assert status == 0, text
         assert_good(text)
-        assert "every process will measure" in text
+        assert "every process computes" in text
     found = recorded(f"sqlite:///{folder}/mlflow.db")
     (tmp_path / "other").mkdir()
     status, _ = call(tmp_path / "other", *words)

@@ -45,7 +45,8 @@ def test_each_trial_prints_a_line(terminal: bool, uri: str, tmp_path: Path) -> N
     text = out.getvalue()
     assert "tiny: 6 trials of 2 variants, 2 at a time; 2 already recorded" in text
     assert (
-        "searching lr_g, lr_d, k for classifier-FID (lower is better), 640 images a run, 1 seed a trial; sampler tpe, pruner none" in text
+        "searching lr_g, lr_d, k for classifier-FID (lower is better): 640 images per run, 1 seed per trial, sampler tpe, pruner none"
+        in text
     )
     assert "[5/16] dcgan trial 4: finished, classifier-FID 30; best 30 (trial 4); " in text
     assert "dcgan trial 5: pruned, worse [than] the median" in text

@@ -141,7 +141,7 @@ def test_importance_finds_the_dimension_that_matters(uri: str, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("trials", "score", "words"),
     [
-        (FEWEST - 1, 2.0, "9 trials are too few: at least 10"),
+        (FEWEST - 1, 2.0, "9 trials are too few: at least 10 are needed"),
         (FEWEST, 2.0, "all scores are equal"),
         (FEWEST, "diverged", "no trial has a score"),
     ],

@@ -31,7 +31,7 @@ def space(*dimensions: dict[str, Any]) -> Space:
         ({**LR, "high": None}, "a range needs low and high, and no choices"),
         ({"path": "recipe.k", "kind": "int", "low": 1, "high": 2.5}, "a range of integers must end at integers, not at 1 and 2.5"),
         ({"path": "recipe.k", "kind": "choice", "choices": [1]}, "a choice needs at least two choices"),
-        ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice is repeated"),
+        ({"path": "recipe.k", "kind": "choice", "choices": [1, 1]}, "a choice occurs twice"),
         ({**LR, "kind": "cubic"}, "Input should be 'log', 'linear', 'int' or 'choice'"),
         ({**LR, "high": math.inf}, "Input should be a finite number"),
         ({**LR, "path": "seed"}, "seed: only the recipe and the networks can be searched"),

@@ -58,8 +58,11 @@ def start_trial(storage: Storage, study: optuna.Study, worker: str) -> optuna.Tr
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("sqlite:///x.db", "--storage sqlite:///x.db is not the path of a journal file or postgresql://USER@HOST/NAME"),
-        ("redis://:secret@host", "--storage redis://host is not"),
+        (
+            "sqlite:///x.db",
+            "--storage sqlite:///x.db is neither a path nor a PostgreSQL address: use a path, or postgresql://USER@HOST/NAME",
+        ),
+        ("redis://:secret@host", "--storage redis://host is neither"),
         ("postgresql://me:secret@127.0.0.1:9/none", "--storage postgresql://127.0.0.1:9/none does not answer: "),
         ("/proc/none/x.journal", "cannot be written: No such file or directory"),
     ],
@@ -279,7 +282,7 @@ def test_parameters_that_kill_every_worker_are_given_up(storage: Storage, study:
         storage.requeue_dead(study)
     assert states(study) == ["FAIL"] * MOST_DEATHS
     assert [trial.user_attrs.get(DEATHS, 0) for trial in study.get_trials()] == list(range(MOST_DEATHS))
-    assert study.get_trials()[-1].user_attrs[REASON] == "5 workers died during it: out of memory?"
+    assert study.get_trials()[-1].user_attrs[REASON] == "5 workers exited during this trial: out of memory?"
 
 
 def test_a_trial_may_be_stopped_any_number_of_times(storage: Storage, study: optuna.Study) -> None:

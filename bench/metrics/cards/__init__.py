@@ -1,4 +1,4 @@
-"""Metric cards: what each number means, which way is better, in what unit, and who defined it. Plain data, no torch.
+"""Metric cards: the meaning, direction, unit and source of each metric. Plain data, without torch.
 
 A card is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
 """
@@ -24,12 +24,12 @@ __all__ = [
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 LONGEST = {"key": 100, "title": 80, "unit": 40, "meaning": 2000, "citation": 500}  # characters
 MOST_VERSIONS = 1_000_000
-UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes; best/ repeats measured ones
+UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes: best/ repeats computed ones
 
 CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRAIN, *PERF)}
 BUILT_IN = frozenset(CARDS)
-BEST = "best/"  # before a key: the same metric of the best checkpoint
-SE = "_se"  # after a key: its standard error, from half-samples
+BEST = "best/"  # prefix of a key: the metric of the best checkpoint
+SE = "_se"  # suffix of a key: the standard error from half-samples
 HEADLINES = (
     MIXTURE_JS,
     REVERSE_KL,
@@ -39,7 +39,7 @@ HEADLINES = (
 
 
 def card(key: str) -> Card:
-    """The card of a metric. Raises a UserError with the nearest keys for an unknown one.
+    """Return the card of a metric. Raises UserError with the nearest keys for an unknown metric.
 
     `best/<key>` is the metric of the best checkpoint, `<key>_se` its standard error.
     """
@@ -52,18 +52,18 @@ def card(key: str) -> Card:
 
 
 def headline_among(keys: Container[str]) -> str | None:
-    """The metric that ranks runs with these metrics, or None."""
+    """Return the metric that ranks runs with these metrics, or None."""
     return next((key for key in HEADLINES if key in keys), None)
 
 
 def headline_value(values: Mapping[str, float]) -> float:
-    """The value of that metric; not-a-number where there is none."""
+    """Return the value of the metric that ranks runs, or NaN."""
     key = headline_among(values)
     return values[key] if key else math.nan
 
 
 def is_metric(key: str) -> bool:
-    """Whether there is a card for a key, with `best/` and `_se` as `card` understands them."""
+    """Return whether a key has a card. As in `card`, the key may have `best/` and `_se`."""
     return _plain(key) in CARDS
 
 
@@ -77,21 +77,21 @@ def _plain(key: str) -> str:
 
 
 def measured() -> tuple[str, ...]:
-    """The metrics that a full evaluation can compute, in the order of registration: all but those of training and performance."""
+    """Return the metrics that a full evaluation can compute, in the order of registration. Excludes those of training and performance."""
     return tuple(key for key, found in CARDS.items() if found.group not in UNMEASURED)
 
 
 def register_card(new: Card) -> Card:
-    """Add the card of a metric. Registering an equal card again is allowed; another card of the same key raises a UserError.
+    """Register the card of a metric. An equal card may be registered again. Raises UserError for a different card of the same key.
 
-    A process that evaluates knows the card from an installed catalogue that registers it (`bench.core.registry`), and records it
-    with its runs. A process that reads results imports no catalogue: it takes the card from the runs
+    A process that evaluates gets the card from an installed catalogue that registers it (`bench.core.registry`), and records it
+    with its runs. A process that reads results imports no catalogue. It gets the card from the runs
     (`bench.metrics.cards.recorded`).
     """
     check_card(new)
     known = CARDS.get(new.key)
     if known is not None and known != new and not known.recorded:
-        raise UserError(f"there are two metrics named {new.key!r}")
+        raise UserError(f"there are two metrics named {new.key!r}: rename one of them")
     if known != new:
         CARDS.pop(new.key, None)  # so that it comes last, as without the recorded card
         CARDS[new.key] = new
@@ -103,7 +103,7 @@ def check_card(new: Card) -> None:
     if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
         raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
     if new.key.endswith(SE):
-        raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors")
+        raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors: choose another key")
     needs: object = new.needs  # a user's catalogue may pass anything
     strange = next((need for need in needs if need not in NEEDS), None) if isinstance(needs, tuple) else needs
     if strange is not None:

@@ -9,15 +9,15 @@ Direction = Literal["lower", "higher", "none"]
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
     "latents", "22px", "asked",
-)  # fmt: skip  # what a metric may need; `bench.evaluation.evaluator.capabilities` lists what data has; "asked": the labels that samples were generated for
+)  # fmt: skip  # words for `needs`; `bench.evaluation.evaluator.capabilities` lists those of a dataset; "asked": labels of samples
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One metric. `version` is part of the protocol: it is bumped when the definition changes."""
+    """Card of one metric. `version` is part of the evaluation protocol: increase it if the definition changes."""
 
     key: str  # "<group>/<name>", the MLflow key
-    title: str  # as a table heads it
+    title: str  # heading in tables
     direction: Direction
     meaning: str
     unit: str = ""
@@ -28,10 +28,10 @@ class Card:
 
     @property
     def group(self) -> str:
-        """The part before the slash: train, quality, diversity, modes, memorisation, perf."""
+        """Part of the key before the slash: train, quality, diversity, modes, memorisation, perf."""
         return self.key.partition("/")[0]
 
     @property
     def arrow(self) -> str:
-        """↓ lower is better, ↑ higher is better, empty where neither is."""
+        """Arrow of the direction: ↓ if lower is better, ↑ if higher is better, else empty."""
         return {"lower": "↓", "higher": "↑", "none": ""}[self.direction]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.metrics.cards.definition import Card
 
-HEADLINE = "quality/fid_classifier"  # where there is a classifier and the data has no known modes
-MIXTURE_JS = "modes/js_mixture"  # where the data is a known mixture
-REVERSE_KL = "modes/reverse_kl"  # where it has other known modes
-PIXELS = "quality/frechet_pixels"  # where there is none of these
+HEADLINE = "quality/fid_classifier"  # if the data has a classifier and no known modes
+MIXTURE_JS = "modes/js_mixture"  # if the data is a known mixture
+REVERSE_KL = "modes/reverse_kl"  # if the data has other known modes
+PIXELS = "quality/frechet_pixels"  # if none of the others applies
 
 QUALITY = (
     Card(

@@ -1,6 +1,6 @@
-"""Cards of user-defined metrics, recorded with a run: a report shows the metrics without their code.
+"""Cards of user-defined metrics, recorded with a run, so that a report shows the metrics without their code.
 
-protocol.json holds them under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
+protocol.json contains them under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ FIELDS = (*TEXTS, "version")
 
 
 def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The cards of the user-defined metrics among these, as JSON-able data."""
+    """Return the cards of the user-defined metrics among these keys, as JSON values."""
     return {key: _plain(CARDS[key]) for key in keys if key not in BUILT_IN}
 
 
 def register_recorded_cards(recorded: Iterable[tuple[str, Any]]) -> None:
     """Register the cards of runs, given as (run id, the run's "cards"), the newest run first.
 
-    A card that is already known, registered here or from a newer run, takes precedence. A different or broken card is ignored,
-    with one warning for each metric.
+    A registered card, or one of a newer run, takes precedence. The function ignores a different or invalid card, with one warning for
+    each metric.
     """
     reported: set[str] = set()
     for run_id, cards in recorded:
@@ -41,7 +41,7 @@ def register_recorded_cards(recorded: Iterable[tuple[str, Any]]) -> None:
 
 
 def _items(cards: Any) -> Iterable[tuple[str, Any]]:
-    if cards is None:  # runs older than the recording
+    if cards is None:  # runs of versions that record no cards
         return ()
     return cards.items() if isinstance(cards, dict) else (("", cards),)
 
@@ -56,7 +56,7 @@ def _register(key: str, given: Any) -> None:
 
 
 def _card(key: str, given: Any) -> Card:
-    """A recorded card, or a UserError."""
+    """Return a recorded card. Raises UserError for an invalid one."""
     if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in TEXTS):
         raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no valid card: {one_line(repr(given), most=80)}")
     version = given.get("version")
@@ -74,6 +74,6 @@ def _card(key: str, given: Any) -> Card:
 
 
 def _plain(card: Card) -> dict[str, Any]:
-    """The fields of a card that are recorded, each text on one line."""
+    """Return the fields of a card that a run records, each text on one line."""
     found = {name: getattr(card, name) for name in FIELDS}
     return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in found.items()}

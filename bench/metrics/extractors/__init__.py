@@ -1,4 +1,4 @@
-"""Feature extractors, from images to features. `base` defines them, `select` finds those of a dataset."""
+"""Feature extractors, which compute features of images. `base` defines their interface, and `select` chooses those of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of extractors: fixed functions from images to features, identified by a hash."""
+"""The interface of extractors: fixed functions from images to features, each with a hash."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ CLASSIFIER, PIXELS, INCEPTION = "classifier", "pixels", "inception"
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The output of an extractor: features [N, d] float32 and, if it knows classes, logits [N, classes] float32 or the classes."""
+    """The output of an extractor: features [N, d] float32. If it has classes, also logits [N, classes] float32, or predictions."""
 
     features: Tensor
     logits: Tensor | None = None
-    predicted: Tensor | None = None  # [N], int64: where the class does not come from logits
+    predicted: Tensor | None = None  # [N], int64: if the class does not come from logits
 
     def __len__(self) -> int:
         return len(self.features)
 
     def part(self, rows: Tensor) -> Features:
-        """The features of some rows alone."""
+        """Return the features of these rows."""
 
         def of(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
@@ -39,25 +39,25 @@ class Features:
         if self.predicted is not None:
             return self.predicted
         if self.logits is None:
-            raise ValueError("this extractor knows no classes")
+            raise ValueError("this extractor has no classes: use the extractor 'classifier'")
         return self.logits.argmax(dim=1)
 
 
 class Extractor(Protocol):
-    """Turns images into features, on the CPU and in float32 whatever the run computes in."""
+    """Interface of functions from images to features. They run on the CPU and in float32, independent of the run's precision."""
 
     @property
     def name(self) -> str:
-        """The kind: classifier, pixels or inception."""
+        """Kind of the extractor: classifier, pixels or inception."""
         ...
 
     @property
     def weights_hash(self) -> str:
-        """The identity of this extractor: part of the protocol of every metric that uses its features."""
+        """Hash of this extractor, a part of the evaluation protocol of every metric that uses its features."""
         ...
 
     def __call__(self, images: Tensor, *, batch_size: int = ...) -> Features:
-        """Features of uint8 images [N, C, H, W]; the batch size changes no more than float rounding."""
+        """Return the features of uint8 images [N, C, H, W]. The batch size changes only float rounding."""
         ...
 
     def check(self, images: Tensor) -> None:
@@ -66,12 +66,12 @@ class Extractor(Protocol):
 
 
 def check_images(images: Tensor, shape: tuple[int, ...], dataset: str) -> None:
-    """Raise a UserError unless these are uint8 images of that shape, at least one."""
+    """Raise a UserError unless `images` are one or more uint8 images of that shape."""
     if images.dtype != torch.uint8:
-        raise UserError(f"images must be uint8 in 0..255, not {str(images.dtype).removeprefix('torch.')}")
+        raise UserError(f"images must be uint8 in 0..255, not {str(images.dtype).removeprefix('torch.')}: convert them first")
     if images.ndim != 4 or tuple(images.shape[1:]) != shape or not len(images):
         wanted = ", ".join(map(str, shape))
-        raise UserError(f"images for {dataset!r} have the shape [N, {wanted}], not {list(images.shape)}")
+        raise UserError(f"images for {dataset!r} must have the shape [N, {wanted}], not {list(images.shape)}")
 
 
 def joined(parts: Sequence[Features]) -> Features:

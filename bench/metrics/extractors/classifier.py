@@ -1,8 +1,8 @@
-"""The extractor `classifier`: a small classifier that is trained on the dataset itself.
+"""The extractor `classifier`: a small classifier of the dataset's own classes.
 
-Published FID uses Inception features, which are trained on colour photographs of 299 pixels. On grey images of 28 pixels a
-classifier of the data itself separates good from bad far better, and needs no download. Its numbers compare only with
-numbers of the same extractor: hence every protocol holds the hash of its weights.
+Published FID uses Inception features, which come from colour photographs of 299 pixels. On grey images of 28 pixels, a classifier
+of the data distinguishes good images from bad ones more clearly, and needs no download. Compare its metrics only with those of the
+same extractor. For this reason, every evaluation protocol contains the hash of its weights.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bench.core.errors import UserError, one_line
 from bench.core.spec import to_unit_range
 from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, joined
 
-BATCH, BATCH_VALUES = 100, 2**19  # at most: activations then stay in the processor's cache; larger batches are slower
+BATCH, BATCH_VALUES = 100, 2**19  # at most, so that activations stay in the processor's cache: larger batches are slower
 
 
 class ConvBlock(nn.Module):
-    """Convolution 3x3, 2x2 max pooling, batch norm, ReLU. Pooling first saves three quarters of the work of the rest."""
+    """Convolution 3x3, 2x2 max pooling, batch norm, ReLU. Early pooling reduces the work of the later layers to a quarter."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -36,10 +36,10 @@ class ConvBlock(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A small convolutional classifier. Its features are the last hidden layer, centred and divided by one number.
+    """Small convolutional classifier. Its features are the last hidden layer, minus `center` and divided by the number `scale`.
 
-    Both come from the training images, whose features have mean 0 and, on average, variance 1. One number for all features keeps
-    a rarely active one from dominating the others.
+    Over the training images, the features have mean 0 and, on average, variance 1. One number for all features prevents that a
+    rarely active feature dominates the others.
     """
 
     center: Tensor
@@ -57,14 +57,14 @@ class Classifier(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, images: Tensor) -> Features:
-        """Images uint8 [N, C, H, W] to features and logits."""
+        """Return features and logits of images uint8 [N, C, H, W]."""
         x = to_unit_range(images).contiguous(memory_format=torch.channels_last)
         hidden = torch.relu(self.hidden(self.blocks(x).flatten(1)))
         return Features(features=(hidden - self.center) / self.scale, logits=self.head(self.dropout(hidden)))
 
 
 class ExtractorCard(BaseModel):
-    """The origin and accuracy of an extractor: the JSON file beside its weights."""
+    """Record of the origin and accuracy of an extractor: the JSON file next to its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,15 +80,15 @@ class ExtractorCard(BaseModel):
     seed: int
     torch: str  # version that trained it
     weights_sha256: str
-    where: str = ""  # the kind of machine, if a user trained it
+    where: str = ""  # the kind of machine, for a classifier that a user's machine trained
 
     def network(self) -> Classifier:
-        """The classifier this card describes, with fresh weights."""
+        """Return the classifier of this card with random weights."""
         return Classifier(shape=self.shape, widths=self.widths, dims=self.dims, classes=self.classes)
 
 
 class ClassifierExtractor:
-    """A trained classifier that turns images into features."""
+    """Extractor that computes features with a trained classifier."""
 
     name = CLASSIFIER
 
@@ -102,7 +102,7 @@ class ClassifierExtractor:
         return self.card.weights_sha256
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features and logits of uint8 images [N, C, H, W]; a batch size of 0 chooses the fastest."""
+        """Return features and logits of uint8 images [N, C, H, W]. A batch size of 0 chooses the fastest."""
         self.check(images)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return joined([self._network(batch) for batch in images.split(batch_size or quick_batch(images))])
@@ -113,12 +113,12 @@ class ClassifierExtractor:
 
 
 def quick_batch(images: Tensor) -> int:
-    """The fastest batch size for these images."""
+    """Return the fastest batch size for these images."""
     return max(1, min(BATCH, BATCH_VALUES // images[0].numel()))
 
 
 def read_extractor(card_file: Traversable, weights_file: Traversable) -> ClassifierExtractor:
-    """An extractor from its two files. Raises a UserError that names a damaged one."""
+    """Return the extractor in two files. Raises UserError with the name of a damaged file."""
     try:
         card, weights = card_file.read_bytes(), weights_file.read_bytes()
     except OSError as error:
@@ -127,7 +127,7 @@ def read_extractor(card_file: Traversable, weights_file: Traversable) -> Classif
 
 
 def extractor_of(card_json: bytes, weights: bytes, *, card_name: str, weights_name: str) -> ClassifierExtractor:
-    """An extractor from the content of its two files. Raises a UserError with these names for a damaged one."""
+    """Return the extractor in the content of two files. Raises UserError with the name of a damaged file."""
     try:
         card = ExtractorCard.model_validate_json(card_json)
     except ValidationError as error:
@@ -138,6 +138,6 @@ def extractor_of(card_json: bytes, weights: bytes, *, card_name: str, weights_na
     try:
         network = card.network()
         network.load_state_dict(load(weights))
-    except Exception as error:  # torch and safetensors raise kinds of their own
+    except Exception as error:  # torch and safetensors raise their own error types
         raise UserError(f"the extractor card {card_name} does not fit its weights: {one_line(error, most=120)}") from error
     return ClassifierExtractor(card, network)

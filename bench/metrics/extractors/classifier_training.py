@@ -22,15 +22,15 @@ from bench.metrics.extractors.training_plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 SEED = 0
-BLOCK_VALUES = 2**19  # of images seen at once
+BLOCK_VALUES = 2**19  # pixel values in one batch of an evaluation
 
 
 def _silent(count: int) -> None:
-    """Report no progress."""
+    """Ignore progress."""
 
 
 def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tensor:
-    """Shift the whole batch by a few pixels, padded with zeros, and mirror half of it. uint8 in, uint8 out."""
+    """Shift a batch of uint8 images by a few pixels, pad it with zeros, and mirror half of it. Returns uint8."""
     height, width = images.shape[2:]
     top, left = torch.randint(0, 2 * plan.shift + 1, (2,), generator=noise).tolist()
     moved = functional.pad(images, (plan.shift,) * 4)[:, :, top : top + height, left : left + width]
@@ -41,9 +41,9 @@ def augment(images: Tensor, plan: TrainingPlan, noise: torch.Generator) -> Tenso
 
 
 def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Outliers, a quarter each: plain noise, images with strong noise, two images blended, images with their quarters swapped.
+    """Return outliers uint8 [N, C, H, W] from images of that type and shape.
 
-    uint8 [N, C, H, W] in and out.
+    A quarter each is plain noise, images with strong noise, two blended images, and images with swapped quarters.
     """
 
     def uniform(like: Tensor, low: float, high: float) -> Tensor:
@@ -65,10 +65,10 @@ def make_outliers(images: Tensor, noise: torch.Generator) -> Tensor:
 
 
 def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.Generator, advance: Advance = _silent) -> None:
-    """Train by cross-entropy with AdamW and one cycle of the learning rate, while a second head tells images from outliers.
+    """Train by cross-entropy with AdamW and one cycle of the learning rate. A second head distinguishes images from outliers.
 
     Outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606) separates other images from real ones in the features, which
-    precision needs. The second head is dropped. Calls `advance` with the size of each batch.
+    precision needs. The classifier does not include the second head. Calls `advance` with the size of each batch.
     """
     assert train.labels is not None
     judge = nn.Linear(plan.dims, 1)
@@ -98,7 +98,7 @@ def fit(network: Classifier, train: Examples, plan: TrainingPlan, noise: torch.G
 
 @torch.no_grad()
 def standardise(network: Classifier, images: Tensor) -> None:
-    """Make the features of these images have mean 0 and, averaged over the features, variance 1."""
+    """Set `center` and `scale` so that the features of these images have mean 0 and, on average, variance 1."""
     network.eval()
     features = torch.cat([network(batch).features for batch in blocks(images)]).double()
     scale = features.var(dim=0).mean().sqrt()
@@ -109,12 +109,12 @@ def standardise(network: Classifier, images: Tensor) -> None:
 
 
 def blocks(images: Tensor) -> tuple[Tensor, ...]:
-    """The images in pieces of a bounded size, of 500 at most."""
+    """Return the images in batches of limited size, with at most 500 images."""
     return images.split(max(1, min(500, BLOCK_VALUES // images[0].numel())))
 
 
 def accuracy(network: Classifier, examples: Examples) -> float:
-    """The fraction of examples whose class the classifier predicts."""
+    """Return the fraction of examples whose class the classifier predicts correctly."""
     assert examples.labels is not None
     network.eval()
     with torch.no_grad():
@@ -125,10 +125,10 @@ def accuracy(network: Classifier, examples: Examples) -> float:
 def train_extractor(
     dataset: Dataset, plan: TrainingPlan, *, command: str, where: str = "", advance: Advance = _silent
 ) -> tuple[ExtractorCard, bytes]:
-    """Train the extractor of a dataset: its card, and its weights as the content of a safetensors file."""
+    """Train the extractor of a dataset. Returns its card, and its weights as the content of a safetensors file."""
     channels, height, width = dataset.spec.shape
     classes = dataset.spec.classes
-    with one_thread(), random_streams.seeded(SEED, "extractor"):  # first weights and dropout
+    with one_thread(), random_streams.seeded(SEED, "extractor"):  # initial weights and dropout
         network = Classifier(shape=(channels, height, width), widths=plan.widths, dims=plan.dims, classes=classes).to(
             memory_format=torch.channels_last
         )
@@ -146,7 +146,7 @@ def train_extractor(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Context manager in which torch uses one thread: another number gives other bits."""
+    """Context manager that limits torch to one thread, because another number of threads changes single bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -156,5 +156,5 @@ def one_thread() -> Iterator[None]:
 
 
 def command_for(dataset: Dataset) -> str:
-    """The command that trains the extractor of a dataset."""
+    """Return the command that trains the extractor of a dataset."""
     return f"python -m bench.metrics.extractors.train {shlex.quote(dataset.name)}"

@@ -1,7 +1,7 @@
-"""The extractor `inception`: torch-fidelity's InceptionV3, whose features are those of the published FID. Its weights are not shipped.
+"""The extractor `inception`: torch-fidelity's InceptionV3 with the features of the published FID. The package does not include its weights.
 
-torch-fidelity would unpickle them, and a pickle can run any code. So ganbench never calls its loader: it checks the file's hash
-and reads only tensors from it.
+torch-fidelity unpickles the weights, and a pickle can run any code. For this reason, ganbench never calls its loader. It checks the
+hash of the file and reads only tensors from it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 FILE = URL.rpartition("/")[2]
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE_BYTES = 95_628_359
-BATCH = 16  # images of 299 pixels: some 300 MB of activations
+BATCH = 16  # images of 299 pixels: more images take more memory for activations
 FEATURES = ("2048", "logits_unbiased")  # of FID, and of the inception score
 
 
 class InceptionExtractor:
-    """torch-fidelity's InceptionV3 of 2015: 2,048 features, 1,008 logits without bias. Grey images become three channels."""
+    """Extractor with torch-fidelity's InceptionV3 of 2015: 2,048 features, 1,008 logits without bias. Repeats a grey channel."""
 
     name = INCEPTION
 
@@ -45,7 +45,7 @@ class InceptionExtractor:
         self.weights_hash = SHA256
 
     def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
-        """Features and logits of uint8 images [N, C, H, W], which it scales to 299 pixels."""
+        """Return features and logits of uint8 images [N, C, H, W], scaled to 299 pixels."""
         self.check(images)
         network = _network(self._weights, _stamp(self._weights))
         parts = []
@@ -61,32 +61,34 @@ class InceptionExtractor:
 
 
 def load_inception(dataset: Dataset) -> InceptionExtractor:
-    """The extractor for a dataset. Raises a UserError without weights, or if the images have neither 1 nor 3 channels."""
+    """Return the extractor for a dataset. Raises UserError if the weights are missing, or unless images have 1 or 3 channels."""
     channels = dataset.spec.shape[0]
     if channels not in (1, 3):
-        raise UserError(f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images")
+        raise UserError(
+            f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images: omit --inception-weights"
+        )
     return InceptionExtractor(find_weights(), dataset)
 
 
 def find_weights(*, download: bool = True) -> Path:
-    """The file of the weights, its hash checked: the one that the user names, else the one in torch hub's cache, else a download."""
+    """Return the file of the weights after a check of its hash: the user's file, else the one in torch hub's cache, else a download."""
     named = os.environ.get(VARIABLE)
     path = Path(named).expanduser() if named else hub_file()
     if not named and not path.exists():
         if not download:
-            raise UserError(f"the weights are not here: {path} would be downloaded, or name the file {FILE}")
+            raise UserError(f"the Inception weights are missing: {path} would be downloaded, or name the file {FILE}")
         _download(path)
     _check(path, _stamp(path))
     return path
 
 
 def hub_file() -> Path:
-    """The file of the weights in torch hub's cache, which other programs that measure FID share."""
+    """Return the path of the weights in torch hub's cache, which other programs that measure FID share."""
     return Path(torch.hub.get_dir()) / "checkpoints" / FILE
 
 
 def _download(path: Path) -> None:
-    """Download the weights into torch hub's cache. Of several processes one downloads."""
+    """Download the weights into torch hub's cache. If several processes need these, one of them downloads."""
     with locked(path.parent):
         if path.exists():
             return
@@ -95,7 +97,7 @@ def _download(path: Path) -> None:
             content = sources.download(URL, limit=SIZE_BYTES)
         except sources.Unavailable as error:
             raise UserError(
-                f"the Inception weights cannot be had ({one_line(error, most=240)}): name the file {FILE} by --inception-weights PATH "
+                f"cannot download the Inception weights ({one_line(error, most=240)}): name the file {FILE} by --inception-weights PATH "
                 f"or {VARIABLE}=PATH, or put it into {path.parent}"
             ) from error
         _check_hash(hashlib.sha256(content).hexdigest(), URL)
@@ -103,11 +105,13 @@ def _download(path: Path) -> None:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file, which change with it. Raises a UserError where it cannot be read."""
+    """Return size and time of a file, which change with its content. Raises UserError if the file cannot be read."""
     try:
         status = path.stat()
     except OSError as error:
-        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}; name another file"
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"the Inception weights {one_line(str(path))!r} are not a plain file: name the file {FILE}")
     return status.st_size, status.st_mtime_ns
@@ -115,34 +119,36 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @cache
 def _check(path: Path, stamp: tuple[int, int]) -> None:
-    """Raise a UserError unless the file is the published one."""
+    """Raise a UserError unless the file has the published hash."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"the Inception weights {one_line(str(path))!r} cannot be read: {error.strerror or error}; name another file"
+        ) from error
     _check_hash(found, str(path))
 
 
 def _check_hash(found: str, where: str) -> None:
     if found != SHA256:
         raise UserError(
-            f"{one_line(where)!r} is not the file {FILE}: its sha256 is {found[:12]}..., and {SHA256[:12]}... is the published one"
+            f"{one_line(where)!r} is not the file {FILE}: its sha256 is {found[:12]}..., expected {SHA256[:12]}...: download it again"
         )
 
 
 @lru_cache(maxsize=1)
 def _network(path: Path, stamp: tuple[int, int]) -> Any:
-    """The network with its weights. `stamp` makes the cache notice a changed file."""
+    """Return the network with its weights. With `stamp`, the cache detects a changed file."""
     _check(path, stamp)
     try:
         return network_with(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch and its unpickler raise many kinds
+    except Exception as error:  # torch and its unpickler raise many error types
         raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be loaded: {one_line(error, most=120)}") from error
 
 
 def network_with(state: dict[str, Tensor]) -> Any:
-    """torch-fidelity's network with this state; a patch replaces the call that would download and unpickle one."""
+    """Return torch-fidelity's network with this state. A patch replaces the call that downloads and unpickles a state."""
     from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
     loader = theirs.load_state_dict_from_url

@@ -1,4 +1,4 @@
-"""Classifiers of labelled data without a shipped one: trained once on this machine and cached with their cards."""
+"""Classifiers of labelled data for which the package has none. A machine trains each once and caches it with its card."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ log = logging.getLogger(__name__)
 FOLDER = "extractors"
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 LOCK_SECONDS = 3_600.0  # longer than the slowest training
-POOR = 0.6  # accuracy below which a classifier's features say little
+POOR = 0.6  # accuracy below which a classifier's features are not informative
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """The classifier that another process sent to this one; None: the data needs none."""
+    """Record of the classifier that another process sends to this one. None: the data needs no classifier."""
 
     extractor: ClassifierExtractor | None
 
 
-_sent: _Sent | None = None  # None: this process reads its own classifiers, and trains them
+_sent: _Sent | None = None  # None: this process reads or trains its own classifiers
 
 
 def packed(dataset: Dataset) -> str:
-    """The classifier of a dataset as text, for `sent` in another process; trained now if it is not cached."""
+    """Return the classifier of a dataset as text, for `sent` in another process. Trains it if it is not cached."""
     found = trained(dataset)
     weights = (classifier_folder(dataset, plan_for(dataset)) / WEIGHTS).read_bytes()
     return json.dumps({"card": found.card.model_dump_json(), "weights": base64.b64encode(weights).decode()})
@@ -48,9 +48,9 @@ def packed(dataset: Dataset) -> str:
 
 @contextmanager
 def sent(text: str) -> Iterator[None]:
-    """Context manager in which this process uses a classifier that another one packed, and trains none; empty text: no classifier.
+    """Context manager that makes this process use a classifier from `packed` and train none. Empty text: no classifier.
 
-    Processors differ in the last bits of what they train, so workers on several machines must not train a classifier each.
+    Classifiers from different processors differ in single bits. For this reason, workers on several machines use one classifier.
     """
     global _sent
     before, _sent = _sent, _Sent(_unpacked(text) if text else None)
@@ -62,20 +62,20 @@ def sent(text: str) -> Iterator[None]:
 
 def _unpacked(text: str) -> ClassifierExtractor:
     parts = json.loads(text)
-    name = "of the classifier that was sent here"
+    name = "of the classifier from another process"
     return extractor_of(parts["card"].encode(), base64.b64decode(parts["weights"]), card_name=name, weights_name=name)
 
 
 def trained(dataset: Dataset) -> ClassifierExtractor:
-    """The classifier of a dataset: the one that was `sent`, else from the cache folder, else trained now and stored there.
+    """Return the classifier of a dataset: the one of `sent`, else the cached one. Otherwise, train and cache it.
 
-    Of several processes one trains.
+    If several processes need it, one of them trains it.
     """
     if _sent is not None:
         if _sent.extractor is None or _sent.extractor.card.data_digest != dataset.digest():
             raise UserError(
                 f"{dataset.name} on {platform.node()} differs from the data of the machine that started the command: give every machine "
-                "the same data, and start again"
+                "the same data, and start it again"
             )
         return _sent.extractor
     plan = plan_for(dataset)
@@ -86,44 +86,44 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
         except UserError as error:
             log.warning("%s: training it again", error)
     with locked(folder, timeout_seconds=LOCK_SECONDS):
-        try:  # another process may have trained it meanwhile
+        try:  # another process may train it while this one waits
             return _fitting(read(folder), dataset, folder)
         except UserError:
             return _train(dataset, plan, folder)
 
 
 def classifier_folder(dataset: Dataset, plan: TrainingPlan) -> Path:
-    """The cache folder of a dataset's classifier. Its name depends on everything that it follows from, except the machine."""
+    """Return the cache folder of a dataset's classifier. Its name depends on all that determines it, except the machine."""
     identity = {"data": dataset.digest(), "plan": asdict(plan), "version": VERSION}
     return cache_root() / FOLDER / f"{plain(dataset.title)}-{short_hash(identity)}"
 
 
 def is_cached(folder: Path) -> bool:
-    """Whether a folder holds a classifier: its card is written last."""
+    """Return whether a folder contains a complete classifier, whose card is written last."""
     return (folder / CARD).is_file()
 
 
 def read(folder: Path) -> ClassifierExtractor:
-    """The classifier in a folder. Raises a UserError where it is damaged."""
+    """Return the classifier in a folder. Raises UserError if it is damaged."""
     return read_extractor(folder / CARD, folder / WEIGHTS)
 
 
 def _fitting(extractor: ClassifierExtractor, dataset: Dataset, folder: Path) -> ClassifierExtractor:
-    """Return it, or raise a UserError if its card is of other data: the folder may be a copy from another machine."""
+    """Return the extractor. Raises UserError if its card describes other data: the folder may be a copy from another machine."""
     card, spec = extractor.card, dataset.spec
     if (card.data_digest, card.shape, card.classes) != (dataset.digest(), spec.shape, spec.classes):
-        raise UserError(f"the classifier in {folder} is of {card.dataset} {list(card.shape)}, and not of {dataset.name}")
+        raise UserError(f"the classifier in {folder} is of {card.dataset} {list(card.shape)}, not of {dataset.name}")
     return extractor
 
 
 def trained_folders() -> Iterator[Path]:
-    """The cache folders of all classifiers that were trained on this machine."""
+    """Return the cache folders of all classifiers of this machine."""
     root = cache_root() / FOLDER
     return (folder for folder in sorted(root.iterdir()) if is_cached(folder)) if root.is_dir() else iter(())
 
 
 def _train(dataset: Dataset, plan: TrainingPlan, folder: Path) -> ClassifierExtractor:
-    log.info("%s: training the classifier that its images are measured with, once on this machine", dataset.name)
+    log.info("%s: training the classifier for its metrics, once on this machine", dataset.name)
     images = plan.epochs * (min(len(dataset.split("train")), plan.epoch_images or 10**12) // plan.batch_size) * plan.batch_size
     where = f"{platform.system()} {platform.machine()}"
     with progress(f"training a classifier of {dataset.title}", images) as advance:

@@ -1,7 +1,7 @@
-"""The extractor `pixels`: the principal components of a dataset's own training images. It needs no labels and knows no classes.
+"""The extractor `pixels`: the principal components of a dataset's own training images. It needs no labels and has no classes.
 
-Silhouettes of the right class, for instance, fool a classifier but not pixels; pixels see only brightness and position, a
-classifier sees shape. So ganbench reports both distances.
+Pixels respond to brightness and position, and a classifier responds to shape. A classifier may accept a silhouette of the right
+class, for example, and pixels reject it. For this reason, ganbench reports both distances.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from bench.core.spec import Dataset
 from bench.metrics.cache import cached
 from bench.metrics.extractors.base import PIXELS, Features, check_images
 
-VERSION = 1  # of the definition; bumped when it changes
+VERSION = 1  # of the definition: increase it if the definition changes
 DIMS = 64
 MOST_IMAGES = 20_000
-MOST_VALUES = 2**28  # pixels in all: bounds the time on large images
+MOST_VALUES = 2**28  # pixel values of all images: limits the time for large images
 EXACT_PIXELS = 4_096  # largest images whose whole covariance [D, D] is computed
-BLOCK_VALUES = 2**22  # pixels in float32 at once: bounds the memory
+BLOCK_VALUES = 2**22  # float32 pixel values in memory at once
 OVERSAMPLING, ROUNDS = 64, 5  # of the randomised subspace iteration
 PARTS = ("mean", "components", "scale")
 
 
 class PixelExtractor:
-    """The first principal components of the training pixels, all divided by one number: over the training images their mean variance is 1."""
+    """Extractor of the first principal components of training pixels. Over the training images, their mean variance is 1."""
 
     name = PIXELS
 
@@ -41,11 +41,11 @@ class PixelExtractor:
 
     @property
     def weights_hash(self) -> str:
-        """A hash of the definition, which determines it: the data, the number of components and the version of the method."""
+        """Hash of all that determines the features: the data, the number of components and the version of the method."""
         return short_hash({"extractor": PIXELS, "version": VERSION, "data": self._dataset.digest(), "dims": self.dims})
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features [N, dims] of uint8 images [N, C, H, W]; a batch size of 0 chooses as many as fit a bounded memory."""
+        """Return features [N, dims] of uint8 images [N, C, H, W]. A batch size of 0 chooses a size that limits the memory."""
         self.check(images)
         mean, components, scale = (self._parts[name] for name in PARTS)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
@@ -58,7 +58,7 @@ class PixelExtractor:
 
     @cached_property
     def _parts(self) -> dict[str, Tensor]:
-        """Mean [D], components [D, dims] and scale []: from the cache folder, else computed now and stored there."""
+        """Mean [D], components [D, dims] and scale [], from the cache or computed and cached."""
         identity = {"weights": self.weights_hash}
         return cached(
             f"pixels-{self._dataset.name}", identity, PARTS, lambda: principal_components(self._dataset.split("train").data, self.dims)
@@ -66,24 +66,24 @@ class PixelExtractor:
 
 
 def dimensions(train: int, test: int, shape: tuple[int, ...]) -> int:
-    """The number of components: 64, but at most the pixels, the training images less one, and half of the test images."""
+    """Return the number of components: 64, or fewer for few pixels, training images or test images."""
     return max(1, min(DIMS, torch.Size(shape).numel(), train - 1, test // 2))
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Images uint8 [N, C, H, W] as rows of float32 in [0, 1]: [N, D]."""
+    """Return images uint8 [N, C, H, W] as rows of float32 in [0, 1]: [N, D]."""
     return images.flatten(1).to(torch.float32).div_(255.0)
 
 
 def block_rows(images: Tensor) -> int:
-    """The number of images in a block."""
+    """Return the number of images in a block."""
     return max(1, BLOCK_VALUES // images[0].numel())
 
 
 def principal_components(images: Tensor, dims: int) -> dict[str, Tensor]:
-    """The first principal components of images, float32: mean [D], components [D, dims], scale [].
+    """Return the first principal components of images, float32: mean [D], components [D, dims], scale [].
 
-    Of many images, those of a fixed permutation. The largest entry of each component is positive.
+    Uses a fixed random subset of many images. The largest entry of each component is positive.
     """
     n, size = len(images), images[0].numel()
     most = max(dims + 1, min(MOST_IMAGES, MOST_VALUES // size))
@@ -101,7 +101,7 @@ def principal_components(images: Tensor, dims: int) -> dict[str, Tensor]:
 
 
 def exact_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
-    """Variances [dims] and components [D, dims], largest first, from the covariance of all pixels. Float64."""
+    """Return variances [dims] and components [D, dims] in float64, largest first, from the covariance of all pixels."""
     size = len(mean)
     total = torch.zeros(size, size, dtype=torch.float64)
     for block in _blocks(images):
@@ -113,7 +113,7 @@ def exact_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, T
 
 
 def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tensor, Tensor]:
-    """The same by subspace iteration from a fixed random start (Halko et al. 2011, arXiv 0909.4061, algorithms 4.4 and 5.1)."""
+    """Return variances and components by subspace iteration (Halko et al. 2011, arXiv 0909.4061, algorithms 4.4 and 5.1)."""
     width = min(dims + OVERSAMPLING, len(images), len(mean))
     basis = torch.linalg.qr(torch.randn(len(mean), width, generator=random_streams.stream(0, "pixels-start")))[0]
     for _ in range(ROUNDS):
@@ -128,5 +128,5 @@ def randomised_components(images: Tensor, mean: Tensor, dims: int) -> tuple[Tens
 
 
 def _blocks(images: Tensor) -> Iterator[Tensor]:
-    """The images in blocks [n, D], float32."""
+    """Return an iterator over the images in blocks [n, D], float32."""
     return (pixels(block) for block in images.split(block_rows(images)))

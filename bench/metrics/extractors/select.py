@@ -1,4 +1,4 @@
-"""The extractors that a dataset has, and the one of a kind."""
+"""Selection of the extractors of a dataset."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def kinds_of(dataset: Dataset) -> tuple[str, ...]:
-    """The kinds of extractor that a dataset has by default, the best one first; none for points."""
+    """Return the default kinds of extractor of a dataset, the preferred one first. Points have none."""
     if dataset.spec.kind != "image":
         return ()
     return (CLASSIFIER, PIXELS) if _has_classifier(dataset) else (PIXELS,)
 
 
 def extractor_for(kind: str, dataset: Dataset) -> Extractor:
-    """The extractor of a kind for a dataset, or a UserError. A classifier that is neither shipped nor cached is trained now."""
+    """Return the extractor of a kind for a dataset. Trains a classifier that is neither shipped nor cached. Raises UserError."""
     known = (*kinds_of(dataset), INCEPTION) if dataset.spec.kind == "image" else ()
     if kind not in known:
         raise UserError(f"{dataset.name} has no extractor {kind!r}" + nearest(kind, known))
@@ -39,7 +39,7 @@ def extractor_for(kind: str, dataset: Dataset) -> Extractor:
 
 
 def classifier_is_ready(dataset: Dataset) -> bool:
-    """Whether a dataset can be evaluated without training a classifier first. Trains nothing."""
+    """Return whether an evaluation of a dataset need not train a classifier first. Trains nothing."""
     if isinstance(dataset, Stacked):
         return classifier_is_ready(dataset.base)
     if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
@@ -48,7 +48,7 @@ def classifier_is_ready(dataset: Dataset) -> bool:
 
 
 def packed_classifier(dataset: Dataset) -> str:
-    """The classifier trained here for a dataset, for `local.sent` in another process; empty if it needs none or has a shipped one."""
+    """Return this machine's classifier of a dataset for `local.sent`. Empty if the dataset needs none or has a shipped one."""
     if isinstance(dataset, Stacked):
         return packed_classifier(dataset.base)
     return "" if CLASSIFIER not in kinds_of(dataset) or _is_shipped(dataset) else packed(dataset)
@@ -59,7 +59,7 @@ def _classifier(dataset: Dataset) -> ClassifierExtractor:
 
 
 def _is_shipped(dataset: Dataset) -> bool:
-    """Whether a classifier of exactly this data ships with the package; a user's data may have the same name."""
+    """Return whether the package has a classifier of exactly this data. A user's data may have the same name."""
     return dataset.name in extractor_names() and load_extractor(dataset.name).card.data_digest == dataset.digest()
 
 
@@ -68,14 +68,14 @@ def _has_classifier(dataset: Dataset) -> bool:
         return _has_classifier(dataset.base)
     why_not = None if _is_shipped(dataset) else untrainable(dataset)
     if why_not and dataset.spec.classes:
-        _warn_once(dataset.name, f"it has no classifier, so only metrics of pixels: {why_not}")
+        _warn_once(dataset.name, f"it has no classifier, so only metrics of pixels apply: {why_not}")
     elif why_not is None and not _is_shipped(dataset) and (absent := _absent(dataset)):
-        _warn_once(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes say less")
+        _warn_once(dataset.name, f"its test split has no image of the class {absent[0]!r}, so metrics of classes are less informative")
     return why_not is None
 
 
 def _absent(dataset: Dataset) -> list[str]:
-    """The classes without a test image."""
+    """Return the classes without a test image."""
     labels = dataset.split("test").labels
     present = set() if labels is None else set(labels.unique().tolist())
     return [name for label, name in enumerate(dataset.class_names) if label not in present]
@@ -83,5 +83,5 @@ def _absent(dataset: Dataset) -> list[str]:
 
 @cache
 def _warn_once(name: str, what: str) -> None:
-    """Log a warning once: a user who gives labels expects a classifier, and metrics of classes."""
+    """Log a warning once, because a user who gives labels expects a classifier and metrics of classes."""
     log.warning("%s: %s", name, what)

@@ -1,4 +1,4 @@
-"""The extractor `classifier` of stacked images: the classifier of the base, for each channel (PacGAN, arXiv 1712.04086, section 4)."""
+"""The extractor `classifier` of stacked images: the base dataset's classifier for each channel (PacGAN, arXiv 1712.04086, section 4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.metrics.extractors.classifier import ClassifierExtractor
 
 
 class StackedExtractor:
-    """Features of the channels side by side, [N, C * d]. The class is the label of their classes (a, b, c), (a * n + b) * n + c."""
+    """Extractor of the features of all channels, [N, C * d]. Channels of classes a, b, c of n give (a * n + b) * n + c."""
 
     name = CLASSIFIER
 
@@ -22,11 +22,11 @@ class StackedExtractor:
 
     @property
     def weights_hash(self) -> str:
-        """A hash of the base's."""
+        """Hash of the base classifier's hash."""
         return short_hash({"extractor": "stacked", "base": self.base.weights_hash})
 
     def __call__(self, images: Tensor, *, batch_size: int = 0) -> Features:
-        """Features and classes of uint8 images [N, C, H, W]; a batch size of 0 chooses the fastest."""
+        """Return features and classes of uint8 images [N, C, H, W]. A batch size of 0 chooses the fastest."""
         self.check(images)
         n, channels, height, width = images.shape
         base_features = self.base(images.reshape(n * channels, 1, height, width), batch_size=batch_size * channels)

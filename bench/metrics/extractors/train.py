@@ -1,7 +1,7 @@
 """Train the extractor `classifier` of a labelled dataset: `python -m bench.metrics.extractors.train fashion-mnist`.
 
-The same command on the same machine with the same version of torch writes the same bytes. New weights are a new protocol:
-numbers measured with the old ones are not compared with numbers of the new.
+The same command on the same machine with the same version of torch writes the same bytes. New weights change the evaluation
+protocol: do not compare metrics of old and new weights.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def main() -> None:
-    """Train one extractor: write its two files if it ships with the package, else put it into the cache."""
+    """Train one extractor. Write its two files if it ships with the package, else cache it."""
     from bench.data import catalog  # noqa: F401 (registers the datasets)
     from bench.metrics.extractors.local import trained
 
     parser = argparse.ArgumentParser(prog="python -m bench.metrics.extractors.train", description=__doc__)
-    parser.add_argument("dataset", help=f"one that ships with the package ({', '.join(PLANS)}), or any labelled dataset")
-    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the two files of one that ships; others go to the cache")
+    parser.add_argument("dataset", help=f"dataset whose classifier ships with the package ({', '.join(PLANS)}), or any labelled dataset")
+    parser.add_argument(
+        "--out", type=Path, default=ASSETS, help="folder for the two files of a shipped classifier (others go to the cache)"
+    )
     arguments = parser.parse_args()
     log_to(SafeConsole(stderr=True), logging.INFO)
     try:

@@ -1,4 +1,4 @@
-"""The training plan of a dataset's classifier: a fixed one, or one that follows from the number and shape of its images."""
+"""The training plan of a dataset's classifier: a fixed plan, or one computed from the number and shape of its images."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from bench.core.errors import UserError
 from bench.core.spec import Dataset
 
-VERSION = 1  # of the training; bumped when it gives another classifier
+VERSION = 1  # of the training: increase it if the training gives another classifier
 GREY_WIDTH, COLOUR_WIDTH = 64, 96  # channels of the last convolution
-WORK = 1.6e10  # outputs of convolutions in all forward passes: some four minutes on one core
+WORK = 1.6e10  # outputs of convolutions in all forward passes: some minutes on one core
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 4, 60, 200
 FEWEST_IMAGES, SMALLEST_SIDE = 50, 4
-DIMS = 64  # width of the features, at most half the number of test images, whose covariance is computed
+DIMS = 64  # width of the features: at most half the number of test images, for their covariance
 MIRRORED = ("cifar10",)  # datasets where a mirrored image has the same class
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """Architecture and training of a classifier."""
+    """Record of the architecture and training of a classifier."""
 
     widths: tuple[int, ...]
     dims: int
     epochs: int
     batch_size: int
-    shift: int  # training images are shifted by up to this many pixels
-    flip: bool  # and mirrored
+    shift: int  # the most pixels by which training images are shifted
+    flip: bool  # training images are mirrored at random
     lr: float = 4e-3
     weight_decay: float = 5e-2
-    epoch_images: int | None = None  # of an epoch, if the training split is too large for a whole one
+    epoch_images: int | None = None  # images of an epoch, if the training split is too large for one
 
     @property
     def outliers(self) -> int:
-        """Outliers for each batch: a quarter of its size."""
+        """Number of outliers for each batch: a quarter of its size."""
         return self.batch_size // 4
 
 
@@ -43,10 +43,10 @@ PLANS = {
 
 
 def plan_for(dataset: Dataset) -> TrainingPlan:
-    """The plan of a dataset: one of the table, or one that follows from the number and shape of its images.
+    """Return the plan of a dataset: the one in `PLANS`, else one computed from the number and shape of its images.
 
-    Training takes some minutes on one core at most: there are fewer epochs for larger images. Raises a UserError where no
-    classifier can be trained.
+    Larger images get fewer epochs, so training takes at most some minutes on one core. Raises UserError if no classifier can be
+    trained.
     """
     why_not = untrainable(dataset)
     if why_not:
@@ -68,19 +68,19 @@ def plan_for(dataset: Dataset) -> TrainingPlan:
 
 
 def widths_for(side: int, last: int) -> tuple[int, ...]:
-    """Channels of the convolutions: each halves the side, down to 3 pixels or more, and doubles the channels up to `last`."""
+    """Return the channels of the convolutions. Each halves the side, down to 3 pixels or more, and doubles the channels up to `last`."""
     blocks = max(2 if side >= 8 else 1, (side // 3).bit_length() - 1)
     return tuple(max(16, last >> (blocks - 1 - index)) for index in range(blocks))
 
 
 def work_of(shape: tuple[int, ...], widths: tuple[int, ...]) -> int:
-    """Outputs of the convolutions for one image. Training time is proportional to it, measured at sides of 28 to 128."""
+    """Return the number of outputs of the convolutions for one image. Training time is proportional to it."""
     _, height, width = shape
     return sum(channels * (height >> index) * (width >> index) for index, channels in enumerate(widths))
 
 
 def untrainable(dataset: Dataset) -> str | None:
-    """Why no classifier can be trained on a dataset, or None."""
+    """Return the reason why no classifier can be trained on a dataset, or None."""
     shape, classes = dataset.spec.shape, dataset.spec.classes
     if dataset.spec.kind != "image" or len(shape) != 3 or not classes:
         return "it has no labelled images"
@@ -92,5 +92,5 @@ def untrainable(dataset: Dataset) -> str | None:
     if len(train.labels.unique()) < 2:
         return "its training images are all of one class"
     if len(train) < FEWEST_IMAGES:
-        return f"it has {len(train)} training images, and {FEWEST_IMAGES} are the least to train on"
+        return f"it has {len(train)} training images, and at least {FEWEST_IMAGES} are needed"
     return None

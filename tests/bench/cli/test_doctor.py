@@ -173,7 +173,7 @@ def test_the_inception_weights_are_not_downloaded(tmp_path: Path, monkeypatch):
     monkeypatch.delenv(inception.VARIABLE, raising=False)
     check = next(check for check in doctor.check_extractors() if check.name == "extractor inception")
     assert (check.ok, check.needed) == (False, False)
-    assert "are not here" in check.found
+    assert "are missing" in check.found
     (tmp_path / "weights").write_bytes(b"weights")
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "weights"))
     monkeypatch.setattr(inception, "SHA256", "9a129a49d9ba5a3d1b7b6a4cd5a5e52a6d6d1f4d2fd2ea6ad2d9a6d2c9d1f000")

@@ -89,7 +89,7 @@ def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_th
         ("evaluate . --dataset digits", "no images in the folder"),
         ("evaluate . --dataset digits --range 2 1", "--range takes LO and HI with LO < HI, not 2 1"),
         ("evaluate . --dataset digits --n 10", "--n is not for a folder"),
-        ("sample abcdef --out x.gif", "has the ending '.gif'"),
+        ("sample abcdef --out x.gif", "has the unknown ending '.gif'"),
         ("sample abcdef --out x.npz --n 0", "cannot sample 0 images"),
         ("sample abcdef --out none/x.npz", "the folder 'none' does not exist"),
         ("sample abcdef --out x.npz", "no results at sqlite:///"),

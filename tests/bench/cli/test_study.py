@@ -31,7 +31,7 @@ QUICK = ("study", "lr-k-quick", "--dataset", "digits", "--set", "budget.images=6
             "study lr-k-quick --dataset digits --objective quality/fid_classifier,perf/train_seconds",
             "--pruner median needs a single objective",
         ),
-        ("study lr-k-quick --dataset digits --storage sqlite:///x.db", "--storage sqlite:///x.db is not the path"),
+        ("study lr-k-quick --dataset digits --storage sqlite:///x.db", "--storage sqlite:///x.db is neither a path"),
         ("study lr-k-quick --dataset digits --storage postgresql://me:secret@127.0.0.1:9/x", "does not answer"),
         ("study lr-k-quick --dataset digits --workers 99", "--workers takes 1 to"),
         ("study lr-k-quick --dataset digits --name quick", "the name 'quick' belongs to an experiment that is not a study"),

@@ -72,7 +72,7 @@ def test_labels_follow_their_images_whatever_the_order() -> None:
 def test_a_class_with_too_few_images_has_no_covariance() -> None:
     found = measured(torch.where(truth() == 3, 4, truth()))
     assert math.isnan(found.values[INTRA])
-    assert "0 images of class 3 cannot tell the covariance of 32 features" in found.reasons[INTRA]
+    assert "a Fréchet distance in 32 features needs more images than features, and class 3 has 0 images" in found.reasons[INTRA]
 
 
 def test_without_labels_both_metrics_are_missing_and_the_protocol_is_the_same() -> None:

@@ -54,8 +54,8 @@ def test_invalid_targets(tmp_path: Path) -> None:
     check_target(tmp_path / "new.npz", force=False)
     check_target(tmp_path / "old.npz", force=True)
     wrong = {
-        "x.gif": "has the ending '.gif'; did you mean '.png'?",
-        "x": "has the ending ''",
+        "x.gif": "has the unknown ending '.gif'; did you mean '.png'?",
+        "x": "has the unknown ending ''",
         "old.npz": "already exists: --force overwrites it",
         "link.npz": "already exists",
         "folder.png": "is a folder",

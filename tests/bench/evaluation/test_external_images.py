@@ -92,7 +92,7 @@ def test_an_ambiguous_order_is_nchw_with_a_warning(tmp_path: Path, caplog: pytes
         (np.zeros((12, 64), np.uint8), "not [12, 64]"),
         (np.zeros((), np.uint8), "not []"),
         (np.zeros((2,) * 30, np.uint8)[..., :0], "not [2, 2, 2"),
-        (np.zeros((9, 1, 8, 8), np.uint8), "9 images are too few to measure: at least 10"),
+        (np.zeros((9, 1, 8, 8), np.uint8), "9 images are too few to measure: use at least 10"),
         (np.zeros((0, 1, 8, 8), np.uint8), "0 images are too few"),
     ],
 )

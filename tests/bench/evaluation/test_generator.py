@@ -147,7 +147,7 @@ def test_a_missing_device_is_replaced_by_the_cpu_unless_the_user_names_it(
     generator = load_generator(run_id, uri)
     assert generator.device.type == "cpu"
     assert torch.equal(generator.sample(4), images)
-    assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
+    assert caplog.text.count(f"has the device {device}, which this machine does not have") == 1
     with pytest.raises(UserError, match=f"there is no device '{device}' here"):
         load_generator(run_id, uri, device=device)
 

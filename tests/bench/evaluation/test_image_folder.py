@@ -48,7 +48,7 @@ def test_wrong_pictures_are_named(tmp_path: Path) -> None:
 
     assert "no images in the folder" in refusal()
     (tmp_path / "sub").mkdir()
-    assert "it holds 1 sub-folder" in refusal()
+    assert "it contains 1 sub-folder" in refusal()
     (tmp_path / "sub").rmdir()
     pictures(tmp_path, some(9))
     assert "9 images are too few" in refusal()

@@ -57,7 +57,7 @@ def test_fewer_training_than_test_images_are_as_many_as_are_measured() -> None:
 
 def test_a_training_split_that_is_too_small_has_no_evaluator() -> None:
     assert unmeasurable(Cut(train=10)) is None
-    assert unmeasurable(Cut(train=9)) == "its training split holds 9 examples, and at least 10 are needed"
+    assert unmeasurable(Cut(train=9)) == "its training split has 9 examples, and at least 10 are needed"
     assert evaluator_for(Cut(train=9), Evaluation()) is None
 
 

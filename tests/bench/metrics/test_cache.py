@@ -70,7 +70,7 @@ def test_a_file_with_other_parts_is_replaced(tmp_path: Path, caplog: pytest.LogC
     measure = CountingMeasure()
     cached("x", {}, ("a", "b"), measure)
     assert measure.times == 1
-    assert "holds c" in caplog.text
+    assert "contains c" in caplog.text
 
 
 def test_without_a_folder_it_is_measured_each_time(
@@ -82,7 +82,7 @@ def test_without_a_folder_it_is_measured_each_time(
     for _ in range(2):
         assert torch.equal(cached("x", {}, ("a", "b"), measure)["a"], torch.arange(5))
     assert measure.times == 2
-    assert "every process will measure x itself" in caplog.text
+    assert "every process computes x itself" in caplog.text
 
 
 def test_names_of_folders_become_plain() -> None:

@@ -148,7 +148,7 @@ def test_too_few_images_have_no_number_where_it_would_mean_nothing() -> None:
     whole = {"quality/fid_classifier", "quality/frechet_pixels"}
     wanting = {"quality/fid_infinity_classifier", "quality/classifier_score"}
     assert unknown(few.values) == few.reasons.keys() == whole | wanting | UNKNOWN
-    assert "32 images cannot tell the covariance of 32 features" in few.reasons["quality/fid_classifier"]
+    assert "a Fréchet distance in 32 features needs more images than features, not 32 images" in few.reasons["quality/fid_classifier"]
     enough = digits(33).full(images(33))
     assert math.isfinite(enough.values["quality/fid_classifier"])
 
@@ -159,7 +159,7 @@ def test_a_class_that_no_test_image_is_of_has_its_reason(monkeypatch: pytest.Mon
     shares[3] = 0.0
     monkeypatch.setitem(evidence.real.__dict__, "shares", shares)
     assert math.isnan(evidence.value("modes/class_kl"))
-    assert evidence.reasons["modes/class_kl"].startswith("class 3 is generated, but the classifier sees no test image of it")
+    assert evidence.reasons["modes/class_kl"].startswith("class or mode 3 occurs in generated images, but in no test image")
 
 
 def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:

@@ -87,7 +87,7 @@ def test_a_contender_works_in_its_process_and_reports_errors() -> None:
     assert both.go(0.2)[0] > 0
     for member in both._members:
         member._process.kill()
-    with pytest.raises(UserError, match="ended without a result"):
+    with pytest.raises(UserError, match="exited without a result"):
         both.go(0.2)
     both.close()
     with pytest.raises(UserError, match="make image data"):

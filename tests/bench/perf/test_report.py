@@ -63,7 +63,7 @@ def test_a_part_that_was_not_requested_has_no_ratio() -> None:
     missed = empty()
     missed.quality["mlp"] = {"tutorial": QualityPoint(value=60.0, images=1, seconds=1.0), "harness": None}
     assert missed.ratios == {}
-    assert "mlp: the harness did not reach the target" in notes(missed)
+    assert "mlp: the harness does not reach the target" in notes(missed)
 
 
 def test_rows_show_the_number_of_threads() -> None:

@@ -162,7 +162,7 @@ def test_inception_without_its_weights_is_refused_before_any_write(
     monkeypatch.chdir(here)
     status, out, err = command(*(run_id if word == "RUN" else word for word in words))
     assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
-    assert "the Inception weights cannot be had (no network): name the file" in err
+    assert "cannot download the Inception weights (no network): name the file" in err
     assert not list(here.iterdir())
     if run_id:
         assert len(results.load(uri, ("small",)).runs) == before

@@ -222,7 +222,7 @@ def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     shutil.copy(path_of(run_id, uri, results.WEIGHTS), path.parent / results.BEST_WEIGHTS)
     assert values_of(again(run_id, uri), run_id)
     assert config_in(load(uri, ("small",)), run_id).device == device
-    assert caplog.text.count(f"was trained on {device}, which this machine does not have") == 1
+    assert caplog.text.count(f"has the device {device}, which this machine does not have") == 1
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def expect(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 
 def test_no_weights_is_one_line_with_the_three_ways() -> None:
-    with pytest.raises(UserError, match=r"cannot be had \(.*no network\)") as error:
+    with pytest.raises(UserError, match=r"cannot download the Inception weights \(.*no network\)") as error:
         extractor_for("inception", DIGITS)
     text = str(error.value)
     assert "\n" not in text
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_plain_is_refused_before_it_is_read(tmp_path: Path, m
 def test_a_wrong_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wrong.pth").write_bytes(content)
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "wrong.pth"))
-    with pytest.raises(UserError, match=r"wrong\.pth' is not the file weights-.* its sha256 is .*, and 6726825d0af5\.\.\.") as error:
+    with pytest.raises(UserError, match=r"wrong\.pth' is not the file weights-.* its sha256 is .*, expected 6726825d0af5\.\.\.") as error:
         extractor_for("inception", DIGITS)
     assert "\n" not in str(error.value)
 
@@ -132,7 +132,9 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_images_of_two_channels_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images$"):
+    with pytest.raises(
+        UserError, match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images: omit --inception-weights$"
+    ):
         extractor_for("inception", Labelled(shape=(2, 8, 8)))
 
 

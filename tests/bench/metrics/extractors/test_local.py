@@ -130,7 +130,7 @@ def test_a_class_without_a_test_image_is_logged(caplog: pytest.LogCaptureFixture
     dataset = DATASETS.get(f"folder:{tmp_path / 'photos'}")
     assert kinds_of(dataset) == kinds_of(PATTERNS) == ("classifier", "pixels")
     assert [record.message.partition(": ")[2] for record in caplog.records] == [
-        "its test split has no image of the class 'dodo', so metrics of classes say less"
+        "its test split has no image of the class 'dodo', so metrics of classes are less informative"
     ]
 
 
@@ -169,7 +169,7 @@ def test_ten_labelled_images_have_pixels_only_and_one_warning(tmp_path: Path, ca
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
     assert classifier_is_ready(dataset)  # there is nothing to wait for
     assert [record.message.partition(": ")[2] for record in caplog.records if "no classifier" in record.message] != []
-    assert caplog.text.count("it has no classifier, so only metrics of pixels: it has") == 1
+    assert caplog.text.count("it has no classifier, so only metrics of pixels apply: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
         extractor_for("classifier", dataset)
 

@@ -125,7 +125,7 @@ def test_a_folder_without_labels_has_pixels_only(tmp_path: Path) -> None:
 
 
 def test_other_images_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images for 'patterns' have the shape \[N, 3, 10, 12\], not \[2, 1, 8, 8\]$"):
+    with pytest.raises(UserError, match=r"^images for 'patterns' must have the shape \[N, 3, 10, 12\], not \[2, 1, 8, 8\]$"):
         PixelExtractor(RGB)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
 
 

@@ -60,5 +60,5 @@ def test_what_the_base_lacks_is_trained_for_it() -> None:
 
 
 def test_grey_images_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images for 'stacked' have the shape \[N, 3, 8, 8\], not \[2, 1, 8, 8\]$"):
+    with pytest.raises(UserError, match=r"^images for 'stacked' must have the shape \[N, 3, 8, 8\], not \[2, 1, 8, 8\]$"):
         extractor_for("classifier", STACKED)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
