@@ -31,7 +31,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("run dcgan --dataset digits --set recipe.lr_g=-1", "recipe.lr_g: Input should be greater than 0, not -1"),
         ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, not 'recipe.lr_g'"),
         ("run dcgan --dataset digits --seed -1", "seed: "),
-        ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' here"),
+        ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' on this machine"),
         ("run dcgan --dataset digits --set networks=perceptron", "unknown networks 'perceptron'; "),
         ("run dcgan --dataset digits --set recipe.loss=hing", "unknown loss 'hing'; did you mean 'hinge'?"),
         ("run dcgan --dataset digits --set recipe.gp=10", "recipe.gp: a penalty on each sample's gradient"),
