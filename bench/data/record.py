@@ -20,11 +20,11 @@ class DataRecord(BaseModel):
 
     @property
     def spec(self) -> DataShape:
-        """What networks need to know of the data."""
+        """The same facts as a `DataShape`, which networks take."""
         return DataShape(kind=self.kind, shape=self.shape, classes=self.classes)
 
 
 def record_of(dataset: Dataset) -> DataRecord:
-    """The record of a dataset. Loads no example."""
+    """Return the record of a dataset. Loads no example."""
     spec = dataset.spec
     return DataRecord(kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names)
