@@ -183,7 +183,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Return path and value of `PATH=VALUE` from the command line. The value is read as JSON, or `a,b` as a list, or else as text."""
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
-        raise UserError(f"--set takes PATH=VALUE, not {text!r}")
+        raise UserError(f"--set takes PATH=VALUE, e.g. recipe.k=2, not {text!r}")
     return path.strip(), _parse_value(raw.strip())
 
 
@@ -255,6 +255,6 @@ def _first(error: ValidationError, *prefix: str) -> str:
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":  # our own message names the bad value and, of several numbers, their paths
+    if problem["type"] == "value_error":  # this project's message names the bad value or, for several numbers, their paths
         return f"{where}: {message}" if problem["loc"] else message
     return f"{where or 'value'}: {message}, not {one_line(repr(problem.get('input')), most=80)}"

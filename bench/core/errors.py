@@ -12,7 +12,7 @@ LONG_WORD = 30  # characters: only a longer word may be cut
 
 
 class UserError(Exception):
-    """A mistake that the user can correct. The message is one line without control characters: the bad value, then the nearest good ones."""
+    """Mistake that the user can correct. Its message is one line without control characters: the bad value, then the nearest good values."""
 
     def __init__(self, message: str) -> None:
         super().__init__(harmless(message))
@@ -46,7 +46,7 @@ def one_line(error: object, *, most: int = 200) -> str:
 
 
 def _without_middle(text: str, most: int) -> str:
-    """Return the start and the end of a text in at most so many characters, cut between words where these are short."""
+    """Return the start and the end of a text, in at most `most` characters. It cuts between words, unless they are long."""
     end = (most - len(GAP)) // 3
     start = most - len(GAP) - end
     head, tail = text[:start], text[-end:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LockLost(Exception):
-    """Another process holds the run lock, so this process must not write any more. The message names the other process."""
+    """Exception of a process whose run lock another process took: it must not write any more. The message names the other process."""
 
 
 def free() -> None:

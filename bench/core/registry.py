@@ -50,7 +50,7 @@ def _plain(error: Exception) -> str:
 
 
 class Place(NamedTuple):
-    """A line of a source file."""
+    """Record of a line of a source file."""
 
     file: str
     line: int
@@ -92,7 +92,7 @@ class Scheme(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """A table from kebab-case names to objects of one kind."""
+    """Table from kebab-case names to objects of one kind."""
 
     def __init__(self, kind: str, type_: type[T] | None = None) -> None:
         self.kind = kind
@@ -171,7 +171,7 @@ class Registry(Generic[T]):
         if found is None and version in (None, 1):
             advice = "" if version is None else ", or set its `version` to 2 or more and raise it whenever results change"
             raise UserError(
-                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so changes would go unnoticed; "
+                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so changes are not detected; "
                 f"keep it in .py files{advice}"
             )
         return found or ""

@@ -32,7 +32,7 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split of a dataset, resident in memory. Images are uint8 [N, C, H, W], points are float32 [N, D]."""
+    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], points are float32 [N, D]."""
 
     data: Tensor
     labels: Tensor | None = None  # [N], int64
@@ -68,7 +68,7 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Mixture(Protocol):
-    """A dataset of points drawn in equal shares from round Gaussians, one for each class: the label is the mode."""
+    """Dataset of points in equal shares from round Gaussians. Each Gaussian is a mode and a class."""
 
     @property
     def centres(self) -> Tensor:
@@ -83,7 +83,7 @@ class Mixture(Protocol):
 
 @runtime_checkable
 class Stacked(Protocol):
-    """A dataset of images with one grey image of `base` in each of 3 channels. Its modes are (classes of `base`) ** 3.
+    """A dataset of images with one grey image of `base` in each of 3 channels. It has (classes of `base`) ** 3 modes.
 
     The label of classes (a, b, c) is (a * n + b) * n + c, where n is the number of classes of `base`.
     """
@@ -144,14 +144,14 @@ class Step:
     """The progress of training when a loss is computed."""
 
     images: int  # real images shown to the first player so far
-    budget_images: int | None  # the run's budget; None where it is counted in seconds
+    budget_images: int | None  # the run's budget; None if it is in seconds
     index: int  # previous updates of this player, for lazy regularisers
     noise: torch.Generator  # the only randomness a loss may use, dropout aside
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Result of one loss evaluation: the loss, of any shape, whose mean is minimised; and detached values to log, which are averaged."""
+    """Result of one loss evaluation. `loss` has any shape, and training minimises its mean. `log` has detached values to average."""
 
     loss: Tensor
     log: Mapping[str, Tensor] = field(default_factory=dict)
@@ -220,7 +220,7 @@ R = TypeVar("R", bound=Recipe)
 
 
 class Networks(nn.Module):
-    """All networks of a variant. Metrics, grids and interpolation need only `draw` and `sample`."""
+    """Base class of all networks of a variant. Metrics, grids and interpolation need only `draw` and `sample`."""
 
     classes: int = 0  # labels that the model is conditioned on; 0: none
     tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
@@ -252,7 +252,7 @@ class Networks(nn.Module):
 
 
 class Objective(nn.Module):
-    """The players, in the order of a round. Its buffers are its state (k_t, running averages), and checkpoints contain them."""
+    """Base class of objectives, with the players in the order of a round. Checkpoints contain its buffers (k_t, running averages)."""
 
     needs: type[Networks] = Networks  # checked when a variant is assembled
     logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability, which p_real, p_fake and the balance flags need
@@ -262,7 +262,9 @@ class Objective(nn.Module):
     def check(self, networks: Networks) -> None:
         """Raise a UserError for networks that this objective cannot train."""
         if not isinstance(networks, self.needs):
-            raise UserError(f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}")
+            raise UserError(
+                f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}; change `build` or `objective` of the variant"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

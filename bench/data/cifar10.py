@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 + 10,000 colour 32x32 photographs of ten kinds of things (Krizhevsky 2009), in its binary version.
+"""CIFAR-10: 50,000 + 10,000 colour 32x32 photographs of ten classes (Krizhevsky 2009), in its binary version.
 
 The version that torchvision loads is pickled, and ganbench unpickles nothing. A binary file has, for each image, one byte of
 label and then 3,072 bytes of red, green and blue planes.

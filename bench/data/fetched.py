@@ -23,7 +23,7 @@ NOTHING_TO_FETCH = "the installed packages: nothing to fetch"
 
 @runtime_checkable
 class Fetched(Protocol):
-    """A dataset whose files must be fetched first. A dataset without these two methods is always available."""
+    """Dataset whose files must be fetched first. A dataset without these two methods is always available."""
 
     def missing(self) -> str | None: ...
     def fetch(self) -> str: ...
@@ -41,7 +41,7 @@ def fetch(dataset: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
-    """Name, size and hash of an unpacked file."""
+    """Record of the name, size and hash of an unpacked file."""
 
     name: str
     size_bytes: int
@@ -86,11 +86,11 @@ class KnownFiles:
         if self._complete():  # without the lock: a complete cache may be read-only
             return f"the cache {self.folder}"
         with cache.locked(self.folder):
-            if self._complete():  # another process was first
+            if self._complete():  # another process may finish first
                 return f"the cache {self.folder}"
             tried = []
             for source in self.sources:
-                log.info("%s: trying %s", self.title, source.name)
+                log.info("fetching %s from %s", self.title, source.name)
                 try:
                     self._take(source)
                 except Unavailable as error:
@@ -135,7 +135,7 @@ class KnownFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UserError(f"cannot read {path} ({error.strerror or error})") from error
+            raise UserError(f"cannot read {path} ({error.strerror or error}): make it readable or delete it") from error
         if _sha256(content) != file.sha256:
             log.warning("%s is corrupted (wrong SHA-256): fetching it again", path)
             return None

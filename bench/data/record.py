@@ -1,4 +1,4 @@
-"""The record of a run's data, from which its networks can be built where the data is not available."""
+"""The record of a run's data. It is enough to build the run's networks on a machine without the data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.core.spec import Dataset, DataShape, Kind
 
 
 class DataRecord(BaseModel):
-    """The shape of one example and the classes of a dataset."""
+    """Record of the shape of one example and the classes of a dataset."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Kind
@@ -20,7 +20,7 @@ class DataRecord(BaseModel):
 
     @property
     def spec(self) -> DataShape:
-        """The same facts as a `DataShape`, which networks take."""
+        """Shape and number of classes as a `DataShape`, for the networks."""
         return DataShape(kind=self.kind, shape=self.shape, classes=self.classes)
 
 

@@ -53,7 +53,7 @@ class BatchLoader:
 
 
 def storage_device(examples: Examples, device: torch.device) -> torch.device:
-    """Return the device that stores the data in training: this one, or the CPU if the data would take most of a GPU's free memory."""
+    """Return the device that stores the data in training: this one, or the CPU if the data takes most of a GPU's free memory."""
     if device.type != "cuda":
         return device
     free_bytes, _ = torch.cuda.mem_get_info(device)

@@ -61,7 +61,7 @@ def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
     try:
         with _WithinMemory(config):
             return variant.build(config.networks, config.recipe, data)
-    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError where the CPU has no memory left
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError if the CPU has no memory left
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
@@ -92,7 +92,7 @@ class _WithinMemory(TorchDispatchMode):
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:
-    """Draw first weights by the recipe's scheme; `default` leaves torch's own."""
+    """Draw first weights by the recipe's scheme. `default` does not change torch's first weights."""
     for module in networks.modules():
         if recipe.init == "dcgan":
             _dcgan_init(module)

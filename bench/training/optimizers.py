@@ -1,4 +1,4 @@
-"""The optimiser of a recipe, fused where torch has a fused one."""
+"""The optimiser of a recipe, in torch's fused version if torch has one."""
 
 from __future__ import annotations
 

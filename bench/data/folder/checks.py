@@ -19,7 +19,7 @@ def check_folder(root: Path) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"there is no folder {quoted(root)}" + _neighbours(root)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
-        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error}): make it readable") from error
     if not stat.S_ISDIR(found.st_mode):
         raise UserError(f"{quoted(root)} is a file, not a folder of images; name its folder")
 

@@ -69,7 +69,7 @@ class FolderDataset:
         return self._packed.split(name)
 
     def missing(self) -> str | None:
-        """Return None: the folder existed when the dataset was built, and the first use packs it."""
+        """Return None: `make` raises a UserError for a missing folder, and the first use packs the images."""
         return None
 
     def fetch(self) -> str:

@@ -124,7 +124,7 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
         part = reader.part("", top)
         class_names, pictures = part.class_names, part.pictures
     if len(pictures) < 2:
-        raise UserError(f"there is one image in {quoted(root)}: at least two are needed, one of them for the test split")
+        raise UserError(f"there is one image in {quoted(root)}: add at least one more, because the test split needs one")
     return Listing(
         root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
         all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_kinds_of(reader.others) if reader.others else "",
@@ -223,14 +223,16 @@ def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Image
 def _regular(entry: os.DirEntry[str]) -> os.stat_result:
     found = entry.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is not a regular file")  # reading a pipe would block
+        raise OSError(0, "it is not a regular file")  # a read from a pipe may never return
     return found
 
 
 def _check_some(folder: Path, contents: _Contents) -> None:
     if not contents.images:
         others = f"; it contains {_kinds_of(contents.others)}" if contents.others else ""
-        raise UserError(f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
+        raise UserError(
+            f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}: add images, or name another folder"
+        )
 
 
 def _kinds_of(suffixes: Counter[str]) -> str:

@@ -134,7 +134,7 @@ def _test(text: str) -> Fraction:
     if text == "given":
         return GIVEN
     try:
-        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 would never finish
+        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 never finishes
     except (ValueError, ZeroDivisionError):
         share = Fraction(-1)
     if not 0 < share < 1:

@@ -72,7 +72,7 @@ class Packing:
 
     @property
     def entry(self) -> Path:
-        """The folder of the entry."""
+        """Folder of the entry."""
         return source_folder(self.listing.root) / self.key
 
 
@@ -109,7 +109,7 @@ def pack(packing: Packing) -> Packed:
     if found is not None:
         return found
     with cache.locked(source_folder(packing.listing.root), timeout_seconds=BUILD_SECONDS):
-        return _found(packing, quiet=True) or _build(packing)  # another process may have been first
+        return _found(packing, quiet=True) or _build(packing)  # another process may finish first
 
 
 def _found(packing: Packing, *, quiet: bool = False) -> Packed | None:

@@ -61,7 +61,7 @@ def split_names(folders: Sequence[str]) -> list[SplitName]:
 
 
 def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
-    """Return the splits if the folders of a root are one training and one test folder, or None if no folder has a name of a split.
+    """Return the splits if a root has one training and one test folder and no others; None if no folder has a name of a split.
 
     Raises a UserError for other names of splits: as classes they put test images among the training images.
     """

@@ -29,7 +29,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("run dcgan --dataset digits --set recipe.lrg=1", "unknown path 'recipe.lrg' for dcgan; did you mean"),
         ("run dcgan --dataset digits --set recipe.lr_g=fast", "recipe.lr_g: "),
         ("run dcgan --dataset digits --set recipe.lr_g=-1", "recipe.lr_g: Input should be greater than 0, not -1"),
-        ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, not 'recipe.lr_g'"),
+        ("run dcgan --dataset digits --set recipe.lr_g", "--set takes PATH=VALUE, e.g. recipe.k=2, not 'recipe.lr_g'"),
         ("run dcgan --dataset digits --seed -1", "seed: "),
         ("run dcgan --dataset digits --set device=cuda:99", "there is no device 'cuda:99' on this machine"),
         ("run dcgan --dataset digits --set networks=perceptron", "unknown networks 'perceptron'; "),

@@ -267,4 +267,4 @@ def test_dcgan_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 def test_points_are_refused_by_networks_for_images() -> None:
     with pytest.raises(UserError) as error:
         build_backbone("mlp", Ports(data=PLANE, latent=8), GanRecipe())
-    assert str(error.value) == "the networks 'mlp' make image data, not points; set networks=mlp-2d"
+    assert str(error.value) == "the networks 'mlp' generate image data, not points; set networks=mlp-2d"

@@ -230,7 +230,7 @@ def _odd_class(root: Path) -> None:
     ("make", "message"),
     [
         (lambda root: None, "there are no images in .*png, jpg, jpeg, webp, bmp, gif"),
-        (lambda root: photos.fill(root, 1), "one image in .*at least two"),
+        (lambda root: photos.fill(root, 1), "one image in .*add at least one more"),
         (_mixed, r"both images \('000.png'; 3 in all\) and folders \('cats'; 1 in all\)"),
         (_mixed_split, "test' contains both images"),
         (_empty_class, r"no images in '.*dogs' .*; it contains files that are not images: .tiff \(1\)"),
