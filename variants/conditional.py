@@ -56,7 +56,7 @@ class ConditionalGanNetworks(GanNetworks):
 
 
 class AuxiliaryGanNetworks(ConditionalGanNetworks):
-    """Networks of AC-GAN. The label is an input only of the generator; further outputs of the discriminator predict it."""
+    """Networks of AC-GAN. The label is an input only of the generator. Further outputs of the discriminator predict it."""
 
     def condition(self, labels: Tensor | None) -> None:
         """Return None, because the label is no input of the discriminator."""

@@ -16,7 +16,7 @@ SYMBOLS = {
 
 
 def symbols(formula: str = "") -> str:
-    """Return the meaning of the symbols in a formula of adversarial training, in words; without a formula, of all symbols."""
+    """Return the meaning, in words, of the symbols in a formula of adversarial training. Without a formula it explains all symbols."""
     meanings = [meaning for pattern, meaning in SYMBOLS.items() if not formula or re.search(pattern, formula)]
     return ", and ".join(part for part in (", ".join(meanings[:-1]), *meanings[-1:]) if part)
 

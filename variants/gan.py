@@ -1,4 +1,4 @@
-"""The networks of an unconditional GAN, which connect a backbone's two networks, and the adversarial objective that trains them."""
+"""The networks of an unconditional GAN, and the adversarial objective that trains them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class GanNetworks(Networks):
         return data.reshape(len(data) // self.pack, self.pack * data.shape[1], *data.shape[2:])
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
-        """Return the discriminator's input [N / pack, c] for the labels [N] of packs; None for an unconditional GAN."""
+        """Return the discriminator's input [N / pack, c] for the labels [N] of packs, or None for an unconditional GAN."""
         return None
 
     def read(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -18,7 +18,7 @@ from variants.networks.backbone import Ports, build_backbone
 from variants.recipe import GanRecipe, recipe_of
 
 CODE, CONTINUOUS = "code", "continuous"  # parts of the latent
-REACH = 2.0  # traversals of continuous codes are over [-2, 2], as in the paper's figure 2; training draws codes from [-1, 1]
+REACH = 2.0  # traversals of continuous codes go from -2 to 2, as in the paper's figure 2. Training draws codes from [-1, 1]
 
 
 class InfoRecipe(GanRecipe):

@@ -100,7 +100,7 @@ def hinge_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return -log σ(r - f): Jolicoeur-Martineau 2019, eq. 5; pairs are neighbours in the batch."""
+    """Return -log σ(r - f): Jolicoeur-Martineau 2019, eq. 5. The pairs of r and f are neighbours in the batch."""
     return softplus(fake - real)
 
 

@@ -77,7 +77,9 @@ class GanRecipe(Recipe):
 def recipe_of(kind: type[R], recipe: Recipe, whose: str) -> R:
     """Return the recipe with the type that `whose` objective or networks need. Raises a UserError for another type."""
     if not isinstance(recipe, kind):
-        raise UserError(f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}")
+        raise UserError(
+            f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}; change the variant's recipe"
+        )
     return recipe
 
 

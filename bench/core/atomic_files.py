@@ -11,9 +11,9 @@ from bench.core.errors import UserError, one_line
 
 
 def refusal(folder: Path) -> str:
-    """Return the reason why a folder, or its nearest existing parent, cannot be written; empty if it can be.
+    """Return the reason why a folder, or its nearest existing parent, cannot be written, or an empty text.
 
-    It creates a temporary folder and removes it, because permissions do not tell of /proc or of disks that are mounted read-only.
+    It creates a temporary folder and removes it, because permissions do not show that /proc, or a disk that is mounted read-only, refuses it.
     """
     try:
         existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
@@ -28,7 +28,7 @@ def refusal(folder: Path) -> str:
 def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
     """Write a file atomically: readers see the old file or the new one, also after a crash. Raises OSError.
 
-    With `settled=False` it skips fsync: this is then true after a crash of this process, but not of the machine.
+    With `settled=False` it skips fsync. Readers may then see a partial file after a crash of the machine.
     """
     beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with beside.open("xb") as file:  # not `tempfile`, whose files are private whatever the umask is

@@ -145,7 +145,7 @@ class RunConfig(_Section):
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
 
     def source(self) -> str:
-        """Return a hash of the source behind each `module:OBJECT` in variant, networks and recipe; empty without any."""
+        """Return a hash of the source behind each `module:OBJECT` in variant, networks and recipe, or an empty text."""
         sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
         found = {field: source for field, source in sources.items() if source}
         return short_hash(found) if found else ""

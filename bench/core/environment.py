@@ -48,7 +48,7 @@ def device_of(name: str) -> torch.device:
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bf16 in hardware; False if unknown, because emulation is slower than float32."""
+    """Return whether the device multiplies bf16 in hardware. It is False if unknown, because emulation is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _cpu_has_bf16()
@@ -56,7 +56,7 @@ def native_bf16(device: torch.device) -> bool:
 
 @cache
 def instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets of this processor by torch's names; empty if this version of torch does not list them."""
+    """Return the instruction sets of this processor by torch's names. It is empty if this version of torch does not list them."""
     table = getattr(torch.cpu, "get_capabilities", None)
     return tuple(sorted(name for name, available in table().items() if available is True)) if table is not None else ()
 
@@ -76,7 +76,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has finished all queued work; a no-op on the CPU."""
+    """Wait until the device finishes all queued work. It does nothing on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -148,7 +148,7 @@ def memory_gb() -> int | None:
 
 @cache
 def source_commit() -> tuple[str | None, bool | None]:
-    """Return (commit, whether files are changed or new) of the checkout of this code; (None, None) outside git."""
+    """Return (commit, whether files are changed or new) of the checkout of this code, or (None, None) outside git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed in site-packages: a repository further up belongs to another project
         return None, None

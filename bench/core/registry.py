@@ -43,7 +43,7 @@ def load_catalogs() -> None:
 
 
 def _plain(error: Exception) -> str:
-    """Return the text of an error on one line; of pydantic's errors the first."""
+    """Return the text of an error on one line. Of a pydantic error it is the first message."""
     if isinstance(error, ValidationError):
         return one_line(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
     return one_line(error)
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
 
 def _registered_at() -> Place | None:
-    """Return the line of the module under import that registers an item; None outside an import."""
+    """Return the line of the module under import that registers an item, or None outside an import."""
     frame = sys._getframe(2)
     while (caller := frame.f_back) is not None:
         if frame.f_code.co_name == "<module>" and caller.f_globals.get("__name__") == "importlib._bootstrap":
@@ -67,7 +67,7 @@ def _registered_at() -> Place | None:
 
 
 def _bound_at(path: str) -> Place | None:
-    """Return the line where the imported module of `module:OBJECT` binds that name; None if its source does not show it."""
+    """Return the line where the imported module of `module:OBJECT` binds that name, or None if its source does not show it."""
     module, _, attribute = path.partition(":")
     try:
         file, source = inspect.getsourcefile(sys.modules[module]), inspect.getsource(sys.modules[module])
@@ -146,7 +146,7 @@ class Registry(Generic[T]):
         return item
 
     def canonical(self, name: str) -> str:
-        """Return the canonical name of an alias or of an item of a scheme; `module:OBJECT` stays. Raises a UserError for unknown names."""
+        """Return the canonical name of an item. It does not change `module:OBJECT`. Raises a UserError for unknown names."""
         item = self.get(name)
         prefix, colon, _ = name.partition(":")
         if colon and prefix in self._schemes:
@@ -154,7 +154,7 @@ class Registry(Generic[T]):
         return self._aliases.get(name, name)
 
     def place(self, name: str) -> Place | None:
-        """Return the line that registers an item, or where the module of `module:OBJECT` binds it; None if that is not known."""
+        """Return the line that registers an item or binds the object of `module:OBJECT`, or None if it is not known."""
         canonical = self.canonical(name)
         prefix, colon, _ = name.partition(":")
         if canonical in self._items:

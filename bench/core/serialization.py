@@ -57,7 +57,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _without_tensors(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """Return the value with every tensor as {"__tensor__": name}, and every dict as a list of pairs, because JSON has no integer keys."""
+    """Return the value with tensors as {"__tensor__": name} and dicts as lists of pairs, because JSON has no integer keys."""
     if isinstance(value, Tensor):
         tensors[path] = value
         return {"__tensor__": path}

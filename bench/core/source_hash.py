@@ -65,7 +65,7 @@ class _Folder:
         self._roots = [str(root) for place in places if not _is_library(root := _root(place))]
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Return the spec of a module of this folder; None if it has no such module."""
+        """Return the spec of a module of this folder, or None if it has no such module."""
         if name not in self._specs:
             self._specs[name] = self._search(name)
         return self._specs[name]
@@ -95,7 +95,7 @@ def _source(spec: ModuleSpec) -> str | None:
     if get_source := getattr(spec.loader, "get_source", None):
         try:
             found: str | None = get_source(spec.name)
-        except (ImportError, SyntaxError, UnicodeError):  # the source is not text
+        except (ImportError, SyntaxError, UnicodeError):  # the loader cannot read the source as text
             return None
         return found
     if spec.origin and spec.has_location and spec.origin.endswith(".py"):

@@ -59,7 +59,7 @@ class Dataset(Protocol):
     def class_names(self) -> tuple[str, ...]: ...
     @property
     def claims(self) -> bool:
-        """True if results on this data may support a claim; False for the embedded digits."""
+        """True if results on this data may support a claim. It is False for the embedded digits."""
         ...
 
     def digest(self) -> str: ...
@@ -226,14 +226,14 @@ class Networks(nn.Module):
     tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """Return n latents. A conditional model gives them these labels [n]; without labels it draws from all classes uniformly.
+        """Return n latents. A conditional model gives them these labels [n], by default uniform random classes.
 
         The evaluation draws all its latents at once and then slices them.
         """
         raise NotImplementedError
 
     def sample(self, latent: Latent) -> Tensor:
-        """Return final examples [n, *shape] in [-1, 1]; deterministic."""
+        """Return final examples [n, *shape] in [-1, 1], without any randomness."""
         raise NotImplementedError
 
     def at(self, step: Step) -> None:

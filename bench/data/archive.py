@@ -17,7 +17,7 @@ ARCHIVE_SECONDS = 600.0  # for one archive of some hundred megabytes
 
 
 def cached_archive(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
-    """Return the source of an archive that the user put into the cache. It calls `path` at each use, because the cache can move."""
+    """Return the source that reads an archive which the user put into the cache. It calls `path` at each use, because the cache can move."""
 
     def content() -> bytes:
         """Return the bytes of the archive."""

@@ -29,7 +29,7 @@ def available(name: str) -> str | None:
 
 
 def fetch(name: str) -> str:
-    """Fetch the files of a dataset unless they are cached; return their source."""
+    """Fetch the files of a dataset unless they are cached, and return their source."""
     return fetched.fetch(DATASETS.get(name))
 
 

@@ -35,7 +35,7 @@ def missing(dataset: object) -> str | None:
 
 
 def fetch(dataset: object) -> str:
-    """Fetch the files of a dataset unless they are cached; return their source."""
+    """Fetch the files of a dataset unless they are cached, and return their source."""
     return dataset.fetch() if isinstance(dataset, Fetched) else NOTHING_TO_FETCH
 
 
@@ -82,7 +82,7 @@ class KnownFiles:
         return f"{which} not in {self.folder}: run `ganbench data fetch {self.name}`" if absent else None
 
     def fetch(self) -> str:
-        """Fetch all files into the cache and check their hashes; return their source. Tries the sources in order."""
+        """Fetch all files into the cache, check their hashes and return their source. Tries the sources in order."""
         if self._complete():  # without the lock: a complete cache may be read-only
             return f"the cache {self.folder}"
         with cache.locked(self.folder):
@@ -117,7 +117,7 @@ class KnownFiles:
         return self.missing() is None and all(self._cached(file) is not None for file in self.files)
 
     def _take(self, source: Source) -> None:
-        """Store the files of one source if every hash is right; else warn and raise Unavailable."""
+        """Store the files of one source if every hash is right. Otherwise warn and raise Unavailable."""
         found = source.read({file.name: file.size_bytes for file in self.files})
         for file in self.files:
             if _sha256(found[file.name]) != file.sha256:

@@ -52,7 +52,7 @@ class Source:
 
 
 def folder(path: Path) -> Source:
-    """Return the source of a folder that contains the files, plain or gzipped."""
+    """Return the source that reads the files from a folder, plain or gzipped."""
     return Source(name=str(path), read=lambda sizes: read_folder(path, sizes), probe=lambda names: _probe_folder(path, names))
 
 
@@ -93,7 +93,7 @@ def unpack(content: bytes, size: int) -> bytes:
 
 
 def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
-    """Return the source of base URLs with the files as `name.gz`. It tries the URLs in order."""
+    """Return the source that downloads the files as `name.gz` from base URLs. It tries the URLs in order."""
 
     def read(sizes: Mapping[str, int]) -> dict[str, bytes]:
         """Return all files from the first mirror that has them."""
@@ -106,7 +106,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
 
     def probe(names: Sequence[str]) -> str:
-        """Return that a mirror answers, without any download."""
+        """Return the answer of the first mirror that answers. It downloads nothing."""
         reasons = []
         for url in urls():
             try:
@@ -119,7 +119,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
 
 
 def answers(url: str) -> str:
-    """Send a HEAD request to a URL; return that its host answers, or raise Unavailable."""
+    """Send a HEAD request to a URL and return that its host answers. Raises Unavailable if it does not."""
     host = urllib.parse.urlsplit(url).netloc
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
@@ -157,7 +157,7 @@ def download(
 
 
 def debian_package(package: str, inside: str) -> Source:
-    """Return the source of a Debian or Ubuntu package, which it downloads and unpacks without root and without installation."""
+    """Return the source that downloads and unpacks a Debian or Ubuntu package, without root and without installation."""
     return Source(
         name=f"apt-get download {package}",
         read=lambda sizes: _read_package(package, inside, sizes),
@@ -166,7 +166,7 @@ def debian_package(package: str, inside: str) -> Source:
 
 
 def _probe_package(package: str) -> str:
-    """Return that the host answers from which apt downloads the package. Does not update the package lists."""
+    """Return the answer of the host from which apt downloads the package. Does not update the package lists."""
     if shutil.which("apt-get") is None:
         raise Unavailable("this machine has no apt-get")
     command = [*_apt(), "--print-uris", "download", package]
@@ -200,12 +200,12 @@ def _apt_download(package: str, work: Path) -> Path:
         private = _private_lists(work)
         try:
             _call([*_apt(*private), "update"], work, APT_UPDATE_SECONDS)
-        except Unavailable as problem:  # one repository of several may fail: the download below decides
+        except Unavailable as problem:  # one of several repositories may fail, and the download may still succeed
             log.info("%s", problem)
         _call([*_apt(*private), "download", package], work, APT_DOWNLOAD_SECONDS)
     archives = list(work.glob("*.deb"))
     if len(archives) != 1:
-        raise Unavailable(f"apt-get left {len(archives)} archives")
+        raise Unavailable(f"apt-get downloaded {len(archives)} archives, not one")
     return archives[0]
 
 
@@ -222,7 +222,7 @@ def _apt(*options: str) -> list[str]:
 
 
 def _call(command: list[str], work: Path, timeout_seconds: float) -> None:
-    """Run a command in a folder; the last line of its stderr becomes the reason of Unavailable."""
+    """Run a command in a folder. Raises Unavailable with the last line of its stderr."""
     what = next((f"{command[0]} {word}" for word in command if word in ("update", "download")), command[0])
     try:
         done = subprocess.run(

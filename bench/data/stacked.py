@@ -82,7 +82,7 @@ class StackedImages:
         return fetched.missing(self.base)
 
     def fetch(self) -> str:
-        """Fetch the base's files unless they are cached; return their source."""
+        """Fetch the base's files unless they are cached, and return their source."""
         return fetched.fetch(self.base)
 
 

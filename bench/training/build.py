@@ -51,7 +51,7 @@ def _check_labels(variant: Variant, config: RunConfig, data: DataShape) -> None:
 
 
 def _put_channels_last(networks: Networks) -> None:
-    """Store the weights of convolutions [N, C, H, W] in memory as [N, H, W, C]; their values do not change."""
+    """Store the weights of convolutions [N, C, H, W] in memory as [N, H, W, C]. Their values do not change."""
     for weight in networks.parameters():
         if weight.dim() == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
@@ -143,5 +143,6 @@ def _check_players(networks: Networks, objective: Objective) -> None:
     orphans = [name for name, parameter in networks.named_parameters() if id(parameter) not in moved]
     if orphans:
         raise UserError(
-            f"no player of {type(objective).__name__} trains {orphans[0]}" + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else "")
+            f"{type(objective).__name__} needs a player that trains {orphans[0]}"
+            + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else "")
         )

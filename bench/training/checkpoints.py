@@ -31,7 +31,7 @@ class CheckpointStore:
         return self.newest.exists() or self.before.exists()
 
     def save(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
-        """Save a state as the newest checkpoint; the previous one stays. An error changes neither. Raises OSError and errors of `check`."""
+        """Save a state as the newest checkpoint, and keep the one before. An error changes neither. Raises OSError and errors of `check`."""
         beside = self._beside()
         try:
             serialization.save(state, beside)

@@ -13,7 +13,7 @@ LEVELS = 2**16  # of a random number of 16 bits
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed convolution, faster on a CPU. From one pixel it is a matrix product; to few channels it is a matrix product and a fold.
+    """Transposed convolution, faster on a CPU. From one pixel it is a matrix product. To few channels it is a matrix product and a fold.
 
     oneDNN is slower for one pixel, and pads few channels to 16. For a strided convolution from one pixel to one pixel in bfloat16,
     it also leaves most of the weights' gradient uninitialised (torch 2.14).
@@ -100,9 +100,7 @@ class Dropout(nn.Dropout):
         if not self.training or dropped in (0, LEVELS) or input.device.type != "cpu":
             return super().forward(input)
         count = input.numel()
-        levels = (
-            torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        )  # all 65,536 values with equal probability
+        levels = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # uniform over 2**16 values
         mask = levels[:count].view(input.shape) >= dropped - LEVELS // 2
         return input * mask.to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
 

@@ -17,7 +17,7 @@ DOWN = (True, True, False, False)  # which of the discriminator's blocks halve t
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """Return (generator, discriminator). G starts at 4 to 7 pixels and has a block for each doubling. D has four blocks; two halve the size."""
+    """Return (generator, discriminator). G starts at 4 to 7 pixels and has a block for each doubling. Two of D's four blocks halve the size."""
     sides = doublings("resnet", ports.data.shape)
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports, 2 * width, sides), _discriminator(ports, width, recipe)

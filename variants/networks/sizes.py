@@ -19,7 +19,7 @@ def doublings(name: str, shape: tuple[int, ...]) -> list[int]:
     if height != side or not SMALLEST <= sides[-1] <= LARGEST:
         raise UserError(
             f"the networks {name!r} take square images of 4 to 7 pixels, or those doubled any number of times (8, 28, 32, 64, ...), "
-            f"not {height}x{side}"
+            f"not {height}x{side}; set other networks or another size"
         )
     return sides[::-1]
 

@@ -130,7 +130,7 @@ def _classes(text: str) -> str:
 
 
 def _test(text: str) -> Fraction:
-    """Return the share of the test split, from text such as 0.1 or 1/10; `given` means that the folders are the splits."""
+    """Return the share of the test split, from text such as 0.1 or 1/10. `given` means that the folders are the splits."""
     if text == "given":
         return GIVEN
     try:

@@ -104,7 +104,7 @@ class Packed:
 
 
 def pack(packing: Packing) -> Packed:
-    """Return the entry of these images. If it is missing or damaged, build it; warn if it is damaged."""
+    """Return the entry of these images, and build it if it is missing or damaged. Warns of a damaged entry."""
     found = _found(packing)  # without the lock: a complete cache may be read-only
     if found is not None:
         return found

@@ -43,7 +43,7 @@ class Splits:
 
 
 def split_name(folder: str) -> SplitName | None:
-    """Return the split of a name such as train, Training, train-images, TRAIN_SET, trainA, val2017; None for other names."""
+    """Return the split of a name such as train, Training, train-images, TRAIN_SET, trainA or val2017. Return None for other names."""
     tokens = [token.casefold() for token in _TOKENS.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", folder)))]
     domain = tokens.pop() if len(tokens) > 1 and (tokens[-1] in ("a", "b") or tokens[-1].isdigit()) else ""
     for words, is_short in ((_WORDS, False), (_SHORT, True)):
@@ -61,7 +61,7 @@ def split_names(folders: Sequence[str]) -> list[SplitName]:
 
 
 def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
-    """Return the splits if a root has one training and one test folder and no others; None if no folder has a name of a split.
+    """Return the splits if a root has one training and one test folder and no others, or None if no folder has a name of a split.
 
     Raises a UserError for other names of splits: as classes they put test images among the training images.
     """
