@@ -1,1 +1,1 @@
-"""The variants that are compared: networks, an objective and a recipe under one name."""
+"""The variants that ganbench compares. A variant is a name for networks, an objective and a recipe."""

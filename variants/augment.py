@@ -1,4 +1,4 @@
-"""Differentiable augmentations of images, and noise on any data, before the discriminator sees them. They draw from a given stream."""
+"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ CROP = 4  # pixels, at most, of the augmentation of consistency regularisation
 
 
 def colour(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Brightness + U[-.5, .5], saturation x U[0, 2], contrast x U[.5, 1.5], drawn for each image: Zhao et al. 2020, as in their code."""
+    """Change brightness by U[-.5, .5], saturation by a factor U[0, 2] and contrast by a factor U[.5, 1.5]: Zhao et al. 2020, their code.
+
+    Each image gets its own random numbers.
+    """
     bright, saturate, contrast = (_uniform(images, noise) for _ in range(3))
     images = images + (bright - 0.5)
     grey = images.mean(dim=1, keepdim=True)
@@ -24,12 +27,12 @@ def colour(images: Tensor, noise: torch.Generator) -> Tensor:
 
 
 def translation(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Shift each image by up to an eighth of each side, padded with zeros (mid grey): Zhao et al. 2020."""
+    """Shift each image by up to an eighth of each side, and pad it with zeros (mid grey): Zhao et al. 2020."""
     return _shifted(images, noise, tuple(int(side * SHIFT + 0.5) for side in images.shape[2:]))
 
 
 def cutout(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Set a square of half a side to zero (mid grey), with its centre anywhere: Zhao et al. 2020."""
+    """Set a square of half a side to zero (mid grey), with a random centre in the image: Zhao et al. 2020."""
     inside = None
     for dim, side in enumerate(images.shape[2:], start=2):
         size = int(side * HOLE + 0.5)
@@ -46,21 +49,24 @@ POLICIES: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"color": col
 
 
 def augment(images: Tensor, policy: str, noise: torch.Generator) -> Tensor:
-    """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): the parts of a policy such as `color,translation,cutout`, in that order."""
+    """Apply the parts of a DiffAugment policy such as `color,translation,cutout`, in this order: Zhao et al. 2020 (arXiv 2006.10738)."""
     for part in policy.split(","):
         images = POLICIES[part](images, noise)
     return images
 
 
 def crop_and_flip(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Mirror half of the images, and shift all by up to an eighth of the side, at most 4 pixels: Zhang et al. 2020 (arXiv 1910.12027, section 3.1)."""
+    """Mirror half of the images, and shift all by up to an eighth of the side: Zhang et al. 2020 (arXiv 1910.12027, section 3.1).
+
+    The shift is at most 4 pixels.
+    """
     mirrored = _uniform(images, noise) < 0.5
     images = torch.where(mirrored, images.flip(3), images)
     return _shifted(images, noise, tuple(min(CROP, side // 8) for side in images.shape[2:]))
 
 
 def instance_noise(data: Tensor, sd: float, noise: torch.Generator) -> Tensor:
-    """Data + N(0, sd²) in every coordinate: Sønderby et al. 2016 (arXiv 1610.04490, section 3.2)."""
+    """Return data + N(0, sd²) in every coordinate: Sønderby et al. 2016 (arXiv 1610.04490, section 3.2)."""
     return data + sd * torch.randn(data.shape, generator=noise, device=data.device, dtype=data.dtype)
 
 

@@ -1,4 +1,4 @@
-"""GANs whose discriminator is an autoencoder with a large reconstruction error on generated data."""
+"""EBGAN and BEGAN, whose discriminator is an autoencoder with a large reconstruction error on generated data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from variants.recipe import Share, recipe_of
 
 
 class AutoencoderGanRecipe(Recipe):
-    """The recipe of GANs with an autoencoder: there are no logits, so no adversarial loss, labels or penalties on logits."""
+    """The recipe of GANs with an autoencoder. They have no logits, so it has no adversarial loss, labels or penalties on logits."""
 
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
-    norm_d: Norm = Field("published", description="normalisation in the discriminator's encoder; its decoder has a generator's")
+    norm_d: Norm = Field("published", description="normalisation in the discriminator's encoder; its decoder is normalised as a generator")
     code_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(
         64, description="width of the code between the discriminator's encoder and decoder"
     )
@@ -29,19 +29,21 @@ class AutoencoderGanRecipe(Recipe):
 class EbganRecipe(AutoencoderGanRecipe):
     """The recipe of EBGAN."""
 
-    margin: Positive = Field(10.0, description="energy above which the discriminator no longer pushes generated data")
+    margin: Positive = Field(10.0, description="energy of generated data above which the discriminator's loss ignores it")
     pulling_away: NonNegative = Field(0.1, description="weight of the pulling-away term on the codes of generated data")
 
 
 class BeganRecipe(AutoencoderGanRecipe):
     """The recipe of BEGAN."""
 
-    gamma: Share = Field(0.5, description="γ: error of generated over error of real data at equilibrium; lower: less diverse")
-    lambda_k: NonNegative = Field(1e-3, description="λ_k: how fast the balance k_t is corrected")
+    gamma: Share = Field(
+        0.5, description="γ: ratio of the errors on generated and on real data at equilibrium; a lower value gives less diverse data"
+    )
+    lambda_k: NonNegative = Field(1e-3, description="λ_k: step size of the balance k_t")
 
 
 class AutoencoderGanNetworks(GanNetworks):
-    """A generator, and an autoencoder as discriminator."""
+    """Networks with a generator, and an autoencoder as discriminator."""
 
     discriminator: Autoencoder
 
@@ -49,12 +51,12 @@ class AutoencoderGanNetworks(GanNetworks):
         super().__init__(generator, discriminator, as_backbone_recipe(recipe, recipe.norm_d), kind)
 
     def reconstruct_both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstructions of real and of fake data, each [N, *shape], in float32."""
+        """Return reconstructions of real and of fake data, each [N, *shape], in float32."""
         return self.discriminate_both(real, fake)
 
 
 def build_autoencoder_gan(networks: str, recipe: Recipe, data: DataShape) -> AutoencoderGanNetworks:
-    """A backbone's generator, and its discriminator as encoder and another of its generators as decoder."""
+    """Return the networks of a GAN with an autoencoder: its encoder is the backbone's discriminator, its decoder a second generator."""
     recipe = recipe_of(AutoencoderGanRecipe, recipe, "a GAN with an autoencoder")
     code = recipe.code_dim
     generator, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=code, norm=recipe.norm_d)
@@ -63,19 +65,20 @@ def build_autoencoder_gan(networks: str, recipe: Recipe, data: DataShape) -> Aut
 
 
 def energy(data: Tensor, reconstruction: Tensor) -> Tensor:
-    """|Dec(Enc(x)) - x| [N], the Euclidean norm: Zhao et al. 2017, eq. 5."""
+    """Return |Dec(Enc(x)) - x| [N], the Euclidean norm: Zhao et al. 2017, eq. 5."""
     return torch.linalg.vector_norm((reconstruction.float() - data.float()).flatten(1), dim=1)
 
 
 def absolute_error(data: Tensor, reconstruction: Tensor) -> Tensor:
-    """L(v) = |v - D(v)| [N], a mean over the elements of an example: Berthelot et al. 2017, eq. 1 with η = 1."""
+    """Return L(v) = |v - D(v)| [N], a mean over the elements of an example: Berthelot et al. 2017, eq. 1 with η = 1."""
     return (reconstruction.float() - data.float()).abs().flatten(1).mean(dim=1)
 
 
 def pulling_away(codes: Tensor) -> Tensor:
-    """The mean squared cosine of all pairs of codes [N, c], a scalar: Zhao et al. 2017, eq. 4. 0 where they are orthogonal, 1 where parallel.
+    """Return the mean squared cosine of all pairs of codes [N, c], a scalar: Zhao et al. 2017, eq. 4.
 
-    The sum over all pairs i, j is |SᵀS|² of the codes S of length 1, which costs N c² instead of N² c, and holds the N pairs i = j.
+    It is 0 for orthogonal codes and 1 for parallel codes. For codes S of length 1 the sum over all pairs is |SᵀS|², which costs N c²
+    instead of N² c. It includes the N pairs of a code with itself.
     """
     unit = normalize(codes.float(), dim=1)
     n = len(unit)
@@ -83,7 +86,7 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 
 class EbganObjective(Objective):
-    """EBGAN: the discriminator gives low energies to real data, and energies of at least a margin to generated data."""
+    """Objective of EBGAN: the discriminator gives low energies to real data, and energies of at least a margin to generated data."""
 
     needs = AutoencoderGanNetworks
     formula = (
@@ -100,7 +103,7 @@ class EbganObjective(Objective):
         )
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """D(x) + [m - D(G(z))]⁺ [N]: Zhao et al. 2017, eq. 1."""
+        """Return D(x) + [m - D(G(z))]⁺ [N]: Zhao et al. 2017, eq. 1."""
         nets, real = autoencoder_gan(networks), batch.data
         fake = fresh_fakes(nets, len(batch), step)
         real_again, fake_again = nets.reconstruct_both(real, fake)
@@ -109,7 +112,7 @@ class EbganObjective(Objective):
         return Terms(loss=loss, log={"real_error": real_energy.detach(), "fake_error": fake_energy.detach()})
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """D(G(z)) [N], with the pulling-away term: Zhao et al. 2017, eq. 2 and section 2.4."""
+        """Return D(G(z)) [N], with the pulling-away term: Zhao et al. 2017, eq. 2 and section 2.4."""
         nets = autoencoder_gan(networks)
         fake = nets.generate(nets.draw(len(batch), step.noise, batch.labels))
         codes = nets.discriminator.encoder(fake)
@@ -119,7 +122,7 @@ class EbganObjective(Objective):
 
 
 class BeganObjective(Objective):
-    """BEGAN: the discriminator reconstructs real but not generated data, weighted so that the two errors stay in balance."""
+    """Objective of BEGAN: the discriminator reconstructs real but not generated data. A weight k_t balances the two errors."""
 
     needs = AutoencoderGanNetworks
     formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over numbers"
@@ -138,7 +141,7 @@ class BeganObjective(Objective):
         )
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """L(x) - k_t L(G(z)) [N]: Berthelot et al. 2017, section 3.4. Logs M = L(x) + |γ L(x) - L(G(z))|, their measure of convergence."""
+        """Return L(x) - k_t L(G(z)) [N]: Berthelot et al. 2017, section 3.4. Logs M = L(x) + |γ L(x) - L(G(z))|, their measure of convergence."""
         nets, real = autoencoder_gan(networks), batch.data
         fake = fresh_fakes(nets, len(batch), step)
         real_again, fake_again = nets.reconstruct_both(real, fake)
@@ -153,24 +156,24 @@ class BeganObjective(Objective):
         return Terms(loss=real_error - self.k_t * fake_error, log=log)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """L(G(z)) [N]: Berthelot et al. 2017, section 3.4."""
+        """Return L(G(z)) [N]: Berthelot et al. 2017, section 3.4."""
         nets = autoencoder_gan(networks)
         fake = nets.generate(nets.draw(len(batch), step.noise, batch.labels))
         return Terms(loss=absolute_error(fake, nets.read(fake)))
 
     def balance(self, networks: Networks, terms: Terms, step: Step) -> None:
-        """k_{t+1} = k_t + λ_k (γ L(x) - L(G(z))), within [0, 1]: Berthelot et al. 2017, section 3.4, on the discriminator's batch."""
+        """Set k_{t+1} = k_t + λ_k (γ L(x) - L(G(z))), clamped to [0, 1], on D's batch: Berthelot et al. 2017, section 3.4."""
         self.k_t.add_(self.lambda_k * (self.gamma * terms.log["real_error"] - terms.log["fake_error"])).clamp_(0.0, 1.0)
 
 
 def fresh_fakes(nets: AutoencoderGanNetworks, n: int, step: Step) -> Tensor:
-    """Generated data [n, *shape] for the discriminator, without a graph."""
+    """Return generated data [n, *shape] for the discriminator, without a graph."""
     with torch.no_grad():
         return nets.generate(nets.draw(n, step.noise))
 
 
 def autoencoder_gan(networks: Networks) -> AutoencoderGanNetworks:
-    """The networks, typed; `Objective.check` has checked them."""
+    """Return the networks with the type of a GAN with an autoencoder. `Objective.check` checks it earlier, with a message for users."""
     if not isinstance(networks, AutoencoderGanNetworks):
         raise TypeError(f"not a GAN with an autoencoder: {type(networks).__name__}")
     return networks

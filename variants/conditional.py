@@ -1,7 +1,7 @@
-"""Conditional GANs: the label is an input of the generator, and enters the discriminator in one of three ways.
+"""Conditional GANs: the label is an input of the generator, and the discriminator uses it in one of three ways.
 
-Beside the data (Mirza and Osindero 2014), as an inner product with its features (Miyato and Koyama 2018), or as the target of a
-classifier (Odena et al. 2017).
+It is an input beside the data (Mirza and Osindero 2014), or a factor of an inner product with the features (Miyato and Koyama 2018).
+In AC-GAN it is the target of a classifier (Odena et al. 2017).
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ CLASSES = "classes"  # the traversal from class to class
 
 
 class ConditionalGanNetworks(GanNetworks):
-    """The label is a one-hot vector beside z, and beside the discriminator's features of the data."""
+    """Networks of a conditional GAN. The label is a one-hot vector beside z, and beside the discriminator's features of the data."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe, data: DataShape) -> None:
         super().__init__(generator, discriminator, recipe, data.kind)
         self.classes = data.classes
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents of these labels [n], by default drawn uniformly from all classes."""
+        """Return n latents with these labels [n]. Without labels it draws from all classes uniformly."""
         if labels is None:
             labels = torch.randint(self.classes, (n,), generator=noise, device=noise.device)
         return super().draw(n, noise, labels)
 
     def inputs(self, latent: Latent) -> Tensor:
-        """[n, z_dim + classes]."""
+        """Return z and the one-hot labels, [n, z_dim + classes]."""
         assert latent.labels is not None
         return torch.cat([latent.z, one_hot(latent.labels, self.classes).to(latent.z.dtype)], dim=1)
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
-        """[N / pack, pack * classes]: the labels of the packs, one-hot."""
+        """Return the one-hot labels of the packs, [N / pack, pack * classes]."""
         assert labels is not None
         return one_hot(labels, self.classes).float().reshape(len(labels) // self.pack, -1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """The same z in each class."""
+        """Return the traversal of the classes: each z in each class."""
         return {
             **super().traversals(latent, columns),
             CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device)),
@@ -56,14 +56,14 @@ class ConditionalGanNetworks(GanNetworks):
 
 
 class AuxiliaryGanNetworks(ConditionalGanNetworks):
-    """The label is an input of the generator alone; further outputs of the discriminator predict it."""
+    """Networks of AC-GAN. The label is an input only of the generator. Further outputs of the discriminator predict it."""
 
     def condition(self, labels: Tensor | None) -> None:
-        """None: the label is no input of the discriminator."""
+        """Return None, because the label is no input of the discriminator."""
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Logits ψ(φ(x)) + yᵀVφ(x), with φ summed over space: Miyato and Koyama 2018 (arXiv 1802.05637), eq. 3."""
+    """Discriminator with logits ψ(φ(x)) + yᵀVφ(x), with φ summed over space: Miyato and Koyama 2018 (arXiv 1802.05637), eq. 3."""
 
     def __init__(self, discriminator: Discriminator, labels: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -76,11 +76,11 @@ class ProjectionDiscriminator(nn.Module):
 
     @property
     def position(self) -> Position:
-        """The position of a discriminator that grows; raises AttributeError for others."""
+        """Position of a discriminator that grows. It raises AttributeError for other discriminators."""
         return cast("Grows", self.discriminator).position
 
     def forward(self, data: Tensor, labels: Tensor) -> Tensor:
-        """Logits [N, outputs] of data and labels [N, labels], one-hot."""
+        """Return logits [N, outputs] of data and labels [N, labels], one-hot."""
         features = self.discriminator.features(data)
         product = (self.embedding(labels.to(features.dtype)) * self._pooled(features)).sum(dim=1, keepdim=True)
         plain: Tensor = self.discriminator.judge(features)
@@ -92,19 +92,19 @@ class ProjectionDiscriminator(nn.Module):
 
 
 def build_conditional(networks: str, recipe: Recipe, data: DataShape) -> ConditionalGanNetworks:
-    """Labels beside z, and beside the data in the discriminator: Mirza and Osindero 2014 (arXiv 1411.1784), eq. 2."""
+    """Return networks with labels beside z, and beside the data in the discriminator: Mirza and Osindero 2014 (arXiv 1411.1784), eq. 2."""
     recipe = _checked(recipe, data)
     ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack, condition=recipe.pack * data.classes)
     return ConditionalGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
 
 
 def build_projection(networks: str, recipe: Recipe, data: DataShape) -> ConditionalGanNetworks:
-    """Labels beside z, and projected onto the discriminator's features."""
+    """Return networks with labels beside z, and projected onto the discriminator's features."""
     recipe = _checked(recipe, data)
     ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack)
     generator, discriminator = build_backbone(networks, ports, recipe)
     if not isinstance(discriminator, Discriminator):
-        raise UserError(f"the discriminator of the networks {networks!r} has no features to project labels on")
+        raise UserError(f"the discriminator of the networks {networks!r} has no features for a projection; choose other networks")
     projecting = ProjectionDiscriminator(discriminator, recipe.pack * data.classes, ports.seen)
     if recipe.norm_d == "spectral":
         nn.utils.parametrizations.spectral_norm(projecting.embedding)
@@ -112,7 +112,7 @@ def build_projection(networks: str, recipe: Recipe, data: DataShape) -> Conditio
 
 
 def build_auxiliary(networks: str, recipe: Recipe, data: DataShape) -> AuxiliaryGanNetworks:
-    """Labels beside z; the discriminator predicts them."""
+    """Return networks with labels beside z, which the discriminator predicts."""
     recipe = _checked(recipe, data)
     ports = Ports(data=data, latent=recipe.z_dim + data.classes, copies=recipe.pack, outputs=1 + recipe.pack * data.classes)
     return AuxiliaryGanNetworks(*build_backbone(networks, ports, recipe), recipe, data)
@@ -122,7 +122,7 @@ def _checked(recipe: Recipe, data: DataShape) -> GanRecipe:
     recipe = as_gan_recipe(recipe)
     check_packs(recipe)
     if not data.classes:
-        raise UserError("a conditional GAN needs labels, and this data has none")
+        raise UserError("a conditional GAN needs labels, and this data has none; choose a dataset with classes")
     return recipe
 
 
@@ -133,7 +133,7 @@ class AuxiliaryRecipe(GanRecipe):
 
 
 class AuxiliaryObjective(AdversarialObjective):
-    """AC-GAN (Odena et al. 2017, arXiv 1610.09585, eq. 2 and 3): D and G both minimise D's error on the classes of data."""
+    """Objective of AC-GAN (Odena et al. 2017, arXiv 1610.09585, eq. 2 and 3): D and G both minimise D's error on the classes of data."""
 
     needs = AuxiliaryGanNetworks
     recipe: AuxiliaryRecipe
@@ -144,18 +144,18 @@ class AuxiliaryObjective(AdversarialObjective):
         self.formula += f"; D: - {recipe.classify:g} (log P(c | x) + log P(c | G(z, c))); G: - {recipe.classify:g} log P(c | G(z, c))"
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """-log P(C = c | x) on real and on generated data."""
+        """Return -log P(C = c | x) on real and on generated data."""
         weight = self.recipe.classify
         return {
             "class_loss_real": (weight, class_loss(real, batch.labels)), "class_loss_fake": (weight, class_loss(fake, latent.labels)),
         }  # fmt: skip
 
     def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """-log P(C = c | x) on generated data."""
+        """Return -log P(C = c | x) on generated data."""
         return {"class_loss_g": (self.recipe.classify, class_loss(fake, latent.labels))}
 
 
 def class_loss(logits: Tensor, labels: Tensor | None) -> Tensor:
-    """-log P(C = c | x) [N] by logits [N / pack, pack * classes]."""
+    """Return -log P(C = c | x) [N] for logits [N / pack, pack * classes]."""
     assert labels is not None
     return cross_entropy(logits.reshape(len(labels), -1), labels, reduction="none")

@@ -1,6 +1,6 @@
-"""Denoising diffusion (Ho et al. 2020, arXiv 2006.11239), sampled without further randomness (DDIM: Song et al. 2021, arXiv 2010.02502).
+"""Denoising diffusion (Ho et al. 2020, arXiv 2006.11239) with deterministic sampling (DDIM: Song et al. 2021, arXiv 2010.02502).
 
-Times count as in the papers: 1, ..., T for noisy data, 0 for data. ᾱ_t is the share of the data's variance that remains at t.
+Times are those of the papers: 1, ..., T for noisy data, 0 for data. ᾱ_t is the share of the data's variance that remains at t.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
-LEAST_LEFT = 1e-12  # of the data's variance at the last time; as published 4e-5 remain
+LEAST_LEFT = 1e-12  # of the data's variance at the last time; 4e-5 with the published schedule
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -26,13 +26,15 @@ class DdpmRecipe(Recipe):
     z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the distribution of data at the last time")
     times: Annotated[int, Field(ge=2, le=100_000)] = Field(1000, description="T, times at which noise is added")
     beta_first: Variance = Field(1e-4, description="variance that is added at time 1")
-    beta_last: Variance = Field(0.02, description="variance that is added at time T; linear between")
+    beta_last: Variance = Field(0.02, description="variance that is added at time T; it grows linearly with time")
     sampling_steps: Count = Field(20, description="steps of DDIM for a sample, at most T")
 
     @model_validator(mode="after")
     def _steps_are_times(self) -> DdpmRecipe:
         if self.sampling_steps > self.times:
-            raise ValueError(f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}")
+            raise ValueError(
+                f"recipe.sampling_steps={self.sampling_steps} is more than recipe.times={self.times}; set it to at most recipe.times"
+            )
         remaining = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
         if remaining < LEAST_LEFT:
             raise ValueError(
@@ -43,7 +45,7 @@ class DdpmRecipe(Recipe):
 
 
 class DiffusionNetworks(Networks):
-    """A network that predicts the noise in data, and the schedule by which noise is added."""
+    """Networks of diffusion: one that predicts the noise in data, and the noise schedule."""
 
     alpha_bar: Tensor
 
@@ -55,33 +57,36 @@ class DiffusionNetworks(Networks):
         self.register_buffer("alpha_bar", noise_schedule(recipe.times, recipe.beta_first, recipe.beta_last), persistent=False)
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents of the data's shape [n, *shape]: the data at time T."""
+        """Return n latents of the data's shape [n, *shape], which are the data at time T."""
         return Latent(z=torch.randn((n, *self.data.shape), generator=noise, device=noise.device), labels=labels)
 
     def predict(self, noisy: Tensor, times: Tensor) -> Tensor:
-        """ε_θ(x_t, t): the noise [N, *shape] in data at times [N], in float32 whatever the precision of the forward pass."""
+        """Return the noise ε_θ(x_t, t) [N, *shape] in data at times [N]. It is float32 at any precision of the forward pass."""
         noise: Tensor = self.denoiser(noisy, times)
         return noise.float()
 
     def add_noise(self, data: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """x_t = sqrt(ᾱ_t) x_0 + sqrt(1 - ᾱ_t) ε: Ho et al. 2020, eq. 4, at times [N]."""
+        """Return x_t = sqrt(ᾱ_t) x_0 + sqrt(1 - ᾱ_t) ε: Ho et al. 2020, eq. 4, at times [N]."""
         signal = self.alpha_bar[times].view(-1, *[1] * (data.dim() - 1))
         return signal.sqrt() * data + (1.0 - signal).sqrt() * noise
 
     def clean(self, noisy: Tensor, noise: Tensor, time: int) -> Tensor:
-        """x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9; of images clamped to [-1, 1], as in their code."""
+        """Return x_0 = (x_t - sqrt(1 - ᾱ_t) ε) / sqrt(ᾱ_t): Ho et al. 2020, below eq. 9. Images are clamped to [-1, 1], as in their code."""
         signal = self.alpha_bar[time]
         data = (noisy - (1.0 - signal).sqrt() * noise) / signal.sqrt()
         return data.clamp(-1.0, 1.0) if self.data.kind == "image" else data
 
     def back(self, noisy: Tensor, noise: Tensor, time: int, earlier: int) -> Tensor:
-        """Data at an earlier time, given the noise at this one: Song et al. 2021, eq. 12 with σ = 0; clamping x_0 changes the noise."""
+        """Return data at an earlier time, given the noise at this time: Song et al. 2021, eq. 12 with σ = 0.
+
+        It computes the noise again from the clamped x_0.
+        """
         data, signal, earlier_signal = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
         noise = (noisy - signal.sqrt() * data) / (1.0 - signal).sqrt()
         return earlier_signal.sqrt() * data + (1.0 - earlier_signal).sqrt() * noise
 
     def sample(self, latent: Latent) -> Tensor:
-        """The data at time 0 [n, *shape], from that at time T by way of `path`."""
+        """Return the data at time 0 [n, *shape] from the data at time T, over the times of `path`."""
         samples = latent.z
         for time, earlier in zip(self.path, (*self.path[1:], 0), strict=True):
             samples = self.back(samples, self.predict(samples, torch.full((len(samples),), time, device=samples.device)), time, earlier)
@@ -89,7 +94,7 @@ class DiffusionNetworks(Networks):
 
 
 class DiffusionObjective(Objective):
-    """One player, g, that learns to predict the noise in data."""
+    """Objective of diffusion. Its one player, g, learns to predict the noise in data."""
 
     needs = DiffusionNetworks
     formula = "(ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t))², t and ε at random, as a mean over numbers"
@@ -100,7 +105,10 @@ class DiffusionObjective(Objective):
         self.players = (Player(name="g", modules=("denoiser",), lr=recipe.lr_g, loss=self.loss),)
 
     def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """|ε - ε_θ(x_t, t)|² [N] at a time drawn evenly from 1, ..., T: Ho et al. 2020, eq. 14, as a mean over the elements of an example."""
+        """Return |ε - ε_θ(x_t, t)|² [N] at a uniform random time from 1 to T: Ho et al. 2020, eq. 14.
+
+        It is a mean over the elements of an example.
+        """
         if not isinstance(networks, DiffusionNetworks):
             raise TypeError(f"not networks of diffusion: {type(networks).__name__}")
         device = batch.data.device
@@ -111,16 +119,16 @@ class DiffusionObjective(Objective):
 
 
 def noise_schedule(times: int, first: float, last: float) -> Tensor:
-    """ᾱ_t = Π (1 - β_s) over s = 1, ..., t at t = 0, ..., T: [T + 1], with ᾱ_0 = 1 and β linear (Ho et al. 2020, section 4)."""
+    """Return ᾱ_t = Π (1 - β_s) over s = 1, ..., t at t = 0, ..., T: [T + 1], with ᾱ_0 = 1 and β linear (Ho et al. 2020, section 4)."""
     betas = torch.linspace(first, last, times, dtype=torch.float64)
     return torch.cat([torch.ones(1, dtype=torch.float64), (1.0 - betas).cumprod(dim=0)]).float()
 
 
 def sampling_times(times: int, steps: int) -> tuple[int, ...]:
-    """The times of DDIM from T down, evenly spaced: floor(i T / S) for i = S, ..., 1 (Song et al. 2021, appendix D.2, linear)."""
+    """Return the times of DDIM from T down, evenly spaced: floor(i T / S) for i = S, ..., 1 (Song et al. 2021, appendix D.2, linear)."""
     return tuple(step * times // steps for step in range(steps, 0, -1))
 
 
 def build_ddpm(networks: str, recipe: Recipe, data: DataShape) -> DiffusionNetworks:
-    """A registered denoiser under the recipe's schedule."""
+    """Return a registered denoiser with the recipe's noise schedule."""
     return DiffusionNetworks(build_denoiser(networks, data, recipe.width), recipe_of(DdpmRecipe, recipe, "diffusion"), data)

@@ -1,8 +1,8 @@
 """The losses of f-GAN (Nowozin et al. 2016, arXiv 1606.00709): one for each f-divergence that a discriminator can bound.
 
-With an output activation g and the conjugate f* of the divergence, D maximises E g(r) - E f*(g(f)) (eq. 7). G maximises E g(f), which is
+With an output activation g and the conjugate f* of the divergence, D maximises E g(r) - E f*(g(f)) (eq. 7). G maximises E g(f). This is
 their practical variant (section 3.2) of minimising -E f*(g(f)), with stronger gradients at the start. Activations and conjugates are
-those of tables 2 and 6; f*(g(.)) is simplified, so that there is no exponential of an exponential.
+those of tables 2 and 6. f*(g(.)) is simplified, which avoids the exponential of an exponential.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ CITATION = "Nowozin et al. 2016, arXiv 1606.00709"
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """An f-divergence for f-GAN, as functions of logits v."""
+    """Record of an f-divergence for f-GAN, as functions of logits v."""
 
     activation: Callable[[Tensor], Tensor]  # g(v), into the domain of the conjugate
     conjugate: Callable[[Tensor], Tensor]  # f*(g(v))
     formula: str  # of both
 
     def discriminator(self, real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-        """f*(g(f)) - g(r)."""
+        """Return f*(g(f)) - g(r)."""
         return self.conjugate(fake) - self.activation(real)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """-g(f)."""
+        """Return -g(f)."""
         return -self.activation(fake)
 
 

@@ -16,19 +16,19 @@ SYMBOLS = {
 
 
 def symbols(formula: str = "") -> str:
-    """What the symbols in a formula of adversarial training stand for, in words; without a formula all of them."""
+    """Return the meaning, in words, of the symbols in a formula of adversarial training. Without a formula it explains all symbols."""
     meanings = [meaning for pattern, meaning in SYMBOLS.items() if not formula or re.search(pattern, formula)]
     return ", and ".join(part for part in (", ".join(meanings[:-1]), *meanings[-1:]) if part)
 
 
 def adversarial(recipe: GanRecipe, loss: AdversarialLoss, *, generator: str = "") -> str:
-    """The losses of D and G (`generator` replaces that of G), and what the recipe changes and adds."""
+    """Return the losses of D and G with the recipe's changes and regularisers. `generator` replaces the loss of G."""
     of_d, g, of_g = loss.formula.partition("; G: ")
     return "; ".join((f"{of_d}{g}{generator or of_g}", *changes(recipe), *(f"D: + {term}" for term in regularisers(recipe))))
 
 
 def changes(recipe: GanRecipe) -> Iterator[str]:
-    """The changes that the recipe makes to D's labels and inputs, in words."""
+    """Yield the changes that the recipe makes to D's labels and inputs, in words."""
     for label, name, hard in ((recipe.real_label, "real", 1.0), (recipe.fake_label, "generated", 0.0)):
         if label != hard:
             yield f"D's label of {name} data is {label:g}: {label:g} (-log σ(·)) + {1.0 - label:g} (-log(1 - σ(·)))"
@@ -42,7 +42,7 @@ def changes(recipe: GanRecipe) -> Iterator[str]:
 
 
 def regularisers(recipe: GanRecipe) -> Iterator[str]:
-    """The terms that the recipe adds to D's loss. x̂ is between real and generated data, x̃ near real data; m(·) is a running mean."""
+    """Yield the terms that the recipe adds to D's loss. `SYMBOLS` explains them."""
     formulas = {
         "gp": "{} (|∇D(x̂)| - 1)²", "dragan": "{} (|∇D(x̃)| - 1)²", "r1": "{}/2 |∇D(x)|²", "r2": "{}/2 |∇D(G(z))|²",
         "drift": "{} r²", "lecam": "{} ((r - m(f))² + (f - m(r))²)", "consistency": "{} (D(x) - D(T(x)))²",

@@ -1,4 +1,4 @@
-"""The GAN layer: backbones wired for unconditional sampling, and the adversarial objective that trains them."""
+"""The networks of an unconditional GAN, and the adversarial objective that trains them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LECAM_DECAY = 0.99  # of the running means, as published
 
 
 class GanNetworks(Networks):
-    """A generator and a discriminator of any backbone."""
+    """Networks of an unconditional GAN: a generator and a discriminator of any backbone."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GanRecipe, kind: Kind = "image") -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class GanNetworks(Networks):
         self._growing = tuple(name for name, part in self.named_children() if isinstance(part, Grows))
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents z [n, z_dim] by the recipe's distribution."""
+        """Return n latents z [n, z_dim] from the recipe's distribution."""
         z = draw_latents(n, self.z_dim, self.z_distribution, noise)
         extra = cast("TakesMore", self.generator).draw_extra(n, noise) if self._generator_takes_more else {}
         return Latent(z=z, labels=labels, extra=extra)
@@ -49,18 +49,18 @@ class GanNetworks(Networks):
             self._position(name).follow(step)
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Real data at the resolution that the discriminator sees now."""
+        """Return real data at the resolution that the discriminator sees now."""
         return self._position("discriminator").prepare(data) if "discriminator" in self._growing else data
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final examples [n, *shape], clamped to the range of images."""
+        """Return final examples [n, *shape], clamped to the range of images."""
         samples = self.generate(latent)
         if "generator" in self._growing:
             samples = self._position("generator").finish(samples)
         return samples.clamp(-1.0, 1.0) if self.kind == "image" else samples
 
     def generate(self, latent: Latent) -> Tensor:
-        """The fake data for the discriminator, at its current resolution."""
+        """Return the fake data for the discriminator, at its current resolution."""
         generator, inputs = self.generator, self.inputs(latent)
         samples: Tensor = generator(inputs, latent.extra) if self._generator_takes_more else generator(inputs)
         return samples
@@ -69,45 +69,49 @@ class GanNetworks(Networks):
         return cast("Grows", self.get_submodule(name)).position
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """The traversals of the generator, if it has any."""
+        """Return the traversals of the generator, if it has any."""
         return self.generator.traversals(latent, columns) if isinstance(self.generator, Traverses) else {}
 
     def inputs(self, latent: Latent) -> Tensor:
-        """The vectors [n, ports.latent] that the generator reads: z, and in other wirings codes or labels beside it."""
+        """Return the vectors [n, ports.latent] that the generator reads: z, in subclasses with codes or labels beside it."""
         return latent.z
 
     def packs(self, data: Tensor) -> Tensor:
-        """Examples [N, C, ...] in packs that the discriminator judges together: [N / pack, pack * C, ...], of neighbours in the batch.
+        """Return examples [N, C, ...] in packs [N / pack, pack * C, ...] that the discriminator judges together.
 
-        Lin et al. 2018 (arXiv 1712.04086), section 2: neighbours of a shuffled batch are independent, and so are fresh fakes.
+        A pack has neighbours in the batch. These are independent in a shuffled batch and in generated data: Lin et al. 2018
+        (arXiv 1712.04086), section 2.
         """
         if self.pack == 1:
             return data
         return data.reshape(len(data) // self.pack, self.pack * data.shape[1], *data.shape[2:])
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
-        """The discriminator's input for the labels [N] of packs: [N / pack, c], or None, as in the plain wiring."""
+        """Return the discriminator's input [N / pack, c] for the labels [N] of packs, or None for an unconditional GAN."""
         return None
 
     def read(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """All outputs of the discriminator for packs [N / pack, outputs], in float32 whatever the precision of the forward pass.
+        """Return all outputs [N / pack, outputs] of the discriminator for packs. They are float32 at any precision of the forward pass.
 
-        The first column is the logit of being real; other wirings have more.
+        The first column is the logit of being real. Some subclasses have more columns.
         """
         condition = self.condition(labels)
         outputs: Tensor = self.discriminator(packs) if condition is None else self.discriminator(packs, condition)
         return outputs.float()
 
     def judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits [N / pack, 1] of packs."""
+        """Return logits [N / pack, 1] of packs."""
         return self.read(packs, labels)[:, :1]
 
     def discriminate(self, data: Tensor, labels: Tensor | None = None) -> Tensor:
-        """All outputs of the discriminator [N / pack, outputs] for examples [N, *shape], with labels [N] in a conditional wiring."""
+        """Return all outputs of the discriminator [N / pack, outputs] for examples [N, *shape], with labels [N] in a conditional GAN."""
         return self.read(self.packs(data), labels)
 
     def discriminate_both(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The same of real and of fake data: one call on the joined batch, or two where batch norm would mix their statistics."""
+        """Return the outputs of the discriminator for real and for fake data.
+
+        It calls the discriminator once on both batches together, or twice if batch norm mixes their statistics.
+        """
         if self.batch_coupled:
             return self.discriminate(real, labels), self.discriminate(fake, labels)
         twice = None if labels is None else torch.cat([labels, labels])
@@ -116,7 +120,7 @@ class GanNetworks(Networks):
 
 
 def build_gan(networks: str, recipe: Recipe, data: DataShape) -> GanNetworks:
-    """The plain wiring: z into the generator, data into the discriminator."""
+    """Return the networks of an unconditional GAN: z is the generator's input, data is the discriminator's input."""
     recipe = as_gan_recipe(recipe)
     check_packs(recipe)
     generator, discriminator = build_backbone(networks, Ports(data=data, latent=recipe.z_dim, copies=recipe.pack), recipe)
@@ -124,7 +128,7 @@ def build_gan(networks: str, recipe: Recipe, data: DataShape) -> GanNetworks:
 
 
 class AdversarialObjective(Objective):
-    """A discriminator d and a generator g on a registered loss, with the recipe's regularisers."""
+    """Objective of a discriminator d and a generator g with a registered loss and the recipe's regularisers."""
 
     needs: type[Networks] = GanNetworks
     mean_real: Tensor  # running means of D's logits, for LeCam
@@ -163,10 +167,10 @@ class AdversarialObjective(Objective):
             )
         picture = next((name for name in ("augment", "consistency") if getattr(self.recipe, name)), None)
         if picture and gan(networks).kind != "image":
-            raise UserError(f"recipe.{picture} is for images, and this data is {gan(networks).kind}")
+            raise UserError(f"recipe.{picture} is for images, and this data is {gan(networks).kind}; leave it out")
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """The loss of d on new fakes, which need no graph here."""
+        """Return the loss of d on new fakes, which need no gradient."""
         nets = gan(networks)
         with torch.no_grad():
             latent = nets.draw(len(batch), step.noise, batch.labels)
@@ -193,7 +197,7 @@ class AdversarialObjective(Objective):
         return Terms(loss=loss, log=log)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """The loss of g against the frozen discriminator, on new fakes; a relativistic loss uses d's last real batch, too."""
+        """Return the loss of g against the frozen discriminator, on new fakes. A relativistic loss also uses d's last real batch."""
         nets = gan(networks)
         latent = nets.draw(len(batch), step.noise, batch.labels)
         fake = self.discriminator_input(nets.generate(latent), step)
@@ -207,19 +211,19 @@ class AdversarialObjective(Objective):
         return Terms(loss=loss, log=self.logged(fake_outputs[:, 1:].detach(), latent))
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """(weight, term) that d minimises beside the adversarial loss, by name, from its further outputs [N / pack, outputs - 1]."""
+        """Return the further terms of d's loss as {name: (weight, term)}, from its further outputs [N / pack, outputs - 1]."""
         return {}
 
     def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """The same of g."""
+        """Return the further terms of g's loss as {name: (weight, term)}, from d's further outputs [N / pack, outputs - 1]."""
         return {}
 
     def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
-        """Values to log from d's further outputs [N / pack, outputs - 1] at g's update."""
+        """Return values to log from d's further outputs [N / pack, outputs - 1] at g's update."""
         return {}
 
     def discriminator_input(self, data: Tensor, step: Step) -> Tensor:
-        """Data as the discriminator sees it, with the recipe's instance noise and augmentation."""
+        """Return data as the discriminator sees it, with the recipe's instance noise and augmentation."""
         recipe = self.recipe
         if recipe.instance_noise:
             share = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
@@ -227,7 +231,7 @@ class AdversarialObjective(Objective):
         return augment(data, recipe.augment, step.noise) if recipe.augment else data
 
     def after_discriminator(self, networks: Networks, terms: Terms, step: Step) -> None:
-        """WGAN's clipping and LeCam's running means, where the recipe has them."""
+        """Clip weights (WGAN) and update running means of logits (LeCam), if the recipe has them."""
         if self.recipe.clip:
             clip_weights(gan(networks).discriminator, self.recipe.clip)
         if self.recipe.lecam:
@@ -235,7 +239,7 @@ class AdversarialObjective(Objective):
             self.mean_fake.lerp_(terms.log["logit_fake"].mean(), 1.0 - LECAM_DECAY)
 
     def _with_label_noise(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """Real and fake logits, some pairs exchanged by label noise."""
+        """Return real and fake logits. Label noise exchanges some pairs."""
         if not self.recipe.label_noise:
             return real, fake
         wrong = torch.rand(real.shape, generator=step.noise, device=real.device) < self.recipe.label_noise
@@ -244,7 +248,7 @@ class AdversarialObjective(Objective):
     def _penalties(
         self, nets: GanNetworks, real: Tensor, fake: Tensor, labels: Tensor | None, step: Step
     ) -> Iterator[tuple[str, float, Tensor]]:  # fmt: skip
-        """(name, weight, penalty [N]) of every gradient penalty that is due at this update."""
+        """Yield (name, weight, penalty [N]) of every gradient penalty of this update."""
         recipe = self.recipe
 
         def judge(packs: Tensor) -> Tensor:
@@ -270,7 +274,7 @@ class AdversarialObjective(Objective):
 
 
 def gan(networks: Networks) -> GanNetworks:
-    """The networks, typed; `Objective.check` has checked them."""
+    """Return the networks with the type of a GAN. `Objective.check` checks it earlier, with a message for users."""
     if not isinstance(networks, GanNetworks):
         raise TypeError(f"not GAN networks: {type(networks).__name__}")
     return networks

@@ -18,39 +18,42 @@ from variants.networks.backbone import Ports, build_backbone
 from variants.recipe import GanRecipe, recipe_of
 
 CODE, CONTINUOUS = "code", "continuous"  # parts of the latent
-REACH = 2.0  # range of a traversal of a continuous code, which is trained on [-1, 1]: as in the paper's figure 2
+REACH = 2.0  # traversals of continuous codes go from -2 to 2, as in the paper's figure 2. Training draws codes from [-1, 1]
 
 
 class InfoRecipe(GanRecipe):
-    """The recipe of InfoGAN: a GAN's, with codes and their weights."""
+    """The recipe of InfoGAN: that of a GAN, with codes and their weights."""
 
     categories: Annotated[int, Field(ge=2, le=1000)] = Field(10, description="values of the categorical code")
     continuous: Annotated[int, Field(ge=0, le=100)] = Field(2, description="continuous codes, U[-1, 1]")
     info: NonNegative = Field(1.0, description="λ of the categorical code's mutual information")
-    info_continuous: NonNegative = Field(0.1, description="λ of the continuous codes'")
+    info_continuous: NonNegative = Field(0.1, description="λ of the continuous codes' mutual information")
 
 
 class InfoGanNetworks(GanNetworks):
-    """Codes beside z; the discriminator's further outputs are Q: logits of the category, and the mean of each continuous code."""
+    """Networks of InfoGAN with codes beside z.
+
+    The discriminator's further outputs are Q: logits of the category, and the mean of each continuous code.
+    """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: InfoRecipe, data: DataShape) -> None:
         super().__init__(generator, discriminator, recipe, data.kind)
         self.categories, self.continuous = recipe.categories, recipe.continuous
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents with their codes: a category each [n], and continuous codes in [-1, 1] [n, c]."""
+        """Return n latents with their codes: categories [n], and continuous codes [n, c] in [-1, 1]."""
         plain = super().draw(n, noise)
         code = torch.randint(self.categories, (n,), generator=noise, device=noise.device)
         continuous = torch.rand((n, self.continuous), generator=noise, device=noise.device).mul_(2.0).sub_(1.0)
         return Latent(z=plain.z, extra={**plain.extra, CODE: code, CONTINUOUS: continuous})
 
     def inputs(self, latent: Latent) -> Tensor:
-        """[n, z_dim + categories + continuous]."""
+        """Return z and the codes, [n, z_dim + categories + continuous]."""
         code = one_hot(latent.extra[CODE], self.categories).to(latent.z.dtype)
         return torch.cat([latent.z, code, latent.extra[CONTINUOUS]], dim=1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """The same z in each category, and along each continuous code."""
+        """Return the traversals: each z in each category, and along each continuous code."""
         device = latent.z.device
         found = {
             **super().traversals(latent, columns),
@@ -63,7 +66,7 @@ class InfoGanNetworks(GanNetworks):
 
 
 def build_infogan(networks: str, recipe: Recipe, data: DataShape) -> InfoGanNetworks:
-    """Codes beside z, Q beside the discriminator's logit."""
+    """Return networks with codes beside z, and Q beside the discriminator's logit."""
     recipe = _as_info_recipe(recipe)
     codes = recipe.categories + recipe.continuous
     ports = Ports(data=data, latent=recipe.z_dim + codes, outputs=1 + codes)
@@ -71,7 +74,7 @@ def build_infogan(networks: str, recipe: Recipe, data: DataShape) -> InfoGanNetw
 
 
 class InfoObjective(AdversarialObjective):
-    """The minimax game less λ L_I(G, Q), which D's trunk, Q and G all maximise: eq. 6."""
+    """Objective of InfoGAN: the minimax game minus λ L_I(G, Q), which D's features, Q and G all maximise: eq. 6."""
 
     needs = InfoGanNetworks
     recipe: InfoRecipe
@@ -82,15 +85,15 @@ class InfoObjective(AdversarialObjective):
         self.formula += f"; D and G: - {recipe.info:g} log Q(c | G(z, c)) + {recipe.info_continuous:g} (c' - Q(G(z, c)))²/2"
 
     def beside_d(self, real: Tensor, fake: Tensor, batch: Batch, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """The loss of Q on the codes of generated data."""
+        """Return the loss of Q on the codes of generated data."""
         return self._unread(fake, latent)
 
     def beside_g(self, fake: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
-        """The same loss for G."""
+        """Return the same loss for G."""
         return self._unread(fake, latent)
 
     def logged(self, fake: Tensor, latent: Latent) -> Mapping[str, Tensor]:
-        """The bound on the category's mutual information, in nats."""
+        """Return the bound on the category's mutual information, in nats."""
         return {"mutual_information": information_bound(fake[:, : self.recipe.categories], latent.extra[CODE])}
 
     def _unread(self, logits: Tensor, latent: Latent) -> Mapping[str, tuple[float, Tensor]]:
@@ -103,17 +106,17 @@ class InfoObjective(AdversarialObjective):
 
 
 def information_bound(logits: Tensor, code: Tensor) -> Tensor:
-    """L_I = E[log Q(c | x)] + H(c) [N], for a code that is uniform over its values: eq. 5. At most log(values), in nats."""
+    """Return L_I = E[log Q(c | x)] + H(c) [N], for a code that is uniform over its values: eq. 5. At most log(values), in nats."""
     return math.log(logits.shape[1]) - cross_entropy(logits, code, reduction="none")
 
 
 def gaussian_loss(means: Tensor, codes: Tensor) -> Tensor:
-    """-log Q(c | x) [N] up to a constant, for independent Gaussians of variance 1: Σ (c - μ)² / 2."""
+    """Return -log Q(c | x) [N] up to a constant, for independent Gaussians of variance 1: Σ (c - μ)² / 2."""
     return 0.5 * (codes - means).square().sum(dim=1)
 
 
 def _as_info_recipe(recipe: Recipe) -> InfoRecipe:
     recipe = recipe_of(InfoRecipe, recipe, "InfoGAN")
     if recipe.pack > 1:
-        raise UserError("recipe.pack: InfoGAN's codes are of single examples, so it does not pack them; leave it at 1")
+        raise UserError("recipe.pack: InfoGAN's codes belong to single examples, so it cannot pack them; set it to 1")
     return recipe

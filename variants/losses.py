@@ -1,6 +1,6 @@
-"""Adversarial losses on logits, per sample. Discriminator and generator both minimise theirs.
+"""Adversarial losses on logits, per sample. Discriminator and generator each minimise their loss.
 
-r and f stand for the discriminator's logits on real and on generated examples, σ for the logistic function. The losses of f-GAN are in
+r and f are the discriminator's logits of real and of generated examples, σ is the logistic function. The losses of f-GAN are in
 `variants.divergences`.
 """
 
@@ -28,7 +28,7 @@ HARD = Labels()
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialLoss:
-    """A pair of losses on logits [N]."""
+    """Record of a pair of losses on logits [N]."""
 
     discriminator: Callable[[Tensor, Tensor, Labels], Tensor]  # (r, f, labels) -> [N]
     generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]; most use f alone
@@ -43,79 +43,79 @@ LOSSES: Registry[AdversarialLoss] = Registry("loss", AdversarialLoss)
 
 
 def cross_entropy(logits: Tensor, label: float) -> Tensor:
-    """-y log σ(l) - (1 - y) log(1 - σ(l)) for the label y."""
+    """Return -y log σ(l) - (1 - y) log(1 - σ(l)) for the label y."""
     if label == 1.0:
         return softplus(-logits)
     return softplus(logits) if label == 0.0 else label * softplus(-logits) + (1.0 - label) * softplus(logits)
 
 
 def binary_cross_entropy(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """-log σ(r) - log(1 - σ(f)) with hard labels: Goodfellow et al. 2014, eq. 1; else the cross-entropy with the labels."""
+    """Return -log σ(r) - log(1 - σ(f)) with hard labels: Goodfellow et al. 2014, eq. 1. With other labels it is their cross-entropy."""
     return cross_entropy(real, labels.real) + cross_entropy(fake, labels.fake)
 
 
 def minimax_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """log(1 - σ(f)): Goodfellow et al. 2014, eq. 1. It saturates where the discriminator is confident."""
+    """Return log(1 - σ(f)): Goodfellow et al. 2014, eq. 1. It saturates if the discriminator is confident."""
     return -softplus(fake)
 
 
 def non_saturating_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-log σ(f): Goodfellow et al. 2014, section 3."""
+    """Return -log σ(f): Goodfellow et al. 2014, section 3."""
     return softplus(-fake)
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """(r - b)² / 2 + (f - a)² / 2 with a and b the labels, 0 and 1 as published: Mao et al. 2017, eq. 2."""
+    """Return (r - b)² / 2 + (f - a)² / 2 with a and b the labels, 0 and 1 as published: Mao et al. 2017, eq. 2."""
     return 0.5 * (real - labels.real).square() + 0.5 * (fake - labels.fake).square()
 
 
 def least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """(f - c)² / 2 with c = 1: Mao et al. 2017, eq. 2 and 9."""
+    """Return (f - c)² / 2 with c = 1: Mao et al. 2017, eq. 2 and 9."""
     return 0.5 * (fake - 1.0).square()
 
 
 def sigmoid_least_squares_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Least squares on probabilities: (σ(r) - b)² / 2 + (σ(f) - a)² / 2, as Lucic et al. 2018 train it."""
+    """Return (σ(r) - b)² / 2 + (σ(f) - a)² / 2, least squares on probabilities, as Lucic et al. 2018 train it."""
     return least_squares_discriminator(real.sigmoid(), fake.sigmoid(), labels)
 
 
 def sigmoid_least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """(σ(f) - 1)² / 2."""
+    """Return (σ(f) - 1)² / 2."""
     return least_squares_generator(fake.sigmoid(), real)
 
 
 def wasserstein_critic(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """f - r: Arjovsky et al. 2017, eq. 2, as minimised."""
+    """Return f - r: Arjovsky et al. 2017, eq. 2, as minimised."""
     return fake - real
 
 
 def wasserstein_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-f: Arjovsky et al. 2017, eq. 3."""
+    """Return -f: Arjovsky et al. 2017, eq. 3."""
     return -fake
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """max(0, 1 - r) + max(0, 1 + f): Lim & Ye 2017, as Miyato et al. 2018, eq. 16."""
+    """Return max(0, 1 - r) + max(0, 1 + f): Lim & Ye 2017, as Miyato et al. 2018, eq. 16."""
     return relu(1.0 - real) + relu(1.0 + fake)
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """-log σ(r - f): Jolicoeur-Martineau 2019, eq. 5; pairs are neighbours in the batch."""
+    """Return -log σ(r - f): Jolicoeur-Martineau 2019, eq. 5. The pairs of r and f are neighbours in the batch."""
     return softplus(fake - real)
 
 
 def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-log σ(f - r): Jolicoeur-Martineau 2019, eq. 6."""
+    """Return -log σ(f - r): Jolicoeur-Martineau 2019, eq. 6."""
     return softplus(real - fake)
 
 
 def relativistic_average_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """-log σ(r - mean f) - log(1 - σ(f - mean r)): Jolicoeur-Martineau 2019, eq. 9, with the batch's means."""
+    """Return -log σ(r - mean f) - log(1 - σ(f - mean r)): Jolicoeur-Martineau 2019, eq. 9, with the batch's means."""
     return cross_entropy(real - fake.mean(), labels.real) + cross_entropy(fake - real.mean(), labels.fake)
 
 
 def relativistic_average_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-log σ(f - mean r) - log(1 - σ(r - mean f)): Jolicoeur-Martineau 2019, eq. 10."""
+    """Return -log σ(f - mean r) - log(1 - σ(r - mean f)): Jolicoeur-Martineau 2019, eq. 10."""
     return relativistic_average_discriminator(fake, real, HARD)
 
 

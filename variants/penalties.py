@@ -1,4 +1,4 @@
-"""Regularisers of the discriminator: penalties on its gradient, on its logits, and clipping of its weights.
+"""Regularisers of the discriminator: penalties on its gradient, penalties on its logits, and clipping of its weights.
 
 A discriminator is any function of data [N, *shape] to logits [N, outputs].
 """
@@ -16,10 +16,10 @@ Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outp
 
 
 def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
-    """The gradient of each sample's logit by its own data, flat [N, D], in float32 and itself differentiable.
+    """Return the gradient of each sample's logit with respect to that sample, flat [N, D], in float32. It is differentiable.
 
-    Meaningless with batch norm, where the logit of a sample depends on the rest of its batch. With minibatch standard deviation it
-    includes the effect of a sample on the other logits, as in the published networks that use both (ProGAN, StyleGAN).
+    It has no meaning with batch norm, because the logit of a sample then depends on the rest of its batch. With minibatch standard
+    deviation it includes the effect of a sample on the other logits, as in the publications that use both (ProGAN, StyleGAN).
     """
     data = data.detach().float().requires_grad_(True)
     with full_precision(data.device):
@@ -29,17 +29,17 @@ def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminate: Discriminate, real: Tensor, fake: Tensor, noise: torch.Generator) -> Tensor:
-    """(|grad D(x)| - 1)² [N] at random points between real and fake: Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3."""
+    """Return (|grad D(x)| - 1)² [N] at random points between real and fake: Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3."""
     mix = _uniform(real, noise, each=False)
     between = mix * real.float() + (1.0 - mix) * fake.float()
     return (input_gradient(discriminate, between).norm(dim=1) - 1.0).square()
 
 
 def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Generator) -> Tensor:
-    """(|grad D(x)| - 1)² [N] around real data: Kodali et al. 2017 (arXiv 1705.07215), eq. 2.
+    """Return (|grad D(x)| - 1)² [N] around real data: Kodali et al. 2017 (arXiv 1705.07215), eq. 2.
 
-    As in the authors' code, x is between real data and real + std(real) / 2 * U[0, 1] (for each coordinate), at a share U[0, 1] for
-    each sample; std is that of the batch.
+    As in the authors' code, x is a random point between real data and real + std(real) / 2 * U[0, 1]. U[0, 1] has a value for each
+    coordinate, and std is that of the batch.
     """
     far = 0.5 * real.float().std() * _uniform(real, noise, each=True)
     near = real.float() + _uniform(real, noise, each=False) * far
@@ -47,17 +47,17 @@ def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Genera
 
 
 def squared_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
-    """|grad D(x)|² / 2 [N]: R1 on real data, R2 on generated (Mescheder et al. 2018, arXiv 1801.04406, eq. 9 and 10, without γ)."""
+    """Return |grad D(x)|² / 2 [N]: R1 on real data, R2 on generated (Mescheder et al. 2018, arXiv 1801.04406, eq. 9 and 10, without γ)."""
     return 0.5 * input_gradient(discriminate, data).square().sum(dim=1)
 
 
 def consistency(before: Tensor, after: Tensor) -> Tensor:
-    """|D(x) - D(T(x))|² [N] of logits before and after an augmentation T: Zhang et al. 2020 (arXiv 1910.12027), eq. 3, last layer."""
+    """Return |D(x) - D(T(x))|² [N] of logits before and after an augmentation T: Zhang et al. 2020 (arXiv 1910.12027), eq. 3, last layer."""
     return (before - after).square().flatten(1).sum(dim=1)
 
 
 def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
-    """(r - α_F)² + (f - α_R)² of logits and of their running means: Tseng et al. 2021 (arXiv 2104.03310), eq. 5."""
+    """Return (r - α_F)² + (f - α_R)² of logits and of their running means: Tseng et al. 2021 (arXiv 2104.03310), eq. 5."""
     return (real - mean_fake).square() + (fake - mean_real).square()
 
 
@@ -70,6 +70,6 @@ def clip_weights(module: nn.Module, bound: float) -> None:
 
 
 def _uniform(data: Tensor, noise: torch.Generator, *, each: bool) -> Tensor:
-    """U[0, 1] for each coordinate, or one for each sample."""
+    """Return numbers from U[0, 1] for each coordinate, or one for each sample."""
     shape = data.shape if each else (len(data),) + (1,) * (data.dim() - 1)
     return torch.rand(shape, generator=noise, device=data.device)

@@ -1,4 +1,4 @@
-"""The recipe of a GAN: its hyperparameters."""
+"""The recipe of a GAN: its hyperparameters, and checks of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class GanRecipe(Recipe):
 
     loss: str = Field("non-saturating", description="a registered adversarial loss")
     k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
-    pack: Count = Field(1, description="examples that the discriminator judges together (PacGAN); batch_size / pack of them in a batch")
+    pack: Count = Field(
+        1, description="number of examples that the discriminator judges together as a pack (PacGAN); a batch has batch_size / pack packs"
+    )
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
     real_label: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="target for real data; below 1: one-sided label smoothing")
     fake_label: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="target for generated data; above 0: two-sided smoothing")
@@ -34,22 +36,24 @@ class GanRecipe(Recipe):
     dragan: NonNegative = Field(0.0, description="weight of the gradient penalty around real data (DRAGAN)")
     r1: NonNegative = Field(0.0, description="γ of the squared gradient at real data (R1)")
     r2: NonNegative = Field(0.0, description="γ of the squared gradient at generated data (R2)")
-    penalty_every: Count = Field(1, description="updates of D between two with gradient penalties, which then weigh as much more")
+    penalty_every: Count = Field(1, description="a gradient penalty at every n-th update of D, with n times the weight")
     lecam: NonNegative = Field(0.0, description="weight of the LeCam regulariser")
     consistency: NonNegative = Field(0.0, description="weight of consistency regularisation (CR-GAN)")
     augment: str = Field("", description="DiffAugment's policy, parts of color,translation,cutout; empty: none")
-    instance_noise: NonNegative = Field(0.0, description="sd of the noise on all that D sees, at the start")
+    instance_noise: NonNegative = Field(0.0, description="standard deviation, at the start, of the noise on all data that D sees")
     instance_noise_images: Annotated[int, Field(ge=0)] = Field(
-        0, description="real images after which that noise has gone to 0, linearly; 0: it stays"
+        0, description="real images over which the instance noise falls linearly to 0; 0: it stays constant"
     )
     drift: NonNegative = Field(0.0, description="weight of the squared logits of real data (ProGAN)")
-    grow: Share = Field(0.0, description="share of the budget in which networks that can grow do so; 0: whole from the start")
+    grow: Share = Field(
+        0.0, description="share of the budget in which networks grow, if they can; 0: they have the full size from the start"
+    )
     clip: NonNegative = Field(0.0, description="bound of the discriminator's weights (WGAN)")
 
     @field_validator("augment", mode="before")
     @classmethod
     def _policy(cls, given: object) -> object:
-        """The parts of a policy, given as text or as a list, as text."""
+        """Return a policy as text. It may be given as text or as a list of parts."""
         text = ",".join(map(str, given)) if isinstance(given, list | tuple) else given
         if not isinstance(text, str) or not text:
             return text
@@ -58,32 +62,34 @@ class GanRecipe(Recipe):
             if part not in POLICIES:
                 raise ValueError(f"{part!r} is not an augmentation{nearest(part, POLICIES)}")
             if parts.count(part) > 1:
-                raise ValueError(f"{part!r} occurs more than once")
+                raise ValueError(f"{part!r} occurs more than once; give it once")
         return text
 
     def sources(self) -> Mapping[str, str]:
-        """The hash of a user's loss."""
+        """Return the hash of a user's loss."""
         return {"loss": LOSSES.source(self.loss)}
 
     def bound_to_budget(self) -> str | None:
-        """`grow`, which is a share of the budget."""
+        """Return `grow` if the networks grow, because it is a share of the budget."""
         return "grow" if self.grow else super().bound_to_budget()
 
 
 def recipe_of(kind: type[R], recipe: Recipe, whose: str) -> R:
-    """The recipe, typed as the kind that `whose` objective or networks need. Another kind is a UserError."""
+    """Return the recipe with the type that `whose` objective or networks need. Raises a UserError for another type."""
     if not isinstance(recipe, kind):
-        raise UserError(f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}")
+        raise UserError(
+            f"{whose} needs {'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}, not a {type(recipe).__name__}; change the variant's recipe"
+        )
     return recipe
 
 
 def as_gan_recipe(recipe: Recipe) -> GanRecipe:
-    """The recipe as a GAN's."""
+    """Return the recipe with the type of a GAN's recipe. Raises a UserError for another type."""
     return recipe_of(GanRecipe, recipe, "a GAN")
 
 
 def check_packs(recipe: GanRecipe) -> None:
-    """Raise a UserError unless a batch consists of at least two whole packs: batch norm in the discriminator needs a batch."""
+    """Raise a UserError unless a batch consists of at least two complete packs, which batch norm in the discriminator needs."""
     size, pack = recipe.batch_size, recipe.pack
     if pack > size // 2:
         raise UserError(
@@ -104,17 +110,19 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
         able = ", ".join(name for name, known in LOSSES if known.soft_labels)
         raise UserError(f"recipe.{soft}: the loss {recipe.loss!r} has no labels to change; those that have are {able}")
     if recipe.fake_label >= recipe.real_label:
-        raise UserError(f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}")
+        raise UserError(
+            f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}; set a smaller fake_label"
+        )
     exclusive = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
     if len(exclusive) > 1:
         raise UserError(
-            f"recipe.{exclusive[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that hold the gradient near 1; "
+            f"recipe.{exclusive[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that pull the gradient's norm towards 1; "
             f"set one of {' and '.join(f'recipe.{name}' for name in exclusive)} to 0"
         )
     if recipe.instance_noise_images and not recipe.instance_noise:
-        raise UserError("recipe.instance_noise_images says when instance noise ends, and recipe.instance_noise is 0")
+        raise UserError("recipe.instance_noise_images sets the end of instance noise, and recipe.instance_noise is 0; set that, too")
     if recipe.penalty_every > 1 and not any(getattr(recipe, name) for name in GRADIENT_PENALTIES):
         raise UserError(
-            f"recipe.penalty_every says how often gradient penalties are due, and there is none: leave it at 1, or set one of "
+            f"recipe.penalty_every sets the interval of gradient penalties, and there is none: set it to 1, or set one of "
             f"{', '.join(f'recipe.{name}' for name in GRADIENT_PENALTIES)}"
         )

@@ -1,4 +1,4 @@
-"""Unrolled GAN: the generator's loss looks a few steps of the discriminator ahead (Metz et al. 2017, arXiv 1611.02163)."""
+"""Unrolled GAN: the generator's loss uses the discriminator after a few further steps (Metz et al. 2017, arXiv 1611.02163)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
-    """The recipe of a GAN with steps that G looks ahead."""
+    """The recipe of an unrolled GAN: that of a GAN, with the number and the learning rate of D's further steps."""
 
-    unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="steps of the discriminator that the generator looks ahead")
+    unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="further steps of the discriminator in the generator's loss")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
 
 
 class UnrolledObjective(AdversarialObjective):
-    """The adversarial objective whose generator is judged by the discriminator as it would be after `unroll` steps more."""
+    """Adversarial objective in which the discriminator judges the generator with its weights after `unroll` further steps."""
 
     recipe: UnrolledRecipe
 
@@ -36,15 +36,15 @@ class UnrolledObjective(AdversarialObjective):
             (name for name in (*GRADIENT_PENALTIES, "lecam", "consistency", "drift", "label_noise", "clip") if getattr(recipe, name)), None
         )
         if beside:
-            raise UserError(f"recipe.{beside}: an unrolled GAN's steps ahead are of the loss alone; leave it at 0")
+            raise UserError(f"recipe.{beside}: the further steps of an unrolled GAN use only the loss; set it to 0")
         later = f"the negative of D's, by D as it would be after {recipe.unroll} steps more"
         self.formula = adversarial(recipe, self.loss, generator=later)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """-f_K: the negative loss of D with its weights after K steps, through which gradients flow back to G (section 2.2).
+        """Return -f_K: the negative loss of D with its weights after K steps, through which gradients flow back to G (section 2.2).
 
-        It is the whole loss of D, real data included, since D's later weights depend on G. At D's optimum the steps change nothing.
-        Every step uses the same real batch and the same fakes. D itself does not change.
+        It includes D's loss on real data, because D's later weights depend on G. At D's optimum the steps change nothing.
+        Every step uses the same real batch and the same fakes. D's own weights do not change.
         """
         nets = gan(networks)
         fake = self.discriminator_input(nets.generate(nets.draw(len(batch), step.noise, batch.labels)), step)
@@ -63,7 +63,7 @@ class UnrolledObjective(AdversarialObjective):
 
 
 def judged(nets: GanNetworks, weights: dict[str, Tensor], data: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Logits [N / pack, 1] by the discriminator with other weights."""
+    """Return logits [N / pack, 1] of the discriminator with other weights."""
     condition = nets.condition(labels)
     outputs: Tensor = functional_call(nets.discriminator, weights, (nets.packs(data), *(() if condition is None else (condition,))))
     return outputs[:, :1]

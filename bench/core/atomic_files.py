@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes of files, and checks that a folder can be written."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.core.errors import UserError, one_line
 
 
 def refusal(folder: Path) -> str:
-    """Return why a folder, or its nearest existing parent, cannot be written; empty where it can.
+    """Return the reason why a folder, or its nearest existing parent, cannot be written, or an empty text.
 
-    Creates a temporary folder and removes it: permissions alone miss /proc and disks that are mounted read-only.
+    It creates a temporary folder and removes it, because permissions do not show that /proc, or a disk that is mounted read-only, refuses it.
     """
     try:
         existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
         if not existing.is_dir():
-            return f"{str(existing)!r} is no folder"
+            return f"{str(existing)!r} is not a folder"
         os.rmdir(tempfile.mkdtemp(prefix=".ganbench-", dir=existing))
     except OSError as error:
         return error.strerror or str(error)
@@ -26,9 +26,9 @@ def refusal(folder: Path) -> str:
 
 
 def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
-    """Write a file atomically: a reader, or a crash, sees the old file or the new one. Raises OSError.
+    """Write a file atomically: readers see the old file or the new one, also after a crash. Raises OSError.
 
-    With `settled=False` that holds for a crash of this process but not of the machine, and no fsync is needed.
+    With `settled=False` it skips fsync. Readers may then see a partial file after a crash of the machine.
     """
     beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with beside.open("xb") as file:  # not `tempfile`, whose files are private whatever the umask is
@@ -44,14 +44,14 @@ def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder of a suite's checkpoints. A failure that `check_writable` cannot detect is a UserError here, before any run."""
+    """Create the folder of a suite's checkpoints. Raises a UserError before any run, also where `check_writable` detects no problem."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+        raise UserError(f"the folder {folder} cannot be created: {error.strerror or error}; choose another path") from error
 
 
 def check_writable(folder: Path) -> None:
     """Raise a UserError unless the folder, or its nearest existing parent, can be written. Leaves no file."""
     if why := refusal(folder):
-        raise UserError(f"the folder {one_line(folder, most=300)} cannot be written: {why}")
+        raise UserError(f"the folder {one_line(folder, most=300)} cannot be written: {why}; choose another path")

@@ -13,13 +13,13 @@ from bench.core.errors import UserError, nearest, one_line
 from bench.core.registry import Registry
 from bench.core.spec import Dataset, Recipe, Variant
 
-RESULTS_VERSION = 2  # bumped by hand when the harness changes results
+RESULTS_VERSION = 2  # increased by hand when the harness changes results
 _BUDGET = "budget."
-LOG_MARKS = 100  # points a run logs of each training scalar
+LOG_MARKS = 100  # points of each training scalar that a run logs
 
 
 class Described(Protocol):
-    """Anything with a line that says what it is."""
+    """Protocol of registered objects that have a line of description."""
 
     @property
     def idea(self) -> str: ...
@@ -35,10 +35,11 @@ class _Section(BaseModel):
 
 
 class Budget(_Section):
-    """How long to train, in exactly one unit. Setting one unit unsets the others."""
+    """Training budget in exactly one unit. Setting one unit unsets the others."""
 
     images: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
-        100_000, description="real images shown to the first player, k included; a run stops at the first round at or past this"
+        100_000,
+        description="real images shown to the first player in all its updates; the run finishes with the first round that reaches them",
     )
     generator_updates: Annotated[int, Field(ge=1, le=10**10)] | None = Field(None, description="updates of the player g")
     train_seconds: Annotated[float, Field(gt=0, le=10**9)] | None = Field(
@@ -53,26 +54,29 @@ class Budget(_Section):
         return self
 
     def __str__(self) -> str:
-        """In words: "100,000 images"."""
+        """Return the budget in words, e.g. "100,000 images"."""
         words = {"images": "images", "generator_updates": "G updates", "train_seconds": "train seconds"}
         return next(f"{value:,} {words[name]}" for name, value in self if value is not None)
 
 
 class Evaluation(_Section):
-    """How to evaluate. Not part of a run's identity: other settings evaluate the same training."""
+    """Evaluation settings. They are not part of a run's identity: other settings evaluate the same training.
+
+    A mark is an evaluation point: a position in training at which the run computes its headline metric.
+    """
 
     marks: Annotated[int, Field(ge=0, le=LOG_MARKS - 1)] = Field(
         3, description="evaluation points between the start and the end, for the headline metric alone"
     )
-    best: bool = Field(False, description="also save the weights of the best mark, and evaluate them at the end on other noise")
+    best: bool = Field(False, description="also save the weights of the best evaluation point, and evaluate them at the end on other noise")
     samples: Annotated[int, Field(ge=0)] = Field(
-        0, description="generated images; 0: as many as the test split holds, or the training split where that is smaller"
+        0, description="number of generated images; 0: as many as in the test split, or in the training split if that is smaller"
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
-    inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
+    inception: bool = Field(False, description="also compute the published FID at the end; it needs the weights of the Inception network")
     metrics: tuple[str, ...] = Field(
-        (), description="metrics of the final evaluation, to which the headline always belongs; empty: all that the data has"
+        (), description="metrics of the final evaluation, always with the headline metric; empty: all metrics of the dataset"
     )
 
     @field_validator("metrics", mode="before")
@@ -81,12 +85,12 @@ class Evaluation(_Section):
         return (value,) if isinstance(value, str) else value
 
     def how(self) -> Evaluation:
-        """The settings that change how a metric is computed, with all others at their defaults."""
+        """Return the settings that change how a metric is computed, with all others at their defaults."""
         return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, metrics=self.metrics)
 
 
 class RunConfig(_Section):
-    """One run, whole. `auto` is resolved before anything is hashed (`bench.runs.auto_choice.resolve`)."""
+    """Complete configuration of one run. `bench.runs.auto_choice.resolve` resolves `auto` before anything is hashed."""
 
     variant: str
     networks: str
@@ -97,13 +101,14 @@ class RunConfig(_Section):
     evaluation: Evaluation = Evaluation()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
-        "auto", description="memory layout of weights and images of convolutions; changes the bits, so it is part of the identity"
+        "auto",
+        description="memory layout of weights and images of convolutions; it changes results in their last bits, so it is part of the identity",
     )
-    tf32: bool = Field(False, description="float32 products in TF32, in training and in sampling, on CUDA alone; no GPU has tried it")
-    compile: bool = Field(False, description="networks through torch.compile while training, on CUDA alone; no GPU has tried it")
+    tf32: bool = Field(False, description="use TF32 for float32 products in training and in sampling, on CUDA only; not tested on a GPU")
+    compile: bool = Field(False, description="compile the networks with torch.compile in training, on CUDA only; not tested on a GPU")
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="torch threads on the CPU; changes the bits, so it is part of the identity"
+        1, description="torch threads on the CPU; their number changes results in the last bits, so it is part of the identity"
     )
 
     @model_validator(mode="before")
@@ -119,46 +124,46 @@ class RunConfig(_Section):
         return {"networks": variant.networks, **values, "variant": name, "recipe": recipe}
 
     def canonical(self) -> str:
-        """The whole configuration as JSON with sorted keys, as config.json stores it."""
+        """Return the complete configuration as JSON with sorted keys, as config.json stores it."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
 
     def fingerprint(self, *, data_digest: str) -> str:
-        """Identity of the training (16 hex digits): runs with the same fingerprint give the same weights."""
+        """Return the identity of the training in 16 hex digits. Runs with the same fingerprint give the same weights."""
         return short_hash(self._identity(data_digest))
 
     def lineage(self, *, data_digest: str) -> str:
-        """Identity of the training without its budget: a run can extend another one of the same lineage."""
+        """Return the identity of the training without its budget. A run can extend another run of the same lineage."""
         return short_hash({key: value for key, value in self._identity(data_digest).items() if key != "budget"})
 
     def _identity(self, data_digest: str) -> dict[str, Any]:
         dump = self.model_dump(mode="json", exclude={"evaluation"})
         unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
-            raise ValueError(f"resolve {unresolved} before taking a fingerprint")
+            raise ValueError(f"resolve {unresolved} before computing a fingerprint")
         versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
         source = self.source()
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
 
     def source(self) -> str:
-        """Hash of the source behind each `module:OBJECT` among variant, networks and parts of the recipe; empty without one."""
+        """Return a hash of the source behind each `module:OBJECT` in variant, networks and recipe, or an empty text."""
         sources = {"variant": VARIANTS.source(self.variant), "networks": NETWORKS.source(self.networks), **self.recipe.sources()}
         found = {field: source for field, source in sources.items() if source}
         return short_hash(found) if found else ""
 
 
 def short_hash(value: Any) -> str:
-    """16 hex digits of the SHA-256 of a JSON-able value, in canonical form."""
+    """Return 16 hex digits of the SHA-256 of a JSON-able value, in canonical form."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def config_for(variant: str, settings: Mapping[str, Any] | None = None) -> RunConfig:
-    """The configuration of a variant as registered, then changed by `settings` (paths to values)."""
+    """Return the configuration of a variant as registered, then changed by `settings` (paths to values)."""
     return override(RunConfig.model_validate({"variant": variant}), settings or {})
 
 
 def load_config(text: str) -> RunConfig:
-    """A configuration from the JSON that `canonical` wrote."""
+    """Return a configuration from the JSON that `canonical` wrote."""
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
@@ -166,7 +171,7 @@ def load_config(text: str) -> RunConfig:
 
 
 def paths(config: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Every settable path with its value now: {"recipe.lr_g": 0.0002, "seed": 0, ...}."""
+    """Return every settable path with its current value: {"recipe.lr_g": 0.0002, "seed": 0, ...}."""
     found: dict[str, Any] = {}
     for name in type(config).model_fields:
         value = getattr(config, name)
@@ -175,10 +180,10 @@ def paths(config: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """`PATH=VALUE` from the command line: the value is JSON where it can be, `a,b` a list, else text."""
+    """Return path and value of `PATH=VALUE` from the command line. The value is read as JSON, or `a,b` as a list, or else as text."""
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
-        raise UserError(f"--set takes PATH=VALUE, not {text!r}")
+        raise UserError(f"--set takes PATH=VALUE, e.g. recipe.k=2, not {text!r}")
     return path.strip(), _parse_value(raw.strip())
 
 
@@ -190,7 +195,7 @@ def _parse_value(raw: str) -> Any:
 
 
 def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings over settings: later ones win, and a budget in one unit replaces an earlier one in another."""
+    """Return all settings in one mapping. Later values win, and a budget in one unit replaces an earlier one in another unit."""
     result: dict[str, Any] = {}
     for layer in settings:
         if any(path.startswith(_BUDGET) for path in layer):
@@ -200,7 +205,7 @@ def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """The configuration with other values at some paths: the one mechanism for --set, suites and trials.
+    """Return the configuration with other values at some paths. --set, suites and trials all use this function.
 
     Raises a UserError with the nearest good names for an unknown path or a bad value.
     """
@@ -217,7 +222,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             raise UserError(f"unknown path {path!r} for {config.variant}" + nearest(path, known))
         _check_text(path, value)
         if isinstance(value, bool) and not isinstance(known[path], bool):
-            raise UserError(f"{path}: does not take true or false; its value is {known[path]!r}")
+            raise UserError(f"{path}: does not take true or false; its current value is {known[path]!r}")
         target = dump
         *parents, leaf = path.split(".")
         for part in parents:
@@ -230,15 +235,15 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def _check_text(path: str, value: Any) -> None:
-    """Raise a UserError for text that is not UTF-8, since config.json could not be read again."""
+    """Raise a UserError for text that is not UTF-8, because config.json could not store it."""
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"{path}: {one_line(repr(value))} is not UTF-8") from error
+        raise UserError(f"{path}: {one_line(repr(value))} is not UTF-8; use UTF-8 text") from error
 
 
 def _recipe(variant: Variant, given: Mapping[str, Any]) -> Recipe:
-    """The variant's own recipe with other values; a wrong one is a UserError that names its path."""
+    """Return the variant's recipe with other values. Raises a UserError that names the path of a wrong value."""
     try:
         return type(variant.recipe).model_validate({**variant.recipe.model_dump(), **given})
     except ValidationError as error:
@@ -246,10 +251,10 @@ def _recipe(variant: Variant, given: Mapping[str, Any]) -> Recipe:
 
 
 def _first(error: ValidationError, *prefix: str) -> str:
-    """The first problem of a validation error, as one line."""
+    """Return the first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (*prefix, *problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":  # our own message names the bad value and, of several numbers, their paths
+    if problem["type"] == "value_error":  # this project's message names the bad value or, for several numbers, their paths
         return f"{where}: {message}" if problem["loc"] else message
     return f"{where or 'value'}: {message}, not {one_line(repr(problem.get('input')), most=80)}"

@@ -22,33 +22,33 @@ _GIT_SECONDS = 10.0
 
 
 def devices() -> list[str]:
-    """The devices of this machine that torch can use, the best first."""
+    """Return the devices of this machine that torch can use, the best first."""
     found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
 def has_device(name: str) -> bool:
-    """Whether this machine has the device of that name."""
+    """Return whether this machine has the device of that name."""
     here = devices()
     return name in here or (name == "cuda" and "cuda:0" in here)
 
 
 def chosen_device(name: str) -> str:
-    """Resolve a device name: `auto` is the best device here. `cuda` gets no index, so a run has the same identity on every GPU."""
+    """Resolve a device name: `auto` is this machine's best device. `cuda` gets no index, so a run has the same identity on every GPU."""
     if name == "auto":
         return devices()[0].partition(":")[0]
     if not has_device(name):
-        raise UserError(f"there is no device {name!r} here" + nearest(name, devices()))
+        raise UserError(f"there is no device {name!r} on this machine" + nearest(name, devices()))
     return name
 
 
 def device_of(name: str) -> torch.device:
-    """The torch device of a name, as `chosen_device` resolves it."""
+    """Return the torch device of a name. `chosen_device` resolves the name."""
     return torch.device(chosen_device(name))
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware. False where that is unknown, because emulation is slower than float32."""
+    """Return whether the device multiplies bf16 in hardware. It is False if unknown, because emulation is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _cpu_has_bf16()
@@ -56,14 +56,14 @@ def native_bf16(device: torch.device) -> bool:
 
 @cache
 def instruction_sets() -> tuple[str, ...]:
-    """The instruction sets of this processor by torch's names; empty where this version of torch does not list them."""
+    """Return the instruction sets of this processor by torch's names. It is empty if this version of torch does not list them."""
     table = getattr(torch.cpu, "get_capabilities", None)
     return tuple(sorted(name for name, available in table().items() if available is True)) if table is not None else ()
 
 
 @cache
 def _cpu_has_bf16() -> bool:
-    """Whether torch lists bf16 instructions: in its table of capabilities, or by a private function of older versions."""
+    """Return whether torch lists bf16 instructions: in its table of capabilities, or by a private function of older versions."""
     table = getattr(torch.cpu, "get_capabilities", None)
     private = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     try:
@@ -76,7 +76,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has finished all queued work; a no-op on the CPU."""
+    """Wait until the device finishes all queued work. It does nothing on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -84,17 +84,17 @@ def synchronise(device: torch.device) -> None:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> int:
-    """CUDA devices of this machine that torch can use."""
+    """Return the number of CUDA devices of this machine that torch can use."""
     return sum(name.startswith("cuda") for name in devices())
 
 
 def describe(device: torch.device, *, threads: int, precision: Literal["fp32", "bf16"]) -> dict[str, Fact]:
-    """The content of environment.json: enough to judge a run's numbers, and never a path of this machine."""
+    """Return the content of environment.json: hardware, versions and commit of a run, without any path of this machine."""
     commit, dirty = source_commit()
     return {
         "python": platform.python_version(),
@@ -114,7 +114,7 @@ def describe(device: torch.device, *, threads: int, precision: Literal["fp32", "
 
 
 def installed(package: str) -> str | None:
-    """The version of an installed distribution, or None."""
+    """Return the version of an installed distribution, or None."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -122,13 +122,13 @@ def installed(package: str) -> str | None:
 
 
 def device_name(device: torch.device) -> str:
-    """The model of a device, as its maker calls it."""
+    """Return the manufacturer's name of a device's model."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 @cache
 def cpu_name() -> str:
-    """The processor's model."""
+    """Return the processor's model."""
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
@@ -139,7 +139,7 @@ def cpu_name() -> str:
 
 
 def memory_gb() -> int | None:
-    """The machine's memory in GB (10^9 bytes), or None where the system does not say."""
+    """Return the machine's memory in GB (10^9 bytes), or None if the system does not report it."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9)
     except (AttributeError, ValueError, OSError):
@@ -148,7 +148,7 @@ def memory_gb() -> int | None:
 
 @cache
 def source_commit() -> tuple[str | None, bool | None]:
-    """(commit, whether files are changed or new) of the checkout of this code; (None, None) outside git."""
+    """Return (commit, whether files are changed or new) of the checkout of this code, or (None, None) outside git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed in site-packages: a repository further up belongs to another project
         return None, None

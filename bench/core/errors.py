@@ -8,18 +8,21 @@ from collections.abc import Iterable
 from bench.core.text import harmless
 
 GAP = " ... "
-LONG_WORD = 30  # characters: a longer word is cut, too
+LONG_WORD = 30  # characters: only a longer word may be cut
 
 
 class UserError(Exception):
-    """A mistake that the user can correct. The message is one line without control characters: the bad value, then the nearest good ones."""
+    """Mistake that the user can correct. Its message is one line without control characters: the bad value, then the nearest good values."""
 
     def __init__(self, message: str) -> None:
         super().__init__(harmless(message))
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
-    """The known names most like `name`, as the end of an error message: "; did you mean 'dcgan'?", or all of them if few."""
+    """Return the known names most similar to `name` as the end of an error message: "; did you mean 'dcgan'?".
+
+    If none is similar, it lists the first 20 known names.
+    """
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
     if close:
@@ -31,9 +34,9 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
 
 
 def one_line(error: object, *, most: int = 200) -> str:
-    """An error's text without line breaks; of more than `most` characters, only the start and the end.
+    """Return an error's text without line breaks. Of a text longer than `most` characters it returns the start and the end.
 
-    A UserError stays whole: it is one line already, and ends with what to do.
+    It never shortens a UserError, which is one line already and ends with what to do.
     """
     try:
         text = " ".join(str(error).split())
@@ -43,7 +46,7 @@ def one_line(error: object, *, most: int = 200) -> str:
 
 
 def _without_middle(text: str, most: int) -> str:
-    """The start and the end of a text in at most so many characters, cut between words where these are short."""
+    """Return the start and the end of a text, in at most `most` characters. It cuts between words, unless they are long."""
     end = (most - len(GAP)) // 3
     start = most - len(GAP) - end
     head, tail = text[:start], text[-end:]

@@ -1,11 +1,11 @@
-"""The check before each write of a run: it raises LockLost where another process has taken the run over."""
+"""The exception that stops a writer which lost its run lock, and a check for writers without a run lock."""
 
 from __future__ import annotations
 
 
 class LockLost(Exception):
-    """Another process has taken over the run lock: this one must not write any more. The message names it."""
+    """Exception of a process whose run lock another process took: it must not write any more. The message names the other process."""
 
 
 def free() -> None:
-    """A check that always passes, for writers without a run lock."""
+    """Pass always. This is the check of writers without a run lock."""

@@ -16,10 +16,10 @@ _LARGEST_ON_HEAP = 2**30
 
 @cache
 def keep_freed_memory() -> bool:
-    """Make glibc keep the memory that tensors free, and return whether it does. Changes no number.
+    """Make glibc reuse the memory of freed tensors, and return whether it does. This changes no result.
 
-    By default glibc maps a block of some MB for every operation and unmaps it afterwards. Touching its pages for the first
-    time then costs more than the arithmetic of a small network (10-20 % of a round of the MLPs here).
+    By default glibc maps large blocks for every operation and unmaps them afterwards. The first access to each new page takes
+    time, which is a large share of a small network's round (docs/performance.md has the numbers).
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -31,7 +31,7 @@ def keep_freed_memory() -> bool:
 
 
 def forget_peak_memory(device: torch.device) -> bool:
-    """Reset peak memory, for a process may do several runs; return whether the system can. Else the peak is that of the process."""
+    """Reset peak memory and return whether the system supports that. If not, the peak counts from the start of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -42,7 +42,7 @@ def forget_peak_memory(device: torch.device) -> bool:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory since `forget_peak_memory`: of the device for CUDA, else resident memory of this process."""
+    """Return peak memory in MB (2**20 bytes) since `forget_peak_memory`: of a CUDA device, else resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "win32":

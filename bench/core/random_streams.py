@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 import torch
 
-# The streams of a run. "data" is not drawn from: the order of an epoch is a function of (seed, epoch).
+# The streams of a run. "data" has no state: the order of an epoch is a function of (seed, epoch).
 NOISE, INIT, DROPOUT, EVALUATION, DATA = "noise", "init", "dropout", "evaluation", "data"
 
 
 def derive(seed: int, *names: str | int) -> int:
-    """A 63-bit seed for a named stream: equal names give equal seeds, other names unrelated ones."""
+    """Return a 63-bit seed for a named stream: equal names give equal seeds, other names give unrelated seeds."""
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh generator of the stream `name` on a device."""
+    """Return a fresh generator of the stream `name` on a device."""
     return torch.Generator(device=device).manual_seed(derive(seed, name))
 
 
@@ -32,7 +32,7 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 
 class GlobalStream:
-    """torch's global generators (dropout uses them) as a stream of one run: swapped in for training, restored afterwards."""
+    """Stream of one run in torch's global generators, which dropout uses. It is active only in training."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
@@ -51,11 +51,11 @@ class GlobalStream:
                 self._state = self._get()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """The position of the stream."""
+        """Return the position of the stream."""
         return {name: value.clone() for name, value in self._state.items()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from a position."""
+        """Set the position of the stream."""
         self._state = {name: value.clone() for name, value in state.items()}
 
     @contextmanager

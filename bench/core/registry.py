@@ -1,12 +1,12 @@
-"""Names to things: variants, datasets, networks, suites. Catalogues are found by entry points, so every process agrees.
+"""Registries of variants, datasets, networks and suites by name. Entry points name the catalogues, so every process loads the same ones.
 
-A package adds its own by declaring, in its pyproject,
+A package adds its own catalogue with an entry point in its pyproject.toml:
 
     [project.entry-points."ganbench.catalogs"]
     mine = "my_package.my_catalog"
 
-whose import registers its entries. Wherever a name is accepted, so are `module:OBJECT` and, for kinds that are built from
-their name, `SCHEME:TEXT`.
+The import of that module registers its entries. Instead of a registered name, users can write `module:OBJECT`. For kinds that
+are built from their name, they can write `SCHEME:TEXT`.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ GROUP = "ganbench.catalogs"
 
 @cache
 def load_catalogs() -> None:
-    """Import every installed catalogue once. A catalogue that cannot be imported is an error naming its package."""
+    """Import every installed catalogue once. Raises a UserError that names a catalogue which cannot be imported."""
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             entry.load()
         except ImportError as error:
-            raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}") from error
+            raise UserError(f"the catalogue {entry.value!r} cannot be imported: {error}; repair or uninstall its package") from error
 
 
 def _plain(error: Exception) -> str:
-    """The text of an error on one line; of pydantic's errors the first."""
+    """Return the text of an error on one line. Of a pydantic error it is the first message."""
     if isinstance(error, ValidationError):
         return one_line(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
     return one_line(error)
 
 
 class Place(NamedTuple):
-    """A line of a source file."""
+    """Record of a line of a source file."""
 
     file: str
     line: int
 
 
 def _registered_at() -> Place | None:
-    """The line of the module that is being imported, from which an item is registered; None where none is."""
+    """Return the line of the module under import that registers an item, or None outside an import."""
     frame = sys._getframe(2)
     while (caller := frame.f_back) is not None:
         if frame.f_code.co_name == "<module>" and caller.f_globals.get("__name__") == "importlib._bootstrap":
@@ -67,7 +67,7 @@ def _registered_at() -> Place | None:
 
 
 def _bound_at(path: str) -> Place | None:
-    """Where the module of `module:OBJECT`, which is imported, binds that name; None where its source cannot be read or does not say."""
+    """Return the line where the imported module of `module:OBJECT` binds that name, or None if its source does not show it."""
     module, _, attribute = path.partition(":")
     try:
         file, source = inspect.getsourcefile(sys.modules[module]), inspect.getsource(sys.modules[module])
@@ -85,14 +85,14 @@ def _bound_at(path: str) -> Place | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme(Generic[T]):
-    """Builds an item from its name: `make` takes the text after the colon, `name` returns the canonical name of an item."""
+    """Builder of items from names: `make` takes the text after the colon, `name` returns the canonical name of an item."""
 
     make: Callable[[str], T]
     name: Callable[[T], str]
 
 
 class Registry(Generic[T]):
-    """A table from kebab-case names to things of one kind."""
+    """Table from kebab-case names to objects of one kind."""
 
     def __init__(self, kind: str, type_: type[T] | None = None) -> None:
         self.kind = kind
@@ -103,23 +103,23 @@ class Registry(Generic[T]):
         self._places: dict[str, Place | None] = {}
 
     def register(self, name: str, item: T, *, aliases: tuple[str, ...] = ()) -> T:
-        """Add an item. Raises a UserError where the name or an alias is in use."""
+        """Add an item. Raises a UserError if the name or an alias is in use."""
         for key in (name, *aliases):
             if key in self._items or key in self._aliases:
-                raise UserError(f"there are two {self.kind}s named {key!r}")
+                raise UserError(f"there are two {self.kind}s named {key!r}; rename one of them")
         self._items[name] = item
         self._places[name] = _registered_at()
         self._aliases.update(dict.fromkeys(aliases, name))
         return item
 
     def scheme(self, prefix: str, make: Callable[[str], T], *, name: Callable[[T], str]) -> None:
-        """Accept `prefix:TEXT` as a name, too. Raises a UserError where the prefix is in use."""
+        """Accept `prefix:TEXT` as a name, too. Raises a UserError if the prefix is in use."""
         if prefix in self._schemes:
-            raise UserError(f"there are two ways to make a {self.kind} from {prefix + ':'!r}")
+            raise UserError(f"there are two ways to make a {self.kind} from {prefix + ':'!r}; rename one of the prefixes")
         self._schemes[prefix] = Scheme(make=make, name=name)
 
     def get(self, name: str) -> T:
-        """The item of a name or alias, the one that a scheme builds, or the object of `module:OBJECT`."""
+        """Return the item of a name or alias, the item that a scheme builds, or the object of `module:OBJECT`."""
         load_catalogs()
         canonical = self._aliases.get(name, name)
         if canonical in self._items:
@@ -142,11 +142,11 @@ class Registry(Generic[T]):
             hint = "".join(f"; did you mean '{scheme}:...'?" for scheme in get_close_matches(module, self._schemes, n=1))
             raise UserError(f"{self.kind} {path!r} cannot be imported: {_plain(error)}{hint}") from error
         if self._type is not None and not isinstance(item, self._type):
-            raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}")
+            raise UserError(f"{path!r} is a {type(item).__name__}, not a {self.kind}; name another object of the module")
         return item
 
     def canonical(self, name: str) -> str:
-        """The registered name behind an alias, or the whole name of an item of a scheme; `module:OBJECT` stays. Unknown names raise."""
+        """Return the canonical name of an item. It does not change `module:OBJECT`. Raises a UserError for unknown names."""
         item = self.get(name)
         prefix, colon, _ = name.partition(":")
         if colon and prefix in self._schemes:
@@ -154,7 +154,7 @@ class Registry(Generic[T]):
         return self._aliases.get(name, name)
 
     def place(self, name: str) -> Place | None:
-        """Where the item of that name is registered, or where the module of `module:OBJECT` binds it; None where that is not known."""
+        """Return the line that registers an item or binds the object of `module:OBJECT`, or None if it is not known."""
         canonical = self.canonical(name)
         prefix, colon, _ = name.partition(":")
         if canonical in self._items:
@@ -162,7 +162,7 @@ class Registry(Generic[T]):
         return _bound_at(name) if colon and prefix not in self._schemes else None
 
     def source(self, name: str) -> str:
-        """Hash of the source behind `module:OBJECT`; empty for other names, and for unreadable source with a version set by hand."""
+        """Return the hash of the source behind `module:OBJECT`. It is empty for other names, and if a version replaces unreadable source."""
         prefix, colon, _ = name.partition(":")
         if not colon or name in self._items or prefix in self._schemes:
             return ""
@@ -171,13 +171,13 @@ class Registry(Generic[T]):
         if found is None and version in (None, 1):
             advice = "" if version is None else ", or set its `version` to 2 or more and raise it whenever results change"
             raise UserError(
-                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so changes would go unnoticed; "
+                f"{self.kind} {name!r}: its source, or that of a module it imports, cannot be read, so changes are not detected; "
                 f"keep it in .py files{advice}"
             )
         return found or ""
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Registered names that match a glob, in the order of registration."""
+        """Return the registered names that match a glob, in the order of registration."""
         load_catalogs()
         return [name for name in self._items if fnmatch.fnmatchcase(name, pattern)]
 

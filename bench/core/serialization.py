@@ -1,4 +1,4 @@
-"""State on disk: tensors as safetensors, everything else as JSON, written whole or not at all. Nothing is ever unpickled."""
+"""State on disk: tensors as safetensors, everything else as JSON. Writes are atomic, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bench.core.errors import UserError, one_line
 
 
 def weights_bytes(networks: torch.nn.Module) -> bytes:
-    """The weights and buffers of networks as safetensors."""
+    """Return the weights and buffers of networks as safetensors."""
     return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in networks.state_dict().items()})
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
     """Write a nested state (dicts, lists, tensors, JSON values) to `path` atomically: a reader sees the old file or the new one.
 
-    The file is safetensors; the tree without its tensors is JSON in the header, with the hash of both.
+    The file is safetensors. Its header has the tree without the tensors as JSON, and the hash of both.
     """
     tensors: dict[str, Tensor] = {}
     tree = _without_tensors(state, "", tensors)
@@ -37,7 +37,7 @@ def save(state: Mapping[str, Any], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state that `save` wrote. A truncated or changed file is a UserError that names it."""
+    """Return the state that `save` wrote. Raises a UserError that names a missing, truncated or changed file."""
     try:
         content = path.read_bytes()
         header_size = int.from_bytes(content[:8], "little")
@@ -47,17 +47,17 @@ def load(path: Path) -> dict[str, Any]:
         state = _with_tensors(json.loads(metadata["tree"]), tensors)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}") from error
-    except Exception as error:  # safetensors and json raise kinds of their own
+    except Exception as error:  # safetensors and json raise exceptions of many kinds
         raise UserError(f"the checkpoint {path} is damaged: {one_line(error, most=120)}") from error
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its hash does not match")
     if not isinstance(state, dict):
-        raise UserError(f"the checkpoint {path} holds no state")
+        raise UserError(f"the checkpoint {path} contains no state")
     return state
 
 
 def _without_tensors(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """The value with every tensor replaced by {"__tensor__": name}; integer keys of dicts are marked."""
+    """Return the value with tensors as {"__tensor__": name} and dicts as lists of pairs, because JSON has no integer keys."""
     if isinstance(value, Tensor):
         tensors[path] = value
         return {"__tensor__": path}

@@ -1,7 +1,7 @@
-"""Hash of the source behind `module:OBJECT`: the version of a user's code, where registered objects have one set by hand.
+"""Hash of the source behind `module:OBJECT`. It replaces the version number that authors of registered objects set by hand.
 
-The hash covers the module and every module of the same folder that its import statements reach, directly or not. It leaves out
-installed packages, and those of ganbench unless the object itself lies in one.
+The hash covers the module and all modules of the same folder that it imports, directly or indirectly. It leaves out installed
+packages. It also leaves out ganbench's packages, unless the object itself is in one of them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from bench.core.errors import UserError, one_line
 
 PACKAGES = ("bench", "variants", "studies", "reports")
-INSTALLED = ("site-packages", "dist-packages")  # a folder of packages that have nothing to do with each other
-_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module; the spec tells a reloaded module from the one before
+INSTALLED = ("site-packages", "dist-packages")  # folders of unrelated packages
+_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module; a reloaded module has another spec
 
 
 def source_hash(name: str) -> str | None:
-    """Hash of the source behind `module:OBJECT`, whose module is imported; None where some of that source cannot be read.
+    """Return the hash of the source behind `module:OBJECT`, or None if some of that source cannot be read.
 
-    Comments, formatting, docstrings, unused imports and the order of imports do not change it.
+    The module must be imported already. Comments, formatting, docstrings, unused imports and the order of imports do not change the hash.
     """
     module = name.partition(":")[0]
     spec = getattr(sys.modules.get(module), "__spec__", None)
@@ -56,7 +56,7 @@ def _hash(module: str) -> str | None:
 
 
 class _Folder:
-    """Finds modules beside and within a top-level module without importing them."""
+    """Finder of modules beside and within a top-level module. It imports none of them."""
 
     def __init__(self, top: str) -> None:
         self._specs: dict[str, ModuleSpec | None] = {top: getattr(sys.modules.get(top), "__spec__", None)}
@@ -65,7 +65,7 @@ class _Folder:
         self._roots = [str(root) for place in places if not _is_library(root := _root(place))]
 
     def find(self, name: str) -> ModuleSpec | None:
-        """The spec of a module of this folder; None where it has no such module."""
+        """Return the spec of a module of this folder, or None if it has no such module."""
         if name not in self._specs:
             self._specs[name] = self._search(name)
         return self._specs[name]
@@ -80,22 +80,22 @@ class _Folder:
 
 
 def _root(place: str) -> Path:
-    """The folder, or archive, on the module search path that holds a top-level module or package."""
+    """Return the folder or archive of the module search path that contains a top-level module or package."""
     path = Path(place)
     return path.parent.parent if path.name.startswith("__init__.") else path.parent
 
 
 def _is_library(root: Path) -> bool:
-    """Whether a folder holds packages that have nothing to do with each other."""
+    """Return whether a folder contains installed packages or the standard library."""
     return root.name in INSTALLED or str(root) in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
 def _source(spec: ModuleSpec) -> str | None:
-    """The source of a module; None for compiled ones."""
+    """Return the source of a module, or None for a compiled module."""
     if get_source := getattr(spec.loader, "get_source", None):
         try:
             found: str | None = get_source(spec.name)
-        except (ImportError, SyntaxError, UnicodeError):  # not text; the import would have failed
+        except (ImportError, SyntaxError, UnicodeError):  # the loader cannot read the source as text
             return None
         return found
     if spec.origin and spec.has_location and spec.origin.endswith(".py"):
@@ -107,11 +107,11 @@ def _parsed(source: str, name: str) -> ast.Module:
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"the module {name!r}, which your code imports, cannot be parsed: {one_line(error)}") from error
+        raise UserError(f"the module {name!r}, which your code imports, cannot be parsed: {one_line(error)}; correct its syntax") from error
 
 
 def _imported(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[str]:
-    """Names of the modules that a module imports, with their parents; of `from a import b` also `a.b`, which need not exist."""
+    """Yield the names of the modules that a module imports, and of their parents. `from a import b` also gives `a.b`, which need not exist."""
     package = name if is_package else name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -124,7 +124,7 @@ def _imported(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[str]
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
-    """The module of a `from` import, relative ones from their package."""
+    """Return the absolute name of the module of a `from` import."""
     if not node.level:
         return node.module or ""
     parts = package.split(".")
@@ -137,7 +137,7 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def _shape(tree: ast.Module) -> Mapping[str, Any]:
-    """The syntax tree as JSON-able values, without docstrings; the imports by the names that they bind, as far as those are used."""
+    """Return the syntax tree as JSON-able values, without docstrings. It includes only the imports whose names the module uses."""
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     bound = sorted(
         {
@@ -151,14 +151,14 @@ def _shape(tree: ast.Module) -> Mapping[str, Any]:
 
 
 def _target(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
-    """What an import binds its name to."""
+    """Return the module or object that an import binds its name to."""
     if isinstance(node, ast.ImportFrom):
         return f"{'.' * node.level}{node.module or ''}:{alias.name}"
     return alias.name if alias.asname else alias.name.partition(".")[0]
 
 
 def _values(node: Any) -> Any:
-    """A part of a syntax tree: its kind and the fields that are not empty, which every version of Python writes the same way."""
+    """Return the kind of a node of a syntax tree and its non-empty fields, which every version of Python writes the same way."""
     if isinstance(node, list):
         return [_values(part) for part in node if not isinstance(part, ast.Import | ast.ImportFrom)]
     if not isinstance(node, ast.AST):

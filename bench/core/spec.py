@@ -1,8 +1,8 @@
 """The contracts of the project, and nothing else: read this file first.
 
-A *round* gives the first player its `updates` (k for a GAN) with fresh data each, and every other player its own on the last
-of those batches. A GAN, an autoencoder and a diffusion model differ only in their `Networks` and `Objective`; the Trainer has
-no special case for any of them.
+In a *round*, the first player makes its `updates` (k for a GAN), each on a fresh batch. Then every other player makes its
+updates on the last of those batches. A GAN, an autoencoder and a diffusion model differ only in their `Networks` and
+`Objective`. The Trainer has no special case for any of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataShape:
-    """What a network needs to know of the data: its kind, the shape of one example, its number of classes (0: unlabelled)."""
+    """Record of the data's kind, the shape of one example and the number of classes (0: unlabelled)."""
 
     kind: Kind
     shape: tuple[int, ...]  # (channels, height, width), or (2,) for points
@@ -32,7 +32,7 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split of a dataset, resident in memory. Images are uint8 [N, C, H, W]; points float32 [N, D]."""
+    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], points are float32 [N, D]."""
 
     data: Tensor
     labels: Tensor | None = None  # [N], int64
@@ -41,13 +41,13 @@ class Examples:
         return len(self.data)
 
     def to(self, device: torch.device) -> Examples:
-        """The same examples on another device."""
+        """Return these examples on another device."""
         return Examples(data=self.data.to(device), labels=None if self.labels is None else self.labels.to(device))
 
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A named set of examples. `digest` is a hash of the unpacked content, whatever the source was."""
+    """A named set of examples. `digest` is a hash of the unpacked content, whatever its source."""
 
     @property
     def name(self) -> str: ...
@@ -59,7 +59,7 @@ class Dataset(Protocol):
     def class_names(self) -> tuple[str, ...]: ...
     @property
     def claims(self) -> bool:
-        """Whether results on this data may support a claim (the embedded digits may not)."""
+        """True if results on this data may support a claim. It is False for the embedded digits."""
         ...
 
     def digest(self) -> str: ...
@@ -68,11 +68,11 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Mixture(Protocol):
-    """A dataset of points drawn in equal shares from round Gaussians, one for each class: the label is the mode."""
+    """Dataset of points in equal shares from round Gaussians. Each Gaussian is a mode and a class."""
 
     @property
     def centres(self) -> Tensor:
-        """[modes, D], float32: row i is the centre of class i."""
+        """Centres [modes, D], float32: row i is the centre of class i."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class Mixture(Protocol):
 
 @runtime_checkable
 class Stacked(Protocol):
-    """A dataset whose images hold, in each of their 3 channels, one grey image of `base`: base classes ** 3 modes.
+    """A dataset of images with one grey image of `base` in each of 3 channels. It has (classes of `base`) ** 3 modes.
 
     The label of classes (a, b, c) is (a * n + b) * n + c, where n is the number of classes of `base`.
     """
@@ -93,12 +93,12 @@ class Stacked(Protocol):
 
 
 def to_unit_range(data: Tensor) -> Tensor:
-    """Images uint8 [N, C, H, W] in 0..255 to float32 in [-1, 1], which the networks see; points pass unchanged."""
+    """Convert images uint8 [N, C, H, W] in 0..255 to float32 in [-1, 1], which the networks see. Points pass unchanged."""
     return data.to(torch.float32).mul_(2.0 / 255.0).sub_(1.0) if data.dtype == torch.uint8 else data
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Generated images in [-1, 1] rounded to uint8, the only form in which any metric sees them. Not-a-number becomes 0."""
+    """Round generated images in [-1, 1] to uint8, the only form in which metrics see them. NaN becomes 0."""
     return images.float().add(1.0).mul(127.5).nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -117,7 +117,7 @@ class Batch:
 class Latent:
     """The input of a generator. An index selects rows of every part, so samples never depend on their batch."""
 
-    z: Tensor  # [n, ...]: what interpolation moves
+    z: Tensor  # [n, ...]: the part that interpolation changes
     labels: Tensor | None = None  # [n]
     extra: Mapping[str, Tensor] = field(default_factory=dict)  # codes, crossovers, noise maps: each [n, ...]
 
@@ -129,7 +129,7 @@ class Latent:
         return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
 
     def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
-        """Each latent with each of the values [v]: [n * v]. They replace the labels, or the extra `part` (one `column` of it)."""
+        """Return each latent with each of the values [v]: [n * v]. The values replace the labels, or the extra `part` or a `column` of it."""
         crossed = self[torch.arange(len(self), device=values.device).repeat_interleave(len(values))]
         new = values.repeat(len(self))
         if not part:
@@ -144,29 +144,29 @@ class Step:
     """The progress of training when a loss is computed."""
 
     images: int  # real images shown to the first player so far
-    budget_images: int | None  # the run's budget; None where it is counted in seconds
-    index: int  # updates this player has made: for lazy regularisers
+    budget_images: int | None  # the run's budget; None if it is in seconds
+    index: int  # previous updates of this player, for lazy regularisers
     noise: torch.Generator  # the only randomness a loss may use, dropout aside
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The result of one loss evaluation: the loss (any shape; its mean is minimised) and values to log (detached; averaged)."""
+    """Result of one loss evaluation. `loss` has any shape, and training minimises its mean. `log` has detached values to average."""
 
     loss: Tensor
     log: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def nothing(networks: Networks, terms: Terms, step: Step) -> None:
-    """After an update, do nothing."""
+    """Do nothing after an update."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Player:
-    """One optimiser's side of the game."""
+    """Record of a player: the networks that one optimiser trains, their loss and their number of updates."""
 
-    name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a "g": what is sampled and averaged
-    modules: tuple[str, ...]  # submodules of Networks that it moves; two players may share one
+    name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a player "g"
+    modules: tuple[str, ...]  # submodules of Networks that it trains; two players may share one
     lr: float
     loss: Callable[[Networks, Batch, Step], Terms]  # computed while the other players are frozen
     after: Callable[[Networks, Terms, Step], None] = nothing
@@ -180,7 +180,7 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recipe(BaseModel):
-    """The numbers every variant has. Variants with more subclass it; a field that a variant lacks is an unknown path."""
+    """The hyperparameters that every variant has. Variants with more of them subclass it. A field that a variant lacks is an unknown path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
@@ -188,27 +188,29 @@ class Recipe(BaseModel):
     z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")
     width: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="channels of the narrowest hidden layer; 0: as published")
     lr_g: Positive = Field(2e-4, description="learning rate of the player g")
-    optimiser: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="one kind for all players")
-    betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), description="Adam's moments; other optimisers ignore them")
+    optimiser: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="optimiser of all players")
+    betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), description="decay rates of Adam's moments; other optimisers ignore them")
     schedule: Literal["constant", "step"] = Field("constant", description="step: StepLR(schedule_epochs, schedule_gamma)")
     schedule_epochs: Count = Field(50, description="epochs between two steps of the schedule")
     schedule_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="factor of each step of the schedule")
-    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="how weights start")
-    ema_half_life_images: Annotated[int, Field(ge=0)] = Field(0, description="averaging of weights; 0: off")
+    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="scheme of the first weights")
+    ema_half_life_images: Annotated[int, Field(ge=0)] = Field(
+        0, description="half-life of the moving average of weights, in images; 0: no average"
+    )
 
     def bound_to_budget(self) -> str | None:
-        """The field whose meaning depends on the budget (a growth schedule in shares of it, say), or None.
+        """Return the name of a field whose meaning depends on the budget (e.g. growth over a share of it), or None.
 
-        Such a run can neither be extended nor have a budget in seconds.
+        A run with such a field can neither be extended nor have a budget in seconds.
         """
         return None
 
     def sources(self) -> Mapping[str, str]:
-        """Hashes of the source behind fields that may be `module:OBJECT`, by field (`Registry.source`)."""
+        """Return hashes of the source behind fields that may be `module:OBJECT`, by field (`Registry.source`)."""
         return {}
 
     def learning_rate(self, base: float, epoch: int) -> float:
-        """The learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
+        """Return the learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
         if self.schedule == "constant":
             return base
         return base * self.schedule_gamma ** (epoch // self.schedule_epochs)
@@ -218,72 +220,77 @@ R = TypeVar("R", bound=Recipe)
 
 
 class Networks(nn.Module):
-    """All networks of a variant. Metrics, grids and interpolation need nothing but `draw` and `sample`."""
+    """Base class of all networks of a variant. Metrics, grids and interpolation need only `draw` and `sample`."""
 
     classes: int = 0  # labels that the model is conditioned on; 0: none
     tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """n latents, with these labels [n] if the model takes labels (default: drawn uniformly from all classes).
+        """Return n latents. A conditional model gives them these labels [n], by default uniform random classes.
 
-        All evaluation latents are drawn at once and then sliced.
+        The evaluation draws all its latents at once and then slices them.
         """
         raise NotImplementedError
 
     def sample(self, latent: Latent) -> Tensor:
-        """Final examples [n, *shape] in [-1, 1]; deterministic."""
+        """Return final examples [n, *shape] in [-1, 1], without any randomness."""
         raise NotImplementedError
 
     def at(self, step: Step) -> None:
-        """Called once for each fresh batch: networks that grow write their position into integer buffers here."""
+        """Follow the progress of training, once for each fresh batch. Networks that grow store their position in integer buffers."""
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Real data as the players see it now, e.g. at the current resolution."""
+        """Return real data as the players see it now, e.g. at the current resolution."""
         return data
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """Latents that vary in one part (codes, classes, styles), by name, for reports: each latent in up to `columns` versions.
+        """Return latents that vary in one part (codes, classes, styles), by name, for reports.
 
-        [n * versions], the versions of one latent side by side.
+        Each has up to `columns` versions of each latent: [n * versions], the versions of one latent side by side.
         """
         return {}
 
 
 class Objective(nn.Module):
-    """The players, in the order of a round. Its buffers are its state (k_t, running averages) and are checkpointed."""
+    """Base class of objectives, with the players in the order of a round. Checkpoints contain its buffers (k_t, running averages)."""
 
     needs: type[Networks] = Networks  # checked when a variant is assembled
-    logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability: p_real, p_fake and the balance flags
+    logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability, which p_real, p_fake and the balance flags need
     formula: str = ""  # what the players minimise, as the documentation shows it
     players: tuple[Player, ...]
 
     def check(self, networks: Networks) -> None:
         """Raise a UserError for networks that this objective cannot train."""
         if not isinstance(networks, self.needs):
-            raise UserError(f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}")
+            raise UserError(
+                f"{type(self).__name__} needs {self.needs.__name__}, not {type(networks).__name__}; change `build` or `objective` of the variant"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A named thing to compare. Code lives in networks and objective, every number in the recipe."""
+    """Record of a method to compare. Its code is in networks and objective, its numbers are in the recipe."""
 
     name: str
     idea: str  # one line
     paper: str  # arXiv number or title
-    networks: str  # a registered name, swapped by --set networks=...
+    networks: str  # a registered name; --set networks=... replaces it
     recipe: Recipe
     objective: Callable[[Recipe], Objective]
     build: Callable[[str, Recipe, DataShape], Networks]  # (networks, recipe, data)
     needs_labels: bool = False
-    version: int = 1  # bumped when results change
+    version: int = 1  # increased when results change
     aliases: tuple[str, ...] = ()
     note: str = ""  # what differs from the publication, if anything
-    family: str = ""  # the heading that lists put it under
+    family: str = ""  # its heading in lists
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What `train()` yields. Scalars are means since the last mark, keyed without a prefix: loss_d, logit_real, ..."""
+    """Progress of training, which `train()` yields at marks (its log and evaluation points) and at pauses.
+
+    Scalars are means since the last mark. Their keys have no prefix: loss_d, logit_real, ...
+    """
 
     images: int
     position: float  # in the unit of the budget: images, or seconds on the training clock
@@ -291,5 +298,5 @@ class Progress:
     updates: Mapping[str, int]
     train_seconds: float
     scalars: Mapping[str, float]
-    mark: bool  # False: a pause, which logs nothing and resets no mean
+    mark: bool  # False: a pause, at which nothing is logged and no mean is reset
     diverged: str | None = None

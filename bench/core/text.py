@@ -6,17 +6,17 @@ import fnmatch
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 
-# Controls of a terminal, except line ends and tabs; marks that change the direction of writing; halves of surrogate pairs.
+# Control characters, except line ends and tabs; characters that change the direction of writing; halves of surrogate pairs.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
 
 
 def pluralise(number: int, thing: str) -> str:
-    """A number of things: "1 run", "2 runs"."""
+    """Return a number with its noun: "1 run", "2 runs"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as minutes and hours: "59 s", "1 min 1 s", "2 h 1 min"."""
+    """Return seconds in words: "59 s", "1 min 1 s", "2 h 1 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -33,12 +33,12 @@ def harmless(text: str) -> str:
 
 
 def matches(name: str, globs: str) -> bool:
-    """Whether a name matches globs such as `wgan*` or `cgan,acgan`."""
+    """Return whether a name matches globs such as `wgan*` or `cgan,acgan`."""
     return any(fnmatch.fnmatchcase(name, glob.strip()) for glob in globs.split(","))
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path is relative and stays inside the folder that it is relative to, on any system."""
+    """Return whether a path is relative and stays inside the folder that it is relative to, on any system."""
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
     rooted = posix.is_absolute() or bool(windows.drive or windows.root)
     return bool(path) and "\0" not in path and not rooted and ".." not in (*posix.parts, *windows.parts)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Context manager in which torch and BLAS use exactly this many threads: the number changes the bits."""
+    """Context manager in which torch and BLAS use exactly this many threads. Their number changes results in the last bits."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,1 +1,1 @@
-"""Datasets: where the bytes come from, their checksums, and splits that lie in memory as one tensor."""
+"""Datasets: sources of their files, checksums, and splits as one tensor in memory."""

@@ -1,4 +1,4 @@
-"""Sources that are one gzipped tar archive of known hash. Members are read into memory by name: nothing is extracted to a path."""
+"""Sources that are one gzipped tar archive of known hash. They read members into memory by name and extract nothing to a path."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from bench.data.fetched import KnownFile
 from bench.data.progress import progress
 from bench.data.sources import Source, Unavailable, answers, download
 
-ARCHIVE_SECONDS = 600.0  # for one archive: some hundred megabytes
+ARCHIVE_SECONDS = 600.0  # for one archive of some hundred megabytes
 
 
 def cached_archive(path: Callable[[], Path], *, archive: KnownFile, inside: str) -> Source:
-    """An archive that the user has put into the cache. `path` is called at each use, for the cache can be moved."""
+    """Return the source that reads an archive which the user put into the cache. It calls `path` at each use, because the cache can move."""
 
     def content() -> bytes:
-        """The bytes of the archive."""
+        """Return the bytes of the archive."""
         try:
             return path().read_bytes()
         except FileNotFoundError as error:
-            raise Unavailable("it is not there") from error
+            raise Unavailable("no such file") from error
         except OSError as error:
             raise Unavailable(f"it cannot be read ({error.strerror or error})") from error
 
     def probe(names: Sequence[str]) -> str:
         if not path().is_file():
-            raise Unavailable("it is not there")
-        return "it is there"
+            raise Unavailable("no such file")
+        return "the file exists"
 
     return Source(
         name=f"{archive.name} in the cache",
@@ -41,10 +41,10 @@ def cached_archive(path: Callable[[], Path], *, archive: KnownFile, inside: str)
 
 
 def online_archive(url: str, *, archive: KnownFile, inside: str) -> Source:
-    """An archive at a URL, of which only the members are stored."""
+    """Return the source of an archive at a URL. The cache stores only its members."""
 
     def content() -> bytes:
-        """Download the archive with a progress bar."""
+        """Return the bytes of the archive, downloaded with a progress bar."""
         with progress(f"downloading {archive.name}, bytes", archive.size_bytes) as advance:
             return download(url, limit=archive.size_bytes, total_seconds=ARCHIVE_SECONDS, advance=advance)
 
@@ -56,7 +56,7 @@ def online_archive(url: str, *, archive: KnownFile, inside: str) -> Source:
 
 
 def members(content: bytes, sizes: Mapping[str, int], *, archive: KnownFile, inside: str) -> dict[str, bytes]:
-    """The named files in the folder `inside` of an archive, whose hash is checked before anything is unpacked."""
+    """Check the hash of an archive, then return the named files in its folder `inside`."""
     if hashlib.sha256(content).hexdigest() != archive.sha256:
         raise Unavailable(f"{archive.name} is corrupted: {len(content):,} bytes of {archive.size_bytes:,}, wrong SHA-256")
     found = {}
@@ -67,7 +67,7 @@ def members(content: bytes, sizes: Mapping[str, int], *, archive: KnownFile, ins
                 name = wanted.get(member.name)
                 file = tar.extractfile(member) if name and member.isfile() else None
                 if name and file:
-                    found[name] = file.read(sizes[name] + 1)  # a longer file then fails its hash
+                    found[name] = file.read(sizes[name] + 1)  # so that a longer file fails its hash
     except (tarfile.TarError, OSError, EOFError) as error:
         raise Unavailable(f"{archive.name} is not a gzipped tar archive ({error})") from error
     if absent := sizes.keys() - found.keys():

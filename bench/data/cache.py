@@ -18,20 +18,22 @@ LOCK_SECONDS = 900.0  # longer than the slowest fetch
 
 
 def cache_root() -> Path:
-    """The folder of all cached data: `$GANBENCH_CACHE`, else the user's cache folder of this platform."""
+    """Return the folder of all cached data: `$GANBENCH_CACHE`, else the user's cache folder of this platform."""
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     return Path(chosen).expanduser().resolve() if chosen else platformdirs.user_cache_path("ganbench")
 
 
 @contextmanager
 def locked(folder: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Context manager that holds the lock of a cache folder, creating the folder. The system releases it if the process dies."""
+    """Context manager that holds the lock of a cache folder, and creates the folder. The system releases the lock when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=timeout_seconds)
     except Timeout as error:
-        raise UserError(f"another process has held {folder / '.lock'} for {timeout_seconds:g} s: wait for it or end it") from error
+        raise UserError(
+            f"another process has held {folder / '.lock'} for {timeout_seconds:g} s: wait until it finishes, or end it"
+        ) from error
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:

@@ -1,4 +1,4 @@
-"""The table of datasets, and what works before one is loaded: is it here, fetch it, which one is `auto`."""
+"""The table of datasets, and functions that load no examples: availability, fetching and the choice of `auto`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ EMBEDDED = "digits"
 
 
 def available(name: str) -> str | None:
-    """None where the dataset can be loaded now; else why not. Uses no network."""
+    """Return None if the dataset can be loaded now, else the reason why not. Uses no network."""
     return fetched.missing(DATASETS.get(name))
 
 
 def fetch(name: str) -> str:
-    """Fetch the files of a dataset unless they are here; return where they came from."""
+    """Fetch the files of a dataset unless they are cached, and return their source."""
     return fetched.fetch(DATASETS.get(name))
 
 
 @cache
 def resolve_auto() -> str:
-    """The dataset that `auto` means: Fashion-MNIST if it can be fetched, else the embedded digits, with a warning."""
+    """Return the dataset that `auto` means: Fashion-MNIST if it can be fetched, else the embedded digits, with a warning."""
     try:
         fetch(PREFERRED)
     except UserError as error:

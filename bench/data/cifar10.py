@@ -1,7 +1,7 @@
-"""CIFAR-10: 50,000 + 10,000 colour 32x32 photographs of ten kinds of things (Krizhevsky 2009), in its binary version.
+"""CIFAR-10: 50,000 + 10,000 colour 32x32 photographs of ten classes (Krizhevsky 2009), in its binary version.
 
-The version that torchvision loads is pickled, and ganbench unpickles nothing. A binary file has one byte of label for each image,
-then 3,072 bytes of red, green and blue planes.
+The version that torchvision loads is pickled, and ganbench unpickles nothing. A binary file has, for each image, one byte of
+label and then 3,072 bytes of red, green and blue planes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ BATCH_BYTES = 10_000 * (1 + 3 * 32 * 32)
 
 
 def archive_path() -> Path:
-    """Where a user may put the archive."""
+    """Return the path at which a user may put the archive."""
     return cache.cache_root() / "data" / NAME / ARCHIVE.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryImages(KnownFiles):
-    """Colour images with labels in files of one record an image: its label in one byte, then its planes."""
+    """Dataset of colour images in files with one record for each image: its label in one byte, then its planes."""
 
     spec: DataShape
     class_names: tuple[str, ...]
@@ -46,27 +46,27 @@ class BinaryImages(KnownFiles):
 
     @property
     def files(self) -> tuple[KnownFile, ...]:
-        """The files of both splits."""
+        """Files of both splits."""
         return (*self.train, *self.test)
 
     @property
     def folder(self) -> Path:
-        """The folder that the archive unpacks to in the dataset's folder of the cache."""
+        """Folder of the unpacked files, in the dataset's folder of the cache."""
         return cache.cache_root() / "data" / self.name / INSIDE
 
     @property
     def by_hand(self) -> str:
-        """The archive, as it is."""
+        """Instruction to put the packed archive into the cache by hand."""
         return f"{ARCHIVE.name} into {self.folder.parent}"
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, C, H, W] and labels [N], fetched if missing and loaded once a process."""
+        """Return images uint8 [N, C, H, W] and labels [N], fetched if missing. Each process loads them once."""
         return _load(self, self.folder, name)
 
 
 @lru_cache(maxsize=2)
 def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
-    """One split (154 MB of CIFAR-10's training images), cached for the process. `folder` is in the key: the cache can be moved."""
+    """Return one split, cached for the process: 154 MB for CIFAR-10's training images. `folder` is in the key: the cache can move."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")
@@ -74,15 +74,17 @@ def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
 
 
 def parse(contents: Sequence[Content], spec: DataShape, *, name: str) -> Examples:
-    """Images uint8 [N, C, H, W] and labels [N] from files of records. Raises a UserError where they do not fit the shape."""
+    """Return images uint8 [N, C, H, W] and labels [N] from files of records. Raises a UserError if they do not fit the shape."""
     record = 1 + int(np.prod(spec.shape))
     ragged = [len(content) for content in contents if len(content) % record]
     if ragged:
-        raise UserError(f"{name}: {ragged[0]:,} bytes are not a whole number of records of {record:,}")
+        raise UserError(
+            f"{name}: {ragged[0]:,} bytes are not a whole number of records of {record:,} bytes; delete the file and fetch it again"
+        )
     rows = [np.frombuffer(content, dtype=np.uint8).reshape(-1, record) for content in contents]
     labels = np.concatenate([part[:, 0] for part in rows]).astype(np.int64)
     if len(labels) and labels.max() >= spec.classes:
-        raise UserError(f"{name}: there is a label {labels.max()}, but only {spec.classes} classes")
+        raise UserError(f"{name}: there is a label {labels.max()}, but only {spec.classes} classes; delete the file and fetch it again")
     images = torch.empty((len(labels), *spec.shape), dtype=torch.uint8)
     np.concatenate([part[:, 1:] for part in rows], out=images.view(len(labels), -1).numpy())
     return Examples(data=images, labels=torch.from_numpy(labels))

@@ -1,4 +1,4 @@
-"""Digits: scikit-learn's 1,797 handwritten 8x8 digits, inside its wheel. For tests and a first look; they support no claim."""
+"""Digits: 1,797 handwritten 8x8 digits from scikit-learn's package. They are for tests and a first look, and support no claim."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """1,297 training and 500 test images, the classes in equal shares in both (to within one image)."""
+    """Dataset of 1,297 training and 500 test images. Both splits have the same share of each class, to within one image."""
 
     name: str = "digits"
     title: str = "Digits 8x8"
@@ -28,7 +28,7 @@ class Digits:
     claims: bool = False
 
     def digest(self) -> str:
-        """SHA-256 over images and labels of both splits."""
+        """Return the SHA-256 of images and labels of both splits."""
         content = hashlib.sha256()
         for examples in _splits().values():
             assert examples.labels is not None
@@ -37,7 +37,7 @@ class Digits:
         return content.hexdigest()
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, 1, 8, 8] and labels [N]."""
+        """Return images uint8 [N, 1, 8, 8] and labels [N]."""
         splits = _splits()
         if name not in splits:
             raise UserError(f"{self.name} has the splits train and test, not {name!r}")
@@ -46,7 +46,7 @@ class Digits:
 
 @lru_cache(maxsize=1)
 def _splits() -> dict[str, Examples]:
-    """Both splits; the values 0..16 become 0..255."""
+    """Return both splits, with values scaled from 0..16 to 0..255."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -59,7 +59,7 @@ def _splits() -> dict[str, Examples]:
 
 
 def _test_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The mask of test examples: a systematic sample of the examples, shuffled and then sorted by class.
+    """Return the mask of test examples: a systematic sample of the examples, shuffled and then sorted by class.
 
     RandomState's stream is frozen (NEP 19), so the split is the same in every version of NumPy.
     """

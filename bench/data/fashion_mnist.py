@@ -10,17 +10,17 @@ from bench.data.idx import IdxImages, SplitFiles
 from bench.data.sources import debian_package, folder, mirrors
 
 PACKAGE = "dataset-fashion-mnist"
-INSIDE = "usr/share/datasets/fashion-mnist"  # where the package keeps its files
+INSIDE = "usr/share/datasets/fashion-mnist"  # folder of the package's files
 
 
 def _torchvision_mirrors() -> list[str]:
-    """torchvision's own list, read when it is needed: the import is slow."""
+    """Return torchvision's list of mirrors. The import is slow, so it happens only on use."""
     from torchvision.datasets import FashionMNIST
 
     return list(FashionMNIST.mirrors)
 
 
-# Hashes of the unpacked files: Debian repacks them, so hashes of the .gz files differ between sources.
+# Hashes of the unpacked files. Debian repacks them, so hashes of the .gz files differ between sources.
 TRAIN = SplitFiles(
     images=KnownFile(
         name="train-images-idx3-ubyte", size_bytes=47_040_016, sha256="c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"

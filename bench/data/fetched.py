@@ -1,4 +1,4 @@
-"""Datasets whose files must be fetched first: find what is missing, fetch it into the cache, use only files of the right hash."""
+"""Datasets whose files must be fetched first. They fetch missing files into the cache and use only files of the right hash."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ NOTHING_TO_FETCH = "the installed packages: nothing to fetch"
 
 @runtime_checkable
 class Fetched(Protocol):
-    """A dataset whose files must be fetched first. A dataset without these two methods is always available."""
+    """Dataset whose files must be fetched first. A dataset without these two methods is always available."""
 
     def missing(self) -> str | None: ...
     def fetch(self) -> str: ...
 
 
 def missing(dataset: object) -> str | None:
-    """None where a dataset can be loaded now; else why not. Uses no network."""
+    """Return None if a dataset can be loaded now, else the reason why not. Uses no network."""
     return dataset.missing() if isinstance(dataset, Fetched) else None
 
 
 def fetch(dataset: object) -> str:
-    """Fetch the files of a dataset unless they are here; return where they came from."""
+    """Fetch the files of a dataset unless they are cached, and return their source."""
     return dataset.fetch() if isinstance(dataset, Fetched) else NOTHING_TO_FETCH
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
-    """Name, size and hash of an unpacked file."""
+    """Record of the name, size and hash of an unpacked file."""
 
     name: str
     size_bytes: int
@@ -50,7 +50,7 @@ class KnownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFiles:
-    """A dataset of files with known hashes, unpacked in the cache. Every use checks the hashes: 47 MB take well under 0.1 s."""
+    """Dataset of files with known hashes, unpacked in the cache. Every use checks the hashes."""
 
     name: str
     title: str
@@ -63,34 +63,34 @@ class KnownFiles:
 
     @property
     def folder(self) -> Path:
-        """The folder of the unpacked files."""
+        """Folder of the unpacked files."""
         return cache.cache_root() / "data" / self.name
 
     @property
     def by_hand(self) -> str:
-        """What the user can put where on a machine that reaches no source."""
+        """Instruction for users whose machine reaches no source: the files, and the folder to put them into."""
         return f"the unpacked files {', '.join(file.name for file in self.files)} into {self.folder}"
 
     def digest(self) -> str:
-        """SHA-256 over the known hashes: it needs no file."""
+        """Return the SHA-256 of the known hashes. It needs no file."""
         return hashlib.sha256("\n".join(f"{file.name} {file.sha256}" for file in self.files).encode()).hexdigest()
 
     def missing(self) -> str | None:
-        """Why files are missing in the cache, or None. Uses no network; hashes are checked when the files are loaded."""
+        """Return which files the cache lacks, or None. Uses no network, and checks sizes but no hashes."""
         absent = [file.name for file in self.files if _size(self.folder / file.name) != file.size_bytes]
         which = "its files are" if len(absent) == len(self.files) else ", ".join(absent)
-        return f"{which} not in {self.folder}: `ganbench data fetch {self.name}`" if absent else None
+        return f"{which} not in {self.folder}: run `ganbench data fetch {self.name}`" if absent else None
 
     def fetch(self) -> str:
-        """Fetch all files into the cache and check them; return where they came from. Tries the sources in order."""
+        """Fetch all files into the cache, check their hashes and return their source. Tries the sources in order."""
         if self._complete():  # without the lock: a complete cache may be read-only
             return f"the cache {self.folder}"
         with cache.locked(self.folder):
-            if self._complete():  # another process was first
+            if self._complete():  # another process may finish first
                 return f"the cache {self.folder}"
             tried = []
             for source in self.sources:
-                log.info("%s: trying %s", self.title, source.name)
+                log.info("fetching %s from %s", self.title, source.name)
                 try:
                     self._take(source)
                 except Unavailable as error:
@@ -102,9 +102,9 @@ class KnownFiles:
         )
 
     def contents(self, files: Iterable[KnownFile]) -> list[Content]:
-        """The contents of some files, with one fetch if any is missing or corrupted.
+        """Return the contents of some files, with one fetch if any is missing or corrupted.
 
-        They are memory maps: the processes of a machine share one copy, and writes to it stay in the process.
+        They are memory maps: the processes of a machine share one copy, and a process's writes change neither the file nor other processes.
         """
         files = tuple(files)
         contents = [self._cached(file) for file in files]
@@ -117,17 +117,17 @@ class KnownFiles:
         return self.missing() is None and all(self._cached(file) is not None for file in self.files)
 
     def _take(self, source: Source) -> None:
-        """Store the files of one source if every hash is right; else warn and raise Unavailable."""
+        """Store the files of one source if every hash is right. Otherwise warn and raise Unavailable."""
         found = source.read({file.name: file.size_bytes for file in self.files})
         for file in self.files:
             if _sha256(found[file.name]) != file.sha256:
-                log.warning("%s from %s is corrupted (wrong SHA-256): this source is skipped", file.name, source.name)
+                log.warning("%s from %s is corrupted (wrong SHA-256): skipping this source", file.name, source.name)
                 raise Unavailable(f"{file.name} is corrupted")
         for file in self.files:
             cache.write_atomic(self.folder / file.name, found[file.name])
 
     def _cached(self, file: KnownFile) -> Content | None:
-        """The content of a cached file; None if it is missing or, with a warning, corrupted."""
+        """Return the content of a cached file, or None if it is missing or corrupted. Warns of a corrupted file."""
         path = self.folder / file.name
         try:
             with path.open("rb") as opened:
@@ -135,9 +135,9 @@ class KnownFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UserError(f"cannot read {path} ({error.strerror or error})") from error
+            raise UserError(f"cannot read {path} ({error.strerror or error}): make it readable or delete it") from error
         if _sha256(content) != file.sha256:
-            log.warning("%s is corrupted (wrong SHA-256): it is fetched again", path)
+            log.warning("%s is corrupted (wrong SHA-256): fetching it again", path)
             return None
         return content
 

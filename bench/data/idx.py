@@ -18,17 +18,20 @@ _UNSIGNED_BYTE = 0x08
 
 
 def parse_idx(content: Content, *, name: str = "idx file") -> NDArray[np.uint8]:
-    """The array in an idx file of unsigned bytes: magic 0 0 8 ndim, big-endian uint32 sizes, then the data (LeCun's MNIST page)."""
+    """Return the array in an idx file of unsigned bytes.
+
+    Such a file has the magic bytes 0 0 8 ndim, then the sizes as big-endian uint32, then the data (LeCun's MNIST page).
+    """
     if len(content) < 4 or content[:2] != b"\0\0":
-        raise UserError(f"{name} is not an idx file")
+        raise UserError(f"{name} is not an idx file; delete it and fetch it again")
     kind, dimensions = content[2], content[3]
     if kind != _UNSIGNED_BYTE:
-        raise UserError(f"{name} holds idx type {kind:#04x}, not unsigned bytes (0x08)")
+        raise UserError(f"{name} has the idx type {kind:#04x}, not unsigned bytes (0x08); delete it and fetch it again")
     start = 4 + 4 * dimensions
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4")) if len(content) >= start else ()
     count = int(np.prod(shape, dtype=np.int64))
     if len(shape) != dimensions or len(content) - start != count:
-        raise UserError(f"{name} is cut off or too long: {len(content)} bytes for the shape {shape}")
+        raise UserError(f"{name} is too short or too long: {len(content)} bytes for the shape {shape}; delete it and fetch it again")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
@@ -42,7 +45,7 @@ class SplitFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class IdxImages(KnownFiles):
-    """Grey images with labels."""
+    """Dataset of grey images with labels."""
 
     spec: DataShape
     class_names: tuple[str, ...]
@@ -56,18 +59,20 @@ class IdxImages(KnownFiles):
         return (self.train.images, self.train.labels, self.test.images, self.test.labels)
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, 1, H, W] and labels [N], fetched if missing and loaded once a process."""
+        """Return images uint8 [N, 1, H, W] and labels [N], fetched if missing. Each process loads them once."""
         return _load(self, self.folder, name)
 
 
 @lru_cache(maxsize=4)
 def _load(dataset: IdxImages, folder: Path, name: Split) -> Examples:
-    """One split, cached for the process. `folder` is in the key because the cache can be moved."""
+    """Return one split, cached for the process. `folder` is in the key because the cache can move."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")
     both = (files.images, files.labels)
     images, labels = (parse_idx(content, name=file.name) for file, content in zip(both, dataset.contents(both), strict=True))
     if images.shape[1:] != dataset.spec.shape[1:] or len(images) != len(labels):
-        raise UserError(f"{dataset.name}: images {images.shape} and labels {labels.shape} do not fit {dataset.spec.shape}")
+        raise UserError(
+            f"{dataset.name}: images {images.shape} and labels {labels.shape} do not fit {dataset.spec.shape}; delete the files and fetch them again"
+        )
     return Examples(data=torch.from_numpy(images[:, None]), labels=torch.from_numpy(labels.astype(np.int64)))

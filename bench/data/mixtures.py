@@ -1,6 +1,6 @@
-"""Mixtures of round Gaussians in the plane, where every mode is known: the ring of 8 and the grid of 25 of PacGAN (1712.04086, table 1).
+"""Mixtures of round Gaussians in the plane: the ring of 8 and the grid of 25 of PacGAN (1712.04086, table 1). Every mode is known.
 
-The points are fixed: RandomState's stream is frozen (NEP 19), so they are the same in every version of NumPy.
+NumPy does not change RandomState's stream (NEP 19), so the points are the same in every version of NumPy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STREAM = {"train": 0, "test": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class PlaneMixture:
-    """100,000 training and 2,500 test points in the plane, each from a mode chosen at random, which is its label."""
+    """Dataset of 100,000 training and 2,500 test points in the plane. Each point is from a random mode, which is its label."""
 
     name: str
     title: str
@@ -34,21 +34,21 @@ class PlaneMixture:
 
     @property
     def spec(self) -> DataShape:
-        """Points in the plane; a class for each mode."""
+        """Shape of points in the plane, with a class for each mode."""
         return DataShape(kind="points", shape=(2,), classes=len(self.means))
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The centre of each mode."""
+        """Centre of each mode, as text."""
         return tuple(f"({x:.3g}, {y:.3g})" for x, y in self.means)
 
     @property
     def centres(self) -> Tensor:
-        """[modes, 2], float32."""
+        """Centres of the modes, [modes, 2], float32."""
         return torch.tensor(self.means, dtype=torch.float32)
 
     def digest(self) -> str:
-        """SHA-256 over points and labels of both splits."""
+        """Return the SHA-256 of points and labels of both splits."""
         content = hashlib.sha256()
         for examples in (_draw(self, "train"), _draw(self, "test")):
             assert examples.labels is not None
@@ -57,7 +57,7 @@ class PlaneMixture:
         return content.hexdigest()
 
     def split(self, name: Split) -> Examples:
-        """Points float32 [N, 2] and labels [N]."""
+        """Return points float32 [N, 2] and labels [N]."""
         if name not in EXAMPLES:
             raise UserError(f"{self.name} has the splits train and test, not {name!r}")
         return _draw(self, name)
@@ -65,7 +65,7 @@ class PlaneMixture:
 
 @lru_cache(maxsize=4)
 def _draw(mixture: PlaneMixture, name: Split) -> Examples:
-    """One split (1.6 MB at most), drawn once a process."""
+    """Return one split, of 1.6 MB at most. Each process draws it once."""
     stream = np.random.RandomState([mixture.seed, _STREAM[name]])
     labels = stream.randint(0, len(mixture.means), size=EXAMPLES[name], dtype=np.int64)
     points = np.array(mixture.means)[labels] + mixture.sd * stream.standard_normal((EXAMPLES[name], 2))
@@ -73,7 +73,7 @@ def _draw(mixture: PlaneMixture, name: Split) -> Examples:
 
 
 def _on_circle(modes: int) -> tuple[tuple[float, float], ...]:
-    """Points at equal distances on the unit circle, rounded, because processors differ in the last bit of a sine."""
+    """Return points at equal distances on the unit circle. They are rounded, because processors differ in the last bit of a sine."""
     angles = [2 * math.pi * index / modes for index in range(modes)]
     return tuple((round(math.cos(angle), 12) + 0.0, round(math.sin(angle), 12) + 0.0) for angle in angles)
 

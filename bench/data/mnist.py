@@ -9,13 +9,13 @@ from bench.data.sources import mirrors
 
 
 def _torchvision_mirrors() -> list[str]:
-    """torchvision's own list, read when it is needed: the import is slow."""
+    """Return torchvision's list of mirrors. The import is slow, so it happens only on use."""
     from torchvision.datasets import MNIST
 
     return list(MNIST.mirrors)
 
 
-# Hashes of the unpacked files, as several public projects that check them agree.
+# Hashes of the unpacked files. Several public projects check for the same hashes.
 MNIST = IdxImages(
     name="mnist",
     title="MNIST",

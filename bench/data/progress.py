@@ -21,7 +21,7 @@ Advance = Callable[[int], None]  # takes the number of further items done
 
 
 class _Rate(ProgressColumn):
-    """Images a second."""
+    """Column with the number of items a second."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.speed is None else f"{task.speed:,.0f} a second", style="progress.data.speed")
@@ -29,7 +29,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """Context manager that shows how many of `total` items are done. The block calls the yielded function with further counts."""
+    """Context manager that shows how many of `total` items are done. The block calls the yielded function with the number of further items."""
     if not sys.stderr.isatty():
         yield lines(what, total)
         return
@@ -40,12 +40,12 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
 
 def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) -> Advance:
-    """A counter that logs a line whenever `LINE_SECONDS` have passed since the last one."""
+    """Return a counter that logs a line whenever `LINE_SECONDS` have passed since the last one."""
     start = last = clock()
     done = 0
 
     def advance(count: int) -> None:
-        """Count further items."""
+        """Add to the number of items that are done."""
         nonlocal done, last
         done += count
         now = clock()
@@ -53,7 +53,7 @@ def lines(what: str, total: int, clock: Callable[[], float] = time.monotonic) ->
             return
         last = now
         rate = done / (now - start)
-        left = f"{(total - done) / rate:,.0f} s left" if rate else "time left unknown"
+        left = f"{(total - done) / rate:,.0f} s left" if rate else "unknown time left"
         # A warning, because the command line shows nothing below that level.
         log.warning("%s: %s of %s, %s a second, %s", what, f"{done:,}", f"{total:,}", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}", left)
 

@@ -1,4 +1,4 @@
-"""The record of a run's data, from which its networks can be built where the data is not available."""
+"""The record of a run's data. It is enough to build the run's networks on a machine without the data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.core.spec import Dataset, DataShape, Kind
 
 
 class DataRecord(BaseModel):
-    """The shape of one example and the classes of a dataset."""
+    """Record of the shape of one example and the classes of a dataset."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Kind
@@ -20,11 +20,11 @@ class DataRecord(BaseModel):
 
     @property
     def spec(self) -> DataShape:
-        """What networks need to know of the data."""
+        """Shape and number of classes as a `DataShape`, for the networks."""
         return DataShape(kind=self.kind, shape=self.shape, classes=self.classes)
 
 
 def record_of(dataset: Dataset) -> DataRecord:
-    """The record of a dataset. Loads no example."""
+    """Return the record of a dataset. Loads no example."""
     spec = dataset.spec
     return DataRecord(kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names)

@@ -1,4 +1,4 @@
-"""Sources of a dataset's files. Each returns unpacked bytes by file name; none is trusted: callers check hashes."""
+"""Sources of a dataset's files. Each returns unpacked bytes by file name. Callers do not trust them, and check hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0  # for a connection and for each read, so that a blocked network fails soon
-DOWNLOAD_SECONDS = 180.0  # for one whole file, so that a slow download fails too
+DOWNLOAD_SECONDS = 180.0  # for one complete file, so that a slow download fails too
 PROBE_SECONDS = 3.0  # for a check whether a source answers
 APT_UPDATE_SECONDS = 120.0
 APT_DOWNLOAD_SECONDS = 300.0
@@ -32,18 +32,18 @@ _APT_OPTIONS = (
 
 
 class Unavailable(Exception):
-    """A source cannot give the files; the message is a short reason."""
+    """Exception of a source that cannot give the files. The message is a short reason."""
 
 
 def _cannot_probe(names: Sequence[str]) -> str:
-    raise Unavailable("it can only be tried")
+    raise Unavailable("this source has no check; fetch the dataset to try it")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One source: `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes} or raises Unavailable.
+    """Source of files. `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes}.
 
-    `probe` takes file names, fetches nothing and returns in a few words what answers, or raises Unavailable.
+    `probe` takes file names, fetches nothing and returns a short text that the source is available. Both may raise Unavailable.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Source:
 
 
 def folder(path: Path) -> Source:
-    """A folder that holds the files, plain or gzipped."""
+    """Return the source that reads the files from a folder, plain or gzipped."""
     return Source(name=str(path), read=lambda sizes: read_folder(path, sizes), probe=lambda names: _probe_folder(path, names))
 
 
@@ -66,7 +66,7 @@ def _probe_folder(path: Path, names: Sequence[str]) -> str:
 
 
 def read_folder(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
-    """The named files of a folder, unpacked; `name` is preferred to `name.gz`."""
+    """Return the named files of a folder, unpacked. It prefers `name` to `name.gz`."""
     if not path.is_dir():
         raise Unavailable("there is no such folder")
     return {name: _read_one(path, name, size) for name, size in sizes.items()}
@@ -93,10 +93,10 @@ def unpack(content: bytes, size: int) -> bytes:
 
 
 def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
-    """Base URLs, tried in turn, under which the files lie as `name.gz`."""
+    """Return the source that downloads the files as `name.gz` from base URLs. It tries the URLs in order."""
 
     def read(sizes: Mapping[str, int]) -> dict[str, bytes]:
-        """All files from the first mirror that gives them."""
+        """Return all files from the first mirror that has them."""
         reasons = []
         for url in urls():
             try:
@@ -106,7 +106,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
         raise Unavailable("; ".join(reasons) or "there are no mirrors")
 
     def probe(names: Sequence[str]) -> str:
-        """The first mirror that answers; downloads nothing."""
+        """Return the answer of the first mirror that answers. It downloads nothing."""
         reasons = []
         for url in urls():
             try:
@@ -119,7 +119,7 @@ def mirrors(title: str, urls: Callable[[], Sequence[str]]) -> Source:
 
 
 def answers(url: str) -> str:
-    """Send a HEAD request to a URL; return that its host answers, or raise Unavailable."""
+    """Send a HEAD request to a URL and return that its host answers. Raises Unavailable if it does not."""
     host = urllib.parse.urlsplit(url).netloc
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
@@ -136,9 +136,9 @@ def download(
     url: str, *, limit: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = DOWNLOAD_SECONDS,
     advance: Callable[[int], None] = _no_progress,
 ) -> bytes:  # fmt: skip
-    """The bytes at a URL, at most `limit` of them; calls `advance` with the number of bytes of each chunk.
+    """Return the bytes at a URL. It calls `advance` with the number of bytes of each chunk.
 
-    Raises Unavailable after `connect_seconds` without data, and after `total_seconds` in all.
+    Raises Unavailable for more than `limit` bytes, after `connect_seconds` without data, and after `total_seconds` in all.
     """
     deadline = time.monotonic() + total_seconds
     content = bytearray()
@@ -157,7 +157,7 @@ def download(
 
 
 def debian_package(package: str, inside: str) -> Source:
-    """A Debian or Ubuntu package, downloaded and unpacked without root and without installing it."""
+    """Return the source that downloads and unpacks a Debian or Ubuntu package, without root and without installation."""
     return Source(
         name=f"apt-get download {package}",
         read=lambda sizes: _read_package(package, inside, sizes),
@@ -166,9 +166,9 @@ def debian_package(package: str, inside: str) -> Source:
 
 
 def _probe_package(package: str) -> str:
-    """The host that apt would download the package from, if it answers. Does not update the package lists."""
+    """Return the answer of the host from which apt downloads the package. Does not update the package lists."""
     if shutil.which("apt-get") is None:
-        raise Unavailable("there is no apt-get here")
+        raise Unavailable("this machine has no apt-get")
     command = [*_apt(), "--print-uris", "download", package]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10 * PROBE_SECONDS, check=False)
@@ -176,14 +176,14 @@ def _probe_package(package: str) -> str:
         raise Unavailable(f"apt-get cannot be run ({error})") from error
     urls = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("'")]
     if not urls:
-        raise Unavailable("the package is in none of this machine's lists; fetching downloads its own lists")
+        raise Unavailable("the package is not in this machine's package lists; `ganbench data fetch` downloads new lists")
     return answers(urls[0])
 
 
 def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[str, bytes]:
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
-        raise Unavailable(f"there is no {' and no '.join(missing)} here")
+        raise Unavailable(f"this machine has no {' and no '.join(missing)}")
     with tempfile.TemporaryDirectory(prefix="ganbench-apt-") as temporary:
         work = Path(temporary)
         archive = _apt_download(package, work)
@@ -192,25 +192,25 @@ def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[s
 
 
 def _apt_download(package: str, work: Path) -> Path:
-    """Download the package by the system's package lists, else by private ones (a container may have none, or stale ones)."""
+    """Download the package by the system's package lists, or else by new ones: a container may have none, or old ones."""
     try:
         _call([*_apt(), "download", package], work, APT_DOWNLOAD_SECONDS)
     except Unavailable as error:
-        log.info("%s; trying again with package lists of our own", error)
+        log.info("%s; trying again with new package lists", error)
         private = _private_lists(work)
         try:
             _call([*_apt(*private), "update"], work, APT_UPDATE_SECONDS)
-        except Unavailable as problem:  # one repository of several may fail: the download below decides
+        except Unavailable as problem:  # one of several repositories may fail, and the download may still succeed
             log.info("%s", problem)
         _call([*_apt(*private), "download", package], work, APT_DOWNLOAD_SECONDS)
     archives = list(work.glob("*.deb"))
     if len(archives) != 1:
-        raise Unavailable(f"apt-get left {len(archives)} archives")
+        raise Unavailable(f"apt-get downloaded {len(archives)} archives, not one")
     return archives[0]
 
 
 def _private_lists(work: Path) -> tuple[str, ...]:
-    """Options that put apt's lists and caches into our own folder, so that `update` needs no root."""
+    """Return options that put apt's lists and caches into a temporary folder, so that `update` needs no root."""
     for part in ("state/lists/partial", "cache/archives/partial"):
         (work / part).mkdir(parents=True)
     lists, caches = work / "state" / "lists", work / "cache"
@@ -222,7 +222,7 @@ def _apt(*options: str) -> list[str]:
 
 
 def _call(command: list[str], work: Path, timeout_seconds: float) -> None:
-    """Run a command in a folder; the last line of its stderr becomes the reason of Unavailable."""
+    """Run a command in a folder. Raises Unavailable with the last line of its stderr."""
     what = next((f"{command[0]} {word}" for word in command if word in ("update", "download")), command[0])
     try:
         done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Stacked images: three random grey images as the channels R, G and B, so that 10 classes make 1,000 modes (VEEGAN 1705.07761, 1712.04086).
+"""Stacked images: three random grey images as channels, so that 10 classes make 1,000 modes (VEEGAN 1705.07761, PacGAN 1712.04086).
 
-The triples are fixed: they come from a frozen stream (NEP 19). Training triples are of training images, test triples of test images.
-PacGAN draws its 128,000 from both splits together; unrolled GAN (1611.02163) draws new ones at each step.
+NumPy does not change the stream that draws the triples (NEP 19), so they are fixed. Training triples are of training images, test
+triples of test images. PacGAN draws its 128,000 triples from both splits together. Unrolled GAN (1611.02163) draws new ones at each step.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ TEST_EXAMPLES = 26_000  # of VEEGAN and PacGAN: 26 for each of 1,000 modes
 _EXAMPLES = {"train": TRAIN_EXAMPLES, "test": TEST_EXAMPLES}
 _STREAM = {"train": 0, "test": 1}
 _SEED = 1000
-_DEFINITION = 1  # raised when `draw_triples` or the labels change
+_DEFINITION = 1  # increased when `draw_triples` or the labels change
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackedImages:
-    """128,000 training and 26,000 test images [3, H, W], each channel an image of `base` from the same split.
+    """Dataset of 128,000 training and 26,000 test images [3, H, W]. Each channel is an image of `base` from the same split.
 
-    The label of classes (a, b, c) is (a * n + b) * n + c. In memory 154,000 times three images of the base: 362 MB of 28x28.
+    The label of classes (a, b, c) is (a * n + b) * n + c. Both splits of 28x28 pixels take 362 MB of memory.
     """
 
     name: str
@@ -42,61 +42,61 @@ class StackedImages:
 
     @property
     def spec(self) -> DataShape:
-        """Three channels; as many classes as triples of the base's."""
+        """Shape with three channels and a class for each triple of the base's classes."""
         _, height, width = self.base.spec.shape
         return DataShape(kind="image", shape=(3, height, width), classes=self.base.spec.classes**3)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The three names of each triple, in the order of the labels."""
+        """Three names of the base's classes for each label, in the order of the labels."""
         return tuple(" | ".join(triple) for triple in itertools.product(self.base.class_names, repeat=3))
 
     @property
     def claims(self) -> bool:
-        """As the base's."""
+        """True if results on the base may support a claim."""
         return self.base.claims
 
     @property
     def sources(self) -> Sequence[Source]:
-        """Where the base's files come from."""
+        """Sources of the base's files."""
         return getattr(self.base, "sources", ())
 
     @property
     def files(self) -> Sequence[fetched.KnownFile]:
-        """The base's files."""
+        """Files of the base."""
         return getattr(self.base, "files", ())
 
     def digest(self) -> str:
-        """SHA-256 over the base's digest and the definition of the triples: the stream is frozen, so no image need be stacked."""
+        """Return the SHA-256 of the base's digest and the definition of the triples. The triples are fixed, so it stacks no image."""
         definition = f"stacked {_DEFINITION} seed {_SEED} train {TRAIN_EXAMPLES} test {TEST_EXAMPLES} of {self.base.digest()}"
         return hashlib.sha256(definition.encode()).hexdigest()
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, 3, H, W] and labels [N], stacked once a process."""
+        """Return images uint8 [N, 3, H, W] and labels [N], stacked once in each process."""
         if name not in _EXAMPLES:
             raise UserError(f"{self.name} has the splits train and test, not {name!r}")
         return _stack(self, name)
 
     def missing(self) -> str | None:
-        """Why files of the base are missing, or None. Uses no network."""
+        """Return the reason why the base cannot be loaded now, or None. Uses no network."""
         return fetched.missing(self.base)
 
     def fetch(self) -> str:
-        """Fetch the base's files unless they are here; return where they came from."""
+        """Fetch the base's files unless they are cached, and return their source."""
         return fetched.fetch(self.base)
 
 
 def draw_triples(name: Split, images: int) -> NDArray[np.int64]:
-    """The index of the image of each channel of a split, out of `images`: [N, 3]."""
+    """Return the indices [N, 3] of the images that are the channels of a split, out of `images`."""
     return np.random.RandomState([_SEED, _STREAM[name]]).randint(0, images, size=(_EXAMPLES[name], 3), dtype=np.int64)
 
 
 @lru_cache(maxsize=2)
 def _stack(dataset: StackedImages, name: Split) -> Examples:
-    """One split. The process caches only the last stacked dataset: they are large, and quickly stacked again."""
+    """Return one split. The process caches only the last dataset, because stacked images are large and quick to stack again."""
     base, classes = dataset.base.split(name), dataset.base.spec.classes
     if base.labels is None or base.data.shape[1] != 1:
-        raise UserError(f"only labelled grey images can be stacked, not {list(base.data.shape)} of {dataset.base.name}")
+        raise UserError(f"only labelled grey images can be stacked, not {list(base.data.shape)} of {dataset.base.name}; use another base")
     triples = torch.from_numpy(draw_triples(name, len(base)))
     images = base.data.index_select(0, triples.flatten()).view(len(triples), 3, *base.data.shape[2:])  # one copy, of the final size
     red, green, blue = base.labels[triples].unbind(dim=1)

@@ -1,1 +1,1 @@
-"""The one training loop; building networks, batches, optimizers, EMA, precision and checkpoint files."""
+"""The training loop, and its parts: networks, batches, optimizers, EMA, precision and checkpoint files."""

@@ -1,4 +1,4 @@
-"""Batches of real data: shuffled, cast and scaled without per-image Python, from data on the device where it fits."""
+"""Shuffled batches of real data in [-1, 1]. The data is on the training device if it fits there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks 
 
 
 class BatchLoader:
-    """Loads batches in an order that depends on (seed, epoch) alone, so its state is one number. Drops the last short batch."""
+    """Loader of batches in an order that depends only on (seed, epoch), so its state is one number. It drops the last short batch."""
 
     def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
         check_batch_size(batch_size, len(examples))
@@ -29,11 +29,11 @@ class BatchLoader:
 
     @property
     def epoch(self) -> int:
-        """The epoch of the next batch, from 0."""
+        """Epoch of the next batch, from 0."""
         return self.position // self.batches_per_epoch
 
     def next(self) -> Batch:
-        """The next batch, in [-1, 1]."""
+        """Return the next batch, in [-1, 1]."""
         order = self._epoch_order()
         start = self.position % self.batches_per_epoch * self._batch_size
         index = order[start : start + self._batch_size]
@@ -53,7 +53,7 @@ class BatchLoader:
 
 
 def storage_device(examples: Examples, device: torch.device) -> torch.device:
-    """The device that stores the data in training: the CPU (or a memory-mapped file) where it would fill most of a GPU's memory."""
+    """Return the device that stores the data in training: this one, or the CPU if the data takes most of a GPU's free memory."""
     if device.type != "cuda":
         return device
     free_bytes, _ = torch.cuda.mem_get_info(device)
@@ -63,4 +63,4 @@ def storage_device(examples: Examples, device: torch.device) -> torch.device:
 def check_batch_size(batch_size: int, examples: int) -> None:
     """Raise a UserError for a batch larger than the data."""
     if batch_size > examples:
-        raise UserError(f"recipe.batch_size: {batch_size} is more than the {examples:,} training examples")
+        raise UserError(f"recipe.batch_size: {batch_size} is more than the {examples:,} training examples; set a smaller one")

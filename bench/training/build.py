@@ -18,7 +18,7 @@ BYTES_A_PARAMETER = 16  # in float32: itself, its gradient, Adam's two moments
 
 
 def budget_images(config: RunConfig, objective: Objective) -> int | None:
-    """The budget in real images; None where it is in seconds."""
+    """Return the budget in real images, or None if it is in seconds."""
     if config.budget.generator_updates is None:
         return config.budget.images
     first, generator = objective.players[0], next(player for player in objective.players if player.name == "g")
@@ -27,7 +27,7 @@ def budget_images(config: RunConfig, objective: Objective) -> int | None:
 
 
 def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
-    """The variant's networks, their first weights drawn from the run's own stream, and its objective."""
+    """Return the variant's networks and objective. The run's random stream gives the first weights."""
     variant = VARIANTS.get(config.variant)
     _check_labels(variant, config, data)
     with random_streams.seeded(config.seed, random_streams.INIT):
@@ -45,11 +45,13 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
 def _check_labels(variant: Variant, config: RunConfig, data: DataShape) -> None:
     if variant.needs_labels and not data.classes:
         labelled = [name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind]
-        raise UserError(f"{variant.name} needs labels, and {config.dataset} has none; labelled are {', '.join(labelled)}")
+        raise UserError(
+            f"{variant.name} needs labels, and the dataset {config.dataset} has none; use one with labels: {', '.join(labelled)}"
+        )
 
 
 def _put_channels_last(networks: Networks) -> None:
-    """Store the weights of convolutions [N, C, H, W] in memory as [N, H, W, C]; their values do not change."""
+    """Store the weights of convolutions [N, C, H, W] in memory as [N, H, W, C]. Their values do not change."""
     for weight in networks.parameters():
         if weight.dim() == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
@@ -59,16 +61,16 @@ def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
     try:
         with _WithinMemory(config):
             return variant.build(config.networks, config.recipe, data)
-    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError where the CPU has no memory left
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError if the CPU has no memory left
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise UserError(f"the networks {config.networks!r} of {variant.name} do not fit into memory: set a smaller recipe.width") from error
 
 
 class _WithinMemory(TorchDispatchMode):
-    """Context manager that refuses networks which would fill this machine's memory, before they do: a system may end the process instead.
+    """Context manager that raises a UserError before networks fill this machine's memory: a system may end the process instead.
 
-    It adds up what torch allocates from sizes alone (`empty`, `randn`, ...): parameters, and buffers, which are few.
+    It adds up the numbers that torch allocates by size (`empty`, `randn`, ...): parameters, and the few buffers.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -90,7 +92,7 @@ class _WithinMemory(TorchDispatchMode):
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:
-    """Draw first weights by the recipe's scheme; `default` leaves torch's own."""
+    """Draw first weights by the recipe's scheme. `default` does not change torch's first weights."""
     for module in networks.modules():
         if recipe.init == "dcgan":
             _dcgan_init(module)
@@ -101,7 +103,7 @@ def initialise(networks: Networks, recipe: Recipe) -> None:
 
 
 def _dcgan_init(module: nn.Module) -> None:
-    """Radford et al. 2015 (arXiv 1511.06434, section 3): convolutions N(0, .02), batch norm N(1, .02), biases of both 0."""
+    """Draw convolutions from N(0, .02) and batch norm from N(1, .02), and set biases to 0: Radford et al. 2015 (arXiv 1511.06434), section 3."""
     if isinstance(module, nn.modules.conv._ConvNd):
         nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
@@ -112,7 +114,7 @@ def _dcgan_init(module: nn.Module) -> None:
 
 
 def _kaiming_init(module: nn.Module) -> None:
-    """He et al. 2015 (arXiv 1502.01852): linear layers and convolutions normal with gain for ReLU, biases 0."""
+    """Draw linear layers and convolutions with the gain for ReLU, and set biases to 0: He et al. 2015 (arXiv 1502.01852)."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.kaiming_normal_(_weight(module))
         if module.bias is not None:
@@ -120,7 +122,7 @@ def _kaiming_init(module: nn.Module) -> None:
 
 
 def _normal_init(module: nn.Module) -> None:
-    """As in PacGAN's code (Lin et al. 2018, arXiv 1712.04086): linear layers and convolutions N(0, .02), biases 0."""
+    """Draw linear layers and convolutions from N(0, .02), and set biases to 0, as PacGAN's code does (Lin et al. 2018, arXiv 1712.04086)."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
@@ -128,7 +130,7 @@ def _normal_init(module: nn.Module) -> None:
 
 
 def _weight(module: nn.Linear | nn.modules.conv._ConvNd) -> Tensor:
-    """The parameter of a layer's weight, also where the weight is computed from it (spectral norm)."""
+    """Return the parameter of a layer's weight, also if the layer computes its weight from it (spectral norm)."""
     parts = dict(module.named_parameters())
     return parts.get("parametrizations.weight.original", module.weight)
 
@@ -136,10 +138,11 @@ def _weight(module: nn.Linear | nn.modules.conv._ConvNd) -> Tensor:
 def _check_players(networks: Networks, objective: Objective) -> None:
     names = [player.name for player in objective.players]
     if "g" not in names or len(set(names)) != len(names):
-        raise UserError(f"{type(objective).__name__} needs players of different names, one of them 'g', not {names}")
+        raise UserError(f"{type(objective).__name__} has the players {names}: give them different names, one of them 'g'")
     moved = {id(p) for player in objective.players for name in player.modules for p in networks.get_submodule(name).parameters()}
     orphans = [name for name, parameter in networks.named_parameters() if id(parameter) not in moved]
     if orphans:
         raise UserError(
-            f"no player of {type(objective).__name__} moves {orphans[0]}" + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else "")
+            f"{type(objective).__name__} needs a player that trains {orphans[0]}"
+            + (f" and {len(orphans) - 1} more" if len(orphans) > 1 else "")
         )

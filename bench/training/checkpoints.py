@@ -1,4 +1,4 @@
-"""The last two checkpoints of a run on disk, and which of them an interrupted run resumes from."""
+"""The last two checkpoints of a run on disk. An interrupted run resumes from the newest intact one."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ BEFORE = "state-before.safetensors"
 
 
 class CheckpointStore:
-    """The checkpoints in a run's folder: up to two to resume an unfinished run, the last one to extend a finished run."""
+    """Checkpoints in a run's folder: up to two to resume an unfinished run, the last one to extend a finished run."""
 
     def __init__(self, folder: Path) -> None:
         self.newest, self.before = folder / NEWEST, folder / BEFORE
 
     @property
     def any(self) -> bool:
-        """Whether a checkpoint exists."""
+        """True if a checkpoint exists."""
         return self.newest.exists() or self.before.exists()
 
     def save(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
-        """Save a state and keep the one before it; on an error both stay as they are. Raises OSError, and the errors of `check`."""
+        """Save a state as the newest checkpoint, and keep the one before. An error changes neither. Raises OSError and errors of `check`."""
         beside = self._beside()
         try:
             serialization.save(state, beside)
@@ -43,22 +43,22 @@ class CheckpointStore:
             beside.unlink(missing_ok=True)
 
     def save_alone(self, state: Mapping[str, Any], *, check: Callable[[], None] = free) -> None:
-        """Save a state and remove the one before it. Raises OSError, and the errors of `check`."""
+        """Save a state as the only checkpoint. Raises OSError and errors of `check`."""
         self.save(state, check=check)
         self.before.unlink(missing_ok=True)
 
     def double(self) -> None:
-        """Copy the newest checkpoint over the one before it, so that no run resumes from an older state. Raises OSError."""
+        """Replace the previous checkpoint by a copy of the newest, so that no run resumes from an older state. Raises OSError."""
         beside = self._beside()
         shutil.copyfile(self.newest, beside)
         os.replace(beside, self.before)
 
     def _beside(self) -> Path:
-        """A unique name for a new file: a suspended process may still be writing another one."""
+        """Return a unique path for a new file, because a suspended process may still write another one."""
         return self.newest.with_name(f"state-{secrets.token_hex(4)}.new")
 
     def load(self) -> dict[str, Any] | None:
-        """Load the newest intact state, or None. Logs and removes damaged files."""
+        """Return the newest intact state, or None. Logs and removes damaged files."""
         self._sweep()
         for path in (self.newest, self.before):
             if not path.exists():
@@ -69,7 +69,7 @@ class CheckpointStore:
                 log.warning(
                     "%s: %s",
                     error,
-                    "the one before it is used" if path == self.newest and self.before.exists() else "there is no other checkpoint",
+                    "using the previous checkpoint" if path == self.newest and self.before.exists() else "there is no other checkpoint",
                 )
                 path.unlink(missing_ok=True)
         return None
@@ -88,13 +88,13 @@ class CheckpointStore:
 
 
 def _of_a_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the state if it holds the journal of a run, which a resumed run needs; else raise a UserError."""
+    """Return the state if it contains the journal of a run, which a resumed run needs. Raises a UserError otherwise."""
     log_ = state.get("log")
     if not isinstance(log_, dict) or not isinstance(log_.get("run_id"), str) or not isinstance(log_.get("points"), list):
-        raise UserError(f"the checkpoint {path} is damaged: it holds no state of a run")
+        raise UserError(f"the checkpoint {path} is damaged: it contains no state of a run")
     return state
 
 
 def checkpoints_of(folder: Path, fingerprint: str) -> CheckpointStore:
-    """The checkpoints of a run under a suite's folder."""
+    """Return the checkpoints of a run under a suite's folder."""
     return CheckpointStore(folder / fingerprint)

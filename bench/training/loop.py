@@ -1,4 +1,7 @@
-"""The training loop. It knows no trackers, metrics, searches or progress bars: they consume what `train()` yields."""
+"""The training loop. It calls no trackers, metrics, searches or progress bars: these consume what `train()` yields.
+
+A mark is a position in training, in the unit of the budget, at which `train()` yields. The caller logs and evaluates at marks.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from bench.training.precision import Precision, float32_products, forward_precis
 
 
 class PlayerState:
-    """The training state of a player: its parameters, optimiser and number of updates."""
+    """Training state of a player: its parameters, optimiser and number of updates."""
 
     def __init__(self, player: Player, networks: Networks, recipe: Recipe) -> None:
         self.player = player
@@ -33,20 +36,20 @@ class PlayerState:
 
 
 class Means:
-    """Running means kept on the device; reading them is the only host synchronisation of the loop."""
+    """Running means on the device. Reading them is the only host synchronisation of the loop."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
     def add(self, name: str, value: Tensor) -> None:
-        """Count one value: a scalar, or the mean of a vector."""
+        """Add one value: a scalar, or the mean of a vector."""
         value = value.detach().float().mean()
         self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def read(self) -> dict[str, float]:
-        """All means since the last reset, in one transfer."""
+        """Return all means since the last reset, in one transfer."""
         if not self.sums:
             return {}
         values = torch.stack(list(self.sums.values())).tolist()
@@ -58,9 +61,9 @@ class Means:
 
 
 class Trainer:
-    """Trains networks by an objective: rounds, optimisers, freezing, averaging, and the whole training state.
+    """Trainer of networks by an objective. It runs rounds and owns the complete training state.
 
-    The networks are valid for sampling only between rounds. `images` counts real images shown to the first player.
+    The networks are valid for sampling only between rounds. `images` is the number of real images shown to the first player.
     """
 
     def __init__(
@@ -88,32 +91,32 @@ class Trainer:
 
     @property
     def position(self) -> float:
-        """The progress in the unit of the budget: images, or seconds on the training clock."""
+        """Progress in the unit of the budget: images, or seconds on the training clock."""
         if self.budget_images is not None:
             return self.images
         return self.train_seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
 
     def reaches(self, mark: float) -> bool:
-        """Whether the next round reaches a mark. On a clock that is known only when the mark has passed."""
+        """Return whether the next round reaches a mark. With a budget in seconds it is true only after the mark."""
         return self.position + (self.images_per_round if self.budget_images is not None else 0) >= mark
 
     @property
     def images_per_round(self) -> int:
-        """Real images that one round shows to the first player."""
+        """Number of real images that one round shows to the first player."""
         return self.player_states[0].player.updates * self.recipe.batch_size
 
     @property
     def updates(self) -> dict[str, int]:
-        """The number of updates of each player."""
+        """Number of updates of each player."""
         return {state.player.name: state.updates for state in self.player_states}
 
     @property
     def eval_networks(self) -> Networks:
-        """The networks that are evaluated: the average if the recipe has one, else the live ones. Never the better of the two."""
+        """Networks for evaluation: the average if the recipe has one, else the trained networks. Results do not affect this choice."""
         return self.ema.networks if self.ema else self.networks
 
     def round(self, *, measure_gradients: bool = False) -> None:
-        """One round: the first player's updates with fresh data each, then every other player's on the last batch."""
+        """Run one round: the first player's updates, each on a fresh batch, then every other player's updates on the last batch."""
         first, *others = self.player_states
         for update in range(first.player.updates):
             batch = self._fresh_batch()
@@ -179,19 +182,19 @@ class Trainer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Context manager in which rounds run: the clock is on, the run's random streams are active. It restores both on any exit."""
+        """Context manager for rounds: it starts the training clock and activates the run's random streams, and restores both at any exit."""
         self._started = started = time.perf_counter()
         try:
             with self._global.active(), float32_products(tf32=self.networks.tf32):
                 yield
-            synchronise(self.device)  # queued work counts on this clock
+            synchronise(self.device)  # the clock includes queued work
         finally:
             self._unfreeze()
             self._started = None
             self.train_seconds += time.perf_counter() - started
 
     def read_mark(self) -> tuple[dict[str, float], str | None]:
-        """The scalars since the last mark, and the reason if training has diverged. Synchronises the device; resets the means."""
+        """Return the scalars since the last mark, and the reason if training diverges. Synchronises the device and resets the means."""
         scalars = self.means.read()
         self.means.reset()
         norms = {f"grad_norm_{name}": norm.item() for name, norm in self._gradient_norms.items()}
@@ -206,7 +209,7 @@ class Trainer:
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
-        """The complete training state; valid between rounds."""
+        """Return the complete training state. It is valid between rounds."""
         return {
             "networks": self.networks.state_dict(),
             "objective": self.objective.state_dict(),
@@ -222,7 +225,7 @@ class Trainer:
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken."""
+        """Restore the training state that `state_dict` returned."""
         self.networks.load_state_dict(state["networks"])
         self.objective.load_state_dict(state["objective"])
         if self.ema:
@@ -242,7 +245,7 @@ class Trainer:
 
 
 def _lay_out(optimiser: torch.optim.Optimizer) -> None:
-    """Give moments the memory layout of their parameters, as fused updates need it; files store them in plain order."""
+    """Give moments the memory layout of their parameters, which fused updates need. Files store moments as contiguous arrays."""
     for parameter, moments in optimiser.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -250,15 +253,15 @@ def _lay_out(optimiser: torch.optim.Optimizer) -> None:
 
 
 def never() -> bool:
-    """No pause."""
+    """Return False: training never pauses."""
     return False
 
 
 def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = never) -> Iterator[Progress]:
-    """Train to the budget, yielding at every mark (in its unit), at the end, and after any round in which `pause()` is true.
+    """Train to the budget. Yield at every mark, at the end, and after any round for which `pause()` is true.
 
-    A pause logs nothing and resets no mean, so it changes no number. Leaving the loop at a yield stops training. A divergence
-    ends the iteration with a `Progress` that holds the reason. The clock runs only between `next()` and `yield`.
+    A pause resets no mean, so it changes no result. The caller can end training at any yield. After a divergence the last
+    `Progress` contains the reason. The training clock runs only between `next()` and `yield`.
     """
     budget = trainer.budget
     ahead, next_mark = sorted({mark for mark in marks if trainer.position < mark < budget} | {budget}), 0
@@ -267,7 +270,7 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
             while True:
                 reaches_mark = trainer.reaches(ahead[next_mark])
                 trainer.round(measure_gradients=reaches_mark)
-                reaches_mark = reaches_mark or trainer.position >= budget  # a clock may pass the end within a round
+                reaches_mark = reaches_mark or trainer.position >= budget  # a budget in seconds may end within a round
                 if reaches_mark or pause():
                     break
             scalars, diverged = trainer.read_mark() if reaches_mark else ({}, None)
@@ -283,7 +286,7 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
 
 
 def _one(budget_images: int | None, budget_seconds: float | None) -> float:
-    """The budget in its unit."""
+    """Return the budget, which is either in images or in seconds."""
     if (budget_images is None) == (budget_seconds is None):
-        raise ValueError("a budget is in images or in seconds")
+        raise ValueError("give the budget either in images or in seconds")
     return budget_images if budget_images is not None else float(budget_seconds or 0.0)

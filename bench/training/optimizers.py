@@ -1,4 +1,4 @@
-"""The optimiser of a recipe, fused where torch has a fused one."""
+"""The optimiser of a recipe, in torch's fused version if torch has one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bench.core.spec import Recipe
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser for one player. RMSprop has no fused form; its smoothing constant is torch's .99, as WGAN's code uses."""
+    """Return the recipe's optimiser for one player.
+
+    RMSprop has no fused form. Its smoothing constant is torch's default, .99, as in WGAN's code.
+    """
     match recipe.optimiser:
         case "adam":
             return torch.optim.Adam(parameters, lr=lr, betas=recipe.betas, fused=True)

@@ -12,9 +12,9 @@ Precision = Literal["fp32", "bf16"]
 
 
 def forward_precision(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """A new context manager for one forward pass: bf16 autocast with float32 weights, or no change.
+    """Return a new context manager for one forward pass: bf16 autocast with float32 weights, or no change.
 
-    Do not keep it open across an optimiser step: it caches bf16 copies of the weights, which would become stale.
+    Do not keep it open during an optimiser step: it caches bf16 copies of the weights, which become stale.
     """
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -22,7 +22,7 @@ def forward_precision(precision: Precision, device: torch.device) -> AbstractCon
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Context manager that turns autocast off: penalties differentiate twice and need float32, also of their inputs."""
+    """Context manager that turns autocast off. Penalties differentiate twice, so they and their inputs need float32."""
     return torch.autocast(device.type, enabled=False)
 
 

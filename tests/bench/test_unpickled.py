@@ -66,7 +66,7 @@ def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFi
         serialization.load(kept.before)
     assert one_line(error)
     assert kept.load() is None
-    assert "the one before it is used" in caplog.text
+    assert "using the previous checkpoint" in caplog.text
     assert "there is no other" in caplog.text
 
 

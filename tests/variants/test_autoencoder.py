@@ -231,7 +231,7 @@ def test_norm_d_is_of_the_encoder(norm: str) -> None:
         (lambda: EbganObjective(BeganRecipe()), "EBGAN needs an EbganRecipe, not a BeganRecipe"),
         (lambda: BeganObjective(GanRecipe()), "BEGAN needs a BeganRecipe, not a GanRecipe"),
         (lambda: build_autoencoder_gan("mlp", GanRecipe(), DIGITS), "needs an AutoencoderGanRecipe, not a GanRecipe"),
-        (lambda: build_autoencoder_gan("unet", EbganRecipe(), DIGITS), "the networks 'unet' are no generator and discriminator"),
+        (lambda: build_autoencoder_gan("unet", EbganRecipe(), DIGITS), "the networks 'unet' are not a generator and a discriminator"),
     ],
 )
 def test_wrong_parts_are_refused(make: Callable[[], Any], message: str) -> None:
@@ -274,7 +274,7 @@ def test_began_halves_down_to_eight(side: int, sizes: list[int]) -> None:
 
 @pytest.mark.parametrize("dataset", ["ring8", "grid25"])
 def test_networks_for_images_refuse_points(dataset: str) -> None:
-    with pytest.raises(UserError, match="make image data, not points"):
+    with pytest.raises(UserError, match="generate image data, not points"):
         assemble(config_for("began", {"recipe.width": 4}), DATASETS.get(dataset).spec)
 
 

@@ -166,7 +166,7 @@ def test_the_traversal_is_the_same_z_in_class_after_class() -> None:
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_without_labels_one_line_says_what_has_them(name: str, tmp_path: Path) -> None:
     unlabelled = DataShape(kind="image", shape=(1, 8, 8))
-    with pytest.raises(UserError, match=r"needs labels, and .* has none; labelled are .*fashion-mnist"):
+    with pytest.raises(UserError, match=r"needs labels, and .* has none; use one with labels: .*fashion-mnist"):
         assemble(config_for(name), unlabelled)
     for index in range(20):
         Image.new("L", (8, 8), index).save(tmp_path / f"{index}.png")

@@ -208,8 +208,8 @@ def test_other_networks_are_refused_with_those_that_fit() -> None:
     assert str(error.value) == "the networks 'dcgan' predict no noise, which diffusion needs; set networks=mlp-denoiser or unet"
     with pytest.raises(UserError) as error:
         assemble(config_for("ddpm"), PLANE)
-    assert str(error.value) == "the networks 'unet' make image data, not points; set networks=mlp-denoiser"
-    with pytest.raises(UserError, match="the networks 'unet' are no generator and discriminator"):
+    assert str(error.value) == "the networks 'unet' generate image data, not points; set networks=mlp-denoiser"
+    with pytest.raises(UserError, match="the networks 'unet' are not a generator and a discriminator"):
         assemble(config_for("dcgan", {"networks": "unet"}), DIGITS)
 
 
@@ -223,7 +223,7 @@ def test_the_u_net_refuses_sides_that_it_cannot_halve_twice() -> None:
     [
         ({"recipe.z_dim": 50}, "recipe.z_dim: Input should be 0, not 50"),
         ({"recipe.z_distribution": "uniform"}, "recipe.z_distribution: Input should be 'normal', not 'uniform'"),
-        ({"recipe.sampling_steps": 1001}, "^recipe.sampling_steps=1001 is more than recipe.times=1000$"),
+        ({"recipe.sampling_steps": 1001}, "^recipe.sampling_steps=1001 is more than recipe.times=1000; set it to at most recipe.times$"),
         (
             {"recipe.beta_last": 0.5},
             "recipe.beta_last=0.5 leaves .* of the data's variance after 1000 steps, too little to restore the data",

@@ -148,8 +148,8 @@ def test_spectral_norm_holds_every_matrix_of_the_discriminator_near_one() -> Non
         ),
         ({"loss": "wasserstein", "fake_label": 0.1}, "recipe.fake_label: the loss 'wasserstein' has no labels"),
         ({"real_label": 0.5, "fake_label": 0.5}, "recipe.fake_label=0.5 must be below recipe.real_label=0.5"),
-        ({"instance_noise_images": 5}, "recipe.instance_noise_images says when instance noise ends"),
-        ({"penalty_every": 4}, "recipe.penalty_every says how often gradient penalties are due, and there is none"),
+        ({"instance_noise_images": 5}, "recipe.instance_noise_images sets the end of instance noise"),
+        ({"penalty_every": 4}, "recipe.penalty_every sets the interval of gradient penalties, and there is none"),
     ],
 )
 def test_numbers_without_a_meaning_together_are_refused(numbers: dict[str, object], words: str) -> None:

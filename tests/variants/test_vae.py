@@ -170,7 +170,7 @@ def test_a_spread_without_the_gaussian_likelihood_is_refused() -> None:
 
 
 def test_networks_of_diffusion_are_refused() -> None:
-    with pytest.raises(UserError, match="the networks 'unet' are no generator and discriminator"):
+    with pytest.raises(UserError, match="the networks 'unet' are not a generator and a discriminator"):
         assemble(config_for("vae", {"networks": "unet"}), DIGITS)
 
 

@@ -1,7 +1,7 @@
-"""The table of variants: each entry has a name, an idea, networks and the numbers in which it differs.
+"""The table of variants. Each entry has a name, an idea, networks and the numbers that differ from the defaults.
 
-To add a recombination, add an entry to one of these files: registering it gives it a name on the command line, its contract
-tests and its row in the report.
+To add a variant of existing parts, add an entry to one of these files. Its registration gives it a name on the command line,
+contract tests and a row in the report.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""By networks: architectures with their published recipes."""
+"""Variants that differ in the networks: architectures, each with its publication's recipe as far as a note does not change it."""
 
 from __future__ import annotations
 

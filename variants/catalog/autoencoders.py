@@ -1,4 +1,4 @@
-"""By discriminator: autoencoders."""
+"""Variants whose discriminator is an autoencoder."""
 
 from __future__ import annotations
 

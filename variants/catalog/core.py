@@ -1,4 +1,4 @@
-"""The core: the GANs of introductory texts, and the two Wasserstein GANs."""
+"""Core variants: the GANs of introductory texts, and the two Wasserstein GANs."""
 
 from __future__ import annotations
 

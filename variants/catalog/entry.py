@@ -18,7 +18,7 @@ def register_gan(
     objective: Callable[[Recipe], Objective] = AdversarialObjective, build: Callable[[str, Recipe, DataShape], Networks] = build_gan,
     needs_labels: bool = False, family: str = "",
 ) -> Variant:  # fmt: skip
-    """Register a GAN, by default with the plain wiring and the adversarial objective."""
+    """Register a GAN, by default an unconditional one with the adversarial objective."""
     variant = Variant(
         name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, aliases=aliases, version=version,
         objective=objective, build=build, needs_labels=needs_labels, family=family,
@@ -27,5 +27,5 @@ def register_gan(
 
 
 def of_family(family: str) -> Callable[..., Variant]:
-    """`register_gan` for entries under one heading."""
+    """Return `register_gan` for entries of one family, the heading that lists put them under."""
     return partial(register_gan, family=family)

@@ -1,4 +1,4 @@
-"""By label or code: conditional GANs, and InfoGAN, which finds classes of its own."""
+"""Variants with labels or codes: conditional GANs, and InfoGAN, which finds classes without labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By loss. Networks and numbers are dcgan's unless a note says otherwise."""
+"""Variants that differ in the loss. Networks and numbers are those of dcgan, unless a note gives others."""
 
 from __future__ import annotations
 

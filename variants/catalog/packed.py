@@ -1,4 +1,4 @@
-"""By packing: PacGAN, for points and for images."""
+"""Variants with packing: PacGAN, for points and for images."""
 
 from __future__ import annotations
 

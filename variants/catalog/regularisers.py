@@ -1,4 +1,4 @@
-"""By regulariser: penalties of the discriminator, and augmentations of its data."""
+"""Variants that differ in a regulariser: penalties of the discriminator, and augmentations of its data."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Backbones, registered by name: a pair of networks that fits any wiring."""
+"""Networks, registered by name. A backbone is a generator and a discriminator for any GAN. A denoiser is for diffusion."""

@@ -1,4 +1,4 @@
-"""Autoencoders from any backbone: its discriminator, with a code for logits, is the encoder, its generator the decoder."""
+"""Autoencoders from a backbone: its discriminator is the encoder, with a code in place of logits, and its generator is the decoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Norm = Literal["published", "batch", "none", "spectral"]
 
 
 class Autoencoder(nn.Module):
-    """Data [N, *shape] to its reconstruction [N, *shape], by way of codes [N, code]."""
+    """Network from data [N, *shape] to codes [N, code] and on to reconstructions [N, *shape]."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
@@ -24,13 +24,13 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
 
     def forward(self, data: Tensor) -> Tensor:
-        """The reconstruction [N, *shape]."""
+        """Return the reconstruction [N, *shape]."""
         reconstruction: Tensor = self.decoder(self.encoder(data))
         return reconstruction
 
 
 def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, code: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
-    """(decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone, the encoder with the normalisation `norm`."""
+    """Return (decoder of `latent` numbers, encoder to `code` numbers) of a registered backbone. `norm` is the encoder's normalisation."""
     backbone = NETWORKS.get(networks)
     if isinstance(backbone, Backbone) and not backbone.decodes:
         fitting = [name for name, found in NETWORKS if isinstance(found, Backbone) and found.decodes and data.kind in found.kinds]
@@ -41,5 +41,5 @@ def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, c
 
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
-    """A GAN recipe for backbones and wirings: the common numbers of a recipe, and everything else off."""
+    """Return a GAN recipe for backbones: it has the common numbers of a recipe, and everything else is off."""
     return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})

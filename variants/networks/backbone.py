@@ -19,22 +19,22 @@ from variants.recipe import GanRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """The input and output sizes that a wiring needs from a backbone."""
+    """Record of the input and output sizes that a model needs from a backbone."""
 
     data: DataShape  # of the generator's output
     latent: int  # width of the generator's input: z, codes and condition together
     copies: int = 1  # examples that the discriminator sees at once, stacked as channels
-    outputs: int = 1  # numbers that the discriminator gives
+    outputs: int = 1  # numbers that the discriminator returns for one input
     condition: int = 0  # width of the vector that the discriminator sees beside the data
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """The shape of the discriminator's input."""
+        """Shape of the discriminator's input."""
         return (self.data.shape[0] * self.copies, *self.data.shape[1:])
 
 
 class Generator(nn.Module):
-    """Latent vectors [N, latent] to data [N, *shape]: images in [-1, 1], points anywhere."""
+    """Generator from latent vectors [N, latent] to data [N, *shape]: images in [-1, 1], or unbounded points."""
 
     def __init__(self, body: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -42,43 +42,43 @@ class Generator(nn.Module):
         self._shape = shape
 
     def forward(self, z: Tensor) -> Tensor:
-        """Data [N, *shape]."""
+        """Return data [N, *shape]."""
         data: Tensor = self.body(z)
         return data.reshape(len(z), *self._shape)
 
 
 @runtime_checkable
 class TakesMore(Protocol):
-    """A generator with further inputs (noise maps, a second style): `forward(vectors, extra)` with the result of `draw_extra`."""
+    """Generator with further inputs (noise maps, a second style): `forward(vectors, extra)` takes the result of `draw_extra`."""
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
-        """Parts of the latents by name, each [n, ...]."""
+        """Return parts of the latents by name, each [n, ...]."""
         ...
 
 
 @runtime_checkable
 class Traverses(Protocol):
-    """A generator with traversals of its latents."""
+    """Generator with traversals of its latents."""
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """As `Networks.traversals`."""
+        """Return latents that vary in one part, as `Networks.traversals` does."""
         ...
 
 
 @runtime_checkable
 class Grows(Protocol):
-    """A network whose resolution grows in training."""
+    """Network whose resolution grows in training."""
 
     @property
     def position(self) -> Position:
-        """The position of its growth."""
+        """Position of its growth."""
         ...
 
 
 class Discriminator(nn.Module):
-    """Data [N, *seen], and a condition [N, c] where the ports have one, to logits [N, outputs].
+    """Discriminator from data [N, *seen], and a condition [N, c] if the ports have one, to logits [N, outputs].
 
-    `features` reads the data; `head` reads the features with the condition beside them, and with the spread of the batch if the recipe has it.
+    `features` reads the data. `head` reads the features and the condition, and the spread of the batch if the recipe has it.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
@@ -88,11 +88,11 @@ class Discriminator(nn.Module):
         self.sees_spread = False
 
     def forward(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits [N, outputs]."""
+        """Return logits [N, outputs]."""
         return self.judge(self.features(data), condition)
 
     def judge(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits [N, outputs] of the output of `features`."""
+        """Return logits [N, outputs] of the output of `features`."""
         if self.sees_spread:
             spread = minibatch_std(features)
             condition = spread if condition is None else torch.cat([condition, spread.to(condition.dtype)], dim=1)
@@ -107,10 +107,10 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A registered pair of networks.
+    """Record of a registered pair of networks.
 
-    `kinds`: the kinds of data it can make; `grows`: whether `recipe.grow` has a meaning; `decodes`: whether what its generator makes hangs
-    on one vector alone, so that it can be half of an autoencoder.
+    `kinds`: the kinds of data that it can generate. `grows`: whether it supports `recipe.grow`. `decodes`: whether its generator's output
+    depends on one vector alone, so that it can be the decoder of an autoencoder.
     """
 
     build: Callable[[Ports, GanRecipe], tuple[nn.Module, nn.Module]]
@@ -121,14 +121,14 @@ class Backbone:
 
 
 def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) of a registered backbone for these ports. Raises a UserError for data that it does not support."""
+    """Return (generator, discriminator) of a registered backbone for these ports. Raises a UserError for data that it does not support."""
     backbone = NETWORKS.get(name)
     if not isinstance(backbone, Backbone) or ports.data.kind not in backbone.kinds:
         makers = [other for other, found in NETWORKS if isinstance(found, Backbone) and ports.data.kind in found.kinds]
         advice = f"; set networks={' or '.join(makers)}" if makers else ""
         if not isinstance(backbone, Backbone):
-            raise UserError(f"the networks {name!r} are no generator and discriminator{advice}")
-        raise UserError(f"the networks {name!r} make {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
+            raise UserError(f"the networks {name!r} are not a generator and a discriminator{advice}")
+        raise UserError(f"the networks {name!r} generate {' or '.join(backbone.kinds)} data, not {ports.data.kind}{advice}")
     if recipe.grow and not backbone.grows:
         growing = [other for other, found in NETWORKS if isinstance(found, Backbone) and found.grows]
         raise UserError(f"recipe.grow: the networks {name!r} do not grow; set recipe.grow=0 or networks={' or '.join(growing)}")
@@ -140,16 +140,16 @@ def build_backbone(name: str, ports: Ports, recipe: GanRecipe) -> tuple[nn.Modul
         normalise_spectrum(discriminator)
     if recipe.minibatch_std:
         if not isinstance(discriminator, Discriminator):
-            raise UserError(f"recipe.minibatch_std: the networks {name!r} have no place for it")
+            raise UserError(f"recipe.minibatch_std: the networks {name!r} do not support it; set recipe.minibatch_std=false")
         discriminator.sees_spread = True
     return generator, discriminator
 
 
 def normalise_spectrum(module: nn.Module) -> None:
-    """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, by torch's own."""
+    """Divide every weight matrix by its largest singular value: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1, in torch's version."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | Equalised):
-            if not part.weight.is_meta and not part.weight.any():  # a weight that starts as 0 cannot be scaled to norm 1
+            if not part.weight.is_meta and not part.weight.any():  # a weight of zeros cannot be scaled to norm 1
                 nn.init.orthogonal_(part.weight)
             nn.utils.parametrizations.spectral_norm(part)
         if isinstance(part, Equalised):
@@ -157,7 +157,7 @@ def normalise_spectrum(module: nn.Module) -> None:
 
 
 def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) -> Tensor:
-    """Latents [n, width] from N(0, 1), or from U[-1, 1]."""
+    """Return latents [n, width] from N(0, 1), or from U[-1, 1]."""
     shape, device = (n, width), noise.device
     if distribution == "uniform":
         return torch.rand(shape, generator=noise, device=device).mul_(2.0).sub_(1.0)
@@ -165,18 +165,21 @@ def draw_latents(n: int, width: int, distribution: str, noise: torch.Generator) 
 
 
 def joining(width: int, condition: int, head: nn.Module) -> nn.Module:
-    """A head for feature maps [N, width, H, W] with a condition. It mixes them first, because a linear head would only add them."""
+    """Return a head for feature maps [N, width, H, W] with a condition. It mixes both first, because a linear head only adds them."""
     if not condition:
         return head
     return nn.Sequential(nn.Conv2d(width + condition, width, 1), nn.LeakyReLU(0.2, inplace=True), head)
 
 
 def minibatch_std(features: Tensor) -> Tensor:
-    """[N, 1]: the mean over all features of their standard deviation over the batch (Karras et al. 2018, arXiv 1710.10196, section 3)."""
+    """Return the mean over all features of their standard deviation over the batch, as [N, 1].
+
+    It is the statistic of Karras et al. 2018 (arXiv 1710.10196), section 3.
+    """
     spread = (features.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     return spread.to(features.dtype).expand(len(features), 1)
 
 
 def has_batch_norm(module: nn.Module) -> bool:
-    """Whether a sample's output depends on the rest of its batch."""
+    """Return whether a module has batch norm, so that a sample's output depends on the rest of its batch."""
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())

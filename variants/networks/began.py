@@ -1,6 +1,6 @@
-"""BEGAN's encoder and decoder (Berthelot et al. 2017, arXiv 1703.10717, section 3.5): convolutions of 3 x 3 with ELU, and nothing that normalises.
+"""BEGAN's encoder and decoder (Berthelot et al. 2017, arXiv 1703.10717, section 3.5): 3 x 3 convolutions with ELU, without normalisation.
 
-The decoder and the generator are one architecture with weights of their own.
+The decoder and the generator have the same architecture and separate weights.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 64
-SMALLEST = 8  # sides are halved while they are longer, and even
+SMALLEST = 8  # pixels: sides are halved while they are longer than this, and even
 
 Size = tuple[int, int]
 
 
 class AsMaps(nn.Module):
-    """Vectors [N, C * H * W] as maps [N, C, H, W]."""
+    """Layer that reshapes vectors [N, C * H * W] to maps [N, C, H, W]."""
 
     def __init__(self, channels: int, size: Size) -> None:
         super().__init__()
         self.shape = (channels, *size)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Maps [N, C, H, W]."""
+        """Return maps [N, C, H, W]."""
         return vectors.view(len(vectors), *self.shape)
 
 
 class Cut(nn.Module):
-    """Clamp to [-1, 1] with the gradient of the identity: the paper's output is linear, and a tanh would saturate at black."""
+    """Layer that clamps to [-1, 1] with the gradient of the identity. The paper's output is linear, and a tanh saturates at black."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """The same shape."""
+        """Return the clamped values."""
         return values.detach().clamp(-1.0, 1.0) + (values - values.detach())  # the second term is 0, with a gradient of 1
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) for images of any size: the image and its halvings down to about 8 x 8."""
+    """Return (generator, discriminator) for images of any size. They halve the image down to about 8 x 8 pixels."""
     width = recipe.width or PUBLISHED_WIDTH
     sizes = halvings((ports.data.shape[1], ports.data.shape[2]))
     return _generator(ports, width, sizes), _discriminator(ports, width, sizes, recipe)
 
 
 def halvings(size: Size) -> list[Size]:
-    """The size, halved while both sides are even and longer than 8."""
+    """Return the size and its halvings, as long as both sides are even and longer than 8."""
     sizes = [size]
     while all(side % 2 == 0 and side > SMALLEST for side in sizes[-1]):
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
@@ -64,7 +64,7 @@ def _generator(ports: Ports, width: int, sizes: list[Size]) -> nn.Module:
 
 
 def _discriminator(ports: Ports, width: int, sizes: list[Size], recipe: GanRecipe) -> nn.Module:
-    """Widths grow by as many channels at each halving, as published."""
+    """Return the discriminator. At each halving its width grows by the first width, as published."""
     normalised = recipe.norm_d == "batch"
     widths = [width * (stage + 1) for stage in range(len(sizes))]
     layers: list[nn.Module] = [*_convolution(ports.seen[0], width)]

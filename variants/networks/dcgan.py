@@ -1,4 +1,4 @@
-"""The small DCGAN for 28x28 images, for any square size that is a multiple of 4 (Radford et al. 2015, arXiv 1511.06434)."""
+"""A small DCGAN for square images whose side is a multiple of 4, such as 28x28 (Radford et al. 2015, arXiv 1511.06434)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ PUBLISHED_WIDTH = 112
 
 
 class AsImage(nn.Module):
-    """Vectors [N, C] as images [N, C, 1, 1]."""
+    """Layer that reshapes vectors [N, C] to images [N, C, 1, 1]."""
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Images [N, C, 1, 1]."""
+        """Return images [N, C, 1, 1]."""
         return vectors[:, :, None, None]
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): two strided convolutions between the image and a quarter of its size."""
+    """Return (generator, discriminator), each with two strided convolutions between the image and a quarter of its size."""
     channels, height, side = ports.data.shape
     if height != side or side % 4 or side < 8:
-        raise UserError(f"the networks 'dcgan' take square images of 8, 12, 16, ... pixels, not {height}x{side}")
+        raise UserError(
+            f"the networks 'dcgan' take square images of 8, 12, 16, ... pixels, not {height}x{side}; set other networks or another size"
+        )
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports.latent, width, channels, side, ports), _discriminator(ports, width, side, recipe)
 

@@ -1,6 +1,6 @@
 """The DCGAN of four strided convolutions, for images of any size (Radford et al. 2015, arXiv 1511.06434).
 
-Sizes are halved and rounded up, as PacGAN's authors do for 28 x 28 pixels (Lin et al. 2018, arXiv 1712.04086, section 4.2).
+Each convolution halves the size and rounds up, as in PacGAN for 28 x 28 pixels (Lin et al. 2018, arXiv 1712.04086, section 4.2).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): the image and four halvings of it."""
+    """Return (generator, discriminator), each with four strided convolutions between the image and its fourth halving."""
     width = recipe.width or PUBLISHED_WIDTH
     sizes = [(ports.data.shape[1], ports.data.shape[2])]
     for _ in range(STAGES):
@@ -38,7 +38,7 @@ def _generator(ports: Ports, widths: list[int], sizes: list[Size]) -> nn.Module:
     layers: list[nn.Module] = [AsImage(), ConvTranspose2d(ports.latent, channels[0], sizes[-1], bias=False)]
     for stage, (inputs, outputs) in enumerate(pairwise(channels), start=1):
         small, large = sizes[-stage], sizes[-stage - 1]
-        odd = (large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1)  # 1, or 0 where the size was rounded up
+        odd = (large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1)  # 1, or 0 if the size is rounded up
         layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
         layers.append(ConvTranspose2d(inputs, outputs, KERNEL, 2, PADDING, output_padding=odd, bias=stage == STAGES))
     return Generator(nn.Sequential(*layers, nn.Tanh()), ports.data.shape)

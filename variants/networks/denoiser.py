@@ -1,4 +1,4 @@
-"""Denoisers, the networks of diffusion: noisy data and a time in, the noise out."""
+"""Denoisers, the networks of diffusion: they predict the noise in data from noisy data and a time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from bench.core.config import NETWORKS
 from bench.core.errors import UserError
 from bench.core.spec import DataShape
 
-LONGEST = 10_000.0  # the slowest wave of a time embedding turns once in 2 pi times as many steps
+LONGEST = 10_000.0  # the period of the slowest wave of a time embedding is 2 pi times as many steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class Denoiser:
-    """A registered network that predicts noise. `build`: (shape of the data, recipe.width) to a module of (data [N, *shape], times [N])."""
+    """Record of a registered network that predicts noise.
+
+    `build` takes the shape of the data and recipe.width. It returns a module of (data [N, *shape], times [N]).
+    """
 
     build: Callable[[DataShape, int], nn.Module]
     idea: str
@@ -26,19 +29,22 @@ class Denoiser:
 
 
 def build_denoiser(name: str, data: DataShape, width: int) -> nn.Module:
-    """A registered denoiser for this data. Raises a UserError for other networks, and for data that it does not support."""
+    """Return a registered denoiser for this data. Raises a UserError for other networks, and for data that it does not support."""
     denoiser = NETWORKS.get(name)
     fitting = [other for other, found in NETWORKS if isinstance(found, Denoiser) and data.kind in found.kinds]
     advice = f"; set networks={' or '.join(fitting)}" if fitting else ""
     if not isinstance(denoiser, Denoiser):
         raise UserError(f"the networks {name!r} predict no noise, which diffusion needs{advice}")
     if data.kind not in denoiser.kinds:
-        raise UserError(f"the networks {name!r} make {' or '.join(denoiser.kinds)} data, not {data.kind}{advice}")
+        raise UserError(f"the networks {name!r} generate {' or '.join(denoiser.kinds)} data, not {data.kind}{advice}")
     return denoiser.build(data, width)
 
 
 class TimeEmbedding(nn.Module):
-    """Times [N] as vectors [N, outputs]: sines and cosines of geometric wavelengths (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), and two layers."""
+    """Embedding of times [N] as vectors [N, outputs]: sines and cosines of geometric wavelengths, and two layers.
+
+    The wavelengths are those of Vaswani et al. 2017 (arXiv 1706.03762), section 3.5.
+    """
 
     frequencies: Tensor
 
@@ -49,7 +55,7 @@ class TimeEmbedding(nn.Module):
         self.layers = nn.Sequential(nn.Linear(2 * half, outputs), nn.SiLU(), nn.Linear(outputs, outputs))
 
     def forward(self, times: Tensor) -> Tensor:
-        """[N, outputs]."""
+        """Return the embedded times [N, outputs]."""
         angles = times.to(self.frequencies.dtype)[:, None] * self.frequencies
         embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
         return embedded

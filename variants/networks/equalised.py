@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
-GAIN = math.sqrt(2.0)  # He's, for what a rectifier follows
+GAIN = math.sqrt(2.0)  # He's gain for layers before a rectifier
 
 
 class Equalised(nn.Module):
-    """Weights drawn from N(0, 1) and scaled at use by gain / fan-in ** .5, so that Adam changes all layers at the same relative rate.
+    """Base of layers with weights from N(0, 1) that are scaled on use by gain / fan-in ** .5.
 
-    `rate` is the share of the learning rate at which they move (Karras et al. 2019, arXiv 1812.04948, appendix C). Such weights are not
-    re-drawn by `recipe.init`, which is for torch's own layers: a scheme of first weights would be scaled a second time.
+    The scale makes Adam change all layers at the same relative rate. `rate` is their share of the learning rate (Karras et al. 2019,
+    arXiv 1812.04948, appendix C). `recipe.init` does not change these weights: it is for torch's layers, without a second scale.
     """
 
     def __init__(self, shape: tuple[int, ...], *, gain: float = 1.0, rate: float = 1.0, bias: bool = True, first_bias: float = 0.0) -> None:
@@ -27,18 +27,18 @@ class Equalised(nn.Module):
         self._shape = shape
 
     def extra_repr(self) -> str:
-        """The shape of the weight and its scale. The weight itself is not asked for: of spectral norm that is a step."""
+        """Return the shape of the weight and its scale. It does not read the weight, because with spectral norm that is a power iteration."""
         rate = "" if self.rate == 1.0 else f", rate={self.rate:g}"
         return f"weight={list(self._shape)}, bias={self.bias is not None}, scale={self.scale:.3g}{rate}"
 
     def scaled(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias as they are used."""
+        """Return the scaled weight and bias."""
         bias = self.bias if self.bias is None or self.rate == 1.0 else self.bias * self.rate
         return self.weight * self.scale, bias
 
 
 class EqualLinear(Equalised):
-    """An affine map."""
+    """Affine layer with an equalised learning rate."""
 
     def __init__(
         self, inputs: int, outputs: int, *, gain: float = 1.0, rate: float = 1.0, bias: bool = True, first_bias: float = 0.0
@@ -46,12 +46,12 @@ class EqualLinear(Equalised):
         super().__init__((outputs, inputs), gain=gain, rate=rate, bias=bias, first_bias=first_bias)
 
     def forward(self, data: Tensor) -> Tensor:
-        """Vectors [N, inputs] to [N, outputs]."""
+        """Map vectors [N, inputs] to [N, outputs]."""
         return linear(data, *self.scaled())
 
 
 class EqualConv2d(Equalised):
-    """A convolution that keeps the size, or divides it by the stride; at `padding=0` one without padding."""
+    """Convolution with an equalised learning rate. By default its padding keeps the size, divided by the stride."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, *, gain: float = 1.0, bias: bool = True, stride: int = 1, padding: int | None = None
@@ -61,17 +61,17 @@ class EqualConv2d(Equalised):
         self.padding = size // 2 if padding is None else padding
 
     def extra_repr(self) -> str:
-        """Also the stride and the padding."""
+        """Return the shape and the scale of the weight, the stride and the padding."""
         return f"{super().extra_repr()}, stride={self.stride}, padding={self.padding}"
 
     def forward(self, data: Tensor) -> Tensor:
-        """Feature maps [N, outputs, H, W]."""
+        """Return feature maps [N, outputs, H, W]."""
         return conv2d(data, *self.scaled(), stride=self.stride, padding=self.padding)
 
 
 class PixelNorm(nn.Module):
-    """Each pixel's vector of channels, or each vector [N, C], divided by its root mean square: section 4.2."""
+    """Layer that divides each pixel's vector of channels, or each vector [N, C], by its root mean square: section 4.2."""
 
     def forward(self, data: Tensor) -> Tensor:
-        """The same shape."""
+        """Return the normalised data, of the same shape."""
         return data * (data.float().square().mean(dim=1, keepdim=True) + 1e-8).rsqrt().to(data.dtype)

@@ -8,14 +8,14 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from bench.core.spec import Step
 
-WHOLE = 2**16  # a fade-in that is over: positions are whole numbers, which averages of weights copy
+WHOLE = 2**16  # a complete fade-in. Positions are integers, because averages of weights copy integer buffers
 
 
 class Position(nn.Module):
-    """The stage of a network and how far its layers have faded in. It begins whole, and is whole once growth is over.
+    """Position of a network's growth: its stage, and the share of that stage's fade-in. A new network has its full size.
 
-    Growth takes the share `grow` of the budget, in equal parts for all stages but the last: in the first half of a part the stage stands
-    alone, in the second half the next one fades in.
+    Growth takes the share `grow` of the budget, in equal parts for all stages but the last. In the first half of a part the network
+    has one stage's size. In the second half the next stage fades in.
     """
 
     at_stage: Tensor  # (stage, fade-in in 1 / WHOLE)
@@ -27,7 +27,7 @@ class Position(nn.Module):
         self.register_buffer("at_stage", torch.tensor([self.last, WHOLE]))
 
     def now(self) -> tuple[int, float]:
-        """(stage from 0, share in (0, 1) of its layers' fade-in; 1 once that is over)."""
+        """Return (stage from 0, share of its fade-in). The share is 1 after the fade-in."""
         stage, fade = self.at_stage.tolist()
         return stage, fade / WHOLE
 
@@ -36,26 +36,26 @@ class Position(nn.Module):
         self.at_stage.copy_(torch.tensor([stage, round(fade * WHOLE)]))
 
     def follow(self, step: Step) -> None:
-        """Set the position by the progress of training."""
+        """Set the position from the progress of training."""
         if not self.grow:
             return
         if step.budget_images is None:
-            raise ValueError("growth needs a budget in images")
+            raise ValueError("growth needs a budget in images or updates; set recipe.grow=0 or another budget")
         self.put(*place(step.images / (self.grow * step.budget_images), self.last))
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Real images [N, C, H, W] of the full size as D sees them: like G's, in the size of the stage and with the same fade-in."""
+        """Return real images [N, C, H, W] of the full size as D sees them: at the size of the stage and with the fade-in of G's images."""
         stage, fade = self.now()
         images = shrink(data, 2 ** (self.last - stage))
         return images if fade == 1.0 else enlarge(shrink(images)).lerp(images, fade)
 
     def finish(self, images: Tensor) -> Tensor:
-        """Images of the stage, enlarged to the full size."""
+        """Enlarge images of the stage to the full size."""
         return enlarge(images, 2 ** (self.last - self.now()[0]))
 
 
 def place(share: float, last: int) -> tuple[int, float]:
-    """(stage, fade-in) at a share of the growth, for the stages 0 to last."""
+    """Return (stage, share of its fade-in) at a share of the growth, for the stages 0 to last."""
     if share >= 1.0 or not last:
         return last, 1.0
     stage, part = divmod(share * last, 1.0)
@@ -63,10 +63,10 @@ def place(share: float, last: int) -> tuple[int, float]:
 
 
 def enlarge(images: Tensor, times: int = 2) -> Tensor:
-    """Images with each pixel repeated."""
+    """Enlarge images by repeating each pixel."""
     return images if times == 1 else interpolate(images, scale_factor=times, mode="nearest")
 
 
 def shrink(images: Tensor, times: int = 2) -> Tensor:
-    """Images of means of pixels."""
+    """Shrink images by averaging pixels."""
     return images if times == 1 else avg_pool2d(images, times)

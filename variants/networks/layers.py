@@ -1,4 +1,4 @@
-"""Layers that torch lacks, and layers that equal torch's and are faster on a CPU."""
+"""Layers that torch lacks, and faster versions of torch's layers for the CPU."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LEVELS = 2**16  # of a random number of 16 bits
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed convolution. On a CPU that of one pixel is a matrix product, and that to few channels is one and a fold.
+    """Transposed convolution, faster on a CPU. From one pixel it is a matrix product. To few channels it is a matrix product and a fold.
 
-    oneDNN takes up to four times as long for the first, and pads few channels to 16. Strided from one pixel to one, it also leaves most of the
-    gradient of weights in bfloat16 unwritten: whatever the memory held before (torch 2.14).
+    oneDNN is slower for one pixel, and pads few channels to 16. For a strided convolution from one pixel to one pixel in bfloat16,
+    it also leaves most of the weights' gradient uninitialised (torch 2.14).
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Images [N, C_out, H_out, W_out]."""
+        """Return images [N, C_out, H_out, W_out]."""
         plain = self.groups == 1 and self.dilation == (1, 1) and self.bias is None and output_size is None
         if not plain or input.dim() != 4 or input.device.type != "cpu":
             return super().forward(input, output_size)
@@ -31,7 +31,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return self._to_few_channels(input, padding) if few else super().forward(input)
 
     def _of_one_pixel(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
-        """[N, C_in, 1, 1] to [N, C_out, H_out, W_out], in the memory format of the weights, so that no copy is needed."""
+        """Map [N, C_in, 1, 1] to [N, C_out, H_out, W_out] in the memory format of the weights, so that no copy is needed."""
         window = tuple(
             slice(pad, kernel - pad + more) for pad, kernel, more in zip(padding, self.kernel_size, self.output_padding, strict=True)
         )
@@ -55,13 +55,14 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class Conv2d(nn.Conv2d):
-    """Convolution. From few channels on a CPU, where a gradient goes to the input alone (G's update), it is an unfold and a matrix product.
+    """Convolution, faster on a CPU. From few channels it is an unfold and a matrix product, if only the input needs a gradient.
 
-    oneDNN pads the few channels of that gradient to 16. From one pixel to one it is a matrix product, for the reason that `ConvTranspose2d` has.
+    That is the case in G's update. oneDNN pads the few channels of that gradient to 16. From one pixel to one pixel it is a matrix
+    product, for the reason that `ConvTranspose2d` gives.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Images [N, C_out, H_out, W_out]."""
+        """Return images [N, C_out, H_out, W_out]."""
         plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros" and not isinstance(self.padding, str)
         if not plain or input.dim() != 4 or input.device.type != "cpu":
             return super().forward(input)
@@ -83,29 +84,29 @@ class Conv2d(nn.Conv2d):
 
 
 def is_channels_last(tensor: Tensor) -> bool:
-    """Whether images or weights [N, C, H, W] are in channels-last format in memory, and not also contiguous."""
+    """Return whether images or weights [N, C, H, W] are in channels-last format in memory, and not also contiguous."""
     return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014). On a CPU its mask is drawn four numbers at a time: torch's own draws Bernoulli's one by one.
+    """Dropout (Srivastava et al. 2014), faster on a CPU. It draws four numbers of its mask at a time, and torch's layer draws one.
 
     It rounds p to 16 bits, and scales by the rounded p.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """The input with a share p of its numbers set to 0 and the rest scaled by 1 / (1 - p), in training only."""
+        """Set a share p of the input's numbers to 0 and scale the rest by 1 / (1 - p), in training only."""
         dropped = round(self.p * LEVELS)
         if not self.training or dropped in (0, LEVELS) or input.device.type != "cpu":
             return super().forward(input)
         count = input.numel()
-        levels = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # each of 65,536 values alike
+        levels = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)  # uniform over 2**16 values
         mask = levels[:count].view(input.shape) >= dropped - LEVELS // 2
         return input * mask.to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
 
 
 class Maxout(nn.Module):
-    """The largest of `pieces` affine maps, for each output (Goodfellow et al. 2013, arXiv 1302.4389, eq. 1)."""
+    """Layer whose outputs are each the largest of `pieces` affine maps (Goodfellow et al. 2013, arXiv 1302.4389, eq. 1)."""
 
     def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
         super().__init__()
@@ -113,6 +114,6 @@ class Maxout(nn.Module):
         self.pieces = pieces
 
     def forward(self, data: Tensor) -> Tensor:
-        """Vectors [N, inputs] to [N, outputs]; output i is the largest of the maps i * pieces, ..., (i + 1) * pieces - 1."""
+        """Map vectors [N, inputs] to [N, outputs]. Output i is the largest of the maps i * pieces, ..., (i + 1) * pieces - 1."""
         maps: Tensor = self.affine(data)
         return maps.unflatten(1, (-1, self.pieces)).amax(dim=2)

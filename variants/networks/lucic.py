@@ -10,15 +10,17 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
 
-PUBLISHED_WIDTH = 64  # of the outer convolutions; the inner ones are twice, the linear layers sixteen times as wide
+PUBLISHED_WIDTH = 64  # of the outer convolutions. The inner convolutions are twice as wide, and the linear layers sixteen times
 INNER, LINEAR = 2, 16
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): two strided convolutions and two linear layers each."""
+    """Return (generator, discriminator), each with two strided convolutions and two linear layers."""
     _, height, side = ports.data.shape
     if height != side or side % 4 or side < 4:
-        raise UserError(f"the networks 'lucic' take square images of 4, 8, 12, ... pixels, not {height}x{side}")
+        raise UserError(
+            f"the networks 'lucic' take square images of 4, 8, 12, ... pixels, not {height}x{side}; set other networks or another size"
+        )
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports, width, side // 4), _discriminator(ports, width, side // 4, recipe)
 

@@ -1,4 +1,4 @@
-"""Fully connected networks, as three introductions to GANs publish them; they differ in widths, batch norm and dropout."""
+"""Fully connected networks of three introductions to GANs. They differ in widths, batch norm and dropout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from variants.recipe import GanRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class MlpPlan:
-    """Hidden widths, and the layers between them. `recipe.width` replaces the narrowest width and scales the rest with it."""
+    """Record of hidden widths, batch norm and dropout. `recipe.width` replaces the narrowest width and scales the other widths."""
 
     generator: tuple[int, ...]
     generator_norm: tuple[bool, ...]
@@ -23,11 +23,11 @@ class MlpPlan:
     dropout: float = 0.0
 
     def scaled(self, widths: tuple[int, ...], narrowest: int) -> tuple[int, ...]:
-        """Hidden widths for a recipe's width; 0 keeps the published ones."""
+        """Return the hidden widths for a recipe's width. With 0 they are the published widths."""
         return tuple(width * narrowest // min(widths) for width in widths) if narrowest else widths
 
     def build(self, ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-        """(generator, discriminator) for the ports."""
+        """Return (generator, discriminator) for the ports."""
         return self._generator(ports, recipe), self._discriminator(ports, recipe)
 
     def _generator(self, ports: Ports, recipe: GanRecipe) -> nn.Module:
@@ -53,7 +53,7 @@ class MlpPlan:
         return Discriminator(features, nn.Sequential(*layers))
 
     def _hidden(self, width: int, hidden: int, recipe: GanRecipe) -> list[nn.Module]:
-        # Not in place: dropout after an in-place LeakyReLU would overwrite what its gradient needs.
+        # Not in place: dropout after an in-place LeakyReLU overwrites numbers that its gradient needs.
         norm = [nn.BatchNorm1d(hidden)] if recipe.norm_d == "batch" else []
         dropout = [Dropout(self.dropout)] if self.dropout else []
         return [nn.Linear(width, hidden), *norm, nn.LeakyReLU(0.2), *dropout]

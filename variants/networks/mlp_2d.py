@@ -14,11 +14,11 @@ from variants.recipe import GanRecipe
 PUBLISHED_WIDTH = 200  # of the discriminator; the generator is twice as wide
 HIDDEN_G, HIDDEN_D = 4, 3
 PIECES = 5
-BATCH_SHARE = 0.05  # of each batch's statistics in the running ones
+BATCH_SHARE = 0.05  # weight of each batch in the running statistics of batch norm
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) for points, or for images seen as vectors."""
+    """Return (generator, discriminator) for points, or for images as vectors."""
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports, 2 * width), _discriminator(ports, width, recipe)
 
@@ -29,7 +29,7 @@ def _generator(ports: Ports, width: int) -> nn.Module:
     for _ in range(HIDDEN_G):
         layers += [nn.Linear(inputs, width, bias=False), nn.BatchNorm1d(width, momentum=BATCH_SHARE), nn.ReLU(inplace=True)]
         inputs = width
-    bound = [nn.Tanh()] if ports.data.kind == "image" else []  # points lie anywhere
+    bound = [nn.Tanh()] if ports.data.kind == "image" else []  # points are unbounded
     return Generator(nn.Sequential(*layers, nn.Linear(width, math.prod(ports.data.shape)), *bound), ports.data.shape)
 
 

@@ -1,4 +1,4 @@
-"""A fully connected network that predicts noise: for points, or for images seen as vectors."""
+"""A fully connected network that predicts noise, for points or for images as vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HIDDEN = 3
 
 
 class MlpDenoiser(nn.Module):
-    """Noisy data [N, *shape] and times [N] to the noise [N, *shape]; the time is an input of every hidden layer."""
+    """Network from noisy data [N, *shape] and times [N] to the noise [N, *shape]. The time is an input of every hidden layer."""
 
     def __init__(self, numbers: int, width: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class MlpDenoiser(nn.Module):
         self.out = nn.Linear(width, numbers)
 
     def forward(self, data: Tensor, times: Tensor) -> Tensor:
-        """The noise [N, *shape] that is in the data."""
+        """Return the predicted noise [N, *shape] in the data."""
         time, hidden = self.time(times), data.flatten(1)
         for layer in self.hidden:
             hidden = torch.nn.functional.silu(layer(hidden) + time)
@@ -34,7 +34,7 @@ class MlpDenoiser(nn.Module):
 
 
 def build(data: DataShape, width: int) -> nn.Module:
-    """The network for any data."""
+    """Return the network for data of any shape."""
     return MlpDenoiser(math.prod(data.shape), width or DEFAULT_WIDTH)
 
 

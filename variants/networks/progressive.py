@@ -18,19 +18,19 @@ PUBLISHED = 16_384  # channels times pixels of a side beyond that
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): a stage of two convolutions for each size."""
+    """Return (generator, discriminator), each with a stage of two convolutions for each size."""
     sides = doublings("progressive", ports.data.shape)
     widths = channels(sides, recipe.width or max(1, min(MOST, PUBLISHED // sides[-1])), MOST)
     return GrowingGenerator(ports, widths, sides[0], recipe.grow), GrowingDiscriminator(ports, widths, sides[0], recipe)
 
 
 def convolution(inputs: int, outputs: int, *after: nn.Module) -> list[nn.Module]:
-    """A 3 x 3 convolution, its rectifier and what follows it."""
+    """Return a 3 x 3 convolution, its rectifier and the layers `after` it."""
     return [EqualConv2d(inputs, outputs, 3, gain=GAIN), nn.LeakyReLU(0.2), *after]
 
 
 class GrowingGenerator(nn.Module):
-    """Latent vectors [N, latent] to images [N, C, side, side] at the stage's size."""
+    """Generator from latent vectors [N, latent] to images [N, C, side, side] at the stage's size."""
 
     def __init__(self, ports: Ports, widths: list[int], side: int, grow: float) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class GrowingGenerator(nn.Module):
         self.to_image = nn.ModuleList(EqualConv2d(width, ports.data.shape[0], 1) for width in widths)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Images of the stage; while it fades in, blended with the enlarged images of the stage before."""
+        """Return images of the stage. During its fade-in they are blended with the enlarged images of the previous stage."""
         stage, fade = self.position.now()
         coarse = fine = self.start(z)
         for block in list(self.blocks)[:stage]:
@@ -57,7 +57,7 @@ class GrowingGenerator(nn.Module):
 
 
 class GrowingFeatures(nn.Module):
-    """Images at the stage's size to feature maps [N, C, side, side] at the smallest."""
+    """Network from images at the stage's size to feature maps [N, C, side, side] at the smallest size."""
 
     def __init__(self, channels: int, widths: list[int], position: Position, *, normalised: bool) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class GrowingFeatures(nn.Module):
         self.blocks = nn.ModuleList(block(large, small) for small, large in itertools.pairwise(widths))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Feature maps of the smallest size."""
+        """Return feature maps of the smallest size."""
         stage, fade = self.position.now()
         maps: Tensor = self.from_image[stage](images)
         for index in reversed(range(stage)):
@@ -82,7 +82,7 @@ class GrowingFeatures(nn.Module):
 
 
 class GrowingDiscriminator(Discriminator):
-    """A discriminator of images at the stage's size. Its head, where a condition and the spread of the batch join, is that of all stages."""
+    """Discriminator of images at the stage's size. All stages share its head, which also reads the condition and the batch's spread."""
 
     features: GrowingFeatures
 
@@ -97,7 +97,7 @@ class GrowingDiscriminator(Discriminator):
 
     @property
     def position(self) -> Position:
-        """The position of its growth."""
+        """Position of its growth."""
         return self.features.position
 
 

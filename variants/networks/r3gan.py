@@ -18,7 +18,7 @@ PUBLISHED_WIDTH = 768  # at every size, for CIFAR-10
 BLOCKS = 1  # at each size; two as published
 EXPANSION = 2  # of the channels within a block
 GROUP = 16  # channels of a group of its 3 x 3 convolution
-DEPTH = 3  # convolutions of a block: m of the first weights' scale
+DEPTH = 3  # convolutions of a block: m in the scale of the first weights
 SLOPE = 0.2
 GAIN = math.sqrt(2.0 / (1.0 + SLOPE**2))
 
@@ -26,14 +26,14 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Linear, Conv2d)
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): the same blocks at the same sizes, in opposite orders."""
+    """Return (generator, discriminator). They have the same blocks at the same sizes, in opposite orders."""
     sides = doublings("r3gan", ports.data.shape)
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports, width, sides), _discriminator(ports, width, sides, recipe)
 
 
 def initialised(layer: Layer, gain: float) -> Layer:
-    """The layer with first weights N(0, gain² / fan-in)."""
+    """Draw the first weights of a layer from N(0, gain² / fan-in), and return the layer."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -41,10 +41,10 @@ def initialised(layer: Layer, gain: float) -> Layer:
 
 
 class R3ganBlock(nn.Module):
-    """x + f(x), f: expand by 1 x 1, grouped 3 x 3, back by 1 x 1. f starts as 0, so that signals pass unchanged at any depth.
+    """Residual block x + f(x). f has three convolutions: 1 x 1 to more channels, grouped 3 x 3, and 1 x 1 back.
 
-    The other two convolutions begin at L ** (-1 / (2m - 2)) of He's scale, L being the blocks of the network and m = 3: Zhang et al. 2019
-    (arXiv 1901.09321), section 2.
+    f starts as 0, so that signals pass unchanged at any depth. The first two convolutions start at L ** (-1 / (2m - 2)) of He's scale.
+    L is the number of blocks of the network, and m = 3: Zhang et al. 2019 (arXiv 1901.09321), section 2.
     """
 
     def __init__(self, width: int, blocks: int, *, normalised: bool = False) -> None:
@@ -60,13 +60,13 @@ class R3ganBlock(nn.Module):
         )  # fmt: skip
 
     def forward(self, data: Tensor) -> Tensor:
-        """Feature maps [N, C, H, W]."""
+        """Return feature maps [N, C, H, W]."""
         change: Tensor = self.branch(data)
         return data + change
 
 
 class Basis(nn.Module):
-    """Vectors [N, latent] to maps [N, C, side, side]: each channel is a learned picture times a linear map of the vector."""
+    """Layer from vectors [N, latent] to maps [N, C, side, side]. Each channel is a learned picture times a linear map of the vector."""
 
     def __init__(self, latent: int, width: int, side: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Basis(nn.Module):
         self.linear = initialised(nn.Linear(latent, width, bias=False), 1.0)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Maps [N, C, side, side]."""
+        """Return maps [N, C, side, side]."""
         weights: Tensor = self.linear(z)
         return weights[:, :, None, None] * self.pictures.to(weights.dtype)
 
@@ -95,7 +95,7 @@ def _discriminator(ports: Ports, width: int, sides: list[int], recipe: GanRecipe
 
     layers: list[nn.Module] = [initialised(Conv2d(ports.seen[0], width, 1, bias=False), 1.0)]
     for _ in sides[1:]:
-        layers += [*blocks(), nn.AvgPool2d(2)]  # of which bilinear interpolation to half the size is the same
+        layers += [*blocks(), nn.AvgPool2d(2)]  # equal to bilinear interpolation to half the size
     join = [initialised(nn.Conv2d(width + ports.condition, width, 1), 1.0)] if ports.condition else []
     head = nn.Sequential(
         *join, *blocks(), initialised(nn.Conv2d(width, width, sides[0], groups=width, bias=False), 1.0), nn.Flatten(),

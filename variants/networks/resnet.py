@@ -17,14 +17,17 @@ DOWN = (True, True, False, False)  # which of the discriminator's blocks halve t
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): G doubles from 4 to 7 pixels, one block for each doubling; D has four blocks, two of which halve."""
+    """Return (generator, discriminator). G starts at 4 to 7 pixels and has a block for each doubling. Two of D's four blocks halve the size."""
     sides = doublings("resnet", ports.data.shape)
     width = recipe.width or PUBLISHED_WIDTH
     return _generator(ports, 2 * width, sides), _discriminator(ports, width, recipe)
 
 
 def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> Conv2d:
-    """A convolution that keeps the size, with Glorot's first weights, as in the authors' code: gain 2 ** .5 on branches, 1 on shortcuts."""
+    """Return a convolution that keeps the size, with Glorot's first weights.
+
+    As in the authors' code, their gain is 2 ** .5 on branches and 1 on shortcuts.
+    """
     layer = Conv2d(inputs, outputs, size, 1, size // 2, bias=bias)
     nn.init.xavier_uniform_(layer.weight, math.sqrt(2.0) if size > 1 else 1.0)
     if layer.bias is not None:
@@ -33,7 +36,7 @@ def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> C
 
 
 class ResidualSum(nn.Module):
-    """The sum of a branch and a shortcut."""
+    """Block that adds a branch and a shortcut."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -41,23 +44,23 @@ class ResidualSum(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, data: Tensor) -> Tensor:
-        """Feature maps [N, C_out, H_out, W_out]."""
+        """Return feature maps [N, C_out, H_out, W_out]."""
         branch: Tensor = self.branch(data)
         return branch + self.shortcut(data)
 
 
 class SumPool(nn.Module):
-    """Feature maps [N, C, H, W] to their sums [N, C]."""
+    """Layer from feature maps [N, C, H, W] to their sums [N, C]."""
 
     def forward(self, data: Tensor) -> Tensor:
-        """Sums over all pixels."""
+        """Return sums over all pixels."""
         return data.sum(dim=(2, 3))
 
 
 def doubling(width: int) -> ResidualSum:
-    """G's block. The shortcut's 1 x 1 convolution stands before its doubling, which it commutes with.
+    """Return G's block, which doubles the size. The shortcut's 1 x 1 convolution is before its doubling, with which it commutes.
 
-    No biases: batch norm on every path to the image would remove them.
+    It has no biases, because batch norm on every path to the image removes them.
     """
     branch = nn.Sequential(
         nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2), convolution(width, width, 3, bias=False),
@@ -67,7 +70,10 @@ def doubling(width: int) -> ResidualSum:
 
 
 def judging(inputs: int, outputs: int, *, down: bool, first: bool = False, normalised: bool = False) -> ResidualSum:
-    """D's block: activations before convolutions, but none on the image. Averages commute with the shortcut's 1 x 1 convolution, too."""
+    """Return D's block, with activations before convolutions but none on the image.
+
+    The shortcut averages before its 1 x 1 convolution, because the two commute.
+    """
     half = [nn.AvgPool2d(2)] if down else []
     before = [] if first else [*([nn.BatchNorm2d(inputs)] if normalised else []), nn.ReLU()]
     between = [nn.BatchNorm2d(outputs)] if normalised else []
@@ -94,7 +100,7 @@ def _generator(ports: Ports, width: int, sides: list[int]) -> nn.Module:
 
 
 def _discriminator(ports: Ports, width: int, recipe: GanRecipe) -> nn.Module:
-    # A condition joins before the last block, so that it meets the image in something that is not linear.
+    # A condition joins before the last block, so that its effect on the logit is not linear.
     normalised = recipe.norm_d == "batch"
     inputs = [ports.seen[0], width, width, width + ports.condition]
     blocks = [

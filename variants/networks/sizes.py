@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from bench.core.errors import UserError
 
-SMALLEST, LARGEST = 4, 7  # pixels of the side where doubling begins
+SMALLEST, LARGEST = 4, 7  # pixels of the smallest side, before any doubling
 
 
 def doublings(name: str, shape: tuple[int, ...]) -> list[int]:
-    """Sides of square images from the smallest, of 4 to 7 pixels, by doubling to that of the data [C, H, W]; other sizes are refused."""
+    """Return the sides of square images from 4 to 7 pixels, by doubling, to the side of the data [C, H, W].
+
+    Raises a UserError for other sizes.
+    """
     height, side = shape[1:]
     sides = [side]
     while sides[-1] > LARGEST and sides[-1] % 2 == 0:
@@ -16,11 +19,11 @@ def doublings(name: str, shape: tuple[int, ...]) -> list[int]:
     if height != side or not SMALLEST <= sides[-1] <= LARGEST:
         raise UserError(
             f"the networks {name!r} take square images of 4 to 7 pixels, or those doubled any number of times (8, 28, 32, 64, ...), "
-            f"not {height}x{side}"
+            f"not {height}x{side}; set other networks or another size"
         )
     return sides[::-1]
 
 
 def channels(sides: list[int], width: int, most: int) -> list[int]:
-    """Channels at each side: `width` at the full size, doubled at each halving, at most `most` unless width itself is more."""
+    """Return the channels at each side: `width` at the full size, doubled at each halving, and at most max(`most`, `width`)."""
     return [min(max(most, width), width * 2**halvings) for halvings in reversed(range(len(sides)))]

@@ -1,6 +1,7 @@
 """A small StyleGAN: styles, noise and mixing of Karras et al. 2019 (arXiv 1812.04948), modulated convolutions and skips of Karras et al. 2020.
 
-The second paper is arXiv 1912.04958. Sizes double by bilinear interpolation and halve by strides, where the papers filter, too.
+The second paper is arXiv 1912.04958. The networks double sizes by bilinear interpolation and halve them with strided convolutions.
+The papers also apply a low-pass filter.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ MIXING = 0.9  # probability of a second style
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator): a constant, doubled and styled; a residual discriminator."""
+    """Return the generator, which upsamples a learned constant with styles, and the residual discriminator."""
     sides = doublings("style", ports.data.shape)
     widths = channels(sides, recipe.width or max(1, min(MOST, PUBLISHED // sides[-1])), MOST)
     return StyleGenerator(ports, widths, sides, recipe), _discriminator(ports, widths, sides[0], recipe)
 
 
 class ModulatedConv2d(Equalised):
-    """A convolution whose weights are scaled by a style in each input channel, and back to norm 1 in each output: section 2.2.
+    """Convolution whose weights are scaled by a style in each input channel, and then to norm 1 in each output channel: section 2.2.
 
-    It scales the image instead of the weights, which is equivalent and takes one convolution for the whole batch.
+    It scales the feature maps instead of the weights. This is equivalent, and takes one convolution for all images of a batch.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, style: int, *, demodulate: bool = True) -> None:
@@ -48,7 +49,7 @@ class ModulatedConv2d(Equalised):
         self.padding = size // 2
 
     def forward(self, data: Tensor, style: Tensor) -> Tensor:
-        """Feature maps [N, outputs, H, W] by styles [N, style]."""
+        """Return feature maps [N, outputs, H, W] for styles [N, style]."""
         weight, _ = self.scaled()
         scales: Tensor = self.style(style)  # [N, inputs]
         maps = conv2d(data * scales[:, :, None, None], weight, padding=self.padding)
@@ -59,7 +60,7 @@ class ModulatedConv2d(Equalised):
 
 
 class StyledLayer(nn.Module):
-    """A modulated convolution, noise at a learned strength, bias and rectifier."""
+    """Layer with a modulated convolution, noise of a learned strength, a bias and a rectifier."""
 
     def __init__(self, inputs: int, outputs: int, style: int, *, double: bool) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class StyledLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, data: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
-        """Feature maps [N, outputs, H, W]; noise [N, 1, H, W]."""
+        """Return feature maps [N, outputs, H, W] for styles [N, style] and noise [N, 1, H, W]."""
         maps: Tensor = self.convolution(self.up(data), style)
         maps = maps + self.bias.to(maps.dtype)[:, None, None]
         if noise is not None:
@@ -78,7 +79,7 @@ class StyledLayer(nn.Module):
 
 
 class ToImage(nn.Module):
-    """Feature maps to the part of the image that a size adds."""
+    """Layer that converts feature maps of one size to that size's part of the image."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
@@ -86,13 +87,13 @@ class ToImage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, data: Tensor, style: Tensor) -> Tensor:
-        """Images [N, outputs, H, W]."""
+        """Return images [N, outputs, H, W]."""
         maps: Tensor = self.convolution(data, style)
         return maps + self.bias.to(maps.dtype)[:, None, None]
 
 
 class StyleGenerator(nn.Module):
-    """Latent vectors [N, latent], noise maps and, in training, a second latent to images [N, *shape]."""
+    """Generator that maps latent vectors [N, latent] and noise maps to images [N, *shape]. In training it mixes styles of a second latent."""
 
     def __init__(self, ports: Ports, widths: list[int], sides: list[int], recipe: GanRecipe) -> None:
         super().__init__()
@@ -112,11 +113,11 @@ class StyleGenerator(nn.Module):
 
     @property
     def styles(self) -> int:
-        """The number of inputs for styles: each layer, and the last image. Earlier images use the style of the next layer."""
+        """Number of inputs for styles: one for each layer and one for the last image. Earlier images use the style of the next layer."""
         return len(self.layers) + 1
 
     def draw_extra(self, n: int, noise: torch.Generator) -> Mapping[str, Tensor]:
-        """Noise for each layer; in training also a second latent, and the index from which it gives the style."""
+        """Return noise for each layer. In training, also return a second latent and the index from which it gives the style."""
         extra = {
             f"noise_{index}": torch.randn((n, 1, side, side), generator=noise, device=noise.device) for index, side in enumerate(self.sides)
         }
@@ -128,7 +129,7 @@ class StyleGenerator(nn.Module):
         return extra
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """Styles mixed half way up: the coarse layers of each latent, and the fine ones of its own and of `columns` - 1 others."""
+        """Return latents with mixed styles: coarse layers from each latent, fine layers from itself and from `columns` - 1 others."""
         device = latent.z.device
         others = draw_latents(columns - 1, self.z_dim, self.z_distribution, torch.Generator(device).manual_seed(0))
         rows = latent[torch.arange(len(latent), device=device).repeat_interleave(columns)]
@@ -137,7 +138,7 @@ class StyleGenerator(nn.Module):
         return {"styles": replace(rows, extra={**rows.extra, "second": second, "crossover": crossover})}
 
     def forward(self, vectors: Tensor, extra: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Images; without `extra` there is neither noise nor mixing."""
+        """Return images [N, *shape]. Without `extra` the generator uses no noise and no mixing."""
         extra = extra or {}
         styles = self._styles(vectors, extra)
         maps = self.constant.expand(len(vectors), -1, -1, -1)
@@ -147,21 +148,21 @@ class StyleGenerator(nn.Module):
             if index % 2 == 0:
                 added = self.to_image[index // 2](maps, styles[index + 1])
                 image = added if image is None else self.enlarge(image) + added
-        assert image is not None  # there is a first layer
+        assert image is not None  # the first layer sets it
         return image
 
     def _styles(self, vectors: Tensor, extra: Mapping[str, Tensor]) -> list[Tensor]:
-        """A style [N, style] for each input: of the first latent before the crossover, of the second from there on."""
+        """Return a style [N, style] for each input: from the first latent before the crossover, and from the second latent after it."""
         first: Tensor = self.mapping(vectors)
         if "second" not in extra:
             return [first] * self.styles
-        beside = vectors[:, self.z_dim :]  # codes and conditions are those of the first
+        beside = vectors[:, self.z_dim :]  # codes and conditions of the first latent
         second: Tensor = self.mapping(torch.cat([extra["second"].to(vectors.dtype), beside], dim=1))
         return [torch.where((extra["crossover"] > place)[:, None], first, second) for place in range(self.styles)]
 
 
 class ResidualBlock(nn.Module):
-    """D's block: two convolutions and a shortcut, at half the size and unit variance."""
+    """Block of D with two convolutions and a shortcut. It halves the size and keeps the variance."""
 
     def __init__(self, inputs: int, outputs: int, *, normalised: bool) -> None:
         super().__init__()
@@ -173,7 +174,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), EqualConv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, data: Tensor) -> Tensor:
-        """Feature maps [N, outputs, H / 2, W / 2]."""
+        """Return feature maps [N, outputs, H / 2, W / 2]."""
         branch: Tensor = self.branch(data)
         return (branch + self.shortcut(data)) * math.sqrt(0.5)
 

@@ -1,6 +1,7 @@
-"""A small U-Net that predicts noise: residual blocks with group norm and SiLU, conditioned on the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
+"""A small U-Net that predicts noise, with residual blocks conditioned on the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
 
-It reads squares of 2 x 2 pixels as channels, which makes it four times as cheap as one at full size, and has two resolutions.
+Its blocks have group norm and SiLU, at two resolutions. It reads squares of 2 x 2 pixels as channels, which divides its cost by
+about four.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OF_TIME = 4  # width of the time embedding, in widths of the network
 
 
 class TimedResidual(nn.Module):
-    """Two convolutions of 3 x 3, the time added between them, and the input added at the end."""
+    """Residual block of two 3 x 3 convolutions. It adds the time between them, and the input at the end."""
 
     def __init__(self, inputs: int, outputs: int, time: int) -> None:
         super().__init__()
@@ -33,14 +34,14 @@ class TimedResidual(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, maps: Tensor, time: Tensor) -> Tensor:
-        """[N, inputs, H, W] and [N, time] to [N, outputs, H, W]."""
+        """Map feature maps [N, inputs, H, W] and times [N, time] to [N, outputs, H, W]."""
         inner = self.conv_in(silu(self.norm_in(maps))) + self.time(time)[:, :, None, None]
         outputs: Tensor = self.skip(maps) + self.conv_out(silu(self.norm_out(inner)))
         return outputs
 
 
 class Attention(nn.Module):
-    """Self-attention over all pixels, with one head and a residual connection."""
+    """Layer of self-attention over all pixels, with one head and a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """[N, C, H, W] to the same."""
+        """Return feature maps [N, C, H, W] of the same shape."""
         places = self.norm(maps).flatten(2).transpose(1, 2)  # [N, H * W, C]
         query, key, value = self.to_three(places).chunk(3, dim=2)
         attended = self.out(scaled_dot_product_attention(query, key, value))
@@ -57,7 +58,7 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """Noisy images [N, C, H, W] and times [N] to the noise [N, C, H, W]."""
+    """U-Net from noisy images [N, C, H, W] and times [N] to the noise [N, C, H, W]."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class UNet(nn.Module):
             nn.init.zeros_(weight)  # the noise is predicted to be 0 at first
 
     def forward(self, data: Tensor, times: Tensor) -> Tensor:
-        """The noise [N, C, H, W] that is in the data."""
+        """Return the predicted noise [N, C, H, W] in the data."""
         time = silu(self.time(times))
         high = self.down(self.read(pixel_unshuffle(data, PATCH)), time)
         low = self.low_out(self.attention(self.low_in(self.sink(high), time)), time)
@@ -84,15 +85,17 @@ class UNet(nn.Module):
 
 
 def norm(channels: int) -> nn.Module:
-    """Group norm (Wu and He 2018, arXiv 1803.08494) by groups of up to 8 channels."""
+    """Return group norm (Wu and He 2018, arXiv 1803.08494) with groups of up to 8 channels."""
     return nn.GroupNorm(next(groups for groups in range(max(1, channels // GROUP), 0, -1) if channels % groups == 0), channels)
 
 
 def build(data: DataShape, width: int) -> nn.Module:
-    """The U-Net for images whose sides are multiples of 4."""
+    """Return the U-Net for images whose sides are multiples of 4."""
     channels, *sides = data.shape
     if any(side % (2 * PATCH) for side in sides):
-        raise UserError(f"the networks 'unet' take images whose sides are multiples of {2 * PATCH}, not {sides[0]}x{sides[1]}")
+        raise UserError(
+            f"the networks 'unet' take images whose sides are multiples of {2 * PATCH}, not {sides[0]}x{sides[1]}; set other networks or another size"
+        )
     return UNet(channels, width or PUBLISHED_WIDTH)
 
 

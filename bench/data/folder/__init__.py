@@ -1,1 +1,1 @@
-"""A folder of images as a dataset: `folder:PATH`. Start reading at `dataset`; the other modules are its steps."""
+"""A folder of images as a dataset: `folder:PATH`. Start reading at `dataset`, which calls the other modules."""

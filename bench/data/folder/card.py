@@ -1,4 +1,4 @@
-"""The card of a cache entry: what it holds, and the check that its files have not changed."""
+"""The card of a cache entry: a record of its contents, and the check of its files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _READ = 2**24  # bytes hashed at once
 
 
 class FileCard(BaseModel):
-    """Size, time and hash of an array file. Size and time find damage quickly; where the time differs, the hash decides."""
+    """Size, time and hash of an array file. Size and time are quick to check. If the time differs, the hash is checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     size_bytes: int
     mtime_ns: int
-    sha256: str  # of the array's own bytes, not of the file's header, which differs between versions of NumPy
+    sha256: str  # of the array's bytes, without the file's header, which differs between versions of NumPy
 
 
 class EntryCard(BaseModel):
-    """The contents of a cache entry."""
+    """Record of the contents of a cache entry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     dataset: str
@@ -38,19 +38,19 @@ class EntryCard(BaseModel):
 
 
 def check_array(path: Path, card: FileCard, shape: tuple[int, ...], descr: str) -> None:
-    """Raise ValueError unless a file holds the array that its card describes."""
+    """Raise ValueError unless a file contains the array that its card describes."""
     found = path.stat()
     if found.st_size != card.size_bytes:
         raise ValueError(f"{path.name} has {found.st_size:,} bytes, not {card.size_bytes:,}")
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype.str != descr:
-        raise ValueError(f"{path.name} holds {array.dtype.str} {array.shape}, not {descr} {shape}")
+        raise ValueError(f"{path.name} contains {array.dtype.str} {array.shape}, not {descr} {shape}")
     if found.st_mtime_ns != card.mtime_ns and _sha256(array) != card.sha256:
-        raise ValueError(f"{path.name} has changed since it was written: wrong SHA-256")
+        raise ValueError(f"{path.name} has the wrong SHA-256")
 
 
 def _sha256(array: NDArray[Any]) -> str:
-    """The hash of an array's bytes, read a piece at a time."""
+    """Return the hash of an array's bytes. It reads the array in pieces."""
     content, flat = hashlib.sha256(), array.reshape(-1)
     step = max(1, _READ // flat.itemsize)
     for start in range(0, len(flat), step):
@@ -59,6 +59,6 @@ def _sha256(array: NDArray[Any]) -> str:
 
 
 def file_card(path: Path, sha256: str) -> FileCard:
-    """The card of a new file, whose array has this hash."""
+    """Return the card of a new file with this hash of its array."""
     found = path.stat()
     return FileCard(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, sha256=sha256)

@@ -13,19 +13,19 @@ from bench.data.folder.splits import Splits
 
 
 def check_folder(root: Path) -> None:
-    """Raise a UserError unless it exists and is a folder."""
+    """Raise a UserError unless the path is a folder."""
     try:
         found = os.stat(root)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"there is no folder {quoted(root)}" + _neighbours(root)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
-        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(f"cannot read the folder {quoted(root)} ({getattr(error, 'strerror', None) or error}): make it readable") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise UserError(f"{quoted(root)} is a file, not a folder of images")
+        raise UserError(f"{quoted(root)} is a file, not a folder of images; name its folder")
 
 
 def _neighbours(root: Path) -> str:
-    """A hint at folders beside it with a similar name."""
+    """Return a hint at folders with a similar name in the parent folder, or an empty text."""
     try:
         beside = [entry.name for entry in os.scandir(root.parent) if entry.is_dir()]
     except OSError:
@@ -49,10 +49,10 @@ def _check_name(name: str) -> None:
 
 
 def check_mixed(folder: Path, images: Sequence[str], folders: Sequence[str]) -> None:
-    """Raise a UserError for images beside folders of images: it is unclear which are meant."""
+    """Raise a UserError for a folder with both images and folders of images."""
     if images and folders:
         raise UserError(
-            f"{quoted(folder)} holds both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
+            f"{quoted(folder)} contains both images ({min(images)!r}; {len(images):,} in all) and folders ({min(folders)!r}; "
             f"{len(folders):,} in all): put every image into a folder of its class, or none"
         )
 
@@ -63,7 +63,7 @@ def check_classes(root: Path, splits: Splits, train: tuple[str, ...], test: tupl
         return
     if not train or not test:
         has, lacks = (splits.train, splits.test) if train else (splits.test, splits.train)
-        raise UserError(f"{quoted(root)} has class folders in {has!r} but none in {lacks!r}: both or neither")
+        raise UserError(f"{quoted(root)} has class folders in {has!r} but none in {lacks!r}: make them in both or in neither")
     odd = sorted(set(train) ^ set(test))[0]
     has, lacks = (splits.train, splits.test) if odd in train else (splits.test, splits.train)
-    raise UserError(f"{quoted(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: both need the same classes")
+    raise UserError(f"{quoted(root)} has the class {odd!r} in {has!r} but not in {lacks!r}: make the same class folders in both")

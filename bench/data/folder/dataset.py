@@ -18,14 +18,14 @@ from bench.data.folder.pixels import Crop, header
 from bench.data.progress import progress
 
 SCHEME = "folder"
-MOST_GUESSED = 64  # pixels: for larger images the user must choose the size that they are scaled to
-TEST_SHARE = Fraction(1, 7)  # as MNIST has it
+MOST_GUESSED = 64  # pixels: for larger images the user must choose the size to which ganbench scales them
+TEST_SHARE = Fraction(1, 7)  # as in MNIST
 LOOK = "look.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderDataset:
-    """The images of a folder, with every option resolved. No image is decoded before `digest` or `split` is called."""
+    """Dataset of the images of a folder, with every option resolved. Only `digest`, `split` and `fetch` decode images."""
 
     listing: Listing
     size: int
@@ -36,7 +36,7 @@ class FolderDataset:
 
     @property
     def name(self) -> str:
-        """The canonical name, which holds every choice."""
+        """Canonical name, with the value of every option."""
         return f"{SCHEME}:" + spell(
             self.listing.root, size=self.size, crop=self.crop, channels=self.channels, test=self.test,
             all_classes=self.listing.all_classes,
@@ -44,36 +44,36 @@ class FolderDataset:
 
     @property
     def title(self) -> str:
-        """E.g. "photos (folder, 32x32 RGB)"."""
+        """Name for reports, e.g. "photos (folder, 32x32 RGB)"."""
         colour = "grey" if self.channels == 1 else "RGB"
         return f"{self.listing.root.name or self.listing.root} (folder, {self.size}x{self.size} {colour})"
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the class folders, sorted: label k is the k-th."""
+        """Sorted names of the class folders. Label k is the k-th name."""
         return self.listing.class_names
 
     @property
     def spec(self) -> DataShape:
-        """Square images; no classes without class folders."""
+        """Shape of the square images, and the number of class folders."""
         return DataShape(kind="image", shape=(self.channels, self.size, self.size), classes=len(self.class_names))
 
     def digest(self) -> str:
-        """SHA-256 over the packed images and labels of both splits."""
+        """Return the SHA-256 of the packed images and labels of both splits."""
         return self._packed.card.digest
 
     def split(self, name: Split) -> Examples:
-        """Images uint8 [N, C, H, W] over a memory map; labels [N] where there are class folders."""
+        """Return images uint8 [N, C, H, W] over a memory map, and labels [N] if the folder has class folders."""
         if name not in ("train", "test"):
             raise UserError(f"{self.title} has the splits train and test, not {name!r}")
         return self._packed.split(name)
 
     def missing(self) -> str | None:
-        """None: the folder existed when the dataset was built, and it is packed at the first use."""
+        """Return None: `make` raises a UserError for a missing folder, and the first use packs the images."""
         return None
 
     def fetch(self) -> str:
-        """Pack the images into the cache unless they are there; return what they are and where."""
+        """Pack the images into the cache if it lacks them. Return a description of the folder, its splits and the cache entry."""
         card, entry = self._packed.card, self._packed.entry
         classes = f"{len(self.class_names)} classes" if self.class_names else "no labels"
         return f"{self.listing.root} ({card.train:,} training and {card.test:,} test images, {classes}), packed in {entry}"
@@ -88,7 +88,7 @@ class FolderDataset:
 
 
 def make(text: str) -> FolderDataset:
-    """The dataset for the text after `folder:`. Reads names, sizes and times; opens images only for options that are not given."""
+    """Return the dataset for the text after `folder:`. It reads names, sizes and times, and opens images only to guess size or channels."""
     path, options = parse(text)
     found = listing(path, all_classes=options.all_classes, given_splits=options.test == GIVEN)
     size, channels = options.size, options.channels
@@ -103,7 +103,7 @@ def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
     if found.splits and requested:
         names = f"{found.splits.train!r} and {found.splits.test!r}"
         raise UserError(
-            f"{USAGE}: test={requested} does not go with the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
+            f"{USAGE}: test={requested} does not fit the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
         )
     if not found.splits and requested == GIVEN:
         raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
@@ -111,17 +111,17 @@ def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
 
 
 class Look(BaseModel):
-    """Summary of the headers of all images. It is cached, so that a name without options is as quick as one with all."""
+    """Summary of the headers of all images. It is cached, so that a name without options is as fast as a name with all options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     stamp: str
-    size: int  # of all images where they are square, small and alike; else 0
-    odd: str  # an image that is not
-    channels: int  # 1 where all are grey
+    size: int  # of all images if they are square, small and of one size; else 0
+    odd: str  # name and size of an image that does not fit; empty if all images fit
+    channels: int  # 1 if all images are grey, else 3
 
 
 def look(found: Listing) -> Look:
-    """The summary of the headers, read at most once for each state of a folder."""
+    """Return the summary of the headers. It reads them at most once for each state of a folder."""
     path = source_folder(found.root) / LOOK
     try:
         stored = Look.model_validate_json(path.read_bytes())
@@ -138,7 +138,7 @@ def look(found: Listing) -> Look:
 def _read_headers(found: Listing) -> Look:
     """Read headers until the summary cannot change any more."""
     size, odd, channels = 0, "", 1
-    with progress(f"looking at {found.root.name or found.root}", len(found.pictures)) as advance:
+    with progress(f"reading image headers of {found.root.name or found.root}", len(found.pictures)) as advance:
         for picture in found.pictures:
             head = header(found.root / picture.name)
             advance(1)
@@ -154,7 +154,7 @@ def _read_headers(found: Listing) -> Look:
 def _guessed_size(found: Listing, headers: Look) -> int:
     if not headers.size:
         raise UserError(
-            f"folder:{found.root} needs size=N, e.g. size=32: its images are not all square, alike and "
+            f"folder:{found.root} needs size=N, e.g. size=32: its images are not all square, of one size and "
             f"of {LEAST_SIZE} to {MOST_GUESSED} pixels ({headers.odd})"
         )
     return headers.size

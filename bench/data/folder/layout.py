@@ -1,4 +1,4 @@
-"""The images of a folder, their labels and their splits. Reads names, sizes and times; opens no image."""
+"""The images of a folder, their labels and their splits. It reads names, sizes and times, and opens no image."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _SEED = 0
-_SETTLED_NS = 2 * 10**9  # if a folder was this old when it was read, a later change shows in its time
+_SETTLED_NS = 2 * 10**9  # a folder that is this old when it is read gets a new time at any later change
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFile:
-    """One image file."""
+    """Record of one image file."""
 
     name: str  # relative to the root, with / between its parts
     label: int  # -1: unlabelled
@@ -39,7 +39,7 @@ class ImageFile:
     mtime_ns: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)  # compared and hashed as an object: there may be a million images
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared and hashed by identity, because there may be a million images
 class Listing:
     """All images of a folder, sorted by name."""
 
@@ -48,20 +48,20 @@ class Listing:
     class_names: tuple[str, ...]  # empty: unlabelled
     splits: Splits | None  # the folders that are the splits, if any are
     all_classes: bool  # whether folders are classes whatever their names
-    folders: tuple[tuple[Path, int], ...]  # every folder read, with its time of change
+    folders: tuple[tuple[Path, int], ...]  # all folders, with their times of change
     read_ns: int
     others: str = ""  # a description of the files that are not images
 
     @cached_property
     def stamp(self) -> str:
-        """A hash of all names, sizes and times of change: it changes when an image does."""
+        """Hash of all names, sizes and times of change. It differs after a change of any image."""
         content = hashlib.sha256()
         for picture in self.pictures:
             content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
         return content.hexdigest()
 
     def split(self, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
-        """The training and test images: by the folders of the splits, else with a fixed pseudo-random share as the test split."""
+        """Return the training and test images: by the folders of the splits, or else with a fixed pseudo-random share as test split."""
         return _split(self, share)
 
     def read_again(self) -> Listing:
@@ -69,7 +69,7 @@ class Listing:
         return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:
-        """Whether no file was added, removed or replaced since the folders were read."""
+        """Return whether the folders are unchanged: no file is added, removed or replaced since they were read."""
         try:
             now = [os.stat(folder).st_mtime_ns for folder, _ in self.folders]
         except OSError:
@@ -80,7 +80,7 @@ class Listing:
 
 @lru_cache(maxsize=4)
 def _split(found: Listing, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
-    """RandomState's stream is frozen (NEP 19): the same names are split alike in every version of NumPy."""
+    """Return the splits. NumPy does not change RandomState's stream (NEP 19), so they are the same in every version of NumPy."""
     if found.splits:
         test = np.array([picture.name.startswith(f"{found.splits.test}/") for picture in found.pictures])
     else:
@@ -95,21 +95,21 @@ _last: dict[tuple[Path, bool, bool], Listing] = {}
 
 
 def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
-    """The listing of a folder, cached until the folder changes: a run needs its dataset many times, of perhaps a million files."""
+    """Return the listing of a folder. It is cached until the folder changes, because a run asks for its dataset many times."""
     key = (root, all_classes, all_classes and given_splits)
     known = _last.get(key)
     if known is not None and known.is_current():
         return known
     found = _last[key] = scan(root, all_classes=all_classes, given_splits=given_splits)
     if found.others and known is None:  # once: the user may think that these files are images
-        log.warning("%s: left out %s", root, found.others)
+        log.warning("%s: ignoring %s", root, found.others)
     return found
 
 
 def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
-    """Read a folder: images, class folders of images, or a training and a test folder of either. Anything else is a UserError.
+    """Read a folder: images, class folders of images, or a training and a test folder of either. Raises a UserError for other layouts.
 
-    `all_classes`: folders are classes whatever their names, those inside the splits where `given_splits`, else those at the top.
+    With `all_classes`, folders are classes whatever their names: those inside the splits with `given_splits`, else those at the top.
     """
     check_folder(root)
     reader = _Reader(root, all_classes=all_classes)
@@ -124,7 +124,7 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
         part = reader.part("", top)
         class_names, pictures = part.class_names, part.pictures
     if len(pictures) < 2:
-        raise UserError(f"there is one image in {quoted(root)}: at least two are needed, one of them for the test split")
+        raise UserError(f"there is one image in {quoted(root)}: add at least one more, because the test split needs one")
     return Listing(
         root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
         all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_kinds_of(reader.others) if reader.others else "",
@@ -133,7 +133,7 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
-    """The direct contents of one folder."""
+    """Direct contents of one folder."""
 
     images: list[tuple[str, os.stat_result]]
     folders: list[str]
@@ -142,14 +142,14 @@ class _Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """A folder of images, or of class folders."""
+    """Images of a folder, which contains either images or class folders."""
 
     pictures: list[ImageFile]
     class_names: tuple[str, ...]
 
 
 class _Reader:
-    """Reads the folders of one root, and collects their times and the files of other kinds."""
+    """Reader of the folders of one root. It collects their times of change and counts the files of other kinds."""
 
     def __init__(self, root: Path, *, all_classes: bool) -> None:
         self.root = root
@@ -159,7 +159,7 @@ class _Reader:
         self.others: Counter[str] = Counter()
 
     def part(self, prefix: str, contents: _Contents | None = None) -> _Part:
-        """The images under root/prefix, labelled where they lie in class folders."""
+        """Return the images under root/prefix, with labels if they are in class folders."""
         folder = self.root / prefix
         top = contents or self.read(folder)
         if contents is None:
@@ -183,14 +183,14 @@ class _Reader:
         if contents.folders:
             advice = "; add ,test=given to the name if the two folders at the top are the splits" if self.all_classes else ""
             raise UserError(
-                f"{quoted(folder)} holds the folder {sorted(contents.folders)[0]!r}: images lie in class folders of one level, "
-                f"and only a training and a test folder at the top, as 'train' and 'test', hold class folders{advice}"
+                f"{quoted(folder)} contains the folder {sorted(contents.folders)[0]!r}, but a class folder contains only images: "
+                f"move them up, or put the class folders into a training and a test folder at the top{advice}"
             )
         _check_some(folder, contents)
         return contents
 
     def read(self, folder: Path) -> _Contents:
-        """The contents of a folder. Ignores hidden files, and counts files of other kinds for one warning."""
+        """Return the contents of a folder. It ignores hidden files, and counts files of other kinds for one warning."""
         contents = _Contents(images=[], folders=[], others=Counter())
         for entry in self._entries(folder):
             if entry.name.startswith("."):
@@ -203,7 +203,7 @@ class _Reader:
                 else:
                     contents.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
             except OSError as error:
-                raise UserError(f"cannot read {quoted(entry.path)} ({error.strerror or error})") from error
+                raise UserError(f"cannot read {quoted(entry.path)} ({error.strerror or error}): remove it or make it readable") from error
         self.others.update(contents.others)
         return contents
 
@@ -213,7 +213,7 @@ class _Reader:
             with os.scandir(folder) as entries:
                 yield from entries
         except OSError as error:
-            raise UserError(f"cannot read the folder {quoted(folder)} ({error.strerror or error})") from error
+            raise UserError(f"cannot read the folder {quoted(folder)} ({error.strerror or error}): make it readable") from error
 
 
 def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> ImageFile:
@@ -223,16 +223,18 @@ def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> Image
 def _regular(entry: os.DirEntry[str]) -> os.stat_result:
     found = entry.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is not a regular file")  # reading a pipe would block
+        raise OSError(0, "it is not a regular file")  # a read from a pipe may never return
     return found
 
 
 def _check_some(folder: Path, contents: _Contents) -> None:
     if not contents.images:
-        others = f"; it holds {_kinds_of(contents.others)}" if contents.others else ""
-        raise UserError(f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}")
+        others = f"; it contains {_kinds_of(contents.others)}" if contents.others else ""
+        raise UserError(
+            f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}: add images, or name another folder"
+        )
 
 
 def _kinds_of(suffixes: Counter[str]) -> str:
     kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
-    return f"files of other kinds: {kinds}" + (", ..." if len(suffixes) > 5 else "")
+    return f"files that are not images: {kinds}" + (", ..." if len(suffixes) > 5 else "")

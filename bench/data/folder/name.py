@@ -21,7 +21,7 @@ OPTIONS = tuple(_EXAMPLES)  # in the order of the canonical name
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a name; None: chosen by ganbench."""
+    """Options of a name. ganbench chooses the value of an option that is None."""
 
     size: int | None = None
     crop: Crop = "center"
@@ -31,7 +31,7 @@ class Options:
 
 
 def parse(text: str) -> tuple[Path, Options]:
-    """(absolute path, options). The path ends where the last run of known options begins, so it may hold `,` and `=`."""
+    """Return (absolute path, options). The path ends before the known options at the end, so it may contain `,` and `=`."""
     parts = text.split(",")
     options: list[tuple[str, str]] = []
     while len(parts) > 1 and _is_option(parts[-1]):
@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[Path, Options]:
     given = dict(options)
     if len(given) < len(options):
         twice = next(name for name in given if [other for other, _ in options].count(name) > 1)
-        raise UserError(f"{USAGE}: the option {twice!r} is given twice")
+        raise UserError(f"{USAGE}: the option {twice!r} is given twice: give it once")
     values = {name: _READERS[name](value) for name, value in given.items()}
     return path, Options(
         size=cast("int | None", values.get("size")),
@@ -56,8 +56,8 @@ def parse(text: str) -> tuple[Path, Options]:
 
 
 def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction, all_classes: bool) -> str:
-    """The canonical name after `folder:`: the absolute path and every option, in one order."""
-    classes = ",classes=all" if all_classes else ""  # else left out: older names have no such option
+    """Return the canonical name after `folder:`: the absolute path and every option, in one order."""
+    classes = ",classes=all" if all_classes else ""  # only if set, because older names have no such option
     return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}{classes}"
 
 
@@ -67,29 +67,29 @@ def _is_option(part: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    """The absolute path; links stay unresolved."""
+    """Return the absolute path. It does not resolve links."""
     if not text.strip():
         raise UserError("folder: takes a path, as in folder:photos or folder:/data/photos,size=32")
     try:
         path = Path(os.path.abspath(Path(text).expanduser()))
         str(path).encode()
-    except (RuntimeError, UnicodeEncodeError) as error:  # no such home folder; a name of undecodable bytes
+    except (RuntimeError, UnicodeEncodeError) as error:  # no such home folder, or a name that is not UTF-8
         raise UserError(f"{USAGE}: {quoted(text)} cannot be used as a path: name the folder in another way, e.g. by a link") from error
     return path
 
 
 def quoted(path: Path | str) -> str:
-    """A path for an error message: quoted, on one line; of a long one the end."""
+    """Return a path in quotes on one line, for an error message. Of a long path it returns the end."""
     text = str(path)
     return repr(text if len(text) <= 200 else "..." + text[-197:])
 
 
 def _refuse_option_in_path(path: Path) -> None:
-    """Raise a UserError for a path that a canonical name could not hold."""
+    """Raise a UserError for a path that a canonical name cannot contain."""
     option = next((name for name in OPTIONS if f",{name}=" in str(path)), None)
     if option:
         raise UserError(
-            f"{USAGE}: the path {quoted(path)} holds ',{option}=', which reads as an option: rename the folder or make a link to it"
+            f"{USAGE}: the path {quoted(path)} contains ',{option}=', which reads as an option: rename the folder or make a link to it"
         )
 
 
@@ -130,11 +130,11 @@ def _classes(text: str) -> str:
 
 
 def _test(text: str) -> Fraction:
-    """A share, as 0.1 or 1/10; `given` where the folders are the splits."""
+    """Return the share of the test split, from text such as 0.1 or 1/10. `given` means that the folders are the splits."""
     if text == "given":
         return GIVEN
     try:
-        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 would never finish
+        share = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(-1)  # 1e-999999999 never finishes
     except (ValueError, ZeroDivisionError):
         share = Fraction(-1)
     if not 0 < share < 1:

@@ -1,7 +1,7 @@
-"""A folder's images as one memory-mapped array in the cache, built once in bounded memory.
+"""A folder's images as one memory-mapped array in the cache. It is built once, in bounded memory.
 
 An entry of the cache is a folder with `images.npy` (uint8 [N, C, H, W], the training images first), `labels.npy` (int64 [N])
-and `card.json`. It is built under another name and renamed when complete, so it is never partial.
+and `card.json`. It is built under another name and renamed when it is complete, so an entry is never partial.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from bench.data.progress import progress
 
 log = logging.getLogger(__name__)
 
-PACK_VERSION = 1  # part of an entry's key: bumped when the same files would give other bytes
+PACK_VERSION = 1  # part of an entry's key: increased when the same files give other bytes
 BUILD_SECONDS = 6 * 3600.0  # longest wait for another process that builds the same entry
 CHUNK_BYTES = 2**24  # of decoded images that are written at once
-MOST_THREADS = 8  # each holds one whole image
+MOST_THREADS = 8  # each has one complete image in memory
 _HEADROOM = 64 * 2**20  # bytes left free on the disk
 IMAGES, LABELS, CARD = "images.npy", "labels.npy", "card.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """What to pack, and how."""
+    """Images to pack, and the options of packing."""
 
-    dataset: str  # the canonical name: every choice is in it
+    dataset: str  # the canonical name, with the value of every option
     listing: Listing
     splits: dict[Split, tuple[ImageFile, ...]]
     size: int
@@ -62,22 +62,22 @@ class Packing:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """The array's shape."""
+        """Shape of the array."""
         return (sum(map(len, self.splits.values())), self.channels, self.size, self.size)
 
     @cached_property
     def key(self) -> str:
-        """The name of the entry: it differs for other options and after a change of the folder."""
+        """Name of the entry. It differs for other options and after a change of the folder."""
         return hashlib.sha256(f"{PACK_VERSION}\0{self.dataset}\0{self.listing.stamp}".encode()).hexdigest()[:16]
 
     @property
     def entry(self) -> Path:
-        """The folder of the entry."""
+        """Folder of the entry."""
         return source_folder(self.listing.root) / self.key
 
 
 def source_folder(root: Path) -> Path:
-    """The folder of the cache for all entries of one folder of images."""
+    """Return the cache folder of all entries of one folder of images."""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name).strip("-")[:40] or "root"
     return cache.cache_root() / "data" / "folder" / f"{slug}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
 
@@ -90,9 +90,9 @@ class Packed:
     card: EntryCard
 
     def split(self, name: Split) -> Examples:
-        """One split over the memory map: pages are read when an example is used, and shared between processes.
+        """Return one split over the memory map. The system reads pages on use, and processes share them.
 
-        The map is copy-on-write, so writes to the tensor do not reach the file.
+        The map is copy-on-write, so writes to the tensor do not change the file.
         """
         part = slice(self.card.train) if name == "train" else slice(self.card.train, None)
         try:
@@ -104,38 +104,38 @@ class Packed:
 
 
 def pack(packing: Packing) -> Packed:
-    """The entry of these images, built if it is missing or, with a warning, if it is damaged."""
+    """Return the entry of these images, and build it if it is missing or damaged. Warns of a damaged entry."""
     found = _found(packing)  # without the lock: a complete cache may be read-only
     if found is not None:
         return found
     with cache.locked(source_folder(packing.listing.root), timeout_seconds=BUILD_SECONDS):
-        return _found(packing, quiet=True) or _build(packing)  # another process may have been first
+        return _found(packing, quiet=True) or _build(packing)  # another process may finish first
 
 
 def _found(packing: Packing, *, quiet: bool = False) -> Packed | None:
-    """The entry if it exists and is complete, else None, with a warning if it is damaged."""
+    """Return the entry if it exists and is complete, else None. Warns of a damaged entry."""
     if not packing.entry.exists():
         return None
     try:
         card = EntryCard.model_validate_json((packing.entry / CARD).read_bytes())
         if card != _card(packing, images=card.images, labels=card.labels):
-            raise ValueError(f"{CARD} is not what was written")
+            raise ValueError(f"{CARD} does not fit the images")
         check_array(packing.entry / IMAGES, card.images, packing.shape, "|u1")
         check_array(packing.entry / LABELS, card.labels, packing.shape[:1], "<i8")
     except (OSError, ValueError, EOFError, ValidationError) as error:
         reason = f"{CARD} cannot be read" if isinstance(error, ValidationError) else str(error)
         if not quiet:
-            log.warning("the cached images of %s are damaged (%s): they are built again", packing.listing.root, reason)
+            log.warning("the cached images of %s are damaged (%s): building them again", packing.listing.root, reason)
         return None
     return Packed(entry=packing.entry, card=card)
 
 
 def _build(packing: Packing) -> Packed:
-    """Decode all images into a new entry. The caller holds the lock."""
+    """Decode all images into a new entry. The caller must hold the lock."""
     root = packing.listing.root
     folder = packing.entry.parent
     _check_space(folder, packing.shape)
-    for leftover in folder.glob(".build-*"):  # of a killed process: we hold the lock, so no other process builds here
+    for leftover in folder.glob(".build-*"):  # of a killed process: this process holds the lock, so no other one builds an entry
         shutil.rmtree(leftover, ignore_errors=True)
     log.info("%s: building %s from %s images", root, packing.entry, f"{packing.shape[0]:,}")
     with _writing(folder):
@@ -144,8 +144,8 @@ def _build(packing: Packing) -> Packed:
             card = _write(packing, work)
             if packing.listing.read_again().stamp != packing.listing.stamp:
                 raise UserError(f"{quoted(root)} changed while its images were read: run again when nothing writes there")
-            work.chmod(0o755)  # a temporary folder is private, an entry may be shared
-            shutil.rmtree(packing.entry, ignore_errors=True)  # damaged, or it would have been found
+            work.chmod(0o755)  # a temporary folder is private, but users may share an entry
+            shutil.rmtree(packing.entry, ignore_errors=True)  # it is damaged, or `_found` returns it
             work.rename(packing.entry)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -184,7 +184,7 @@ def _write(packing: Packing, work: Path) -> EntryCard:
 
 
 def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> EntryCard:
-    """The card of these images with these files. The digest covers what training sees: images, labels and the split."""
+    """Return the card of these images with these files. The digest covers what training sees: images, labels and the split."""
     train, test = len(packing.splits["train"]), len(packing.splits["test"])
     content = [packing.shape, train, images.sha256, labels.sha256]
     return EntryCard(
@@ -201,7 +201,7 @@ def _card(packing: Packing, *, images: FileCard, labels: FileCard) -> EntryCard:
 
 
 def _write_images(packing: Packing, path: Path) -> str:
-    """Stream all images into an .npy file; returns the hash of their bytes."""
+    """Write all images into an .npy file in chunks, and return the hash of their bytes."""
     content = hashlib.sha256()
     what = f"reading {packing.listing.root.name or packing.listing.root}"
     with path.open("wb") as file, progress(what, packing.shape[0]) as advance:
@@ -217,7 +217,7 @@ def _write_images(packing: Packing, path: Path) -> str:
 
 
 def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
-    """The images in order, in chunks; Pillow releases the GIL while it decodes, so threads use all cores."""
+    """Yield the images in order, in chunks. Pillow releases the GIL while it decodes, so threads use all cores."""
     decode = partial(_decode, root=packing.listing.root, size=packing.size, crop=packing.crop, channels=packing.channels)
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         for part in _chunks(packing.pictures, max(1, CHUNK_BYTES // int(np.prod(packing.shape[1:])))):
@@ -238,14 +238,14 @@ def _chunks(pictures: Sequence[ImageFile], size: int) -> Iterator[Sequence[Image
 
 
 def _drop_outdated(packing: Packing) -> None:
-    """Remove entries of the same name from before the folder changed. A process that has one open can still read it."""
+    """Remove entries of the same name that are older than the last change of the folder. A process that has one open can still read it."""
     for path in packing.entry.parent.glob(f"*/{CARD}"):
         if path.parent == packing.entry:
             continue
         try:
             card = EntryCard.model_validate_json(path.read_bytes())
         except (OSError, ValueError):
-            continue  # not an entry that we can read
+            continue  # not a readable entry
         if card.dataset == packing.dataset:
-            log.info("removing %s, packed before %s changed", path.parent, packing.listing.root)
+            log.info("removing %s, which is older than the last change of %s", path.parent, packing.listing.root)
             shutil.rmtree(path.parent, ignore_errors=True)

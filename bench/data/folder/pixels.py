@@ -1,4 +1,4 @@
-"""Image files to bytes: read a header; decode an image, turn it upright, crop it to a square and scale it."""
+"""Functions that read the header of an image file, or decode it, turn it upright, crop it to a square and scale it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from bench.core.errors import UserError, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: 1 GB while it is decoded, up to 4 GB if it is transparent
+MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: decoding takes 1 GB, or up to 4 GB if it is transparent
 _LARGE_PIXELS = 2**26  # images above this are decoded one at a time, so that threads do not multiply their memory
 Crop = Literal["center", "none"]
 _GREY_MODES = ("1", "L", "LA", "La", "I")
@@ -24,7 +24,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I")
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Size and colour of an image, known before it is decoded."""
+    """Size and colour of an image, from its header."""
 
     width: int
     height: int
@@ -32,7 +32,7 @@ class Header:
 
 
 class _PillowLimitLifted:
-    """Context manager that lifts Pillow's limit on pixels, a global of the process, while any thread is inside."""
+    """Context manager that lifts Pillow's limit on pixels, which is global to the process, while any thread is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             _check_pixels(image, path)
             yield image
     except PermissionError as error:
-        raise UserError(f"cannot read the image {str(path)!r} ({error.strerror or error})") from error
+        raise UserError(f"cannot read the image {str(path)!r} ({error.strerror or error}): make it readable") from error
     except (MemoryError, UserError):
         raise
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, ...
@@ -76,7 +76,7 @@ def _check_pixels(image: Image.Image, path: Path) -> None:
     pixels_ = image.width * image.height
     if pixels_ > MOST_PIXELS:
         raise UserError(
-            f"the image {str(path)!r} has {pixels_:,} pixels ({image.width}x{image.height}), and at most {MOST_PIXELS:,} are read: "
+            f"the image {str(path)!r} has {pixels_:,} pixels ({image.width}x{image.height}), and the limit is {MOST_PIXELS:,}: "
             "scale it down or cut it into pieces first"
         )
 
@@ -98,12 +98,11 @@ def header(path: Path) -> Header:
 
 
 def pixels(path: Path, *, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
-    """One image as uint8 [channels, size, size]; of an animation the first frame.
+    """Return one image, or the first frame of an animation, as uint8 [channels, size, size].
 
-    `center` keeps the largest square in the middle, `none` squeezes the whole image into the square. Scaling is Pillow's
-    LANCZOS, whose support grows with the reduction (so it is antialiased, unlike torch's default; Parmar et al. 2022,
-    arXiv 2104.11222). StyleGAN's and EDM's dataset tools use it, too, and unlike BOX it does not enlarge pixels to blocks.
-    An image that has the size already is not scaled.
+    `center` crops to the largest square in the middle. `none` scales the complete image to the square. Scaling is Pillow's LANCZOS,
+    which is antialiased, unlike torch's default (Parmar et al. 2022, arXiv 2104.11222). StyleGAN's and EDM's dataset tools use it, too.
+    Unlike BOX it does not enlarge pixels to blocks. An image of the right size is not scaled.
     """
     with opened(path) as image, _bounded_memory(image):
         ImageOps.exif_transpose(image, in_place=True)
@@ -123,8 +122,8 @@ def _middle_square(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, mode: str) -> Image.Image:
-    """The image in 8 bits a channel, on a white background where it is transparent."""
-    if image.mode == "I" or image.mode.startswith("I;16"):  # 16-bit grey, which Pillow's own conversion would clip to white
+    """Return the image in 8 bits a channel. Transparent images get a white background."""
+    if image.mode == "I" or image.mode.startswith("I;16"):  # 16-bit grey, which Pillow's conversion clips to white
         wide = np.asarray(image).astype(np.int64).clip(0, 65_535)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:

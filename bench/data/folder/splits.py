@@ -1,4 +1,4 @@
-"""Folders that are splits, recognised by their names. An unclear name is an error; only `classes=all` makes such folders classes."""
+"""Recognition of folders that are splits, by their names. An unclear name is an error, unless `classes=all` makes all folders classes."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _TOKENS = re.compile(r"[^\W\d_]+|\d+")
 
 @dataclass(frozen=True, kw_only=True)
 class SplitName:
-    """The split that a folder's name means, e.g. trainA: the training images of domain a."""
+    """Split that a folder's name means. For example, trainA has the training images of domain a."""
 
     folder: str
     role: Role
-    domain: str  # "a", "b", a number such as a year, or nothing
-    is_short: bool  # too short to mean a split unless all folders beside it do
+    domain: str  # "a", "b", a number such as a year, or empty
+    is_short: bool  # an abbreviation, which means a split only if all folders beside it have names of splits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The two folders that are the splits."""
+    """Record of the two folders that are the splits."""
 
     train: str
     test: str
 
 
 def split_name(folder: str) -> SplitName | None:
-    """The split of a name such as train, Training, train-images, TRAIN_SET, trainA, val2017; None for other names."""
+    """Return the split of a name such as train, Training, train-images, TRAIN_SET, trainA or val2017. Return None for other names."""
     tokens = [token.casefold() for token in _TOKENS.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", folder)))]
     domain = tokens.pop() if len(tokens) > 1 and (tokens[-1] in ("a", "b") or tokens[-1].isdigit()) else ""
     for words, is_short in ((_WORDS, False), (_SHORT, True)):
@@ -54,16 +54,16 @@ def split_name(folder: str) -> SplitName | None:
 
 
 def split_names(folders: Sequence[str]) -> list[SplitName]:
-    """Those of the folders that have names of splits."""
+    """Return the splits of the folders that have names of splits."""
     found = [name for name in map(split_name, folders) if name is not None]
     short_count = len(found) == len(folders) and len({name.role for name in found}) > 1
     return [name for name in found if short_count or not name.is_short]
 
 
 def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
-    """The splits among the folders of a root: one training and one test folder and nothing else. None: all folders are classes.
+    """Return the splits if a root has one training and one test folder and no others, or None if no folder has a name of a split.
 
-    Any other names of splits are a UserError: as classes they would put test images among the training images.
+    Raises a UserError for other names of splits: as classes they put test images among the training images.
     """
     found = split_names(folders)
     if not found:
@@ -71,20 +71,20 @@ def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
     by_role = {name.role: name for name in found}
     if len(folders) == 2 and set(by_role) == {"train", "test"} and len({name.domain for name in found}) == 1:
         return Splits(train=by_role["train"].folder, test=by_role["test"].folder)
-    raise UserError(f"{quoted(root)} holds {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
+    raise UserError(f"{quoted(root)} contains {_advice(root, folders, found)}, or add ,classes=all to the name if all folders are classes")
 
 
 def check_class_names(folder: Path, names: Sequence[str]) -> None:
-    """Raise a UserError where a folder of a split holds a folder with the name of a split."""
+    """Raise a UserError if a folder of a split contains a folder with the name of a split."""
     if found := split_names(names):
         raise UserError(
-            f"{quoted(folder)} holds {found[0].folder!r}, a name of a split, and splits lie side by side at the top: move or rename it, "
+            f"{quoted(folder)} contains {found[0].folder!r}, a name of a split, and splits belong side by side at the top: move or rename it, "
             "or add ,test=given,classes=all to the name if it is a class"
         )
 
 
 def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> str:
-    """The folders found, and what the user can do."""
+    """Return a list of the folders, and what the user can do."""
     listed, names = _listed(folders), _listed([name.folder for name in found])
     if {"a", "b"} <= {name.domain for name in found}:
         return f"{listed}, the layout of unpaired image translation: name one of its folders, e.g. folder:{root}/{folders[-1]}"
@@ -94,7 +94,7 @@ def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> s
         validation = next(name.folder for name in found if name.role == "validation")
         return f"{listed}: rename {validation!r} to 'test' if it is to be the test split"
     what = f"{names} is a name of a split" if len(found) == 1 else f"{names} are names of splits"
-    return f"{listed}, where {what}: leave one training and one test folder there and nothing else, e.g. 'train' and 'test'"
+    return f"{listed}, where {what}: leave only one training and one test folder, e.g. 'train' and 'test'"
 
 
 def _listed(folders: Sequence[str]) -> str:

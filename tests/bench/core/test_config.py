@@ -50,7 +50,7 @@ def test_override_changes_one_number_and_nothing_else() -> None:
         ("recipe.lr_g", "fast", "recipe.lr_g: .*not 'fast'"),
         ("recipe.lr_g", float("nan"), "recipe.lr_g: .*finite"),
         ("recipe.lr_g", float("inf"), "recipe.lr_g: .*finite"),
-        ("recipe.k", True, "recipe.k: does not take true or false; its value is 1"),
+        ("recipe.k", True, "recipe.k: does not take true or false; its current value is 1"),
         ("recipe.k", 0, "recipe.k: .*not 0"),
         ("recipe.k", 1.5, "recipe.k: .*not 1.5"),
         ("recipe.optimiser", "lion", "recipe.optimiser: .*'adam'.*not 'lion'"),

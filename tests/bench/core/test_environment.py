@@ -57,7 +57,7 @@ def test_emulated_bf16_is_not_native(two_gpus, monkeypatch, emulated):
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
 def test_a_device_that_is_not_here_is_refused_in_one_line(no_gpu, name):
-    with pytest.raises(UserError, match=f"no device '{name}' here.*cpu") as caught:
+    with pytest.raises(UserError, match=f"no device '{name}' on this machine.*cpu") as caught:
         environment.device_of(name)
     assert "\n" not in str(caught.value)
 

@@ -75,11 +75,11 @@ def test_an_archive_in_a_folder(tmp_path: Path) -> None:
     source = cached_archive(lambda: tmp_path / "data.tar.gz", archive=known(content), inside="in")
     assert source.name == "data.tar.gz in the cache"
     for ask in (lambda: source.read(SIZES), lambda: source.probe(list(SIZES))):
-        with pytest.raises(Unavailable, match="it is not there"):
+        with pytest.raises(Unavailable, match="no such file"):
             ask()
     (tmp_path / "data.tar.gz").write_bytes(content)
     assert source.read(SIZES) == {"a.bin": b"abc", "b.bin": b"de"}
-    assert source.probe(list(SIZES)) == "it is there"
+    assert source.probe(list(SIZES)) == "the file exists"
 
 
 def test_an_archive_at_a_url_is_read_no_further_than_its_size(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ def test_what_is_embedded_is_always_here(idx_files, source, cache_folder):
 
 def test_what_is_missing_is_named_unless_it_is_all(idx_files, source, cache_folder):
     dataset = idx_files.build(source("shop", idx_files.contents))
-    assert dataset.missing() == f"its files are not in {dataset.folder}: `ganbench data fetch made`"
+    assert dataset.missing() == f"its files are not in {dataset.folder}: run `ganbench data fetch made`"
     dataset.fetch()
     (dataset.folder / "test-labels").unlink()
-    assert dataset.missing() == f"test-labels not in {dataset.folder}: `ganbench data fetch made`"
+    assert dataset.missing() == f"test-labels not in {dataset.folder}: run `ganbench data fetch made`"
 
 
 def test_sources_are_tried_in_order_and_the_first_good_one_wins(idx_files, source, cache_folder):

@@ -28,9 +28,9 @@ def test_parse_reads_sizes_as_big_endian():
         (b"", "not an idx file"),
         (b"\x89PNG....", "not an idx file"),
         (struct.pack(">4BI", 0, 0, 0x0D, 1, 1) + b"1234", "type 0x0d"),
-        (struct.pack(">4BI", 0, 0, 8, 1, 4) + b"123", "cut off or too long"),
-        (struct.pack(">4BI", 0, 0, 8, 1, 4) + b"12345", "cut off or too long"),
-        (struct.pack(">4BI", 0, 0, 8, 3, 4), "cut off or too long"),
+        (struct.pack(">4BI", 0, 0, 8, 1, 4) + b"123", "too short or too long"),
+        (struct.pack(">4BI", 0, 0, 8, 1, 4) + b"12345", "too short or too long"),
+        (struct.pack(">4BI", 0, 0, 8, 3, 4), "too short or too long"),
     ],
 )
 def test_parse_refuses_in_one_line(content, message):

@@ -148,7 +148,7 @@ def test_a_missing_device_is_replaced_by_the_cpu_unless_the_user_names_it(
     assert generator.device.type == "cpu"
     assert torch.equal(generator.sample(4), images)
     assert caplog.text.count(f"has the device {device}, which this machine does not have") == 1
-    with pytest.raises(UserError, match=f"there is no device '{device}' here"):
+    with pytest.raises(UserError, match=f"there is no device '{device}' on this machine"):
         load_generator(run_id, uri, device=device)
 
 
@@ -191,7 +191,7 @@ def test_runs_that_cannot_be_loaded(trained: tuple[str, Results], tmp_path: Path
     for run_id, message in wrong.items():
         with pytest.raises(UserError, match=message):
             load_generator(run_id, uri)
-    with pytest.raises(UserError, match="there is no device 'cuda:77' here"):
+    with pytest.raises(UserError, match="there is no device 'cuda:77' on this machine"):
         load_generator(run_id_of(found), uri, device="cuda:77")
     with pytest.raises(UserError, match="no results at"):
         load_generator(run_id_of(found), f"sqlite:///{tmp_path}/none.db")

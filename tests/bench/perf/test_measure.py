@@ -63,7 +63,7 @@ def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
 
 
 def test_data_that_does_not_fit_the_networks_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    for dataset, message in (("ring8", "make image data, not points"), ("nothing", "unknown dataset")):
+    for dataset, message in (("ring8", "generate image data, not points"), ("nothing", "unknown dataset")):
         with pytest.raises(UserError, match=message):
             measure(Setting(dataset=dataset))
 
@@ -90,7 +90,7 @@ def test_a_contender_works_in_its_process_and_reports_errors() -> None:
     with pytest.raises(UserError, match="exited without a result"):
         both.go(0.2)
     both.close()
-    with pytest.raises(UserError, match="make image data"):
+    with pytest.raises(UserError, match="generate image data"):
         Host(Contender(loop="train", config=config(dataset="ring8"), threads=1)).go(0.1)
     broken = Host(Contender(loop="no such loop", config=config(), threads=1))
     with pytest.raises(RuntimeError, match="no loop 'no such loop'"):

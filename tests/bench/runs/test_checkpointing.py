@@ -54,7 +54,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before_with_a_warning(
     checkpoints.newest.write_bytes(content[: len(content) // 2] if damage is None else damage)
     assert images(checkpoints) == 1
     assert "state.safetensors is damaged" in caplog.text
-    assert "the one before it is used" in caplog.text
+    assert "using the previous checkpoint" in caplog.text
     assert not checkpoints.newest.exists()
     checkpoints.before.write_bytes(b"x")
     assert checkpoints.load() is None

@@ -108,7 +108,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     content = checkpoints.newest.read_bytes()
     checkpoints.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
     result = run(small.config("dcgan", **CONFIG), context)
-    assert "the one before it is used" in caplog.text
+    assert "using the previous checkpoint" in caplog.text
     assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
 
 

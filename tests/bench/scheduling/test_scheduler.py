@@ -341,7 +341,7 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
 def test_a_folder_that_cannot_be_created_is_an_error_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot detect every error
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be made: Not a directory"):
+    with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be created: Not a directory"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     tracker = Tracker(uri, "small")
     assert not tracker.client.search_runs([tracker._experiment_id])

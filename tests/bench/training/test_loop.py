@@ -263,5 +263,5 @@ def test_a_parameter_without_a_player_is_refused() -> None:
     networks = tiny.VaeNets()
     objective = Objective()
     objective.players = (Player(name="g", modules=("decoder",), lr=1.0, loss=tiny.VaeObjective().g),)
-    with pytest.raises(UserError, match=r"no player of Objective moves encoder\.0\.weight and 3 more"):
+    with pytest.raises(UserError, match=r"Objective needs a player that trains encoder\.0\.weight and 3 more"):
         _check_players(networks, objective)

@@ -217,7 +217,7 @@ def test_sizes_that_no_doubling_gives_are_refused(name: str, shape: tuple[int, .
         build_backbone(name, Ports(data=DataShape(kind="image", shape=shape), latent=8), GanRecipe(width=4))
     assert str(error.value) == (
         f"the networks '{name}' take square images of 4 to 7 pixels, or those doubled any number of times (8, 28, 32, 64, ...), "
-        f"not {shape[1]}x{shape[2]}"
+        f"not {shape[1]}x{shape[2]}; set other networks or another size"
     )
 
 
@@ -267,4 +267,4 @@ def test_dcgan_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 def test_points_are_refused_by_networks_for_images() -> None:
     with pytest.raises(UserError) as error:
         build_backbone("mlp", Ports(data=PLANE, latent=8), GanRecipe())
-    assert str(error.value) == "the networks 'mlp' make image data, not points; set networks=mlp-2d"
+    assert str(error.value) == "the networks 'mlp' generate image data, not points; set networks=mlp-2d"

@@ -113,7 +113,7 @@ def test_the_test_share_goes_with_the_layout(tmp_path: Path, coloured: Path) -> 
     assert given.name == f"folder:{tmp_path}/split,size=16,crop=center,channels=3,test=given"
     assert make(given.name.removeprefix("folder:")).name == given.name
     assert [len(given.split(name)) for name in ("train", "test")] == [3, 3]  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="test=1/10 does not go with the folders 'train' and 'test'"):
+    with pytest.raises(UserError, match="test=1/10 does not fit the folders 'train' and 'test'"):
         make("split,test=0.1")
 
 

@@ -151,7 +151,7 @@ def test_files_of_other_kinds_are_left_out_and_said_once(tmp_path: Path, caplog:
     with caplog.at_level(logging.WARNING):
         assert len(listing(tmp_path).pictures) == len(listing(tmp_path).pictures) == 2
     (message,) = [record.message for record in caplog.records]
-    assert "left out files of other kinds: .tiff (2), no suffix (1)" in message
+    assert "ignoring files that are not images: .tiff (2), no suffix (1)" in message
 
 
 def _mixed(root: Path) -> None:
@@ -230,18 +230,18 @@ def _odd_class(root: Path) -> None:
     ("make", "message"),
     [
         (lambda root: None, "there are no images in .*png, jpg, jpeg, webp, bmp, gif"),
-        (lambda root: photos.fill(root, 1), "one image in .*at least two"),
+        (lambda root: photos.fill(root, 1), "one image in .*add at least one more"),
         (_mixed, r"both images \('000.png'; 3 in all\) and folders \('cats'; 1 in all\)"),
-        (_mixed_split, "test' holds both images"),
-        (_empty_class, r"no images in '.*dogs' .*; it holds files of other kinds: .tiff \(1\)"),
-        (_too_deep, "cats' holds both images|cats' holds the folder 'black': images lie in class folders of one level"),
+        (_mixed_split, "test' contains both images"),
+        (_empty_class, r"no images in '.*dogs' .*; it contains files that are not images: .tiff \(1\)"),
+        (_too_deep, "cats' contains both images|cats' contains the folder 'black', but a class folder contains only images"),
         (_up, "up' is a link to one of its parent folders"),
         (_itself, r"cannot read '.*loop.png' \(.*symbolic links\)"),
         (_dangling, r"cannot read '.*gone.png' \(No such file"),
         (_pipe, r"cannot read '.*pipe.png' \(it is not a regular file\)"),
-        (_three_splits, "'Train', 'test', 'val' are names of splits: leave one training and one test folder there and nothing else"),
-        (_split_in_split, r"train' holds 'val', a name of a split, .*add ,test=given,classes=all to the name if it is a class"),
-        (_splits_in_classes, "cats' holds the folder 'test': .*only a training and a test folder at the top"),
+        (_three_splits, "'Train', 'test', 'val' are names of splits: leave only one training and one test folder"),
+        (_split_in_split, r"train' contains 'val', a name of a split, .*add ,test=given,classes=all to the name if it is a class"),
+        (_splits_in_classes, "cats' contains the folder 'test', .*a training and a test folder at the top"),
         (_one_class_more, "has the class 'dogs' in 'train' but not in 'test'"),
         (_half_labelled, "class folders in 'train' but none in 'test'"),
         (_odd_class, "is not UTF-8: rename it"),
