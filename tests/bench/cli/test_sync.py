@@ -37,7 +37,7 @@ def test_all_pending_writes_are_delivered(
     ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     journals = [pending_journal(uri, seed, monkeypatch) for seed in (0, 1)]
-    assert f"3 writes of dcgan seed 0 wait in {journals[0].relative_to(Path.cwd())}: `ganbench sync` when" in caplog.text
+    assert f"3 writes of dcgan seed 0 are pending in {journals[0].relative_to(Path.cwd())}: run `ganbench sync` when" in caplog.text
     status, out, _ = ganbench("sync")
     assert (status, out.splitlines()) == (
         0,
@@ -65,7 +65,7 @@ def test_a_journal_in_use_stays(ganbench: Ganbench, uri: str, monkeypatch: pytes
     with run_lock([journal.parent / FILE], give_up=lambda: True):
         status, out, _ = ganbench("sync")
     assert status == 0
-    assert out.splitlines()[0] == f"{journal.parent}: another process uses the run and will deliver its writes"
+    assert out.splitlines()[0] == f"{journal.parent}: another process uses the run, and delivers its writes"
 
 
 def test_mistakes_are_one_line_and_lose_nothing(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
