@@ -22,8 +22,8 @@ STOPPED = 130  # exit status after Ctrl-C
 def main() -> None:
     """Run the command line.
 
-    The exit status is 0 for success, 1 for a failed run or a closed pipe, 2 for a mistake, with a message of one line, 3 if another process trains
-    a run, and 130 after Ctrl-C.
+    The exit status is 0 for success, 1 for a failed run or a closed pipe, and 2 for a mistake, which one line describes. It is 3 if another process
+    trains a run, and 130 after Ctrl-C.
     """
     log_to(errors, logging.WARNING)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal's encoding lacks

@@ -38,7 +38,7 @@ def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
 
 
 def missing(checks: Sequence[Check]) -> list[str]:
-    """Return the names of the required checks that fail. If there is one, the exit status is 1."""
+    """Return the names of the required checks that fail. If any fails, the exit status is 1."""
     return [check.name for check in checks if check.needed and not check.ok]
 
 

@@ -26,7 +26,7 @@ class OldCheckpoint:
     variant: str  # as recorded; empty if the store does not have the run
     seed: str
     status: str
-    days: float  # since the newest checkpoint was written
+    days: float  # age of the newest checkpoint
     size: int  # bytes
     obstacle: str = ""  # why `prune` does not remove them
 

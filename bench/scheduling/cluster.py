@@ -170,7 +170,7 @@ def _check_reachable(address: str) -> None:
 
 def _set_ray_defaults() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else other processes would slow the benchmark
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default Ray lowers the priority of its workers, which makes runs slower
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 

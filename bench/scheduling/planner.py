@@ -142,7 +142,7 @@ def _variant_prefix(action: PlannedAction) -> str:
 
 
 def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: Path) -> PlannedAction:
-    """Predict the action that the lock holder will choose, if the checkpoint is intact and of the newest run."""
+    """Return the action that the lock holder chooses if the checkpoint is intact and belongs to the newest run."""
     config, fingerprint, runs = recorded.config, recorded.fingerprint, recorded.runs
     checkpoint = None
     if runs and runs[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:

@@ -24,7 +24,7 @@ from bench.scheduling.messages import MessageBoard, WorkerReporter, relay
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
-RETRIES = 2  # of a job whose worker died; a job that needs more memory than its node has fails each time
+RETRIES = 2  # of a job whose worker dies; a job that needs more memory than its node has fails each time
 ANSWER_SECONDS = 60.0  # timeout for the message board; without an answer, a worker assumes that the driver is dead, and stops
 MOST_LOST_NODES = 10  # for one job; if it loses more, the job is assumed to be the cause
 _PREFIX = "GANBENCH_"  # of environment variables that workers get; MLflow's contain passwords, and each node has its own

@@ -150,7 +150,7 @@ class Tracker(Lookup):
         folder = path.parent / ARTIFACTS / name if path else None
         with _disk_errors(folder):
             if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)  # its existence shows that the artifacts were moved or copied with the database
+                folder.mkdir(parents=True, exist_ok=True)  # a folder beside a moved database shows that its artifacts have moved too
         try:
             return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
         except MlflowException as error:
