@@ -1,4 +1,4 @@
-"""The command line. Only this package imports all others, and each verb imports them when it runs."""
+"""Command line of ganbench. Only this package imports all others, and each command imports them when it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the verbs)
+from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the commands)
 from bench.cli.common import app, errors
 from bench.cli.mistakes import is_help, mistake, status_of
 from bench.core.terminal import log_to
@@ -22,7 +22,8 @@ STOPPED = 130  # exit status after Ctrl-C
 def main() -> None:
     """Run the command line.
 
-    Exit status 0: success. 1: a failed run or a closed pipe. 2: a mistake, in one line. 3: another process trains a run. 130: Ctrl-C.
+    The exit status is 0 for success, 1 for a failed run or a closed pipe, and 2 for a mistake, which one line describes. It is 3 if another process
+    trains a run, and 130 after Ctrl-C.
     """
     log_to(errors, logging.WARNING)
     for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal's encoding lacks

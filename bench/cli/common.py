@@ -1,4 +1,4 @@
-"""Common parts of all verbs: the application, the two consoles, shared options, and functions that print."""
+"""Common parts of all commands: the application, its two consoles, shared options, and functions that print."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ app = typer.Typer(
 
 DEFAULT_RUNS = Path("runs")
 BUSY = 3  # exit status if another process trains a run
-PIPE_WIDTH = 160  # columns if the output is no terminal
+PIPE_WIDTH = 160  # columns if the output is not a terminal
 console = SafeConsole() if sys.__stdout__ is not None and sys.__stdout__.isatty() else SafeConsole(width=PIPE_WIDTH)
 errors = SafeConsole(stderr=True)
 Settings = Annotated[
@@ -67,7 +67,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and do n
 
 
 def parse_settings(texts: list[str] | None) -> dict[str, Any]:
-    """Return the --set options as a dict from path to value."""
+    """Return the values of the --set options by path."""
     from bench.core.config import parse_setting
 
     return dict(parse_setting(text) for text in texts or ())
@@ -81,7 +81,7 @@ def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) 
 
 
 def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:
-    """Return the settings with evaluation.inception=true if there are weights. An environment variable passes their path to workers."""
+    """Return the settings with evaluation.inception=true if weights are given. An environment variable passes their path to workers."""
     if weights is None:
         return settings
     from bench.core.errors import UserError
@@ -95,7 +95,7 @@ def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, 
 
 
 def runs_folder(folder: Path) -> Path:
-    """Return the absolute path of a --runs-dir folder. Raises a UserError if it does not exist; the default folder need not exist."""
+    """Return the absolute path of a --runs-dir folder. Raises UserError if a folder other than the default does not exist."""
     if folder != DEFAULT_RUNS and not folder.is_dir():
         from bench.core.errors import UserError, nearest
 
@@ -110,7 +110,7 @@ def say(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table of cells without markup. The first column is never wrapped."""
+    """Print a table of cells without markup. It never wraps the first column."""
     table = Table(title=_plain(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, column in enumerate(columns):
         table.add_column(_plain(column), overflow="fold", no_wrap=index == 0)
@@ -120,15 +120,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _plain(cell: str) -> Text:
-    """Return a cell without markup. Control characters are replaced before rich measures its width."""
+    """Return a cell without markup and control characters, so that rich measures its correct width."""
     return Text(harmless(cell))
 
 
 def with_error(value: float, error: float) -> str:
-    """Return a value for a table, with its standard error if that is known."""
+    """Return a value as text for a table, with its standard error unless that is NaN."""
     return number(value) if math.isnan(error) else f"{number(value)} ± {error:.2g}"
 
 
 def number(value: float) -> str:
-    """Return a number with four significant digits; a dash for not-a-number."""
+    """Return a number as text with four significant digits, or a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.4g}"

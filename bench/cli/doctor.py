@@ -21,9 +21,9 @@ OLDEST_PYTHON = (3, 11)
 
 
 def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
-    """Run all checks, the most likely problems first. Fetches, creates and writes nothing.
+    """Run all checks, the most likely problems first, and return them. Fetches, creates and writes nothing.
 
-    With `network`, check whether the sources of missing datasets can be reached. With `deep`, start Ray.
+    With `network`, also check that the sources of missing datasets answer. With `deep`, also start Ray.
     """
     return [
         check_python(),
@@ -38,7 +38,7 @@ def doctor(*, network: bool = False, deep: bool = False) -> list[Check]:
 
 
 def missing(checks: Sequence[Check]) -> list[str]:
-    """Return the names of the required checks that failed. Any of them makes the exit status 1."""
+    """Return the names of the required checks that fail. If any fails, the exit status is 1."""
     return [check.name for check in checks if check.needed and not check.ok]
 
 
@@ -60,7 +60,7 @@ def check_python() -> Check:
 
 
 def check_packages() -> Check:
-    """Check that the packages that determine results are installed. Reports their versions."""
+    """Check that the packages that determine results are installed, and report their versions."""
     found = {package: installed(package) for package in PACKAGES}
     absent = [package for package, number in found.items() if number is None]
     text = ", ".join(f"{package} {number or 'missing'}" for package, number in found.items())
@@ -68,7 +68,7 @@ def check_packages() -> Check:
 
 
 def check_datasets(*, network: bool = False) -> Iterator[Check]:
-    """Check whether each registered dataset is on this machine. At least one dataset is required."""
+    """Check that each registered dataset is on this machine. At least one dataset is required."""
     reasons = {name: available(name) for name, _ in DATASETS}
     none = all(reasons.values())
     for name, dataset in DATASETS:
@@ -94,7 +94,7 @@ def _answers(dataset: object) -> Iterator[str]:
 
 
 def check_extractors() -> Iterator[Check]:
-    """Check the feature extractors: the bundled ones and their hashes, those trained on this machine, and Inception."""
+    """Check the feature extractors and their hashes: the bundled ones, those trained on this machine, and Inception."""
     from bench.metrics.extractors import extractor_names, load_extractor
 
     for name in extractor_names():
@@ -110,7 +110,7 @@ def check_extractors() -> Iterator[Check]:
 
 
 def _trained_extractors() -> Iterator[Check]:
-    """Check the classifiers that were trained on this machine for other labelled datasets."""
+    """Check the classifiers that this machine has trained for other labelled datasets."""
     from bench.metrics.extractors.local import read, trained_folders
 
     for folder in trained_folders():
@@ -139,7 +139,7 @@ def _inception() -> Check:
 
 
 def check_store(uri: str | None = None) -> Check:
-    """Check that the tracking store answers and, if it is a file, that it can be written."""
+    """Check that the tracking store answers. If it is a file, also check that it can be written."""
     try:
         chosen = tracking_uri(uri)
         found = _store(chosen)
@@ -150,7 +150,7 @@ def check_store(uri: str | None = None) -> Check:
 
 
 def _store(uri: str) -> str:
-    """Return a summary of a store. Raises a UserError if the store does not answer or cannot be written."""
+    """Return a summary of a store. Raises UserError if the store does not answer or cannot be written."""
     path, public = sqlite_path(uri), redacted(uri)
     if path is not None and not is_writable(path):
         raise UserError(f"{public} cannot be written")

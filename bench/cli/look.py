@@ -1,4 +1,4 @@
-"""Verbs that inspect the installation and fetch datasets: list, data, doctor."""
+"""Commands that inspect the installation and fetch datasets: `ganbench list`, `data` and `doctor`."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A registered dataset, o
 
 @app.command()
 def doctor(
-    network: Annotated[bool, typer.Option("--network", help="Also check whether the sources of missing datasets can be reached.")] = False,
+    network: Annotated[bool, typer.Option("--network", help="Also check that the sources of missing datasets answer.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Also start Ray.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Check this machine: versions, devices, datasets, tracking store, Ray and disks. Print advice for each problem.
 
-    Exit status 1 if a required check fails.
+    The exit status is 1 if a required check fails.
     """
     from bench.cli.doctor import as_json, missing
     from bench.cli.doctor import doctor as examine

@@ -1,4 +1,4 @@
-"""Facts about this machine (devices, cores, precision, commit of the code), and checks of Ray, memory and disks."""
+"""Facts about this machine (devices, cores, precision, commit of the code), and checks of Ray, shared memory and disks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.scheduling.cluster import LOOPBACK
 
 ROOM_GB = 2.0  # for runs, checkpoints and the tracking store
 CACHE_GB = 0.2  # twice the size of Fashion-MNIST: unpacking needs both
-FULL_GB = 0.05  # with less free space no run can write
+FULL_GB = 0.05  # with less free space, no run can write
 SHARED_GB = 0.15  # Ray stores up to 100 MiB of objects in shared memory, or on disk if that is too small
 RAY_SECONDS = 90.0
 _SHARED = Path("/dev/shm")
@@ -33,17 +33,17 @@ _TRY_RAY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Result of one check. `advice` is a command that solves or avoids the problem; empty if there is no problem."""
+    """Result of one check. `advice` is a command that solves or avoids the problem. It is empty without a problem."""
 
     name: str
     ok: bool
     found: str
     advice: str = ""
-    needed: bool = False  # doctor fails only if a needed check fails
+    needed: bool = False  # whether the check is required, so that its failure makes the exit status 1
 
     @property
     def mark(self) -> str:
-        """Return "ok", "NO" for a failed check that is needed, or "--" for a failed check that is optional."""
+        """Mark of the check: "ok", "NO" if a required check fails, or "--" if an optional check fails."""
         return "ok" if self.ok else "NO" if self.needed else "--"
 
     def as_json(self) -> dict[str, str | bool]:
@@ -52,7 +52,7 @@ class Check:
 
 
 def machine_facts() -> dict[str, str]:
-    """Return the facts that runs record about this machine, and the meaning of `auto` with its measurements. Writes nothing."""
+    """Return the facts that runs record about this machine, and the meaning of `auto` on it. Writes nothing."""
     commit, dirty = source_commit()
     best = devices()[0].partition(":")[0]
     choice = choice_here(best, save=False)
@@ -78,7 +78,7 @@ def _memory(name: str) -> str:
 
 
 def check_ray(*, deep: bool = False) -> Iterator[Check]:
-    """Check that Ray is installed; with `deep`, also that it starts. Ray trains several runs of a suite at once."""
+    """Check that Ray is installed. With `deep`, also check that it starts. Ray trains several runs of a suite at once."""
     number = installed("ray")
     if number is None:
         advice = "pip install 'ganbench[parallel]', or train the runs one after another"
@@ -90,7 +90,7 @@ def check_ray(*, deep: bool = False) -> Iterator[Check]:
 
 
 def _ray_starts() -> Check:
-    """Check that Ray starts and executes a task. A subprocess with a time limit does it, because Ray can hang."""
+    """Check that Ray starts and executes a task. This happens in a subprocess with a timeout, because Ray may not return."""
     advice = "ganbench suite NAME --workers 1 works without Ray"
     try:
         done = subprocess.run(
@@ -102,7 +102,7 @@ def _ray_starts() -> Check:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Check(name="ray starts", ok=False, found=f"not within {RAY_SECONDS:g} s", advice=advice)
+        return Check(name="ray starts", ok=False, found=f"does not start within {RAY_SECONDS:g} s", advice=advice)
     if done.returncode == 0:
         return Check(name="ray starts", ok=True, found="yes, and executes a task")
     last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
@@ -115,19 +115,19 @@ def check_shared_memory() -> Iterator[Check]:
         return
     size = shutil.disk_usage(_SHARED).total / 1e9
     ok = size >= SHARED_GB
-    advice = "" if ok else "docker run --shm-size=2g; with less, parallel runs are slightly slower"
+    advice = "" if ok else "docker run --shm-size=2g; with less shared memory, parallel runs are slightly slower"
     yield Check(name="shared memory", ok=ok, found=f"{_SHARED} has {size:.2f} GB", advice=advice)
 
 
 def check_disks() -> Iterator[Check]:
-    """Check the free space in the working folder, in the data cache and for temporary files."""
+    """Check the free disk space for the working folder, for the cache folder and for temporary files."""
     yield check_disk("disk", Path.cwd(), ROOM_GB, "cd to a folder on another disk")
     yield check_disk("disk of the cache", cache_root(), CACHE_GB, f"export {ENVIRONMENT_VARIABLE}=FOLDER")
     yield check_disk("disk for temporary files", Path(tempfile.gettempdir()), CACHE_GB, "export TMPDIR=FOLDER")
 
 
 def check_disk(name: str, folder: Path, room_gb: float, elsewhere: str) -> Check:
-    """Check the free space in a folder, or in its nearest existing parent."""
+    """Check the free disk space for a folder, or for its nearest existing parent."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
     ok = free >= room_gb

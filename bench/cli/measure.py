@@ -1,4 +1,4 @@
-"""Verbs that measure and sample without training: evaluate, sample, score."""
+"""Commands that measure and sample without training: `ganbench evaluate`, `sample` and `score`."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def evaluate(
         tuple[float, float] | None,
         typer.Option("--range", metavar="LO HI", help="The values of black and white in float images. Default: 0 1."),
     ] = None,
-    latent: Annotated[int | None, typer.Option(help="Latent dimension, if the module:OBJECT defines none.")] = None,
+    latent: Annotated[int | None, typer.Option(help="The latent dimension, if the module:OBJECT does not define it.")] = None,
     n: Annotated[
-        int | None, typer.Option("--n", help="Number of images to sample from a module:OBJECT. Default: as many as in a run.")
+        int | None,
+        typer.Option("--n", help="Number of images to sample from a module:OBJECT. Default: the number in the evaluation of a run."),
     ] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="Measure the images even if their values look wrong, e.g. nearly black.")] = False,
     inception_weights: InceptionWeights = None,
@@ -50,8 +51,8 @@ def evaluate(
 ) -> None:
     """Measure external images with the evaluation protocol of runs, beside real images and an untrained generator.
 
-    Images are uint8, or floats in [0, 1] or --range, in the order NHWC, NCHW, or NHW if grey. A module:OBJECT is a torch module,
-    or a function or class that returns one. The module may lie in the working folder.
+    Images are uint8, or floats in [0, 1] or in --range. Their order is NHWC or NCHW, or NHW for grey images. A module:OBJECT is a torch module,
+    or a function or class that returns one. The file of the module may be in the working folder.
     """
     from bench.evaluation.external import measure
 
@@ -83,7 +84,7 @@ def sample(
 ) -> None:
     """Sample images or points from the generator of a recorded run.
 
-    They are the samples of the run's evaluation if --n is their number and --seed is not given.
+    Without --seed, and with the number of samples of the evaluation as --n, they are the samples of the run's evaluation.
     """
     from bench.evaluation.export import check_target, write_samples
     from bench.evaluation.generator import check_count, load_generator
@@ -145,7 +146,7 @@ def _print_measured(measured: ExternalMeasurement) -> None:
         say(f"{key}: {reason}")
     for kind, reason in measured.left_out.items():
         say(f"no row {kind}: {reason}")
-    say(f"evaluation protocol {measured.protocol['all']}: compare only numbers of the same protocol")
+    say(f"evaluation protocol {measured.protocol['all']}: compare only numbers of the same evaluation protocol")
 
 
 def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:

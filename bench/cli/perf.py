@@ -1,4 +1,4 @@
-"""The verb that measures the harness itself: perf."""
+"""Command `ganbench perf`, which measures the speed of ganbench itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def perf(
     models: Annotated[str, typer.Option(metavar="MODELS", help="The models to train: some of mlp,dcgan.")] = "mlp,dcgan",
     turns: Annotated[int, typer.Option(help="Number of turns of each loop.")] = 5,
     seconds: Annotated[float, typer.Option(help="Duration of a turn.")] = 2.0,
-    dataset: Annotated[str, typer.Option(help="auto: Fashion-MNIST, else digits.")] = "auto",
+    dataset: Annotated[str, typer.Option(help="The dataset; auto: Fashion-MNIST, else digits.")] = "auto",
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for perf.json and perf.svg.")] = Path("build/perf"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -48,5 +48,5 @@ def perf(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """Return the distinct parts of a comma-separated option."""
+    """Return the parts of a comma-separated option, without duplicates."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

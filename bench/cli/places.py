@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]  # the folder of bench, variants, studies and r
 
 
 def place_of(thing: Any) -> Place | None:
-    """Return the location of a class or function, or of the class of any other object. None if its source cannot be read."""
+    """Return the location of a class or function, or of the class of any other object. It is None if the source cannot be read."""
     while isinstance(thing, functools.partial):
         thing = thing.func
     thing = thing if inspect.isclass(thing) or inspect.isroutine(thing) else type(thing)
@@ -27,7 +27,7 @@ def place_of(thing: Any) -> Place | None:
 
 
 def file_line(place: Place | None) -> str:
-    """Return `file:line`, if possible relative to the root of ganbench or to the working folder; a dash for a missing file."""
+    """Return `file:line`, if possible relative to the root of ganbench or to the working folder. Return a dash for a missing file."""
     if place is None or not Path(place.file).is_file():
         return "–"
     file = Path(place.file).resolve()
@@ -36,13 +36,13 @@ def file_line(place: Place | None) -> str:
 
 
 def first_line(thing: Any) -> str:
-    """Return the first paragraph of a docstring in one line, or "". Methods inherit docstrings, classes do not."""
+    """Return the first paragraph of a docstring as one line, or "". Methods inherit docstrings, but classes do not."""
     text = (vars(thing).get("__doc__") if inspect.isclass(thing) else inspect.getdoc(thing)) or ""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def function_of(code: CodeType, module: str) -> Any:
-    """Return the function or method of a code object, by its qualified name in the module; None for an unknown name."""
+    """Return the function or method of a code object, by its qualified name in the module, or None for an unknown name."""
     found: Any = sys.modules.get(module)
     for part in code.co_qualname.split("."):
         found = getattr(found, part, None)

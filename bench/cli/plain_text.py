@@ -1,4 +1,4 @@
-"""Renderer of a document as plain text of a limited width, without colour and markup. It does not support pictures."""
+"""Renderer of documents as plain text of a limited width, without colour and markup. It does not support pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 100  # columns
 
 
 def plain_text(document: Document, width: int = WIDTH) -> str:
-    """Return the whole document, in lines of at most `width` columns."""
+    """Return a document as text, in lines of at most `width` columns."""
     parts = [f"{document.title}\n{'=' * len(document.title)}", _wrapped(document.subtitle, width)]
     if document.facts:
         longest = max(len(fact.label) for fact in document.facts)

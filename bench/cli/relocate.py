@@ -1,4 +1,4 @@
-"""The hidden verb that `make ui` calls before it starts MLflow's server: relocate."""
+"""Hidden command `ganbench relocate`, which `make ui` calls before it starts MLflow's server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from bench.cli.common import app, say
 
 @app.command(hidden=True)
 def relocate() -> None:
-    """Update the artifact locations of a store that was moved, and print the URI for MLflow's server.
+    """Update the artifact locations of a store that has moved, and print the URI for MLflow's server.
 
-    If that store is read-only, update a copy in the cache instead.
+    If that store is read-only, update a copy in the cache folder instead.
     """
     import sqlite3
 
@@ -27,6 +27,6 @@ def relocate() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             relocation.relocated_copy(path, copy)
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{path} was moved and is read-only, and cannot be copied to {copy}: {error}") from error
+            raise UserError(f"{path} has moved and is read-only, and cannot be copied to {copy}: {error}") from error
         uri = f"sqlite:///{copy}"
     say(uri)

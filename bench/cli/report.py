@@ -1,4 +1,4 @@
-"""The verb that compares recorded runs: report."""
+"""Command `ganbench report`, which compares recorded runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Compare with published results that --csv wrote. Exit status 1 if a variant differs, 2 if nothing can be compared. "
+            help="Compare with published results from --csv. The exit status is 1 if a variant differs, and 2 if nothing can be compared. "
             "Writes the report only with --out.",
         ),
     ] = None,
@@ -58,7 +58,7 @@ def report(
     target = out or (Path("build") / "report" / _folder(results.experiments) if check is None else None)
     if target is not None:
         check_folder(target, "--out")
-    agrees = check is None or _agrees(check, results, only)  # may raise a UserError, so it comes before any file is written
+    agrees = check is None or _agrees(check, results, only)  # before writing any file, because it may raise a UserError
     if csv is not None:
         write_csv(results, csv)
         say(f"tidy results: {csv}")
@@ -72,7 +72,7 @@ def report(
 
 
 def _title(suites: Sequence[str]) -> str:
-    """Return the title of the page: the first suites, and the number of the other ones."""
+    """Return the title of the page, with the first suites and the number of the others."""
     if not suites:
         return "GAN benchmark"
     rest = [pluralise(len(suites) - MOST_NAMES, "more suite")] if len(suites) > MOST_NAMES else []
@@ -101,7 +101,7 @@ def _write(results: Results, target: Path, *, title: str, attach: bool, small: b
 
 
 def _attach(suite: str, page: bytes, verdict: str) -> None:
-    """Log the report to MLflow. A failure is only a warning."""
+    """Log the report to MLflow. If that fails, log a warning."""
     from bench.tracking.attachments import attach_report
     from bench.tracking.store import tracking_uri
 
@@ -112,7 +112,7 @@ def _attach(suite: str, page: bytes, verdict: str) -> None:
 
 
 def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> None:
-    """Check that the targets can be written, before any work. Raises a UserError."""
+    """Check that the targets can be written. Raises UserError."""
     from reports.io import check_file, check_folder
 
     for folder, option in ((out, "--out"), (csv, "--csv")):

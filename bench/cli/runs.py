@@ -1,4 +1,4 @@
-"""The verb that removes old checkpoints: runs prune."""
+"""Command `ganbench runs prune`, which removes old checkpoints."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ app.add_typer(runs_app, name="runs")
 def prune(
     older_than: Annotated[float, typer.Option("--older-than", metavar="DAYS", help="Minimum age of the newest checkpoint of a run.")],
     folder: Annotated[Path, typer.Option("--runs-dir", help="The folder with the checkpoints of runs.")] = DEFAULT_RUNS,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove the checkpoints. Without this option, they are only listed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove the checkpoints. Without this option, only list them.")] = False,
 ) -> None:
     """Remove old checkpoints. Recorded results stay in MLflow.
 
     A finished run without its checkpoint cannot be extended. An unfinished run restarts instead of resuming.
-    Keeps the checkpoints of runs that another process trains and of runs with pending writes.
+    The command does not remove checkpoints of runs that another process trains, or of runs with pending writes.
     """
     from bench.runs.old_checkpoints import old_checkpoints, prune
     from bench.tracking.store import tracking_uri

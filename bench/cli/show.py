@@ -1,4 +1,4 @@
-"""The verb that describes a variant: show."""
+"""Command `ganbench show`, which describes a variant."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(
 
 
 def _page(config: RunConfig, dataset: str) -> Document:
-    """Return the page for a dataset; for `auto`, for the first dataset that the networks support."""
+    """Return the page for a dataset. For `auto`, it is the first dataset that the networks support."""
     from bench.cli.variant_page import page
     from bench.core.config import DATASETS
 

@@ -1,4 +1,4 @@
-"""The verb that searches hyperparameters: study."""
+"""Command `ganbench study`, which searches hyperparameters."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def study(
 
 
 def _search(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
-    """Run the study and show its progress."""
+    """Run the study, show its progress, and return the result."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.signals import stop_on_signal
     from studies.display import study_display_for
@@ -112,12 +112,12 @@ def _search(planned: Plan, workers: int | None, cluster: Cluster) -> Sweep:
 
 
 def _with_options(study: Study, **given: Any) -> Study:
-    """Return the study with the given options; None keeps the study's value."""
+    """Return the study with the given options. An option that is None does not change the study."""
     return replace(study, **{key: value for key, value in given.items() if value is not None})
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
-    """Return the parts of a comma-separated option; None for a missing option."""
+    """Return the parts of a comma-separated option, or None for a missing option."""
     if text is None:
         return None
     found = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -147,7 +147,7 @@ def _print_plan(planned: Plan) -> None:
 def _exit_by(found: Sweep, planned: Plan) -> None:
     """Print the best recipes and set the exit status.
 
-    130: Ctrl-C. 1: a run failed, or the trials of a variant crash. 3: another process trains a final run.
+    It is 130 after Ctrl-C, 1 if a run or too many trials of a variant fail, and 3 if another process trains a final run.
     """
     import json
 
@@ -168,7 +168,7 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
     columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "to train its recipe")
     print_table(f"{planned.study}: best of the search, measured on its own seeds", columns, rows)
     for variant in found.given_up:
-        say(f"{variant}: given up, because its trials crash; `ganbench report --suite {planned.study}` shows the reasons")
+        say(f"{variant}: given up, because its trials fail; `ganbench report --suite {planned.study}` shows the reasons")
     if found.elsewhere:
         say("another process trains the final runs")
     say(f"`ganbench report --suite {planned.study}` compares the best recipes with the default recipes on fresh seeds")

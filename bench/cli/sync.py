@@ -1,4 +1,4 @@
-"""The verb that delivers pending writes: sync."""
+"""The command `ganbench sync`, which delivers pending writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sync(
     from bench.tracking.store import tracking_uri
 
     runs = []
-    elsewhere = []  # runs whose writes are for another store: a mistake if there are no others
+    elsewhere = []  # runs whose writes are for another store; it is a mistake if all are
     for one in deliver_pending(runs_folder(folder), tracking_uri()):
         runs.append(one)
         if one.meant_for:
@@ -46,9 +46,9 @@ def sync(
 
 
 def _line(one: DeliveryResult) -> str:
-    """Return the result for one run as a line."""
+    """Return the result for one run as a line of text."""
     if one.busy:
-        return f"{one.name}: another process uses the run and will deliver its writes"
+        return f"{one.name}: another process uses the run, and delivers its writes"
     stays = f"; {pluralise(one.pending, 'write')} still pending: {one.problem}" if one.problem else ""
     rest = "; the other writes follow when the run resumes" if one.resumes else ""
     return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

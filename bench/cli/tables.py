@@ -12,7 +12,7 @@ Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns,
 
 
 def variants() -> Rows:
-    """Return all registered variants, with ideas and hyperparameters."""
+    """Return the table of all registered variants, with ideas and hyperparameters."""
     from bench.core.config import VARIANTS
 
     rows = [
@@ -23,7 +23,7 @@ def variants() -> Rows:
 
 
 def datasets() -> Rows:
-    """Return all registered datasets, and whether they are on this machine."""
+    """Return the table of all registered datasets, with those on this machine marked."""
     from bench.core.config import DATASETS
     from bench.data.catalog import available
 
@@ -36,14 +36,14 @@ def datasets() -> Rows:
 
 
 def metrics() -> Rows:
-    """Return all metrics, including those of installed catalogues."""
+    """Return the table of all metrics, including those of installed catalogues."""
     load_catalogs()
     rows = [(card.key, card.arrow, card.unit, card.meaning, card.citation) for card in CARDS.values()]
     return "metrics", ("key", "", "unit", "meaning", "from"), rows
 
 
 def suites() -> Rows:
-    """Return all registered suites."""
+    """Return the table of all registered suites."""
     from bench.scheduling.suite import SUITES
 
     rows = [
@@ -62,7 +62,7 @@ def suites() -> Rows:
 
 
 def studies() -> Rows:
-    """Return all registered studies."""
+    """Return the table of all registered studies."""
     from studies.study import STUDIES
 
     load_catalogs()
@@ -74,7 +74,7 @@ def studies() -> Rows:
 
 
 def spaces() -> Rows:
-    """Return all search spaces, with their keys."""
+    """Return the table of all search spaces, with their keys."""
     from studies.spaces import SPACES
 
     rows = [(name, space.idea, "; ".join(dimension.words for dimension in space.dimensions)) for name, space in SPACES]
@@ -82,7 +82,7 @@ def spaces() -> Rows:
 
 
 def _budget(settings: Mapping[str, Any]) -> str:
-    """Return the budget that a suite or study sets for its entries, as text. Entries may override it."""
+    """Return the budget of a suite or study as text. Its entries may override this budget."""
     from bench.core.config import Budget
 
     units = {path.removeprefix("budget."): value for path, value in settings.items() if path.startswith("budget.")}
@@ -90,7 +90,7 @@ def _budget(settings: Mapping[str, Any]) -> str:
 
 
 def networks() -> Rows:
-    """Return all registered networks."""
+    """Return the table of all registered networks."""
     from bench.core.config import NETWORKS
 
     return "networks", ("name", "idea"), [(name, backbone.idea) for name, backbone in NETWORKS]

@@ -1,4 +1,4 @@
-"""Verbs that train: run, suite."""
+"""Commands that train: `ganbench run` and `ganbench suite`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(
 ) -> None:
     """Train and measure one variant, and record it in MLflow (experiment `runs`).
 
-    Exit status 1 if the run fails, 3 if another process trains it.
+    The exit status is 1 if the run fails, and 3 if another process trains it.
     """
     from bench.scheduling.suite import Entry, Suite, plan
 
@@ -101,7 +101,7 @@ def suite(
 ) -> None:
     """Train and measure the missing runs of a suite. Skip finished runs, and resume interrupted ones.
 
-    Waits at the end for runs that another process trains. Exit status 1 if a run fails, 3 if another process still trains one.
+    At the end, the command waits for runs that another process trains. The exit status is 1 if a run fails, and 3 if another process still trains one.
     """
     from bench.scheduling.suite import SUITES, plan
 
@@ -142,7 +142,7 @@ def _plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], folder: Path, *, workers: int | None, cluster: Cluster | None = None,
     extend: bool = False, probe: bool = True, deliver: bool,
 ) -> ExecutionPlan:  # fmt: skip
-    """Return what the command would do. With `deliver`, first deliver pending writes."""
+    """Return the planned actions of the command. With `deliver`, first deliver pending writes."""
     from bench.scheduling.cluster import HERE
     from bench.scheduling.scheduler import plan_execution
     from bench.tracking.store import tracking_uri
@@ -154,7 +154,7 @@ def _plan_execution(
 
 
 def _execute(suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True) -> ExecutionResult:
-    """Execute the planned jobs, and show their progress."""
+    """Execute the planned jobs, show their progress, and return the results."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.scheduler import run_suite
     from bench.scheduling.signals import stop_on_signal
@@ -169,9 +169,9 @@ def _execute(suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait:
 
 
 def _exit_by(outcome: ExecutionResult) -> None:
-    """Exit with status 130 after Ctrl-C, 1 if a run failed, 3 if another process trains a run."""
+    """Exit with status 130 after Ctrl-C, 1 if a run fails, or 3 if another process trains a run."""
     for result in outcome.busy:
-        say(f"{result.variant} seed {result.seed}: not trained by this process: {result.reason}")
+        say(f"{result.variant} seed {result.seed}: this process does not train it: {result.reason}")
     if outcome.interrupted:
         raise typer.Exit(130)
     if outcome.count("failed"):
@@ -199,7 +199,9 @@ def _print_execution_plan(execution_plan: ExecutionPlan) -> None:
     print_table(f"{pluralise(len(rows), 'run')}, {len(execution_plan.todo)} to do", columns, rows)
     if execution_plan.todo:
         workers = min(execution_plan.workers, len(execution_plan.todo))
-        say(f"about {duration(execution_plan.estimate.wall_seconds(workers))} with {workers} at a time, by a short probe of each variant")
+        say(
+            f"about {duration(execution_plan.estimate.wall_seconds(workers))} with {workers} at a time, by a short speed test of each variant"
+        )
 
 
 def _differences(config: RunConfig) -> str:

@@ -17,7 +17,7 @@ from reports.document import Block, Cell, Column, Heading, Row, Table, Text
 
 
 def networks_blocks(networks: Networks, found: Trace, sides: list[PlayerState]) -> Iterator[Block]:
-    """Yield a table of layers for each module that a player trains, and the number of parameters of each player."""
+    """Yield a table of layers for each module that a player trains, and the numbers of parameters of the players."""
     trainers: dict[str, list[str]] = {}
     for side in sides:
         for name in side.player.modules:
@@ -35,7 +35,7 @@ def networks_blocks(networks: Networks, found: Trace, sides: list[PlayerState]) 
 
 
 def _layers(top: nn.Module, prefix: str, found: Trace) -> Table:
-    """Return the layers in the order of their first call, each with its parameters outside its inner layers."""
+    """Return the table of layers in the order of their first call. Each layer has the number of its parameters outside its inner layers."""
     paths = {name: ".".join(part for part in (prefix, name) if part) for name, _ in top.named_modules()}
     modules = {name: module for name, module in top.named_modules() if not name or _is_listed(module, paths[name], found)}
     order = {path: index for index, path in enumerate(found.inputs)}
@@ -60,7 +60,7 @@ def _layers(top: nn.Module, prefix: str, found: Trace) -> Table:
 
 
 def _is_listed(module: nn.Module, path: str, found: Trace) -> bool:
-    """Return whether a module is a layer, a block or a state, but no container of torch and no parametrization."""
+    """Return whether the table lists a module: a layer, a block or a state, but not a container of torch or a parametrization."""
     if computes_a_weight(path) or type(module).__module__ == nn.Sequential.__module__:
         return False
     return path in found.outputs or any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False)))
@@ -82,7 +82,7 @@ def _count(module: nn.Module) -> int:
 
 
 def _kind(module: nn.Module) -> str:
-    """Return a layer as torch prints it, or with its weights if torch prints none, and its parametrizations."""
+    """Return a layer as torch prints it, with its parametrizations. Without arguments in torch's text, it has the shapes of its weights."""
     own = ", ".join(f"{name} {shape(tuple(parameter.shape))}" for name, parameter in module.named_parameters(recurse=False))
     arguments = re.sub(r"\((\d+)(?:, \1)+\)", r"\1", module.extra_repr()) or own  # (3, 3) becomes 3
     chains = cast("nn.ModuleDict", module.parametrizations).values() if nn.utils.parametrize.is_parametrized(module) else ()
@@ -91,12 +91,12 @@ def _kind(module: nn.Module) -> str:
 
 
 def _name(module: nn.Module) -> str:
-    """Return the class name of a module, for a parametrized module that of its original class."""
+    """Return the class name of a module. For a parametrized module, it is the name of the original class."""
     return nn.utils.parametrize.type_before_parametrizations(module).__name__
 
 
 def _description(module: nn.Module) -> str:
-    """Return the docstring and the location of a module's class. Empty for layers of torch and their subclasses."""
+    """Return the docstring and the location of a module's class. The text is empty for layers of torch and their subclasses."""
     kind = nn.utils.parametrize.type_before_parametrizations(module)
     if any(base.__module__.startswith("torch.") and base is not nn.Module for base in kind.__mro__):
         return ""
@@ -109,5 +109,5 @@ def shape(sides: Shape) -> str:
 
 
 def _shapes(shapes: tuple[Shape, ...] | None) -> str:
-    """Return several shapes as text; a dash for none."""
+    """Return several shapes as text, or a dash without shapes."""
     return ", ".join(shape(sides) for sides in shapes or ()) or "–"

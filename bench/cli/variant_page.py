@@ -1,6 +1,6 @@
-"""The page of `ganbench show`: a document with everything that a reader needs to reimplement a variant.
+"""Page of `ganbench show`: a document from which a reader can reimplement a variant.
 
-Works for any variant. Formulas come from the objective, the round from the players, and layers and functions from a trace.
+It works for any variant. The formulas come from the objective, and the round comes from the players. A trace gives the layers and functions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HARNESS = ("bench", "torch")  # packages without code of variants
 
 
 def page(config: RunConfig, dataset: Dataset) -> Document:
-    """Return the page of a configured variant. Uses only the shape of the dataset, and reads no example."""
+    """Return the page of a configured variant. Of the dataset, it uses only the shape."""
     variant = VARIANTS.get(config.variant)
     networks, objective = assemble(config, dataset.spec)
     found = trace(networks, objective, config.recipe, dataset.spec, _packages(config, variant, networks, objective))
@@ -53,7 +53,7 @@ def page(config: RunConfig, dataset: Dataset) -> Document:
 
 
 def paper_link(paper: str) -> str:
-    """Return the address of an arXiv paper; empty for other papers."""
+    """Return the address of an arXiv paper. It is empty for other papers."""
     return f"https://arxiv.org/abs/{paper.removeprefix('arXiv ')}" if paper.startswith("arXiv ") else ""
 
 
@@ -106,7 +106,7 @@ def _losses(objective: Objective) -> Iterator[Block]:
 
 
 def _round(recipe: Recipe, objective: Objective, sides: list[PlayerState]) -> Iterator[Block]:
-    """Yield the players in their order, and what else happens in a round."""
+    """Yield the players in their order, and the other steps of a round."""
     first, *others = objective.players
     rows = [
         (
@@ -146,7 +146,7 @@ def _optimiser(side: PlayerState) -> str:
 
 
 def _function(function: Any) -> str:
-    """Return the qualified name of a function or class; of another object, the name of its class."""
+    """Return the qualified name of a function or class. For another object, return the name of its class."""
     return str(getattr(function, "__qualname__", type(function).__name__))
 
 
@@ -216,7 +216,7 @@ def _listing(title: str, rows: list[tuple[str, str, str]]) -> Table:
 
 
 def _backbone(name: str) -> object | None:
-    """Return the registered networks of a name; None for networks that only the variant defines."""
+    """Return the registered networks with a name, or None for networks that only the variant defines."""
     try:
         return NETWORKS.get(name)
     except UserError:

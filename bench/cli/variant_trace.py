@@ -1,4 +1,4 @@
-"""Trace of a variant: its layers with their shapes, and the functions of its losses. Trains nothing.
+"""Trace of a variant: its layers with their shapes, and the functions of its losses. It trains nothing.
 
 Each player computes its loss once on random data, while hooks record the layers and a profiler records the functions. So it works for any
 variant, including those of users.
@@ -26,7 +26,7 @@ POSITIONS = 32  # shares of the budget at which growing networks are traced
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Layers by their path in the networks, with input and output shapes, and functions, both in the order of their first call."""
+    """Record of layers and functions, in the order of their first call. Layers have input and output shapes, by their path in the networks."""
 
     inputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
@@ -35,10 +35,9 @@ class Trace:
 
 
 def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataShape, packages: Collection[str]) -> Trace:
-    """Return the layers, and the functions of these packages, that are called by losses, by sampling and after updates.
+    """Return the layers, and the functions of these packages, that losses, sampling and the steps after updates call.
 
-    Trains nothing, but changes running statistics, clipped weights and buffers of the objective. Raises a UserError if a loss or sampling
-    fails.
+    Trains nothing, but changes running statistics, clipped weights and buffers of the objective. Raises UserError if a loss or sampling fails.
     """
     found = Trace()
     sizes = sorted({min(recipe.batch_size, PACKS * int(getattr(recipe, "pack", 1))), recipe.batch_size})
@@ -48,7 +47,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
                 _round(networks, objective, data, size, share=1.0)
                 networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
                 break
-            except Exception as error:  # a user's code may raise anything, or need a whole batch
+            except Exception as error:  # the code of a user may raise any error, or need a full batch
                 if size == sizes[-1]:
                     names = f"{type(objective).__name__} with {type(networks).__name__}"
                     raise UserError(f"{names} fails on a batch of {size} random examples: {one_line(error)}") from error
@@ -83,7 +82,7 @@ def _step(share: float) -> Step:
 
 
 def _has_weights(path: str, module: nn.Module) -> bool:
-    """Return whether a layer has weights of its own."""
+    """Return whether a layer has its own weights."""
     return not computes_a_weight(path) and any(True for _ in module.parameters(recurse=False))
 
 
@@ -94,7 +93,7 @@ def computes_a_weight(path: str) -> bool:
 
 @contextmanager
 def _hooks(networks: Networks, found: Trace) -> Iterator[None]:
-    """Context manager that records the shapes of each module's first call."""
+    """Context manager that records the shapes in the first call of each module."""
     handles = []
     for name, module in networks.named_modules(remove_duplicate=False):
         if computes_a_weight(name):
@@ -120,7 +119,7 @@ def _shapes(value: Any) -> tuple[Shape, ...]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield all tensors in a value; of Terms the loss, of a Latent `z`."""
+    """Yield all tensors in a value. For Terms it is the loss, and for a Latent it is `z`."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Terms | Latent):
@@ -148,7 +147,7 @@ def _profiler(found: Trace, packages: Collection[str]) -> Callable[[FrameType, s
     modules: dict[CodeType, str] = {}
 
     def watch(frame: FrameType, event: str, returned: Any) -> None:
-        """Record each first call, and add the function to the trace once it returns tensors or works in place."""
+        """Record each first call. Add the function to the trace when it returns tensors or works in place."""
         code = frame.f_code
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] not in packages or code.co_name.startswith(("_", "<")) or "<locals>" in code.co_qualname:

@@ -1,1 +1,1 @@
-"""One run from start to status: prepare, train, evaluate, record; checkpointing, run lock, health flags."""
+"""Execution of one run: preparation, training, evaluation and recording, with checkpoints, a run lock and health flags."""

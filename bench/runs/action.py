@@ -1,6 +1,6 @@
-"""The action for a planned run: skip, train, resume, extend, score or leave (to another process).
+"""Choice of the action for a planned run: skip, train, resume, extend, score, or leave it to another process.
 
-The process that holds the run lock chooses it (`bench.runs.runner`). The planner calls the same function to predict it.
+The process that holds the run lock chooses the action (`bench.runs.runner`). The planner calls the same function to predict it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STOPPED = ("interrupted", "running", "failed")  # statuses of runs that can be r
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Run id and protocol of evaluation points in a checkpoint."""
+    """Run id of a checkpoint, and the evaluation protocol of its evaluation points."""
 
     run_id: str
     curve_protocol: str
@@ -30,12 +30,12 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """An action and its reason."""
+    """Action for a planned run, and its reason."""
 
     kind: ActionKind
     why: str
     run_id: str = ""  # of the recorded run to skip, leave, score or reopen; empty for a new run
-    resumed: bool = False  # whether the run has the writes that the checkpoint's journal counts as acknowledged
+    resumed: bool = False  # whether the store has the writes that the checkpoint's journal counts as acknowledged
     lost: str = ""  # why recorded training is repeated
 
 
@@ -44,11 +44,12 @@ def choose_action(
     pending: Mapping[str, str] = MappingProxyType({}), elsewhere: Callable[[Run], bool] = lambda _: False, retrain: bool = False,
     extends: bool = False,
 ) -> Action:  # fmt: skip
-    """Return the action for a run, given its `recorded` runs in the store, newest first, and its newest checkpoint.
+    """Return the action for a run, from its `recorded` runs in the store, newest first, and its newest checkpoint.
 
-    `protocol` and `curve_protocol` are the current hashes of the evaluation protocol and of its part for evaluation points. `pending` are final
-    statuses that the store has not acknowledged, by run id. `elsewhere` returns whether a process that shares no run lock with this one may be
-    training a run. `retrain` trains a run that is complete, or in training elsewhere. `extends`: a new run extends a shorter one.
+    `protocol` and `curve_protocol` are the current hashes of the evaluation protocol and of its part for evaluation points. `pending` has the
+    final statuses that the store has not acknowledged, by run id. `elsewhere` returns whether a process that shares no run lock with this one
+    may be training a run. With `retrain`, a run is trained even if it is complete, or in training elsewhere. With `extends`, a new run extends
+    a shorter one.
     """
 
     def status(run: Run) -> str:
@@ -61,8 +62,8 @@ def choose_action(
     if done is not None and not retrain:
         unsent = done.info.run_id in pending
         if not unsent and status(done) == "finished" and done.data.tags.get("protocol", "") != protocol:
-            return Action(kind="score", why="finished under another protocol", run_id=done.info.run_id)
-        return Action(kind="skip", why=status(done) + (", which is not sent to the store yet" if unsent else ""), run_id=done.info.run_id)
+            return Action(kind="score", why="finished with another evaluation protocol", run_id=done.info.run_id)
+        return Action(kind="skip", why=status(done) + (", but its end is not in the store yet" if unsent else ""), run_id=done.info.run_id)
     newest = recorded[0] if recorded else None
     if newest is not None and elsewhere(newest) and not retrain:
         return Action(kind="leave", why=_owner(newest), run_id=newest.info.run_id)
@@ -70,7 +71,7 @@ def choose_action(
     if newest is not None:
         why = f"unless {_owner(newest)} still trains it" if status(newest) == "running" else status(newest)
         if resumable(newest) and status(newest) != "failed" and not newest.data.metrics:
-            empty = newest.info.run_id  # the store has no points of it, so the run can restart
+            empty = newest.info.run_id  # the store has no points of this run, so it can restart
     if checkpoint is not None and checkpoint.curve_protocol == curve_protocol:
         own = any(run.info.run_id == checkpoint.run_id and resumable(run) for run in recorded)
         return Action(kind="resume", why=why, run_id=checkpoint.run_id if own else empty, resumed=own)
@@ -78,9 +79,9 @@ def choose_action(
     if newest is None or status(newest) not in STOPPED:
         return Action(kind=kind, why=why)
     if checkpoint is None and not newest.data.metrics:
-        return Action(kind=kind, why="stopped before its first checkpoint", run_id=empty)
+        return Action(kind=kind, why="interrupted before its first checkpoint", run_id=empty)
     other = checkpoint is not None or newest.data.tags.get("curve_protocol", "") != curve_protocol
-    lost = "was measured by another protocol" if other else "has no checkpoint"
+    lost = "has another evaluation protocol" if other else "has no checkpoint"
     return Action(kind=kind, why=f"{why}, and {lost}", lost="" if status(newest) == "failed" else lost)
 
 

@@ -1,7 +1,7 @@
-"""Resolution of `auto` for the device, dataset, precision and memory format of a run: once for an experiment, which records the choice.
+"""Resolution of `auto` for the device, dataset, precision and memory format of a run.
 
-Precision and memory format change the bits of a run and are part of its fingerprint. So an experiment must use one choice for
-all its runs. It is the recorded choice, else the choice of earlier runs, else a cached benchmark of this machine.
+Precision and memory format change the results of a run and are part of its fingerprint. So an experiment uses one choice for all its runs, and
+records it. This is the recorded choice, else the choice of earlier runs, else the result of a cached benchmark of this machine.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARGIN = 1.2  # speedup that bf16 needs over float32, and contiguous over channels last
-VERSION = 1  # of the benchmark; increased when it changes, so that cached choices are not used
-TAG = "ganbench.auto."  # prefix, before the kind of device, of the experiment's tag for a choice
+VERSION = 1  # of the benchmark; a new version makes cached choices invalid
+TAG = "ganbench.auto."  # prefix of the experiment's tag for a choice; the kind of device follows
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
 class Choice(BaseModel):
-    """Choice for `auto` on one kind of device, for images, and the benchmark behind it."""
+    """Choice for `auto` on one kind of device, for image datasets, and the times of its benchmark."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,12 +48,12 @@ class Choice(BaseModel):
     seconds: dict[str, dict[str, float]] = {}  # of products, convolutions and formats; empty without a benchmark
 
     def speedup(self, what: str) -> float | None:
-        """Return the speedup of bf16 over float32 in products or convolutions; None if it was not measured."""
+        """Return the speedup of bf16 over float32 in products or convolutions, or None without a measurement."""
         found = self.seconds.get(what, {})
         return found["fp32"] / found["bf16"] if found.keys() >= {"fp32", "bf16"} and found["bf16"] > 0 else None
 
     def agrees(self, other: Choice) -> bool:
-        """Return whether precision and memory format of both are equal."""
+        """Return whether both choices have the same precision and memory format."""
         return (self.precision, self.memory_format) == (other.precision, other.memory_format)
 
     def __str__(self) -> str:
@@ -61,13 +61,17 @@ class Choice(BaseModel):
 
 
 def resolve(config: RunConfig, choice_of: Callable[[str], Choice] | None = None) -> RunConfig:
-    """Return the configuration without `auto`, by `choice_of` an experiment (`Auto`), else by this machine only.
+    """Return the configuration with each `auto` replaced. `choice_of` is the choice of an experiment (`Auto`), by default that of this machine.
 
     Raises UserError for a device or dataset that is not available.
     """
     device = environment.chosen_device(config.device)
     if config.threads > environment.cores():
-        log.warning("threads=%d is more than the %d cores here: such a run is slower, not faster", config.threads, environment.cores())
+        log.warning(
+            "threads=%d is more than the %d cores of this machine, so the run is slower, not faster; use fewer threads",
+            config.threads,
+            environment.cores(),
+        )
     dataset = resolve_auto() if config.dataset == "auto" else DATASETS.canonical(config.dataset)
     precision, memory_format = config.precision, config.memory_format
     if "auto" in (precision, memory_format):
@@ -75,23 +79,23 @@ def resolve(config: RunConfig, choice_of: Callable[[str], Choice] | None = None)
         precision = chosen.precision if precision == "auto" else precision
         memory_format = chosen.memory_format if memory_format == "auto" else memory_format
     if not device.startswith("cuda") and (setting := next((name for name in ("tf32", "compile") if getattr(config, name)), None)):
-        raise UserError(f"{setting}=true is for CUDA devices, and this run's is {device}")
+        raise UserError(f"{setting}=true needs a CUDA device, not {device}: remove the setting")
     resolved = {"device": device, "dataset": dataset, "precision": precision, "memory_format": memory_format}
     return config.model_copy(update=resolved)
 
 
-POINTS = Choice(precision="fp32", memory_format="contiguous")  # the modes of point datasets are hardly wider than the resolution of bf16
+POINTS = Choice(precision="fp32", memory_format="contiguous")  # the modes of point datasets are hardly wider than a step of bf16
 
 
 class Auto:
-    """Choices for `auto` in one experiment, by kind of device (cpu, cuda, mps). Reads the store on first use and writes nothing to it."""
+    """Choices for `auto` in one experiment, by kind of device (cpu, cuda, mps). It reads the store on first use, and writes nothing to it."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self._uri, self._experiment = uri, experiment
         self.used: dict[str, Choice] = {}
 
     def __call__(self, kind: str) -> Choice:
-        """Return the choice for a kind of device, the same each time."""
+        """Return the choice for a kind of device. All calls return the same choice."""
         if kind not in self.used:
             lookup = Lookup.of(self._uri, self._experiment)
             self.used[kind] = self._recorded(lookup, kind) or _choice_of_runs(lookup.runs(), kind) or choice_here(kind)
@@ -102,14 +106,14 @@ class Auto:
         here = environment.device_name(environment.device_of(kind))
         if choice is not None and choice.processor not in ("", here):
             log.warning(
-                "`auto` means %s in the experiment %r, as chosen on %s; this machine (%s) uses the same",
+                "`auto` means %s in the experiment %r, chosen on %s; this machine (%s) uses the same choice",
                 choice, self._experiment, one_line(choice.processor, most=80), here,
             )  # fmt: skip
         return choice
 
 
 def record_choices(tracker: Tracker, chosen: Mapping[str, Choice]) -> None:
-    """Record choices in the experiment, for later calls. Raises UserError if another process has recorded another choice meanwhile."""
+    """Record choices in the experiment, for later calls. Raises UserError if another process has just recorded another choice."""
     for kind, choice in chosen.items():
         recorded = _recorded(tracker, kind)
         if recorded is None:
@@ -121,7 +125,7 @@ def record_choices(tracker: Tracker, chosen: Mapping[str, Choice]) -> None:
 
 
 def _recorded(lookup: Lookup, kind: str) -> Choice | None:
-    """Return the recorded choice of an experiment; None if it has none, or a damaged one, which is logged."""
+    """Return the recorded choice of an experiment, or None. A damaged choice is None too, with a warning."""
     text = lookup.tags.get(TAG + kind)
     if text is None:
         return None
@@ -133,7 +137,7 @@ def _recorded(lookup: Lookup, kind: str) -> Choice | None:
 
 
 def _choice_of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
-    """Return the choice of earlier runs with `auto`, for an experiment without a recorded one: the most frequent, then the newest."""
+    """Return the choice of earlier runs with `auto`, or None. It is the most frequent value; of equally frequent values, the newest."""
     precisions: Counter[str] = Counter()
     formats: Counter[str] = Counter()
     for run in runs:
@@ -147,12 +151,12 @@ def _choice_of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
     used = {name: counts.most_common(1)[0][0] for name, counts in (("precision", precisions), ("memory_format", formats)) if counts}
     try:
         return Choice.model_validate(used if len(used) == 2 else {**choice_here(kind).model_dump(), **used}) if used else None
-    except ValidationError:  # parameters of another program
+    except ValidationError:  # another program has recorded these parameters
         return None
 
 
 def _explicit_paths(overrides: str) -> frozenset[str]:
-    """Return the configuration paths that a run sets explicitly, from its tag."""
+    """Return the configuration paths that a run sets explicitly, from its tag `overrides`."""
     try:
         found = json.loads(overrides)
     except ValueError:
@@ -173,7 +177,7 @@ def _kind(device: str) -> str:
 
 
 def choice_here(kind: str, *, save: bool = True) -> Choice:
-    """Return the choice of this machine. On a CPU it is measured once and cached; `save=False` writes nothing."""
+    """Return the choice of this machine. For a CPU, a benchmark determines it once, and its result is cached; `save=False` writes nothing."""
     if kind == "cpu":
         return choice_of_cpu(save=save)
     device = environment.device_of(kind)
@@ -182,7 +186,7 @@ def choice_here(kind: str, *, save: bool = True) -> Choice:
 
 
 def choice_of_cpu(*, save: bool) -> Choice:
-    """Return the cached choice for this processor, else measure it, which takes about a second."""
+    """Return the cached choice for this processor, or measure it."""
     path = _path()
     choice = _read(path)
     if choice is not None or not save:
@@ -199,10 +203,11 @@ def choice_of_cpu(*, save: bool) -> Choice:
 
 
 def measure_choice() -> Choice:
-    """Choose by a benchmark of this processor on one thread, which takes about a second.
+    """Return the choice from a short benchmark of this processor on one thread.
 
     The precision is bf16 if both matrix products and convolutions are at least `MARGIN` times as fast as in float32. The format is contiguous if
-    convolutions are at least `MARGIN` times as fast as in channels last. Without bf16 instructions bf16 is not measured: its emulation is slower.
+    convolutions are at least `MARGIN` times as fast as in channels last. A processor without bf16 instructions only emulates bf16, which is slower. So
+    bf16 is not measured on it.
     """
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if environment.native_bf16(torch.device("cpu")) else ("fp32",)
     seconds = {"products": measure_products(precisions), "convolutions": measure_convolutions(precisions)}
@@ -219,7 +224,7 @@ def _is_faster(seconds: Mapping[str, float], one: str, other: str) -> bool:
 
 
 def _path() -> Path:
-    """Return the file of the cached choice. Its name has the instruction sets, because virtual machines give different processors one name."""
+    """Return the file of the cached choice. Its hash includes the instruction sets, because virtual machines give different processors one name."""
     identity = {
         "processor": environment.cpu_name(),
         "instructions": environment.instruction_sets(),
@@ -230,7 +235,7 @@ def _path() -> Path:
 
 
 def _read(path: Path) -> Choice | None:
-    """Read the cached choice; None if there is none. A damaged file is logged and replaced."""
+    """Return the cached choice, or None. A damaged file is None too, with a warning; the caller replaces it."""
     try:
         return Choice.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: when they are saved, and from which one a stopped run resumes."""
+"""Checkpoints of a training run: when the run saves them, and from which one an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.tracking.run_logger import RunLog
 from bench.training.checkpoints import CheckpointStore
 
 log = logging.getLogger(__name__)
-SHARE = 0.01  # fraction of the wall clock that checkpoints may take
-SECONDS = 30.0  # least time between two checkpoints
+SHARE = 0.01  # fraction of the wall-clock time that checkpoints may take
+SECONDS = 30.0  # minimum time between two checkpoints
 VARIABLE = "GANBENCH_CHECKPOINT_SECONDS"
 
 
 def interval() -> float:
-    """Return the least seconds between two checkpoints: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. Raises UserError for an invalid value."""
+    """Return the minimum time between two checkpoints in seconds: `$GANBENCH_CHECKPOINT_SECONDS`, else 30. Raises UserError for an invalid value."""
     given = os.environ.get(VARIABLE, "")
     try:
         seconds = float(given) if given else SECONDS
@@ -33,12 +33,12 @@ def interval() -> float:
 
 
 class Checkpointer:
-    """Saves the checkpoints of a training run, and allows the points in the older of the two to be sent to the store."""
+    """Checkpointer of a training run. It also allows the log to send the points that the older of the two checkpoints contains."""
 
     def __init__(self, checkpoints: CheckpointStore, log_: RunLog, *, seconds: float = SECONDS, check: Callable[[], None] = free) -> None:
-        """A resumed run has a checkpoint already, with the current points of its log.
+        """Create the checkpointer of a run. A resumed run already has a checkpoint, with the current points of its log.
 
-        `check` raises LockLost if another process has taken over the run lock. Nothing is written then.
+        `check` raises LockLost if another process has taken over the run lock. Then nothing is written.
         """
         self._checkpoints, self._log, self._least, self._check = checkpoints, log_, seconds, check
         self._newest = log_.position if log_.resumed else None  # number of points in the newest checkpoint
@@ -51,7 +51,7 @@ class Checkpointer:
         return self._newest is not None
 
     def due(self) -> bool:
-        """Return whether the next checkpoint is due."""
+        """Return whether it is time for the next checkpoint."""
         return time.monotonic() >= self._next
 
     def save(self, state: Callable[[], Mapping[str, Any]]) -> None:
@@ -75,7 +75,7 @@ class Checkpointer:
             self._log.allow_points(older)
 
     def stop(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Save the checkpoint from which a stopped run resumes. It replaces both, so that all points may be sent."""
+        """Save the checkpoint from which an interrupted run resumes. It replaces both checkpoints, so that all points may be sent."""
         self.save(state)
         if self._failing:
             self.fall_back()
@@ -87,7 +87,7 @@ class Checkpointer:
             self._checkpoints.before.unlink(missing_ok=True)
 
     def fall_back(self) -> None:
-        """Do not send points after the newest checkpoint: the resumed run logs them again. Remove the older checkpoint."""
+        """Limit the points to send to those of the newest checkpoint, because the resumed run logs later ones again. Remove the older checkpoint."""
         self._check()
         self._log.limit_points(self._newest or 0)
         if self._newest is not None:

@@ -1,4 +1,4 @@
-"""Health flags of a training run, from its logged curve. Pure functions without torch."""
+"""Health flags of a training run, computed from its logged curve by pure functions without torch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from statistics import fmean, median
 WINDOW = 10  # logged points in one decision
 TOO_STRONG = 0.1  # threshold of a loss
 LEAST = 1e-12  # lower bound of a probability before its logarithm
-VANISHED = 0.02  # threshold of a gradient norm, relative to the early norm of the run; healthy runs stay above 0.2
+VANISHED = 0.02  # threshold of a gradient norm, relative to the early norm of the run
 
 D_TOO_STRONG = "D too strong"
 G_TOO_STRONG = "G too strong"
 VANISHING = "vanishing generator gradient"
 NON_FINITE = "non-finite"
 
-Marks = Sequence[Mapping[str, float]]  # logged points of a run: "images" and its scalars, with keys without a prefix
+Marks = Sequence[
+    Mapping[str, float]
+]  # logged points of a run, one for each mark (see `bench.runs.recorder`): "images" and scalars, by key without prefix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A problem at the end of a run, and its start in images."""
+    """Problem at the end of a run, and the number of images at its start."""
 
     flag: str
     since_images: int
@@ -42,7 +44,7 @@ def flags(marks: Marks, *, log_odds: bool) -> list[Flag]:
 def discriminator_too_strong(marks: Marks) -> Flag | None:
     """Flag a mean of -log p(real) - log(1 - p(fake)) under 0.1 over the last 10 points.
 
-    It is computed from p(real) and p(fake), so further terms and constants in the loss do not change it.
+    The mean is computed from p(real) and p(fake). So further terms and constants of the loss do not change it.
     """
     since = _wrong_since(_cross_entropy(marks), lambda window: fmean(window) < TOO_STRONG)
     if since is None:
@@ -54,7 +56,7 @@ def discriminator_too_strong(marks: Marks) -> Flag | None:
 def generator_too_strong(marks: Marks) -> Flag | None:
     """Flag a mean of the non-saturating loss -log p(fake) under 0.1 over the last 10 points.
 
-    It is computed from p(fake), so it also holds for the minimax loss, whose own value is always negative.
+    The mean is computed from p(fake). So it also works for the minimax loss, whose own value is always negative.
     """
     since = _wrong_since(_column(marks, "p_fake"), lambda window: fmean(window) > math.exp(-TOO_STRONG))
     if since is None:
@@ -65,11 +67,11 @@ def generator_too_strong(marks: Marks) -> Flag | None:
 
 
 def vanishing_gradient(marks: Marks) -> Flag | None:
-    """Flag a median gradient norm of G over the last 10 points under 2 % of the largest over the first 10.
+    """Flag a median gradient norm of G over the last 10 points of at most 2 % of the largest norm over the first 10.
 
     A saturating loss with a confident discriminator causes it: Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.4.
-    The reference is the run itself, because norms depend on the network and the loss. It is the largest of the first 10, because the gradient may
-    vanish within those points.
+    The threshold is relative to the run itself, because norms depend on the network and the loss. It uses the largest of the first 10 norms,
+    because the gradient may vanish within those points.
     """
     norms = _column(marks, "grad_norm_g")
     if len(norms) < WINDOW:
@@ -91,18 +93,18 @@ def non_finite(marks: Marks) -> Flag | None:
 
 
 def _cross_entropy(marks: Marks) -> list[tuple[int, float]]:
-    """Return (images, cross-entropy of D at the mean probabilities) of the points that have both probabilities."""
+    """Return images and the cross-entropy of D at the mean probabilities, for the points that have both probabilities."""
     real, fake = dict(_column(marks, "p_real")), dict(_column(marks, "p_fake"))
     return [(images, -math.log(max(real[images], LEAST)) - math.log(max(1.0 - fake[images], LEAST))) for images in real if images in fake]
 
 
 def _column(marks: Marks, name: str) -> list[tuple[int, float]]:
-    """Return (images, value) of the points that have a finite scalar of this name."""
+    """Return images and value of the points that have a finite scalar of this name."""
     return [(int(mark["images"]), mark[name]) for mark in marks if math.isfinite(mark.get(name, math.nan))]
 
 
 def _wrong_since(column: Sequence[tuple[int, float]], wrong: Callable[[list[float]], bool]) -> int | None:
-    """Return since how many images every window of 10 points is wrong; None if the last one is right or incomplete."""
+    """Return the images since which every window of 10 points is wrong, or None if the last window is not wrong or is incomplete."""
     since = None
     for end in range(len(column), WINDOW - 1, -1):
         window = column[end - WINDOW : end]

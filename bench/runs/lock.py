@@ -1,8 +1,8 @@
-"""The run lock: one process at a time trains a run, on one machine or several.
+"""Run lock, with which only one process at a time trains a run, on one machine or several.
 
 The lock is a lease of filelock: a marker file that its holder touches every `HEARTBEAT_SECONDS`. If the marker does not change for
-`LEASE_SECONDS` of a contender's own clock, the lock is stale and the contender takes it over. It does so at once if the holder is provably
-dead. A holder that loses the lock, because it was suspended or lost its disk, detects that before its next write.
+`LEASE_SECONDS` on the clock of a waiting process, the lock is stale, and that process takes it over. If the holder is provably dead, it does so
+at once. A holder loses the lock if it is suspended, or if its disk fails. It detects that before its next write.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ POLL_SECONDS = 0.2
 
 
 class RunLocked(Exception):
-    """Another process holds the run lock. The message names it."""
+    """Error that another process holds the run lock. The message names that process."""
 
 
 class RunLock:
-    """Run lock that this process holds, as one or more leases."""
+    """Run lock of this process, as one or more leases."""
 
     def __init__(self, leases: Sequence[SoftFileLease], lost: threading.Event) -> None:
         self._leases, self._lost = leases, lost
 
     @property
     def lost(self) -> bool:
-        """Whether the heartbeat has detected that the lock is lost. Cheap enough to read in every round of training."""
+        """True if the heartbeat has detected that the lock is lost. Reading it in every round of training is cheap."""
         return self._lost.is_set()
 
     def check(self) -> None:
-        """Raise LockLost unless this process still holds the lock. Call it immediately before each write; it reads the marker."""
+        """Raise LockLost unless this process still holds the lock. Reads the marker; call it immediately before each write."""
         for lease in self._leases:
             owner = lease.owner  # None: missing or unreadable now; the heartbeat decides whether the lock is lost
             if self.lost or (owner is not None and owner.token != lease.token):
@@ -58,15 +58,17 @@ class RunLock:
 
 
 def run_lock_files(folder: Path, uri: str, suite: str) -> list[Path]:
-    """Return the markers of a run: one in `folder`, beside its checkpoints, and one that processes with other folders share.
+    """Return the markers of a run: one that processes with other folders share, and one in `folder`, beside its checkpoints.
 
-    The second marker is beside a sqlite file. For a server it is in the cache folder, so only processes on this machine see it. It is left out
-    with a warning if that folder cannot be written.
+    The shared marker is beside the sqlite file of the store. For a server it is in the cache folder, so only processes on this machine see it.
+    If that folder cannot be written, a warning is logged, and only the second marker is returned.
     """
     path = store.sqlite_path(uri)
     locks = path.with_name(f"{path.name}.locks") if path else cache_root() / "locks" / _digest(store.redacted(uri).rstrip("/"))
     if path is None and (why := refusal(locks)):
-        log.warning("%s cannot be written (%s): processes with other --runs-dir folders do not see this one's run lock", locks, why)
+        log.warning(
+            "%s cannot be written (%s): processes with other --runs-dir folders do not see the run lock of this process", locks, why
+        )
         return [folder / FILE]
     return [locks / f"{folder.name}-{quote(suite, safe='')[:80]}-{_digest(suite)[:8]}", folder / FILE]
 
@@ -79,10 +81,10 @@ def _digest(text: str) -> str:
 def run_lock(
     files: Sequence[Path], *, give_up: Callable[[], bool], stop: Callable[[], bool] = lambda: False, wait_seconds: float = WAIT_SECONDS
 ) -> Iterator[RunLock]:
-    """Context manager that locks a run, with all markers in their order.
+    """Context manager that locks a run: it acquires all markers in their order.
 
-    Waits for a living holder until `give_up()` or `stop()` is true. Watches an unchanged marker for `wait_seconds`; then its holder counts as
-    alive. If `wait_seconds` is less than the lease, only the lock of a provably dead process is taken over.
+    It waits for a living holder until `give_up()` or `stop()` is true. A holder counts as alive if its marker changes, or after
+    `wait_seconds`. If `wait_seconds` is less than the lease, this process takes over only the lock of a provably dead process.
 
     Raises RunLocked, or OSError if a marker cannot be written.
     """
@@ -114,13 +116,13 @@ def _acquire(
             if give_up() or stop():
                 raise RunLocked(f"in use by {_holder(lease)}") from error
             if not warned:
-                log.warning("waiting for the run lock %s, held by %s", file, _holder(lease))
+                log.warning("waiting for the run lock %s, which %s holds", file, _holder(lease))
             warned = True
             time.sleep(POLL_SECONDS)
 
 
 class _MarkerWatch:
-    """Callable that is true once a marker has changed since its first reading, so that its holder is alive, or once `stop()` is true."""
+    """Callable that returns whether to stop waiting: the marker has changed since its first reading, so its holder is alive, or `stop()` is true."""
 
     def __init__(self, file: Path, stop: Callable[[], bool]) -> None:
         self._file, self._stop = file, stop
@@ -140,7 +142,7 @@ class _MarkerWatch:
 
 
 def _holder(lease: SoftFileLease) -> str:
-    """Return the process that a marker names, for messages."""
+    """Return a text for messages that names the process in a marker."""
     owner = lease.owner
     if owner is None:
         return "another process"

@@ -23,12 +23,12 @@ class OldCheckpoint:
     """Old checkpoints of one run."""
 
     folder: Path  # <runs>/<suite>/<fingerprint>
-    variant: str  # as recorded; empty for a run that is not in the store
+    variant: str  # as recorded; empty if the store does not have the run
     seed: str
     status: str
-    days: float  # since the newest checkpoint was written
+    days: float  # age of the newest checkpoint
     size: int  # bytes
-    obstacle: str = ""  # why they are not removed
+    obstacle: str = ""  # why `prune` does not remove them
 
 
 def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]:
@@ -57,7 +57,7 @@ def old_checkpoints(runs: Path, uri: str, *, days: float) -> list[OldCheckpoint]
 
 
 def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str]]:
-    """Remove checkpoints under the run lock. Yields each with the reason why it was not removed, which is empty if it was."""
+    """Remove checkpoints under the run lock. Yield each with the reason why it cannot be removed, or with an empty text."""
     for one in checkpoints:
         if one.obstacle:
             yield one, one.obstacle
@@ -81,7 +81,7 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
 
 
 def _time_and_size(folder: Path) -> tuple[float, int]:
-    """Return (time of the newest checkpoint in seconds since 1970, bytes of all checkpoints)."""
+    """Return the time of the newest checkpoint, in seconds since 1970, and the bytes of all checkpoints."""
     stats = []
     for path in folder.glob("state*.safetensors"):
         with suppress(FileNotFoundError):  # a running process replaces them

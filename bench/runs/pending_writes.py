@@ -1,4 +1,4 @@
-"""Delivery of pending writes: what ended or killed runs wrote and the store has not acknowledged. Their journals hold them."""
+"""Delivery of pending writes: writes in the journals of ended or killed runs that the store has not acknowledged."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class DeliveryResult:
     folder: Path
     sent: int = 0
     pending: int = 0
-    resumes: bool = False  # the other writes are in its checkpoint; the process that resumes the run sends them
-    problem: str = ""  # why writes are still pending
-    meant_for: str = ""  # the store that they belong to, if it is another one
-    busy: bool = False  # another process holds the run lock and will deliver the writes
+    resumes: bool = False  # the checkpoint has the other writes; the process that resumes the run sends them
+    problem: str = ""  # reason why writes are still pending
+    meant_for: str = ""  # the store that the writes belong to, if it is another one
+    busy: bool = False  # another process holds the run lock, and delivers the writes
 
 
 def deliver_pending(
@@ -45,10 +45,11 @@ def deliver_pending(
 ) -> Iterator[DeliveryResult]:  # fmt: skip
     """Deliver the pending writes of all runs in a folder and its subfolders. Yield a result for each run.
 
-    Raises UserError if the store does not answer or its sqlite file is missing. An `automatic` delivery, before a run, only reports a missing
-    file, and does not deliver writes of killed runs: the process that resumes them does.
-    Holds the lock of each run meanwhile, unless the caller has `locked` the only run and passes the `check` of its lock. Skips a run that
-    another process holds, after at most `wait_seconds`.
+    Raises UserError if the store does not answer, or if its sqlite file is missing. An `automatic` delivery, before a run, only reports a missing
+    file. It does not deliver writes of killed runs, because the process that resumes such a run does.
+
+    Holds the lock of each run during its delivery, unless the caller has `locked` the only run and passes the `check` of its lock. Skips a
+    run whose lock another process holds, after at most `wait_seconds`.
     """
     for folder in _run_folders(runs, (ENDED,) if automatic else (ENDED, BEFORE)):
         try:
@@ -67,7 +68,7 @@ def deliver_pending(
 
 
 def _deliver_ended(file: Path, uri: str, check: Callable[[], None], automatic: bool) -> DeliveryResult:
-    """Deliver the journal of a run that has ended."""
+    """Deliver the journal of an ended run, and return the result."""
     try:
         journal = RunJournal.read(file)
     except DamagedJournal as error:
@@ -85,10 +86,10 @@ def _deliver_ended(file: Path, uri: str, check: Callable[[], None], automatic: b
 
 
 def _killed_journal(folder: Path, uri: str) -> RunJournal | None:
-    """Return the journal of the older checkpoint of a killed run. Only its writes may be sent: the resumed run logs all later ones again."""
+    """Return the journal in the older checkpoint of a killed run, or None. Later writes may not be sent, because the resumed run logs them again."""
     checkpoints = CheckpointStore(folder)
     newest, before = checkpoints.newest, checkpoints.before
-    if not before.exists() or (newest.exists() and filecmp.cmp(newest, before, shallow=False)):  # equal: the run was stopped, not killed
+    if not before.exists() or (newest.exists() and filecmp.cmp(newest, before, shallow=False)):  # equal: the run is interrupted, not killed
         return None
     try:
         journal = RunJournal.from_state(serialization.load(before)["log"], folder)
@@ -104,16 +105,16 @@ def _deliver(journal: RunJournal, file: Path, uri: str, check: Callable[[], None
             deliver(client, journal, points=len(journal.points), check=check)
     except LockLost:
         raise
-    except Exception as error:  # any error of the store: find out whether it answers at all
+    except Exception as error:  # any error of the store; `connect` raises UserError if it does not answer at all
         problem = f"the store refuses: {store.plain_error(error, uri)}"
         store.connect(uri)
     if journal.refused and not problem:
-        problem = f"the store refuses them, or they are damaged; delete {file} to discard them"
+        problem = f"the store refuses them, or they are damaged: delete {file} to discard them"
     return DeliveryResult(name=journal.name, folder=file, sent=before - journal.pending, pending=journal.pending, problem=problem)
 
 
 def deliver_dead_run(folder: Path, uri: str) -> None:
-    """Deliver all writes in the newest checkpoint of a run whose process has died. The resumed run logs later ones again.
+    """Deliver all writes in the newest checkpoint of a run whose process is dead. The resumed run logs later ones again.
 
     Raises RunLocked if another process holds the run lock.
     """
@@ -128,19 +129,19 @@ def deliver_dead_run(folder: Path, uri: str) -> None:
 
 
 def deliver_earlier(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], None] = free) -> None:
-    """Deliver the pending writes of earlier executions; log a warning for those that stay pending.
+    """Deliver the pending writes of earlier executions. Log a warning for writes that stay pending.
 
-    Writes that may belong to a living process are skipped without waiting: the process that trains the run next delivers them.
+    Runs whose lock another process holds are skipped without waiting. The process that trains such a run next delivers its writes.
     """
     for result in deliver_pending(runs, uri, locked=locked, automatic=True, check=check, wait_seconds=0):
         if result.problem:
             log.warning("%d writes of %s are pending: %s", result.pending, result.name, result.problem)
         elif result.sent:
-            log.info("%d writes of %s delivered", result.sent, result.name)
+            log.info("delivered %d writes of %s", result.sent, result.name)
 
 
 def pending_statuses(folder: Path) -> dict[str, str]:
-    """Return the final status of each ended run in a folder whose end the store has not acknowledged, by run id."""
+    """Return the final status, by run id, of each ended run in a folder whose end the store has not acknowledged."""
     found: dict[str, str] = {}
     for file in folder.glob(ENDED):
         with suppress(DamagedJournal):
@@ -150,7 +151,7 @@ def pending_statuses(folder: Path) -> dict[str, str]:
 
 
 def local_run_ids(folder: Path) -> set[str]:
-    """Return the ids of runs that were trained with this folder, from the files in it."""
+    """Return the ids of the runs that have files in this folder, so that this folder trained them."""
     return {path.name for name in (ARTIFACTS, "outbox") for path in folder.glob(f"{name}/*")} | set(pending_statuses(folder))
 
 
@@ -175,7 +176,7 @@ def _run_folders(runs: Path, names: Sequence[str]) -> list[Path]:
 
 
 def _outboxes(folder: Path) -> list[Path]:
-    """Return the outboxes of earlier versions in a run's folder. A study may be named "outbox", but its folders are fingerprints, not run ids."""
+    """Return the outboxes of earlier versions in a run's folder. The folders of a study named "outbox" are fingerprints, not run ids."""
     return sorted(path for path in folder.glob("outbox/*") if path.is_dir() and not FINGERPRINT.fullmatch(path.name))
 
 
@@ -185,7 +186,7 @@ def _folder_lock(run_folder: Path, wait_seconds: float = WAIT_SECONDS) -> Abstra
 
 
 def _is_meant_for(journal: RunJournal, file: Path, uri: str) -> bool:
-    """Return whether a journal belongs to this store, which may be a file that was moved or copied."""
+    """Return whether a journal belongs to this store, also if the file of the store has been moved or copied."""
     before, now = store.sqlite_path(journal.store), store.sqlite_path(uri)
     if before is None or now is None:
         return journal.store == public_uri(uri)

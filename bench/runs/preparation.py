@@ -1,4 +1,4 @@
-"""Preparation of a run: build the networks and the objective of a configuration, and check them against the data."""
+"""Preparation of a run: build its networks and objective, and check them against the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Built = tuple[Networks, Objective]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Everything that a run needs."""
+    """Objects that a run needs: data, networks with their trainer, and evaluator."""
 
     config: RunConfig
     fingerprint: str
@@ -36,27 +36,27 @@ class Work:
 
     @property
     def curve_protocol(self) -> str:
-        """Hash of the protocol of evaluation points. A resumed run must have the same."""
+        """Hash of the evaluation protocol at evaluation points. A resumed run must have the same hash."""
         return curve_protocol(self.evaluator)
 
 
 def curve_protocol(evaluator: Evaluator | None) -> str:
-    """Return the hash of the protocol of evaluation points; empty without an evaluator."""
+    """Return the hash of the evaluation protocol at evaluation points. It is empty without an evaluator."""
     return evaluator.curve_protocol if evaluator else ""
 
 
 def prepare(config: RunConfig, built: Built | None = None) -> Work:
-    """Build and check everything that a run needs. Writes nothing. `built` are networks and objective from `check`, used as they are."""
+    """Build and check the objects that a run needs, and return them. Writes nothing. `built` are networks and objective from `check` to use."""
     device = environment.device_of(config.device)
     dataset = DATASETS.get(config.dataset)
     networks, objective = built or assemble(config, dataset.spec)
     if config.precision == "auto":
-        raise ValueError("resolve the configuration before running it")
+        raise ValueError("the configuration has precision=auto: call `resolve` before `prepare`")
     trainer = Trainer(
         networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
     )  # fmt: skip
-    if config.compile:  # after the averages of the weights are created, because these are only sampled
+    if config.compile:  # after creating the averaged networks, which only sample
         for part in networks.children():
             part.compile()
     return Work(
@@ -70,7 +70,7 @@ def prepare(config: RunConfig, built: Built | None = None) -> Work:
 
 
 def check(config: RunConfig) -> Built:
-    """Build the networks and the objective of a run. Raises UserError if it cannot be trained or measured. Trains and writes nothing."""
+    """Build the networks and the objective of a run, and return them. Raises UserError if the run cannot be trained or measured."""
     dataset = DATASETS.get(config.dataset)
     built = assemble(config, dataset.spec)
     train = len(dataset.split("train"))
@@ -78,7 +78,7 @@ def check(config: RunConfig) -> Built:
     bound = config.recipe.bound_to_budget()
     if bound and config.budget.train_seconds is not None:
         raise UserError(
-            f"budget.train_seconds: recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
+            f"budget.train_seconds cannot be used, because recipe.{bound} depends on the length of the run; give budget.images or budget.generator_updates"
         )
     evaluator = evaluator_for(dataset, config.evaluation)
     if evaluator is not None:

@@ -1,4 +1,4 @@
-"""Short benchmark of the processor: matrix products and convolutions of training, in float32 and bf16, and in both memory formats."""
+"""Short benchmark of the processor: matrix products and convolutions as in training, at both precisions and in both memory formats."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channe
 
 
 def measure_products(precisions: tuple[Precision, ...]) -> dict[str, float]:
-    """Return the seconds of two linear layers, forward and backward, on one thread, for each precision."""
+    """Return the seconds of a pass through two linear layers, forward and backward, on one thread, for each precision."""
     return _measure({precision: partial(_linear, precision) for precision in precisions})
 
 
 def measure_convolutions(precisions: tuple[Precision, ...]) -> dict[str, float]:
-    """Return the seconds of a convolution and a transposed one in channels last, forward and backward, on one thread, for each precision."""
+    """Return the seconds of a pass through a convolution and a transposed convolution in channels last, for each precision."""
     return _measure({precision: partial(_convolution, precision, "channels_last") for precision in precisions})
 
 
@@ -47,7 +47,7 @@ def _measure(candidates: Mapping[str, Callable[[], Callable[[], None]]]) -> dict
     keep_freed_memory()  # as `run` does
     with limited_threads(1), random_streams.seeded(0, random_streams.INIT):
         passes = {name: make() for name, make in candidates.items()}
-        for once in passes.values():  # kernels are created on first use
+        for once in passes.values():  # the first pass is slower, because torch creates its kernels
             once()
         found: dict[str, list[float]] = {name: [] for name in passes}
         for _ in range(ROUNDS):

@@ -1,6 +1,6 @@
-"""Recorder of a run: logs points, pictures and evaluations.
+"""Recorder of a run, which logs points, pictures and evaluations.
 
-A mark is a position of training at which values are logged. At some marks, the evaluation points, the headline metric is measured too.
+A mark is a position of training at which the recorder logs values. At some marks, the evaluation points, it also measures the headline metric.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.tracking.run_logger import RunLog
 
 
 class Recorder:
-    """Logs points, pictures and evaluations of a run, and saves and restores its state."""
+    """Recorder of points, pictures and evaluations of a run. It also saves and restores the state of the run."""
 
     def __init__(self, work: Work, log_: RunLog, watch: Watch) -> None:
         self.evaluate_seconds = 0.0
@@ -45,7 +45,7 @@ class Recorder:
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
 
     def record(self, progress: Progress) -> None:
-        """Log a mark, with the evaluation and the picture that are due."""
+        """Log the values at a mark. If an evaluation or a picture is due, log it too."""
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
@@ -68,7 +68,7 @@ class Recorder:
         )
 
     def _evaluate(self, progress: Progress) -> Mapping[str, float]:
-        """Measure the headline metric if the mark is an evaluation point. At the end of a run all metrics are measured instead."""
+        """Measure the headline metric if the mark is an evaluation point, and return it. At the end of a run, `finish` measures all metrics."""
         evaluator = self._work.evaluator
         if evaluator is None or not self._pop_reached(self._evaluations, progress.position) or progress.share >= 1:
             return {}
@@ -84,19 +84,19 @@ class Recorder:
         return flags(self._history, log_odds=self._work.trainer.objective.logits_are_log_odds)
 
     def grid(self) -> bytes:
-        """Return the sample grid of the fixed noise."""
+        """Return the sample grid of the fixed latents as a PNG."""
         networks, dataset = self._work.trainer.eval_networks, self._work.dataset
         if self._latents is None:
             self._latents = grids.fixed_latents(networks, self._work.device, grids.picture_size(dataset))
         return grids.generated_png(networks, self._latents, dataset)
 
     def interpolation(self) -> bytes:
-        """Return the interpolations between fixed latents."""
+        """Return the interpolations between fixed latents as a PNG."""
         networks = self._work.trainer.eval_networks
         return grids.interpolation_png(networks, self._latents or grids.fixed_latents(networks, self._work.device))
 
     def finish(self) -> Mapping[str, float]:
-        """End a run that reached its budget: measure all metrics, and log weights and pictures."""
+        """End a run that has reached its budget: measure all metrics, log weights and pictures, and return the final values."""
         log_, trainer, evaluator = self._log, self._work.trainer, self._work.evaluator
         values: dict[str, float] = {}
         evidence: dict[str, Any] = {}
@@ -133,7 +133,7 @@ class Recorder:
         return {"latent": dict(words)} if words else {}
 
     def _finish_best(self, evaluator: Evaluator) -> tuple[dict[str, float], dict[str, Any]]:
-        """Measure the best checkpoint on other noise, and return its metrics and evidence. Both are empty if it is not saved."""
+        """Measure the best checkpoint on other noise, and return its metrics and evidence. Without a saved best checkpoint, both are empty."""
         networks = self._best.networks(self._work.trainer.eval_networks)
         if networks is None or not self._work.config.evaluation.best:  # the run that it extends may have saved one
             return {}, {}
@@ -143,7 +143,7 @@ class Recorder:
         return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
 
     def close(self, measured: Mapping[str, float], evidence: Mapping[str, Any]) -> Mapping[str, float]:
-        """End any run: log its health, its costs and the measured values, which are empty if it diverged."""
+        """End any run: log its health flags, its costs and its `measured` values, and return the values. A diverged run has no measured values."""
         trainer = self._work.trainer
         health = [{"flag": flag.flag, "since_images": flag.since_images, "message": flag.message} for flag in self._flags()]
         self._log.json(results.EVIDENCE, {"health": health, "logits_are_log_odds": trainer.objective.logits_are_log_odds, **evidence})
@@ -183,9 +183,9 @@ class Recorder:
         self._log.load_state_dict(state["log"])
 
     def extend(self, state: Mapping[str, Any]) -> None:
-        """Continue from the end of a shorter run, with its training, clocks and curve, but without its final metrics.
+        """Start from the end of a shorter run, with its training state, clocks and curve, but without its final metrics.
 
-        Metrics at evaluation points are left out if they were measured by another protocol: a curve has only one.
+        Metrics at evaluation points are left out if they have another evaluation protocol, because a curve has values of only one.
         """
         self._work.trainer.load_state_dict(state["trainer"])
         self._history = list(state["history"])
@@ -203,8 +203,8 @@ class Recorder:
     def _measure(
         self, evaluator: Evaluator, networks: Networks | None = None, *, stream: str = random_streams.EVALUATION, whole: bool = True
     ) -> Measurement:
-        """Sample and measure networks, by default the trained ones, and add the time to the evaluation clock. `whole`: all metrics."""
-        evaluator.prepare(whole=whole)  # once a machine, so not part of the evaluation clock
+        """Sample and measure networks, by default the trained ones, and add the time to the evaluation clock. `whole` measures all metrics."""
+        evaluator.prepare(whole=whole)  # this happens once on a machine, so the evaluation clock excludes it
         started = time.perf_counter()
         samples = samples_of_run(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
         measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels) if whole else evaluator.curve(samples.data)
@@ -213,7 +213,7 @@ class Recorder:
 
     @staticmethod
     def _pop_reached(pending: list[float], position: float) -> bool:
-        """Return whether a pending mark has been reached. Removes the reached marks."""
+        """Remove the pending marks that training has reached, and return whether it has reached any."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
         return bool(reached)
@@ -222,7 +222,7 @@ class Recorder:
 def samples_of_run(
     work: Work, evaluator: Evaluator, networks: Networks, *, stream: str = random_streams.EVALUATION, whole: bool = True
 ) -> Samples:
-    """Draw the samples that all metrics measure, from latents that depend only on the seed of the run."""
+    """Return the samples that all metrics measure, drawn from latents that depend only on the seed of the run."""
     config = work.config
     return draw_samples(
         evaluator, networks, seed=config.seed, batch_size=config.evaluation.batch_size, device=work.device, stream=stream, whole=whole

@@ -1,4 +1,4 @@
-"""Reference rows as recorded runs: measured, or read from the cache folder."""
+"""Reference rows (`real`, `untrained`), which are recorded as runs. A row is measured, or read from the cache folder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MADE_BY = "made_by"  # tag that identifies the definition of a row; empty if a m
 
 
 def has_reference(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
-    """Return whether the experiment has a row of this dataset and protocol, from the same images."""
+    """Return whether the experiment has a row for this dataset and evaluation protocol, from the same images."""
     found = rows.find_reference(kind, evaluator.dataset.name, evaluator.protocol_hash)
     return any(run.data.tags.get(MADE_BY) == row_hash(kind, evaluator) for run in found)
 
 
 def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri: str) -> RunResult:
-    """Measure one reference row and record it."""
+    """Measure one reference row, record it, and return the result."""
     dataset = DATASETS.get(dataset_name)
     evaluator = evaluator_for(dataset, evaluation)
     if evaluator is None:
-        raise ValueError(f"nothing is measured on {dataset_name}")
+        raise ValueError(f"no metric can be measured on {dataset_name}")
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",

@@ -1,7 +1,7 @@
-"""Rescoring: measure a finished run again from its weights, after a change of the evaluation protocol. Trains nothing.
+"""Rescoring: measure a finished run again from its weights, after a change of the evaluation protocol. It trains nothing.
 
-The weights at evaluation points are not saved, so the values there cannot be measured again. A curve has values of one protocol only. So points
-of an earlier protocol move to an artifact of their own, and return to the curve if that protocol is used again.
+A run does not save its weights at evaluation points, so their values cannot be measured again. A curve has values of one evaluation protocol
+only. So rescoring moves points of an earlier protocol to a separate artifact. If a later rescoring uses that protocol again, it restores them.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ POINT = ["images", "seconds", "key", "value"]  # columns of a curve
 
 
 def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
-    """Measure a finished run by the current protocol, with the samples of `evaluation`, and record the values in the same run.
+    """Measure a finished run with the current evaluation protocol and the settings of `evaluation`. Record the values in the same run.
 
-    A run with missing or damaged artifacts is not changed, and the result has the reason.
+    If an artifact of the run is missing or damaged, the run does not change, and the result has the reason.
     """
     client = store.connect(uri)
     tracked = client.get_run(run_id)
@@ -52,9 +52,9 @@ def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
     status, reason = "finished", ""
     try:
         values = _score(client, tracked, evaluation)
-    except Exception as error:  # any error: the other runs are still measured
+    except Exception as error:  # any error, so that the other runs are still measured
         why = one_line(error, most=200) or type(error).__name__
-        log.error("run %s cannot be measured again: %s", run_id, why)
+        log.error("cannot measure run %s again: %s", run_id, why)
         advice = ": delete it in MLflow to train it again" if isinstance(error, DamagedArtifact) else ""
         status, reason = "failed", f"it cannot be measured again ({why}){advice}"
     tags = tracked.data.tags
@@ -70,7 +70,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     config = _with_evaluation(config_of(run_id, artifacts), evaluation)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None:
-        raise UserError(f"nothing is measured on {config.dataset}")
+        raise UserError(f"no metric can be measured on {config.dataset}")
     last = restored(tracked, artifacts)
     measurement = _measure_samples(last, evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
@@ -86,13 +86,13 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
-    # Last: if the process is killed before this, the run is measured again.
+    # Last: if the process is killed before this, the next execution measures the run again.
     run_log.tag(headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator))
     return measurement.values
 
 
 def _with_evaluation(config: RunConfig, evaluation: Evaluation) -> RunConfig:
-    """Return the run's configuration with the new evaluation settings. Evaluation points and `best` do not change."""
+    """Return the configuration of a run with the new evaluation settings. Evaluation points and `best` do not change."""
     settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception"})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
@@ -109,14 +109,17 @@ def _measure_samples(generator: RecordedGenerator, evaluator: Evaluator, evaluat
 def _open_log(
     client: MlflowClient, artifacts: Artifacts, run_id: str, measurement: Measurement, protocol: Mapping[str, Any], headline: str
 ) -> RunLog:
-    """Return the log of the run with its earlier curve, limited to one protocol for each metric, and with the new values at its end."""
+    """Return the log of the run with its earlier curve and, at its end, the new values. Each metric has one evaluation protocol."""
     curve = _curve(artifacts, run_id)
     end, seconds = int(curve["images"].max()), float(curve["seconds"].max())
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
     old, new = before.get("metrics", {}), protocol["metrics"]
     changed = [key for key in measurement.values if old.get(key) != new.get(key)]
     midway = curve["images"] < end
-    replaced = {*measurement.values, *(f"{key}{SE}" for key in measurement.values)}  # with standard errors that are no longer known
+    replaced = {
+        *measurement.values,
+        *(f"{key}{SE}" for key in measurement.values),
+    }  # also standard errors that the new measurement does not have
     unchanged = curve[~curve["key"].isin(replaced) | (midway & ~curve["key"].isin(changed))]
     points = unchanged[POINT].to_numpy().tolist()
     if headline not in set(unchanged["key"]) and (stored := _stored_points(artifacts, run_id, new, headline)):
@@ -124,7 +127,7 @@ def _open_log(
     run_log = RunLog(client, RunJournal(run_id=run_id), resumed=True)
     if headline in changed:
         _store_points(run_log, curve[midway & (curve["key"] == headline)], old, headline)
-        # Until the new curve is logged, the protocol of the headline is unknown.
+        # Until the new curve is logged, the evaluation protocol of the headline metric is unknown.
         run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key != headline}})
     run_log.load_state_dict({"run_id": run_id, "points": points, "seconds": 0.0})
     run_log.points(measurement.values, images=end, train_seconds=seconds)
@@ -132,7 +135,7 @@ def _open_log(
 
 
 def _curve(artifacts: Artifacts, run_id: str) -> pd.DataFrame:
-    """Read the whole curve of the run."""
+    """Return the curve of the run. Raises DamagedArtifact."""
     content = needed(artifacts, run_id, results.CURVES)
     try:
         return pd.read_parquet(io.BytesIO(content))[POINT]
@@ -141,12 +144,12 @@ def _curve(artifacts: Artifacts, run_id: str) -> pd.DataFrame:
 
 
 def _history(protocols: Mapping[str, Any], headline: str) -> str:
-    """Return the name of the artifact for the points of these protocols at evaluation points."""
+    """Return the name of the artifact with earlier values at evaluation points, by these evaluation protocols."""
     return results.HISTORY.format(protocol=short_hash({headline: protocols.get(headline)}))
 
 
 def _store_points(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any], headline: str) -> None:
-    """Log points at evaluation points as an artifact. Without points nothing is logged, so that an existing artifact is not overwritten."""
+    """Log values at evaluation points as an artifact. Without values, log nothing, so that an existing artifact is not overwritten."""
     if len(points):
         content = io.BytesIO()
         points[POINT].to_parquet(content, index=False)
@@ -154,7 +157,7 @@ def _store_points(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str,
 
 
 def _stored_points(artifacts: Artifacts, run_id: str, protocols: Mapping[str, Any], headline: str) -> list[list[Any]]:
-    """Return the stored points of these protocols; none if the artifact is missing, or damaged, which is logged."""
+    """Return the stored values of these evaluation protocols. The list is empty if the artifact is missing or, with a warning, damaged."""
     path = _history(protocols, headline)
     content = artifacts.read(run_id, path)
     if content is None:
@@ -162,13 +165,13 @@ def _stored_points(artifacts: Artifacts, run_id: str, protocols: Mapping[str, An
     try:
         points = pd.read_parquet(io.BytesIO(content))[POINT]
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are ValueErrors
-        log.warning("run %s: %s is damaged, so its curve does not have those points: %s", run_id, path, one_line(error, most=120))
+        log.warning("run %s: %s is damaged, so the curve lacks those points: %s", run_id, path, one_line(error, most=120))
         return []
     return list(points[points["key"] == headline].to_numpy().tolist())
 
 
 def _clear_lost_metrics(client: MlflowClient, tracked: Run, measurement: Measurement) -> None:
-    """Log NaN for metrics that had a value and have none now: MLflow would still show the old value."""
+    """Log NaN for metrics that have lost their value. Without that, MLflow still shows the old value."""
     from mlflow.entities import Metric
 
     run_id, before = tracked.info.run_id, tracked.data.metrics
@@ -181,7 +184,7 @@ def _clear_lost_metrics(client: MlflowClient, tracked: Run, measurement: Measure
 
 
 def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measurement: Measurement) -> dict[str, Any]:
-    """Return the protocols of the run with the current ones for the metrics of this measurement."""
+    """Return the evaluation protocols of the run, with the current ones for the metrics of this measurement."""
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
     current = {key: found for key, found in evaluator.protocol(conditional=True).items() if key in measurement.values}
     metrics, cards = {**before.get("metrics", {}), **current}, {**before.get("cards", {}), **described(current)}
@@ -192,6 +195,6 @@ def _evidence(artifacts: Artifacts, run_id: str, measurement: Measurement) -> di
     """Return the evidence of the run, updated by this measurement."""
     before = artifacts.read_json(run_id, results.EVIDENCE) or {}
     reasons = {key: reason for key, reason in before.get("reasons", {}).items() if key not in measurement.values}
-    # The best checkpoint keeps its images and the value that it was chosen by.
+    # The images of the best checkpoint, and the value that chose it, stay the same.
     chosen = {"best": {**before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}
     return {**before, **measurement.evidence, **chosen, "reasons": {**reasons, **measurement.reasons}}

@@ -1,4 +1,4 @@
-"""One run: prepare, train, evaluate and record. It always ends with a recorded status."""
+"""Execution of one run: prepare, train, evaluate and record it. It always ends with a recorded status."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
-    """The user has requested a stop. The state is saved, so the run can be resumed."""
+    """Error that the user has requested a stop. The state is saved, so the run can be resumed."""
 
 
 def run(
@@ -55,8 +55,9 @@ def run(
 
     `judge` gets the progress at every mark (see `bench.runs.recorder`). If it returns a reason, the run ends as `pruned`.
 
-    A crash is recorded as `failed` with its reason, and returned, not raised. Raises UserError for a mistake of the user, before any write. One
-    process at a time trains a run. Others wait for it; with `context.once` they return `busy` or `recorded`.
+    An error of training or evaluation is not raised: the run is recorded as `failed`, and the result has the reason. Raises UserError for a
+    mistake of the user, before any write. Only one process at a time trains a run. Others wait for it. With `context.once`, they return `busy` or
+    `recorded`.
     """
     keep_freed_memory()
     forget_peak_memory(torch.device(config.device))
@@ -71,7 +72,9 @@ def run(
         except RunLocked as error:
             return _result(config, "", Ending("busy", str(error)))
         except OSError as error:
-            raise UserError(f"{error.filename or checkpoints.newest.parent} cannot be written: {error.strerror or error}") from error
+            raise UserError(
+                f"{error.filename or checkpoints.newest.parent} cannot be written: {error.strerror or error}; choose another folder"
+            ) from error
         try:
             return _locked_run(config, replace(context, checkpoint_seconds=seconds), checkpoints, _Callbacks(stop, watch, judge, lock))
         except LockLost as error:
@@ -80,7 +83,7 @@ def run(
 
 
 def _try_prepare(config: RunConfig) -> Work | Exception:
-    """Prepare a run. Return the error if it cannot be built, for example because a device is out of memory. Raises UserError."""
+    """Prepare a run, and return it. Return the error if the run cannot be built, for example because a device is out of memory. Raises UserError."""
     try:
         return prepare(config)
     except UserError:
@@ -106,7 +109,7 @@ def _locked_run(config: RunConfig, context: RunContext, checkpoints: CheckpointS
         advice = "if that process is dead, set the tag `status` of its MLflow run to `interrupted`"
         return _result(config, "", Ending("busy", f"in use by {action.why} with another runs folder; {advice}"))
     if action.lost:
-        log.warning("%s was stopped and %s: it restarts", _name(config), action.lost)
+        log.warning("%s is interrupted and %s: it restarts", _name(config), action.lost)
     if action.kind != "resume":
         state = None
     work = _try_prepare(config)
@@ -142,7 +145,7 @@ def _choose(
     found: Sequence[Run],
     ours: set[str],
 ) -> Action:
-    """Choose the action for a run whose lock this process holds. Adds the checkpoint's run to `ours`, the ids of runs trained in this folder."""
+    """Return the action for a run whose lock this process holds. Adds the checkpoint's run to `ours`, the ids of runs trained in this folder."""
     folder, checkpoint = checkpoints.newest.parent, None
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if state is not None:
@@ -160,7 +163,7 @@ def _choose(
 
 
 def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
-    """Record a crash. The checkpoint is not removed, so the run can be resumed."""
+    """Record a run as failed, and return the result. The checkpoint is not removed, so the run can be resumed."""
     log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=None if isinstance(error, UserError) else error)
     log_.artifact("failure.txt", "".join(traceback.format_exception(error)).encode())
     ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
@@ -169,7 +172,7 @@ def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:
 
 
 def _not_built(config: RunConfig, context: RunContext, fingerprint: str, action: Action, error: Exception) -> RunResult:
-    """Record that the run could not be built: as the end of the run that would be resumed, or else as a new failed run."""
+    """Record that the run cannot be built: as the end of the run to resume, else as a new failed run. Return the result."""
     if action.kind == "resume" and action.run_id:
         log.error("%s failed: %s", _name(config), one_line(error, most=500), exc_info=error)
         ending = Ending("failed", f"{type(error).__name__}: {one_line(error, most=500)}")
@@ -183,7 +186,7 @@ def _result(config: RunConfig, run_id: str, ending: Ending) -> RunResult:
 
 
 def _open_log(work: Work, context: RunContext, folder: Path, action: Action, check: Callable[[], None]) -> RunLog:
-    """Reopen a stopped run in the store, or create a new one, and log its configuration."""
+    """Reopen an interrupted run in the store, or create a new one. Log its configuration, and return its log."""
     config, evaluator = work.config, work.evaluator
     tracker = Tracker(context.uri, context.suite)
     measured = {
@@ -208,7 +211,7 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
 
 
 def _open_failed_log(config: RunConfig, context: RunContext, fingerprint: str) -> RunLog:
-    """Create a run in the store for a configuration that could not be built."""
+    """Create a run in the store for a configuration that cannot be built, and return its log."""
     tags = {**_tags(config, context, DATASETS.get(config.dataset), fingerprint), **context.tags}
     log_ = Tracker(context.uri, context.suite).start_run(context.name or _name(config), tags, paths(config), parent=context.parent)
     log_.artifact(results.CONFIG, config.canonical().encode())
@@ -216,7 +219,7 @@ def _open_failed_log(config: RunConfig, context: RunContext, fingerprint: str) -
 
 
 def _close_abandoned(context: RunContext, others: Sequence[Run], ours: Collection[str], check: Callable[[], None]) -> None:
-    """Close other runs of the same training that are recorded as running and whose processes are dead."""
+    """Close other runs with the same fingerprint that are recorded as running, but whose processes are dead."""
     for run in others:
         if run.data.tags.get("status") == "running" and not is_trained_elsewhere(run, context.uri, ours):
             check()
@@ -237,7 +240,7 @@ def _tags(config: RunConfig, context: RunContext, dataset: Dataset, fingerprint:
 
 @dataclass(frozen=True)
 class Ending:
-    """End of training and evaluation: status, final values, and why a value is NaN."""
+    """Result of training and evaluation: status, reason, final values, and the reasons why values are NaN."""
 
     status: str
     reason: str = ""
@@ -246,14 +249,14 @@ class Ending:
 
 
 class _Callbacks:
-    """Callbacks of a run for stopping, progress and pruning, and its run lock."""
+    """Run lock of a run, and its callbacks for stopping, progress and pruning."""
 
     def __init__(self, stop: Callable[[], bool], watch: Watch, judge: Judge, lock: RunLock) -> None:
         self.stop, self._watch, self._judge, self.lock = stop, watch, judge, lock
         self.prune_reason = ""
 
     def on_mark(self, progress: RunProgress) -> None:
-        """Call the callbacks for progress and pruning."""
+        """Call the callbacks for progress and pruning at a mark."""
         self._watch(progress)
         self.prune_reason = self._judge(progress)
 
@@ -261,7 +264,7 @@ class _Callbacks:
 def _train_and_measure(
     work: Work, log_: RunLog, context: RunContext, callbacks: _Callbacks, checkpoints: CheckpointStore, state: Mapping[str, Any] | None
 ) -> Ending:
-    """Train and evaluate a run. `state` is the checkpoint of a resumed run."""
+    """Train and evaluate a run, and return its end. `state` is the checkpoint of a resumed run."""
     recorder = Recorder(work, log_, callbacks.on_mark)
     if state is not None:
         _restore(recorder, state, checkpoints)
@@ -283,18 +286,18 @@ def _train_and_measure(
 
 
 def _restore(recorder: Recorder, state: Mapping[str, Any], checkpoints: CheckpointStore) -> None:
-    """Resume from a state. If it is not a state of this run, remove the checkpoints and raise UserError: the next call restarts the run."""
+    """Restore a state of the run. For a state of another run, remove the checkpoints and raise UserError, so that the next call restarts the run."""
     try:
         recorder.load_state_dict(state)
     except Exception as error:  # values may be missing or of any type
         checkpoints.remove()
         raise UserError(
-            f"the checkpoints in {checkpoints.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}"
+            f"the checkpoints in {checkpoints.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}; run it again to restart"
         ) from error
 
 
 def _train(work: Work, recorder: Recorder, callbacks: _Callbacks, checkpointer: Checkpointer) -> Ending:
-    """Train to the budget and evaluate."""
+    """Train a run to its budget, evaluate it, and return its end."""
     stop, lock = callbacks.stop, callbacks.lock
     for progress in train(work.trainer, recorder.marks, pause=lambda: stop() or checkpointer.due() or lock.lost):
         lock.check()

@@ -25,12 +25,12 @@ Watch = Callable[[RunProgress], None]
 
 
 def ignore(progress: RunProgress) -> None:
-    """Progress callback that does nothing."""
+    """Ignore the progress of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """How and where a run is recorded. Plain values: it is sent to worker processes as JSON."""
+    """Settings of where and how a run is recorded. All are plain values, because worker processes get them as JSON."""
 
     uri: str
     suite: str  # the MLflow experiment
@@ -40,17 +40,17 @@ class RunContext:
     track: str = "published"
     note: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)  # further tags, as of a study
+    tags: Mapping[str, str] = field(default_factory=dict)  # further tags, for example those of a study
     extends: str = ""  # id and fingerprint of the finished run that this run extends from its last checkpoint
     extends_fingerprint: str = ""
-    once: bool = False  # skip the run if it is complete, and leave it to another process that trains it
-    wait: bool = False  # with `once`: wait for the process that trains it
-    checkpoint_seconds: float | None = None  # least time between two checkpoints; default: `bench.runs.checkpointing.interval()`
+    once: bool = False  # skip the run if it is complete, or if another process trains it
+    wait: bool = False  # with `once`: wait for the other process instead of skipping the run
+    checkpoint_seconds: float | None = None  # minimum time between two checkpoints; default: `bench.runs.checkpointing.interval()`
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """Result of a run."""
+    """Final status and values of a run."""
 
     run_id: str
     variant: str
@@ -62,9 +62,9 @@ class RunResult:
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a value is NaN, by key
 
 
-Judge = Callable[[RunProgress], str]  # returns why to prune the run, or ""
+Judge = Callable[[RunProgress], str]  # returns the reason to prune the run, or ""
 
 
 def never_prune(progress: RunProgress) -> str:
-    """Pruning callback that never prunes a run."""
+    """Return "", so that a run is never pruned."""
     return ""

@@ -9,9 +9,9 @@ from bench.scheduling.suite import CONTROLLED, SUITES, Entry, Suite
 # Slowest first, so that cores are not idle for long at the end.
 CORE = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
 CONVOLUTIONAL = ("dcgan", "lsgan", "wgan", "wgan-gp")
-# Learning rates (G, D) for a short budget, in which k = 5 gives few generator updates. They are recorded, and noted in the report.
+# Learning rates (G, D) for a short budget, in which k = 5 gives few generator updates. Each run records them, and the report notes them.
 FASTER = {"wgan": (2e-3, 5e-4), "wgan-gp": (1e-3, 1e-3)}
-# The numbers that no loss or regulariser needs, equal for all: those of DCGAN, but without batch norm in D because of the gradient penalty.
+# Settings that are equal for all losses: those of DCGAN, but without batch norm in D, because of the gradient penalty.
 CONTROLLED_RECIPE = {
     "recipe.width": 16, "recipe.norm_d": "none", "recipe.init": "default", "recipe.z_dim": 100, "recipe.z_distribution": "normal",
     "recipe.batch_size": 64, "recipe.k": 1, "recipe.optimiser": "adam", "recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4,
@@ -72,16 +72,16 @@ PLANE = ("ring8", "grid25")
 STACKED = "stacked-mnist"
 PACKS = (1, 2, 3, 4)
 STACKED_PACKS = ("dcgan", "pacdcgan2", "pacdcgan3", "pacdcgan4")  # by the number of images in a pack
-# Differences of PacGAN's stacked images from dcgan here: its code has 2,000 batches of 64 packs in each of 50 epochs.
+# Settings of PacGAN's code for stacked images that differ from dcgan: it trains 50 epochs of 2,000 batches with 64 packs each.
 PACGAN_STACKED = {
     "networks": "dcgan-deep", "recipe.z_distribution": "uniform", "recipe.init": "normal", "budget.generator_updates": 50 * 2_000,
 }  # fmt: skip
-# Fewer updates and evaluation points than for point datasets: an evaluation of 26,000 stacked images takes more than a minute.
+# Fewer updates and evaluation points than for point datasets, because an evaluation of 26,000 stacked images is slow.
 QUICK_STACKED: dict[str, Any] = {"recipe.width": 16, "budget.generator_updates": 1_000, "evaluation.marks": 1}
 
 
 def _core(conv_width: int) -> tuple[Entry, ...]:
-    """Return the eight core variants with narrow convolutions, and the two recipes of k = 5 with learning rates for a short budget."""
+    """Return the eight core variants with narrow convolutions. The two with k = 5 get learning rates for a short budget."""
     return tuple(_entry(name, conv_width) for name in CORE)
 
 

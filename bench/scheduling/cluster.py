@@ -1,4 +1,4 @@
-"""Resources for parallel runs: the cores of this machine or the nodes of a Ray cluster, and the share of each run."""
+"""Resources for parallel runs: the cores of this machine or the nodes of a Ray cluster, and the resources of each run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECK_SECONDS = 120.0  # timeout for all nodes of a cluster to report their soft
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """This machine, or the Ray cluster at an address, and the resources of each run. `resolved` replaces None."""
+    """Machine or Ray cluster on which runs are executed, and the resources of each run. `resolved` replaces None by defaults."""
 
     address: str = ""
     cpus: float | None = None
@@ -37,14 +37,14 @@ class Cluster:
     def __post_init__(self) -> None:
         for option, value in (("--cpus-per-run", self.cpus), ("--gpus-per-run", self.gpus), ("--memory-per-run", self.memory_gb)):
             if value is not None and not (0 <= value < math.inf):
-                raise UserError(f"{option} takes 0 or more, not {value:g}")
+                raise UserError(f"{option} takes a finite number from 0 up, not {value:g}")
         if self.cpus == 0:
-            raise UserError("--cpus-per-run takes more than 0: every run needs at least one core")
+            raise UserError("--cpus-per-run takes more than 0, not 0, because every run needs a core")
         if self.gpus and self.gpus > 1:
             raise UserError(f"--gpus-per-run takes at most 1, because a run uses one device, not {self.gpus:g}")
         if self.address.startswith("ray://"):
             raise UserError(
-                f"--ray {self.address}: start ganbench on a node of the cluster (`ray start --address=HOST:PORT` adds this machine)"
+                f"--ray {self.address} cannot be used: add this machine with `ray start --address=HOST:PORT`, then give --ray HOST:PORT"
             )
 
     def resolved(self, *, threads: int, cuda: bool) -> Cluster:
@@ -56,7 +56,10 @@ class Cluster:
         )
 
     def workers(self, requested: int | None) -> int:
-        """Return the number of parallel runs, by default as many as fit. Raises UserError if none fits, or fewer than requested."""
+        """Return the number of parallel runs: the requested number, else as many as fit.
+
+        Raises UserError if no run fits, or if this machine cannot run as many as requested.
+        """
         if self.address:
             return self._cluster_workers(requested)
         here: dict[str, float] = {
@@ -66,7 +69,9 @@ class Cluster:
         }
         most = self.fits({**here, "CPU": max(here["CPU"], self.cpus or 1)})  # a run with more threads than cores is slow but possible
         if not most:
-            raise UserError(f"not enough resources: each run needs {self._request()}; this machine has {_resources(here)}")
+            raise UserError(
+                f"not enough resources: each run needs {self._request()}; this machine has {_resources(here)}: lower --cpus-per-run, --gpus-per-run or --memory-per-run"
+            )
         if requested is not None and not 1 <= requested <= most:
             raise UserError(f"--workers takes 1 to {most} here ({environment.cores()} cores, {self._request()} a run), not {requested}")
         return requested or most
@@ -89,7 +94,9 @@ class Cluster:
         most = sum(self.fits(node["Resources"]) for node in nodes)
         if not most:
             sizes = "; ".join(f"{node['NodeManagerHostname']} has {_resources(node['Resources'])}" for node in nodes)
-            raise UserError(f"not enough resources on any node of {self.address}: each run needs {self._request()}; {sizes}")
+            raise UserError(
+                f"not enough resources on any node of {self.address}: each run needs {self._request()}; {sizes}: lower --cpus-per-run, --gpus-per-run or --memory-per-run"
+            )
         if requested is not None and requested < 1:
             raise UserError(f"--workers takes 1 or more, not {requested}")
         return requested or most
@@ -112,7 +119,7 @@ def start(workers: int) -> Any | None:
         import ray
     except ImportError:
         log.warning(
-            "RAY IS NOT INSTALLED: the runs are executed one after another, with the same numbers. `pip install 'ganbench[parallel]'` to use all cores."
+            "RAY IS NOT INSTALLED: this process executes one run after another, with the same results; pip install 'ganbench[parallel]' to use all cores"
         )
         return None
     try:
@@ -121,18 +128,18 @@ def start(workers: int) -> Any | None:
             log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds
-        log.warning("RAY CANNOT START: the runs are executed one after another, with the same numbers. %s", one_line(error, most=200))
+        log.warning("RAY CANNOT START (%s): this process executes one run after another, with the same results", one_line(error, most=200))
         return None
     return ray
 
 
 def connect(cluster: Cluster) -> Any:
-    """Connect to the Ray cluster. Raises UserError if it does not answer."""
+    """Connect to the Ray cluster and return the module ray. Raises UserError if the cluster does not answer."""
     _set_ray_defaults()
     try:
         import ray
     except ImportError:
-        raise UserError("--ray needs the package ray: pip install 'ganbench[parallel]'") from None
+        raise UserError("--ray needs the package ray, which is not installed: pip install 'ganbench[parallel]'") from None
     if ray.is_initialized():
         return ray
     _check_reachable(cluster.address)
@@ -144,7 +151,7 @@ def connect(cluster: Cluster) -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise UserError if nothing listens at an address: Ray itself would retry for minutes."""
+    """Raise UserError if nothing listens at an address. Without this check, Ray retries for minutes."""
     from ray.util import get_node_ip_address as own_address
 
     host, _, port = address.rpartition(":")
@@ -156,12 +163,14 @@ def _check_reachable(address: str) -> None:
         host = str(own_address()) if host in _OWN_NAMES else host  # type: ignore[no-untyped-call]  # as Ray does
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise UserError(f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or one_line(error, most=200)}") from error
+        raise UserError(
+            f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or one_line(error, most=200)}; start it with `ray start --head`"
+        ) from error
 
 
 def _set_ray_defaults() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else other processes would slow the benchmark
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default Ray lowers the priority of its workers, which makes runs slower
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
@@ -171,9 +180,10 @@ def live_nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = ()) -> None:
-    """Check that every node has the same code, and warn if one does not see the folder of checkpoints.
+    """Check that every node has the same code, and warn if a node does not see the folder of checkpoints.
 
-    `one_machine` lists resources that only one machine can use, such as a SQLite store. Raises UserError if results would be lost or not comparable.
+    `one_machine` lists resources that only one machine can use, such as a SQLite store. Raises UserError if a node has other versions, or if
+    several machines need such a resource.
     """
     ray = connect(cluster)
     here = describe()
@@ -182,14 +192,14 @@ def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = 
         different = [f"{name} {other[name]}, here {here[name]}" for name in here if name != "host" and other[name] != here[name]]
         if different:
             raise UserError(
-                f"the node {other['host']} has {'; '.join(different)}: install the same version there, else its runs are not comparable"
+                f"the node {other['host']} has {'; '.join(different)}: install the same versions on it, so that its runs are comparable"
             )
     elsewhere = sorted({other["host"] for other in reports} - {here["host"]})
     if elsewhere and one_machine:
-        raise UserError(f"{one_machine[0]} serves one machine, and {elsewhere[0]} is another: use a server (docs/deploy)")
+        raise UserError(f"{one_machine[0]} serves one machine only, not {elsewhere[0]}: use a server (docs/deploy)")
     if unshared := sorted({other["host"] for other in reports if not other["shared"]}):
         log.warning(
-            "%s does not see %s: if that node is lost, its runs restart. With a folder that all nodes share they resume (--runs-dir).",
+            "%s does not see %s, so its runs restart if that node is lost; give a folder that all nodes share (--runs-dir), so that they resume",
             ", ".join(unshared), folder,
         )  # fmt: skip
 
@@ -217,11 +227,13 @@ def _query_nodes(ray: Any, folder: Path) -> list[dict[str, Any]]:
         try:
             return list(ray.get(reports, timeout=CHECK_SECONDS))
         except Exception as error:  # Ray raises many kinds
-            raise UserError(f"a node of the cluster does not report its versions: {one_line(error, most=300)}") from error
+            raise UserError(
+                f"a node of the cluster does not report its versions: {one_line(error, most=300)}; check that ganbench is installed on every node"
+            ) from error
 
 
 def _describe(token: str) -> dict[str, Any]:
-    """Return the versions of a node, and whether it sees a file of the driver. Executed on the node."""
+    """Return the versions of a node, and whether it sees a file of the driver. Ray executes this on the node."""
     return {**describe(), "shared": Path(token).exists()}
 
 

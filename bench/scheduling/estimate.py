@@ -1,4 +1,4 @@
-"""Estimate of the duration of an execution, from a short probe of each variant on this machine. Writes nothing."""
+"""Estimate of the duration of an execution. A short probe measures the speed of each variant on this machine; it writes nothing."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ class VariantSpeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds of each action, by fingerprint. Actions whose probe failed have no entry."""
+    """Estimated seconds of each action, by fingerprint. Actions whose probe failed have no entry."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     speeds: dict[str, VariantSpeed] = field(default_factory=dict)  # by variant
 
     def wall_seconds(self, workers: int) -> float:
-        """Return about how long all actions take with this number of workers."""
+        """Return the estimated seconds of all actions with this number of workers."""
         longest = max(self.seconds.values(), default=0.0)
         return max(longest, sum(self.seconds.values()) / workers)
 
 
 class SpeedProbe:
-    """Check and probe of configurations. Networks are built once for both, and then discarded."""
+    """Check and speed probe of configurations. It builds networks once for both, and then discards them."""
 
     def __init__(self, *, probe: bool = True) -> None:
-        """Without `probe`, configurations are only checked, and every speed is unknown."""
+        """Create a probe. If `probe` is false, it only checks configurations, and every speed is unknown."""
         self._probe = probe
         self._checked: set[str] = set()
         self._found: dict[str, VariantSpeed | None] = {}
@@ -67,14 +67,14 @@ class SpeedProbe:
             self._found[_speed_key(config)] = _probe(config, built)
 
     def speed(self, config: RunConfig) -> VariantSpeed | None:
-        """Return the speed of a configuration; None if it is not probed, or the probe failed."""
-        if self._probe and _speed_key(config) not in self._found:  # a finished run that is only rescored
+        """Return the speed of a configuration. The result is None without a probe, or if the probe failed."""
+        if self._probe and _speed_key(config) not in self._found:  # a finished run that is to be rescored
             self._found[_speed_key(config)] = _probe(config)
         return self._found.get(_speed_key(config))
 
 
 def estimate(actions: Sequence[PlannedAction], probes: SpeedProbe) -> Estimate:
-    """Estimate the duration of actions; empty if no variant is probed."""
+    """Estimate the duration of actions. The result is empty without a probe."""
     seconds: dict[str, float] = {}
     speeds: dict[str, VariantSpeed] = {}
     costs: dict[tuple[str, Evaluation], EvaluationCost] = {}
@@ -105,7 +105,7 @@ class EvaluationCost:
 
     @cached_property
     def full_seconds(self) -> float:
-        """Seconds of an evaluation of all metrics: those of the reference row `real`, which is needed anyway and cached."""
+        """Seconds of an evaluation of all metrics, as measured for the reference row `real`, which is cached."""
         return 0.0 if self._evaluator is None else reference_row("real", self._evaluator).seconds
 
     def _time(self, how: Callable[[Evaluator, Any], object]) -> float:
@@ -131,7 +131,7 @@ def _seconds(action: PlannedAction, speed: VariantSpeed, cost: EvaluationCost) -
 
 
 def _train_seconds(action: PlannedAction, speed: VariantSpeed) -> float:
-    """Return the seconds of training. A stopped run counts in full, because only its checkpoint has its progress."""
+    """Return the seconds of training. An interrupted run counts in full, because only its checkpoint has its progress."""
     budget = action.config.budget
     if budget.train_seconds is not None:
         return budget.train_seconds
@@ -146,7 +146,7 @@ def _speed_key(config: RunConfig) -> str:
 
 
 def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None:
-    """Probe the speed of a variant. Return None with a warning if that fails: its runs will record the error."""
+    """Probe the speed of a variant. If that fails, log a warning and return None. The runs of the variant record the error."""
     try:
         with limited_threads(config.threads):
             smallest = config.model_copy(update={"budget": Budget(images=1)})  # networks that grow with the budget are fully grown
@@ -156,8 +156,8 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
                 samples_per_second=_sampling_speed(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],
             )
-    except Exception as error:  # any error of a variant, which its own runs will record
-        log.warning("%s cannot be probed, so its runs have no estimate: %s", config.variant, one_line(error))
+    except Exception as error:  # any error of a variant; its runs record it
+        log.warning("cannot measure the speed of %s, so its runs have no estimate: %s", config.variant, one_line(error))
         return None
 
 

@@ -14,9 +14,10 @@ from bench.scheduling.ray_executor import POLL_SECONDS, RayExecutor
 def execute(
     jobs: Iterable[J | None], *, workers: int, stop: Callable[[], bool], update: Update, cluster: Cluster = HERE
 ) -> Iterator[tuple[J, RunResult]]:
-    """Execute jobs and yield each with its result as it ends. Starts no more jobs once `stop()` is true.
+    """Execute jobs, and yield each job with its result when it ends. Once `stop()` is true, no more jobs start.
 
-    `jobs` is read when a worker is free, so later jobs may depend on earlier results. None means that no job is ready, but one may follow.
+    The executor reads `jobs` when a worker is free, so later jobs may depend on earlier results. None means that no job is ready, but one may
+    follow.
     """
     queue: Iterator[J | None] = iter(jobs)
     if cluster.address:

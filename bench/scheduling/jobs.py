@@ -1,7 +1,7 @@
-"""Jobs: the units of work of an execution, in this process or in a worker on any machine.
+"""Jobs: units of work that the scheduler sends to workers, in this process or on another machine.
 
-A kind of job is a subclass of `Job`. Its fields are the parameters, and `do` executes it. It is sent to workers as JSON that names its class, so
-another package can define further kinds.
+A kind of job is a subclass of `Job`. Its fields are the parameters, and `do` executes it. The executor sends a job to a worker as JSON that
+names its class. So another package can define further kinds.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: ClassVar[str]  # name of the kind
-    repeated: ClassVar[bool] = True  # whether it is started again if its worker dies
+    repeated: ClassVar[bool] = True  # whether the executor restarts the job if its worker dies
 
     name: str  # for the display
-    key: str  # unique in an execution: a fingerprint, a run id, or the name of a reference row
+    key: str  # unique in an execution: the fingerprint of a run, a run id, or a key of a reference row
     folder: str
-    dataset: str = ""  # to measure on: the driver sends its classifier to the worker, which trains none
+    dataset: str = ""  # to measure on; the driver sends its classifier to the worker
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
         """Execute the job in this process."""
         raise NotImplementedError
 
     def record_failure(self, reason: str) -> RunResult:
-        """Record that the job failed with its process, and return the result. Only a job that trains a run records anything."""
+        """Record that the job failed, and return the result. Only a job that trains a run writes to the store."""
         return RunResult(run_id="", variant=self.name, dataset="", seed=-1, status="failed", reason=reason)
 
     def record_stop(self, reason: str) -> None:
-        """Record that the machine of the job was lost, so that another one can resume it."""
+        """Record that the cluster has lost the machine of the job, so that another machine can resume the job."""
 
     def waiting_job(self) -> Self | None:
-        """Return the same job set to wait for the process that executes it; None if it has waited already, or never waits."""
+        """Return a copy of the job that waits for the process that executes it now. The result is None if this job waits already, or cannot wait."""
         return None
 
     @computed_field  # type: ignore[prop-decorator]
@@ -56,14 +56,14 @@ class Job(BaseModel):
 
     @staticmethod
     def from_json(text: str) -> Job:
-        """Return the job from the text of `model_dump_json`."""
+        """Return the job that `model_dump_json` of any kind of job has written."""
         module, _, name = str(json.loads(text)["class_path"]).partition(":")
         found: type[Job] = getattr(importlib.import_module(module), name)
         return found.model_validate_json(text)
 
 
 J = TypeVar("J", bound=Job)
-Update = Callable[[Any, RunProgress], None]  # of a job
+Update = Callable[[Any, RunProgress], None]  # gets a job and its progress
 
 
 def attempt(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
@@ -73,7 +73,7 @@ def attempt(job: Job, stop: Callable[[], bool], watch: Watch) -> RunResult:
     except UserError:
         raise
     except Exception as error:
-        log.error("%s", job.name, exc_info=True)
+        log.error("the job %s raised an error", job.name, exc_info=True)
         return fail_job(job, f"{type(error).__name__}: {one_line(error, most=500)}")
 
 

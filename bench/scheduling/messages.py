@@ -1,7 +1,7 @@
 """Messages between workers and the driver: workers report progress and warnings, and the driver requests a stop.
 
-They are exchanged through a message board, an actor on the driver's node that every worker of a cluster reaches. Does not import torch, because
-the actor is a process of its own.
+Workers and driver exchange them through a message board, a Ray actor on the driver's node that every worker of a cluster reaches. This module
+does not import torch, because the actor runs in its own process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 SECONDS = 0.3  # between two exchanges
 WorkerMessage = tuple[str, str]  # the key of a job, and the message of its worker as JSON
-Exchange = Callable[[str, str], bool]  # sends (key, message), and returns whether to stop
+Exchange = Callable[[str, str], bool]  # sends (key, message), and returns whether the worker must stop
 
 
 class MessageBoard:
@@ -27,7 +27,7 @@ class MessageBoard:
         self._stopping = False
 
     def post(self, key: str, message: str) -> bool:
-        """Add a message. Return whether the worker is to stop."""
+        """Add a message, and return whether the worker must stop."""
         self._messages.append((key, message))
         return self._stopping
 
@@ -37,7 +37,7 @@ class MessageBoard:
         return new
 
     def stop(self) -> None:
-        """Request all workers to stop."""
+        """Request that all workers stop."""
         self._stopping = True
 
 
@@ -83,7 +83,7 @@ class WorkerReporter:
             message = json.dumps({"progress": progress, "lines": self._lines.pop_all()})
         try:
             self._stopping = self._exchange(self._key, message) or self._stopping
-        except Exception:  # Ray raises many kinds. The driver is dead, and Ray ends its workers; until then, stop.
+        except Exception:  # Ray raises many kinds; the driver does not answer, so the job stops
             self._stopping = True
 
 

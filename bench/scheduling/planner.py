@@ -1,6 +1,6 @@
-"""Planner: predicts the action for each planned run of a suite, from the recorded runs with its fingerprint. Writes nothing.
+"""Planner: predicts the action for each planned run of a suite, from the recorded runs with its fingerprint. It writes nothing.
 
-Another process may train the same run meanwhile. So the process that holds the run lock makes the final choice (`bench.runs.runner`).
+Another process may train the same run at the same time. So the process that holds the run lock makes the final choice (`bench.runs.runner`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RecordedRuns:
 
     @property
     def done(self) -> Run | None:
-        """Newest complete run, which is not trained again; None if there is none."""
+        """Newest complete run, which is not trained again, or None."""
         return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
 
 
@@ -83,7 +83,7 @@ def find_recorded(planned: Sequence[PlannedRun], configs: Sequence[RunConfig], l
 def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path, *, unready: Collection[str] = ()) -> list[PlannedAction]:
     """Predict the action for each planned run. `folder` has the checkpoints of the suite.
 
-    For datasets in `unready`, whose classifier is missing, the protocol is unknown. Finished runs on them get the action `score`.
+    Datasets in `unready` have no classifier yet, so their evaluation protocol is unknown. Finished runs on them get the action `score`.
     """
     protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
     actions = []
@@ -100,7 +100,7 @@ def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path,
 
 
 def _with_changed_version(action: PlannedAction, lookup: Lookup) -> PlannedAction:
-    """Add to the action for a new run which version has changed, if the run is recorded with another one."""
+    """Return the action for a new run with the change of a version, if the store has the run with another version."""
     config = action.config
     for run in lookup.find_cell(config.variant, config.dataset, config.seed):
         changed = _version_changes(run, config)
@@ -110,7 +110,7 @@ def _with_changed_version(action: PlannedAction, lookup: Lookup) -> PlannedActio
 
 
 def _version_changes(run: Run, config: RunConfig) -> str:
-    """Return the changes of versions since a recorded run, as "variant version 1 -> 2"; empty without a change."""
+    """Return the changes of versions since a recorded run, for example "variant version 1 -> 2". Without a change, the text is empty."""
     now: dict[str, object] = {"results_version": RESULTS_VERSION, "variant_version": VARIANTS.get(config.variant).version}
     if source := config.source():
         now["variant_source"] = source
@@ -119,7 +119,7 @@ def _version_changes(run: Run, config: RunConfig) -> str:
 
 
 def _same_settings(run: Run, config: RunConfig) -> bool:
-    """Return whether a recorded run has the same settings. Settings that its version of the code did not have are ignored."""
+    """Return whether a recorded run has the same settings. Settings that it does not record are ignored."""
     current = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
     stored = run.data.params
     return stored.keys() >= {"seed", "dataset"} and all(current[path] == stored[path] for path in current.keys() & stored.keys())
@@ -131,7 +131,7 @@ def changed_versions(actions: Sequence[PlannedAction]) -> list[str]:
     for variant, changed in dict.fromkeys((_variant_prefix(action), action.changed) for action in actions if action.changed):
         count = sum(action.changed == changed and _variant_prefix(action) == variant for action in actions)
         lines.append(
-            f"{variant}{changed} since {pluralise(count, 'run')} of this suite: recorded runs stay, and the runs are trained again"
+            f"{variant}{changed} since {pluralise(count, 'run')} of this suite: this execution trains them again, and the recorded runs stay"
         )
     return lines
 
@@ -142,7 +142,7 @@ def _variant_prefix(action: PlannedAction) -> str:
 
 
 def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: Path) -> PlannedAction:
-    """Predict the action that the lock holder will choose, if the checkpoint is intact and of the newest run."""
+    """Return the action that the lock holder chooses if the checkpoint is intact and belongs to the newest run."""
     config, fingerprint, runs = recorded.config, recorded.fingerprint, recorded.runs
     checkpoint = None
     if runs and runs[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
@@ -158,7 +158,7 @@ def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: P
         and config.evaluation.best
         and run.data.params.get("evaluation.best") != "True"
     ):
-        warning = f"{_name(config)} has finished without saving its best checkpoint, so it has none"
+        warning = f"{_name(config)} is finished without a saved best checkpoint, so its best checkpoint cannot be measured"
     return PlannedAction(
         planned=recorded.planned,
         config=config,
@@ -171,7 +171,7 @@ def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: P
 
 
 def extend_actions(actions: Sequence[PlannedAction], lookup: Lookup, folder: Path) -> list[PlannedAction]:
-    """Return the actions with each new run changed to extend the longest finished run that differs in length only.
+    """Return the actions, with each new run changed to an extension of the longest finished run that differs only in length.
 
     Raises UserError if there is no such run, if its checkpoint is missing, or if training depends on the budget.
     """
@@ -182,17 +182,19 @@ def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAc
     config, name = action.config, _name(action.config)
     bound = config.recipe.bound_to_budget()
     if bound:
-        raise UserError(f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget")
+        raise UserError(
+            f"--extend: {config.variant} cannot be extended, because its recipe.{bound} depends on the budget; train it from scratch"
+        )
     finished = _finished_runs(action, lookup)
     if not finished and _finished_runs(action, lookup, status="diverged"):
-        return replace(action, warning=f"{name} diverged at a smaller budget: it is trained from scratch, so that it counts at this budget")
+        return replace(action, warning=f"{name} diverged at a smaller budget: it restarts from scratch, so that this budget has a result")
     if not finished:
         raise UserError(
-            f"--extend: {name} has not finished at a smaller budget; do that first, or train it from scratch with --set {_budget(config)}"
+            f"--extend: {name} has no finished run at a smaller budget; train it first, or from scratch with --set {_budget(config)}"
         )
     longest = max(finished, key=lambda base: base.images)
     if longest.images > (config.budget.images or 0):
-        raise UserError(f"--extend {config.budget.images}: {name} has been trained on {longest.images:,} images already")
+        raise UserError(f"--extend {config.budget.images}: {name} already has a run of {longest.images:,} images; give more images")
     path = checkpoints_of(folder, longest.fingerprint).newest
     if not path.exists():
         raise UserError(f"--extend: the last checkpoint of {name} is missing ({path}); train it from scratch with --set {_budget(config)}")
@@ -206,10 +208,12 @@ def _extension(action: PlannedAction, lookup: Lookup, folder: Path) -> PlannedAc
 
 
 def _refuse_shorter(action: PlannedAction, lookup: Lookup) -> PlannedAction:
-    """Return the action. Raises UserError if a longer run is recorded, because an extension must be longer."""
+    """Return the action. Raises UserError if the store has a longer run, because an extension must be longer than it."""
     longest = max((base.images for base in _finished_runs(action, lookup)), default=0)
     if longest > (action.config.budget.images or 0):
-        raise UserError(f"--extend {action.config.budget.images}: {_name(action.config)} has been trained on {longest:,} images already")
+        raise UserError(
+            f"--extend {action.config.budget.images}: {_name(action.config)} already has a run of {longest:,} images; give more images"
+        )
     return action
 
 

@@ -17,11 +17,11 @@ from bench.scheduling.estimate import Estimate
 from bench.scheduling.jobs import Job
 from bench.scheduling.scheduler import Display
 
-TRUST_SECONDS = 60.0  # seconds of work for which the probe has more weight than the actual speed
+TRUST_SECONDS = 60.0  # of completed work; before that, the probe has more weight than the measured speed
 
 
 class Workload:
-    """Completed part of an execution, in expected seconds of work if the variants were probed, else in equal parts."""
+    """Completed and total work of an execution, in expected seconds of each job. Without a probe, all runs count the same."""
 
     def __init__(self, jobs: Sequence[Job], workers: int, expected: Estimate) -> None:
         known = expected.seconds
@@ -43,7 +43,7 @@ class Workload:
 
     @property
     def seconds_left(self) -> float:
-        """Remaining seconds of wall clock: the estimate, corrected by its error so far. NaN if unknown."""
+        """Remaining seconds of wall-clock time: the estimate, corrected by its error so far. NaN if unknown."""
         elapsed, done = time.monotonic() - self._started, self.done
         if self._workers:
             off = (elapsed * self._workers + TRUST_SECONDS) / (done + TRUST_SECONDS)
@@ -67,7 +67,7 @@ class BarDisplay(Display):
         self._jobs = self._ended = 0
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Show the overall bar."""
+        """Show the overall bar and the estimate."""
         self._work, self._jobs = Workload(jobs, workers, expected), len(jobs)
         self._progress.console.print(*start_lines(jobs, workers, expected), sep="\n", highlight=False, markup=False)
         self._progress.start()
@@ -143,11 +143,11 @@ class LineDisplay(Display):
 
 
 def start_lines(jobs: Sequence[Job], workers: int, expected: Estimate) -> list[str]:
-    """Return lines with the number of jobs and, if variants were probed, their speeds and the estimated duration."""
+    """Return lines with the number of jobs and, with a probe, the speeds of the variants and the estimated duration."""
     workers = min(workers, len(jobs))
     lines = [f"{pluralise(len(jobs), 'job')}, {workers} at a time"]
     if expected.seconds:
-        lines[0] += f": about {duration(expected.wall_seconds(workers))} by a short probe of each variant"
+        lines[0] += f": about {duration(expected.wall_seconds(workers))} by a short speed test of each variant"
         lines.append("images/s: " + ", ".join(f"{name} {speed.images_per_second:,.0f}" for name, speed in expected.speeds.items()))
     return lines
 
@@ -170,7 +170,7 @@ def result_text(job: Job, result: RunResult) -> str:
 
 
 def headline_text(values: Mapping[str, float]) -> list[str]:
-    """Return the headline metric as a text in a list; an empty list if it is not measured."""
+    """Return the headline metric as a list of one text. The list is empty if no value is measured."""
     key = headline_among(values)
     return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"] if key else []
 

@@ -24,41 +24,41 @@ from bench.scheduling.messages import MessageBoard, WorkerReporter, relay
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
-RETRIES = 2  # of a job whose worker died; a job that needs more memory than the node has will die again
-ANSWER_SECONDS = 60.0  # timeout for the message board; a worker without an answer assumes that the driver is dead, and stops
-MOST_LOST_NODES = 10  # of a job; after more, the cause is assumed to be the job
-_PREFIX = "GANBENCH_"  # of environment variables that are sent to workers; MLflow's contain passwords, and nodes have their own
+RETRIES = 2  # of a job whose worker dies; a job that needs more memory than its node has fails each time
+ANSWER_SECONDS = 60.0  # timeout for the message board; without an answer, a worker assumes that the driver is dead, and stops
+MOST_LOST_NODES = 10  # for one job; if it loses more, the job is assumed to be the cause
+_PREFIX = "GANBENCH_"  # of environment variables that workers get; MLflow's contain passwords, and each node has its own
 
 
 class WorkerDied(Exception):
-    """The worker of a job has died, for example because it was out of memory. The message has the details."""
+    """Error of a job whose worker dies, for example because it is out of memory. The message has the details."""
 
 
 class NodeLost(WorkerDied):
-    """The worker of a job has died with its machine."""
+    """Error of a job whose worker dies because the cluster loses its machine."""
 
 
 class Cancelled(Exception):
-    """The job was cancelled before it started."""
+    """Error of a job that is cancelled before it starts."""
 
 
 class RayExecutor(Generic[J]):
-    """Executor of jobs as Ray tasks. Calls `stop()` often, and `update` with each reported progress."""
+    """Executor of jobs as Ray tasks. It calls `stop()` often, and `update` for each reported progress."""
 
     def __init__(self, ray: Any, cluster: Cluster, workers: int, stop: Callable[[], bool], update: Update) -> None:
         self._ray, self._cluster, self._workers, self._stop, self._update = ray, cluster, workers, stop, update
         self._board = ray.remote(num_cpus=0)(MessageBoard).options(**_board_options(ray, cluster)).remote()
         self._task = ray.remote(**cluster.options(), max_retries=0)(_ray_task)
         self._running: dict[Any, J] = {}
-        self._classifiers: dict[str, str] = {}  # as sent to workers, by dataset
+        self._classifiers: dict[str, str] = {}  # in the form that workers get, by dataset
         self._started: set[str] = set()  # keys of jobs whose workers have reported
         self._deaths: Counter[tuple[str, type[WorkerDied]]] = Counter()
         self._user_error: UserError | None = None
-        self._closed = False  # whether no more jobs are started
+        self._closed = False  # whether no more jobs start
         self._capacity_warned = False
 
     def results(self, jobs: Iterator[J | None]) -> Iterator[tuple[J, RunResult]]:
-        """Yield each job with its result as it ends. At the end, raise the UserError of the first job that could not start."""
+        """Yield each job with its result when it ends. At the end, raise the UserError of the first job that cannot start."""
         try:
             while not self._closed or self._running:
                 self._submit_ready(jobs)
@@ -95,14 +95,14 @@ class RayExecutor(Generic[J]):
         self._running[self._task.remote(job.model_dump_json(), setup, self._board)] = job
 
     def _classifier(self, dataset: str) -> str:
-        """Return the classifier that workers use for a dataset, trained here if it does not exist; empty if none is needed."""
+        """Return the classifier that workers use for a dataset. This process trains a missing one. The text is empty if none is needed."""
         if dataset not in self._classifiers:
             data = DATASETS.get(dataset) if dataset else None
             self._classifiers[dataset] = "" if data is None or unmeasurable(data) else packed_classifier(data)
         return self._classifiers[dataset]
 
     def _stop_all(self) -> None:
-        """Start no more jobs, request running jobs to stop, and cancel jobs that have not started."""
+        """Start no more jobs, request that running jobs stop, and cancel jobs that have not started."""
         if self._closed and not self._running:
             return
         self._closed = True
@@ -124,16 +124,16 @@ class RayExecutor(Generic[J]):
                 self._update(job, RunProgress(**{**progress, "flags": tuple(progress["flags"])}))
 
     def _result(self, reference: Any, job: J) -> RunResult | None:
-        """Return the result of a task. None if its job is started again, was cancelled, or could not start."""
+        """Return the result of a task. It is None if the job restarts, is cancelled, or cannot start."""
         try:
             return _task_result(self._ray, reference, job)
         except Cancelled:
             return None
-        except UserError as error:  # the job could not start; running jobs continue
+        except UserError as error:  # the job cannot start; running jobs continue
             self._user_error = self._user_error or error
             self._closed = True
             if self._running:
-                log.error("%s: %s; no more jobs are started, running jobs continue", job.name, error)
+                log.error("%s cannot start: %s; no more jobs start, and running jobs continue", job.name, error)
             return None
         except WorkerDied as death:
             self._deaths[job.key, type(death)] += 1
@@ -142,7 +142,7 @@ class RayExecutor(Generic[J]):
                 return fail_job(job, str(death))
             if isinstance(death, NodeLost):
                 job.record_stop(str(death))
-            log.warning("%s: %s; it resumes from its last checkpoint, or restarts if there is none", job.name, death)
+            log.warning("%s: %s; it resumes from its last checkpoint, or restarts if it has none", job.name, death)
             self._submit(job)
             return None
 
@@ -152,7 +152,7 @@ class RayExecutor(Generic[J]):
             return
         if not any(self._cluster.fits(node["Resources"]) for node in live_nodes(self._ray)):
             self._capacity_warned = True
-            log.warning("no remaining node has enough resources for a run: waiting for a node (Ctrl-C stops; recorded runs stay)")
+            log.warning("no remaining node has enough resources for a run: waiting for a node; Ctrl-C stops, and recorded runs stay")
 
     def _shut_down(self) -> None:
         """Cancel running tasks, after an error or a second Ctrl-C, and remove the message board."""
@@ -164,7 +164,7 @@ class RayExecutor(Generic[J]):
 
 
 def _board_options(ray: Any, cluster: Cluster) -> dict[str, Any]:
-    """Return options that place the message board on the node of the driver, so that it is not lost with another node."""
+    """Return the Ray options that place the message board on the node of the driver, so that losing another node does not lose it."""
     if not cluster.address:
         return {}
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -190,12 +190,12 @@ def _task_result(ray: Any, reference: Any, job: Job) -> RunResult:
 
 
 def _ray_task(job_json: str, setup_json: str, board: Any) -> str:
-    """Task that executes one job and reports to the message board."""
+    """Execute one job as a Ray task, and report to the message board."""
     setup = json.loads(setup_json)
     for name, value in setup["environment"].items():
         os.environ.setdefault(name, value)
     with sent(setup["classifier"]):
-        # Not ray.get: Ray frees the core of a task that waits in it, and starts another task.
+        # Not ray.get: while a task waits in it, Ray frees the core of the task and starts another one.
         return run_job(Job.from_json(job_json), lambda key, message: bool(board.post.remote(key, message).future().result(ANSWER_SECONDS)))
 
 

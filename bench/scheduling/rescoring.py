@@ -1,4 +1,4 @@
-"""Rescoring of finished runs on request (`ganbench score`): their selection, their evaluation settings and the execution."""
+"""Rescoring of finished runs (`ganbench score`): select the runs, change their evaluation settings, and measure them again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Settings of the evaluation at the end of a run.
+# Settings of the evaluation at the end of a run, which `--set` may change.
 SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception")
 
 
@@ -46,7 +46,7 @@ class FinishedRun:
     dataset: str
     seed: int
     before: float  # the recorded headline metric
-    config: RunConfig | None  # None if its artifact is missing or damaged, which the execution reports
+    config: RunConfig | None  # None if its artifact is missing or damaged; the execution reports it
 
     @property
     def evaluation(self) -> Evaluation:
@@ -55,10 +55,10 @@ class FinishedRun:
 
 
 def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[FinishedRun]:
-    """Return the runs of these ids, or all finished runs of a suite, with changed evaluation settings. Writes nothing. Raises UserError."""
+    """Return the runs with these ids, or all finished runs of a suite, with changed evaluation settings. Writes nothing. Raises UserError."""
     for path in settings:
         if path not in SETTABLE:
-            raise UserError(f"{path!r} cannot be --set, because nothing is trained{nearest(path, SETTABLE)}")
+            raise UserError(f"--set cannot change {path!r}, because `ganbench score` trains nothing{nearest(path, SETTABLE)}")
     if not run_ids and suite is None:
         raise UserError("give the ids of the runs to measure again, or a suite as --suite NAME")
     client = store.connect(uri)
@@ -67,17 +67,17 @@ def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings:
     for dataset, evaluation in {(run.dataset, run.evaluation.how()) for run in found}:
         evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
-            raise UserError(f"nothing is measured on {dataset}: {unmeasurable(DATASETS.get(dataset))}")
+            raise UserError(f"no metric can be measured on {dataset}: {unmeasurable(DATASETS.get(dataset))}")
         check_samples(evaluator)
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class RescoreResult:
-    """Result of rescoring."""
+    """Results of rescored runs and of new reference rows."""
 
     runs: tuple[tuple[FinishedRun, RunResult], ...]  # the status of a run that cannot be measured is `failed`
-    rows: tuple[RunResult, ...]  # reference rows that were missing
+    rows: tuple[RunResult, ...]  # reference rows that the store did not have
 
     @property
     def failed(self) -> bool:
@@ -86,7 +86,7 @@ class RescoreResult:
 
 
 def rescore(runs: Sequence[FinishedRun], *, uri: str, workers: int | None, stop: Callable[[], bool], display: Display) -> RescoreResult:
-    """Measure the runs, missing reference rows first."""
+    """Measure missing reference rows, then the runs, and return the results."""
     chosen = HERE.resolved(threads=max(run.config.threads if run.config else 1 for run in runs), cuda=False).workers(workers)
     with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
         jobs: list[Job] = [*reference_jobs({(run.dataset, run.evaluation.how()) for run in runs}, uri, Path(folder))]
@@ -113,11 +113,11 @@ def _runs_by_id(client: MlflowClient, run_ids: Sequence[str], suite: str | None)
     for run_id, run in runs.items():
         tags = run.data.tags
         if tags.get("kind") != "run":
-            raise UserError(f"the run {run_id} is of the kind {tags.get('kind', 'unknown')!r}: name a training run")
+            raise UserError(f"the run {run_id} is of the kind {tags.get('kind', 'unknown')!r}; give the id of a training run")
         if suite is not None and tags.get("suite") != suite:
-            raise UserError(f"the run {run_id} is of the suite {tags.get('suite', '')!r}, not of {suite!r}")
+            raise UserError(f"the run {run_id} is of the suite {tags.get('suite', '')!r}, not of {suite!r}; give only ids, without --suite")
         if tags.get("status") != "finished":
-            raise UserError(f"the run {run_id} is {tags.get('status', 'without a status')}: only finished runs are measured again")
+            raise UserError(f"the run {run_id} is {tags.get('status', 'without a status')}: give the id of a finished run")
     if suite is not None:
         raise UserError("give the ids of runs or --suite, not both")
     return list(runs.values())
@@ -142,7 +142,7 @@ def _finished_run(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -
     except ArtifactStoreError:
         raise
     except UserError as error:
-        log.warning("run %s: %s", run_id, one_line(error))
+        log.warning("cannot read the configuration of run %s: %s", run_id, one_line(error))
     return FinishedRun(
         run_id=run_id,
         variant=tags.get("variant", ""),

@@ -1,4 +1,4 @@
-"""Scheduler: executes a suite. Skips finished runs, trains missing ones and resumes stopped ones."""
+"""Scheduler that executes a suite: it skips finished runs, trains missing runs, and resumes interrupted ones."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
-    """Result of an execution."""
+    """Results of the runs of an execution."""
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
-    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process finished meanwhile
+    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process has finished during the execution
     busy: tuple[RunResult, ...] = ()  # runs that another process trains, named in the reason
     interrupted: bool = False
     actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
 
     def count(self, status: str) -> int:
-        """Return how many runs of this execution ended with a status."""
+        """Return the number of runs of this execution that ended with a status."""
         return sum(result.status == status for result in self.results)
 
 
@@ -72,12 +72,12 @@ def plan_execution(
 ) -> ExecutionPlan:  # fmt: skip
     """Predict the actions of an execution and, with a probe of each variant, estimate its duration.
 
-    Writes nothing, unless `deliver` sends the pending writes of earlier runs first. Without that, they would be trained again.
+    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not trained again.
 
     Raises UserError if the store, the folder, the data, a configuration or the cluster cannot be used.
     """
     interval()  # raises UserError before anything is written
-    folder = folder / suite.name  # another suite may be training the same run
+    folder = folder / suite.name  # separate, because another suite may train the same run
     check_writable(folder)
     auto = Auto(uri, suite.name)
     configs = [resolve(run.config, auto) for run in planned]
@@ -92,7 +92,9 @@ def plan_execution(
     lookup = Lookup.of(uri, suite.name)
     unready = set() if deliver else {config.dataset for config in configs if not classifier_is_ready(DATASETS.get(config.dataset))}
     for dataset in sorted(unready):
-        log.warning("%s has no classifier on this machine: it will be trained first, in minutes, so there is no estimate", dataset)
+        log.warning(
+            "%s has no classifier on this machine: ganbench trains it first, which takes minutes, so the duration is not estimated", dataset
+        )
     recorded = find_recorded(planned, configs, lookup)
     probes = SpeedProbe(probe=probe and not unready)
     for run in recorded:
@@ -109,8 +111,8 @@ def run_suite(
 ) -> ExecutionResult:  # fmt: skip
     """Execute the planned actions of a suite, reference rows first, and return the results.
 
-    Runs that other processes train come last. This process waits for them and takes over those that are not completed; without `wait` it skips
-    them. The runs are recorded under a new parent run, or under `parent`, which stays open.
+    Runs that other processes train come last. This process waits for these processes, and resumes a run that they do not complete. Without
+    `wait`, it skips such runs. It records the runs under a new parent run, or under `parent`, which stays open.
     """
     folder = folder / suite.name
     tracker, actions = Tracker(uri, suite.name), execution_plan.actions
@@ -147,27 +149,27 @@ def run_suite(
 
 
 class Display:
-    """Display of an execution. This base class shows nothing."""
+    """Base class of displays of an execution, which shows nothing."""
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Called before the first job."""
+        """Show the start of the execution, before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
-        """Called with the progress of a job."""
+        """Show the progress of a job."""
 
     def end(self, job: Job, result: RunResult) -> None:
-        """Called when a job has ended."""
+        """Show the result of a job."""
 
 
 class JobQueue:
-    """Queue of jobs. A run that another process trains is queued again at the end, to wait for that process."""
+    """Queue of jobs. It queues a run that another process trains again at the end, where the job waits for that process."""
 
     def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
         self.jobs = jobs
         self._wait, self._postponed, self._running = wait, deque[Job](), 0
 
     def __iter__(self) -> Iterator[Job | None]:
-        """Yield each job, and None while no job is queued but some are running."""
+        """Yield each job. Yield None while jobs are running and none is queued."""
         for job in self.jobs:
             self._running += 1
             yield job
@@ -177,7 +179,7 @@ class JobQueue:
             yield self._postponed.popleft() if self._postponed else None
 
     def complete(self, job: Job, result: RunResult) -> bool:
-        """Record the result of a job. Return False if the job is queued again, to wait for another process."""
+        """Count a job as done, and return True. Return False if the job is queued again, to wait for another process."""
         self._running -= 1
         postponed = job.waiting_job() if self._wait and result.status == "busy" else None
         if postponed is not None:
@@ -201,13 +203,15 @@ def _execute(queue: JobQueue, execution_plan: ExecutionPlan, stop: Callable[[], 
 
 
 def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: Path) -> list[ReferenceJob]:
-    """Return jobs for the reference rows of datasets and evaluations that the store does not have."""
+    """Return a job for each reference row of these datasets and evaluations that the store does not have."""
     jobs = []
     for dataset, evaluation in sorted(wanted, key=lambda pair: (pair[0], pair[1].model_dump_json())):
         evaluator = evaluator_for(DATASETS.get(dataset), evaluation)
         if evaluator is None:
             log.warning(
-                "nothing is measured on %s, so its runs have curves and pictures only: %s", dataset, unmeasurable(DATASETS.get(dataset))
+                "no metric can be measured on %s, so its runs have curves and pictures only: %s",
+                dataset,
+                unmeasurable(DATASETS.get(dataset)),
             )
             continue
         rows = Tracker(uri, REFERENCES)  # restores a deleted experiment, with its rows
@@ -243,6 +247,6 @@ def _parent_tags(suite: Suite) -> dict[str, str]:
 
 
 def commit_tag() -> str:
-    """Return the commit of this code, for a tag of an execution."""
+    """Return the commit of this code, and whether the code has changed since, for a tag of an execution."""
     commit, dirty = source_commit()
     return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

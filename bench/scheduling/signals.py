@@ -1,4 +1,4 @@
-"""Handling of Ctrl-C and SIGTERM: the first stops at the next round and saves everything, the second stops at once."""
+"""Handling of Ctrl-C and SIGTERM. The first signal stops the runs at their next round, with a checkpoint. The second stops at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signal(announce: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Context manager that yields a function which is true after SIGINT or SIGTERM. A second signal, of either kind, raises KeyboardInterrupt.
+    """Context manager that yields a function which returns whether SIGINT or SIGTERM has arrived.
 
-    That holds for SIGTERM too, because the next signal of a job scheduler cannot be caught.
+    A second signal of either kind raises KeyboardInterrupt. The next signal of a job scheduler is SIGKILL, which a program cannot catch.
     """
     stopping = False
 
@@ -21,7 +21,7 @@ def stop_on_signal(announce: Callable[[str], None]) -> Iterator[Callable[[], boo
         if stopping:
             raise KeyboardInterrupt
         stopping = True
-        announce("stopping at the next round; finished runs are recorded, and stopped runs can be resumed (Ctrl-C again stops at once)")
+        announce("stopping at the next round; finished runs are recorded, and interrupted runs can be resumed (Ctrl-C again stops at once)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

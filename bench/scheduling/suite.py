@@ -1,4 +1,4 @@
-"""Suites: entries (variants with overrides) x datasets x seeds. Each combination is one run."""
+"""Suites: combinations of entries (variants with overrides), datasets and seeds. Each combination is one run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Entry:
     variant: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    datasets: tuple[str, ...] | None = None  # datasets that it is for; None: all of the suite
+    datasets: tuple[str, ...] | None = None  # on which it runs; None: all datasets of the suite
 
     def fits(self, dataset: str) -> bool:
-        """Return whether the entry is for a dataset."""
+        """Return whether the entry runs on a dataset."""
         return self.datasets is None or dataset in self.datasets
 
 
@@ -59,14 +59,15 @@ SUITES: Registry[Suite] = Registry("suite", Suite)
 def plan(
     suite: Suite, *, only: str = "*", seeds: int | None = None, dataset: str | None = None, settings: Mapping[str, Any] | None = None
 ) -> list[PlannedRun]:
-    """Return the runs of a suite, seed by seed, so that every variant has one run before any has two. Raises UserError.
+    """Return the runs of a suite, ordered by seed, so that every variant has one run before any variant has two. Raises UserError.
 
-    `only` is a glob over variants, or several separated by commas. `seeds` is a number of seeds from 0. `settings` override those of the suite.
+    `only` is a glob over variants, or several separated by commas. `seeds` is the number of seeds, which start at 0. `settings` override those of
+    the suite.
     """
     cells = _cells(suite, only, dataset)
     option = next((path for path in ("dataset", "seed") if path in (settings or {})), None)
     if option:
-        raise UserError(f"the {option} cannot be --set: use --{option}" + (", or --seeds for a suite" if option == "seed" else ""))
+        raise UserError(f"--set cannot change the {option}: use --{option}" + (", or --seeds for a suite" if option == "seed" else ""))
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
@@ -74,7 +75,7 @@ def plan(
 
 
 def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:
-    """Return the selected pairs of datasets and entries. Raises UserError if there is none."""
+    """Return the selected pairs of datasets and entries. Raises UserError if no pair is selected."""
     named = [entry for entry in suite.entries if matches(VARIANTS.canonical(entry.variant), only)]
     if not named:
         raise UserError(
@@ -101,6 +102,6 @@ def _plan_run(entry: Entry, suite: Suite, dataset: str, seed: int, settings: Map
 
 
 def _note(entry: Entry, track: str) -> str:
-    """Return the note of a run about differences from the publication. On the controlled track it is only the note of the entry."""
+    """Return the note of a run about its differences from the publication. On the controlled track, it is only the note of the entry."""
     published = VARIANTS.get(entry.variant).note if track == PUBLISHED else ""
     return "; ".join(part for part in (published, entry.note) if part)

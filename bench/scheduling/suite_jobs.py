@@ -34,7 +34,7 @@ class RunJob(Job):
 
     @staticmethod
     def of(config: RunConfig, context: RunContext, fingerprint: str) -> RunJob:
-        """Return the job of a run. The driver sets the time between checkpoints; the environment of workers has no effect."""
+        """Return the job of a run. The driver sets the time between checkpoints, so the environment of workers does not change it."""
         if context.checkpoint_seconds is None:
             context = replace(context, checkpoint_seconds=interval())
         recipe = f" ({context.tags['recipe']})" if "recipe" in context.tags else ""
@@ -52,7 +52,7 @@ class RunJob(Job):
             with store_errors(context.uri):
                 deliver_dead_run(Path(context.folder) / self.key, context.uri)
                 run_id = self._close("failed", reason)
-        except (UserError, RunLocked) as error:  # the next execution will find the dead process, or another process holds the lock
+        except (UserError, RunLocked) as error:  # the next execution finds the dead process, or another process holds the lock
             log.warning("cannot record that %s failed: %s", self.name, error)
         return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
 
@@ -62,14 +62,14 @@ class RunJob(Job):
             with store_errors(self.context.uri):
                 self._close("interrupted", reason)
         except UserError as error:
-            log.warning("cannot record that %s was stopped: %s", self.name, error)
+            log.warning("cannot record that %s is interrupted: %s", self.name, error)
 
     def waiting_job(self) -> RunJob | None:
-        """Return the same job set to wait for the process that trains the run; None if it has waited already."""
+        """Return a copy of the job that waits for the process that trains the run. The result is None if this job waits already."""
         return None if self.context.wait else self.model_copy(update={"context": replace(self.context, wait=True)})
 
     def _close(self, status: str, reason: str) -> str:
-        """End the run that is recorded as running and return its id; empty if there is none."""
+        """End the run that is recorded as running, and return its id. The id is empty if no run is running."""
         tracker = Tracker(self.context.uri, self.context.suite)
         run_id = next((str(found.info.run_id) for found in tracker.find(self.key) if found.data.tags.get("status") == "running"), "")
         if run_id:
@@ -78,7 +78,7 @@ class RunJob(Job):
 
 
 class ScoreJob(Job):
-    """Job that scores a finished run: measures it again. `key` is its run id."""
+    """Job that measures a finished run again. `key` is its run id."""
 
     kind: ClassVar[str] = "score"
     uri: str
@@ -96,7 +96,7 @@ class ScoreJob(Job):
 
 
 class ReferenceJob(Job):
-    """Job that measures a reference row."""
+    """Job that measures a reference row: `real` images, or samples of an `untrained` generator."""
 
     kind: ClassVar[str] = "reference"
     row: str  # real or untrained

@@ -1,4 +1,4 @@
-"""Access to artifacts of runs by name, local or on a server. Does not import torch."""
+"""Read access to artifacts of runs by name, local or on a server. Does not import torch."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 
 
 class ArtifactStoreError(UserError):
-    """Error of the artifact store, so that its contents are unknown."""
+    """Error of an artifact store that does not answer, or refuses a request."""
 
 
 class DamagedArtifact(UserError):
-    """Artifact that was read in full and is not in its format."""
+    """Error that an artifact can be read, but is not in its format."""
 
 
 class Artifacts:
-    """Artifacts of some runs. Local files are read in place; others are downloaded once.
+    """Artifacts of some runs. It reads local files in place, and downloads each other file once.
 
-    A missing artifact is None. Any other error in reading an artifact is an `ArtifactStoreError`.
+    A missing artifact is None. Any other error in reading an artifact raises `ArtifactStoreError`.
     Downloaded files are deleted with this object, or when the process ends.
     """
 
@@ -62,7 +62,7 @@ class Artifacts:
             return None if found is None else found.read_bytes()
 
     def names(self, run_id: str, folder: str) -> list[str]:
-        """Return the sorted paths of the artifacts directly in a folder ("": the root)."""
+        """Return the sorted paths of the artifacts directly in a folder. The root folder is ""."""
         root = self._roots.get(run_id, "")
         if not root:
             return []
@@ -73,12 +73,12 @@ class Artifacts:
             return sorted(path for path in found if stays_inside(path) and PurePosixPath(path).parent == PurePosixPath(folder))
 
     def missing(self, run_ids: Iterable[str]) -> list[Path]:
-        """Return the local folders that should hold the artifacts of these runs and do not exist."""
+        """Return the local folders of the artifacts of these runs that do not exist."""
         roots = [root for run_id in run_ids if (root := self._roots.get(run_id, "")) and _is_local(root)]
         return [folder for root in roots if not (folder := Path(_file_uri_path(root))).is_dir()]
 
     def warn_of_missing(self, run_ids: Iterable[str]) -> None:
-        """Log how many of these runs have lost their artifacts, and where those are expected."""
+        """Log a warning with the number of these runs whose artifacts are missing, and with the expected folders."""
         folders = self.missing(run_ids)
         experiments = sorted({str(folder.parent.parent) for folder in folders})
         if experiments:
@@ -86,7 +86,7 @@ class Artifacts:
             log.warning("artifacts of %s are missing: expected in %s", pluralise(len(folders), "run"), where)
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
-        """Return a JSON object, or None. A damaged artifact is None too, with a warning."""
+        """Return a JSON object, or None for a missing artifact. A damaged artifact is None too, with a warning."""
         content = self.read(run_id, path)
         if content is None:
             return None
@@ -113,7 +113,7 @@ class Artifacts:
                 return Path(self._client.download_artifacts(run_id, path, str(self._cache / run_id)))
             except (
                 Exception
-            ):  # every artifact store has errors of its own, also for a missing artifact: only the listing distinguishes them
+            ):  # each kind of artifact store has other errors, also for a missing artifact: only the listing distinguishes them
                 target.unlink(missing_ok=True)  # it may be incomplete
                 parent = PurePosixPath(path).parent
                 if path not in self.names(run_id, "" if parent == PurePosixPath() else str(parent)):
@@ -144,7 +144,7 @@ class Artifacts:
     @cached_property
     def _cache(self) -> Path:
         folder = tempfile.TemporaryDirectory(prefix="ganbench-artifacts-", ignore_cleanup_errors=True)
-        weakref.finalize(self, folder.cleanup)  # without this, the folder would warn when it is deleted
+        weakref.finalize(self, folder.cleanup)  # without this, Python warns when it deletes the folder
         return Path(folder.name)
 
 
@@ -165,7 +165,7 @@ def _is_regular_file(path: Path) -> bool:
 
 
 def _file_names(folder: Path) -> list[str]:
-    """Return the names of the files in a folder; none if it does not exist."""
+    """Return the names of the files in a folder. The list is empty if the folder does not exist."""
     try:
         with os.scandir(folder) as found:
             return [entry.name for entry in found if entry.is_file()]
@@ -181,7 +181,7 @@ def _is_not_found(error: Exception) -> bool:
 
 def _is_local(uri: str) -> bool:
     try:
-        return urlparse(uri).scheme in ("", "file")  # those of a server are "mlflow-artifacts:/..."
+        return urlparse(uri).scheme in ("", "file")  # locations on a server are "mlflow-artifacts:/..."
     except ValueError:  # not a valid URI: reading the artifact raises an error
         return False
 

@@ -1,4 +1,4 @@
-"""Client of MLflow: experiments, parent runs, and runs with their points, tags and artifacts, which `bench.tracking.delivery` sends."""
+"""Client of MLflow that reads and writes experiments, parent runs and runs. `bench.tracking.delivery` sends points, tags and artifacts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def owner() -> str:
 
 
 def is_trained_elsewhere(run: Run, uri: str, ours: Collection[str]) -> bool:
-    """Return whether a run may be in training by a process that shares no run lock with this one.
+    """Return whether a process that shares no run lock with this one may be training a run.
 
     Such a process is on another machine, uses a tracking server and has another runs folder. `ours` are the ids of runs trained with this folder.
     """
@@ -49,7 +49,7 @@ def is_trained_elsewhere(run: Run, uri: str, ours: Collection[str]) -> bool:
 
 
 class Lookup:
-    """Read access to one experiment. Empty if the experiment does not exist."""
+    """Read access to one experiment. It is empty if the experiment does not exist."""
 
     def __init__(self, client: MlflowClient | None, experiment_id: str) -> None:
         self._client_if_any = client
@@ -82,11 +82,11 @@ class Lookup:
         return [run for run in found if run.data.tags.get("dataset") == dataset]
 
     def find_lineage(self, lineage: str) -> list[Run]:
-        """Return the runs that differ in length only, newest first."""
+        """Return the runs of a lineage, which differ only in length, newest first."""
         return self._runs("lineage", lineage)
 
     def find_reference(self, variant: str, dataset: str, protocol: str) -> list[Run]:
-        """Return the finished reference rows of a dataset and protocol."""
+        """Return the finished reference rows of a dataset and an evaluation protocol."""
         query = f"tags.kind = 'reference' and tags.variant = '{variant}' and tags.protocol = '{protocol}'"
         found = self._search(query)
         return [run for run in found if run.data.tags.get("status") == "finished" and run.data.tags.get("dataset") == dataset]
@@ -110,7 +110,7 @@ class Lookup:
         return self._runs("phase", phase)
 
     def newest_parent(self, study: str = "") -> str:
-        """Return the id of the newest parent run of an execution, or of a study; empty if there is none."""
+        """Return the id of the newest parent run of an execution or, if given, of a study. It is empty if no parent run exists."""
         query = "tags.kind = 'parent'" + (f" and tags.study = '{study}'" if study else "")
         client = self._client_if_any
         found = first_run(client, self._experiment_id, query, order=NEWEST) if client else None
@@ -126,7 +126,7 @@ class Lookup:
 
 
 class Tracker(Lookup):
-    """Read and write access to one experiment, which is created if it does not exist."""
+    """Read and write access to one experiment. It creates a missing experiment."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self.uri = uri
@@ -143,14 +143,14 @@ class Tracker(Lookup):
             self._restore_references(str(found.experiment_id))
         elif found is not None and found.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
-            raise UserError(f"the experiment {name!r} was deleted in MLflow: `{restore}`, or `mlflow gc` to delete it permanently")
+            raise UserError(f"the experiment {name!r} is deleted in MLflow: run `{restore}`, or `mlflow gc` to delete it permanently")
         if found is not None:
             return str(found.experiment_id)
         path = store.sqlite_path(self.uri)
         folder = path.parent / ARTIFACTS / name if path else None
         with _disk_errors(folder):
             if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)  # marks that the artifacts were moved or copied with the database
+                folder.mkdir(parents=True, exist_ok=True)  # a folder beside a moved database shows that its artifacts have moved too
         try:
             return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
         except MlflowException as error:
@@ -162,12 +162,12 @@ class Tracker(Lookup):
             return str(found.experiment_id)
 
     def _restore_references(self, experiment_id: str) -> None:
-        """Restore the experiment of the reference rows, to which every suite records them."""
+        """Restore the experiment to which every suite records its reference rows."""
         self.client.restore_experiment(experiment_id)
-        log.warning("the experiment %r was deleted in MLflow and is restored: it holds the reference rows of all suites", REFERENCES)
+        log.warning("restored the experiment %r, which was deleted in MLflow: it contains the reference rows of all suites", REFERENCES)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
-        """Create the parent run of an execution and return its id, or "" if the store does not answer."""
+        """Create the parent run of an execution, and return its id. If the store does not answer, log a warning and return ""."""
         try:
             with store_errors(self.uri), store.short_timeout():
                 run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
@@ -199,7 +199,7 @@ class Tracker(Lookup):
             self.client.log_artifact(run_id, str(file))
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
-        """Read a JSON artifact of a parent run; None if it is missing."""
+        """Return a JSON artifact of a parent run, or None if it is missing."""
         return Artifacts(self.client, {run_id: self.client.get_run(run_id).info.artifact_uri}).read_json(run_id, path)
 
     def steps(self, run_id: str, key: str) -> set[int]:
@@ -207,7 +207,7 @@ class Tracker(Lookup):
         return {point.step for point in self.client.get_metric_history(run_id, key)}
 
     def metrics(self, run_id: str, points: Sequence[tuple[str, float, int]]) -> None:
-        """Log metrics of a parent run: key, value and step of each."""
+        """Log metrics of a parent run. Each point is a key, a value and a step."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -229,9 +229,9 @@ class Tracker(Lookup):
         self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, folder: Path | None = None,
         check: Callable[[], None] = free,
     ) -> RunLog:  # fmt: skip
-        """Create a run, owned by this process, and return its log. With a folder for its journal, only the start needs the store.
+        """Create a run of this process, and return its log. If `folder` is given for its journal, only the start needs the store.
 
-        `check` is called before every write. It raises LockLost if another process has taken over the run lock.
+        The log calls `check` before every write. It raises LockLost if another process has taken over the run lock.
         """
         from mlflow.entities import Param
 
@@ -245,9 +245,9 @@ class Tracker(Lookup):
         self, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any], *, resumed: bool, parent: str | None = None,
         folder: Path | None = None, renew: Sequence[str] = (), check: Callable[[], None] = free,
     ) -> RunLog:  # fmt: skip
-        """Reopen a stopped run, whose run lock the caller holds, and return its log. `check` as in `start_run`.
+        """Reopen an interrupted run whose run lock the caller holds, and return its log. `check` is as in `start_run`.
 
-        If the run is `resumed` from the journal of its checkpoint, only the tags named in `renew` are set; else all tags and parameters are.
+        If the run is `resumed` from the journal of its checkpoint, set only the tags in `renew`. Otherwise, set all tags and parameters.
         """
         from mlflow.entities import Param
 
@@ -270,7 +270,7 @@ class Tracker(Lookup):
         return RunJournal(folder=folder, run_id=run_id, name=name, store=public_uri(self.uri))
 
     def close(self, run_id: str, status: str, reason: str) -> None:
-        """End a run whose process has died."""
+        """End a run whose process is dead, with a status and a reason."""
         with store_errors(self.uri), store.short_timeout():
             for key, value in {"status": status, "reason": reason}.items():
                 self.client.set_tag(run_id, key, value, synchronous=True)
@@ -287,4 +287,4 @@ def _disk_errors(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}; choose another folder") from error

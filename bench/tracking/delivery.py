@@ -1,4 +1,4 @@
-"""Delivery of a run's journal to MLflow, at once or at intervals while the run trains. For ended runs, see `bench.runs.pending_writes`."""
+"""Delivery of the journal of a run to MLflow, at once or at intervals during training. `bench.runs.pending_writes` is for ended runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 10.0
-PAUSE_RATIO = 20.0  # pause after a failed delivery, as a multiple of its duration: failed deliveries take at most 5 % of a run
+PAUSE_RATIO = 20.0  # pause after a failed delivery, as a multiple of its duration, so that failures take at most 5 % of a run
 TRY_SECONDS = 2.0  # limit of one delivery while training waits
 REQUEST_SECONDS = 5  # timeout of one request while training waits
 LONG_REQUEST_SECONDS = 30  # timeout of one request before and after training
@@ -44,7 +44,7 @@ def store_errors(uri: str) -> Iterator[None]:
 
 
 def send(client: MlflowClient, write: Write, file: Path | None) -> None:
-    """Send one write to MLflow. Sending it twice is harmless: MLflow stores equal points once and overwrites everything else."""
+    """Send one write to MLflow. A write may be sent twice, because MLflow stores equal points once and overwrites everything else."""
     from mlflow.entities import Metric, RunTag
 
     body = write.body
@@ -68,7 +68,7 @@ def deliver(
 
     Calls `check` before and after each write. A write that the store refuses permanently, or that is damaged, is set aside with a warning.
 
-    Raises the errors of `check` and of a store that does not answer. The writes that were not sent stay in the journal.
+    Raises the errors of `check` and of a store that does not answer. Then the remaining writes stay in the journal.
     """
     started = time.monotonic()
     while (write := journal.next_write(points)) is not None and time.monotonic() - started < most_seconds:
@@ -79,19 +79,19 @@ def deliver(
         except DamagedJournal as error:
             log.warning("%s of %s is set aside: %s", write.label, journal.name, error)
             journal.refuse(write)
-        except Exception as error:  # every kind of store has errors of its own
+        except Exception as error:  # each kind of store has other errors
             if not store.is_refusal(error):
                 raise
             why = store.plain_error(error, client.tracking_uri)
-            log.warning("%s of %s: the store refuses it permanently (%s)", write.label, journal.name, why)
+            log.warning("the store refuses %s of %s permanently (%s)", write.label, journal.name, why)
             journal.refuse(write)
         else:
-            check()  # sending may have taken long, and a new lock holder may have written an artifact of that path
+            check()  # sending may take long, and a new lock holder may have written an artifact of that path
             journal.acknowledge(write)
 
 
 class DirectDelivery:
-    """Sends writes at once, and points at the end of the run. Raises UserError if the store does not answer, or refuses a write."""
+    """Delivery that sends writes at once, and points at the end of the run. Raises UserError if the store does not answer, or refuses a write."""
 
     def __init__(self, client: MlflowClient, journal: RunJournal) -> None:
         self.points = 0  # number of points that may be sent
@@ -112,7 +112,7 @@ class DirectDelivery:
 
 
 class Delivery:
-    """Sends a journal while its run trains, and the remaining writes at its end. If the store does not answer, it tries again later.
+    """Delivery that sends a journal during training, and the remaining writes at the end. If the store does not answer, it tries again later.
 
     Every method calls `check` before it writes. `check` raises LockLost if another process holds the run lock.
     """
@@ -124,14 +124,14 @@ class Delivery:
         self._unreachable = False
 
     def flush_if_due(self) -> None:
-        """Send writes if the next delivery is due, and points only up to `self.points`."""
+        """Send writes if it is time for the next delivery, and points only up to `self.points`."""
         self._check()
         self._journal.try_flush_to_disk()
         if time.monotonic() >= self._due:
             self._send(REQUEST_SECONDS, TRY_SECONDS)
 
     def end(self) -> None:
-        """Save the journal of the ended run, send all its pending writes, and log how many remain."""
+        """Save the journal of the ended run, and send all its pending writes. Log a warning with the number of those that remain."""
         self._check()
         with suppress(OSError):  # the journal stays in memory, and a warning is logged
             self._journal.save()
@@ -145,12 +145,12 @@ class Delivery:
         except OSError:
             if not self._journal.file.exists():
                 uri = public_uri(self._client.tracking_uri)
-                log.error("%d writes of %s are lost: neither %s nor the disk could store them", pending, name, uri)
+                log.error("%d writes of %s are lost: neither %s nor the disk can store them", pending, name, uri)
                 return
         if pending > refused:
             log.warning("%d writes of %s are pending in %s: run `%s` when the store answers again", pending - refused, name, where, sync)
         if refused:
-            log.warning("%d writes of %s are refused by the store and pending in %s: `%s` tries them again", refused, name, where, sync)
+            log.warning("the store refuses %d writes of %s, which are pending in %s: `%s` tries them again", refused, name, where, sync)
 
     def _send(self, request_seconds: int, most_seconds: float) -> None:
         started = time.monotonic()
@@ -160,18 +160,18 @@ class Delivery:
             self._unreachable = False
         except LockLost:
             raise
-        except Exception as error:  # every kind of store has errors of its own, and no error may stop a run
+        except Exception as error:  # each kind of store has other errors, and no error may stop a run
             duration = time.monotonic() - started
             self._due = time.monotonic() + max(RETRY_SECONDS, PAUSE_RATIO * duration)
             if not self._unreachable:
                 uri = self._client.tracking_uri
                 why = store.plain_error(error, uri)
-                log.warning("%s does not answer (%s): the writes of %s are sent later", public_uri(uri), why, self._journal.name)
+                log.warning("%s does not answer (%s): ganbench sends the writes of %s later", public_uri(uri), why, self._journal.name)
             self._unreachable = True
 
 
 def _display_path(file: Path) -> tuple[str, str]:
-    """Return (the path of a journal for messages, the command that delivers it), both short if it is in the default folder."""
+    """Return the path of a journal for messages, and the command that delivers it. Both are short if it is in the default folder."""
     runs, here = file.parents[2], Path.cwd()  # <runs>/<suite>/<fingerprint>/end-<run id>.json
     path = file.relative_to(here) if file.is_relative_to(here) else file
     return str(path), "ganbench sync" if runs == here / "runs" else f"ganbench sync --runs-dir {runs}"

@@ -14,9 +14,9 @@ from bench.tracking.journal import DamagedJournal, End, RunJournal, digest_of
 
 
 def convert(outbox: Path) -> None:
-    """Replace the outbox of a run that has ended by a journal beside the checkpoints. Raises DamagedJournal, and OSError.
+    """Replace the outbox of an ended run by a journal beside the checkpoints. Raises DamagedJournal and OSError.
 
-    The outbox of a killed run is not replaced. Its checkpoint has all its writes, and they are sent to a new run in the store.
+    The outbox of a killed run stays. The checkpoint has all its writes, and the process that resumes the run sends them to a new run in the store.
     """
     files = [
         file for folder in (outbox, outbox / "refused") for file in folder.glob("*.json") if file.stem.isascii() and file.stem.isdigit()
@@ -47,5 +47,5 @@ def convert(outbox: Path) -> None:
             journal.artifact(path, content)
         journal.save()
         shutil.rmtree(outbox)
-        with suppress(OSError):  # the folder has another outbox
+        with suppress(OSError):  # the folder contains another outbox
             outbox.parent.rmdir()

@@ -1,4 +1,4 @@
-"""MLflow client of a SQLite store that finds the artifacts beside the database after their folder was moved."""
+"""MLflow client of a SQLite store. It finds the artifacts beside the database after a move of their folder."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from bench.tracking.relocation import Moves
 class FileClient(MlflowClient):
     """Client that resolves artifact locations after a move of the store.
 
-    Locations are resolved at each call, not only when the store is opened. The database may be read-only. Also, a process that reaches the
-    same folder by another path, as in a container, may have updated them in the meantime.
+    It resolves locations at each call, not only when it opens the store. One reason is that the database may be read-only. Another is that a
+    process with another path to the same folder, for example in a container, may update the locations at any time.
     """
 
     def __init__(self, uri: str, database: Path) -> None:
@@ -50,7 +50,7 @@ class FileClient(MlflowClient):
             uri = relocation.artifact_uri(self._database, run_id)
         if uri is None or relocation.local_path(uri) is None:
             super().log_artifact(run_id, local_path, artifact_path)
-        else:  # MLflow caches locations by run id in each process, which is wrong for a copy of a store
+        else:  # MLflow caches locations by run id in each process, which gives a copy of a store the wrong ones
             repository: Any = get_artifact_repository(uri)
             repository.log_artifact(local_path, artifact_path)
 

@@ -1,11 +1,11 @@
-"""The journal of a run: all its writes, and how many of them the store has acknowledged. Does not import MLflow.
+"""Journal of a run: all its writes, and how many of them the store has acknowledged. Does not import MLflow.
 
-A journal holds the run's points with their timestamps, the hashes of its artifacts, its tags and its end. It has one owner at a time:
+A journal contains the run's points with their timestamps, the hashes of its artifacts, its tags and its end. It has one owner at a time:
 
-- While the run trains, the journal is in memory (`bench.tracking.run_logger`). Every checkpoint holds a copy of it.
+- While the run trains, the journal is in memory (`bench.tracking.run_logger`). Every checkpoint contains a copy of it.
 - If the process is killed, the next process loads a checkpoint and resumes with its copy of the journal.
-- When the run ends, with any status, the journal is saved as `end-<run id>.json` beside the checkpoints, before the end is sent. The file
-  is removed when the store has acknowledged all writes. Until then `ganbench sync` and the next call deliver the pending writes.
+- When the run ends, with any status, its process saves the journal as `end-<run id>.json` beside the checkpoints, before it sends the end. It
+  removes the file when the store has acknowledged all writes. Until then, `ganbench sync` and the next call deliver the pending writes.
 
 No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and overwrites tags and artifacts of
 the same name. But a run that resumes from a checkpoint logs the points after that checkpoint again, with other timestamps. So while a run
@@ -15,7 +15,7 @@ Artifacts are files in `artifacts/<run id>/`. While the run trains, each file is
 a checkpoint names an artifact whose file is missing, the store has it. After the end all files stay until the journal is removed, so a
 missing file is damage.
 
-A write that the store refuses permanently, or whose artifact is damaged, is set aside so that the other writes arrive. `refused` in the file
+A write that the store refuses permanently, or whose artifact is damaged, is set aside, so that the store gets the other writes. `refused` in the file
 lists these writes, and the next process that reads the journal tries them again. If the disk cannot be written, artifacts and the end stay
 in memory, and one warning is logged. Only the holder of the run lock may write.
 """
@@ -50,12 +50,12 @@ Point = tuple[int, float, str, float, int]  # images, train seconds, key, value,
 
 
 class DamagedJournal(Exception):
-    """Damaged journal, or damaged artifact of a journal. The message names the file and the reason."""
+    """Error that a journal, or an artifact of a journal, is damaged. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One call to the store."""
+    """Write of a run, which is one request to the store."""
 
     kind: Literal["points", "tags", "artifact", "end"]
     run_id: str
@@ -63,7 +63,7 @@ class Write:
 
     @property
     def label(self) -> str:
-        """The kind of the write, and the path of an artifact, for messages."""
+        """Kind of the write, and the path of an artifact, for messages."""
         return f"the artifact {self.body['path']}" if self.kind == "artifact" else {"end": "the end"}.get(self.kind, self.kind)
 
 
@@ -81,7 +81,7 @@ def _checked_path(path: str) -> str:
 
 
 class RunJournal(BaseModel):
-    """All writes of one run. A journal without a folder is in memory only."""
+    """Journal of all writes of one run. Without a folder, it is in memory only."""
 
     run_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$")]  # it names a folder
     folder: Path | None = Field(None, exclude=True)  # of the run
@@ -102,7 +102,7 @@ class RunJournal(BaseModel):
     def from_state(cls, state: Mapping[str, Any], folder: Path | None) -> RunJournal:
         """Return the journal of a `state_dict`. Raises DamagedJournal.
 
-        If the run has not ended, artifacts whose files are missing are left out: the store has acknowledged them.
+        If the run has not ended, the journal omits artifacts whose files are missing, because the store has acknowledged them.
         Points from checkpoints of earlier versions have no timestamps and count as acknowledged.
         """
         points, now = state.get("points"), int(time.time() * 1000)
@@ -135,12 +135,12 @@ class RunJournal(BaseModel):
 
     @property
     def file(self) -> Path:
-        """Path of the journal once its run has ended."""
+        """Path of the journal after the end of its run."""
         return self._run_folder / f"end-{self.run_id}.json"
 
     @property
     def refused(self) -> int:
-        """Number of writes that are set aside."""
+        """Number of writes that are set aside because the store refuses them, or because they are damaged."""
         return len(self._refused)
 
     @property
@@ -157,7 +157,7 @@ class RunJournal(BaseModel):
         self.try_flush_to_disk()
 
     def try_flush_to_disk(self) -> None:
-        """Write the artifacts in memory to disk. On an OSError they stay in memory, and the first one is logged."""
+        """Write the artifacts in memory to disk. After an OSError they stay in memory; the first such error is logged."""
         try:
             for path in list(self._memory) if self.folder else ():
                 file = self._artifact_path(path)
@@ -168,13 +168,13 @@ class RunJournal(BaseModel):
             self._warn(self._artifact_path(""), error)
 
     def flush_to_disk(self) -> None:
-        """Write the artifacts in memory to disk. Raises OSError if some stay in memory."""
+        """Write the artifacts in memory to disk. Raises OSError if any stay in memory."""
         self.try_flush_to_disk()
         if self._memory and self.folder:
             raise OSError(f"{len(self._memory)} artifacts are only in memory")
 
     def next_write(self, points: int) -> Write | None:
-        """Return the first pending write, or None. Of the points, only the first `points` may be sent."""
+        """Return the first pending write, or None. Only the first `points` points may be sent."""
         batch: list[list[Any]] = []
         upto = self.acknowledged
         while upto < min(points, len(self.points)) and len(batch) < BATCH:
@@ -194,7 +194,7 @@ class RunJournal(BaseModel):
 
     @contextmanager
     def artifact_file(self, write: Write) -> Iterator[Path | None]:
-        """Context manager that yields the file of an artifact, with its hash verified; None for other writes. Raises DamagedJournal."""
+        """Context manager that yields the verified file of an artifact, or None for other writes. Raises DamagedJournal."""
         if write.kind != "artifact":
             yield None
         elif (content := self._memory.get(write.body["path"])) is not None:
@@ -219,12 +219,12 @@ class RunJournal(BaseModel):
             self._artifact_path(write.body["path"]).unlink(missing_ok=True)
 
     def refuse(self, write: Write) -> None:
-        """Set aside a write that the store refuses permanently."""
+        """Set aside a write that the store refuses permanently, or that is damaged."""
         self._remove(write)
         self._refused.append(write)
 
     def save(self) -> None:
-        """Save the journal of a run that has ended. Raises OSError; the journal stays in memory then."""
+        """Save the journal of an ended run. Raises OSError; then the journal stays in memory."""
         try:
             self.flush_to_disk()
             state = self.state_dict()
@@ -244,7 +244,7 @@ class RunJournal(BaseModel):
             self._artifact_path("").parent.rmdir()
 
     def supersede(self) -> None:
-        """Replace the saved journal of an earlier end of this run, which is now resumed. Raises OSError."""
+        """Replace the saved journal of an earlier end of this run, because the run resumes. Raises OSError."""
         with suppress(DamagedJournal):
             self.artifacts = RunJournal.read(self.file).artifacts | self.artifacts
         self.file.unlink(missing_ok=True)
@@ -252,7 +252,7 @@ class RunJournal(BaseModel):
     def restore(self, state: Mapping[str, Any], *, resumed: bool) -> None:
         """Restore the journal of a checkpoint. Raises DamagedJournal.
 
-        Unless `resumed`, the run in the store is new, so all points are pending, and artifacts and tags are not restored.
+        Unless `resumed`, the run in the store is new. Then all points are pending, and artifacts and tags are not restored.
         """
         earlier = RunJournal.from_state(state, self.folder)
         self.points = earlier.points
@@ -261,7 +261,7 @@ class RunJournal(BaseModel):
             self.artifacts, self.tags = earlier.artifacts | self.artifacts, earlier.tags | self.tags
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the journal as JSON values, without the contents of artifacts. Writes that are set aside count as pending."""
+        """Return the journal as JSON values, without the contents of artifacts. Writes that are set aside are pending in it."""
         bodies = {kind: [write.body for write in self._refused if write.kind == kind] for kind in ("points", "tags", "artifact", "end")}
         state = {**self.model_dump(exclude={"points"}), "points": [list(point) for point in self.points]}
         state["acknowledged"] = min([self.acknowledged, *(body["from"] for body in bodies["points"])])
@@ -272,7 +272,7 @@ class RunJournal(BaseModel):
         return {**state, "refused": [write.label for write in self._refused]}
 
     def _remove(self, write: Write) -> None:
-        """Remove a write from the pending ones."""
+        """Remove a write from the pending writes."""
         if write.kind == "points":
             self.acknowledged = write.body["upto"]
         elif write.kind == "artifact":
@@ -298,5 +298,5 @@ class RunJournal(BaseModel):
 
 
 def digest_of(state: Mapping[str, Any]) -> str:
-    """Return the hash that is stored beside JSON values."""
+    """Return the hash of JSON values, which is stored beside them."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

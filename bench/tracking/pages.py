@@ -33,7 +33,7 @@ def every_run(client: MlflowClient, experiment_ids: Iterable[str], query: str = 
 
 
 def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: str = OLDEST) -> Run | None:
-    """Return the first run that matches a query, in a sort order; None if there is none. Reads only that run."""
+    """Return the first run, in a sort order, that matches a query, or None. Reads only that run."""
     found = client.search_runs([experiment_id], filter_string=query, order_by=[order], max_results=1)
     return checked(found[0]) if found else None
 
@@ -41,12 +41,14 @@ def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: st
 def checked(run: Run) -> Run:
     """Return a run whose id is safe as the name of a folder. Raises a UserError for another id."""
     if not _ID.fullmatch(run.info.run_id):
-        raise UserError(f"the tracking store has a run with the id {one_line(repr(run.info.run_id), most=80)}, which is not an id")
+        raise UserError(
+            f"the tracking store has a run with the id {one_line(repr(run.info.run_id), most=80)}, which is not a valid id; delete that run"
+        )
     return run
 
 
 def _all(search: Callable[..., Any], *, key: Callable[[Found], str], **query: Any) -> list[Found]:
-    """Return the results of all pages without duplicates: a run added meanwhile moves others to the next page."""
+    """Return the results of all pages, without duplicates. A run that is added during the search moves others to the next page."""
     found: dict[str, Found] = {}
     token: str | None = None
     while True:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl` in a run's folder: the logged values, one line of JSON for each position of training. Read it with `tail -f`."""
+"""File `metrics.jsonl` in the folder of a run, with a line of JSON for the values at each position of training. Read it with `tail -f`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FILE = "metrics.jsonl"
 
 
 class PlainLog:
-    """Copy of a journal's points for users and shell tools. Nothing reads it back, and a write error does not stop the run."""
+    """Copy of the points of a journal, for users and shell tools. ganbench never reads it, and a write error does not stop the run."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._complete = False  # whether the file holds exactly the points so far
+        self._complete = False  # whether the file contains exactly the points so far
         self._warned = False
 
     def write(self, points: Sequence[Point], new: Sequence[Point]) -> None:
@@ -33,7 +33,9 @@ class PlainLog:
             self._complete = True
         except OSError as error:
             if not self._warned:
-                log.warning("%s cannot be written (%s): it is rewritten when the disk has space", self._path, error.strerror or error)
+                log.warning(
+                    "%s cannot be written (%s): a later write repairs it when the disk has space", self._path, error.strerror or error
+                )
             self._complete, self._warned = False, True
 
 

@@ -1,8 +1,8 @@
-"""Artifact locations of a SQLite store whose folder was moved, renamed or copied. Imports neither MLflow nor torch.
+"""Artifact locations of a SQLite store after a move, renaming or copy of its folder. Imports neither MLflow nor torch.
 
 MLflow records the location of artifacts as an absolute path. The artifacts of an experiment of ganbench are in `mlruns/<experiment>` beside the
-database. If a recorded location ends like this but has another root, and that folder exists beside the database, the store was moved or copied.
-It does not matter whether the old folder still exists: a copy must not use the artifacts of its original.
+database. A recorded location may end like this, but have another root. If that folder exists beside the database, the store has been moved or
+copied. This holds even if the old folder still exists, because a copy must not use the artifacts of its original.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUSY_SECONDS = 20.0  # timeout for another writer, as in MLflow
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """Recorded folders of experiments, and where they are now. Empty for a store that was not moved."""
+    """Recorded folders of experiments, and their current folders. It is empty for a store that has not moved."""
 
     folders: Mapping[Path, Path]
 
@@ -44,7 +44,7 @@ class Moves:
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the absolute path of a location. None if it is relative, or neither a local path nor a file:// URI."""
+    """Return the absolute path of a location, or None if it is relative, or neither a local path nor a file:// URI."""
     try:
         parsed = urlparse(uri)
     except ValueError:
@@ -57,13 +57,13 @@ def local_path(uri: str) -> Path | None:
 
 
 def moves_of(database: Path) -> Moves:
-    """Return the folders that were moved since their locations were recorded. Raises sqlite3.Error."""
+    """Return the folders that have moved since MLflow recorded their locations. Raises sqlite3.Error."""
     with open_database(database) as connection:
         return _moves(connection, database.parent)
 
 
 def artifact_uri(database: Path, run_id: str) -> str | None:
-    """Return the current artifact location of a run; None for an unknown run. Raises sqlite3.Error."""
+    """Return the current artifact location of a run, or None for an unknown run. Raises sqlite3.Error."""
     with open_database(database) as connection:
         row = connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
         return _moves(connection, database.parent).locate(row[0]) if row and row[0] else None
@@ -72,7 +72,7 @@ def artifact_uri(database: Path, run_id: str) -> str | None:
 def relocate(database: Path) -> None:
     """Update the locations in a moved database in one transaction, after a backup of the database.
 
-    Raises OSError or sqlite3.Error if the files cannot be written; the database is unchanged then.
+    Raises OSError or sqlite3.Error if the files cannot be written. Then the database does not change.
     """
     if not moves_of(database).folders:
         return
@@ -80,13 +80,13 @@ def relocate(database: Path) -> None:
     with FileLock(f"{database}.lock"), open_database(database) as connection:
         connection.execute("BEGIN IMMEDIATE")
         moves = _moves(connection, database.parent)
-        if not moves.folders:  # another process did it
+        if not moves.folders:  # another process has done it
             return
         _back_up(database, backup)
         runs = _update(connection, moves)
         connection.execute("COMMIT")
     many = pluralise(len(runs), "run")
-    log.warning("the folder of %s was moved or copied: the artifact locations of %s are updated (before: %s)", database, many, backup.name)
+    log.warning("the folder of %s has been moved or copied: updated the artifact locations of %s (backup: %s)", database, many, backup.name)
     _warn_of_old_artifacts(runs)
 
 
@@ -100,9 +100,10 @@ def relocated_copy(database: Path, target: Path) -> None:
 
 
 def is_same_store(before: Path, now: Path, run_id: str, journal: Path) -> bool:
-    """Return whether the database `before`, to which a journal belongs, was moved or copied to `now`.
+    """Return whether the database `before`, to which a journal belongs, has been moved or copied to `now`.
 
-    Either database and journal were moved or copied together, or only the database was moved and `before` does not exist.
+    This is so if database and journal have been moved or copied together. It is also so if only the database has moved, and `before` does not
+    exist.
     """
     if not _has_run(now, run_id):
         return False
@@ -112,7 +113,7 @@ def is_same_store(before: Path, now: Path, run_id: str, journal: Path) -> bool:
 
 @contextmanager
 def open_database(database: Path) -> Iterator[sqlite3.Connection]:
-    """Context manager that connects to an existing database, which may be read-only. Rolls back what is not committed."""
+    """Context manager that connects to an existing database, which may be read-only. It rolls back uncommitted changes."""
     connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     with closing(connection):
         yield connection
@@ -138,14 +139,14 @@ def _moves(connection: sqlite3.Connection, here: Path) -> Moves:
 
 
 def _root(folder: Path, experiment: str) -> Path | None:
-    """Return the folder of the database whose experiment has its artifacts in `folder`; None if `folder` is not of ganbench."""
+    """Return the folder of the database whose experiment has its artifacts in `folder`, or None if ganbench does not name folders like this."""
     tail = Path(ARTIFACTS, experiment).parts
     fits = stays_inside(experiment) and folder.parts[-len(tail) :] == tail
     return folder.parents[len(tail) - 1] if fits else None
 
 
 def _update(connection: sqlite3.Connection, moves: Moves) -> list[tuple[str, str]]:
-    """Update all moved locations, and return those of runs: (before, now)."""
+    """Update all moved locations, and return the old and the new location of each moved run."""
     changes: list[tuple[str, str]] = []
     for table, key, column in (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri")):
         rows = connection.execute(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
@@ -156,7 +157,7 @@ def _update(connection: sqlite3.Connection, moves: Moves) -> list[tuple[str, str
 
 
 def _back_up(database: Path, target: Path) -> None:
-    """Copy the committed state of a database."""
+    """Copy the committed state of a database to `target`."""
     fresh = target.with_name(f".{target.name}.new")
     try:
         fresh.unlink(missing_ok=True)
@@ -169,7 +170,7 @@ def _back_up(database: Path, target: Path) -> None:
 
 
 def _warn_of_old_artifacts(changes: Iterable[tuple[str, str]]) -> None:
-    """Warn of runs that have their artifacts only in the old folder, because they were written after the move."""
+    """Log a warning for runs that have artifacts only in the old folder, because a process wrote them after the move."""
     counts: Counter[tuple[Path, Path]] = Counter()
     for before, now in changes:
         old, new = local_path(before), local_path(now)

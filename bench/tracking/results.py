@@ -1,18 +1,18 @@
-"""The read side of the tracker: MLflow runs as tidy data frames. Does not import torch. Reports read runs only through it.
+"""Reader of recorded runs as tidy data frames. Reports read runs only through it. Does not import torch.
 
 `Results.runs` has one row for each run and each reference row (`kind == "reference"`). Its columns are:
 
 - `RUN_COLUMNS`;
-- each metric that any run has, named by the key of its card, e.g. "quality/fid_classifier", and NaN where a run lacks it. "best/" and the key is
-  the same metric of the best checkpoint; the key and "_se" is its standard error;
+- each metric that any run has. The key of its card is the name, e.g. "quality/fid_classifier". A run without the metric has NaN. "best/" and the
+  key name the same metric of the best checkpoint, and the key and "_se" name its standard error;
 - `param:<path>` for each configuration path, as text, e.g. "param:recipe.lr_g".
 
-Runs contain the cards of metrics that are not built in, and `load` registers them (`bench.metrics.cards.recorded`).
+Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.cards.recorded`).
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value. It may have tens of millions of rows, so run_id and key are
-categoricals; `curve` returns the rows of some keys with plain text.
+categoricals. `curve` returns the rows of some keys, with plain text.
 `Results.protocols` is tidy: run_id, key, protocol (hash of the evaluation protocol of that metric).
-`Results.studies` has the record of each study (`STUDY`), not validated: the reader must validate it.
+`Results.studies` has the record of each study (`STUDY`). The reader must validate it.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ RUN_COLUMNS: dict[str, str] = {
     "extends": "str",  # id of the run that this one extends
     "lineage": "str",  # hash of everything but the length: equal for runs that can extend each other
     "headline": "str",  # key of the metric that ranks runs on this data; in older runs empty, which means quality/fid_classifier
-    "study": "str",  # the study that the run belongs to; empty outside studies, as are the next three
-    "phase": "str",  # search: a trial on the search's seeds | final: a recipe on seeds that the search never used
+    "study": "str",  # the study that the run belongs to; this and the next three are empty outside studies
+    "phase": "str",  # search: a trial on the seeds of the search | final: a recipe on seeds that no trial uses
     "trial": "str",  # number of the trial that has its settings
     "recipe": "str",  # of a final run: tuned (of the best trial) | default (of the variant) | both (they are the same) | superseded
     "started": "datetime",
@@ -77,7 +77,7 @@ GLOB = re.compile(r"[*?[]")
 FULL_ID = re.compile(r"[0-9a-f]{32}")
 PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to identify it
 
-# Artifacts of a run, as `bench.tracking.client` names them.
+# Names of the artifacts of a run.
 CONFIG = "config.json"
 PROTOCOL = "protocol.json"  # metrics {key: hash}, all (hash of those), cards {key: card} (`bench.metrics.cards.recorded`)
 # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}, bins {generated, train},
@@ -86,7 +86,7 @@ EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
 DATA = "data.json"  # kind, shape, classes, class_names (`bench.data.record`)
 CURVES = "curves.parquet"
-HISTORY = "history/curves-{protocol}.parquet"  # values at evaluation points by an earlier protocol (`bench.runs.rescoring`)
+HISTORY = "history/curves-{protocol}.parquet"  # values at evaluation points by an earlier evaluation protocol (`bench.runs.rescoring`)
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best evaluation point, in runs that save it
 GRIDS = "grids"  # grids/step_000037500.png: the same noise at several positions of training
@@ -94,12 +94,12 @@ FINAL_GRID = "grids/final.png"
 INTERPOLATION = "pictures/interpolation.png"  # each row interpolates between two latents in 8 steps
 LATENT = "pictures/latent"  # folder of pictures: parts of the latent, class directions, latent arithmetic (`bench.evaluation.latent_space`)
 NEAREST = "nearest_training.png"  # the generated images closest to training images, beside the training images
-STUDY = "study.json"  # of a study's parent run: its search (`bench.tracking.study_record`)
+STUDY = "study.json"  # the search of a study, an artifact of its parent run (`bench.tracking.study_record`)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Recorded runs of some experiments. Artifacts are read on demand."""
+    """Recorded runs of some experiments. It reads artifacts on demand."""
 
     uri: str  # without user and password
     experiments: tuple[str, ...]
@@ -107,14 +107,14 @@ class Results:
     curves: pd.DataFrame
     protocols: pd.DataFrame
     artifacts: Artifacts
-    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name; none if runs were requested by id
+    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name; empty if runs are selected by id
 
     def artifact(self, run_id: str, path: str) -> Path | None:
-        """Return an artifact of a run as a local file; None if it is missing. A downloaded file is deleted with these results."""
+        """Return the local file of an artifact, or None if it is missing. A downloaded file is deleted with these results."""
         return self.artifacts.get(run_id, path)
 
     def read(self, run_id: str, path: str) -> bytes | None:
-        """Return the content of an artifact of a run; None if it is missing."""
+        """Return the content of an artifact of a run, or None if it is missing."""
         return self.artifacts.read(run_id, path)
 
     def names(self, run_id: str, folder: str) -> list[str]:
@@ -122,15 +122,15 @@ class Results:
         return self.artifacts.names(run_id, folder)
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any] | None:
-        """Return a JSON artifact; None if it is missing or not a JSON object."""
+        """Return a JSON artifact, or None if it is missing or not a JSON object."""
         return self.artifacts.read_json(run_id, path)
 
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
-    """Load the runs of experiments (suites) with their reference rows. A glob selects all suites that it matches; no name selects all.
+    """Return the runs of experiments (suites), with their reference rows. A glob selects all suites that it matches. No name selects all.
 
-    `run_ids` selects runs by their ids or the first digits of them. Raises UserError if the store is missing or
-    answers with an error, if an experiment or run is unknown, or if a run is in none of the experiments.
+    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails, if an experiment
+    or run is unknown, or if a run is in none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 
@@ -166,7 +166,7 @@ def _suites(runs: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _studies(parents: Sequence[Any], artifacts: Artifacts) -> tuple[Mapping[str, Any], ...]:
-    """Return the record of each study from its newest parent run that has one, with the name in the tags of its runs."""
+    """Return the record of each study, from its newest parent run with a record. The name is that in the tags of its runs."""
     found: dict[str, Mapping[str, Any]] = {}
     for run in sorted(parents, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True):
         name = run.data.tags["study"]
@@ -194,13 +194,13 @@ def _experiments(client: Any, names: Sequence[str], *, missing_ok: bool = False)
 
 
 def _matching(client: Any, known: Mapping[str, str], suites: Sequence[str], pattern: str) -> list[str]:
-    """Return the suites with runs of ganbench whose names match a glob; none for a plain name."""
+    """Return the suites with runs of ganbench whose names match a glob. The list is empty for a plain name."""
     matching = [name for name in suites if GLOB.search(pattern) and fnmatch.fnmatchcase(name, pattern)]
     return [name for name in matching if first_run(client, known[name], "tags.kind = 'run'")]
 
 
 def find_run(client: Any, run_id: str) -> Any:
-    """Return the MLflow run of an id, or of the first digits (at least 6) of one id. Raises UserError if not exactly one run matches."""
+    """Return the MLflow run with an id, or with an id that starts with these digits (at least 6). Raises UserError unless exactly one run matches."""
     from mlflow.exceptions import MlflowException
 
     if FULL_ID.fullmatch(run_id):
@@ -209,29 +209,33 @@ def find_run(client: Any, run_id: str) -> Any:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            raise UserError(f"there is no run {run_id!r} in the store") from error
+            raise UserError(f"there is no run {run_id!r} in the store; check the id and MLFLOW_TRACKING_URI") from error
         found = [checked(run)] if run.info.lifecycle_stage == "active" else []
     else:
         everything = [experiment.experiment_id for experiment in every_experiment(client)] if PREFIX.fullmatch(run_id) else []
         found = [run for run in every_run(client, everything) if run.info.run_id.startswith(run_id)]
     if not found:
-        short = "" if PREFIX.fullmatch(run_id) else ": give its id, or at least the first 6 of its digits (0-9, a-f)"
+        short = (
+            "; check the id and MLFLOW_TRACKING_URI"
+            if PREFIX.fullmatch(run_id)
+            else ": give its id, or at least the first 6 of its digits (0-9, a-f)"
+        )
         raise UserError(f"there is no run {one_line(run_id, most=80)!r} in the store{short}")
     if len(found) > 1:
         ids = ", ".join(sorted(run.info.run_id[: len(run_id) + 6] for run in found)[:5])
-        raise UserError(f"{run_id!r} are the first digits of {len(found)} runs: {ids}{', ...' if len(found) > 5 else ''}")
+        raise UserError(f"{run_id!r} are the first digits of {len(found)} runs: {ids}{', ...' if len(found) > 5 else ''}; give more digits")
     return found[0]
 
 
 def _runs_by_id(client: Any, run_ids: Sequence[str], experiments: Sequence[str]) -> list[Any]:
-    """Return the training runs of these ids without duplicates. Raises UserError for a run of none of the experiments."""
+    """Return the training runs with these ids, without duplicates. Raises UserError for a run of none of the experiments."""
     inside = _experiments(client, experiments) if experiments else []
     runs = {run.info.run_id: run for run in (find_run(client, run_id) for run_id in run_ids)}
     for run_id, run in runs.items():
         kind = run.data.tags.get("kind", "")
         if kind != "run":
             words = {"parent": "is the parent of an execution", "reference": "is a reference row"}.get(kind, "is not a run of ganbench")
-            raise UserError(f"the run {run_id} {words}: name a training run")
+            raise UserError(f"the run {run_id} {words}; give the id of a training run")
         if experiments and run.info.experiment_id not in inside:
             raise UserError(
                 f"the run {run_id} is of the suite {run.data.tags.get('suite', '')!r}, not of {' or '.join(map(repr, experiments))}"
@@ -240,7 +244,7 @@ def _runs_by_id(client: Any, run_ids: Sequence[str], experiments: Sequence[str])
 
 
 def _matches_a_run(reference: Any, children: Iterable[Any]) -> bool:
-    """Return whether some run has the dataset and the protocol of a reference row."""
+    """Return whether any run has the dataset and the evaluation protocol of a reference row."""
     wanted = (reference.data.tags.get("dataset"), reference.data.tags.get("protocol"))
     return any((run.data.tags.get("dataset"), run.data.tags.get("protocol")) == wanted for run in children)
 
@@ -255,7 +259,7 @@ def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]]) 
 
 
 def _run_row(run: Any, protocol: Any) -> dict[str, Any]:
-    """Return the row of a run. The hash in its protocol artifact has priority over its tag, which is out of date after a killed measurement."""
+    """Return the row of a run. The hash in its protocol artifact has priority over its tag, which an interrupted rescoring does not update."""
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
     row |= {"run_id": run.info.run_id, "started": moment_of(run.info.start_time), "seed": seed_of(tags)}
@@ -281,7 +285,7 @@ def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
 
 
 def _join(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Join the curves of runs, by id, to one frame. Its text columns are categoricals in alphabetical order."""
+    """Return one frame with the curves of all runs. Its text columns are categoricals in alphabetical order."""
     ids = np.array(sorted(curves))
     keys = sorted({key for frame in curves.values() for key in frame["key"].cat.categories})
     run_codes = np.repeat(np.searchsorted(ids, list(curves)), [len(frame) for frame in curves.values()])

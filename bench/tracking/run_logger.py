@@ -1,4 +1,4 @@
-"""Log of one run: points, tags, artifacts and the end. It adds them to a journal, which `bench.tracking.delivery` sends."""
+"""Log of one run. It adds points, tags, artifacts and the end of the run to a journal, which `bench.tracking.delivery` sends."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FLUSH_SECONDS = 10.0
 
 
 class RunLog:
-    """Log of one run. A journal with a folder outlasts an outage of the store; without a folder, an outage raises UserError."""
+    """Log of one run. If its journal has a folder, the run continues when the store does not answer. Otherwise, it raises UserError then."""
 
     def __init__(self, client: MlflowClient, journal: RunJournal, *, resumed: bool = False, check: Callable[[], None] = free) -> None:
-        """`resumed`: the run in the store has the writes that the journal counts as acknowledged. `check` is called before every write."""
+        """Create the log of a run. If `resumed`, the store has the writes that the journal counts as acknowledged. `check` runs before each write."""
         self.run_id = journal.run_id
         self.resumed = resumed
-        self.seconds = 0.0  # spent writing
+        self.seconds = 0.0  # time for logging so far
         self._journal, self._check = journal, check
         folder = journal.folder
         self._delivery = Delivery(client, journal, check) if folder else DirectDelivery(client, journal)
         self._plain = PlainLog(folder) if folder else None
-        self._limit: int | None = None  # number of points to send at the end of the run; None: all
+        self._limit: int | None = None  # number of points to send at the end of the run, or None for all
         self._flushed = time.monotonic()
 
     @property
@@ -42,7 +42,7 @@ class RunLog:
         return len(self._journal.points)
 
     def points(self, values: Mapping[str, float], *, images: int, train_seconds: float) -> None:
-        """Log values of metric cards at a position of training. Values that are not finite are logged to the curve only."""
+        """Log values of metric cards at a position of training. Only the curve gets values that are not finite."""
         started, now = time.perf_counter(), int(time.time() * 1000)
         new = [(images, train_seconds, key, float(value), now) for key, value in values.items()]
         self._journal.points += new
@@ -54,7 +54,7 @@ class RunLog:
             self.flush()
 
     def flush(self) -> None:
-        """Send pending writes if the next delivery is due."""
+        """Send pending writes if it is time for the next delivery."""
         started = time.perf_counter()
         self._delivery.flush_if_due()
         self._flushed = time.monotonic()
@@ -81,12 +81,12 @@ class RunLog:
         self._journal.flush_to_disk()
 
     def allow_points(self, points: int) -> None:
-        """Allow the first `points` points to be sent, because both checkpoints hold them."""
+        """Allow the delivery to send the first `points` points, because both checkpoints contain them."""
         self._delivery.points = points
         self.flush()
 
     def limit_points(self, points: int) -> None:
-        """Send at most this number of points at the end. The resumed run logs the others again; the curve has all of them."""
+        """Set the number of points to send at the end. The resumed run logs the other points again. The curve has all of them."""
         self._limit = points
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The tracking store: its URI, its creation, and connections to it. Does not import torch."""
+"""Tracking store: its URI, its creation, and connections to it. Does not import torch."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def tracking_uri(uri: str | None = None) -> str:
         raise UserError(f"the tracking store {redacted(uri)!r} names no file: write it as sqlite:///PATH")
     if path and ("?" in str(path) or unquote(str(path)) != str(path)):
         raise UserError(
-            f"the tracking store {str(path)!r} is not usable: '?' and '%41' have another meaning in a URI; choose another folder"
+            f"the tracking store {str(path)!r} cannot be used, because '?' and '%41' have another meaning in a URI; choose another folder"
         )
     return f"sqlite:///{path}" if path else uri
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a sqlite URI, absolute and without symbolic links; None for any other store."""
+    """Return the file of a sqlite URI, absolute and without symbolic links, or None for any other store."""
     scheme, separator, rest = uri.partition(":///")
     return Path(os.path.realpath(rest)) if separator and scheme == "sqlite" and rest else None
 
@@ -64,7 +64,7 @@ def without_secrets(text: str, uri: str) -> str:
 
 
 def connect(uri: str) -> MlflowClient:
-    """Return a client of an existing store. Raises UserError if it is missing or does not answer. Creates nothing."""
+    """Return a client of an existing store. Raises UserError if the store is missing or does not answer. Creates nothing."""
     path = sqlite_path(uri)
     if path and not has_database(path):
         raise UserError(f"no results at {redacted(uri)}: run `make bench` first, or set MLFLOW_TRACKING_URI")
@@ -77,7 +77,7 @@ def connect(uri: str) -> MlflowClient:
 
 @contextmanager
 def _creation_lock(path: Path | None) -> Iterator[None]:
-    """Context manager that waits until no other process creates the store: two migrations at once leave it unusable."""
+    """Context manager that waits while another process creates the store, because two migrations at once make it unusable."""
     from filelock import FileLock
 
     if path is None or not os.access(f"{path}.lock", os.W_OK):
@@ -96,7 +96,7 @@ def create(uri: str) -> MlflowClient:
 
     if not is_writable(path):
         raise UserError(f"the tracking store {path} cannot be written: choose another folder, or set MLFLOW_TRACKING_URI")
-    # Two processes that open a new store at the same time would both migrate it and leave it unusable.
+    # Without the lock, two processes that open a new store at the same time both migrate it and make it unusable.
     with FileLock(f"{path}.lock"):
         if not has_database(path):
             _create_sqlite(path)
@@ -106,22 +106,22 @@ def create(uri: str) -> MlflowClient:
 
 
 def _relocate(path: Path) -> None:
-    """Update artifact locations after a store was moved. MLflow's own pages need that; ganbench resolves locations itself."""
+    """Update artifact locations after a move of a store. MLflow's own pages need that, but ganbench resolves locations itself."""
     if not is_writable(path):
         return
     try:
         relocation.relocate(path)
     except (OSError, sqlite3.Error) as error:
-        log.warning("the folder of %s was moved, and its artifact locations cannot be updated: %s", path, one_line(error))
+        log.warning("the folder of %s has moved, but its artifact locations cannot be updated: %s", path, one_line(error))
 
 
 def is_writable(path: Path) -> bool:
-    """Return whether a file can be written or created. Its folder must be writable, because sqlite writes beside the file."""
+    """Return whether a sqlite file can be written or created. Its folder must be writable, because sqlite also writes beside the file."""
     return path.parent.is_dir() and os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def _create_sqlite(path: Path) -> None:
-    """Create a sqlite store under another name, and rename it when it is complete: an incomplete one could not be opened."""
+    """Create a sqlite store under another name, and rename it when it is complete, because an incomplete store cannot be opened."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
         file.unlink(missing_ok=True)
@@ -134,13 +134,13 @@ def _create_sqlite(path: Path) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Return False if the sqlite file of a store is missing, else True. Does not contact a server."""
+    """Return whether the sqlite file of a store exists. For a server, return True without contacting it."""
     path = sqlite_path(uri)
     return path is None or has_database(path)
 
 
 def error_line(error: Exception) -> str | None:
-    """Return the message for an error that a tracking store raises after it was opened; None for any other error."""
+    """Return the message for an error that an open tracking store raises, or None for any other error."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -161,14 +161,16 @@ def has_database(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(len(_SQLITE))
     except OSError as error:
-        raise UserError(f"the tracking store {path} cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"the tracking store {path} cannot be read: {error.strerror or error}; set MLFLOW_TRACKING_URI to another store"
+        ) from error
     if start and start != _SQLITE:
         raise UserError(f"the tracking store {path} is not a SQLite database: move it away, or set MLFLOW_TRACKING_URI")
     return bool(start)
 
 
 def _check_kind(uri: str) -> None:
-    """Raise UserError unless MLflow, or a plugin of it, knows the scheme of a URI."""
+    """Raise UserError unless MLflow, or one of its plugins, supports the scheme of a URI."""
     scheme, separator, _ = uri.partition("://")
     known = {*_DATABASES, "http", "https", "file", "databricks", *(plugin.name for plugin in entry_points(group="mlflow.tracking_store"))}
     if separator and scheme.partition("+")[0] not in known:
@@ -177,7 +179,7 @@ def _check_kind(uri: str) -> None:
 
 
 def _test_connection(uri: str) -> None:
-    """Connect to a database once and disconnect: MLflow would retry a failed connection for two minutes."""
+    """Connect to a database once, and disconnect. Without this test, MLflow retries a failed connection for two minutes."""
     if uri.partition(":")[0].partition("+")[0] not in _DATABASES:
         return
     from sqlalchemy import create_engine, text
@@ -191,7 +193,7 @@ def _test_connection(uri: str) -> None:
 
 
 def _open_client(uri: str) -> MlflowClient:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves the machine unless the user wants it to
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # by default, MLflow sends no usage data
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # its links contain the password
     from mlflow import MlflowClient
@@ -214,13 +216,15 @@ def _open_client(uri: str) -> MlflowClient:
         raise
     except (MlflowException, OSError, ValueError) as error:
         raise UserError(failure_line(error, uri)) from error
-    except Exception as error:  # a database driver's own errors have no common base
-        raise UserError(f"the tracking store {redacted(uri)} cannot be opened: {plain_error(error, uri)}") from error
+    except Exception as error:  # the errors of database drivers have no common base
+        raise UserError(
+            f"the tracking store {redacted(uri)} cannot be opened: {plain_error(error, uri)}; check MLFLOW_TRACKING_URI"
+        ) from error
     return client
 
 
 def plain_error(error: Exception, uri: str) -> str:
-    """Return the text of an error in one line, without the user and password of the URI."""
+    """Return the text of an error as one line, without the user and password of the URI."""
     if _is_unauthorised(error):
         return "it refuses the user or the password" if _names_user(uri) else "it asks for a user and a password"
     # SQLAlchemy stores the driver's error in `orig`.
@@ -229,7 +233,7 @@ def plain_error(error: Exception, uri: str) -> str:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return whether a store refuses a write permanently: a status 4xx other than 401, 408 and 429, which are transient."""
+    """Return whether a store refuses a write permanently, with a status 4xx other than 401, 408 and 429, which are transient."""
     from mlflow.exceptions import MlflowException
 
     status: object = getattr(getattr(error, "response", None), "status_code", None)  # errors of requests, for artifacts
@@ -250,12 +254,12 @@ def failure_line(error: Exception, uri: str) -> str:
         return f"the tracking store {redacted(uri)} does not answer: {plain_error(error, uri)}"
     if _names_user(uri):
         given = "in MLFLOW_TRACKING_URI" if "@" in uri else f"of {USER} and {PASSWORD}"
-        return f"the tracking store {redacted(uri)} refuses the user or the password {given}"
+        return f"the tracking store {redacted(uri)} refuses the user or the password {given}; correct them"
     return f"the tracking store {redacted(uri)} asks for a user and a password: set {USER} and {PASSWORD}"
 
 
 def _version_message(error: Exception, uri: str) -> str:
-    """Return the message for a database whose tables are of another version of MLflow; empty for any other error."""
+    """Return the message for a database whose tables are of another version of MLflow. It is empty for any other error."""
     found = _SCHEMA.search(str(error))
     if found is None:
         return ""
@@ -269,11 +273,11 @@ def _version_message(error: Exception, uri: str) -> str:
         here = f"MLflow {mlflow.__version__}, which is installed here, does not know"
         return f"the tracking store {redacted(uri)} has tables of a version that {here}: install the newer MLflow that created them"
     upgrade = f"mlflow db upgrade {shlex.quote(redacted(uri))}"
-    return f"the tracking store {redacted(uri)} was created by an older MLflow: copy it, then run `{upgrade}`"
+    return f"the tracking store {redacted(uri)} has tables of an older MLflow: copy it, then run `{upgrade}`"
 
 
 def _folder_message(error: Exception, uri: str) -> str:
-    """Return the message for a folder as a tracking store, which MLflow refuses; empty for any other error."""
+    """Return the message for a folder as a tracking store, which MLflow refuses. It is empty for any other error."""
     is_folder = uri.startswith("file:") or ("://" not in uri and not uri.startswith("databricks"))
     if not is_folder or getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE":
         return ""
@@ -284,7 +288,7 @@ def _folder_message(error: Exception, uri: str) -> str:
 
 
 def _is_unauthorised(error: Exception) -> bool:
-    """Return whether a server answered with status 401."""
+    """Return whether an error is the answer of a server with status 401."""
     from mlflow.exceptions import MlflowException
 
     return isinstance(error, MlflowException) and error.error_code == "UNAUTHENTICATED"
@@ -295,7 +299,7 @@ def _names_user(uri: str) -> bool:
 
 
 def _root_message(error: BaseException) -> str | None:
-    """Return the text of an OSError at the root of a chain of errors, such as "Connection refused"; None for any other root."""
+    """Return the text of an OSError at the root of a chain of errors, such as "Connection refused", or None for any other root."""
     while deeper := error.__cause__ or error.__context__:
         error = deeper
     return error.strerror or str(error) if isinstance(error, OSError) else None
@@ -303,7 +307,7 @@ def _root_message(error: BaseException) -> str | None:
 
 @contextmanager
 def short_timeout(seconds: int = 5) -> Iterator[None]:
-    """Context manager that limits a request to this timeout and to one try. MLflow's variables in the environment have priority."""
+    """Context manager that limits each request to this timeout and to one try. MLflow's variables in the environment have priority."""
     with _environment({"MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}):
         yield
 

@@ -1,6 +1,6 @@
-"""`study.json`: what a study records of its search, as models that the writer (`studies.record`) and the reader (`reports.study_reader`) share.
+"""Models of `study.json`, in which a study records its search. The writer (`studies.record`) and the reader (`reports.study_reader`) share them.
 
-A field that a file lacks has its default, so that files of earlier versions are read. Imports no torch.
+A field that a file lacks gets its default, so that the reader accepts files of earlier versions. Imports no torch.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT: Final = 1  # increased when a field is removed or changes its meaning
+FORMAT: Final = 1  # a new number means that a field is removed or changes its meaning
 Number: TypeAlias = Annotated[int | float, Field(ge=-1e300, le=1e300)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
@@ -17,13 +17,13 @@ Point: TypeAlias = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
 class _Record(BaseModel):
-    """Values of JSON: a number is never text, and never infinite."""
+    """Base class of records with JSON values. A number is never text, and never infinite."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DimensionRecord(_Record):
-    """One searched setting. A range has `low` and `high`, a choice has `choices`. `variants` is a glob of the variants that have it."""
+    """Record of a searched setting. A range has `low` and `high`, and a choice has `choices`. `variants` is a glob of the variants that have it."""
 
     path: str
     kind: Literal["log", "linear", "int", "choice"]
@@ -35,7 +35,7 @@ class DimensionRecord(_Record):
 
 
 class SpaceRecord(_Record):
-    """The search space."""
+    """Record of a search space."""
 
     name: str = ""
     idea: str = ""
@@ -43,14 +43,14 @@ class SpaceRecord(_Record):
 
 
 class ObjectiveRecord(_Record):
-    """A metric that ranks trials, and its direction."""
+    """Record of a metric that ranks trials, and of its direction."""
 
     key: str
     direction: Literal["lower", "higher"]
 
 
 class TrialRecord(_Record):
-    """One recipe. A diverged or unmeasurable trial is complete and has a huge value that ranks it last; `reason` says what happened."""
+    """Record of a trial, which tests one recipe. A diverged or unmeasurable trial is complete, with a huge value that ranks it last and a `reason`."""
 
     number: Count
     state: Literal["complete", "pruned", "failed", "running", "waiting"]
@@ -70,7 +70,7 @@ class TrialRecord(_Record):
 
 
 class BestRecord(_Record):
-    """The best trial by the first objective. `set` holds its settings as options of the command line."""
+    """Record of the best trial by the first objective. `set` has its settings as options of the command line."""
 
     number: Count
     values: list[Number] = []
@@ -81,18 +81,18 @@ class BestRecord(_Record):
 
 
 class ImportanceRecord(_Record):
-    """The share of the score's variance that a dimension explains: mean and standard deviation over half-samples of the trials."""
+    """Record of the share of the score's variance that a dimension explains: mean and standard deviation over half-samples of the trials."""
 
     mean: Number
     sd: Number | None = None
 
 
 class VariantRecord(_Record):
-    """The search of one variant."""
+    """Record of the search of one variant."""
 
     trials: list[TrialRecord] = []
     best: BestRecord | None = None
-    pareto: list[Count] = []  # numbers of the trials on the front of two objectives
+    pareto: list[Count] = []  # numbers of the trials on the Pareto front of two objectives
     importance: dict[str, ImportanceRecord] | None = None  # by path; None if there are too few trials
     importance_note: str = ""
 

@@ -13,11 +13,11 @@ _SEED = re.compile("[0-9]{1,10}")
 
 
 def seed_of(tags: Mapping[str, str]) -> int:
-    """Return the training seed, or -1 if the tags have no valid one."""
+    """Return the training seed, or -1 if the tags have no valid seed."""
     seed = tags.get("seed", "")
     return int(seed) if _SEED.fullmatch(seed) else -1
 
 
 def moment_of(milliseconds: int | None) -> Any:
-    """Convert a time of MLflow to a pandas timestamp; NaT if it is missing or invalid."""
+    """Return a time of MLflow as a pandas timestamp, or NaT if it is missing or invalid."""
     return pd.NaT if milliseconds is None else pd.to_datetime(milliseconds, unit="ms", utc=True, errors="coerce")

@@ -48,7 +48,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("suite smoke --seeds 99999999999 --dry-run", "--seeds takes 1 to 10,000, not 99999999999"),
         (f"run dcgan --dataset digits --runs-dir {'a' * 300}", "File name too long"),
         ("run dcgan --dataset os:path", "'os:path' is a module, not a dataset"),
-        ("run dcgan --dataset digits --set seed=3", "the seed cannot be --set: use --seed"),
+        ("run dcgan --dataset digits --set seed=3", "--set cannot change the seed: use --seed"),
         ("suite smoke --set evaluation.samples=2000", "evaluation.samples: 2,000 is more than the 1,297 training images"),
         ("suite quik", "unknown suite 'quik'; did you mean 'quick'"),
         ("suite smoke --only nobody", "no variant of the suite 'smoke' matches 'nobody'"),
@@ -65,11 +65,11 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
         ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),
-        ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the verb, as in `ganbench VERB --seed`"),
+        ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the command, as in `ganbench COMMAND --seed`"),
         ("--nonsense", "unknown option '--nonsense'; there is --help, -h"),
-        ("lits", "unknown verb 'lits'; did you mean 'list'?"),
-        ("data fetc digits", "unknown verb 'data fetc'; did you mean 'data fetch'?"),
-        ("xyzzy", "unknown verb 'xyzzy'; there is "),
+        ("lits", "unknown command 'lits'; did you mean 'list'?"),
+        ("data fetc digits", "unknown command 'data fetc'; did you mean 'data fetch'?"),
+        ("xyzzy", "unknown command 'xyzzy'; there is "),
         ("run", "VARIANT is missing; see `ganbench run --help`"),
         ("data fetch", "NAME is missing; see `ganbench data fetch --help`"),
         ("run dcgan --seed three", "--seed: Input should be a valid integer, unable to parse string as an integer, not 'three'"),
@@ -124,7 +124,7 @@ def test_a_bug_prints_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -
         (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "system error: No space left on device: 'a\\nb'"),
         (PermissionError(errno.EACCES, "Permission denied"), "system error: Permission denied"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder no longer exists: cd to another folder"),
-        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: make setup"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: run `make setup`"),
         (
             MlflowException("(sqlite3.OperationalError) database is locked\n[SQL: SELECT 1]"),
             "fails: (sqlite3.OperationalError) database is locked",
@@ -209,7 +209,7 @@ def test_dry_run_of_a_suite_prints_the_plan_and_the_estimated_time(ganbench: Gan
     )
     assert status == 0
     assert "2 runs, 2 to do" in out
-    assert re.search(r"about \d+ s with \d at a time, by a short probe of each variant", out)
+    assert re.search(r"about \d+ s with \d at a time, by a short speed test of each variant", out)
     assert not list(Path.cwd().iterdir())
 
 

@@ -26,7 +26,7 @@ def test_without_ray_runs_go_one_after_another(monkeypatch):
     [
         ("pass", True, "yes"),
         ("import sys; sys.exit('too little\\nmemory')", False, "memory"),
-        ("import time; time.sleep(60)", False, "not within 1 s"),
+        ("import time; time.sleep(60)", False, "does not start within 1 s"),
     ],
 )
 def test_ray_starts_in_a_subprocess(monkeypatch, code: str, ok: bool, found: str):

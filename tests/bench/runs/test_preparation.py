@@ -21,7 +21,9 @@ def test_check_refuses_the_same_as_a_run() -> None:
 def test_a_recipe_that_depends_on_the_budget_takes_none_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.core.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
     check(config_for("dcgan", {"dataset": "digits"}))
-    with pytest.raises(UserError, match=r"budget\.train_seconds: recipe\.fade_in_share depends on the length of the run"):
+    with pytest.raises(
+        UserError, match=r"budget\.train_seconds cannot be used, because recipe\.fade_in_share depends on the length of the run"
+    ):
         check(config_for("dcgan", {"dataset": "digits", "budget.train_seconds": 60}))
 
 

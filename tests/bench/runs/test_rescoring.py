@@ -163,7 +163,7 @@ def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, u
     whole = path.read_bytes()
     path.write_bytes(b"no parquet")
     assert len(headline_curve(again(run_id, uri), run_id)) == 1
-    assert "is damaged, so its curve does not have those points" in caplog.text
+    assert "is damaged, so the curve lacks those points" in caplog.text
     path.write_bytes(whole)
     assert len(headline_curve(again(run_id, uri), run_id)) == 2
 

@@ -72,9 +72,9 @@ def test_a_run_that_needs_more_than_the_machine_has_is_refused(machine: Any, giv
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"cpus": 0}, "--cpus-per-run takes more than 0"), ({"cpus": -1}, "--cpus-per-run takes 0 or more, not -1"),
-        ({"gpus": math.nan}, "--gpus-per-run takes 0 or more, not nan"), ({"gpus": 1.5}, "--gpus-per-run takes at most 1"),
-        ({"memory_gb": math.inf}, "--memory-per-run takes 0 or more, not inf"), ({"address": "ray://head:10001"}, "start ganbench on a node of the cluster"),
+        ({"cpus": 0}, "--cpus-per-run takes more than 0"), ({"cpus": -1}, "--cpus-per-run takes a finite number from 0 up, not -1"),
+        ({"gpus": math.nan}, "--gpus-per-run takes a finite number from 0 up, not nan"), ({"gpus": 1.5}, "--gpus-per-run takes at most 1"),
+        ({"memory_gb": math.inf}, "--memory-per-run takes a finite number from 0 up, not inf"), ({"address": "ray://head:10001"}, "add this machine with `ray start"),
     ],
 )  # fmt: skip
 def test_impossible_resources_are_refused(given: dict[str, Any], words: str) -> None:
@@ -137,7 +137,7 @@ def set_reports(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> Non
 
 def test_nodes_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     set_reports(monkeypatch, {}, {"host": "b", "torch": "1.0"})
-    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same version there"):
+    with pytest.raises(UserError, match=r"the node b has torch 1.0, here 2.*: install the same versions on it"):
         check_nodes(Cluster(address="auto"), tmp_path)
 
 
@@ -146,11 +146,11 @@ def test_a_store_for_one_machine_is_refused_on_several(monkeypatch: pytest.Monke
     check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
     set_reports(monkeypatch, {}, {"host": "b"})
     check_nodes(Cluster(address="auto"), tmp_path)
-    with pytest.raises(UserError, match="a SQLite store serves one machine, and b is another"):
+    with pytest.raises(UserError, match="a SQLite store serves one machine only, not b"):
         check_nodes(Cluster(address="auto"), tmp_path, one_machine=["a SQLite store"])
 
 
 def test_a_folder_that_is_not_shared_is_logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     set_reports(monkeypatch, {}, {"host": "b", "shared": False})
     check_nodes(Cluster(address="auto"), tmp_path)
-    assert f"b does not see {tmp_path}: if that node is lost, its runs restart" in caplog.text
+    assert f"b does not see {tmp_path}, so its runs restart if that node is lost" in caplog.text

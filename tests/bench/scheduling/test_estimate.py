@@ -76,7 +76,7 @@ def test_a_variant_whose_probe_fails_has_no_estimate(
     monkeypatch.setattr("variants.gan.AdversarialObjective.generator_loss", broken)
     found = execution_plan(uri, tmp_path / "runs", seeds=1)
     assert (len(found.todo), found.estimate.seconds) == (2, {})
-    assert "dcgan cannot be probed, so its runs have no estimate: broken in two lines" in caplog.text
+    assert "cannot measure the speed of dcgan, so its runs have no estimate: broken in two lines" in caplog.text
 
 
 def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
     display.end(JOB, RESULT)
     display.stop()
     text = out.getvalue()
-    assert "1 job, 1 at a time: about 1 min 30 s by a short probe of each variant" in text
+    assert "1 job, 1 at a time: about 1 min 30 s by a short speed test of each variant" in text
     assert "images/s: dcgan 1,000" in text
     assert "dcgan seed 0: finished, classifier-FID 30.00" in text
     if not terminal:

@@ -77,10 +77,10 @@ def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
         ((), "empty", {}, "the suite 'empty' has no finished run"),
         ((), REFERENCES, {}, "the suite 'references' has no finished run"),
         (("0" * 32,), None, {}, "there is no run"),
-        ((parent,), None, {}, "is of the kind 'parent': name a training run"),
-        ((ids(found, "reference")[0],), None, {}, "is of the kind 'reference': name a training run"),
-        ((first,), None, {"recipe.lr_g": 1}, "'recipe.lr_g' cannot be --set, because nothing is trained; there is"),
-        ((first,), None, {"evaluation.marks": 3}, "'evaluation.marks' cannot be --set"),
+        ((parent,), None, {}, "is of the kind 'parent'; give the id of a training run"),
+        ((ids(found, "reference")[0],), None, {}, "is of the kind 'reference'; give the id of a training run"),
+        ((first,), None, {"recipe.lr_g": 1}, "--set cannot change 'recipe.lr_g', because `ganbench score` trains nothing; there is"),
+        ((first,), None, {"evaluation.marks": 3}, "--set cannot change 'evaluation.marks'"),
         ((first,), None, {"evaluation.sample": 3}, "did you mean 'evaluation.samples'"),
         ((first,), None, {"evaluation.samples": "many"}, "evaluation.samples: "),
         ((first,), None, {"evaluation.samples": 3}, "evaluation.samples=3 is too few to measure"),
@@ -93,7 +93,7 @@ def test_invalid_runs_and_settings_are_refused(found: Results) -> None:
         assert message in str(error.value)
         assert len(str(error.value).splitlines()) == 1
     tracker.client.set_tag(second, "status", "diverged")
-    with pytest.raises(UserError, match=f"the run {second} is diverged: only finished runs"):
+    with pytest.raises(UserError, match=f"the run {second} is diverged: give the id of a finished run"):
         finished_runs(found.uri, (first, second), None, {})
     assert [run.run_id for run in finished_runs(found.uri, (), "small", {})] == [first]
     assert len(tracker.client.search_runs([tracker._experiment_id])) == before

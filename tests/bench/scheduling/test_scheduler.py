@@ -218,10 +218,10 @@ def test_an_impossible_extension_is_refused_before_any_write(uri: str, tmp_path:
     def extend(images: int) -> ExecutionResult:
         return small.execute(uri, tmp_path / "runs", extend=True, settings={"budget.images": images}, seeds=1, only="dcgan")
 
-    with pytest.raises(UserError, match="dcgan seed 0 has not finished at a smaller budget"):
+    with pytest.raises(UserError, match="dcgan seed 0 has no finished run at a smaller budget"):
         extend(960)
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
-    with pytest.raises(UserError, match="--extend 320: dcgan seed 0 has been trained on 640 images already"):
+    with pytest.raises(UserError, match="--extend 320: dcgan seed 0 already has a run of 640 images"):
         extend(320)
     with monkeypatch.context() as patch:
         patch.setattr("bench.core.spec.Recipe.bound_to_budget", lambda self: "fade_in_share")
@@ -260,11 +260,11 @@ def test_a_stopped_run_without_a_checkpoint_restarts_with_a_warning(uri: str, tm
 
     assert [action.kind for action in look().actions] == ["resume"]
     (other,) = look(settings={"evaluation.samples": 100}).actions
-    assert (other.kind, "was measured by another protocol" in other.why) == ("train", True)
+    assert (other.kind, "has another evaluation protocol" in other.why) == ("train", True)
     for state in (tmp_path / "runs").rglob("state*.safetensors"):
         state.unlink()
     small.execute(uri, tmp_path / "runs", **choice)
-    assert "dcgan-s0 was stopped and has no checkpoint" in caplog.text
+    assert "dcgan-s0 is interrupted and has no checkpoint" in caplog.text
 
 
 def test_a_metric_added_between_stop_and_resume_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +318,7 @@ def test_a_best_checkpoint_that_was_not_saved_is_reported(uri: str, tmp_path: Pa
     choice = {"seeds": 1, "only": "dcgan"}
     small.execute(uri, tmp_path / "runs", **choice)
     assert small.execute(uri, tmp_path / "runs", settings={"evaluation.best": True}, **choice).skipped == 1
-    assert "dcgan seed 0 has finished without saving its best checkpoint, so it has none" in caplog.text
+    assert "dcgan seed 0 is finished without a saved best checkpoint, so its best checkpoint cannot be measured" in caplog.text
     with pytest.raises(UserError, match="dcgan seed 0 has no saved best checkpoint; train it from scratch"):
         small.execute(uri, tmp_path / "runs", extend=True, settings={"evaluation.best": True, "budget.images": 960}, **choice)
 
@@ -357,5 +357,5 @@ def test_a_deleted_experiment_of_reference_rows_stops_no_suite(uri: str, tmp_pat
     assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # they are optional for a reader
     outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
     assert (outcome.skipped, len(outcome.results)) == (1, 0)
-    assert caplog.text.count("was deleted in MLflow and is restored") == 1
+    assert caplog.text.count("restored the experiment 'references'") == 1
     assert sorted(load(uri, ("small",)).runs["run_id"]) == sorted(before["run_id"])  # the restored rows, not measured again

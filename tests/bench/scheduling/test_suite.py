@@ -78,8 +78,8 @@ def test_a_dataset_without_a_selected_entry_is_refused_with_the_nearest() -> Non
         ({"only": "dcgn"}, "no variant of the suite 'pair' matches 'dcgn'; did you mean 'dcgan'"),
         ({"seeds": 0}, "--seeds takes 1 to 10,000, not 0"),
         ({"settings": {"recipe.lr": 1}}, "unknown path 'recipe.lr'"),
-        ({"settings": {"seed": 5}}, "the seed cannot be --set: use --seed, or --seeds for a suite"),
-        ({"settings": {"dataset": "digits"}}, "the dataset cannot be --set: use --dataset"),
+        ({"settings": {"seed": 5}}, "--set cannot change the seed: use --seed, or --seeds for a suite"),
+        ({"settings": {"dataset": "digits"}}, "--set cannot change the dataset: use --dataset"),
     ],
 )
 def test_bad_choices(choice: dict[str, object], message: str) -> None:

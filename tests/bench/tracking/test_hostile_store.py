@@ -87,7 +87,7 @@ def run_named(run_id: str) -> Any:
 
 @pytest.mark.parametrize("run_id", [*OUTWARD, *ODD, " ", ".", "-rf", "~", "a/b", "a\tb", "a.b"])
 def test_ids_of_runs(run_id: str) -> None:
-    with pytest.raises(UserError, match="which is not an id") as error:
+    with pytest.raises(UserError, match="which is not a valid id") as error:
         checked(run_named(run_id))
     assert len(str(error.value).splitlines()) == 1
 
@@ -100,7 +100,7 @@ def test_a_store_with_false_ids_writes_nothing(uri: str, tmp_path: Path, monkeyp
     before = sorted(tmp_path.rglob("*"))
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_run", lambda *_, **__: run_named("../../../escaped"))
-        with pytest.raises(UserError, match="not an id"):
+        with pytest.raises(UserError, match="not a valid id"):
             tracker.start_run("x", {"variant": "dcgan"}, {}, folder=tmp_path / "runs" / "f")
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "search_runs", lambda *_, **__: PagedList([run_named("../escaped")], None))
@@ -109,7 +109,7 @@ def test_a_store_with_false_ids_writes_nothing(uri: str, tmp_path: Path, monkeyp
             lambda: load(uri, ("small",)),
             lambda: find_run(tracker.client, "abcdef"),
         ):
-            with pytest.raises(UserError, match="not an id"):
+            with pytest.raises(UserError, match="not a valid id"):
                 ask()
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -244,7 +244,7 @@ def test_a_configuration_that_names_code(
 def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     store.connect(uri).set_tag(the_run(uri), "fingerprint", fingerprint)
-    with pytest.raises(UserError, match="has not finished at a smaller budget"):
+    with pytest.raises(UserError, match="has no finished run at a smaller budget"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", extend=True, settings={"budget.images": 960})
 
 

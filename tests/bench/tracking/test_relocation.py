@@ -236,7 +236,7 @@ def test_two_processes_that_open_a_moved_store_at_once(project: Project, tmp_pat
     for thread in threads:
         thread.join()
     assert all(location.startswith(here.as_uri()) for location in locations(here / "mlflow.db"))
-    assert caplog.text.count("was moved or copied") == 1
+    assert caplog.text.count("has been moved or copied") == 1
 
 
 def test_a_disk_without_space_for_a_backup_leaves_the_database_unchanged(

@@ -105,7 +105,7 @@ def test_a_database_that_cannot_be_opened_is_not_retried_for_minutes(tmp_path: P
 @pytest.mark.parametrize(
     ("version", "problem", "advice"),
     [
-        ("bd07f7e963c5", "was created by an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
+        ("bd07f7e963c5", "has tables of an older MLflow", "`mlflow db upgrade sqlite:///{}`"),
         ("f" * 12, "does not know", "install the newer MLflow"),
     ],
 )
@@ -216,10 +216,10 @@ def test_a_server_that_needs_a_password(monkeypatch: pytest.MonkeyPatch) -> None
     assert store.failure_line(error, "http://h") == (
         "the tracking store http://h asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     )
-    refused = "the tracking store http://h refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    refused = "the tracking store http://h refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; correct them"
     assert (
         store.failure_line(error, "http://anna:s3cret@h")
-        == "the tracking store http://h refuses the user or the password in MLFLOW_TRACKING_URI"
+        == "the tracking store http://h refuses the user or the password in MLFLOW_TRACKING_URI; correct them"
     )
     monkeypatch.setenv(store.USER, "anna")
     assert store.failure_line(error, "http://h") == refused
