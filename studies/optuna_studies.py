@@ -35,8 +35,11 @@ def check_known(plan: Plan, storage: Storage) -> None:
     wanted = {name_of(plan, arm): _plain(plan.identity(arm)) for arm in plan.arms}
     for summary in optuna.get_all_study_summaries(storage.optuna, include_best_trial=False):
         name = summary.study_name
-        recorded = summary.user_attrs.get(IDENTITY)
-        if name.rpartition("/")[0] != plan.study or (recorded is None and not summary.n_trials):
+        if name.rpartition("/")[0] != plan.study:
+            continue
+        # Read after the trials are counted: another process sets it before it enqueues the first trial.
+        recorded = storage.optuna.get_study_user_attrs(summary._study_id).get(IDENTITY)
+        if recorded is None and not summary.n_trials:
             continue
         expected = wanted.get(name) or {
             **next(iter(wanted.values())),

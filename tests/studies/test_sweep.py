@@ -141,6 +141,23 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
     assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
 
 
+def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna reads the attributes of a study before it counts the trials: both may be added in between."""
+    Fake(monkeypatch, lr)
+    swept(planned(uri, tmp_path))
+    summaries = optuna.get_all_study_summaries
+
+    def read_early(*args: Any, **kwargs: Any) -> list[optuna.study.StudySummary]:
+        found = summaries(*args, **kwargs)
+        for summary in found:
+            summary.user_attrs.clear()
+        return found
+
+    monkeypatch.setattr(optuna, "get_all_study_summaries", read_early)
+    swept(planned(uri, tmp_path))
+    assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
+
+
 def test_a_variant_whose_trials_crash_is_given_up_and_the_others_continue(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,6 +240,7 @@ def test_lucic_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_condition_changes_more_than_a_constant(name: str) -> None:
     """Two images whose logits differ by as much under any condition would make labels useless."""
+    torch.manual_seed(0)
     _, discriminator = build_backbone(name, Ports(data=MNIST, latent=8, condition=3), GanRecipe(width=8, norm_d="none"))
     for block in (part for part in discriminator.modules() if isinstance(part, R3ganBlock)):
         nn.init.normal_(block.get_submodule("branch.4").get_parameter("weight"), 0.0, 0.3)  # which begin as nothing
