@@ -36,7 +36,9 @@ class UnrolledObjective(AdversarialObjective):
             (name for name in (*GRADIENT_PENALTIES, "lecam", "consistency", "drift", "label_noise", "clip") if getattr(recipe, name)), None
         )
         if beside:
-            raise UserError(f"recipe.{beside}: the further steps of an unrolled GAN use only the loss; set it to 0")
+            raise UserError(
+                f"recipe.{beside}={getattr(recipe, beside)}: the further steps of an unrolled GAN use only the loss; set recipe.{beside}=0"
+            )
         later = f"the negative of D's, by D as it would be after {recipe.unroll} steps more"
         self.formula = adversarial(recipe, self.loss, generator=later)
 

@@ -145,7 +145,7 @@ def _print_measured(measured: ExternalMeasurement) -> None:
     for key, reason in measured.measurement.reasons.items():
         say(f"{key}: {reason}")
     for kind, reason in measured.left_out.items():
-        say(f"no row {kind}: {reason}")
+        say(f"no reference row {kind}: {reason}")
     say(f"evaluation protocol {measured.protocol['all']}: compare only numbers of the same evaluation protocol")
 
 

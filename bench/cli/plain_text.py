@@ -45,7 +45,7 @@ def _block(block: Block, width: int) -> Iterator[str]:
             yield _grid(block, width)
             yield from (_wrapped(note, width) for note in (block.caption, *block.notes) if note)
         case _:
-            raise TypeError(f"plain text cannot show a {type(block).__name__}")
+            raise TypeError(f"plain text shows Text, Heading and Table, not {type(block).__name__}")
 
 
 def _grid(table: Table, width: int) -> str:

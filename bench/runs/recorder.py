@@ -1,6 +1,6 @@
 """Recorder of a run, which logs points, pictures and evaluations.
 
-A mark is a position of training at which the recorder logs values. At some marks, the evaluation points, it also measures the headline metric.
+A log point is a position in training at which the recorder logs values. At some of them, the evaluation points, it also measures the headline metric.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Recorder:
         self.evaluate_seconds = 0.0
         self.reasons: dict[str, str] = {}  # why a final value is NaN, by key
         self._work, self._log, self._watch = work, log_, watch
-        self._history: list[dict[str, float]] = []  # scalars at every mark, with "images"
+        self._history: list[dict[str, float]] = []  # scalars at every log point, with "images"
         self._measured: dict[str, float] = {}
         self._measured_at = 0
         self._latents: Latent | None = None
@@ -45,7 +45,7 @@ class Recorder:
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
 
     def record(self, progress: Progress) -> None:
-        """Log the values at a mark. If an evaluation or a picture is due, log it too."""
+        """Log the values at a log point. If an evaluation or a picture is due, log it too."""
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
         values["train/generator_updates"] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
@@ -68,7 +68,7 @@ class Recorder:
         )
 
     def _evaluate(self, progress: Progress) -> Mapping[str, float]:
-        """Measure the headline metric if the mark is an evaluation point, and return it. At the end of a run, `finish` measures all metrics."""
+        """Measure the headline metric if the log point is an evaluation point, and return it. At the end of a run, `finish` measures all metrics."""
         evaluator = self._work.evaluator
         if evaluator is None or not self._pop_reached(self._evaluations, progress.position) or progress.share >= 1:
             return {}
@@ -96,7 +96,7 @@ class Recorder:
         return grids.interpolation_png(networks, self._latents or grids.fixed_latents(networks, self._work.device))
 
     def finish(self) -> Mapping[str, float]:
-        """End a run that has reached its budget: measure all metrics, log weights and pictures, and return the final values."""
+        """Finish a run that has reached its budget: measure all metrics, log weights and pictures, and return the final values."""
         log_, trainer, evaluator = self._log, self._work.trainer, self._work.evaluator
         values: dict[str, float] = {}
         evidence: dict[str, Any] = {}
@@ -185,7 +185,7 @@ class Recorder:
     def extend(self, state: Mapping[str, Any]) -> None:
         """Start from the end of a shorter run, with its training state, clocks and curve, but without its final metrics.
 
-        Metrics at evaluation points are left out if they have another evaluation protocol, because a curve has values of only one.
+        Omits metrics at evaluation points that have another evaluation protocol, because a curve has values of only one.
         """
         self._work.trainer.load_state_dict(state["trainer"])
         self._history = list(state["history"])
@@ -213,7 +213,7 @@ class Recorder:
 
     @staticmethod
     def _pop_reached(pending: list[float], position: float) -> bool:
-        """Remove the pending marks that training has reached, and return whether it has reached any."""
+        """Remove the pending log points that training has reached, and return whether it has reached any."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
         return bool(reached)

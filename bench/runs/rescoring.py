@@ -1,7 +1,7 @@
 """Rescoring: measure a finished run again from its weights, after a change of the evaluation protocol. It trains nothing.
 
-A run does not save its weights at evaluation points, so their values cannot be measured again. A curve has values of one evaluation protocol
-only. So rescoring moves points of an earlier protocol to a separate artifact. If a later rescoring uses that protocol again, it restores them.
+A run does not save its weights at evaluation points, so rescoring cannot measure those points again. A curve has values of one evaluation
+protocol only. So rescoring moves points of an earlier protocol to a separate artifact. If a later rescoring uses that protocol again, it restores them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from bench.core.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.core.errors import UserError, one_line
 from bench.core.threads import limited_threads
-from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for
+from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
 from bench.metrics.cards import BEST, SE
@@ -70,7 +70,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     config = _with_evaluation(config_of(run_id, artifacts), evaluation)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if evaluator is None:
-        raise UserError(f"no metric can be measured on {config.dataset}")
+        raise UserError(f"no metric can be measured on {config.dataset}: {unmeasurable(DATASETS.get(config.dataset))}")
     last = restored(tracked, artifacts)
     measurement = _measure_samples(last, evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
@@ -149,7 +149,7 @@ def _history(protocols: Mapping[str, Any], headline: str) -> str:
 
 
 def _store_points(run_log: RunLog, points: pd.DataFrame, protocols: Mapping[str, Any], headline: str) -> None:
-    """Log values at evaluation points as an artifact. Without values, log nothing, so that an existing artifact is not overwritten."""
+    """Log values at evaluation points as an artifact. Without values, log nothing, and do not overwrite an existing artifact."""
     if len(points):
         content = io.BytesIO()
         points[POINT].to_parquet(content, index=False)

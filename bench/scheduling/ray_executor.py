@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
 RETRIES = 2  # of a job whose worker dies; a job that needs more memory than its node has fails each time
 ANSWER_SECONDS = 60.0  # timeout for the message board; without an answer, a worker assumes that the driver is dead, and stops
-MOST_LOST_NODES = 10  # for one job; if it loses more, the job is assumed to be the cause
+MOST_LOST_NODES = 10  # for one job; after more, the executor assumes that the job is the cause
 _PREFIX = "GANBENCH_"  # of environment variables that workers get; MLflow's contain passwords, and each node has its own
 
 
@@ -95,7 +95,7 @@ class RayExecutor(Generic[J]):
         self._running[self._task.remote(job.model_dump_json(), setup, self._board)] = job
 
     def _classifier(self, dataset: str) -> str:
-        """Return the classifier that workers use for a dataset. This process trains a missing one. The text is empty if none is needed."""
+        """Return the classifier that workers use for a dataset. This process trains a missing one. The text is empty if the dataset needs no classifier."""
         if dataset not in self._classifiers:
             data = DATASETS.get(dataset) if dataset else None
             self._classifiers[dataset] = "" if data is None or unmeasurable(data) else packed_classifier(data)
@@ -124,7 +124,7 @@ class RayExecutor(Generic[J]):
                 self._update(job, RunProgress(**{**progress, "flags": tuple(progress["flags"])}))
 
     def _result(self, reference: Any, job: J) -> RunResult | None:
-        """Return the result of a task. It is None if the job restarts, is cancelled, or cannot start."""
+        """Return the result of a task. Return None if the executor submits the job again, cancels it, or cannot start it."""
         try:
             return _task_result(self._ray, reference, job)
         except Cancelled:
@@ -152,7 +152,9 @@ class RayExecutor(Generic[J]):
             return
         if not any(self._cluster.fits(node["Resources"]) for node in live_nodes(self._ray)):
             self._capacity_warned = True
-            log.warning("no remaining node has enough resources for a run: waiting for a node; Ctrl-C stops, and recorded runs stay")
+            log.warning(
+                "no remaining node has enough resources for a run: waiting for a node; add one, or press Ctrl-C to stop and keep the recorded runs"
+            )
 
     def _shut_down(self) -> None:
         """Cancel running tasks, after an error or a second Ctrl-C, and remove the message board."""

@@ -1,6 +1,6 @@
 """The training loop. It calls no trackers, metrics, searches or progress bars: these consume what `train()` yields.
 
-A mark is a position in training, in the unit of the budget, at which `train()` yields. The caller logs and evaluates at marks.
+A mark (evaluation point) is a position in training, in the unit of the budget, at which `train()` yields. The caller logs and evaluates at marks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PlayerState:
 
 
 class Means:
-    """Running means on the device. Reading them is the only host synchronisation of the loop."""
+    """Running means on the device. Reading them synchronises with the device, which adding to them does not."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -112,7 +112,7 @@ class Trainer:
 
     @property
     def eval_networks(self) -> Networks:
-        """Networks for evaluation: the average if the recipe has one, else the trained networks. Results do not affect this choice."""
+        """Networks for evaluation: the EMA networks if the recipe has an EMA, else the trained networks. Results do not affect this choice."""
         return self.ema.networks if self.ema else self.networks
 
     def round(self, *, measure_gradients: bool = False) -> None:
@@ -182,7 +182,7 @@ class Trainer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Context manager for rounds: it starts the training clock and activates the run's random streams, and restores both at any exit."""
+        """Context manager for rounds: it starts the training clock and activates the run's random streams. At any exit it stops and restores them."""
         self._started = started = time.perf_counter()
         try:
             with self._global.active(), float32_products(tf32=self.networks.tf32):
@@ -288,5 +288,5 @@ def train(trainer: Trainer, marks: Iterable[float], pause: Callable[[], bool] = 
 def _one(budget_images: int | None, budget_seconds: float | None) -> float:
     """Return the budget, which is either in images or in seconds."""
     if (budget_images is None) == (budget_seconds is None):
-        raise ValueError("give the budget either in images or in seconds")
+        raise ValueError(f"budget_images={budget_images}, budget_seconds={budget_seconds}: give exactly one of them")
     return budget_images if budget_images is not None else float(budget_seconds or 0.0)

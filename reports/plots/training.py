@@ -42,7 +42,7 @@ ELSEWHERE = {f"{GROUP}generator_updates", *(key for panel in (LOSSES, PROBABILIT
 
 
 def own_panels(curves: pd.DataFrame) -> list[Panel]:
-    """Return a panel for each number that an objective logs itself: no other panel shows it, and it is no learning rate."""
+    """Return a panel for each scalar that only the objective logs. The list excludes learning rates and the scalars of other panels."""
     logged = (str(key) for key in curves["key"].unique())
     own = sorted(key for key in logged if key.startswith(GROUP) and key not in ELSEWHERE and not key.startswith(f"{GROUP}lr_"))
     return [Panel(keys=(key,), words=(short_name(key.removeprefix(GROUP)),)) for key in own]

@@ -15,7 +15,7 @@ READING = (
     "Authenticity: share of generated images that are no nearer to a training image than training images are to each other. 0 means copies; "
     "unseen real images have a half to two thirds. C_T: about 0 is the value of new real images. Far below 0 means copies, far above 0 means images unlike the data. "
     "The row real contains training images, so it shows the values of pure copies. "
-    "The error of C_T is overstated, because half-samples leave many of its cells too small."
+    "Half-samples overstate the standard error of C_T, because they leave too few images in many bins."
 )
 NEAREST_CAPTION = (
     "The generated images closest to a training image, the closest first; to the right of each is that training image. Identical pairs "
@@ -39,5 +39,7 @@ def _table(cohort: Cohort, view: View) -> list[Block]:
 
 
 def _nearest(cohort: Cohort, view: View) -> list[Block]:
-    found = gallery(cohort, view, NEAREST, name="nearest", alt="generated and nearest training images of", caption=NEAREST_CAPTION)
+    found = gallery(
+        cohort, view, NEAREST, name="nearest", alt="generated images and their closest training images:", caption=NEAREST_CAPTION
+    )
     return [Heading(text="Closest to a training image"), *found] if found else []

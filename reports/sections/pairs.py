@@ -67,7 +67,7 @@ def _verdict(pair: Comparison) -> Cell:
 
 
 def verdict_words(pair: Comparison) -> str:
-    """Return the verdict on A against B for a cell; it names B where B is better."""
+    """Return the verdict on A against B for a cell; it names B if B is significantly better."""
     if pair.better is None:
         return UNTESTED if pair.p is None else NOT_SIGNIFICANT
     return pair.verdict if pair.better == pair.a else f"{pair.b} is {pair.verdict}"

@@ -22,7 +22,7 @@ from variants.networks import style as _style
 from variants.networks import unet as _unet
 
 # isort: off
-from variants.catalog import core as _core  # entries are listed in this order
+from variants.catalog import core as _core  # the catalog lists entries in this order
 from variants.catalog import losses as _losses
 from variants.catalog import regularisers as _regularisers
 from variants.catalog import architectures as _architectures

@@ -1,7 +1,7 @@
-"""A folder's images as one memory-mapped array in the cache. It is built once, in bounded memory.
+"""A folder's images as one memory-mapped array in the cache. The first process that needs it builds it, in bounded memory.
 
 An entry of the cache is a folder with `images.npy` (uint8 [N, C, H, W], the training images first), `labels.npy` (int64 [N])
-and `card.json`. It is built under another name and renamed when it is complete, so an entry is never partial.
+and `card.json`. ganbench builds it under another name and renames it when it is complete, so an entry is never partial.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bench.data.progress import progress
 
 log = logging.getLogger(__name__)
 
-PACK_VERSION = 1  # part of an entry's key: increased when the same files give other bytes
+PACK_VERSION = 1  # part of an entry's key: increase it if the same files give other bytes
 BUILD_SECONDS = 6 * 3600.0  # longest wait for another process that builds the same entry
 CHUNK_BYTES = 2**24  # of decoded images that are written at once
 MOST_THREADS = 8  # each has one complete image in memory
@@ -159,7 +159,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write to the data cache {folder} ({error.strerror or error}): point {cache.ENVIRONMENT_VARIABLE} at a folder with space"
+            f"cannot write to the data cache {folder} ({error.strerror or error}): set {cache.ENVIRONMENT_VARIABLE} to a writable folder with space"
         ) from error
 
 
@@ -217,7 +217,7 @@ def _write_images(packing: Packing, path: Path) -> str:
 
 
 def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images in order, in chunks. Pillow releases the GIL while it decodes, so threads use all cores."""
+    """Yield the images in order, in chunks. Pillow releases the GIL while it decodes, so threads use several cores."""
     decode = partial(_decode, root=packing.listing.root, size=packing.size, crop=packing.crop, channels=packing.channels)
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         for part in _chunks(packing.pictures, max(1, CHUNK_BYTES // int(np.prod(packing.shape[1:])))):
@@ -238,7 +238,7 @@ def _chunks(pictures: Sequence[ImageFile], size: int) -> Iterator[Sequence[Image
 
 
 def _drop_outdated(packing: Packing) -> None:
-    """Remove entries of the same name that are older than the last change of the folder. A process that has one open can still read it."""
+    """Remove entries of the same dataset that are older than the last change of the folder. A process that has one open can still read it."""
     for path in packing.entry.parent.glob(f"*/{CARD}"):
         if path.parent == packing.entry:
             continue

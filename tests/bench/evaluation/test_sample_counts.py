@@ -92,7 +92,7 @@ def test_more_external_images_than_training_images_are_measured_without_the_row_
     assert [*output["left_out"]] == ["real"]
     assert "40 is more than the 20 training images" in output["left_out"]["real"]
     _, out, _ = ganbench("evaluate", str(tmp_path / "x.npz"), "--dataset", given_splits)
-    assert "no row real: 40 is more than the 20 training images" in " ".join(out.split())
+    assert "no reference row real: 40 is more than the 20 training images" in " ".join(out.split())
     np.savez(tmp_path / "x.npz", images=noise[:20].numpy())
     found = measure(str(tmp_path / "x.npz"), given_splits)
     assert ([*found.rows], found.left_out) == (["real", "untrained"], {})
