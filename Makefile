@@ -79,7 +79,7 @@ ui: $(STAMP)
 	esac; \
 	case "$$store" in sqlite:*) store=$$($(BIN)/ganbench relocate) ;; esac; \
 	echo "open http://127.0.0.1:$(PORT) (end with Ctrl-C)"; \
-	exec $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$store"
+	exec env MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$store"
 
 perf: $(STAMP)
 	@$(BIN)/ganbench perf
