@@ -59,7 +59,7 @@ def test_a_store_that_does_not_answer_is_logged_without_a_traceback(
     assert (result.status, result.run_id) == ("failed", "")
     assert "cannot record that label-smoothed seed 0 failed: " in caplog.text
     a_job(uri, tmp_path).record_stop("its node was lost")
-    assert "cannot record that label-smoothed seed 0 was stopped: " in caplog.text
+    assert "cannot record that label-smoothed seed 0 is interrupted: " in caplog.text
 
 
 def test_writes_in_the_checkpoint_of_a_dead_worker_are_delivered(uri: str, tmp_path: Path) -> None:

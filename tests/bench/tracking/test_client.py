@@ -135,7 +135,7 @@ def test_a_deleted_experiment_is_one_clear_line(uri: str) -> None:
     tracker = Tracker(uri, "small")
     tracker.client.delete_experiment(tracker._experiment_id)
     with pytest.raises(
-        UserError, match=f"'small' was deleted in MLflow: `mlflow experiments restore --experiment-id {tracker._experiment_id}`"
+        UserError, match=f"'small' is deleted in MLflow: run `mlflow experiments restore --experiment-id {tracker._experiment_id}`"
     ):
         Tracker(uri, "small")
 
