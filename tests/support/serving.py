@@ -24,7 +24,12 @@ def free_port() -> int:
 def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Context manager that starts an MLflow server for a store in a folder and waits until it answers."""
     words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": "",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     command = [sys.executable, "-m", "mlflow", "server", *words, "--artifacts-destination", str(folder / "artifacts")]
     with (folder / "server.log").open("ab") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
