@@ -136,7 +136,7 @@ MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}
 
 
 SLOW_UNLESS_FIRST = [
-    pytest.param(name, networks, marks=() if name in MECHANISMS else pytest.mark.slow)
+    pytest.param(name, networks, marks=() if name in MECHANISMS and networks == fitting(name, "image")[0] else pytest.mark.slow)
     for name in VARIANTS.names()
     for networks in fitting(name, "image")
 ]

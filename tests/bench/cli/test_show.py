@@ -106,7 +106,10 @@ def cells(table: Table, column: int) -> list[str]:
     return [row.cells[column].text for row in table.rows]
 
 
-@pytest.mark.parametrize("name", VARIANTS.names())
+SOME = ("dcgan", "wgan-gp", "vae", "cgan", "progan")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in VARIANTS.names()])
 def test_the_page_of_a_variant_is_complete(name: str) -> None:
     document, variant = page(name), VARIANTS.get(name)
     text = plain_text(document)

@@ -141,7 +141,9 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(delivery, "send", dying)
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["before it arrives", "before it is acknowledged"])
+@pytest.mark.parametrize(
+    "arrives", [pytest.param(False, marks=pytest.mark.slow), True], ids=["before it arrives", "before it is acknowledged"]
+)
 @pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("points", "artifact", "tags")), "end"])
 def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
     """The end is saved before it is sent, and the next call sends the pending writes."""

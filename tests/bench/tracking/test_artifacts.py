@@ -205,6 +205,7 @@ def test_json_too_deep_to_read_is_none(root: Path, caplog: pytest.LogCaptureFixt
     assert "a.json of run r cannot be read" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_store_without_local_files_is_reported_scored_and_sampled(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:

@@ -55,7 +55,7 @@ def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("examples", [SCORED, pytest.param(100, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("examples", [pytest.param(SCORED, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.faults)])
 def test_damaged_artifacts_are_rescored_and_reported(examples: int, recorded: tuple[str, list[Run]], tmp_path: Path) -> None:
     uri, runs = recorded
     run = next(run for run in runs if run.data.tags["kind"] == "run")

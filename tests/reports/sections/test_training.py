@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 from synthetic_results import SyntheticRun, results
 
 from bench.tracking.results import CURVE_COLUMNS, Results
@@ -47,6 +48,7 @@ def test_numbers_of_objectives_are_in_the_order_of_the_entries() -> None:
     assert "The first" not in own.caption
 
 
+@pytest.mark.slow
 def test_a_page_has_a_limited_number_of_them() -> None:
     many = [("a-0", f"train/number_{index:02}") for index in range(training.MOST_OWN + 3)]
     own = galleries(with_curves(two_runs(), *many))[training.OWN_TITLE]
