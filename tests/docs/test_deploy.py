@@ -133,9 +133,12 @@ def test_studies_with_the_password_in_the_environment(servers: Servers, tmp_path
         ({}, "asks for a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         (
             {"MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": "s3cret-but-wrong"},
-            "refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+            "refuses the user or the password of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; correct them",
         ),
-        ({"MLFLOW_TRACKING_URI": "http://anna:s3cret-but-wrong@{host}"}, "refuses the user or the password in MLFLOW_TRACKING_URI"),
+        (
+            {"MLFLOW_TRACKING_URI": "http://anna:s3cret-but-wrong@{host}"},
+            "refuses the user or the password in MLFLOW_TRACKING_URI; correct them",
+        ),
     ],
 )
 def test_no_password_and_a_wrong_one_are_one_line(servers: Servers, tmp_path: Path, environment: dict[str, str], message: str) -> None:
