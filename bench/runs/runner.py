@@ -34,6 +34,7 @@ from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, i
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker, is_trained_elsewhere
 from bench.tracking.delivery import store_errors
+from bench.tracking.pages import is_run_id
 from bench.tracking.run_logger import RunLog
 from bench.training.checkpoints import CheckpointStore, checkpoints_of
 from bench.training.loop import never, train
@@ -150,10 +151,11 @@ def _choose(
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if state is not None:
         run_id = str(state["log"]["run_id"])
-        ours.add(run_id)
-        if not Lookup.of(context.uri, context.suite).has_ended(run_id):
+        valid = is_run_id(run_id)  # a damaged checkpoint may hold any text
+        ours |= {run_id} if valid else set()
+        if not valid or not Lookup.of(context.uri, context.suite).has_ended(run_id):
             # If an earlier version trained the killed run, its acknowledged writes are unknown: a new run gets the whole curve.
-            known = "" if (folder / "outbox" / run_id).exists() else run_id
+            known = "" if not valid or (folder / "outbox" / run_id).exists() else run_id
             checkpoint = Checkpoint(run_id=known, curve_protocol=str(state.get("curve_protocol")))
     return choose_action(
         found, protocol=evaluator.protocol_hash if evaluator else "", curve_protocol=curve_protocol(evaluator), checkpoint=checkpoint,

@@ -38,9 +38,14 @@ def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: st
     return checked(found[0]) if found else None
 
 
+def is_run_id(text: str) -> bool:
+    """Return whether a text can be the id of a run, and so the name of a folder."""
+    return _ID.fullmatch(text) is not None
+
+
 def checked(run: Run) -> Run:
     """Return a run whose id is safe as the name of a folder. Raises a UserError for another id."""
-    if not _ID.fullmatch(run.info.run_id):
+    if not is_run_id(run.info.run_id):
         raise UserError(
             f"the tracking store has a run with the id {one_line(repr(run.info.run_id), most=80)}, which is not a valid id; delete that run"
         )

@@ -26,10 +26,10 @@ EVERYTHING = [*complete([*synthetic_runs(TWO), *references()]), *points({"c": (0
 DIGEST = """
 import hashlib, sys
 sys.path[:0] = ["tests/support"]
-from synthetic_results import complete, made, points, references, results
+from synthetic_results import complete, synthetic_runs, points, references, results
 from reports.build import build
 from reports.html import html
-images = complete([*made({"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}), *references()])
+images = complete([*synthetic_runs({"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}), *references()])
 runs = [*images, *points({"c": (0.1, 0.2, 0.3), "d": (0.5, 0.6, 0.7)})]
 print(hashlib.sha256(html(build(results(runs), title="t")).encode()).hexdigest())
 """

@@ -385,8 +385,8 @@ def test_run_names_the_process_of_a_busy_run_and_has_an_exit_status_for_it(
 ) -> None:
     words = ("run", "label-smoothed", "--dataset", "digits", "--set", "budget.images=640", "--set", "evaluation.samples=100")
     assert ganbench(*words)[0] == 0
-    (folder,) = (path.parent for path in (tmp_path / "runs").rglob("state.safetensors"))
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    (folder,) = (path.parent for path in tmp_path.rglob("state.safetensors"))
+    uri = f"sqlite:///{Path.cwd()}/mlflow.db"
     store.connect(uri).set_tag(load(uri, ("runs",)).runs.query("kind == 'run'")["run_id"].item(), "status", "running")
     with held_elsewhere(run_lock_files(folder, uri, "runs")[0]) as process:
         status, out, _ = ganbench(*words)
