@@ -11,7 +11,7 @@ from bench.core.text import pluralise
 from bench.metrics import diversity, fidelity, memorisation, modes, ndb
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, card
 from bench.metrics.evidence import Evidence, metric
-from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, Features
 from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
 from bench.metrics.neighbours import K_BALL
 
@@ -88,6 +88,18 @@ def coverage(evidence: Evidence) -> float:
 def frechet_pixels(evidence: Evidence) -> float:
     """Fréchet distance of the two Gaussians, in principal components of pixels."""
     return _frechet(evidence, PIXELS_EXTRACTOR)
+
+
+@metric(card("quality/fid_photo"))
+def frechet_photo(evidence: Evidence) -> float:
+    """Fréchet distance of the two Gaussians, in features of an ImageNet network."""
+    return _frechet(evidence, PHOTO)
+
+
+@metric(card("quality/kid_photo"))
+def kernel_photo(evidence: Evidence) -> float:
+    """Squared maximum mean discrepancy, in features of an ImageNet network."""
+    return evidence.kernel_distance(PHOTO)
 
 
 @metric(card("quality/fid_inception"))

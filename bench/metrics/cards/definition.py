@@ -7,7 +7,7 @@ from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
 NEEDS = (
-    "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "features", "neighbours", "training",
+    "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked",
 )  # fmt: skip  # what a metric may need; `bench.evaluation.evaluator.capabilities` lists what data has; "asked": the labels that samples were generated for
 
