@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -15,6 +17,7 @@ from bench.core.spec import Dataset, Recipe, Variant
 
 RESULTS_VERSION = 2  # bumped by hand when the harness changes results
 _BUDGET = "budget."
+Resize = Literal["tensorflow", "clean"]  # how Inception resizes images: `bench.metrics.extractors.inception.resized`
 LOG_MARKS = 100  # points a run logs of each training scalar
 
 
@@ -71,6 +74,12 @@ class Evaluation(_Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
     inception: bool = Field(False, description="also the published FID at the end, on Inception features: needs their weights")
+    inception_resize: Resize = Field(
+        "tensorflow", description="how images are scaled for Inception: as in the published FID, or `clean` as in clean-fid"
+    )
+    inception_statistics: str = Field(
+        "", description="an .npz file of reference statistics, to which FID on Inception features compares in place of the test split"
+    )
     photo: bool = Field(
         False, description="also Fréchet distance and KID at the end, on features of an ImageNet network: needs ganbench[photo]"
     )
@@ -83,11 +92,22 @@ class Evaluation(_Section):
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("inception_statistics")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        """A worker may have another working folder."""
+        return str(Path(os.path.expanduser(value)).absolute()) if value else ""
+
+    @model_validator(mode="after")
+    def _options_of_inception(self) -> Evaluation:
+        for name in ("inception_resize", "inception_statistics"):
+            if getattr(self, name) != type(self).model_fields[name].default and not self.inception:
+                raise ValueError(f"evaluation.{name} needs evaluation.inception=true")
+        return self
+
     def how(self) -> Evaluation:
         """The settings that change how a metric is computed, with all others at their defaults."""
-        return Evaluation(
-            samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, photo=self.photo, metrics=self.metrics
-        )
+        return Evaluation(**self.model_dump(exclude={"marks", "best", "batch_size"}))
 
 
 class RunConfig(_Section):

@@ -111,6 +111,8 @@ def frechet_inception(evidence: Evidence) -> float:
 @metric(card("quality/kid_inception"))
 def kernel_inception(evidence: Evidence) -> float:
     """Squared maximum mean discrepancy, in Inception features."""
+    if evidence.real.statistics is not None:
+        return evidence.unknown("the reference statistics hold no features of single images, which KID compares")
     return evidence.kernel_distance(INCEPTION)
 
 
@@ -243,8 +245,8 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    generated, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
-    least = min(len(generated), len(real))
+    generated = evidence.features_of(kind).features
+    least = min(len(generated), evidence.real.count(kind))
     if least <= generated.shape[1]:
         return evidence.unknown(f"{pluralise(least, 'image')} cannot tell the covariance of {generated.shape[1]} features: more are needed")
     return fidelity.frechet_distance(fidelity.fit_gaussian(generated), evidence.real.gaussian(kind))
