@@ -153,9 +153,14 @@ class Evidence:
         return self._overlap.reached[0]
 
     @property
-    def covered(self) -> Tensor:
-        """[N], bool: whether a real image's neighbourhood (k = 5) holds a generated one."""
-        return self._overlap.covered[0]
+    def clipped_balls(self) -> Tensor:
+        """[n], int64: in how many clipped real neighbourhoods (k = 5, at most the median radius) a generated image lies."""
+        return self._overlap.clipped_balls
+
+    @property
+    def filled(self) -> Tensor:
+        """[N]: how many generated images a real image's neighbourhood (k = 5) holds."""
+        return self._overlap.filled[0]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
@@ -353,9 +358,14 @@ class HalfSample(Evidence):
         return self._whole._overlap.reached[1 + self._index]
 
     @property
-    def covered(self) -> Tensor:
+    def clipped_balls(self) -> Tensor:
+        """As in the whole."""
+        return self._whole.clipped_balls[self.rows]
+
+    @property
+    def filled(self) -> Tensor:
         """By this half."""
-        return self._whole._overlap.covered[1 + self._index]
+        return self._whole._overlap.filled[1 + self._index]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
