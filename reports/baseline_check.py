@@ -1,8 +1,7 @@
-"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+"""Compare a store with published results: each variant of the baseline against the runs here, by the tests of `reports.comparisons`."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +9,15 @@ from typing import Literal
 
 from bench.core.errors import UserError
 from bench.core.text import pluralise
-from bench.metrics.cards import Direction
+from bench.metrics.cards import Card, Direction
 from bench.tracking.results import Results
 from reports import stats
 from reports.cohort import Cohort, CohortEntry, settings_of, text, version
+from reports.comparisons import UNKNOWN, Comparison, compare, with_verdicts
 from reports.format import NOTHING, interval, join_words, number, p_value
+from reports.scores import ScoreScale
 from reports.sections.summary import PlainTable
-from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
+from reports.stats import ALPHA, MIN_SEEDS, Interval, Sample
 from reports.view import view
 
 CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
@@ -63,13 +64,22 @@ class CheckedVariant:
     """One variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
 
     name: str
-    metric: str  # title
-    direction: Direction
+    card: Card  # of the metric that ranks it
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
     verdict: CheckVerdict = "not run"
     why: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The title of the metric."""
+        return self.card.title
+
+    @property
+    def direction(self) -> Direction:
+        """Which end of the metric is better."""
+        return self.card.direction
 
     @property
     def ratio(self) -> tuple[float, Interval] | None:
@@ -85,7 +95,7 @@ def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
     """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
-    pairs = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
+    pairs = iter(with_verdicts([line.pair for line in lines if line.pair is not None]))
     found = [line if line.pair is None else _with_verdict(replace(line, pair=next(pairs))) for line in lines]
     if not any(line.verdict in ("agrees", "differs") for line in found):
         reasons = Counter(_words(line) for line in found)
@@ -123,7 +133,7 @@ def _places(results: Results) -> list[PlacedEntry]:
 def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
     """Compare one entry with the entry of the same variant here that has the fewest differences."""
     headline = place.cohort.headline
-    line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
+    line = CheckedVariant(name=place.name, card=headline, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
     same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
     if not same:
@@ -132,10 +142,11 @@ def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
     line = replace(line, here=other.entry.sample(headline.key))
     if differing:
         return replace(line, verdict="not comparable", why=", ".join(differing))
-    return _compared(line, other.entry.sample(headline.key))
+    references = (side.cohort.reference_values(headline.key) for side in (place, other))
+    return _compared(line, other.entry.sample(headline.key), next((found for found in references if found.usable), UNKNOWN))
 
 
-def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
+def _compared(line: CheckedVariant, here: Sample, references: ScoreScale) -> CheckedVariant:
     """Test the pair, or record why it cannot be tested."""
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
@@ -144,10 +155,7 @@ def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
     few = [name for name, data in (("baseline", line.baseline), ("here", here)) if len(data.values) < MIN_SEEDS]
     if few:
         return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
-    if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
-        return replace(line, verdict="too few seeds", why="failed runs need a rank test, which needs more seeds")
-    log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
-    pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
+    pair = compare("baseline", "here", line.baseline, here, line.card, references)
     if pair.p is not None:
         return replace(line, pair=pair)
     if sorted(line.baseline.values) == sorted(here.values):

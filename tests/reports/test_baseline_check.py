@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from synthetic_results import FID, SyntheticRun, points, results, synthetic_runs
+from synthetic_results import FID, SyntheticRun, points, references, results, synthetic_runs
 
 from bench.core.errors import UserError
+from bench.metrics.cards import card
 from bench.tracking.results import Results
-from reports import stats
 from reports.baseline import read_baseline
 from reports.baseline_check import CheckedVariant, CheckVerdict, any_differs, check_baseline, check_summary, check_table
+from reports.comparisons import compare, holm, welch
 from reports.export import write_csv
+from reports.scores import ScoreScale
+from reports.stats import Sample
 
 BASE: dict[str, Sequence[float]] = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 OTHER: dict[str, Sequence[float]] = {"a": (10.5, 10.9, 11.8), "b": (20.4, 20.9, 22.3)}
@@ -51,9 +54,9 @@ def test_the_same_bits_agree(baseline: Results) -> None:
 def test_other_seeds_of_the_same_agree_and_the_figures_are_those_of_the_tests(baseline: Results) -> None:
     lines = check_baseline(baseline, results(synthetic_runs(OTHER)))
     assert verdicts(lines) == {"a": "agrees", "b": "agrees"}
-    found = {name: stats.welch([math.log(value) for value in OTHER[name]], [math.log(value) for value in BASE[name]]) for name in BASE}
-    holm = stats.holm([found[name][1] for name in BASE])
-    for line, p in zip(lines, holm, strict=True):
+    found = {name: welch([math.log(value) for value in OTHER[name]], [math.log(value) for value in BASE[name]]) for name in BASE}
+    adjusted = holm([found[name][1] for name in BASE])
+    for line, p in zip(lines, adjusted, strict=True):
         difference, _, interval = found[line.name]
         assert line.pair is not None
         assert line.pair.p_holm == pytest.approx(p)
@@ -163,27 +166,17 @@ def test_too_few_seeds_on_either_side(baseline: Results) -> None:
     assert (line.verdict, line.why) == ("too few seeds", "under 3 finished: baseline")
 
 
-def test_failed_runs_count_as_the_worst_ranks() -> None:
+def test_failed_runs_are_tested_as_in_a_report() -> None:
     eight = {"a": tuple(10.0 + i / 10 for i in range(8))}
-    failing = [*synthetic_runs({"a": eight["a"][:4]}), *(SyntheticRun(variant="a", seed=seed, status="diverged") for seed in range(4, 8))]
-    (line,) = check_baseline(results(synthetic_runs(eight)), results(failing))
-    assert line.pair is not None
-    assert line.pair.test == "rank permutation"
-    ranks = stats.rank_permutation(eight["a"], [*eight["a"][:4], *[math.inf] * 4])
-    assert line.pair.p_holm == ranks
-    assert (line.verdict, line.ratio) == ("agrees" if ranks >= 0.05 else "differs", None)
-    worse = [
+    failing = [
         *synthetic_runs({"a": tuple(value + 1 for value in eight["a"][:4])}),
-        *(SyntheticRun(variant="a", seed=seed, status="failed") for seed in range(4, 8)),
+        *(SyntheticRun(variant="a", seed=seed, status="diverged") for seed in range(4, 8)),
     ]
-    assert check_baseline(results(synthetic_runs(eight)), results(worse))[0].verdict == "differs"
-
-
-def test_a_rank_test_that_cannot_reach_significance_is_not_made(baseline: Results) -> None:
-    runs = [*synthetic_runs(BASE), SyntheticRun(variant="a", seed=3, status="failed")]
-    line = check_baseline(baseline, results(runs))[0]
-    assert line.verdict == "too few seeds"
-    assert "rank test" in line.why
+    (line,) = check_baseline(results([*synthetic_runs(eight), *references()]), results(failing))
+    values = Sample(values=eight["a"]), Sample(values=tuple(value + 1 for value in eight["a"][:4]), failures=4)
+    expected = compare("baseline", "here", *values, card(FID), ScoreScale(untrained=210.0, real=0.1))
+    assert line.pair is not None
+    assert (line.verdict, line.pair.p_holm, line.pair.better) == ("differs", expected.p, "baseline")
 
 
 def test_a_variant_that_never_finishes_here_differs(baseline: Results) -> None:
