@@ -1,4 +1,4 @@
-"""Simulate reports, and write the error rates and the power of their verdicts into docs/verdicts.md.
+"""Simulate reports and checks, and write the error rates and the power of their verdicts into docs/verdicts.md and docs/tidy-results.md.
 
     python docs/simulate_verdicts.py            # a few minutes on one core
     python docs/simulate_verdicts.py --reports 200 --print
@@ -9,7 +9,7 @@ A simulated report has 8 variants. The log of a value has a standard deviation o
 from __future__ import annotations
 
 import argparse
-import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,17 @@ from scipy import stats as scipy_stats
 
 from bench.core.atomic_files import write_atomic
 from bench.metrics.cards import HEADLINE, card
+from reports.baseline_check import CheckedVariant, CheckVerdict, answered, compared
 from reports.comparisons import Comparison, compare_all, holm
 from reports.scores import ScoreScale
 from reports.stats import ALPHA, Sample
 
-PAGE = Path(__file__).parent / "verdicts.md"
+DOCS = Path(__file__).parent
 BEGIN, END = "<!-- docs/simulate_verdicts.py writes from here -->\n", "<!-- to here -->\n"
 VARIANTS, SEED_SD, LEVEL = 8, 0.08, 40.0
 REFERENCES = ScoreScale(untrained=210.0, real=0.1)
 RATES = (0.0, 0.1, 0.2, 0.5)
+RATIOS = (1.0, 1.05, 1.1, 1.2)  # of the values of a check to those of its baseline
 STEPS = (1.05, 1.1, 1.2)  # ratio of a variant to the next better one
 SURE = 0.01  # adjusted p of a verdict that a failure must not remove
 NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {  # of mean 0 and standard deviation 1
@@ -120,6 +122,37 @@ def other_than_welch(reports: int, seeds: int, step: float) -> int:
     return differing
 
 
+def check_answers(checks: int, seeds: int, ratio: float) -> Counter[CheckVerdict]:
+    """Return the answers of checks of a baseline whose variants are all `ratio` times worse here."""
+    random = np.random.default_rng([seeds, round(100 * ratio)])
+    found: Counter[CheckVerdict] = Counter()
+    for _ in range(checks):
+        published, here = (
+            np.exp(np.log(LEVEL * factor) + SEED_SD * random.normal(size=(VARIANTS, seeds))).tolist() for factor in (1.0, ratio)
+        )
+        lines = [
+            compared(CheckedVariant(name="", card=card(HEADLINE), baseline=Sample(values=tuple(one))), Sample(values=tuple(two)))
+            for one, two in zip(published, here, strict=True)
+        ]
+        found.update(line.verdict for line in answered(lines))
+    return found
+
+
+def check_figures(checks: int) -> str:
+    """Return the table of docs/tidy-results.md."""
+    counts = (3, 5, 10, 20)
+    rows = []
+    for ratio in RATIOS:
+        found = [check_answers(checks, seeds, ratio) for seeds in counts]
+        rows.append(
+            [
+                f"{ratio:g}",
+                *(" / ".join(f"{100 * each[answer] / each.total():.0f} %" for answer in ("agrees", "differs")) for each in found),
+            ]
+        )
+    return _table(("here / baseline", *(f"{seeds} seeds" for seeds in counts)), rows)
+
+
 def figures(reports: int) -> str:
     """Return the tables of docs/verdicts.md."""
     few = max(1, reports // 10)
@@ -172,19 +205,21 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+PAGES = {"tidy-results.md": lambda reports: check_figures(max(1, reports // 4)), "verdicts.md": figures}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reports", type=int, default=2_000, help="simulated reports in each cell")
     parser.add_argument("--print", action="store_true", help="print the tables, write nothing")
     given = parser.parse_args()
-    found = figures(given.reports)
-    if given.print:
-        print(found)
-        return
-    page = PAGE.read_text(encoding="utf-8")
-    new, count = re.subn(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: BEGIN + "\n" + found + "\n" + END, page, flags=re.DOTALL)
-    assert count == 1, "the page has lost its marks"
-    write_atomic(PAGE, new.encode())
+    for name, write in PAGES.items():
+        found = write(given.reports)
+        if given.print:
+            print(found)
+            continue
+        before, _, rest = (DOCS / name).read_text(encoding="utf-8").partition(BEGIN)
+        write_atomic(DOCS / name, f"{before}{BEGIN}\n{found}\n{END}{rest.partition(END)[2]}".encode())
 
 
 if __name__ == "__main__":

@@ -91,6 +91,19 @@ def compare(a: str, b: str, one: Sample, two: Sample, metric: Card, references: 
     return replace(pair, test="Welch on logs", ratio=_exp(difference), interval=Interval(low=_exp(interval.low), high=_exp(interval.high)))
 
 
+def equivalence(one: Sample, two: Sample, metric: Card) -> float | None:
+    """Return the p of "the difference is below the card's margin", on finished runs: the larger of two one-sided Welch tests.
+
+    Schuirmann 1987, J. Pharmacokinet. Biopharm. 15. None without a margin on the scale of the pair.
+    """
+    logs = has_ratio(metric, one, two)
+    if metric.same_within is None or (metric.scale == "ratio" and not logs):
+        return None
+    margin = math.log(metric.same_within) if logs else metric.same_within
+    x, y = (on_scale(data.values, "lower", logs=logs) for data in (one, two))
+    return max(p_below(x, y, shift=margin), p_below(y, x, shift=margin))
+
+
 def failed_words(name: str, data: Sample) -> str:
     """Return how many seeds of an entry failed, in words."""
     return f"{name} failed in {data.failures} of {pluralise(data.n, 'seed')}"

@@ -28,10 +28,11 @@ def without_digits(text: str) -> str:
     return re.sub(r"[\d.,]+", "#", text.replace("–", "# % of #"))
 
 
-def test_the_page_has_the_tables_that_the_simulation_writes(simulation: ModuleType) -> None:
-    page = simulation.PAGE.read_text(encoding="utf-8")
-    written = page.partition(simulation.BEGIN)[2].partition(simulation.END)[0].strip()
-    assert without_digits(written) == without_digits(simulation.figures(2).strip()), "run: python docs/simulate_verdicts.py"
+@pytest.mark.parametrize("page", ["verdicts.md", "tidy-results.md"])
+def test_the_pages_have_the_tables_that_the_simulation_writes(simulation: ModuleType, page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    written = text.partition(simulation.BEGIN)[2].partition(simulation.END)[0].strip()
+    assert without_digits(written) == without_digits(simulation.PAGES[page](2).strip()), "run: python docs/simulate_verdicts.py"
 
 
 @pytest.mark.slow
@@ -49,6 +50,14 @@ def test_a_failure_wins_nothing_and_hardly_protects(simulation: ModuleType, nois
     sure, remained = (sum(getattr(each, name) for (seeds, _), each in found.items() if seeds == 5) for name in ("sure", "remained"))
     assert sure > 300
     assert remained >= 0.95 * sure
+
+
+def test_a_check_never_agrees_with_values_a_fifth_worse_and_agrees_with_the_same(simulation: ModuleType) -> None:
+    worse, same = (simulation.check_answers(40, 20, ratio) for ratio in (1.2, 1.0))
+    assert worse["agrees"] == 0
+    assert worse["differs"] > 0.9 * worse.total()
+    assert same["agrees"] > 0.5 * same.total()
+    assert same["differs"] <= 0.05 * same.total()
 
 
 @pytest.mark.slow
