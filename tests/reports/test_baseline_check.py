@@ -63,10 +63,10 @@ def test_other_seeds_of_the_same_do_not_differ_and_the_figures_are_those_of_the_
     margin = math.log(1.1)
     one_sided = {
         name: max(
-            scipy_stats.ttest_ind([value - margin for value in here], there, equal_var=False, alternative="less").pvalue,
-            scipy_stats.ttest_ind([value + margin for value in here], there, equal_var=False, alternative="greater").pvalue,
+            scipy_stats.ttest_ind([value - margin for value in here], published, equal_var=False, alternative="less").pvalue,
+            scipy_stats.ttest_ind([value + margin for value in here], published, equal_var=False, alternative="greater").pvalue,
         )
-        for name, (here, there) in logs.items()
+        for name, (here, published) in logs.items()
     }
     for name, line, p, p_same in zip(BASE, lines, holm([found[name][1] for name in BASE]), holm(list(one_sided.values())), strict=True):
         difference, _, interval = found[name]
