@@ -73,6 +73,17 @@ def ganbench(
     return command
 
 
+@pytest.fixture(scope="module")
+def standard_errors() -> Iterator[None]:
+    """Let the runs and suites of `small` measure standard errors."""
+    import small
+
+    with pytest.MonkeyPatch.context() as patch:
+        for settings in (small.SETTINGS, small.SUITE.settings):
+            patch.setitem(settings, "evaluation.standard_errors", True)  # type: ignore[arg-type]
+        yield
+
+
 @pytest.fixture
 def tables() -> Iterator[None]:
     """Let a test register metrics; restore the tables of metrics afterwards."""

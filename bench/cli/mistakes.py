@@ -94,8 +94,8 @@ def _unknown_option(name: str, ctx: Any) -> str:
     line = f"unknown option {name!r}"
     if ctx is None:
         return line
-    verbs = getattr(ctx.command, "commands", None)
-    if verbs and any(name in _options(command, ctx) for command in verbs.values()):
+    commands = getattr(ctx.command, "commands", None)
+    if commands and any(name in _options(command, ctx) for command in commands.values()):
         return f"{line} of {ctx.command_path}: put it after the command, as in `{ctx.command_path} COMMAND {name}`"
     return line + nearest(name, _options(ctx.command, ctx), most=1)
 

@@ -37,6 +37,7 @@ def sample_module(
         convolution = _starts_with_convolution(network, width)
 
         def images(latents: Tensor) -> Tensor:
+            """Return the images of latents [n, latent], generated in batches."""
             shaped = latents[:, :, None, None] if convolution else latents
             with (
                 torch.no_grad(),

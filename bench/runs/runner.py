@@ -150,12 +150,12 @@ def _choose(
     folder, checkpoint = checkpoints.newest.parent, None
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if state is not None:
-        run_id = str(state["log"]["run_id"])
-        valid = is_run_id(run_id)  # a damaged checkpoint may hold any text
-        ours |= {run_id} if valid else set()
-        if not valid or not Lookup.of(context.uri, context.suite).has_ended(run_id):
+        written = str(state["log"]["run_id"])
+        run_id = written if is_run_id(written) else ""  # a damaged checkpoint may contain any text
+        ours.add(run_id)
+        if not run_id or not Lookup.of(context.uri, context.suite).has_ended(run_id):
             # If an earlier version trained the killed run, its acknowledged writes are unknown: a new run gets the whole curve.
-            known = "" if not valid or (folder / "outbox" / run_id).exists() else run_id
+            known = "" if (folder / "outbox" / run_id).exists() else run_id
             checkpoint = Checkpoint(run_id=known, curve_protocol=str(state.get("curve_protocol")))
     return choose_action(
         found, protocol=evaluator.protocol_hash if evaluator else "", curve_protocol=curve_protocol(evaluator), checkpoint=checkpoint,

@@ -58,10 +58,10 @@ def mine(tmp_path: Path) -> Path:
 def test_what_hides_a_package_is_named_in_one_line(mine: Path, name: str, make: Callable[[Path, str], Path]) -> None:
     """Without importing it."""
     file = make(mine, name)
-    status, said = call(mine, "list", "studies")
-    assert (status, said.count("\n")) == (2, 1), said
-    assert said.startswith(f"ganbench: {file} hides the package '{name}'")
-    assert f"take {mine} off PYTHONPATH" in said
+    status, output = call(mine, "list", "studies")
+    assert (status, output.count("\n")) == (2, 1), output
+    assert output.startswith(f"ganbench: {file} hides the package '{name}'")
+    assert f"take {mine} off PYTHONPATH" in output
 
 
 def test_a_folder_without_init_hides_nothing(mine: Path) -> None:

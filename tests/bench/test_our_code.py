@@ -15,7 +15,7 @@ CALLS = {*BUILT_IN, "read_pickle", "load_model"}
 
 
 def violations(source: str, name: str) -> list[str]:
-    """Calls and imports by which somebody's bytes could become code."""
+    """Calls and imports by which bytes of another program could become code."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):

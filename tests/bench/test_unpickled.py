@@ -1,4 +1,4 @@
-"""Nothing is ever unpickled: a pickle that would leave a mark, planted wherever anything is read, leaves none and is said in one line."""
+"""Nothing is ever unpickled: a pickle that would leave a mark, planted wherever anything is read, leaves none and is reported in one line."""
 
 from __future__ import annotations
 
@@ -58,18 +58,19 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> bool:
 
 
 def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    kept = CheckpointStore(tmp_path / "fingerprint")
-    kept.newest.parent.mkdir()
-    for path in (kept.newest, kept.before):
+    checkpoints = CheckpointStore(tmp_path / "fingerprint")
+    checkpoints.newest.parent.mkdir()
+    for path in (checkpoints.newest, checkpoints.before):
         path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged") as error:
-        serialization.load(kept.before)
+        serialization.load(checkpoints.before)
     assert one_line(error)
-    assert kept.load() is None
+    assert checkpoints.load() is None
     assert "using the previous checkpoint" in caplog.text
     assert "there is no other" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None:
     """Everything that a run finds in its folder."""
     context = small.context(uri, tmp_path / "runs")

@@ -75,6 +75,7 @@ def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.Monke
     assert list((here / "cache" / "extractors").glob("*/card.json")), "not where the page says"
 
 
+@pytest.mark.slow
 def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "stripes.py").write_text(blocks("python")[1])
     dataset = DATASETS.get("stripes:DATA")

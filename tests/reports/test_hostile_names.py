@@ -86,7 +86,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return whole(spread("plain", folder / "artifacts"), folder).page
 
 
-FAST = ("element", "mathematics", "control")  # the others take as long each
+FAST = ("element",)  # the others take as long each
 TITLES = [
     pytest.param(text, marks=() if name in FAST else pytest.mark.slow)
     for name, text in HOSTILE.items()

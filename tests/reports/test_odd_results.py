@@ -184,6 +184,7 @@ def test_two_hundred_variants(tmp_path: Path) -> None:
     assert len(written.html) < 2_000_000
 
 
+@pytest.mark.slow
 def test_names_of_a_thousand_letters(tmp_path: Path) -> None:
     names = ["x" * 1000, "y" * 999 + "z"]
     written = whole(results(synthetic_runs({names[0]: TWO["a"], names[1]: TWO["b"]}, dataset="d" * 1000)), tmp_path)

@@ -123,6 +123,7 @@ def test_the_front_by_brute_force(uri: str, tmp_path: Path, monkeypatch: pytest.
     assert chosen.values[0] == min(a for a, _ in points)
 
 
+@pytest.mark.slow
 def test_importance_finds_the_dimension_that_matters(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import math
 

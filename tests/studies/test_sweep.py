@@ -293,6 +293,7 @@ def test_a_lost_store_costs_no_trial(uri: str, tmp_path: Path, monkeypatch: pyte
     assert study_of(plan).get_trials()[1].user_attrs["default"]
 
 
+@pytest.mark.slow
 def test_a_run_of_another_protocol_is_not_reused(uri: str, tmp_path: Path) -> None:
     swept(planned(uri, tmp_path, replace(ONE, trials=1)))
     other = planned(
@@ -316,6 +317,7 @@ def test_a_stopped_study_draws_what_an_uninterrupted_one_draws(uri: str, tmp_pat
     assert points("a", interrupted=True) == points("b", interrupted=False)
 
 
+@pytest.mark.slow
 def test_points_are_added_to_a_grid(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lambda config: "failed" if config.recipe.k == 2 else 1.0)
     study = replace(ONE, sampler="grid", space="lr-k-tied")

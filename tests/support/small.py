@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench.core.config import RunConfig, config_for, merged
 from bench.runs.types import RunContext
 from bench.scheduling.scheduler import Display, ExecutionResult, plan_execution, run_suite
@@ -33,12 +31,6 @@ SUITE = Suite(
     seeds=(0, 1),
     settings={path: value for path, value in SETTINGS.items() if path != "dataset"},
 )
-
-
-def measure_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switch on standard errors for the rest of a test."""
-    for settings in (SETTINGS, SUITE.settings):
-        monkeypatch.setitem(settings, "evaluation.standard_errors", True)  # type: ignore[arg-type]
 
 
 def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:

@@ -107,6 +107,7 @@ def test_several_suites_in_one_page_and_the_reason_for_separate_tables(ganbench:
     assert Path("build/report/points-small/index.html").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_glob_of_suites_and_runs_of_several(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
     ids = [record(uri, name) for name in ("quick", "quick-a", "quick-b", "quick-c")]
     assert ganbench("report", "--suite", "quick*")[0] == 0
@@ -125,6 +126,7 @@ def test_a_glob_of_suites_and_runs_of_several(ganbench: Ganbench, recorded: list
     assert "no results of a suite like 'quikc*'; did you mean 'quick'" in err
 
 
+@pytest.mark.slow
 def test_hostile_suites_are_a_plain_folder_and_a_plain_title(ganbench: Ganbench, uri: str) -> None:
     names = ["../../up", "a/b <script>", "x" * 200, "$m$ \u202e"]
     for name in names:

@@ -86,6 +86,7 @@ def test_a_study_ends_with_its_best_recipes(ganbench: Ganbench, monkeypatch: pyt
     assert load(f"sqlite:///{Path.cwd() / 'mlflow.db'}", ("mine",)).runs.empty  # formulas leave no runs
 
 
+@pytest.mark.slow
 def test_a_variant_that_crashes_is_exit_status_one(ganbench: Ganbench, monkeypatch: pytest.MonkeyPatch) -> None:
     Fake(monkeypatch, lambda _: "failed")
     status, out, _ = ganbench(*QUICK, "--trials", "5", "--seeds", "0", "--variants", "label-smoothed")

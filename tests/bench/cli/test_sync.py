@@ -60,6 +60,7 @@ def test_a_damaged_journal_is_named_and_the_others_arrive(ganbench: Ganbench, ur
     assert (second, last) == ("dcgan seed 1: 3 writes delivered", "3 writes of 1 run delivered, 1 write still pending")
 
 
+@pytest.mark.slow
 def test_a_journal_in_use_stays(ganbench: Ganbench, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = pending_journal(uri, 0, monkeypatch)
     with run_lock([journal.parent / FILE], give_up=lambda: True):

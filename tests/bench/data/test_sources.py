@@ -54,6 +54,7 @@ def test_a_download_reports_its_progress() -> None:
     assert len(counts) > 1
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up():
     with server(lambda connection: time.sleep(2)) as url:
         begin = time.monotonic()

@@ -96,6 +96,7 @@ def test_labels_are_sampled_at_the_class_frequencies_of_the_data() -> None:
     assert sample_labels(networks, data, 4_000, seed=0) is None
 
 
+@pytest.mark.slow
 def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: Path) -> None:
     result = run(small.config("cgan", **{"recipe.lr_g": 1e-3, "budget.images": 6_400}), small.context(uri, tmp_path / "runs"))
     assert result.status == "finished"

@@ -23,12 +23,7 @@ from bench.tracking import results
 from bench.tracking.client import Tracker
 from bench.tracking.results import Results, load
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _standard_errors() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        small.measure_standard_errors(monkeypatch)
-        yield
+pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,7 @@ def test_a_row_with_standard_errors_is_another_row(cache: Path) -> None:
     assert same_numbers(reference_row("real", digits(errors=True)).measurement.values, both)
 
 
+@pytest.mark.slow
 def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
     for data, keys in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes"})):
         evaluator = Evaluator(DATASETS.get(data), samples=50, errors=False)

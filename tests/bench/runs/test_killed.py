@@ -19,7 +19,7 @@ from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling import jobs
 from bench.scheduling.suite_jobs import RunJob
 from bench.tracking import delivery, store
-from bench.tracking.journal import Write
+from bench.tracking.journal import RunJournal, Write
 from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
@@ -167,17 +167,23 @@ def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pyt
     assert not pending(tmp_path / "runs")
 
 
-def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run resumes at its evaluation, without duplicate points."""
-    context = often(uri, tmp_path / "runs", once=True)
+def run_killed_in(method: str, context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train the run, and simulate a kill at the start of a method of its journal."""
 
     def dying(*_: object, **__: object) -> None:
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.RunJournal.save", dying)
+        patch.setattr(RunJournal, method, dying)
         with pytest.raises(Death):
             run(small.config("dcgan", **CONFIG), context)
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run resumes at its evaluation, without duplicate points."""
+    context = often(uri, tmp_path / "runs", once=True)
+
+    run_killed_in("save", context, monkeypatch)
     gc.collect()
     assert not list((tmp_path / "runs").rglob("end-*.json"))
     result = run(small.config("dcgan", **CONFIG), context)
@@ -319,13 +325,7 @@ def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(uri: str, tmp_p
 def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = often(uri, tmp_path / "runs", once=True)
 
-    def dying(*_: object) -> None:
-        raise Death
-
-    with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
-        with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), context)
+    run_killed_in("close", context, monkeypatch)
     gc.collect()
     again = run(small.config("dcgan", **CONFIG), context)
     assert again.status == "recorded"
@@ -335,13 +335,7 @@ def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path,
 def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = often(uri, tmp_path / "runs")
 
-    def dying(*_: object) -> None:
-        raise Death
-
-    with monkeypatch.context() as patch:
-        patch.setattr("bench.tracking.journal.RunJournal.close", dying)
-        with pytest.raises(Death):
-            run(small.config("dcgan", **CONFIG), context)
+    run_killed_in("close", context, monkeypatch)
     pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     (found,) = store.connect(uri).search_runs(["1"])
     assert found.data.tags["status"] == "finished"

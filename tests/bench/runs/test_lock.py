@@ -359,6 +359,7 @@ def test_a_read_only_cache_only_leaves_out_the_second_marker_of_a_server(
     assert "/proc/nowhere" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The suite trains the other runs first. The other process dies meanwhile, so the suite trains its run, too."""
     monkeypatch.setattr("bench.scheduling.executor.POLL_SECONDS", 0.05)

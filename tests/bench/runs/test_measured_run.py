@@ -38,9 +38,7 @@ KINDS: list[tuple[str, str, dict[str, Any], set[str], int]] = [  # data, variant
 ]
 
 
-@pytest.fixture(autouse=True)
-def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    small.measure_standard_errors(monkeypatch)
+pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.mark.parametrize(("data", "variant", "settings", "expected", "pairs"), KINDS)

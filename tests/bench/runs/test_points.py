@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,7 @@ from bench.tracking import results
 SETTINGS: dict[str, Any] = {"dataset": "ring8", "networks": "mlp-2d", "recipe.width": 4, "evaluation.marks": 1}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _standard_errors() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        small.measure_standard_errors(monkeypatch)
-        yield
+pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.mark.parametrize(

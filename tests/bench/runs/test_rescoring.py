@@ -27,9 +27,7 @@ COLLAPSE = "modes/collapse"
 MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]
 
 
-@pytest.fixture(autouse=True)
-def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    small.measure_standard_errors(monkeypatch)
+pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture
@@ -305,6 +303,7 @@ def test_rescoring_uses_the_samples_of_training(run_id: str, uri: str, monkeypat
     assert all(torch.equal(one, two) for one, two in zip(*samples, strict=True))
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path: Path) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 3, "recipe.lr_g": 0.05}
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings=settings)

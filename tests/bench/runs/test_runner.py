@@ -422,8 +422,8 @@ def timeless(result: RunResult) -> dict[str, float]:
     ("variant", "settings"),
     [
         ("mlp-dropout", {}),
-        ("wgan-gp", {"recipe.ema_half_life_images": 500}),
-        ("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}),
+        pytest.param("wgan-gp", {"recipe.ema_half_life_images": 500}, marks=pytest.mark.slow),
+        pytest.param("dcgan", {"recipe.schedule": "step", "recipe.schedule_epochs": 1, "budget.images": 2000}, marks=pytest.mark.slow),
     ],
 )
 def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: Path, variant: str, settings: dict[str, Any]) -> None:

@@ -66,6 +66,7 @@ def test_a_changed_version_is_one_line_and_both_runs_stay_recorded(
     assert whys == {"dcgan": ("train", "variant version 21 -> 22"), "label-smoothed": ("skip", "finished")}
 
 
+@pytest.mark.slow
 def test_a_version_that_decreased_is_reported_correctly(uri: str, tmp_path: Path, versions: Callable[..., None]) -> None:
     versions(results=11, variant=21)
     small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)

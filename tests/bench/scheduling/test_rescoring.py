@@ -15,10 +15,7 @@ from bench.tracking.client import Tracker
 from bench.tracking.results import REFERENCES, Results, load
 from bench.training.loop import never
 
-
-@pytest.fixture(autouse=True)
-def _standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    small.measure_standard_errors(monkeypatch)
+pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture

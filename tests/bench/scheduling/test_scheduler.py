@@ -69,6 +69,7 @@ def test_two_workers_give_the_same_numbers_as_one(uri: str, tmp_path: Path) -> N
     assert small.final_values(other) == one
 
 
+@pytest.mark.slow
 def test_without_ray_runs_are_executed_one_after_another_with_a_warning(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +187,7 @@ def test_too_many_workers_are_refused_before_any_write(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     notes = Notes()
@@ -249,6 +251,7 @@ def test_planning_writes_nothing_and_finds_recorded_runs(uri: str, tmp_path: Pat
     assert not (tmp_path / "no.db").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_without_a_checkpoint_restarts_with_a_warning(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     calls = iter(range(10**6))
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", stop=lambda: next(calls) >= 8)

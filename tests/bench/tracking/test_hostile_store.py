@@ -178,6 +178,7 @@ def test_a_report_of_odd_names_stays_in_its_folder(
     assert [path.name for path in here.parent.iterdir()] == ["c"]
 
 
+@pytest.mark.slow
 def test_links_in_the_folder_of_a_report_are_not_followed(
     recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MlflowClient, "search_runs", two)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pages")
 def test_an_experiment_with_more_runs_than_one_page(uri: str) -> None:
     ids = [record(uri, "mine", seed) for seed in range(5)]

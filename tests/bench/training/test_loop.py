@@ -125,7 +125,7 @@ def test_the_end_on_the_clock_is_a_mark_even_when_a_pause_comes_first(monkeypatc
 
 def test_a_budget_is_in_one_unit() -> None:
     for budgets in ({"budget_images": 1, "budget_seconds": 1.0}, {"budget_images": None}):
-        with pytest.raises(ValueError, match="in images or in seconds"):
+        with pytest.raises(ValueError, match="give exactly one of them"):
             tiny.trainer("conditional", **budgets)
 
 

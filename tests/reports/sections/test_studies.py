@@ -196,6 +196,7 @@ def test_two_objectives_have_a_front() -> None:
     assert "study-0-front" in ids(studied(recorded))
 
 
+@pytest.mark.slow
 def test_below_five_trials_maps_have_no_bins() -> None:
     few, more = (studied(study({"dcgan": tuning(random_trials(count))})) for count in (4, 8))
     maps = [

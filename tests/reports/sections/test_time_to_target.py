@@ -105,6 +105,7 @@ def test_where_more_is_better_the_worse_is_the_smaller() -> None:
     assert level({"a": (0.9,), "b": (0.8,), "c": (0.7,), "d": (0.6,)}, HIGHER) == 0.7
 
 
+@pytest.mark.slow
 def test_no_table_for_one_entry_or_for_the_end_alone() -> None:
     assert table_of(results(synthetic_runs({"a": FOUR["a"]}))) is None
     found = results(synthetic_runs(FOUR))
