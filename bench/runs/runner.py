@@ -34,8 +34,8 @@ from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, i
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker, is_trained_elsewhere
 from bench.tracking.delivery import store_errors
-from bench.tracking.pages import is_run_id
 from bench.tracking.run_logger import RunLog
+from bench.tracking.tags import RUN_ID
 from bench.training.checkpoints import CheckpointStore, checkpoints_of
 from bench.training.loop import never, train
 
@@ -151,7 +151,7 @@ def _choose(
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
     if state is not None:
         written = str(state["log"]["run_id"])
-        run_id = written if is_run_id(written) else ""  # a damaged checkpoint may contain any text
+        run_id = written if RUN_ID.fullmatch(written) else ""  # a damaged checkpoint may contain any text
         ours.add(run_id)
         if not run_id or not Lookup.of(context.uri, context.suite).has_ended(run_id):
             # If an earlier version trained the killed run, its acknowledged writes are unknown: a new run gets the whole curve.

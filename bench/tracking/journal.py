@@ -40,6 +40,7 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationEr
 from bench.core.atomic_files import write_atomic
 from bench.core.errors import one_line
 from bench.core.text import stays_inside
+from bench.tracking.tags import RUN_ID
 
 log = logging.getLogger(__name__)
 BATCH = 1000  # points of one write, MLflow's limit
@@ -83,7 +84,7 @@ def _checked_path(path: str) -> str:
 class RunJournal(BaseModel):
     """Journal of all writes of one run. Without a folder, it is in memory only."""
 
-    run_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$")]  # it names a folder
+    run_id: Annotated[str, Field(pattern=f"^{RUN_ID.pattern}$")]  # it names a folder
     folder: Path | None = Field(None, exclude=True)  # of the run
     name: str = ""  # of the run, for messages
     store: str = ""  # its URI without user and password

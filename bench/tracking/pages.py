@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core.errors import UserError, one_line
+from bench.tracking.tags import RUN_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 PAGE = 1000  # results in one page
 OLDEST, NEWEST = "attributes.start_time ASC", "attributes.start_time DESC"  # sort orders of runs
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # MLflow's own are 32 hexadecimal digits
 Found = TypeVar("Found")
 
 
@@ -38,14 +37,9 @@ def first_run(client: MlflowClient, experiment_id: str, query: str, *, order: st
     return checked(found[0]) if found else None
 
 
-def is_run_id(text: str) -> bool:
-    """Return whether a text can be the id of a run, and so the name of a folder."""
-    return _ID.fullmatch(text) is not None
-
-
 def checked(run: Run) -> Run:
     """Return a run whose id is safe as the name of a folder. Raises a UserError for another id."""
-    if not is_run_id(run.info.run_id):
+    if not RUN_ID.fullmatch(run.info.run_id):
         raise UserError(
             f"the tracking store has a run with the id {one_line(repr(run.info.run_id), most=80)}, which is not a valid id; delete that run"
         )
