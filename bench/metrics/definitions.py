@@ -8,8 +8,8 @@ from statistics import fmean
 from torch import Tensor
 
 from bench.core.text import pluralise
-from bench.metrics import diversity, fidelity, memorisation, modes, ndb
-from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, card
+from bench.metrics import diversity, fidelity, memorisation, modes, ndb, spectrum
+from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SPECTRUM, card
 from bench.metrics.evidence import Evidence, metric
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
 from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
@@ -88,6 +88,18 @@ def coverage(evidence: Evidence) -> float:
 def frechet_pixels(evidence: Evidence) -> float:
     """Return the Fréchet distance of generated and real images, in principal components of pixels."""
     return _frechet(evidence, PIXELS_EXTRACTOR)
+
+
+@metric(card(SPECTRUM))
+def spectrum_difference(evidence: Evidence) -> float:
+    """The mean absolute log ratio of the generated to the real power, over all radial frequencies."""
+    return _mean(evidence.spectrum_ratios.abs())
+
+
+@metric(card("quality/spectrum_high"))
+def spectrum_difference_high(evidence: Evidence) -> float:
+    """The same over the highest third of the frequencies."""
+    return _mean(spectrum.highest(evidence.spectrum_ratios.abs()))
 
 
 @metric(card("quality/fid_inception"))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bench.core.errors import UserError, one_line
 from bench.core.spec import Mixture
-from bench.metrics import diversity, modes, ms_ssim
+from bench.metrics import diversity, modes, ms_ssim, spectrum
 from bench.metrics.cards import BUILT_IN, Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
@@ -187,6 +187,16 @@ class Evidence:
         return diversity.path_lengths(features.reshape(-1, steps, features.shape[1]))
 
     @cached_property
+    def spectra(self) -> Tensor:
+        """[n, R]: the power of each image at each radial frequency, in grey levels squared."""
+        return spectrum.spectra(self.data)
+
+    @property
+    def spectrum_ratios(self) -> Tensor:
+        """[R]: the logarithm of their mean power by that of the test images."""
+        return spectrum.log_ratios(self.spectra.double().mean(dim=0), self.real.spectrum)
+
+    @cached_property
     def shares(self) -> modes.Shares:
         """The share of each class that the classifier predicts for the generated images."""
         return modes.class_shares(self.classifier.predictions, self.dataset.spec.classes)
@@ -212,6 +222,10 @@ class Evidence:
             finally:
                 self._computing.pop()
         return self._values[key]
+
+    def is_known(self, key: str) -> bool:
+        """Whether a metric was computed before, and is finite."""
+        return math.isfinite(self._values.get(key, math.nan))
 
     def standard_error(self, key: str) -> float:
         """Return the standard error of a metric: its standard deviation over half-samples. NaN if the metric is NaN."""
@@ -363,6 +377,11 @@ class HalfSample(Evidence):
     def pair_similarities(self) -> Tensor:
         """Similarities of the pairs of this half."""
         return self._whole.pair_similarities[self._chosen]
+
+    @property
+    def spectra(self) -> Tensor:
+        """Slice of the whole; not cached either."""
+        return self._whole.spectra[self.rows]
 
     @cached_property
     def path_lengths(self) -> Tensor | None:

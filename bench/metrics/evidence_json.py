@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.core.spec import Mixture
+from bench.metrics.cards import SPECTRUM
 from bench.metrics.evidence import Evidence
 from bench.metrics.ndb import counts_of
 
@@ -42,6 +43,8 @@ def evidence_json(evidence: Evidence, capabilities: frozenset[str]) -> EvidenceR
         train = evidence.real.bins.train_counts
         generated = counts_of(evidence.bins, len(train))
         found["bins"] = {"generated": (generated / generated.sum()).tolist(), "train": (train / train.sum()).tolist()}
+    if evidence.is_known(SPECTRUM):
+        found["spectrum"] = {"generated": _powers(evidence.spectra), "real": _powers(evidence.real.spectrum[None])}
     return EvidenceRecord(
         evidence=found, nearest=_nearest(evidence) if "training" in capabilities and _known(evidence, "memorisation/authenticity") else None
     )
@@ -57,6 +60,11 @@ def _nearest(evidence: Evidence) -> Tensor:
     closest = torch.argsort(distance, stable=True)[:NEAREST_PAIRS]
     train = evidence.dataset.split("train").data[index[closest]]
     return torch.stack([evidence.data[closest], train], dim=1).flatten(0, 1)
+
+
+def _powers(spectra: Tensor) -> list[float]:
+    """The mean of spectra [n, R], to five digits."""
+    return [float(f"{power:.5g}") for power in spectra.double().mean(dim=0).tolist()]
 
 
 def _rounded(points: Tensor) -> list[list[float]]:

@@ -18,6 +18,7 @@ from bench.metrics.half_samples import canonical_order
 from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
 from bench.metrics.neighbours import Neighbours, find_neighbours, nearest_other, nearest_to
+from bench.metrics.spectrum import spectra
 
 VERSION = 4  # of the cached statistics: a test fails if a definition changes without a new version
 
@@ -141,6 +142,11 @@ class RealSide:
     def pair_distance(self) -> float:
         """The mean distance of two test images, in grey levels."""
         return float(pair_distances(self._test[self._order]).double().mean())
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """[R], float64: the mean power of the test images at each radial frequency."""
+        return spectra(self._test).double().mean(dim=0)
 
     @cached_property
     def feature_distance(self) -> float:

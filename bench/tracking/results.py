@@ -81,7 +81,7 @@ PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to identify i
 CONFIG = "config.json"
 PROTOCOL = "protocol.json"  # metrics {key: hash}, all (hash of those), cards {key: card} (`bench.metrics.cards.recorded`)
 # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}, bins {generated, train},
-# modes {count, found, shares}; of mixtures points, centres, sd; latent {directions [{from, to, reached}], arithmetic [{of, to}]}
+# modes {count, found, shares}, spectrum {generated, real}; of mixtures points, centres, sd; latent {directions [{from, to, reached}], arithmetic [{of, to}]}
 EVIDENCE = "evidence.json"
 ENVIRONMENT = "environment.json"
 DATA = "data.json"  # kind, shape, classes, class_names (`bench.data.record`)

@@ -251,7 +251,7 @@ ODD_VALUES = [
 def test_json_of_another_shape(value: str, of: str, tmp_path: Path) -> None:
     runs = complete([SyntheticRun(variant="a", fid=10.0)]) if of == "images" else points({"c": (0.1,)})[:1]
     found = results(runs, tmp_path / "artifacts", curves=False)
-    keys = ("class_names", "class_share", "health", "reasons", "modes", "centres", "points", "bins")
+    keys = ("class_names", "class_share", "health", "reasons", "modes", "centres", "points", "bins", "spectrum")
     for folder in (tmp_path / "artifacts").iterdir():
         (folder / "evidence.json").write_text("{" + ", ".join(f'"{key}": {value}' for key in keys) + "}")
         (folder / "environment.json").write_text(f'{{"cpu": {value}, "torch": "2.14.1"}}')

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.core import random_streams
-from bench.core.spec import Dataset
-from bench.evaluation.evaluator import reference_images
+from bench.core.config import short_hash
+from bench.core.spec import Dataset, DataShape, Examples, Split
+from bench.evaluation.evaluator import Evaluator, reference_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,19 @@ def few_classes(dataset: Dataset, n: int, lost: float) -> Tensor:
     remaining = (train.labels < dataset.spec.classes - lost).nonzero()[:, 0]
     chosen = remaining[torch.randperm(len(remaining), generator=_noise("classes"))]
     return train.data[chosen.repeat(n // len(chosen) + 1)[:n]]
+
+
+def thinned(dataset: Dataset, n: int, share: float) -> Tensor:
+    """Return training images in which other images of the first class replace a share of the images of every other class."""
+    train, images = dataset.split("train"), real(dataset, n).clone()
+    assert train.labels is not None
+    labels = train.labels[torch.randperm(len(train.data), generator=random_streams.stream(0, "reference"))[:n]]
+    others = (labels > 0).nonzero()[:, 0]
+    lost = others[torch.randperm(len(others), generator=_noise("thinned"))[: round(share * len(others))]]
+    first = (train.labels == 0).nonzero()[:, 0]
+    chosen = first[torch.randperm(len(first), generator=_noise("first"))]
+    images[lost] = train.data[chosen.repeat(len(lost) // len(chosen) + 1)[: len(lost)]]
+    return images
 
 
 def repeated(dataset: Dataset, n: int, times: float) -> Tensor:
@@ -96,16 +110,71 @@ def blobs(dataset: Dataset, n: int, share: float) -> Tensor:
     return images
 
 
+def checkered(dataset: Dataset, n: int, levels: float) -> Tensor:
+    """Return images with a checkerboard of single pixels, brighter and darker by so many grey levels: a trace of transposed convolutions."""
+    images = real(dataset, n).float()
+    rows, columns = (torch.arange(side) for side in images.shape[2:])
+    return _bytes(images + levels * (1 - 2 * ((rows[:, None] + columns) % 2)))
+
+
 FAILURES = (
     Failure(name="classes lost", unit="of 10", severities=(0, 1, 3, 5, 7, 9), make=few_classes),
     Failure(name="each image repeated", unit="times", severities=(1, 2, 5, 10, 50, 500), make=repeated),
     Failure(name="training images copied", unit="share of unseen images", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=copied),
-    Failure(name="blur", unit="pixels sd", severities=(0.0, 0.5, 1.0, 2.0, 4.0), make=blurred),
-    Failure(name="noise", unit="grey levels sd", severities=(0.0, 8.0, 16.0, 32.0, 64.0, 128.0), make=noisy),
+    Failure(name="blur", unit="pixels sd", severities=(0.0, 0.4, 0.5, 1.0, 2.0, 4.0), make=blurred),
+    Failure(name="noise", unit="grey levels sd", severities=(0.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), make=noisy),
     Failure(name="negatives", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=inverted),
-    Failure(name="plain noise", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=partly_noise),
+    Failure(name="plain noise", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 0.75, 1.0), make=partly_noise),
     Failure(name="grey blobs", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=blobs),
+    Failure(name="checkerboard", unit="grey levels", severities=(0.0, 4.0, 8.0, 16.0), make=checkered),
+    Failure(name="classes thinned", unit="share lost", severities=(0.0, 0.25, 0.5, 0.75, 1.0), make=thinned),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contaminated:
+    """A dataset in which negatives replace a share of the test images: outliers on the real side."""
+
+    of: Dataset
+    share: float
+
+    @property
+    def name(self) -> str:
+        return self.of.name
+
+    @property
+    def title(self) -> str:
+        return self.of.title
+
+    @property
+    def spec(self) -> DataShape:
+        return self.of.spec
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.of.class_names
+
+    @property
+    def claims(self) -> bool:
+        return False
+
+    def digest(self) -> str:
+        return short_hash([self.of.digest(), "negatives", self.share])
+
+    def split(self, name: Split) -> Examples:
+        found = self.of.split(name)
+        if name == "train":
+            return found
+        data = found.data.clone()
+        data[: round(self.share * len(data))] = 255 - data[: round(self.share * len(data))]
+        return replace(found, data=data)
+
+
+def contaminated(evaluator: Evaluator, share: float) -> Evaluator:
+    """Return an evaluator whose test images hold a share of outliers, with the extractors of the given one."""
+    other = Evaluator(Contaminated(of=evaluator.dataset, share=share), samples=evaluator.n, errors=False, metrics=evaluator.keys)
+    other._real._extractors.update({kind: evaluator._real.extractor(kind) for kind in evaluator._real.kinds})
+    return other
 
 
 def _noise(name: str) -> torch.Generator:

@@ -13,11 +13,11 @@ from typing import get_args
 
 from bench.core.errors import UserError, nearest, one_line
 from bench.metrics.cards.definition import NEEDS, Card, Direction
-from bench.metrics.cards.evaluation import DIVERSITY, HEADLINE, MEMORISATION, MIXTURE_JS, MODES, PIXELS, QUALITY, REVERSE_KL
+from bench.metrics.cards.evaluation import DIVERSITY, HEADLINE, MEMORISATION, MIXTURE_JS, MODES, PIXELS, QUALITY, REVERSE_KL, SPECTRUM
 from bench.metrics.cards.training import PERF, TRAIN
 
 __all__ = [
-    "BEST", "BUILT_IN", "CARDS", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
+    "BEST", "BUILT_IN", "CARDS", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
     "measured", "register_card",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ HEADLINE = "quality/fid_classifier"  # if the data has a classifier and no known
 MIXTURE_JS = "modes/js_mixture"  # if the data is a known mixture
 REVERSE_KL = "modes/reverse_kl"  # if the data has other known modes
 PIXELS = "quality/frechet_pixels"  # if none of the others applies
+SPECTRUM = "quality/spectrum"
 
 QUALITY = (
     Card(
@@ -97,6 +98,21 @@ QUALITY = (
         citation="Heusel et al. 2017, arXiv 1706.08500, on principal components of pixels",
         meaning="Fréchet distance on the first 64 principal components of the real training pixels. It knows nothing of classes, so it cannot be fooled as a classifier can: "
         "where the two order variants differently, look at the samples.",
+    ),
+    Card(
+        key=SPECTRUM,
+        title="spectrum",
+        direction="lower",
+        citation="After Durall et al. 2020, arXiv 2003.01826",
+        meaning="Mean absolute natural logarithm of the power of generated images by that of real test images, over all radial frequencies from 1 cycle to the corners of the spectrum. "
+        "0.1 is about 10 % too much or too little power. It detects texture, noise, blur and the traces of up-sampling, and ignores what the images show.",
+    ),
+    Card(
+        key="quality/spectrum_high",
+        title="spectrum, high",
+        direction="lower",
+        citation="After Durall et al. 2020, arXiv 2003.01826",
+        meaning="The same over the highest third of the frequencies: noise, blur and checkerboards of transposed convolutions are there.",
     ),
     Card(
         key="quality/fid_inception",

@@ -15,6 +15,7 @@ from bench.core.spec import Mixture
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, reference_images
 from bench.metrics.evidence_json import MOST_POINTS, NEAREST_PAIRS, evidence_json
 from bench.metrics.half_samples import canonical_order
+from bench.metrics.spectrum import spectra
 
 DIGITS = DATASETS.get("digits")
 
@@ -40,6 +41,14 @@ def test_bins_hold_what_falls_into_them() -> None:
     one = measured(reference_images(DIGITS, 1).repeat(50, 1, 1, 1)).evidence["bins"]
     assert sorted(one["generated"])[-2:] == [0.0, 1.0]
     assert one["train"] == evidence["train"]
+
+
+def test_the_spectrum_of_images_that_are_measured_by_it() -> None:
+    found = measured(reference_images(DIGITS, 200)).evidence["spectrum"]
+    assert found["real"] == pytest.approx(spectra(DIGITS.split("test").data).double().mean(dim=0).tolist(), rel=1e-4)
+    assert found["generated"] == pytest.approx(found["real"], rel=0.3)
+    assert "spectrum" not in measured(reference_images(DATASETS.get("ring8"), 60), "ring8").evidence
+    assert "spectrum" not in Evaluator(DIGITS, samples=60, errors=False, metrics=["modes/ndb"]).full(reference_images(DIGITS, 60)).evidence
 
 
 def test_points_their_centres_and_the_modes_found() -> None:
@@ -94,7 +103,7 @@ def test_few_images_are_all_shown_and_their_order_tells_nothing() -> None:
 
 def test_only_what_the_data_gives_occasion_for() -> None:
     plain = Evaluator(PLAIN, errors=False).full(PLAIN.split("test").data)
-    assert set(plain.evidence) == {"n", "bins"}
+    assert set(plain.evidence) == {"n", "bins", "spectrum"}
     assert plain.nearest is not None
     stacked = measured(reference_images(DATASETS.get("stacked-digits"), 20), "stacked-digits")
     assert set(stacked.evidence) == {"n", "modes"}

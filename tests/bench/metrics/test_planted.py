@@ -40,39 +40,42 @@ PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 TIMES = FAILURES[1].severities  # copies of each image
 # A column for each failure, in their order. Images start as training images, those of `copied` as test images: nearly the best there
 # can be, since they are what most metrics compare with.
-#                                     lost  repeat copied blur  noise negat plain blobs
+#                                     lost  repeat copied blur  noise negat plain blobs check thinned
 TABLE = {
-    "quality/fid_classifier":          "rises rises stays rises rises rises rises rises",
-    "quality/fid_infinity_classifier": "rises rises stays rises rises rises rises rises",
-    "quality/kid_classifier":          "rises rises stays rises rises rises rises rises",
-    "quality/classifier_score":        "falls falls stays falls falls falls falls falls",
+    "quality/fid_classifier":          "rises rises stays rises rises rises rises rises rises rises",
+    "quality/fid_infinity_classifier": "rises rises stays rises rises rises rises rises rises rises",
+    "quality/kid_classifier":          "rises rises stays rises rises rises rises rises rises rises",
+    "quality/classifier_score":        "falls falls stays falls falls falls falls falls stays falls",
     # Lost classes and copies leave good images, and precision is right not to see them. Ten digits, repeated, happen to be good ones.
-    "quality/precision_classifier":    "stays rises falls falls falls falls falls falls",
+    "quality/precision_classifier":    "stays rises falls falls falls falls falls falls falls stays",
     # Where each image is there four times, the balls of k = 3 neighbours are points: recall is 0 from there on. Bad images beside
     # good ones leave the good ones' balls as they are: recall stays until the last good image is gone.
-    "quality/recall_classifier":       "falls falls falls falls falls falls falls falls",
-    "quality/density_classifier":      "stays falls falls falls falls falls falls falls",
+    "quality/recall_classifier":       "falls falls falls falls falls falls falls falls falls falls",
+    "quality/density_classifier":      "stays falls falls falls falls falls falls falls falls stays",
     # The balls are those of real images, so coverage falls with the number of different images: slower than recall.
-    "quality/coverage_classifier":     "falls falls stays falls falls falls falls falls",
-    "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises",
+    "quality/coverage_classifier":     "falls falls stays falls falls falls falls falls falls falls",
+    "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises rises rises",
+    # A negative has the power of its image; the digits without the last class happen to have more of the real power at the high end.
+    "quality/spectrum":                "rises rises stays rises rises stays rises rises rises rises",
+    "quality/spectrum_high":           "turns rises stays rises rises stays rises rises rises rises",
     # No scale: half negatives are far from the other half, all of them as far from each other as before.
-    "diversity/pairwise_distance":     "falls falls stays falls rises turns turns turns",
+    "diversity/pairwise_distance":     "falls falls stays falls turns turns turns turns falls falls",
     # A few strange images are more kinds of images; where all are strange they are one kind.
-    "diversity/vendi_score":           "falls falls stays falls turns turns falls turns",
+    "diversity/vendi_score":           "falls falls stays falls turns turns falls turns stays falls",
     # Blurred images and blobs look alike to the digits' classifier. One class has fewer digits than are measured, so some come again.
-    "diversity/duplicate_rate":        "rises rises stays rises stays stays stays rises",
-    "modes/classes_covered":           "falls falls stays falls falls falls falls falls",
-    "modes/class_kl":                  "rises rises stays rises rises rises rises rises",
+    "diversity/duplicate_rate":        "rises rises stays rises stays stays stays rises stays rises",
+    "modes/classes_covered":           "falls falls stays falls falls falls falls falls stays falls",
+    "modes/class_kl":                  "rises rises stays rises rises rises rises rises stays rises",
     # Noise averages out over a principal component.
-    "modes/ndb":                       "rises rises stays rises stays rises rises rises",
-    "modes/js_bins":                   "rises rises stays rises stays rises rises rises",
+    "modes/ndb":                       "rises rises stays rises stays rises rises rises stays rises",
+    "modes/js_bins":                   "rises rises stays rises stays rises rises rises stays rises",
     # Bad images are no collapse; where all are bad they are not judged. Blurred digits look like few digits before they look like none.
-    COLLAPSE:                          "rises rises stays rises stays stays stays stays",
+    COLLAPSE:                          "rises rises stays rises stays stays stays stays stays rises",
     # Training images, and fewer of them, are copies all the same. What is done to them makes them authentic: it is no scale of quality.
-    "memorisation/authenticity":       "stays stays falls rises rises rises rises rises",
+    "memorisation/authenticity":       "stays stays falls rises rises rises rises rises rises stays",
     # Copies score far below 0, more so where they fill fewer, fuller cells. z-scores end at a ceiling that depends on the cells that
     # hold more than 20 images: where all images are bad, their order means nothing.
-    "memorisation/ct_score":           "falls falls falls turns rises rises rises rises",
+    "memorisation/ct_score":           "falls falls falls turns rises rises rises rises rises falls",
 }  # fmt: skip
 # No scale: noise images are more different from each other than real ones.
 ONLY_FASHION = {"diversity/ms_ssim_2": "rises rises stays rises falls turns falls turns"}

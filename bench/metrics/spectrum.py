@@ -1,0 +1,59 @@
+"""The radial power spectrum: texture and the traces of up-sampling, which features of a network hardly show.
+
+After Durall et al. 2020 (arXiv 2003.01826), section 3: the power of an image at each radial frequency, here as the mean over a ring.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+# Part of the definition of the metrics: a change bumps the version on their cards.
+ROUNDING = 1 / 12  # grey levels squared: the power of rounding to 8 bits, at every frequency; less power is no signal
+
+CHUNK = 2**19  # pixels transformed at once
+
+
+def rings(height: int, width: int) -> Tensor:
+    """The mean over each ring of frequencies, as a matrix for the half-plane that `rfft2` gives: [height * (width // 2 + 1), R].
+
+    Ring r - 1 holds the frequencies of about r cycles along the shorter side, for r from 1 to √2 / 2 of that side: the corners of the
+    plane are part of it. The mean brightness (r = 0) is left out. A ValueError for images without any other frequency.
+    """
+    vertical, horizontal = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
+    radius = torch.hypot(vertical[:, None], horizontal[None]) * min(height, width)
+    ring = (radius + 0.5).floor().to(torch.int64).flatten()  # halves go up
+    mirrored = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)  # most columns stand for their mirror image, too
+    mirrored[0] = 1.0
+    if width % 2 == 0:
+        mirrored[-1] = 1.0
+    weights = torch.nn.functional.one_hot(ring).double() * mirrored.repeat(height)[:, None]
+    used = weights[:, 1:]
+    if not used.any():
+        raise ValueError(f"images of {height} x {width} pixels have no spectrum")
+    used = used[:, used.any(dim=0)]
+    return used / used.sum(dim=0)
+
+
+def spectra(images: Tensor) -> Tensor:
+    """The power of each uint8 image [n, C, H, W] in each ring, averaged over its channels: [n, R] float32, in grey levels squared.
+
+    The power at a frequency is |F|² / (H W), so that white noise has its variance everywhere.
+    """
+    height, width = images.shape[2:]
+    mean = rings(height, width).float()
+    rows = max(1, CHUNK // images[:1].numel())
+    parts = [torch.fft.rfft2(part.float()).abs().square_().mean(dim=1).flatten(1) @ mean for part in images.split(rows)]
+    return torch.cat(parts) / (height * width)
+
+
+def log_ratios(generated: Tensor, real: Tensor) -> Tensor:
+    """log(generated / real) of two mean spectra [R], in float64. Always finite: the power of rounding is added to both."""
+    return ((generated.double() + ROUNDING) / (real.double() + ROUNDING)).log()
+
+
+def highest(values: Tensor) -> Tensor:
+    """The third of the rings with the highest frequencies, rounded up."""
+    return values[-math.ceil(len(values) / 3) :]
