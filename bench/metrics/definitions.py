@@ -8,7 +8,7 @@ from statistics import fmean
 from torch import Tensor
 
 from bench.core.text import pluralise
-from bench.metrics import diversity, fidelity, memorisation, modes, ndb, spectrum
+from bench.metrics import clipped, diversity, fidelity, memorisation, modes, ndb, spectrum
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SPECTRUM, card
 from bench.metrics.evidence import Evidence, metric
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
@@ -81,7 +81,21 @@ def density(evidence: Evidence) -> float:
 @metric(card("quality/coverage_classifier"))
 def coverage(evidence: Evidence) -> float:
     """Return the share of real neighbourhoods that contain a generated image."""
-    return _mean(evidence.covered)
+    return _mean(evidence.filled > 0)
+
+
+@metric(card("quality/clipped_density_classifier"))
+def clipped_density(evidence: Evidence) -> float:
+    """Return the mean number of clipped real neighbourhoods around a generated image, at most k, as a fraction of that of real images."""
+    if not evidence.real.clipped_density:
+        return evidence.unknown("no real test image lies in the clipped neighbourhood of another one")
+    return min(clipped.clipped_mean(evidence.clipped_balls) / evidence.real.clipped_density, 1.0)
+
+
+@metric(card("quality/clipped_coverage_classifier"))
+def clipped_coverage(evidence: Evidence) -> float:
+    """Return the share of good images that would fill the real neighbourhoods equally."""
+    return clipped.equivalent_share(clipped.clipped_mean(evidence.filled), len(evidence.data), len(evidence.filled))
 
 
 @metric(card(PIXELS))

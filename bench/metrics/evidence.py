@@ -153,9 +153,14 @@ class Evidence:
         return self._overlap.reached[0]
 
     @property
-    def covered(self) -> Tensor:
-        """Mask [N] of real images whose neighbourhood (k = 5) contains a generated image."""
-        return self._overlap.covered[0]
+    def clipped_balls(self) -> Tensor:
+        """Number of clipped real neighbourhoods (k = 5, radius at most the median) that contain each generated image, [n] int64."""
+        return self._overlap.clipped_balls
+
+    @property
+    def filled(self) -> Tensor:
+        """Number of generated images that the neighbourhood (k = 5) of each real image contains, [N]."""
+        return self._overlap.filled[0]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
@@ -353,9 +358,14 @@ class HalfSample(Evidence):
         return self._whole._overlap.reached[1 + self._index]
 
     @property
-    def covered(self) -> Tensor:
-        """Mask [N] of real images whose neighbourhood contains an image of this half."""
-        return self._whole._overlap.covered[1 + self._index]
+    def clipped_balls(self) -> Tensor:
+        """Slice of the full evidence's clipped balls."""
+        return self._whole.clipped_balls[self.rows]
+
+    @property
+    def filled(self) -> Tensor:
+        """Number of images of this half that the neighbourhood of each real image contains, [N]."""
+        return self._whole._overlap.filled[1 + self._index]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:

@@ -77,14 +77,21 @@ class Overlap:
     """Record of the overlap of two sets of features, for precision, recall, density and coverage of a set and its half-samples.
 
     precision = inside.mean(), recall = reached[0].mean() (Kynkäänniemi et al. 2019, eq. 1-3); density = balls.mean() / K_BALL,
-    coverage = covered[0].mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], covered[1 + h].
+    coverage = (filled[0] > 0).mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], filled[1 + h].
     A row on the edge of a ball is within it.
     """
 
     inside: Tensor  # [n] bool: the generated row is within the K-ball of some real row
     balls: Tensor  # [n] int64: the number of real K_BALL-balls that contain the generated row
+    clipped_balls: Tensor  # [n] int64: the same for the clipped balls (`clipped_radius`)
     reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row, of the full set and of each half
-    covered: Tensor  # [1 + H, N] bool: the K_BALL-ball of the real row contains a generated row, of the full set and of each half
+    filled: Tensor  # [1 + H, N]: the number of generated rows in the K_BALL-ball of the real row, of the full set and of each half
+
+
+def clipped_radius(neighbours: Neighbours) -> Tensor:
+    """Return radius(K_BALL) of each row, at most the median of all rows: [N]. So outliers have no large balls (arXiv 2507.01761)."""
+    radius = neighbours.radius(K_BALL)
+    return radius.minimum(radius.quantile(0.5))
 
 
 def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
@@ -95,12 +102,14 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
     center = real.features.mean(dim=0)
     x, y = real.features - center, generated.features - center
     x_squares, y_squares = _squares(x), _squares(y)
-    wide, narrow = real.radius(K_BALL).square(), real.radius(K).square()
+    wide, narrow, clipped = (radius.square() for radius in (real.radius(K_BALL), real.radius(K), clipped_radius(real)))
     members = torch.cat([torch.ones(1, len(y), dtype=torch.bool), half_samples])  # [1 + H, n]
     radii = torch.cat([generated.radius(K)[None], half_radius.to(y.dtype)])
     reach = torch.where(members, radii.square(), -torch.inf)
-    inside, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.int64)
-    reached, covered = torch.zeros(2, len(members), len(x), dtype=torch.bool)
+    farthest = reach.amax(dim=0)
+    inside, reached = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(members), len(x), dtype=torch.bool)
+    balls, clipped_balls = torch.zeros(2, len(y), dtype=torch.int64)
+    filled = torch.zeros(len(members), len(x), dtype=y.dtype)
     weights = members.T.to(y.dtype)
     blocks = _blocks(len(x), len(y), x.shape[1], block)
     room, spare = x.new_empty(2, _rows(blocks), len(y))
@@ -109,17 +118,25 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
         slack = ROUNDING * torch.finfo(x.dtype).eps * (x_squares[at] + y_squares.max())
         row, column = _at_most(squared, wide[at] + slack)
         values = squared[row, column]
-        unsure = ((values - wide[at][row]).abs() <= slack[row]) | ((values - narrow[at][row]).abs() <= slack[row]) | (values <= slack[row])
+        unsure = values <= slack[row]
+        for bound in (wide, narrow, clipped):
+            unsure |= (values - bound[at][row]).abs() <= slack[row]
         # From the original features, like the radii, so that equal distances are exactly equal.
         values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
         squared[row, column] = values
         inside[column[values <= narrow[at][row]]] = True
         within = values <= wide[at][row]
         balls += torch.bincount(column[within], minlength=len(y))
-        covered[:, at] = weights.new_zeros(len(squared), len(members)).index_add_(0, row[within], weights[column[within]]).T > 0
-        for which, squared_radius in enumerate(reach):
-            reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
-    return Overlap(inside=inside, balls=balls, reached=reached, covered=covered)
+        clipped_balls += torch.bincount(column[values <= clipped[at][row]], minlength=len(y))
+        filled[:, at] = weights.new_zeros(len(squared), len(members)).index_add_(0, row[within], weights[column[within]]).T
+        row, column = _at_most(torch.sub(squared, farthest, out=spare[: len(squared)]), x.new_zeros(len(squared)))
+        if len(row) * len(reach) <= squared.numel():
+            hits = (squared[row, column] <= reach[:, column]).to(y.dtype)
+            reached[:, at] = y.new_zeros(len(reach), len(squared)).index_add_(1, row, hits) > 0
+        else:  # wide balls around everything: whole rows are faster than lists
+            for which, squared_radius in enumerate(reach):
+                reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
+    return Overlap(inside=inside, balls=balls, clipped_balls=clipped_balls, reached=reached, filled=filled)
 
 
 def nearest_to(points: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

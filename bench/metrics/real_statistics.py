@@ -11,13 +11,14 @@ from torch import Tensor
 
 from bench.core.spec import Dataset, Mixture, Stacked
 from bench.metrics.cache import Parts, cached
+from bench.metrics.clipped import clipped_mean
 from bench.metrics.diversity import duplicate_threshold, pair_distances
 from bench.metrics.extractors import Extractor, Features, extractor_for
 from bench.metrics.fidelity import Gaussian, fit_gaussian
 from bench.metrics.half_samples import canonical_order
 from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
-from bench.metrics.neighbours import Neighbours, find_neighbours, nearest_other, nearest_to
+from bench.metrics.neighbours import Neighbours, clipped_radius, find_neighbours, nearest_other, nearest_to
 from bench.metrics.spectrum import spectra
 
 VERSION = 4  # of the cached statistics: a test fails if a definition changes without a new version
@@ -95,6 +96,13 @@ class RealSide:
 
         parts = self._cached("neighbours", (self.main,), ("index", "distance"), measure)
         return Neighbours(features=features, index=parts["index"], distance=parts["distance"])
+
+    @cached_property
+    def clipped_density(self) -> float:
+        """The unnormalised Clipped Density of the test images, each against the others."""
+        within = self.neighbours.distance <= clipped_radius(self.neighbours)[:, None]
+        balls = torch.bincount(self.neighbours.index[within], minlength=len(self.neighbours.index))
+        return clipped_mean(balls)
 
     @cached_property
     def training(self) -> Training:

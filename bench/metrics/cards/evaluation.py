@@ -91,6 +91,26 @@ QUALITY = (
         meaning="Share of real images whose neighbourhood (k = 5, classifier features) holds a generated image. Unlike recall it is not raised by outliers.",
     ),
     Card(
+        key="quality/clipped_density_classifier",
+        title="clipped density",
+        direction="higher",
+        unit="fraction",
+        needs=("classifier", "neighbours"),
+        citation="Salvy et al. 2025, arXiv 2507.01761",
+        meaning="Density (k = 5, classifier features) in which no image counts more than once and no real neighbourhood is larger than the median one, as a fraction of the value of real images, at most 1. "
+        "With a share of bad images it is 1 minus that share; outliers among real images do not raise it.",
+    ),
+    Card(
+        key="quality/clipped_coverage_classifier",
+        title="clipped coverage",
+        direction="higher",
+        unit="fraction",
+        needs=("classifier", "neighbours"),
+        citation="Salvy et al. 2025, arXiv 2507.01761",
+        meaning="How far real neighbourhoods (k = 5, classifier features) are filled with k generated images, given as the share of perfect images that fills them as far. "
+        "With a share of bad images it is 1 minus that share; too few images of any kind lower it, even if each kind occurs.",
+    ),
+    Card(
         key=PIXELS,
         title="pixel Fréchet",
         direction="lower",

@@ -27,7 +27,7 @@ def measured(generated: Tensor, real: Tensor, *, block: int | None = None) -> Ov
 
 def numbers(found: Overlap) -> tuple[float, float, float, float]:
     """Precision, recall, density and coverage."""
-    fractions = (found.inside, found.reached[0], found.balls / K_BALL, found.covered[0])
+    fractions = (found.inside, found.reached[0], found.balls / K_BALL, (found.filled[0] > 0))
     return tuple(part.double().mean().item() for part in fractions)  # type: ignore[return-value]
 
 
@@ -57,7 +57,7 @@ def test_density_and_coverage_count_as_prdc_does_in_float64() -> None:
     expected = prdc.compute_prdc(real.numpy(), generated.numpy(), nearest_k=K_BALL)
     found = measured(generated, real)
     assert found.balls.sum().item() == round(expected["density"] * K_BALL * 2000)
-    assert found.covered[0].sum().item() == round(expected["coverage"] * 2000)
+    assert (found.filled[0] > 0).sum().item() == round(expected["coverage"] * 2000)
     expected = prdc.compute_prdc(real.numpy(), generated.numpy(), nearest_k=K)
     assert found.inside.sum().item() == round(expected["precision"] * 2000)
     assert found.reached[0].sum().item() == round(expected["recall"] * 2000)
@@ -120,7 +120,7 @@ def test_half_samples_have_their_own_radii() -> None:
         apart, own = distances(real, alone), distances(alone, alone).sort(dim=1).values[:, K]
         wide = distances(real, real).sort(dim=1).values[:, K_BALL]
         assert torch.equal(found.reached[number], (apart <= own).any(dim=1))
-        assert torch.equal(found.covered[number], (apart <= wide[:, None]).any(dim=1))
+        assert torch.equal(found.filled[number] > 0, (apart <= wide[:, None]).any(dim=1))
     assert len(set(found.reached.sum(dim=1).tolist())) > 2  # the halves do differ
 
 
@@ -153,7 +153,7 @@ def test_a_manifold_of_copies_holds_exactly_its_own_points() -> None:
     found = measured(features, manifold)
     assert found.inside.sum().item() == found.inside[:20].sum().item() == 20
     assert found.balls.tolist() == [K_BALL + 1] * 20 + [0] * 30
-    assert found.covered.all()
+    assert found.filled[0].gt(0).all()
     assert measured(manifold, features).reached.sum().item() == 20
 
 

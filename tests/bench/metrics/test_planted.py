@@ -54,6 +54,9 @@ TABLE = {
     "quality/density_classifier":      "stays falls falls falls falls falls falls falls falls stays",
     # The balls are those of real images, so coverage falls with the number of different images: slower than recall.
     "quality/coverage_classifier":     "falls falls stays falls falls falls falls falls falls falls",
+    # Bad images take from both in proportion to their share; images that are missing, take from coverage alone.
+    "quality/clipped_density_classifier":  "stays falls stays falls falls falls falls falls falls stays",
+    "quality/clipped_coverage_classifier": "falls falls stays falls falls falls falls falls falls falls",
     "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises rises rises",
     # A negative has the power of its image; the digits without the last class happen to have more of the real power at the high end.
     "quality/spectrum":                "rises rises stays rises rises stays rises rises rises rises",
