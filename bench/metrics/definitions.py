@@ -98,6 +98,24 @@ def clipped_coverage(evidence: Evidence) -> float:
     return clipped.equivalent_share(clipped.clipped_mean(evidence.filled), len(evidence.data), len(evidence.filled))
 
 
+@metric(card("quality/nn_accuracy_classifier"))
+def nearest_neighbour_accuracy(evidence: Evidence) -> float:
+    """The share of generated and real images whose nearest other image is of the same side."""
+    return (_mean(evidence.recognised_generated) + _mean(evidence.recognised_real)) / 2
+
+
+@metric(card("quality/nn_accuracy_generated_classifier"))
+def nearest_neighbour_accuracy_generated(evidence: Evidence) -> float:
+    """The share of generated images whose nearest other image is a generated one."""
+    return _mean(evidence.recognised_generated)
+
+
+@metric(card("quality/nn_accuracy_real_classifier"))
+def nearest_neighbour_accuracy_real(evidence: Evidence) -> float:
+    """The share of real images whose nearest other image is a real one."""
+    return _mean(evidence.recognised_real)
+
+
 @metric(card(PIXELS))
 def frechet_pixels(evidence: Evidence) -> float:
     """Return the Fréchet distance of generated and real images, in principal components of pixels."""

@@ -29,6 +29,7 @@ from bench.metrics.half_samples import draw_half_samples, rows_of
 from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
 from bench.metrics.real_statistics import RealSide
+from bench.metrics.two_sample import recognised
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class Evidence:
         for index, half in enumerate(self.half_samples):
             inside[index, half.rows] = True
             radius[index, half.rows] = half.neighbours.radius(K)
-        return overlap(self.real.neighbours, self.neighbours, inside, radius)
+        return overlap(self.real.neighbours, self.neighbours, inside, radius, nearest=self.real.compared(len(self.data)).nearest)
 
     @property
     def inside(self) -> Tensor:
@@ -161,6 +162,28 @@ class Evidence:
     def filled(self) -> Tensor:
         """Number of generated images that the neighbourhood (k = 5) of each real image contains, [N]."""
         return self._overlap.filled[0]
+
+    @property
+    def compared(self) -> Tensor:
+        """[m], int64: the images of the two-sample test, at most as many as there are real ones."""
+        return torch.arange(len(self.real.compared(len(self.data)).rows))
+
+    @cached_property
+    def to_real(self) -> Tensor:
+        """[m]: the distance of each of them to the nearest compared real image, in features."""
+        real = self.real.features_of(self.real.main).features[self.real.compared(len(self.data)).rows]
+        return nearest_to(self.main.features[self.compared], real)[0]
+
+    @property
+    def recognised_generated(self) -> Tensor:
+        """[m]: 1 where a compared generated image is nearer to another one than to any compared real one, 1/2 for a tie, else 0."""
+        own = self.neighbours if len(self.compared) == len(self.data) else self.neighbours.among(self.compared)
+        return recognised(own.nearest, self.to_real)
+
+    @property
+    def recognised_real(self) -> Tensor:
+        """[m]: the same of real images, with the sides exchanged."""
+        return 1 - self._overlap.closer[0, self.real.compared(len(self.data)).rows]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
@@ -366,6 +389,21 @@ class HalfSample(Evidence):
     def filled(self) -> Tensor:
         """Number of images of this half that the neighbourhood of each real image contains, [N]."""
         return self._whole._overlap.filled[1 + self._index]
+
+    @property
+    def compared(self) -> Tensor:
+        """Those of the whole that are in this half, as its rows. They are compared with all compared real images."""
+        return (self.rows < len(self._whole.compared)).nonzero()[:, 0]
+
+    @property
+    def to_real(self) -> Tensor:
+        """Slice of the whole."""
+        return self._whole.to_real[self.rows[self.compared]]
+
+    @property
+    def recognised_real(self) -> Tensor:
+        """By this half."""
+        return 1 - self._whole._overlap.closer[1 + self._index, self.real.compared(len(self._whole.data)).rows]
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:

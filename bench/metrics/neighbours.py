@@ -86,6 +86,7 @@ class Overlap:
     clipped_balls: Tensor  # [n] int64: the same for the clipped balls (`clipped_radius`)
     reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row, of the full set and of each half
     filled: Tensor  # [1 + H, N]: the number of generated rows in the K_BALL-ball of the real row, of the full set and of each half
+    closer: Tensor  # [1 + H, N]: 1 if a compared generated row is nearer than the nearest compared real row, 1/2 for a tie, else 0
 
 
 def clipped_radius(neighbours: Neighbours) -> Tensor:
@@ -94,11 +95,17 @@ def clipped_radius(neighbours: Neighbours) -> Tensor:
     return radius.minimum(radius.quantile(0.5))
 
 
-def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, block: int | None = None) -> Overlap:
+def overlap(
+    real: Neighbours, generated: Neighbours, half_samples: Tensor, half_radius: Tensor, *, nearest: Tensor | None = None,
+    block: int | None = None,
+) -> Overlap:  # fmt: skip
     """Return the overlap of N real and n generated features, and of H half-samples [H, n] (bool) of the generated ones, in one pass.
 
     `half_radius` [H, n]: the radius(K) of each generated row within its half, from `among`. Ignores other rows.
+    `nearest` [N], for `closer`: the distance of each compared real row to the nearest other one, NaN for other rows
+    (`bench.metrics.two_sample`). It compares as many generated rows, the first ones. Default: compare all real rows.
     """
+    nearest = real.nearest if nearest is None else nearest
     center = real.features.mean(dim=0)
     x, y = real.features - center, generated.features - center
     x_squares, y_squares = _squares(x), _squares(y)
@@ -109,17 +116,20 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
     farthest = reach.amax(dim=0)
     inside, reached = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(members), len(x), dtype=torch.bool)
     balls, clipped_balls = torch.zeros(2, len(y), dtype=torch.int64)
-    filled = torch.zeros(len(members), len(x), dtype=y.dtype)
+    filled, closer = torch.zeros(2, len(members), len(x), dtype=y.dtype)
+    single = nearest.square()
+    outer = wide.fmax(single)
     weights = members.T.to(y.dtype)
+    compared = weights * (torch.arange(len(y)) < nearest.isfinite().sum())[:, None]
     blocks = _blocks(len(x), len(y), x.shape[1], block)
     room, spare = x.new_empty(2, _rows(blocks), len(y))
     for at in blocks:
         squared = torch.addmm(y_squares, x[at], y.T, alpha=-2, out=room[: at.stop - at.start]).add_(x_squares[at, None])
         slack = ROUNDING * torch.finfo(x.dtype).eps * (x_squares[at] + y_squares.max())
-        row, column = _at_most(squared, wide[at] + slack)
+        row, column = _at_most(squared, outer[at] + slack)
         values = squared[row, column]
         unsure = values <= slack[row]
-        for bound in (wide, narrow, clipped):
+        for bound in (wide, narrow, clipped, single):
             unsure |= (values - bound[at][row]).abs() <= slack[row]
         # From the original features, like the radii, so that equal distances are exactly equal.
         values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
@@ -129,6 +139,10 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
         balls += torch.bincount(column[within], minlength=len(y))
         clipped_balls += torch.bincount(column[values <= clipped[at][row]], minlength=len(y))
         filled[:, at] = weights.new_zeros(len(squared), len(members)).index_add_(0, row[within], weights[column[within]]).T
+        level = single[at][row]
+        for hit, weight in ((values < level, 1.0), (values == level, 0.5)):
+            met = weights.new_zeros(len(squared), len(members)).index_add_(0, row[hit], compared[column[hit]]).T > 0
+            closer[:, at] = torch.where(met, closer[:, at].clamp(min=weight), closer[:, at])
         row, column = _at_most(torch.sub(squared, farthest, out=spare[: len(squared)]), x.new_zeros(len(squared)))
         if len(row) * len(reach) <= squared.numel():
             hits = (squared[row, column] <= reach[:, column]).to(y.dtype)
@@ -136,7 +150,7 @@ def overlap(real: Neighbours, generated: Neighbours, half_samples: Tensor, half_
         else:  # wide balls around everything: whole rows are faster than lists
             for which, squared_radius in enumerate(reach):
                 reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
-    return Overlap(inside=inside, balls=balls, clipped_balls=clipped_balls, reached=reached, filled=filled)
+    return Overlap(inside=inside, balls=balls, clipped_balls=clipped_balls, reached=reached, filled=filled, closer=closer)
 
 
 def nearest_to(points: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

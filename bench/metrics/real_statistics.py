@@ -20,6 +20,7 @@ from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
 from bench.metrics.neighbours import Neighbours, clipped_radius, find_neighbours, nearest_other, nearest_to
 from bench.metrics.spectrum import spectra
+from bench.metrics.two_sample import Compared, compared
 
 VERSION = 4  # of the cached statistics: a test fails if a definition changes without a new version
 
@@ -53,6 +54,7 @@ class RealSide:
         self._extractors: dict[str, Extractor] = {}
         self._features: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
+        self._compared: dict[int, Compared] = {}
 
     def extractor(self, kind: str) -> Extractor:
         """Return the extractor of a kind. Loads or trains it at its first use."""
@@ -103,6 +105,12 @@ class RealSide:
         within = self.neighbours.distance <= clipped_radius(self.neighbours)[:, None]
         balls = torch.bincount(self.neighbours.index[within], minlength=len(self.neighbours.index))
         return clipped_mean(balls)
+
+    def compared(self, generated: int) -> Compared:
+        """The test images of the two-sample test with so many generated ones."""
+        if generated not in self._compared:
+            self._compared = {generated: compared(self.neighbours, generated)}
+        return self._compared[generated]
 
     @cached_property
     def training(self) -> Training:

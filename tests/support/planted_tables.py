@@ -34,7 +34,7 @@ SCALE_HEADING, FAILURES_HEADING = "Reference rows", "Sensitivity to planted fail
 COLUMNS = (
     "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",
     "quality/recall_classifier", "quality/density_classifier", "quality/coverage_classifier", "quality/clipped_density_classifier",
-    "quality/clipped_coverage_classifier",
+    "quality/clipped_coverage_classifier", "quality/nn_accuracy_generated_classifier", "quality/nn_accuracy_real_classifier",
     "quality/frechet_pixels", "quality/spectrum", "quality/spectrum_high",
     "diversity/pairwise_distance", "diversity/ms_ssim_2", "diversity/vendi_score", "diversity/duplicate_rate", "modes/classes_covered",
     "modes/class_kl", "modes/ndb", "modes/collapse", "memorisation/authenticity", "memorisation/ct_score",

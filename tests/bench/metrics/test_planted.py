@@ -57,6 +57,10 @@ TABLE = {
     # Bad images take from both in proportion to their share; images that are missing, take from coverage alone.
     "quality/clipped_density_classifier":  "stays falls stays falls falls falls falls falls falls stays",
     "quality/clipped_coverage_classifier": "falls falls stays falls falls falls falls falls falls falls",
+    # From 0, the value of the test images themselves, to 0.5, the value of other real images, and from there to 1.
+    "quality/nn_accuracy_classifier":           "rises rises rises rises rises rises rises rises rises rises",
+    "quality/nn_accuracy_generated_classifier": "rises rises rises rises rises rises rises rises rises rises",
+    "quality/nn_accuracy_real_classifier":      "rises rises rises rises rises rises rises rises rises rises",
     "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises rises rises",
     # A negative has the power of its image; the digits without the last class happen to have more of the real power at the high end.
     "quality/spectrum":                "rises rises stays rises rises stays rises rises rises rises",

@@ -1,0 +1,41 @@
+"""The two-sample test by the nearest neighbour: Lopez-Paz and Oquab 2017 (arXiv 1610.06545); for GANs Xu et al. 2018 (arXiv 1806.07755).
+
+Both sides have equally many images. Each is assigned to the side of its nearest other image. The share of right assignments is 1/2
+if both sides come from one distribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.core import random_streams
+from bench.metrics.neighbours import Neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The real images of the test."""
+
+    rows: Tensor  # [m] int64, ascending
+    nearest: Tensor  # [N]: the distance of each of them to the nearest other one of them; not-a-number for other images
+
+
+def compared(real: Neighbours, generated: int) -> Compared:
+    """All real images, or as many as are generated: always the same random ones."""
+    total = len(real.features)
+    if generated >= total:
+        return Compared(rows=torch.arange(total), nearest=real.nearest)
+    if generated < 2:
+        raise ValueError(f"a two-sample test needs at least 2 images, not {generated}")
+    rows = torch.randperm(total, generator=random_streams.stream(0, "two-sample"))[:generated].sort().values
+    nearest = torch.full_like(real.nearest, torch.nan)
+    nearest[rows] = real.among(rows).nearest
+    return Compared(rows=rows, nearest=nearest)
+
+
+def recognised(own: Tensor, other: Tensor) -> Tensor:
+    """1 where the nearest image of the own side (distance [m]) is nearer than that of the other side, 1/2 for a tie, else 0."""
+    return (own < other).double() + 0.5 * (own == other).double()
