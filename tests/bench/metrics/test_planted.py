@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from planted import FAILURES, Failure, blobs, partly_noise, real, repeated
+from planted import FAILURES, Failure, blobs, contaminated, partly_noise, real, repeated
 from planted_paths import Planted
 from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
 from torch import Tensor
@@ -32,6 +32,7 @@ COLLAPSE = "modes/collapse"
 # What counts in clusters that other processors find a little otherwise, and how far that may move it: shares of 100 bins, their divergence, a z over cells.
 CLUSTERED = {"modes/ndb": 0.03, "modes/js_bins": 0.0, "memorisation/ct_score": 0.5}
 NO_GENERATOR = "diversity/path_length"  # needs the generator of the images
+OF_BALLS = tuple(f"quality/{name}_classifier" for name in ("precision", "density", "clipped_density", "clipped_coverage"))
 DATA = [pytest.param("digits"), pytest.param("fashion-mnist", marks=pytest.mark.slow)]
 SAMPLES = {"digits": 0, "fashion-mnist": 2000}  # with which a path is told from noise
 HALF = {"digits": 250, "fashion-mnist": 5000}
@@ -173,6 +174,17 @@ def test_no_failure_looks_better_than_real_images_but_where_it_is_known(name: st
         if sign and sign in measured.path(failure, key).moves:
             fooled.setdefault(key, set()).add(failure.name)
     assert fooled == FOOLED[name]
+
+
+def test_outliers_among_the_test_images_raise_density_and_not_its_clipped_version() -> None:
+    evaluator = Evaluator(DATASETS.get("digits"), errors=False, metrics=OF_BALLS)
+    half_noise = partly_noise(evaluator.dataset, evaluator.n, 0.5)
+    clean, outliers = (each.full(half_noise).values for each in (evaluator, contaminated(evaluator, 0.02)))
+    raised = {key: outliers[key] - clean[key] for key in OF_BALLS}
+    assert raised["quality/precision_classifier"] > 0.2
+    assert raised["quality/density_classifier"] > 0.1
+    assert abs(raised["quality/clipped_density_classifier"]) < 0.03
+    assert abs(raised["quality/clipped_coverage_classifier"]) < 0.03
 
 
 @pytest.mark.parametrize("name", DATA)
