@@ -86,5 +86,5 @@ def alt(entry: str, data: pd.DataFrame) -> str:
     """Return the panel in words: the frequency where the power is furthest from that of real images."""
     means = mean_power(data)
     ratios = means["generated"] / means["real"]
-    at = int(ratios.map(lambda ratio: abs(math.log(ratio))).idxmax())
-    return f"{entry}: furthest from real images at {means['cycles'][at]} cycles, with {ratios[at]:.2g} times their power"
+    at = int(ratios.map(lambda ratio: abs(math.log(ratio))).to_numpy().argmax())
+    return f"{entry}: furthest from real images at {means['cycles'].iloc[at]} cycles, with {ratios.iloc[at]:.2g} times their power"

@@ -20,7 +20,7 @@ from bench.core.spec import Dataset, DataShape
 from bench.data.catalog import available
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
 from bench.metrics import cards, real_statistics
-from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE
+from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
 from bench.metrics.extractors import ClassifierExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
@@ -234,7 +234,8 @@ def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch
     card = shipped.card.model_copy(update={"weights_sha256": "0" * 64})
     other._real._extractors["classifier"] = ClassifierExtractor(card, card.network())
     changed = {key for key in DIGITS if other.protocol()[key] != ours.protocol()[key]}
-    assert changed == set(DIGITS) - {"diversity/pairwise_distance", PIXELS, "modes/ndb", "modes/js_bins"}  # all but the pixel metrics
+    of_pixels = {"diversity/pairwise_distance", PIXELS, SPECTRUM, f"{SPECTRUM}_high", "modes/ndb", "modes/js_bins"}
+    assert changed == set(DIGITS) - of_pixels
     assert other.protocol_hash != ours.protocol_hash
     before = ours.protocol()
     key = "modes/class_kl"
