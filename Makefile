@@ -120,7 +120,7 @@ audit: $(STAMP)
 # Run it with Python 3.11 on Linux x86-64: the file is for that platform.
 lock: $(STAMP)
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
+	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra photo --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
 
 # Does not remove the environment, the runs and the tracking store.
 clean:

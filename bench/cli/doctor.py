@@ -94,7 +94,7 @@ def _answers(dataset: object) -> Iterator[str]:
 
 
 def check_extractors() -> Iterator[Check]:
-    """Check the feature extractors and their hashes: the bundled ones, those trained on this machine, and Inception."""
+    """Check the feature extractors and their hashes: the bundled ones, those trained on this machine, and the optional ones."""
     from bench.metrics.extractors import extractor_names, load_extractor
 
     for name in extractor_names():
@@ -106,6 +106,7 @@ def check_extractors() -> Iterator[Check]:
             found = f"accuracy {extractor.card.accuracy:.1%}, weights {extractor.weights_hash[:12]}, hash correct"
             yield Check(name=f"extractor {name}", ok=True, needed=True, found=found)
     yield from _trained_extractors()
+    yield _photo()
     yield _inception()
 
 
@@ -123,6 +124,17 @@ def _trained_extractors() -> Iterator[Check]:
             card = extractor.card
             found = f"trained here on {card.dataset}, accuracy {card.accuracy:.1%}, weights {card.weights_sha256[:12]}, hash correct"
             yield Check(name=f"extractor {folder.name}", ok=True, found=found)
+
+
+def _photo() -> Check:
+    """Check the weights of the extractor `photo`, which are optional. Writes nothing."""
+    from bench.metrics.extractors.photo import INSTALL, find_weights
+
+    try:
+        path = find_weights()
+    except UserError as error:
+        return Check(name="extractor photo", ok=False, found=str(error), advice=f"{INSTALL}, to measure quality/fid_photo")
+    return Check(name="extractor photo", ok=True, found=str(path))
 
 
 def _inception() -> Check:

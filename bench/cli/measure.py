@@ -47,6 +47,7 @@ def evaluate(
     ] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="Measure the images even if their values look wrong, e.g. nearly black.")] = False,
     inception_weights: InceptionWeights = None,
+    set_: Settings = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Measure external images with the evaluation protocol of runs, beside real images and an untrained generator.
@@ -54,10 +55,12 @@ def evaluate(
     Images are uint8, or floats in [0, 1] or in --range. Their order is NHWC or NCHW, or NHW for grey images. A module:OBJECT is a torch module,
     or a function or class that returns one. The file of the module may be in the working folder.
     """
-    from bench.evaluation.external import measure
+    from bench.core.config import check_settable, evaluation_with
+    from bench.evaluation.external import SETTABLE, measure
 
-    inception = bool(with_inception({}, inception_weights))
-    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, inception=inception, as_is=as_is)
+    settings = with_inception(parse_settings(set_), inception_weights)
+    check_settable(settings, SETTABLE)
+    measured = measure(source, dataset, value_range=range_, latent=latent, n=n, evaluation=evaluation_with(settings), as_is=as_is)
     if json:
         console.print_json(data=measured.as_json(), sort_keys=False, ensure_ascii=True)
     else:

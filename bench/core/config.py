@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -75,6 +75,9 @@ class Evaluation(_Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
     inception: bool = Field(False, description="also compute the published FID at the end; it needs the weights of the Inception network")
+    photo: bool = Field(
+        False, description="also compute Fréchet distance and KID at the end, on features of an ImageNet network; it needs ganbench[photo]"
+    )
     metrics: tuple[str, ...] = Field(
         (), description="metrics of the final evaluation, always with the headline metric; empty: all metrics of the dataset"
     )
@@ -86,7 +89,9 @@ class Evaluation(_Section):
 
     def how(self) -> Evaluation:
         """Return the settings that change how a metric is computed, with all others at their defaults."""
-        return Evaluation(samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, metrics=self.metrics)
+        return Evaluation(
+            samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, photo=self.photo, metrics=self.metrics
+        )
 
 
 class RunConfig(_Section):
@@ -232,6 +237,21 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         return RunConfig.model_validate(dump)
     except ValidationError as error:
         raise UserError(_first(error)) from error
+
+
+def check_settable(settings: Mapping[str, Any], settable: Collection[str]) -> None:
+    """Raise a UserError for a path that a verb which trains nothing cannot set."""
+    for path in settings:
+        if path not in settable:
+            raise UserError(f"{path!r} cannot be --set, because nothing is trained{nearest(path, settable)}")
+
+
+def evaluation_with(settings: Mapping[str, Any]) -> Evaluation:
+    """The default evaluation with other values at some of its paths ("evaluation.photo"). Raises a UserError for a bad value."""
+    try:
+        return Evaluation.model_validate({path.removeprefix("evaluation."): value for path, value in settings.items()})
+    except ValidationError as error:
+        raise UserError(_first(error, "evaluation")) from error
 
 
 def _check_text(path: str, value: Any) -> None:

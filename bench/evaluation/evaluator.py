@@ -22,7 +22,7 @@ from bench.metrics import definitions  # noqa: F401 (registers the metrics)
 from bench.metrics.cards import SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.evidence_json import evidence_json
-from bench.metrics.extractors import CLASSIFIER, INCEPTION, kinds_of
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, kinds_of
 from bench.metrics.half_samples import HALF_SAMPLES, canonical_order
 from bench.metrics.real_statistics import RealSide
 
@@ -53,10 +53,10 @@ class Samples:
     labels: Tensor | None = None  # [n]: the labels passed to a conditional model
 
 
-def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]:
+def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = False) -> frozenset[str]:
     """Return the words of `needs` that a dataset provides. A metric applies if all the `needs` of its card are in this set.
 
-    `inception`: add the metrics of the published Inception network.
+    `inception`, `photo`: add the metrics of that extractor.
     """
     if dataset.spec.kind == "points":
         return frozenset({"points", "modes", "mixture"} if isinstance(dataset, Mixture) else {"points"})
@@ -67,25 +67,25 @@ def capabilities(dataset: Dataset, *, inception: bool = False) -> frozenset[str]
         found |= {"neighbours", "training"} | ({"labels"} if CLASSIFIER in found else set())
     if min(dataset.spec.shape[1:]) >= SSIM_SIDE:
         found.add("22px")
-    if inception:
-        found.add(INCEPTION)
+    found |= {kind for kind, wanted in ((INCEPTION, inception), (PHOTO, photo)) if wanted}
     return frozenset(found)
 
 
 class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
-    `samples`: the number of examples, 0 for the default. `inception`: add the metrics of the published Inception network. `errors`: add
-    standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset has no metric, a key is unknown, the
-    Inception weights are missing or `samples` is too small.
+    `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
+    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset
+    has no metric, a key is unknown, the weights of an extractor are missing or `samples` is too small.
     """
 
     def __init__(
-        self, dataset: Dataset, *, samples: int = 0, inception: bool = False, errors: bool = True, metrics: Sequence[str] = ()
-    ) -> None:
+        self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, errors: bool = True,
+        metrics: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
-        self.capabilities = capabilities(dataset, inception=inception)
+        self.capabilities = capabilities(dataset, inception=inception, photo=photo)
         if why := unmeasurable(dataset):
             raise UserError(f"{dataset.name} has no metric: {why}; choose another dataset")
         self.keys = self._given(self.capabilities)
@@ -96,8 +96,8 @@ class Evaluator:
         self.reference_n = len(dataset.split("test"))
         self.n = samples or usual_samples(dataset)
         self.errors = errors
-        if INCEPTION in self.capabilities:
-            self._real.extractor(INCEPTION)  # raises before the training if the weights are missing
+        for kind in self._opted:
+            self._real.extractor(kind)  # raises before the training if the weights are missing
         if self.n < FEWEST:
             raise UserError(f"evaluation.samples={self.n} is too few to measure: set at least {FEWEST}, or 0 for the default")
 
@@ -212,8 +212,12 @@ class Evaluator:
 
     @cached_property
     def _real(self) -> RealSide:
-        kinds = kinds_of(self.dataset)
-        return RealSide(self.dataset, (*kinds, INCEPTION) if INCEPTION in self.capabilities else kinds)
+        return RealSide(self.dataset, (*kinds_of(self.dataset), *self._opted))
+
+    @property
+    def _opted(self) -> list[str]:
+        """The extractors that are measured only if requested, of those requested."""
+        return [kind for kind in (INCEPTION, PHOTO) if kind in self.capabilities]
 
 
 def unmeasurable(dataset: Dataset) -> str | None:
@@ -237,11 +241,15 @@ def usual_samples(dataset: Dataset) -> int:
 
 def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
     """Return the evaluator of a dataset, or None if the dataset has no metric."""
-    if unmeasurable(dataset):
-        return None
+    return None if unmeasurable(dataset) else evaluator_of(dataset, evaluation)
+
+
+def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
+    """Return the evaluator of a dataset. Raises UserError as `Evaluator` does."""
     return Evaluator(
-        dataset, samples=evaluation.samples, inception=evaluation.inception, errors=evaluation.standard_errors, metrics=evaluation.metrics
-    )
+        dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, errors=evaluation.standard_errors,
+        metrics=evaluation.metrics,
+    )  # fmt: skip
 
 
 def draw_samples(

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.core.config import DATASETS
+from bench.core.config import DATASETS, Evaluation
 from bench.core.errors import UserError, one_line
 from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.data.catalog import resolve_auto
 from bench.evaluation import external_generator
-from bench.evaluation.evaluator import FEWEST, Evaluator, Measurement, Samples, lacks_real
+from bench.evaluation.evaluator import FEWEST, Measurement, Samples, evaluator_of, lacks_real
 from bench.evaluation.external_images import ImageRequirements, Range, check_range, read_npz
 from bench.evaluation.external_points import read_points
 from bench.evaluation.image_folder import read_folder
 from bench.evaluation.reference_rows import KINDS, reference_row
 from bench.evaluation.value_checks import levels_of
+from bench.metrics.extractors import INCEPTION, PHOTO
+
+STANDARD = Evaluation()
+SETTABLE = ("evaluation.standard_errors", "evaluation.inception", "evaluation.photo", "evaluation.metrics")  # by `ganbench evaluate --set`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +57,23 @@ def finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def measure(
     source: str, dataset_name: str = "auto", *, value_range: Range | None = None, latent: int | None = None, n: int | None = None,
-    inception: bool = False, as_is: bool = False,
+    evaluation: Evaluation = STANDARD, as_is: bool = False,
 ) -> ExternalMeasurement:  # fmt: skip
     """Measure an .npz file, a folder of images or a generator `module:OBJECT` as samples of a dataset. Raises UserError.
 
     `value_range`: the values of black and white, for floats. `latent`: the width of a generator's latents. `n`: the number of its images.
-    `inception`: add the published FID. `as_is`: measure images even if their value range looks wrong.
+    `evaluation`: how to evaluate; its number of samples is that of the source. `as_is`: measure images even if their value range looks wrong.
     """
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
-    if inception and dataset.spec.kind != "image":
-        raise UserError(f"Inception takes images, and {dataset.name} has {dataset.spec.kind}: omit --inception-weights")
-    standard = Evaluator(dataset, inception=inception)  # raises if the dataset has no metric
+    for kind, wanted in {INCEPTION: evaluation.inception, PHOTO: evaluation.photo}.items():
+        if wanted and dataset.spec.kind != "image":
+            raise UserError(f"the extractor {kind} takes images, and {dataset.name} has {dataset.spec.kind}: omit evaluation.{kind}")
+    standard = evaluator_of(dataset, evaluation)  # raises if the dataset has no metric
     with limited_threads(1):
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)
-        evaluator = standard if len(samples.data) == standard.n else Evaluator(dataset, samples=len(samples.data), inception=inception)
+        n_samples = len(samples.data)
+        evaluator = standard if n_samples == standard.n else evaluator_of(dataset, evaluation.model_copy(update={"samples": n_samples}))
         measurement = evaluator.full(samples.data, walks=samples.walks)
     why = lacks_real(dataset, evaluator.n)
     left_out = {"real": why} if why else {}

@@ -11,7 +11,7 @@ from bench.core.text import pluralise
 from bench.metrics import clipped, diversity, fidelity, memorisation, modes, ndb, spectrum
 from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SPECTRUM, card
 from bench.metrics.evidence import Evidence, metric
-from bench.metrics.extractors import CLASSIFIER, INCEPTION, Features
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, Features
 from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
 from bench.metrics.neighbours import K_BALL
 
@@ -124,14 +124,26 @@ def frechet_pixels(evidence: Evidence) -> float:
 
 @metric(card(SPECTRUM))
 def spectrum_difference(evidence: Evidence) -> float:
-    """The mean absolute log ratio of the generated to the real power, over all radial frequencies."""
+    """Return the mean absolute log ratio of generated to real power, over all radial frequencies."""
     return _mean(evidence.spectrum_ratios.abs())
 
 
 @metric(card("quality/spectrum_high"))
 def spectrum_difference_high(evidence: Evidence) -> float:
-    """The same over the highest third of the frequencies."""
+    """Return the same for the highest third of the frequencies."""
     return _mean(spectrum.highest(evidence.spectrum_ratios.abs()))
+
+
+@metric(card("quality/fid_photo"))
+def frechet_photo(evidence: Evidence) -> float:
+    """Return the Fréchet distance of generated and real images, in features of an ImageNet network."""
+    return _frechet(evidence, PHOTO)
+
+
+@metric(card("quality/kid_photo"))
+def kernel_photo(evidence: Evidence) -> float:
+    """Return the squared maximum mean discrepancy, in features of an ImageNet network."""
+    return evidence.kernel_distance(PHOTO)
 
 
 @metric(card("quality/fid_inception"))

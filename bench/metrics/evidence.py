@@ -23,7 +23,7 @@ from bench.core.errors import UserError, one_line
 from bench.core.spec import Mixture
 from bench.metrics import diversity, modes, ms_ssim, spectrum
 from bench.metrics.cards import BUILT_IN, Card, measured, register_card
-from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
+from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
 from bench.metrics.half_samples import draw_half_samples, rows_of
 from bench.metrics.ndb import assign
@@ -102,9 +102,15 @@ class Evidence:
         """The Inception-v3 features and logits of the generated images."""
         return self.real.extractor(INCEPTION)(self.data)
 
+    @cached_property
+    def photo(self) -> Features:
+        """Their EfficientNet-Lite0 features."""
+        return self.real.extractor(PHOTO)(self.data)
+
     def features_of(self, kind: str) -> Features:
         """Return the features of the generated images by the extractor of a kind."""
-        return {CLASSIFIER: lambda: self.classifier, PIXELS: lambda: self.pixels, INCEPTION: lambda: self.inception}[kind]()
+        found: Features = getattr(self, kind)  # each kind is a property of that name
+        return found
 
     def kernel_distance(self, kind: str) -> float:
         """Return the kernel distance to the real images in the features of a kind."""
@@ -355,6 +361,11 @@ class HalfSample(Evidence):
     def inception(self) -> Features:
         """Slice of the full evidence's Inception features. It is not cached."""
         return self._whole.inception.part(self.rows)
+
+    @property
+    def photo(self) -> Features:
+        """Slice of the whole; not cached either."""
+        return self._whole.photo.part(self.rows)
 
     def kernel_distance(self, kind: str) -> float:
         """Return the kernel distance over all pairs. It has the same mean as over random subsets, and one pass serves all half-samples."""

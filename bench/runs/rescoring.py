@@ -93,7 +93,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
 
 def _with_evaluation(config: RunConfig, evaluation: Evaluation) -> RunConfig:
     """Return the configuration of a run with the new evaluation settings. Evaluation points and `best` do not change."""
-    settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception"})
+    settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception", "photo"})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 

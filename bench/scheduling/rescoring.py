@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.config import DATASETS, Evaluation, RunConfig, override
+from bench.core.config import DATASETS, Evaluation, RunConfig, check_settable, override
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import check_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import config_of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Settings of the evaluation at the end of a run, which `--set` may change.
-SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception")
+SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception", "evaluation.photo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,7 @@ class FinishedRun:
 
 def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[FinishedRun]:
     """Return the runs with these ids, or all finished runs of a suite, with changed evaluation settings. Writes nothing. Raises UserError."""
-    for path in settings:
-        if path not in SETTABLE:
-            raise UserError(f"--set cannot change {path!r}, because `ganbench score` trains nothing{nearest(path, SETTABLE)}")
+    check_settable(settings, SETTABLE)
     if not run_ids and suite is None:
         raise UserError("give the ids of the runs to measure again, or a suite as --suite NAME")
     client = store.connect(uri)

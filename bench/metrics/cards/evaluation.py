@@ -163,6 +163,23 @@ QUALITY = (
         meaning="The same over the highest third of the frequencies: noise, blur and checkerboards of transposed convolutions are there.",
     ),
     Card(
+        key="quality/fid_photo",
+        title="photo-FID",
+        direction="lower",
+        needs=("photo",),
+        citation="Heusel et al. 2017, arXiv 1706.08500, on features of Tan and Le 2019, arXiv 1905.11946",
+        meaning="Fréchet distance on the 1,280 features of EfficientNet-Lite0, an ImageNet network that knows nothing of the dataset. Not the published FID, which uses "
+        "Inception features: compare it only with numbers of this extractor, at equal counts.",
+    ),
+    Card(
+        key="quality/kid_photo",
+        title="photo-KID",
+        direction="lower",
+        needs=("photo",),
+        citation="Bińkowski et al. 2018, arXiv 1801.01401, on features of Tan and Le 2019, arXiv 1905.11946",
+        meaning="Squared maximum mean discrepancy as classifier-KID, on EfficientNet-Lite0 features. Few images suffice.",
+    ),
+    Card(
         key="quality/fid_inception",
         title="FID (Inception)",
         direction="lower",

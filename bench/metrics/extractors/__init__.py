@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extractor, Features
+from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Extractor, Features
 from bench.metrics.extractors.bundled import assets, extractor_names, load_extractor
 from bench.metrics.extractors.classifier import BATCH, Classifier, ClassifierExtractor, ExtractorCard, read_extractor
+from bench.metrics.extractors.photo import photo_features
 from bench.metrics.extractors.select import classifier_is_ready, extractor_for, kinds_of, packed_classifier
 
 __all__ = [
     "BATCH",
     "CLASSIFIER",
     "INCEPTION",
+    "PHOTO",
     "PIXELS",
     "Classifier",
     "ClassifierExtractor",
@@ -24,5 +26,6 @@ __all__ = [
     "kinds_of",
     "load_extractor",
     "packed_classifier",
+    "photo_features",
     "read_extractor",
 ]

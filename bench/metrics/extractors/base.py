@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.core.errors import UserError
 
-CLASSIFIER, PIXELS, INCEPTION = "classifier", "pixels", "inception"
+CLASSIFIER, PIXELS, INCEPTION, PHOTO = "classifier", "pixels", "inception", "photo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Extractor(Protocol):
 
     @property
     def name(self) -> str:
-        """Kind of the extractor: classifier, pixels or inception."""
+        """Kind of the extractor: classifier, pixels, inception or photo."""
         ...
 
     @property

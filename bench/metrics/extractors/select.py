@@ -7,11 +7,12 @@ from functools import cache
 
 from bench.core.errors import UserError, nearest
 from bench.core.spec import Dataset, Stacked
-from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PIXELS, Extractor
+from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Extractor
 from bench.metrics.extractors.bundled import extractor_names, load_extractor
 from bench.metrics.extractors.classifier import ClassifierExtractor
 from bench.metrics.extractors.inception import load_inception
 from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
+from bench.metrics.extractors.photo import load_photo
 from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.extractors.stacked import StackedExtractor
 from bench.metrics.extractors.training_plan import plan_for, untrainable
@@ -28,11 +29,13 @@ def kinds_of(dataset: Dataset) -> tuple[str, ...]:
 
 def extractor_for(kind: str, dataset: Dataset) -> Extractor:
     """Return the extractor of a kind for a dataset. Trains a classifier that is neither shipped nor cached. Raises UserError."""
-    known = (*kinds_of(dataset), INCEPTION) if dataset.spec.kind == "image" else ()
+    known = (*kinds_of(dataset), INCEPTION, PHOTO) if dataset.spec.kind == "image" else ()
     if kind not in known:
         raise UserError(f"{dataset.name} has no extractor {kind!r}" + nearest(kind, known))
     if kind == INCEPTION:
         return load_inception(dataset)
+    if kind == PHOTO:
+        return load_photo(dataset)
     if kind == PIXELS:
         return PixelExtractor(dataset)
     return StackedExtractor(_classifier(dataset.base), dataset) if isinstance(dataset, Stacked) else _classifier(dataset)

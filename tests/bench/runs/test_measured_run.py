@@ -103,7 +103,7 @@ def test_an_unlabelled_run_is_measured_by_pixels(uri: str, tmp_path: Path) -> No
 
 
 class Sixteen:
-    """Fake extractor of the kind `inception` without weights: random projections of the pixels."""
+    """Fake optional extractor without weights: random projections of the pixels."""
 
     name = INCEPTION
     weights_hash = "sixteen"
@@ -119,11 +119,16 @@ class Sixteen:
         """Accept any image."""
 
 
-def test_inception_is_measured_at_the_end_if_it_is_requested(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(select, "load_inception", Sixteen)
-    result = trained(uri, tmp_path, "digits", **{"evaluation.inception": True, "evaluation.marks": 1})
-    requested = {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
-    plain, more = Evaluator(DATASETS.get("digits")).protocol(), Evaluator(DATASETS.get("digits"), inception=True).protocol()
+@pytest.mark.parametrize(
+    ("kind", "names"), [("inception", ("fid_inception", "kid_inception", "inception_score")), ("photo", ("fid_photo", "kid_photo"))]
+)
+def test_an_optional_extractor_is_measured_at_the_end_if_it_is_requested(
+    kind: str, names: tuple[str, ...], uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(select, f"load_{kind}", Sixteen)
+    result = trained(uri, tmp_path, "digits", **{f"evaluation.{kind}": True, "evaluation.marks": 1})
+    requested = {f"quality/{name}" for name in names}
+    plain, more = Evaluator(DATASETS.get("digits")).protocol(), Evaluator(DATASETS.get("digits"), **{kind: True}).protocol()
     assert more.keys() - plain.keys() == requested
     assert {key: more[key] for key in plain} == plain
     assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in requested)

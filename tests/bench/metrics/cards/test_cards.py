@@ -28,7 +28,7 @@ from bench.metrics.cards import (
     register_card,
 )
 from bench.metrics.cards.definition import NEEDS
-from bench.metrics.extractors import INCEPTION
+from bench.metrics.extractors import INCEPTION, PHOTO
 
 LOGGED = {"log-odds"}  # what metrics of training need is no matter of the data
 
@@ -118,7 +118,7 @@ class Unlabelled:
 def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
     load_catalogs()
     here = [DATASETS.get(name) for name in DATASETS.names() if available(name) is None]
-    given = [capabilities(dataset, inception=dataset.spec.kind == "image") for dataset in (*here, Unlabelled())]
+    given = [capabilities(dataset, inception=True, photo=True) for dataset in (*here, Unlabelled())]
     for key in BUILT_IN:
         needs = set(card(key).needs)
         if key not in measured():
@@ -128,9 +128,12 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # a conditional model provides that one
 
 
-def test_only_inception_metrics_are_optional() -> None:
-    optional = {key for key in measured() if INCEPTION in card(key).needs}
-    assert optional == {"quality/fid_inception", "quality/kid_inception", "quality/inception_score"}
+def test_only_metrics_of_two_extractors_are_optional() -> None:
+    optional = {key for key in measured() if {INCEPTION, PHOTO} & set(card(key).needs)}
+    assert optional == {
+        "quality/fid_inception", "quality/kid_inception", "quality/inception_score", "quality/fid_photo", "quality/kid_photo",
+    }  # fmt: skip
     digits = DATASETS.get("digits")
     assert capabilities(digits, inception=True) - capabilities(digits) == {INCEPTION}
+    assert capabilities(digits, photo=True) - capabilities(digits) == {PHOTO}
     assert capabilities(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}
