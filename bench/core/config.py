@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -15,6 +17,7 @@ from bench.core.spec import Dataset, Recipe, Variant
 
 RESULTS_VERSION = 2  # increased by hand when the harness changes results
 _BUDGET = "budget."
+Resize = Literal["tensorflow", "clean"]  # how Inception resizes images: `bench.metrics.extractors.inception.resized`
 LOG_MARKS = 100  # points of each training scalar that a run logs
 
 
@@ -75,6 +78,12 @@ class Evaluation(_Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(500, description="images sampled at once; changes no number beyond float rounding")
     standard_errors: bool = Field(True, description="a half-sample standard error beside every metric of the final evaluation")
     inception: bool = Field(False, description="also compute the published FID at the end; it needs the weights of the Inception network")
+    inception_resize: Resize = Field(
+        "tensorflow", description="how to scale images for Inception: `tensorflow` as in the published FID, or `clean` as in clean-fid"
+    )
+    inception_statistics: str = Field(
+        "", description="an .npz file of reference statistics that FID on Inception features uses in place of the test split"
+    )
     photo: bool = Field(
         False, description="also compute Fréchet distance and KID at the end, on features of an ImageNet network; it needs ganbench[photo]"
     )
@@ -87,11 +96,22 @@ class Evaluation(_Section):
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("inception_statistics")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        """A worker may have another working folder."""
+        return str(Path(os.path.expanduser(value)).absolute()) if value else ""
+
+    @model_validator(mode="after")
+    def _options_of_inception(self) -> Evaluation:
+        for name in ("inception_resize", "inception_statistics"):
+            if getattr(self, name) != type(self).model_fields[name].default and not self.inception:
+                raise ValueError(f"evaluation.{name} needs evaluation.inception=true")
+        return self
+
     def how(self) -> Evaluation:
         """Return the settings that change how a metric is computed, with all others at their defaults."""
-        return Evaluation(
-            samples=self.samples, standard_errors=self.standard_errors, inception=self.inception, photo=self.photo, metrics=self.metrics
-        )
+        return Evaluation(**self.model_dump(exclude={"marks", "best", "batch_size"}))
 
 
 class RunConfig(_Section):

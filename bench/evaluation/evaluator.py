@@ -7,16 +7,18 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.core import random_streams
-from bench.core.config import Evaluation, short_hash
+from bench.core.config import Evaluation, Resize, short_hash
 from bench.core.errors import UserError, nearest, one_line
 from bench.core.registry import load_catalogs
 from bench.core.spec import Dataset, Mixture, Networks, Stacked
+from bench.evaluation.reference_statistics import read_statistics
 from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
 from bench.metrics.cards import SE, card, headline_among
@@ -75,13 +77,14 @@ class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
     `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
-    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. Raises UserError if the dataset
-    has no metric, a key is unknown, the weights of an extractor are missing or `samples` is too small.
+    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
+    Inception resizes images, and a file of statistics that its FID uses in place of the test split. Raises UserError if the dataset
+    has no metric, a key is unknown, weights or statistics of an extractor are missing, or `samples` is too small.
     """
 
     def __init__(
         self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, errors: bool = True,
-        metrics: Sequence[str] = (),
+        metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
     ) -> None:  # fmt: skip
         load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
@@ -96,6 +99,8 @@ class Evaluator:
         self.reference_n = len(dataset.split("test"))
         self.n = samples or usual_samples(dataset)
         self.errors = errors
+        self._resize: Resize = resize
+        self._statistics = read_statistics(Path(statistics), resize) if statistics else None
         for kind in self._opted:
             self._real.extractor(kind)  # raises before the training if the weights are missing
         if self.n < FEWEST:
@@ -177,6 +182,8 @@ class Evaluator:
             "version": card(key).version,
         }  # fmt: skip
         weights = [self._real.extractor(kind).weights_hash for kind in self._kinds(card(key).needs)]
+        if self._statistics and INCEPTION in card(key).needs:
+            identity |= {"split": "statistics", "reference": self._statistics.n, "statistics": self._statistics.digest}
         return short_hash(identity | ({"extractor": weights[0] if len(weights) == 1 else weights} if weights else {}))
 
     def _kinds(self, needs: Collection[str]) -> list[str]:
@@ -212,7 +219,7 @@ class Evaluator:
 
     @cached_property
     def _real(self) -> RealSide:
-        return RealSide(self.dataset, (*kinds_of(self.dataset), *self._opted))
+        return RealSide(self.dataset, (*kinds_of(self.dataset), *self._opted), resize=self._resize, statistics=self._statistics)
 
     @property
     def _opted(self) -> list[str]:
@@ -248,7 +255,7 @@ def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
     """Return the evaluator of a dataset. Raises UserError as `Evaluator` does."""
     return Evaluator(
         dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, errors=evaluation.standard_errors,
-        metrics=evaluation.metrics,
+        metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
     )  # fmt: skip
 
 

@@ -23,7 +23,10 @@ from bench.evaluation.value_checks import levels_of
 from bench.metrics.extractors import INCEPTION, PHOTO
 
 STANDARD = Evaluation()
-SETTABLE = ("evaluation.standard_errors", "evaluation.inception", "evaluation.photo", "evaluation.metrics")  # by `ganbench evaluate --set`
+SETTABLE = (
+    "evaluation.standard_errors", "evaluation.inception", "evaluation.inception_resize", "evaluation.inception_statistics",
+    "evaluation.photo", "evaluation.metrics",
+)  # fmt: skip  # by `ganbench evaluate --set`
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,6 +155,8 @@ def frechet_inception(evidence: Evidence) -> float:
 @metric(card("quality/kid_inception"))
 def kernel_inception(evidence: Evidence) -> float:
     """Return the squared maximum mean discrepancy, in Inception features."""
+    if evidence.real.statistics is not None:
+        return evidence.unknown("the reference statistics have no features of single images, which KID compares")
     return evidence.kernel_distance(INCEPTION)
 
 
@@ -287,8 +289,8 @@ def ct_score(evidence: Evidence) -> float:
 
 
 def _frechet(evidence: Evidence, kind: str) -> float:
-    generated, real = evidence.features_of(kind).features, evidence.real.features_of(kind).features
-    least = min(len(generated), len(real))
+    generated = evidence.features_of(kind).features
+    least = min(len(generated), evidence.real.count(kind))
     if least <= generated.shape[1]:
         return evidence.unknown(
             f"a Fréchet distance in {generated.shape[1]} features needs more images than features, not {pluralise(least, 'image')}"

@@ -9,11 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from bench.core.config import Resize
 from bench.core.spec import Dataset, Mixture, Stacked
 from bench.metrics.cache import Parts, cached
 from bench.metrics.clipped import clipped_mean
 from bench.metrics.diversity import duplicate_threshold, pair_distances
-from bench.metrics.extractors import Extractor, Features, extractor_for
+from bench.metrics.extractors import INCEPTION, Extractor, Features, extractor_for
 from bench.metrics.fidelity import Gaussian, fit_gaussian
 from bench.metrics.half_samples import canonical_order
 from bench.metrics.modes import Shares, class_shares
@@ -43,11 +44,24 @@ class Bins:
     test: Tensor  # [N]: the bin of each test image
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReferenceStatistics:
+    """Inception statistics of real images that are not here: `bench.evaluation.reference_statistics` reads them from a file."""
+
+    gaussian: Gaussian
+    n: int  # images
+    digest: str  # of the content: part of the protocol
+
+
 class RealSide:
     """Statistics of a dataset's real images by several extractors, for the test split unless stated otherwise."""
 
-    def __init__(self, dataset: Dataset, kinds: Sequence[str]) -> None:
+    def __init__(
+        self, dataset: Dataset, kinds: Sequence[str], *, resize: Resize = "tensorflow", statistics: ReferenceStatistics | None = None
+    ) -> None:
         self.dataset = dataset
+        self.resize = resize  # of images for Inception
+        self.statistics = statistics  # in place of the test split's Inception features
         self.kinds = tuple(kinds)
         self.main = "classifier" if "classifier" in kinds else "pixels"  # the extractor for the search of neighbours
         self.reported: set[str] = set()  # metrics with a logged failure
@@ -59,7 +73,7 @@ class RealSide:
     def extractor(self, kind: str) -> Extractor:
         """Return the extractor of a kind. Loads or trains it at its first use."""
         if kind not in self._extractors:
-            self._extractors[kind] = extractor_for(kind, self.dataset)
+            self._extractors[kind] = extractor_for(kind, self.dataset, resize=self.resize)
         return self._extractors[kind]
 
     def features_of(self, kind: str) -> Features:
@@ -71,10 +85,16 @@ class RealSide:
         return self._features[kind]
 
     def gaussian(self, kind: str) -> Gaussian:
-        """Return mean and covariance of the test images' features."""
+        """Return mean and covariance of the test images' features, or those of the reference statistics."""
+        if kind == INCEPTION and self.statistics is not None:
+            return self.statistics.gaussian
         if kind not in self._gaussians:
             self._gaussians[kind] = fit_gaussian(self.features_of(kind).features)
         return self._gaussians[kind]
+
+    def count(self, kind: str) -> int:
+        """The number of images that the Gaussian was fitted to."""
+        return self.statistics.n if kind == INCEPTION and self.statistics is not None else len(self.features_of(kind))
 
     @cached_property
     def class_gaussians(self) -> dict[int, Gaussian]:

@@ -92,8 +92,8 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
 
 
 def _with_evaluation(config: RunConfig, evaluation: Evaluation) -> RunConfig:
-    """Return the configuration of a run with the new evaluation settings. Evaluation points and `best` do not change."""
-    settings = evaluation.model_dump(include={"samples", "batch_size", "standard_errors", "inception", "photo"})
+    """Return the run's configuration with the new evaluation settings. Evaluation points, `best` and the choice of metrics do not change."""
+    settings = evaluation.model_dump(exclude={"marks", "best", "metrics"})
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=settings)})
 
 

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Settings of the evaluation at the end of a run, which `--set` may change.
-SETTABLE = ("evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception", "evaluation.photo")
+SETTABLE = (
+    "evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception", "evaluation.inception_resize",
+    "evaluation.inception_statistics", "evaluation.photo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ QUALITY = (
         direction="lower",
         needs=("inception",),
         citation="Heusel et al. 2017, arXiv 1706.08500",
-        meaning="The published FID, on Inception-v3 features of torch-fidelity's weights. Its value depends on how many images are on each side, so compare it only at equal counts.",
+        meaning="The published FID, on Inception-v3 features of torch-fidelity's weights, against the test split or the reference statistics of a file. Its value depends on how many images are on each side, so compare it only at equal counts.",
     ),
     Card(
         key="quality/kid_inception",

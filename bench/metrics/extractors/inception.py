@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from bench.core.config import Resize, short_hash
 from bench.core.errors import UserError, one_line
 from bench.core.spec import Dataset
 from bench.data import sources
@@ -32,17 +34,27 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE_BYTES = 95_628_359
 BATCH = 16  # images of 299 pixels: more images take more memory for activations
 FEATURES = ("2048", "logits_unbiased")  # of FID, and of the inception score
+SIDE = 299  # pixels: images are scaled to it
+WIDTH = 2_048  # features
+LAYERS = (
+    "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2", "Mixed_5b", "Mixed_5c", "Mixed_5d",
+    "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool",
+)  # fmt: skip  # of torch-fidelity's network, which would resize the images itself, in one way only
 
 
 class InceptionExtractor:
-    """Extractor with torch-fidelity's InceptionV3 of 2015: 2,048 features, 1,008 logits without bias. Repeats a grey channel."""
+    """Extractor with torch-fidelity's InceptionV3 of 2015: 2,048 features, 1,008 logits without bias. Repeats a grey channel.
+
+    `resize`: how to scale images to 299 pixels (`resized`). It is a part of the extractor's identity.
+    """
 
     name = INCEPTION
 
-    def __init__(self, weights: Path, dataset: Dataset) -> None:
+    def __init__(self, weights: Path, dataset: Dataset, resize: Resize = "tensorflow") -> None:
         self._weights = weights
         self._dataset = dataset
-        self.weights_hash = SHA256
+        self._resize = resize
+        self.weights_hash = SHA256 if resize == "tensorflow" else short_hash({"weights": SHA256, "resize": resize})
 
     def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
         """Return features and logits of uint8 images [N, C, H, W], scaled to 299 pixels."""
@@ -51,8 +63,11 @@ class InceptionExtractor:
         parts = []
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             for batch in images.split(batch_size):
-                features, logits = network(batch.expand(-1, 3, -1, -1))
-                parts.append(Features(features=features, logits=logits))
+                x = (resized(batch, self._resize).expand(-1, 3, -1, -1) - 128) / 128
+                for layer in LAYERS:
+                    x = getattr(network, layer)(x)
+                features = x.flatten(1)
+                parts.append(Features(features=features, logits=features.mm(network.fc.weight.T)))
         return joined(parts)
 
     def check(self, images: Tensor) -> None:
@@ -60,14 +75,29 @@ class InceptionExtractor:
         check_images(images, self._dataset.spec.shape, self._dataset.name)
 
 
-def load_inception(dataset: Dataset) -> InceptionExtractor:
+def resized(images: Tensor, resize: Resize) -> Tensor:
+    """Return images uint8 [N, C, H, W] as float32 [N, C, 299, 299] in 0..255.
+
+    `tensorflow`: bilinear, as TensorFlow 1 in the published FID (Heusel et al. 2017), which aliases larger images. `clean`: bicubic
+    with antialiasing in floats, as Pillow, then clamped: clean-fid (Parmar et al. 2022, arXiv 2104.11222).
+    """
+    if resize == "clean":  # in float64: float32 is off by up to 3e-3 grey levels
+        scaled = interpolate(images.double(), size=(SIDE, SIDE), mode="bicubic", antialias=True)
+        return scaled.float().clamp(0, 255)
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    scaled = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
+    return scaled
+
+
+def load_inception(dataset: Dataset, resize: Resize = "tensorflow") -> InceptionExtractor:
     """Return the extractor for a dataset. Raises UserError if the weights are missing, or unless images have 1 or 3 channels."""
     channels = dataset.spec.shape[0]
     if channels not in (1, 3):
         raise UserError(
-            f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images: omit --inception-weights"
+            f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images: omit evaluation.inception"
         )
-    return InceptionExtractor(find_weights(), dataset)
+    return InceptionExtractor(find_weights(), dataset, resize)
 
 
 def find_weights(*, download: bool = True) -> Path:

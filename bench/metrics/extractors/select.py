@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 
+from bench.core.config import Resize
 from bench.core.errors import UserError, nearest
 from bench.core.spec import Dataset, Stacked
 from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Extractor
@@ -27,13 +28,16 @@ def kinds_of(dataset: Dataset) -> tuple[str, ...]:
     return (CLASSIFIER, PIXELS) if _has_classifier(dataset) else (PIXELS,)
 
 
-def extractor_for(kind: str, dataset: Dataset) -> Extractor:
-    """Return the extractor of a kind for a dataset. Trains a classifier that is neither shipped nor cached. Raises UserError."""
+def extractor_for(kind: str, dataset: Dataset, *, resize: Resize = "tensorflow") -> Extractor:
+    """Return the extractor of a kind for a dataset. Trains a classifier that is neither shipped nor cached. Raises UserError.
+
+    `resize`: how Inception resizes images.
+    """
     known = (*kinds_of(dataset), INCEPTION, PHOTO) if dataset.spec.kind == "image" else ()
     if kind not in known:
         raise UserError(f"{dataset.name} has no extractor {kind!r}" + nearest(kind, known))
     if kind == INCEPTION:
-        return load_inception(dataset)
+        return load_inception(dataset, resize)
     if kind == PHOTO:
         return load_photo(dataset)
     if kind == PIXELS:

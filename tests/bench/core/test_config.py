@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +165,22 @@ def test_lineage_is_the_identity_without_the_length() -> None:
 def test_text_that_cannot_be_written_is_refused(value: object) -> None:
     with pytest.raises(UserError, match=r"networks: .* is not UTF-8"):
         override(config_for("dcgan"), {"networks": value})
+
+
+def test_options_of_inception_need_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, value in {"evaluation.inception_resize": "clean", "evaluation.inception_statistics": "s.npz"}.items():
+        with pytest.raises(UserError, match=f"{path} needs evaluation.inception=true"):
+            override(config_for("dcgan"), {path: value})
+        config = override(config_for("dcgan"), {path: value, "evaluation.inception": True})
+        assert load_config(config.canonical()) == config
+        assert config.evaluation.how() != config_for("dcgan", {"evaluation.inception": True}).evaluation.how()
+    assert config.evaluation.inception_statistics == str(tmp_path / "s.npz"), "whatever a worker's working folder is"
+
+
+def test_a_configuration_of_an_earlier_version_is_read() -> None:
+    before = json.loads(config_for("dcgan").canonical())
+    before["evaluation"] = {
+        key: value for key, value in before["evaluation"].items() if key not in ("photo", "inception_resize", "inception_statistics")
+    }
+    assert load_config(json.dumps(before)) == config_for("dcgan")

@@ -108,7 +108,7 @@ class Sixteen:
     name = INCEPTION
     weights_hash = "sixteen"
 
-    def __init__(self, dataset: Labelled) -> None:
+    def __init__(self, dataset: Labelled, resize: str = "") -> None:
         self._projection = torch.randn(math.prod(dataset.spec.shape), 16, generator=torch.Generator().manual_seed(0))
 
     def __call__(self, images: torch.Tensor, *, batch_size: int = 64) -> Features:

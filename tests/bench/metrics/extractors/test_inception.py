@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.core.config import DATASETS
 from bench.core.errors import UserError
@@ -157,6 +158,35 @@ def test_the_option_and_its_opposite_are_one_line(uri: str, command: Command) ->
     assert status == 2
     assert "evaluation.inception=False" in output
     assert "--inception-weights" in output
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8, 8), (3, 3, 32, 32), (1, 3, 64, 48), (1, 3, 299, 299), (2, 3, 512, 400)])
+def test_the_clean_resize_is_that_of_clean_fid(shape: tuple[int, ...]) -> None:
+    """Pillow's bicubic filter on each channel in floats, not rounded, then clamped: clean-fid 0.1.35, `make_resizer`."""
+    images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    found = inception.resized(images, "clean")
+    pictures = [Image.fromarray(channel.astype(np.float32)) for channel in images.flatten(0, 1).numpy()]
+    expected = np.stack([np.asarray(picture.resize((299, 299), resample=Image.Resampling.BICUBIC)).clip(0, 255) for picture in pictures])
+    torch.testing.assert_close(found.flatten(0, 1), torch.from_numpy(expected), rtol=0, atol=1e-3)
+    assert found.dtype == torch.float32
+    assert (found != found.round()).any() == (shape[2] != 299)
+
+
+def test_the_resizes_differ_where_images_shrink() -> None:
+    """A fine checkerboard is grey to a filter with antialiasing, and a pattern of its own to one without."""
+    board = ((torch.arange(598)[:, None] + torch.arange(598)) % 2 * 255).to(torch.uint8).expand(1, 3, -1, -1)
+    clean, tensorflow = (inception.resized(board, resize)[..., 5:-5, 5:-5] for resize in ("clean", "tensorflow"))
+    assert float(clean.std()) < 1 < float((clean - tensorflow).abs().max())
+    assert float(clean.mean()) == pytest.approx(127.5, abs=0.5)
+
+
+def test_the_resize_is_part_of_the_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect(monkeypatch, b"weights")
+    (tmp_path / "mine.pth").write_bytes(b"weights")
+    monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "mine.pth"))
+    hashes = {extractor_for("inception", DIGITS, resize=resize).weights_hash for resize in ("tensorflow", "clean")}
+    assert len(hashes) == 2
+    assert inception.SHA256 in hashes, "that of earlier runs"
 
 
 @pytest.fixture(scope="module")
