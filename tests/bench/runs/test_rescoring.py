@@ -14,10 +14,10 @@ import small
 import torch
 from PIL import Image
 
-from bench.core.config import Evaluation, RunConfig, load_config
+from bench.core.config import Evaluation, RunConfig, config_for, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import BEST, HEADLINE, SE, measured
-from bench.runs.rescoring import score
+from bench.runs.rescoring import _with_evaluation, score
 from bench.runs.runner import run
 from bench.tracking import delivery, results
 from bench.tracking.client import Tracker
@@ -70,6 +70,16 @@ def unmeasured(found: Results, run_id: str) -> pd.DataFrame:
 def headline_curve(found: Results, run_id: str) -> pd.DataFrame:
     curve = found.curves.query(f"run_id == '{run_id}' and key == '{HEADLINE}'")
     return curve[["images", "value"]].reset_index(drop=True)
+
+
+def test_every_setting_of_the_measurement_replaces_that_of_the_run() -> None:
+    config = config_for("dcgan", {"evaluation.marks": 5, "evaluation.metrics": [HEADLINE]})
+    wanted = Evaluation(
+        marks=1, best=True, samples=7, batch_size=3, standard_errors=False, inception=True, inception_resize="clean",
+        inception_statistics="/s.npz", photo=True,
+    )  # fmt: skip
+    found = _with_evaluation(config, wanted).evaluation
+    assert found == wanted.model_copy(update={"marks": 5, "best": False, "metrics": (HEADLINE,)})
 
 
 def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
