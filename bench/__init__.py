@@ -52,7 +52,7 @@ MOVED = {  # old name of a module -> what to import instead
     "bench.metrics.extractors.plan": "bench.metrics.extractors.training_plan",
     "bench.metrics.extractors.shipped": "bench.metrics.extractors.bundled",
     "bench.metrics.extractors.trained": "bench.metrics.extractors.local",
-    "bench.metrics.half": "bench.metrics.evidence",
+    "bench.metrics.half": "bench.metrics.half_sample_evidence",
     "bench.metrics.halves": "bench.metrics.half_samples",
     "bench.metrics.health": "bench.runs.health",
     "bench.metrics.kept": "bench.metrics.cache",
