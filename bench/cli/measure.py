@@ -59,7 +59,7 @@ def evaluate(
     from bench.evaluation.external import SETTABLE, measure
 
     settings = with_inception(parse_settings(set_), inception_weights)
-    check_settable(settings, SETTABLE)
+    check_settable(settings, SETTABLE, command="ganbench evaluate")
     measured = measure(source, dataset, value_range=range_, latent=latent, n=n, evaluation=evaluation_with(settings), as_is=as_is)
     if json:
         console.print_json(data=measured.as_json(), sort_keys=False, ensure_ascii=True)

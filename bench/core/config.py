@@ -99,7 +99,7 @@ class Evaluation(_Section):
     @field_validator("inception_statistics")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        """A worker may have another working folder."""
+        """Return an absolute path, because a worker may have another working folder."""
         return str(Path(os.path.expanduser(value)).absolute()) if value else ""
 
     @model_validator(mode="after")
@@ -259,15 +259,15 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         raise UserError(_first(error)) from error
 
 
-def check_settable(settings: Mapping[str, Any], settable: Collection[str]) -> None:
-    """Raise a UserError for a path that a verb which trains nothing cannot set."""
+def check_settable(settings: Mapping[str, Any], settable: Collection[str], *, command: str) -> None:
+    """Raise UserError for a path that is not in `settable`. For a command that trains nothing."""
     for path in settings:
         if path not in settable:
-            raise UserError(f"{path!r} cannot be --set, because nothing is trained{nearest(path, settable)}")
+            raise UserError(f"--set cannot change {path!r}, because `{command}` trains nothing{nearest(path, settable)}")
 
 
 def evaluation_with(settings: Mapping[str, Any]) -> Evaluation:
-    """The default evaluation with other values at some of its paths ("evaluation.photo"). Raises a UserError for a bad value."""
+    """Return the default evaluation with other values at some paths, such as "evaluation.photo". Raises UserError for a bad value."""
     try:
         return Evaluation.model_validate({path.removeprefix("evaluation."): value for path, value in settings.items()})
     except ValidationError as error:

@@ -223,7 +223,7 @@ class Evaluator:
 
     @property
     def _opted(self) -> list[str]:
-        """The extractors that are measured only if requested, of those requested."""
+        """The requested ones of the optional extractors."""
         return [kind for kind in (INCEPTION, PHOTO) if kind in self.capabilities]
 
 

@@ -64,7 +64,8 @@ def row_hash(kind: str, evaluator: Evaluator) -> str:
 
 def metric_sources() -> dict[str, str | None]:
     """Return a hash of the source of each external metric. The hash is None if the source is not available."""
-    return {key: _source_hash(METRICS[key]) for key in metric_keys() if getattr(METRICS[key], "__module__", "") != definitions.__name__}
+    own = f"{definitions.__name__}."
+    return {key: _source_hash(METRICS[key]) for key in metric_keys() if not getattr(METRICS[key], "__module__", "").startswith(own)}
 
 
 def _source_hash(function: MetricFunction) -> str | None:

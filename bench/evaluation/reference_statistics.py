@@ -1,7 +1,7 @@
-"""Read the Inception statistics of real images that are not here, from an .npz file. Loads nothing by pickle.
+"""Read Inception statistics of real images from an .npz file, for data that is not on this machine. Loads nothing by pickle.
 
-The file has five arrays: `mu` [2048] and `sigma` [2048, 2048], as clean-fid and pytorch-fid write them, and what they leave out: `n` (the
-number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
+The file has five arrays: `mu` [2048] and `sigma` [2048, 2048], as clean-fid and pytorch-fid write them, and three that these programs
+omit: `n` (the number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from bench.metrics.extractors.inception import WIDTH
 from bench.metrics.fidelity import Gaussian
 from bench.metrics.real_statistics import ReferenceStatistics
 
-STATED = {"n": "50000", "extractor": "'inception'", "resize": "'clean'"}  # what other programs leave out, with examples
-ROUNDING = 1e-5  # share of the largest entry or eigenvalue: what float32 leaves of a covariance
+STATED = {"n": "50000", "extractor": "'inception'", "resize": "'clean'"}  # arrays that other programs omit, with examples
+ROUNDING = 1e-5  # share of the largest entry or eigenvalue: the precision of a covariance in float32
 
 
 def read_statistics(path: Path, resize: Resize) -> ReferenceStatistics:
-    """Read the statistics of images that were resized like this. Raises a UserError for another file."""
+    """Read the statistics of a file. Raises UserError if the file is not valid, or is for images with another resize."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # a ValueError for a name with a null byte
-        raise UserError(f"the reference statistics {one_line(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise UserError(
+            f"the reference statistics {one_line(path)} cannot be read: {getattr(error, 'strerror', None) or error}; check the path"
+        ) from error
     if not path.is_file():
-        raise UserError(f"the reference statistics {one_line(path)} are not a plain file")
+        raise UserError(f"the reference statistics {one_line(path)} are not a plain file; name an .npz file")
     return _read(path, resize, (status.st_size, status.st_mtime_ns))
 
 
@@ -51,7 +53,7 @@ def _read(path: Path, resize: Resize, stamp: tuple[int, int]) -> ReferenceStatis
     _check_word(file, "resize", made_with, get_args(Resize))
     if str(made_with) != resize:
         advice = f"--set evaluation.inception_resize={made_with}"
-        raise UserError(f"the images of {file} were resized by {str(made_with)!r}, and these are resized by {resize!r}: {advice}")
+        raise UserError(f"the images of {file} have the resize {str(made_with)!r}, and this evaluation has {resize!r}: {advice}")
     _check_covariance(file, covariance)
     content = hashlib.sha256(mean.tobytes() + covariance.tobytes() + f"{int(n)} {resize}".encode()).hexdigest()
     return ReferenceStatistics(gaussian=Gaussian(mean=mean, covariance=(covariance + covariance.T) / 2), n=int(n), digest=content)
@@ -69,14 +71,14 @@ def _numbers(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.float6
 
 
 def _check_stated(path: Path) -> None:
-    """Raise a UserError that says how to add what other programs leave out."""
+    """Raise UserError for missing arrays, with a command that adds them."""
     with zipfile.ZipFile(path) as archive:
         names = {member.removesuffix(".npy") for member in archive.namelist()}
     if missing := [name for name in STATED if name not in names]:
         stated = ", ".join(f"{name}={STATED[name]}" for name in missing)
         code = f"import numpy as np; np.savez('stated.npz', **np.load({str(path)!r}), {stated})"
-        advice = f'add what holds for it, e.g. by python -c "{one_line(code, most=500)}"'
-        raise UserError(f"{one_line(path)} does not state {', '.join(missing)}: {advice}")
+        advice = f'add the values that apply, for example with python -c "{one_line(code, most=500)}"'
+        raise UserError(f"{one_line(path)} has no {', '.join(missing)}: {advice}")
 
 
 def _check_word(file: str, name: str, found: NDArray[Any], known: tuple[str, ...]) -> None:
@@ -86,10 +88,10 @@ def _check_word(file: str, name: str, found: NDArray[Any], known: tuple[str, ...
 
 
 def _check_covariance(file: str, covariance: NDArray[np.float64]) -> None:
-    """Raise a UserError unless a matrix is symmetric and positive semidefinite, up to rounding."""
+    """Raise UserError unless a matrix is symmetric and positive semidefinite, up to rounding."""
     largest = np.abs(covariance).max()
     if np.abs(covariance - covariance.T).max() > ROUNDING * largest:
-        raise UserError(f"sigma of {file} is no covariance: it is not symmetric")
+        raise UserError(f"sigma of {file} is not a covariance, because it is not symmetric")
     values = np.linalg.eigvalsh((covariance + covariance.T) / 2)
     if values[0] < -ROUNDING * max(values[-1], 0.0):
-        raise UserError(f"sigma of {file} is no covariance: its smallest eigenvalue is {values[0]:.3g}")
+        raise UserError(f"sigma of {file} is not a covariance: its smallest eigenvalue is {values[0]:.3g}")

@@ -1,4 +1,4 @@
-"""Clipped Density and Clipped Coverage: Salvy, Talbot and Thirion 2025 (arXiv 2507.01761), section 4, from the equations."""
+"""Clipped Density and Clipped Coverage, from the equations of Salvy, Talbot and Thirion 2025 (arXiv 2507.01761), section 4."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bench.metrics.neighbours import K_BALL
 
 
 def clipped_mean(counts: Tensor) -> float:
-    """The mean of min(count / K_BALL, 1) over counts [N]: an image, or a neighbourhood, contributes at most 1."""
+    """Return the mean of min(count / K_BALL, 1) over counts [N]: an image, or a neighbourhood, contributes at most 1."""
     return float((counts.double() / K_BALL).clamp(max=1.0).mean())
 
 
 def equivalent_share(filled: float, generated: int, real: int) -> float:
-    """The share of good images among so many generated ones whose expected unnormalised Clipped Coverage is `filled`, at most 1."""
+    """Return the share of good images, among `generated` ones, at which `filled` is the expected unnormalised Clipped Coverage; at most 1."""
     return float(np.interp(filled, expected_fill(generated, real), np.linspace(0, 1, generated + 1)))
 
 
 @lru_cache(maxsize=8)
 def expected_fill(generated: int, real: int) -> NDArray[np.float64]:
-    """E[min(J / k, 1)] for 0, 1, ..., `generated` good images and so many real ones: [generated + 1].
+    """Return E[min(J / k, 1)] for 0, 1, ..., `generated` good images and `real` real ones: [generated + 1].
 
     J is the number of good images in the ball up to the k-th nearest of real - 1 other real images. For images of one continuous
-    distribution the ball holds a Beta(k, real - k) share of it, whatever that distribution is, so J is beta-binomial.
+    distribution, the ball contains a Beta(k, real - k) share of this distribution. So J is beta-binomial.
     """
     good = np.arange(generated + 1)
     missing = sum((K_BALL - j) * betabinom.pmf(j, good, K_BALL, real - K_BALL) for j in range(K_BALL))

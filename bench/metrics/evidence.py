@@ -187,7 +187,7 @@ class Evidence(MetricValues):
 
     @property
     def recognised_generated(self) -> Tensor:
-        """1 if a compared generated image is nearer to another one than to all compared real images, 1/2 for a tie, else 0: [m]."""
+        """For each compared image, 1 if another generated image is nearer than all compared real ones, 1/2 for a tie, else 0: [m]."""
         own = self.neighbours if len(self.compared) == len(self.data) else self.neighbours.among(self.compared)
         return recognised(own.nearest, self.to_real)
 

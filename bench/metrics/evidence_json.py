@@ -63,7 +63,7 @@ def _nearest(evidence: Evidence) -> Tensor:
 
 
 def _powers(spectra: Tensor) -> list[float]:
-    """The mean of spectra [n, R], to five digits."""
+    """Return the mean of spectra [n, R], rounded to five digits."""
     return [float(f"{power:.5g}") for power in spectra.double().mean(dim=0).tolist()]
 
 

@@ -46,7 +46,7 @@ class Bins:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceStatistics:
-    """Inception statistics of real images that are not here: `bench.evaluation.reference_statistics` reads them from a file."""
+    """Record of Inception statistics from a file (`bench.evaluation.reference_statistics`), in place of the test split."""
 
     gaussian: Gaussian
     n: int  # images
@@ -93,7 +93,7 @@ class RealSide:
         return self._gaussians[kind]
 
     def count(self, kind: str) -> int:
-        """The number of images that the Gaussian was fitted to."""
+        """Return the number of images to which the Gaussian was fitted."""
         return self.statistics.n if kind == INCEPTION and self.statistics is not None else len(self.features_of(kind))
 
     @cached_property
@@ -121,13 +121,13 @@ class RealSide:
 
     @cached_property
     def clipped_density(self) -> float:
-        """The unnormalised Clipped Density of the test images, each against the others."""
+        """The unnormalised Clipped Density of the test images, each compared with the others."""
         within = self.neighbours.distance <= clipped_radius(self.neighbours)[:, None]
         balls = torch.bincount(self.neighbours.index[within], minlength=len(self.neighbours.index))
         return clipped_mean(balls)
 
     def compared(self, generated: int) -> Compared:
-        """The test images of the two-sample test with so many generated ones."""
+        """Return the test images of the two-sample test with this number of generated images."""
         if generated not in self._compared:
             self._compared = {generated: compared(self.neighbours, generated)}
         return self._compared[generated]
@@ -181,7 +181,7 @@ class RealSide:
 
     @cached_property
     def spectrum(self) -> Tensor:
-        """[R], float64: the mean power of the test images at each radial frequency."""
+        """The mean power of the test images at each radial frequency: [R] float64."""
         return spectra(self._test).double().mean(dim=0)
 
     @cached_property

@@ -1,6 +1,6 @@
-"""The radial power spectrum: texture and the traces of up-sampling, which features of a network hardly show.
+"""The radial power spectrum. It shows texture and the traces of up-sampling, which network features hardly show.
 
-After Durall et al. 2020 (arXiv 2003.01826), section 3: the power of an image at each radial frequency, here as the mean over a ring.
+After Durall et al. 2020 (arXiv 2003.01826), section 3: the power of an image at each radial frequency. Here it is the mean over a ring.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import math
 import torch
 from torch import Tensor
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
-ROUNDING = 1 / 12  # grey levels squared: the power of rounding to 8 bits, at every frequency; less power is no signal
+# Part of the definition of the metrics: raise the version on their cards if you change it.
+ROUNDING = 1 / 12  # grey levels squared: the power of rounding to 8 bits, at every frequency
 
 CHUNK = 2**19  # pixels transformed at once
 
 
 def rings(height: int, width: int) -> Tensor:
-    """The mean over each ring of frequencies, as a matrix for the half-plane that `rfft2` gives: [height * (width // 2 + 1), R].
+    """Return the mean over each ring of frequencies, as a matrix for the half-plane of `rfft2`: [height * (width // 2 + 1), R].
 
-    Ring r - 1 holds the frequencies of about r cycles along the shorter side, for r from 1 to √2 / 2 of that side: the corners of the
-    plane are part of it. The mean brightness (r = 0) is left out. A ValueError for images without any other frequency.
+    Ring r - 1 contains the frequencies of about r cycles along the shorter side, for r from 1 to √2 / 2 of that side, which is at the
+    corners of the plane. The mean brightness (r = 0) is not included. Raises ValueError for images without other frequencies.
     """
     vertical, horizontal = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
     radius = torch.hypot(vertical[:, None], horizontal[None]) * min(height, width)
     ring = (radius + 0.5).floor().to(torch.int64).flatten()  # halves go up
-    mirrored = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)  # most columns stand for their mirror image, too
+    mirrored = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)  # most columns also represent their mirror image
     mirrored[0] = 1.0
     if width % 2 == 0:
         mirrored[-1] = 1.0
@@ -38,9 +38,9 @@ def rings(height: int, width: int) -> Tensor:
 
 
 def spectra(images: Tensor) -> Tensor:
-    """The power of each uint8 image [n, C, H, W] in each ring, averaged over its channels: [n, R] float32, in grey levels squared.
+    """Return the power of each uint8 image [n, C, H, W] in each ring, averaged over its channels: [n, R] float32, in grey levels squared.
 
-    The power at a frequency is |F|² / (H W), so that white noise has its variance everywhere.
+    The power at a frequency is |F|² / (H W), so that the power of white noise is its variance.
     """
     height, width = images.shape[2:]
     mean = rings(height, width).float()
@@ -50,10 +50,10 @@ def spectra(images: Tensor) -> Tensor:
 
 
 def log_ratios(generated: Tensor, real: Tensor) -> Tensor:
-    """log(generated / real) of two mean spectra [R], in float64. Always finite: the power of rounding is added to both."""
+    """Return log(generated / real) of two mean spectra [R], in float64. It adds the power of rounding to both, so the result is finite."""
     return ((generated.double() + ROUNDING) / (real.double() + ROUNDING)).log()
 
 
 def highest(values: Tensor) -> Tensor:
-    """The third of the rings with the highest frequencies, rounded up."""
+    """Return the highest third of the frequencies, rounded up."""
     return values[-math.ceil(len(values) / 3) :]

@@ -1,7 +1,7 @@
 """The two-sample test by the nearest neighbour: Lopez-Paz and Oquab 2017 (arXiv 1610.06545); for GANs Xu et al. 2018 (arXiv 1806.07755).
 
-Both sides have equally many images. Each is assigned to the side of its nearest other image. The share of right assignments is 1/2
-if both sides come from one distribution.
+Both sides have the same number of images. The test assigns each image to the side of its nearest other image. The expected share of
+correct assignments is 1/2 if both sides come from one distribution.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bench.metrics.neighbours import Neighbours
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """The real images of the test."""
+    """Record of the real images in the test."""
 
     rows: Tensor  # [m] int64, ascending
-    nearest: Tensor  # [N]: the distance of each of them to the nearest other one of them; not-a-number for other images
+    nearest: Tensor  # [N]: the distance of each row to the nearest other one; NaN for images that are not in the test
 
 
 def compared(real: Neighbours, generated: int) -> Compared:
-    """All real images, or as many as are generated: always the same random ones."""
+    """Return all real images, or as many as generated ones: a fixed random choice. Raises ValueError for fewer than 2 generated images."""
     total = len(real.features)
     if generated >= total:
         return Compared(rows=torch.arange(total), nearest=real.nearest)
@@ -37,5 +37,5 @@ def compared(real: Neighbours, generated: int) -> Compared:
 
 
 def recognised(own: Tensor, other: Tensor) -> Tensor:
-    """1 where the nearest image of the own side (distance [m]) is nearer than that of the other side, 1/2 for a tie, else 0."""
+    """Return 1 if the nearest image of the same side (distance [m]) is nearer than that of the other side, 1/2 for a tie, else 0: [m]."""
     return (own < other).double() + 0.5 * (own == other).double()

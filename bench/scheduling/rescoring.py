@@ -59,7 +59,7 @@ class FinishedRun:
 
 def finished_runs(uri: str, run_ids: Sequence[str], suite: str | None, settings: Mapping[str, Any]) -> list[FinishedRun]:
     """Return the runs with these ids, or all finished runs of a suite, with changed evaluation settings. Writes nothing. Raises UserError."""
-    check_settable(settings, SETTABLE)
+    check_settable(settings, SETTABLE, command="ganbench score")
     if not run_ids and suite is None:
         raise UserError("give the ids of the runs to measure again, or a suite as --suite NAME")
     client = store.connect(uri)

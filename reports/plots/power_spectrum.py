@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,31 +13,38 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from reports.palette import INK, Style
 
 COLUMNS = ["seed", "cycles", "generated", "real"]
-MOST = 10_000  # frequencies; longer lists are left out
-SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared: less counts as this much, and no image has more
+MOST = 10_000  # frequencies: longer lists are not valid
+SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared: smaller powers count as SMALLEST, and no image has more than LARGEST
+ROUNDING = 1e-3  # relative difference of the same power on two machines
 
 
 def power_spectrum_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
     """Return seed, cycles (along the shorter side), generated, real: a row for each seed and frequency. `evidence` is the artifact of each seed.
 
-    Seeds without a valid spectrum are left out, and seeds whose real spectrum differs from the most common one. Powers below `SMALLEST`, such as
-    those of a constant image, are raised to it.
+    The data has no seeds without a valid spectrum, and none whose real spectrum differs from the most common one by more than rounding. It replaces
+    powers below `SMALLEST`, such as those of a constant image, by `SMALLEST`.
     """
     found = {seed: powers for seed, own in sorted(evidence.items()) if (powers := _powers(own.get("spectrum"))) is not None}
     if not found:
         return pd.DataFrame(columns=COLUMNS)
-    usual = Counter(real for _, real in found.values()).most_common(1)[0][0]
+    usual = max((real for _, real in found.values()), key=lambda real: sum(_agree(real, other) for _, other in found.values()))
     rows = [
         (seed, cycles, max(power, SMALLEST), max(usual[cycles - 1], SMALLEST))
         for seed, (generated, real) in found.items()
-        if real == usual
+        if _agree(real, usual)
         for cycles, power in enumerate(generated, start=1)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _agree(powers: Sequence[float], others: Sequence[float]) -> bool:
+    """Return whether two spectra are equal up to the rounding of different machines."""
+    pairs = zip(powers, others, strict=False)
+    return len(powers) == len(others) and all(math.isclose(*pair, rel_tol=ROUNDING, abs_tol=SMALLEST) for pair in pairs)
+
+
 def _powers(own: object) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Generated and real powers of a run; None if they are missing or do not match."""
+    """Return generated and real powers of a run, or None if they are missing or do not match."""
     if not isinstance(own, Mapping):
         return None
     generated, real = _checked(own.get("generated")), _checked(own.get("real"))
@@ -46,7 +52,7 @@ def _powers(own: object) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
 
 
 def _checked(values: object) -> tuple[float, ...] | None:
-    """A list of powers; None for anything else."""
+    """Return a list of powers, or None for anything else."""
     if not isinstance(values, list) or not 0 < len(values) <= MOST:
         return None
     return tuple(map(float, values)) if all(type(value) in (int, float) and 0 <= value <= LARGEST for value in values) else None

@@ -13,7 +13,8 @@ from typing import get_args
 
 from bench.core.errors import UserError, nearest, one_line
 from bench.metrics.cards.definition import NEEDS, Card, Direction
-from bench.metrics.cards.evaluation import DIVERSITY, HEADLINE, MEMORISATION, MIXTURE_JS, MODES, PIXELS, QUALITY, REVERSE_KL, SPECTRUM
+from bench.metrics.cards.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
+from bench.metrics.cards.quality import HEADLINE, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.cards.training import PERF, TRAIN
 
 __all__ = [

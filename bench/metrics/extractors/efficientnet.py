@@ -1,6 +1,7 @@
-"""EfficientNet-Lite0 without its classifier: Tan and Le 2019 (arXiv 1905.11946), table 1, without squeeze-and-excitation and with ReLU6.
+"""The network EfficientNet-Lite0 without its classifier: Tan and Le 2019 (arXiv 1905.11946), table 1.
 
-Google published this form for devices without a GPU: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
+The Lite form has ReLU6 and no squeeze-and-excitation. Google published it for devices without a GPU:
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STAGES = (  # expansion, channels, blocks, stride of the first block, kernel
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch norm and, if `bounded`, ReLU6. Pads like TensorFlow's `same`: with a stride of 2 less on the left and the top."""
+    """Convolution, batch norm and, if `bounded`, ReLU6. Pads like TensorFlow's `same`: for a stride of 2, less on the left and the top."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, bounded: bool = True) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class ConvNorm(nn.Module):
         return self.activation(self.norm(self.conv(self.pad(x))))
 
     def fuse(self) -> None:
-        """Make the batch norm a part of the convolution: the same function up to rounding, in less time."""
+        """Merge the batch norm into the convolution, for speed. The function is the same up to rounding."""
         assert isinstance(self.norm, nn.BatchNorm2d)
         self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
 
@@ -57,7 +58,7 @@ class InvertedBottleneck(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Images float32 [N, 3, H, W], whose sides are multiples of 32, to pooled features [N, 1280]."""
+    """Network from images float32 [N, 3, H, W] to pooled features [N, 1280]. Sides are multiples of 32."""
 
     def __init__(self) -> None:
         super().__init__()

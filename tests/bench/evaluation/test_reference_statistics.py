@@ -143,9 +143,9 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "complex sigma": (lambda a: {"sigma": a["sigma"] + 0j}, "sigma of .* must be floats .*, not complex128"),
     "NaN in mu": (lambda a: {"mu": np.full(8, np.nan)}, "mu of .* has infinite or NaN values"),
     "infinity in sigma": (lambda a: {"sigma": np.full((8, 8), np.inf)}, "sigma of .* has infinite or NaN values"),
-    "asymmetric": (lambda a: {"sigma": a["sigma"] + np.triu(np.ones((8, 8)), 1)}, "no covariance: it is not symmetric"),
-    "indefinite": (lambda a: {"sigma": turned(a["sigma"])}, "no covariance: its smallest eigenvalue is -"),
-    "negative": (lambda a: {"sigma": -np.eye(8)}, "no covariance: its smallest eigenvalue is -1"),
+    "asymmetric": (lambda a: {"sigma": a["sigma"] + np.triu(np.ones((8, 8)), 1)}, "not a covariance, because it is not symmetric"),
+    "indefinite": (lambda a: {"sigma": turned(a["sigma"])}, "not a covariance: its smallest eigenvalue is -"),
+    "negative": (lambda a: {"sigma": -np.eye(8)}, "not a covariance: its smallest eigenvalue is -1"),
     "one image": (lambda a: {"n": 1}, "n of .* must be a whole number of images, at least 2, not 1"),
     "n of floats": (lambda a: {"n": 300.0}, "n of .* must be a whole number"),
     "several n": (lambda a: {"n": [300, 300]}, "n of .* must be a whole number"),
@@ -177,7 +177,7 @@ def test_rounding_of_float32_is_no_mistake(tmp_path: Path) -> None:
 def test_what_other_programs_leave_out_is_named_with_the_way_to_state_it(missing: tuple[str, ...], tmp_path: Path) -> None:
     arrays = statistics()
     path = saved(tmp_path / "theirs.npz", {name: value for name, value in arrays.items() if name not in missing})
-    with pytest.raises(UserError, match=f"does not state {', '.join(missing)}: ") as error:
+    with pytest.raises(UserError, match=f"has no {', '.join(missing)}: ") as error:
         evaluator(path)
     (code,) = [part for part in str(error.value).split('"') if part.startswith("import numpy")]
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)  # the advice works

@@ -19,7 +19,8 @@ from bench.core.errors import UserError
 from bench.evaluation.evaluator import Evaluator, reference_images
 from bench.metrics import cards
 from bench.metrics.cards import SE, Card, measured, register_card
-from bench.metrics.definitions import DUPLICATES, PRECISION
+from bench.metrics.definitions.diversity import DUPLICATES
+from bench.metrics.definitions.quality import PRECISION
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
 from bench.metrics.extractors import ClassifierExtractor, Features
 from bench.metrics.extractors.pixels import PixelExtractor

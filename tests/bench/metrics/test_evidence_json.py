@@ -106,7 +106,7 @@ def test_only_what_the_data_gives_occasion_for() -> None:
     assert set(plain.evidence) == {"n", "bins", "spectrum"}
     assert plain.nearest is not None
     stacked = measured(reference_images(DATASETS.get("stacked-digits"), 20), "stacked-digits")
-    assert set(stacked.evidence) == {"n", "modes"}
+    assert set(stacked.evidence) == {"n", "modes", "spectrum"}
     assert stacked.nearest is None
 
 

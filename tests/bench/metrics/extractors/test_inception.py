@@ -134,7 +134,8 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_images_of_two_channels_are_one_line() -> None:
     with pytest.raises(
-        UserError, match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images: omit --inception-weights$"
+        UserError,
+        match=r"^images of patterns have 2 channels, and Inception takes grey or RGB images: omit --inception-weights and evaluation.inception$",
     ):
         extractor_for("inception", Labelled(shape=(2, 8, 8)))
 

@@ -104,7 +104,9 @@ def test_other_images_are_one_line(images: torch.Tensor, package: Path) -> None:
 
 
 def test_images_of_two_channels_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"^images of patterns have 2 channels, and the extractor photo takes grey or RGB images$"):
+    with pytest.raises(
+        UserError, match=r"^images of patterns have 2 channels, and the extractor photo takes grey or RGB images: omit evaluation.photo$"
+    ):
         extractor_for("photo", Labelled(shape=(2, 8, 8)))
 
 
@@ -216,7 +218,7 @@ def test_evaluate_measures_it(package: Path, ganbench: Command) -> None:
     ("setting", "message"),
     [
         ("evaluation.fotos=true", "did you mean 'evaluation.photo'"),
-        ("budget.images=5", "cannot be --set, because nothing is trained"),
+        ("budget.images=5", "--set cannot change 'budget.images', because `ganbench evaluate` trains nothing"),
         ("evaluation.photo=maybe", "evaluation.photo: "),
     ],
 )
