@@ -36,7 +36,8 @@ COLUMNS = (
     "quality/recall_classifier", "quality/density_classifier", "quality/coverage_classifier", "quality/clipped_density_classifier",
     "quality/clipped_coverage_classifier", "quality/nn_accuracy_generated_classifier", "quality/nn_accuracy_real_classifier",
     "quality/frechet_pixels", "quality/spectrum", "quality/spectrum_high",
-    "diversity/pairwise_distance", "diversity/ms_ssim_2", "diversity/vendi_score", "diversity/duplicate_rate", "modes/classes_covered",
+    "diversity/pairwise_distance", "diversity/ms_ssim_2", "diversity/vendi_score", "diversity/class_vendi",
+    "diversity/class_vendi_least", "diversity/duplicate_rate", "modes/classes_covered",
     "modes/class_kl", "modes/ndb", "modes/collapse", "memorisation/authenticity", "memorisation/ct_score",
 )  # fmt: skip
 
