@@ -11,10 +11,12 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.cards import SE, Card, card, measured
-from reports import stats
+from reports import comparisons, stats
 from reports.budget import RunBudget
+from reports.comparisons import Comparison
 from reports.format import NOTHING
-from reports.stats import Comparison, Noise, Sample, Summary
+from reports.scores import ScoreScale
+from reports.stats import Noise, Sample, Summary
 
 TRACKS = {
     "published": "published recipes",
@@ -124,7 +126,18 @@ class Cohort:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """The comparisons of all pairs of entries on the headline metric, the better median first."""
-        return stats.compare_all({entry.name: entry.sample(self.headline.key) for entry in self.entries}, self.headline.direction)
+        samples = {entry.name: entry.sample(self.headline.key) for entry in self.entries}
+        return comparisons.compare_all(samples, self.headline, self.reference_values(self.headline.key))
+
+    @property
+    def any_failed(self) -> bool:
+        """True if a run of any entry failed."""
+        return any(entry.sample(self.headline.key).failures for entry in self.entries)
+
+    def reference_values(self, key: str) -> ScoreScale:
+        """Return the values of the reference rows on a metric; NaN for a missing one."""
+        values = dict(zip(self.references["variant"], numbers(self.references, key), strict=True))
+        return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
 
 def numbers(runs: pd.DataFrame, key: str) -> list[float]:

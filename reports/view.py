@@ -200,7 +200,7 @@ def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, 
         length=budget_of(first.to_dict()),
         track=text(first["track"]),
         results_version=version(first["results_version"]),
-        entries=tuple(sorted(entries, key=lambda entry: (_rank(entry, headline), entry.name))),
+        entries=tuple(sorted(entries, key=lambda entry: (*_rank(entry, headline), entry.name))),
         references=references.drop_duplicates("variant", keep="last").sort_values("variant"),
         headline=headline,
         protocols=dict(sorted(known.items())),
@@ -231,11 +231,11 @@ def _headline(runs: pd.DataFrame) -> Card:
     return card(next(found, next(iter(recorded), HEADLINE)))
 
 
-def _rank(entry: CohortEntry, headline: Card) -> float:
+def _rank(entry: CohortEntry, headline: Card) -> tuple[bool, float]:
+    """Entries are ranked by their median; those of which fewer than two runs finished are last."""
     median = entry.summary(headline.key).median
-    if math.isnan(median):
-        return math.inf
-    return -median if headline.direction == "higher" else median
+    value = math.inf if math.isnan(median) else -median if headline.direction == "higher" else median
+    return entry.sample(headline.key).failed_out, value
 
 
 def _titles(cohorts: Sequence[Cohort]) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import rankdata
 
-from reports.cohort import Cohort, numbers
+from reports.cohort import Cohort
 from reports.document import Block, Cell, Column, Figure, Heading, Row, Section, Table, Text
 from reports.format import interval, join_words, number
 from reports.plots import base, profiles
@@ -57,7 +56,7 @@ def dataset_groups(view: View) -> list[DatasetGroup]:
         alike.setdefault((cohort.length.words, cohort.track, cohort.results_version), []).append(cohort)
     found = []
     for cohorts in alike.values():
-        scales = {cohort.index: _scale(cohort) for cohort in cohorts}
+        scales = {cohort.index: cohort.reference_values(cohort.headline.key) for cohort in cohorts}
         usable = [cohort for cohort in cohorts if scales[cohort.index].usable and cohort.headline.direction != "none"]
         if len({cohort.dataset for cohort in usable}) < max(FEWEST, len(usable)):
             continue  # too few data sets, or one data set with two evaluation protocols
@@ -71,11 +70,6 @@ def dataset_groups(view: View) -> list[DatasetGroup]:
 def _shared(cohorts: Sequence[Cohort]) -> list[str]:
     names = [{entry.name for entry in cohort.entries} for cohort in cohorts]
     return sorted(set.intersection(*names))
-
-
-def _scale(cohort: Cohort) -> ScoreScale:
-    values = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
-    return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
 
 def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, ScoreScale]) -> dict[str, tuple[float, ...]]:
