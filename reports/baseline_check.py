@@ -204,6 +204,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
         f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
         if known
         else ("", "unknown"),
+        "random streams that follow the seed": (a.vary, b.vary),
         "results version": (a.results_version, b.results_version),
         "variant version": (one.version, two.version),
         "variant source": (one.source, two.source),

@@ -14,8 +14,9 @@ from bench.metrics.cards import SE, Card, card, measured
 from reports import comparisons, stats
 from reports.budget import RunBudget
 from reports.comparisons import Comparison
-from reports.format import NOTHING
+from reports.format import NOTHING, join_words
 from reports.scores import ScoreScale
+from reports.seed_spread import ALL, STREAMS
 from reports.stats import Noise, Sample, Summary
 
 TRACKS = {
@@ -77,6 +78,7 @@ class Cohort:
     title: str = ""
     why: str = ""
     recorded: bool = True  # whether its protocols are known
+    vary: str = ALL  # the random streams that follow the seed
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -109,9 +111,19 @@ class Cohort:
         return TRACKS.get(self.track, self.track)
 
     @property
-    def setting(self) -> str:
-        """Data, budget and track in words, for captions."""
+    def varied(self) -> str:
+        """The random streams that follow the seed, in words. Empty if all do."""
+        return "" if self.vary == ALL else f"seeds vary only {join_words([STREAMS.get(name, name) for name in self.vary.split(',')])}"
+
+    @property
+    def base_setting(self) -> str:
+        """Data, budget and track in words, without the streams that follow the seed."""
         return ", ".join(part for part in (self.dataset, f"{self.budget} each", self.held_equal) if part)
+
+    @property
+    def setting(self) -> str:
+        """Data, budget, track and the streams that follow the seed in words, for captions."""
+        return ", ".join(part for part in (self.base_setting, self.varied) if part)
 
     @property
     def unmeasured(self) -> bool:

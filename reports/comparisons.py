@@ -50,7 +50,9 @@ class Comparison:
     p_holm: float | None = None
     ratio: float | None = None
     interval: Interval | None = None
-    p_better: float | None = None  # share of the seed pairs in which a has the better value. A tie counts as a half, a failed run as the worst value
+    p_better: float | None = (
+        None  # share of the seed pairs in which a has the better value. A tie counts as a half, a failed run as the worst value
+    )
     better: str | None = None
     verdict: Verdict = "no significant difference"
     reason: str = ""  # why there is no test

@@ -51,9 +51,9 @@ def build(view: View) -> Section | None:
 
 def dataset_groups(view: View) -> list[DatasetGroup]:
     """Return groups of cohorts that differ in the data alone, with their common entries."""
-    alike: dict[tuple[str, str, str], list[Cohort]] = {}
+    alike: dict[tuple[str, ...], list[Cohort]] = {}
     for cohort in view.cohorts:
-        alike.setdefault((cohort.length.words, cohort.track, cohort.results_version), []).append(cohort)
+        alike.setdefault((cohort.length.words, cohort.track, cohort.results_version, cohort.vary), []).append(cohort)
     found = []
     for cohorts in alike.values():
         scales = {cohort.index: cohort.reference_values(cohort.headline.key) for cohort in cohorts}

@@ -45,6 +45,9 @@ def build(view: View) -> Section | None:
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
     trial_run = f"This is a trial run: {cohort.dataset} is too small to support conclusions."
     blocks: list[Block] = [] if cohort.claims else [Text(text=trial_run, tone="warning")]
+    if cohort.varied:
+        part = f"In this table, {cohort.varied}. The other random streams are those of seed 0, so its verdicts do not cover them."
+        blocks.append(Text(text=part, tone="warning"))
     blocks += [Text(text=sentence, tone="lead" if i == 0 else "body") for i, sentence in enumerate(sentences(cohort))]
     if any(pair.better for pair in cohort.comparisons):
         blocks.append(_table(cohort, view))

@@ -132,6 +132,13 @@ def test_holm_makes_both_answers_harder(spread: float, ratio: float, verdict: st
     assert (alone[0].verdict, verdicts(among)["a"]) == (verdict, "cannot tell")
 
 
+def test_seeds_that_vary_other_randomness_are_not_comparable(baseline: Results) -> None:
+    fixed = [*synthetic_runs({"b": BASE["b"]}), *synthetic_runs({"a": BASE["a"]}, **{"param:vary": "init"})]
+    found = {line.name: line for line in check_baseline(baseline, results(fixed))}
+    assert (found["a"].verdict, found["b"].verdict) == ("not comparable", "agrees")
+    assert "random streams" in found["a"].why
+
+
 def test_a_failure_on_either_side_is_no_agreement() -> None:
     values = {"a": close(10.0)}
     failing = [*synthetic_runs({"a": close(10.001)}), SyntheticRun(variant="a", seed=5, status="diverged")]

@@ -33,6 +33,11 @@ def two() -> Results:
     return results([*on("fashion-mnist", ONE), *on("mnist", TWO)])
 
 
+def test_runs_with_fixed_streams_are_in_no_score_with_others() -> None:
+    mixed = results([*on("fashion-mnist", ONE), *on("mnist", TWO, **{"param:vary": "init"})])
+    assert dataset_groups(view(mixed)) == []
+
+
 def built(found: Results) -> Section:
     section = build(view(found))
     assert section is not None
