@@ -20,7 +20,7 @@ def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
         found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
     found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different settings equal")
-    found += _within(cohorts, lambda cohort: cohort.varied or "seeds vary all randomness", "have seeds that vary different randomness")
+    found += _within(cohorts, lambda cohort: cohort.varied or "seeds vary everything", "have seeds that vary different things")
     return found
 
 

@@ -16,11 +16,12 @@ from reports.plots import base
 from reports.plots import seed_spread as plot
 from reports.sections.common import name_cell
 from reports.seed_spread import ALL, STREAMS, SpreadShares, spread, spread_shares
-from reports.stats import ALPHA, MIN_SEEDS
+from reports.stats import ALPHA, MIN_SEEDS, Interval
 from reports.view import View
 
 TITLE = "Where seeds differ"
 TOGETHER = "all together"
+MOST = 0.5  # a share whose interval is above it is most of the spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,9 @@ def _answer(measured: Mapping[str, SpreadShares], group: Mapping[str, Cohort]) -
     parts = []
     for name, found in decided.items():
         stream, share = max(found.shares.items(), key=lambda pair: pair[1].value)
-        parts.append(f"For {name}, most of the spread comes from {STREAMS[stream]} ({percent(share.value)}).")
+        figures = f"{percent(share.value)} {_ends(share.interval)}"
+        most = f"most of the spread comes from {STREAMS[stream]}" if share.interval.low > MOST else f"the shares differ, and {STREAMS[stream]} has the largest one"
+        parts.append(f"{name}: {most} ({figures}).")
     undecided = [name for name in measured if name not in decided]
     if undecided:
         parts.append(f"For {join_words(undecided)}, these seeds show no significant difference between the shares.")
@@ -151,8 +154,12 @@ def _cell(entry: EntrySpread, stream: str) -> Cell:
     share = entry.shares.shares.get(stream) if entry.shares is not None else None
     detail = f"n = {len(values)}"
     if share is not None:
-        detail += f"; {percent(share.value)} [{percent(share.interval.low)}, {percent(share.interval.high)}]"
+        detail += f"; {percent(share.value)} {_ends(share.interval)}"
     return Cell(text=NOTHING if found is None else _spread_text(entry, found), detail=detail if values else "")
+
+
+def _ends(found: Interval) -> str:
+    return f"[{percent(found.low)}, {percent(found.high)}]"
 
 
 def _spread_text(entry: EntrySpread, value: float) -> str:
