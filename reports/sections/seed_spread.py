@@ -110,7 +110,11 @@ def _answer(measured: Mapping[str, SpreadShares], group: Mapping[str, Cohort]) -
     for name, found in decided.items():
         stream, share = max(found.shares.items(), key=lambda pair: pair[1].value)
         figures = f"{percent(share.value)} {_ends(share.interval)}"
-        most = f"most of the spread comes from {STREAMS[stream]}" if share.interval.low > MOST else f"the shares differ, and {STREAMS[stream]} has the largest one"
+        most = (
+            f"most of the spread comes from {STREAMS[stream]}"
+            if share.interval.low > MOST
+            else f"the shares differ, and {STREAMS[stream]} has the largest one"
+        )
         parts.append(f"{name}: {most} ({figures}).")
     undecided = [name for name in measured if name not in decided]
     if undecided:
