@@ -1,8 +1,11 @@
-"""Comparison of a store with published results: each variant of the baseline against the runs here, by the tests of `reports.stats`."""
+"""Comparison of a store with published results: each variant of the baseline against the runs here, by the tests of `reports.comparisons`.
+
+A variant differs if the test of a report finds a difference. It agrees if a test of equivalence shows that the difference is below the
+margin of the metric's card. Both have Holm's correction over the variants that can be tested. Otherwise the check cannot tell.
+"""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,17 +13,22 @@ from typing import Literal
 
 from bench.core.errors import UserError
 from bench.core.text import pluralise
-from bench.metrics.cards import Direction
+from bench.metrics.cards import Card, Direction
 from bench.tracking.results import Results
 from reports import stats
 from reports.cohort import Cohort, CohortEntry, settings_of, text, version
+from reports.comparisons import UNKNOWN, Comparison, compare, equivalence, failed_words, holm, with_verdicts
 from reports.format import NOTHING, interval, join_words, number, p_value
+from reports.scores import ScoreScale
 from reports.sections.summary import PlainTable
-from reports.stats import ALPHA, MIN_SEEDS, Comparison, Interval, Sample
+from reports.stats import ALPHA, MIN_SEEDS, Interval, Sample
 from reports.view import view
 
-CheckVerdict = Literal["agrees", "differs", "not comparable", "not run", "too few seeds"]
-HEADERS = ("variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p (Holm)", "verdict")
+CheckVerdict = Literal["agrees", "differs", "cannot tell", "not comparable", "not run", "too few seeds"]
+DECIDED: tuple[CheckVerdict, ...] = ("agrees", "differs", "cannot tell")
+HEADERS = (
+    "variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p differs (Holm)", "p agrees (Holm)", "verdict",
+)  # fmt: skip
 IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
 
 
@@ -63,13 +71,23 @@ class CheckedVariant:
     """Record of one variant of the baseline and its result. `ratio` is the geometric mean here over that of the baseline."""
 
     name: str
-    metric: str  # title
-    direction: Direction
+    card: Card  # of the metric that ranks it
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
+    p_same: float | None = None  # of the equivalence test, after Holm's correction; None where it cannot be made
     verdict: CheckVerdict = "not run"
     why: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The title of the metric."""
+        return self.card.title
+
+    @property
+    def direction(self) -> Direction:
+        """Which end of the metric is better."""
+        return self.card.direction
 
     @property
     def ratio(self) -> tuple[float, Interval] | None:
@@ -85,9 +103,8 @@ def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
     """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
-    pairs = iter(stats.with_verdicts([line.pair for line in lines if line.pair is not None]))
-    found = [line if line.pair is None else _with_verdict(replace(line, pair=next(pairs))) for line in lines]
-    if not any(line.verdict in ("agrees", "differs") for line in found):
+    found = answered([line if other is None else compared(line, *other) for line, other in lines])
+    if not any(line.verdict in DECIDED for line in found):
         reasons = Counter(_words(line) for line in found)
         counts = "; ".join(f"{name} ({n})" for name, n in reasons.most_common(4))
         raise UserError(f"no variant of the baseline {baseline.uri!r} can be compared with the runs at {here.uri}: {counts}")
@@ -107,7 +124,9 @@ def check_summary(lines: Sequence[CheckedVariant]) -> str:
     different = [line.name for line in lines if line.verdict == "differs"]
     if different:
         parts.append(f"{', '.join(different)} {'differs' if len(different) == 1 else 'differ'}")
-    parts += [f"{counts[verdict]} {verdict}" for verdict in ("not comparable", "too few seeds", "not run") if counts[verdict]]
+    parts += [
+        f"{counts[verdict]} {verdict}" for verdict in ("cannot tell", "not comparable", "too few seeds", "not run") if counts[verdict]
+    ]
     return "; ".join(parts) + "."
 
 
@@ -120,23 +139,25 @@ def _places(results: Results) -> list[PlacedEntry]:
     return [PlacedEntry(entry=entry, cohort=cohort) for cohort in view(results).cohorts for entry in cohort.entries]
 
 
-def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> CheckedVariant:
-    """Compare one entry with the entry of the same variant here that has the fewest differences."""
+def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> tuple[CheckedVariant, tuple[Sample, ScoreScale] | None]:
+    """Find the entry of the same variant here that has the fewest differences. Return its sample and the reference rows if it can be compared."""
     headline = place.cohort.headline
-    line = CheckedVariant(name=place.name, metric=headline.title, direction=headline.direction, baseline=place.entry.sample(headline.key))
+    line = CheckedVariant(name=place.name, card=headline, baseline=place.entry.sample(headline.key))
     variant = place.entry.runs.iloc[0]["variant"]
     same = [(other, _differing(place, other)) for other in others if other.entry.runs.iloc[0]["variant"] == variant]
     if not same:
-        return line
+        return line, None
     other, differing = min(same, key=lambda found: len(found[1]))
-    line = replace(line, here=other.entry.sample(headline.key))
     if differing:
-        return replace(line, verdict="not comparable", why=", ".join(differing))
-    return _compared(line, other.entry.sample(headline.key))
+        line = replace(line, here=other.entry.sample(headline.key))
+        return replace(line, verdict="not comparable", why=", ".join(differing)), None
+    references = (side.cohort.reference_values(headline.key) for side in (place, other))
+    return line, (other.entry.sample(headline.key), next((found for found in references if found.usable), UNKNOWN))
 
 
-def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
-    """Test the pair, or record why it cannot be tested."""
+def compared(line: CheckedVariant, here: Sample, references: ScoreScale = UNKNOWN) -> CheckedVariant:
+    """Test the pair, or record why it cannot be tested; `answered` adds the verdict."""
+    line = replace(line, here=here)
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
     if here.n >= MIN_SEEDS and not here.values and not line.baseline.failures:
@@ -144,20 +165,33 @@ def _compared(line: CheckedVariant, here: Sample) -> CheckedVariant:
     few = [name for name, data in (("baseline", line.baseline), ("here", here)) if len(data.values) < MIN_SEEDS]
     if few:
         return replace(line, verdict="too few seeds", why=f"under {MIN_SEEDS} finished: {' and '.join(few)}")
-    if (line.baseline.failures or here.failures) and 2 / math.comb(line.baseline.n + here.n, here.n) >= ALPHA:
-        return replace(line, verdict="too few seeds", why="failed runs need a rank test, which needs more seeds")
-    log_scale = all(value > 0 for data in (line.baseline, here) for value in data.values)
-    pair = stats.compare("baseline", "here", line.baseline, here, line.direction, log_scale=log_scale)
-    if pair.p is not None:
-        return replace(line, pair=pair)
-    if sorted(line.baseline.values) == sorted(here.values):
+    if (sorted(line.baseline.values), line.baseline.failures) == (sorted(here.values), here.failures):
         return replace(line, verdict="agrees", why="identical")
-    return replace(line, verdict="not comparable", why=pair.reason)
+    pair = compare("baseline", "here", line.baseline, here, line.card, references)
+    if pair.p is None:
+        return replace(line, verdict="not comparable", why=pair.reason)
+    failed = "; ".join(failed_words(name, data) for name, data in (("baseline", line.baseline), ("here", here)) if data.failures)
+    p_same = None if failed else equivalence(line.baseline, here, line.card)
+    return replace(
+        line, pair=pair, p_same=p_same, why=failed or ("" if p_same is not None else "the metric has no margin for these values")
+    )
 
 
-def _with_verdict(line: CheckedVariant) -> CheckedVariant:
-    p = None if line.pair is None else line.pair.p_holm
-    return replace(line, verdict="differs" if p is not None and p < ALPHA else "agrees")
+def answered(lines: Sequence[CheckedVariant]) -> list[CheckedVariant]:
+    """Return the lines with their verdicts: both tests have Holm's correction over the variants that have them."""
+    pairs = iter(with_verdicts([line.pair for line in lines if line.pair is not None]))
+    same = iter(holm([line.p_same for line in lines if line.p_same is not None]))
+    corrected = (
+        replace(line, pair=next(pairs) if line.pair else None, p_same=None if line.p_same is None else next(same)) for line in lines
+    )
+    return [line if line.pair is None else replace(line, verdict=_verdict(line)) for line in corrected]
+
+
+def _verdict(line: CheckedVariant) -> CheckVerdict:
+    """Shown to be within the margin, it agrees, even if a small difference is significant."""
+    if line.p_same is not None and line.p_same < ALPHA:
+        return "agrees"
+    return "differs" if line.pair is not None and line.pair.better is not None else "cannot tell"
 
 
 def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
@@ -170,6 +204,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
         f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
         if known
         else ("", "unknown"),
+        "random streams that follow the seed": (a.vary, b.vary),
         "results version": (a.results_version, b.results_version),
         "variant version": (one.version, two.version),
         "variant source": (one.source, two.source),
@@ -194,6 +229,7 @@ def _row(line: CheckedVariant) -> tuple[str, ...]:
         NOTHING if line.here is None else _median(line.here, line.direction),
         NOTHING if ratio is None else f"{number(ratio[0])} {interval(ratio[1])}",
         p_value(None if line.pair is None else line.pair.p_holm),
+        p_value(line.p_same),
         _words(line),
     )
 

@@ -25,6 +25,7 @@ from reports.sections import (
     progress,
     provenance,
     sample_grids,
+    seed_spread,
     studies,
     summary,
     texture,
@@ -35,12 +36,12 @@ from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, across_datasets, studies, sample_grids, progress, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
+    verdict, summary, across_datasets, seed_spread, studies, sample_grids, progress, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
 # In reading order: the title that names a section that is left out, and the function that builds it.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
-OCCASIONAL = (across_datasets.TITLE, studies.TITLE, latents.TITLE, texture.TITLE)  # most results have no data for them
+OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.TITLE, texture.TITLE)  # most results have no data for them
 
 
 def build(results: Results, *, title: str, small: bool = False) -> Document:

@@ -11,10 +11,13 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.cards import SE, Card, card, measured
-from reports import stats
+from reports import comparisons, stats
 from reports.budget import RunBudget
-from reports.format import NOTHING
-from reports.stats import Comparison, Noise, Sample, Summary
+from reports.comparisons import Comparison
+from reports.format import NOTHING, join_words
+from reports.scores import ScoreScale
+from reports.seed_spread import ALL, STREAMS
+from reports.stats import Noise, Sample, Summary
 
 TRACKS = {
     "published": "published recipes",
@@ -75,6 +78,7 @@ class Cohort:
     title: str = ""
     why: str = ""
     recorded: bool = True  # whether its protocols are known
+    vary: str = ALL  # the random streams that follow the seed
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -107,9 +111,19 @@ class Cohort:
         return TRACKS.get(self.track, self.track)
 
     @property
-    def setting(self) -> str:
-        """Data, budget and track in words, for captions."""
+    def varied(self) -> str:
+        """The random streams that follow the seed, in words. Empty if all do."""
+        return "" if self.vary == ALL else f"seeds vary only {join_words([STREAMS.get(name, name) for name in self.vary.split(',')])}"
+
+    @property
+    def base_setting(self) -> str:
+        """Data, budget and track in words, without the streams that follow the seed."""
         return ", ".join(part for part in (self.dataset, f"{self.budget} each", self.held_equal) if part)
+
+    @property
+    def setting(self) -> str:
+        """Data, budget, track and the streams that follow the seed in words, for captions."""
+        return ", ".join(part for part in (self.base_setting, self.varied) if part)
 
     @property
     def unmeasured(self) -> bool:
@@ -124,7 +138,18 @@ class Cohort:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """The comparisons of all pairs of entries on the headline metric, the better median first."""
-        return stats.compare_all({entry.name: entry.sample(self.headline.key) for entry in self.entries}, self.headline.direction)
+        samples = {entry.name: entry.sample(self.headline.key) for entry in self.entries}
+        return comparisons.compare_all(samples, self.headline, self.reference_values(self.headline.key))
+
+    @property
+    def any_failed(self) -> bool:
+        """True if a run of any entry failed."""
+        return any(entry.sample(self.headline.key).failures for entry in self.entries)
+
+    def reference_values(self, key: str) -> ScoreScale:
+        """Return the values of the reference rows on a metric; NaN for a missing one."""
+        values = dict(zip(self.references["variant"], numbers(self.references, key), strict=True))
+        return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
 
 def numbers(runs: pd.DataFrame, key: str) -> list[float]:

@@ -13,13 +13,14 @@ MOST = 8  # names in a sentence
 
 
 def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
-    """Return one sentence for each of data, budget and track in which these runs differ."""
+    """Return one sentence for each of data, budget, track and the randomness of seeds in which these runs differ."""
     found = []
     data = _distinct(cohort.dataset or "unrecorded data" for cohort in cohorts)
     if len(data) > 1:
         found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
     found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different settings equal")
+    found += _within(cohorts, lambda cohort: cohort.varied or "seeds vary everything", "have seeds that vary different things")
     return found
 
 

@@ -91,6 +91,29 @@ def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggre
     )
 
 
+def improvability(by_entry: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, tuple[float, str]]:
+    """Return how far each entry is from the best one on the data where it is farthest, and that data.
+
+    The distance is that of mean scores, so it is at least 0. It is the largest loss from choosing this entry for all data. TabArena
+    (Erickson et al. 2025, arXiv 2506.16791) reports such a loss in per cent of the error.
+    """
+    means = {name: {data: float(np.mean(own)) for data, own in by_data.items()} for name, by_data in by_entry.items()}
+    best = {data: max(found[data] for found in means.values()) for data in next(iter(means.values()))}
+    losses = {name: {data: best[data] - own for data, own in found.items()} for name, found in means.items()}
+    return {name: max(((loss, data) for data, loss in sorted(found.items())), key=lambda pair: pair[0]) for name, found in losses.items()}
+
+
+def win_rate(one: Mapping[str, Sequence[float]], two: Mapping[str, Sequence[float]]) -> float:
+    """Return the share of the pairs of runs in which the first entry has the higher score. A tie counts as a half.
+
+    Pairs are of the same data, and every data set has the same weight.
+    """
+    shares = [
+        np.mean((np.subtract.outer(own, two[data]) > 0) + 0.5 * (np.subtract.outer(own, two[data]) == 0)) for data, own in one.items()
+    ]
+    return float(np.mean(shares))
+
+
 def profile(by_data: Mapping[str, Sequence[float]], levels: Sequence[float]) -> list[float]:
     """Return the share of runs with a score above each level; every data set has the same weight."""
     shares = [[float(np.mean(np.asarray(own) > level)) for own in by_data.values()] for level in levels]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from reports import stats
 from reports.cohort import CohortEntry, text
-from reports.stats import Comparison, Sample
+from reports.comparisons import Comparison, compare, with_verdicts
+from reports.stats import Sample
 from reports.study import Tuning
 from reports.view import StudyResults
 
@@ -44,12 +44,13 @@ class TuningOutcome:
 def tuning_outcomes(searched: StudyResults) -> list[TuningOutcome]:
     """Return the final runs of every variant. The function compares the two recipes, with Holm's correction over the variants."""
     found = [_outcome(searched, tuning) for tuning in searched.study.tunings]
-    pairs = iter(stats.with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
+    pairs = iter(with_verdicts([outcome.pair for outcome in found if outcome.pair is not None]))
     return [outcome if outcome.pair is None else replace(outcome, pair=next(pairs)) for outcome in found]
 
 
 def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:
-    key, direction = searched.study.objective.key, searched.study.objective.direction
+    objective = searched.study.objective
+    key = objective.key
     tuned, default = searched.final(tuning, "tuned", "both"), searched.final(tuning, "default", "both")
     same = tuned is not None and default is not None and tuned[1] is default[1]
     found = TuningOutcome(tuning=tuning, key=key, tuned=tuned and tuned[1], default=default and default[1], same=same)
@@ -60,5 +61,4 @@ def _outcome(searched: StudyResults, tuning: Tuning) -> TuningOutcome:
             found, pair=Comparison(a=TUNED, b=DEFAULT, reason="the recipes differ in budget, data, version or evaluation protocol")
         )
     one, two = tuned[1].sample(key), default[1].sample(key)
-    log_scale = all(value > 0 for data in (one, two) for value in data.values)
-    return replace(found, pair=stats.compare(TUNED, DEFAULT, one, two, direction, log_scale=log_scale))
+    return replace(found, pair=compare(TUNED, DEFAULT, one, two, objective, tuned[0].reference_values(key)))

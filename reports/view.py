@@ -1,6 +1,6 @@
 """View of results for the sections: runs grouped into cohorts that may be compared, and within a cohort into entries.
 
-The runs of a cohort share data, budget, track, results version and the evaluation protocol of every metric. No table mixes numbers that may not
+The runs of a cohort share data, budget, track, results version, the random streams that follow the seed, and the evaluation protocol of every metric. No table mixes numbers that may not
 be compared. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
 because the search selects the best of them by its value. The final runs are in cohorts, as "dcgan (tuned)" and "dcgan (default)".
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -23,9 +24,11 @@ from reports.budget import budget_of
 from reports.cohort import Cohort, CohortEntry, numbers, text, version
 from reports.palette import REFERENCES, Palette, palette
 from reports.protocols import ProtocolGroup, agree, by_protocol, protocols_of
+from reports.seed_spread import ALL
 from reports.study import SearchedStudy, Tuning
 from reports.study_reader import read_study
 
+VARY = "param:vary"
 ENDED = ("finished", "diverged", "failed", "pruned")
 SEARCH, FINAL = "search", "final"  # phases of a study
 # The roles of a final run's recipe in words; superseded: the best recipe before further trials.
@@ -145,14 +148,20 @@ def role_name(variant: str, role: str) -> str:
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the runs of each dataset, budget, track and results version, in this order."""
-    columns = ["dataset", "track", "results_version", *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
+    """Yield the runs of each dataset, budget, track, results version and streams that follow the seed, in this order."""
+    runs = runs if VARY in runs else runs.assign(**{VARY: ALL})
+    columns = ["dataset", "track", "results_version", VARY, *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
     keys = [
-        (text(run["dataset"]), budget_of(run), text(run["track"]), version(run["results_version"]))
+        (text(run["dataset"]), budget_of(run), text(run["track"]), version(run["results_version"]), _varied(run))
         for run in runs[columns].to_dict("records")
     ]
-    for key in sorted(set(keys), key=lambda key: (key[0], key[1].order, *key[2:])):
+    for key in sorted(set(keys), key=lambda key: (key[0], key[1].order, key[2], key[3], key[4] != ALL, key[4])):
         yield runs[[other == key for other in keys]]
+
+
+def _varied(run: Mapping[Any, Any]) -> str:
+    """Return the streams that follow the seed of a run. A run records them only if others are fixed."""
+    return text(run.get(VARY)) or ALL
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
@@ -200,12 +209,13 @@ def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, 
         length=budget_of(first.to_dict()),
         track=text(first["track"]),
         results_version=version(first["results_version"]),
-        entries=tuple(sorted(entries, key=lambda entry: (_rank(entry, headline), entry.name))),
+        entries=tuple(sorted(entries, key=lambda entry: (*_rank(entry, headline), entry.name))),
         references=references.drop_duplicates("variant", keep="last").sort_values("variant"),
         headline=headline,
         protocols=dict(sorted(known.items())),
         why=_why(part, headline) if split or part.unknown else "",
         recorded=not part.unknown,
+        vary=_varied(first.to_dict()),
     )
 
 
@@ -231,20 +241,20 @@ def _headline(runs: pd.DataFrame) -> Card:
     return card(next(found, next(iter(recorded), HEADLINE)))
 
 
-def _rank(entry: CohortEntry, headline: Card) -> float:
+def _rank(entry: CohortEntry, headline: Card) -> tuple[bool, float]:
+    """Entries are ranked by their median; those of which fewer than two runs finished are last."""
     median = entry.summary(headline.key).median
-    if math.isnan(median):
-        return math.inf
-    return -median if headline.direction == "higher" else median
+    value = math.inf if math.isnan(median) else -median if headline.direction == "higher" else median
+    return entry.sample(headline.key).failed_out, value
 
 
 def _titles(cohorts: Sequence[Cohort]) -> list[str]:
     """Return the differences of each cohort from the others; empty for a single cohort."""
     if len(cohorts) == 1:
         return [""]
-    parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.why) for c in cohorts]
+    parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.varied, c.why) for c in cohorts]
     lengths = len({c.length for c in cohorts})  # their words differ between images and points
-    telling = [lengths > 1, *(len({part[i] for part in parts}) > 1 for i in range(1, 4))]
+    telling = [lengths > 1, *(len({part[i] for part in parts}) > 1 for i in range(1, 5))]
     return [
         ", ".join([cohort.dataset, *(words for words, tells in zip(part, telling, strict=True) if tells and words)])
         for cohort, part in zip(cohorts, parts, strict=True)

@@ -39,6 +39,13 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the configuration, e.g. --set recipe.lr_g=1e-4. Repeatable."),
 ]
+Vary = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STREAMS",
+        help="Random streams that follow the seed: init (first weights), data (order of the data), noise, or several separated by commas. The others are those of seed 0.",
+    ),
+]
 Folder = Annotated[Path, typer.Option("--runs-dir", help="The folder for the checkpoints of runs.")]
 InceptionWeights = Annotated[
     Path | None,
@@ -78,6 +85,17 @@ def cluster_of(ray: str, cpus: float | None, gpus: float | None, memory: float) 
     from bench.scheduling.cluster import Cluster
 
     return Cluster(address=ray, cpus=cpus, gpus=gpus, memory_gb=memory)
+
+
+def with_varied(settings: dict[str, Any], vary: str | None) -> dict[str, Any]:
+    """Return the settings with the random streams of --vary."""
+    if vary is None:
+        return settings
+    if "vary" in settings:
+        from bench.core.errors import UserError
+
+        raise UserError("--set vary and --vary both choose the random streams: remove one of them")
+    return {**settings, "vary": vary}
 
 
 def with_inception(settings: dict[str, Any], weights: Path | None) -> dict[str, Any]:

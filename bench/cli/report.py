@@ -39,7 +39,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Compare with published results from --csv. The exit status is 1 if a variant differs, and 2 if nothing can be compared. "
+            help="Compare with published results from --csv: agrees, differs or cannot tell. The exit status is 1 if a variant differs, and 2 if nothing can be compared. "
             "Writes the report only with --out.",
         ),
     ] = None,
@@ -58,7 +58,7 @@ def report(
     target = out or (Path("build") / "report" / _folder(results.experiments) if check is None else None)
     if target is not None:
         check_folder(target, "--out")
-    agrees = check is None or _agrees(check, results, only)  # before writing any file, because it may raise a UserError
+    no_difference = check is None or _no_difference(check, results, only)  # before writing any file, because it may raise a UserError
     if csv is not None:
         write_csv(results, csv)
         say(f"tidy results: {csv}")
@@ -67,7 +67,7 @@ def report(
         say(f"table: {latex}")
     if target is not None:
         _write(results, target, title=_title(results.experiments), attach=not runs and only == "*" and not small, small=small)
-    if not agrees:
+    if not no_difference:
         raise typer.Exit(1)
 
 
@@ -122,8 +122,8 @@ def _check_targets(out: Path | None, csv: Path | None, latex: Path | None) -> No
         check_file(latex, "--latex")
 
 
-def _agrees(folder: Path, results: Results, only: str) -> bool:
-    """Print the comparison with published results, and return whether all variants agree."""
+def _no_difference(folder: Path, results: Results, only: str) -> bool:
+    """Print the comparison with published results, and return whether no variant differs."""
     from reports.baseline import read_baseline
     from reports.baseline_check import any_differs, check_baseline, check_summary, check_table
     from reports.filter_runs import filter_runs

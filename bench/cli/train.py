@@ -19,6 +19,7 @@ from bench.cli.common import (
     MemoryPerRun,
     Ray,
     Settings,
+    Vary,
     app,
     cluster_of,
     console,
@@ -28,6 +29,7 @@ from bench.cli.common import (
     say,
     with_error,
     with_inception,
+    with_varied,
 )
 from bench.core.errors import UserError
 from bench.core.text import duration, pluralise
@@ -49,6 +51,7 @@ def run(
         str, typer.Option(help="A registered dataset, folder:PATH or module:OBJECT; auto: Fashion-MNIST, else digits.")
     ] = "auto",
     seed: Annotated[int, typer.Option(help="The training seed.")] = 0,
+    vary: Vary = None,
     set_: Settings = None,
     inception_weights: InceptionWeights = None,
     folder: Folder = Path("runs"),
@@ -61,7 +64,7 @@ def run(
     from bench.scheduling.suite import Entry, Suite, plan
 
     suite = Suite(name=RUNS, idea="single runs", entries=(Entry(variant=variant),), datasets=(dataset,), seeds=(seed,))
-    planned = plan(suite, settings=with_inception(parse_settings(set_), inception_weights))
+    planned = plan(suite, settings=with_varied(with_inception(parse_settings(set_), inception_weights), vary))
     if dry_run:
         from bench.runs.auto_choice import Auto, resolve
         from bench.runs.preparation import check
@@ -84,6 +87,7 @@ def run(
 def suite(
     name: Annotated[str, typer.Argument(help="A registered suite: `ganbench list suites`.")],
     seeds: Annotated[int | None, typer.Option(help="Number of training seeds, from 0.")] = None,
+    vary: Vary = None,
     only: Annotated[str, typer.Option(help="Globs over variants, e.g. 'wgan*' or cgan,acgan.")] = "*",
     dataset: Annotated[str | None, typer.Option(help="Dataset instead of the suite's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Number of runs at once. Default: as many as the cores allow.")] = None,
@@ -106,7 +110,7 @@ def suite(
     from bench.scheduling.suite import SUITES, plan
 
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
-    settings = with_inception(parse_settings(set_), inception_weights)
+    settings = with_varied(with_inception(parse_settings(set_), inception_weights), vary)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
     execution_plan = _plan_execution(
         chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run
@@ -187,7 +191,7 @@ def _print_execution_plan(execution_plan: ExecutionPlan) -> None:
             action.config.variant,
             action.config.networks,
             action.config.dataset,
-            str(action.config.seed),
+            action.config.seed_words.removeprefix("seed "),
             str(action.config.budget),
             action.kind if action.why in ("new", "") else f"{action.kind}: {action.why}",
             duration(seconds) if (seconds := execution_plan.estimate.seconds.get(action.fingerprint)) is not None else "",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from bench.core import random_streams
 from bench.core.errors import UserError, nearest, one_line
 from bench.core.registry import Registry
 from bench.core.spec import Dataset, Recipe, Variant
@@ -125,6 +126,10 @@ class RunConfig(_Section):
     recipe: SerializeAsAny[Recipe]
     dataset: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    vary: str = Field(
+        random_streams.ALL_TRAINING,
+        description="random streams of training that follow the seed: init (first weights), data (order of the data), noise (latents and all other draws); the others are those of seed 0",
+    )
     budget: Budget = Budget()
     evaluation: Evaluation = Evaluation()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -139,6 +144,19 @@ class RunConfig(_Section):
         1, description="torch threads on the CPU; their number changes results in the last bits, so it is part of the identity"
     )
 
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _known_streams(cls, value: Any) -> str:
+        """Return the names of the streams, each once and in one order."""
+        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        known = random_streams.TRAINING
+        if not isinstance(names, (list, tuple)) or not any(names):
+            raise ValueError(f"takes one or more of {', '.join(known)}, separated by commas, not {one_line(repr(value), most=80)}")
+        for name in names:
+            if name not in known:
+                raise ValueError(f"unknown random stream {one_line(repr(name), most=80)}{nearest(str(name), known)}")
+        return ",".join(name for name in known if name in names)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_variant(cls, values: Any) -> Any:
@@ -150,6 +168,24 @@ class RunConfig(_Section):
         recipe = given if isinstance(given, Recipe) else _recipe(variant, given)
         name = VARIANTS.canonical(values["variant"])
         return {"networks": variant.networks, **values, "variant": name, "recipe": recipe}
+
+    def seed_of(self, stream: str) -> int:
+        """Return the seed of a random stream of training: `seed`, or that of fixed streams if the stream is not in `vary`."""
+        return random_streams.FIXED_SEED if stream in self.fixed_streams else self.seed
+
+    @property
+    def fixed_streams(self) -> tuple[str, ...]:
+        """The random streams of training that do not follow the seed."""
+        return tuple(stream for stream in random_streams.TRAINING if stream not in self.vary.split(","))
+
+    @property
+    def seed_words(self) -> str:
+        """The seed in words, with the streams that follow it unless all do: "seed 3, vary init"."""
+        return f"seed {self.seed}" + (f", vary {self.vary}" if self.fixed_streams else "")
+
+    def recorded_settings(self) -> dict[str, Any]:
+        """Return every path with its value, as a run records them. `vary` is recorded only if streams are fixed."""
+        return {path: value for path, value in paths(self).items() if path != "vary" or self.fixed_streams}
 
     def canonical(self) -> str:
         """Return the complete configuration as JSON with sorted keys, as config.json stores it."""
@@ -168,6 +204,8 @@ class RunConfig(_Section):
         unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before computing a fingerprint")
+        if not self.fixed_streams:
+            del dump["vary"]  # fingerprints are older than this field
         versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
         source = self.source()
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.core import environment
+from bench.core import environment, random_streams
 from bench.core.config import DATASETS, RunConfig
 from bench.core.errors import UserError
 from bench.core.spec import Dataset, Networks, Objective
@@ -63,7 +63,8 @@ def prepare(config: RunConfig, built: Built | None = None) -> Work:
         raise ValueError("the configuration has precision=auto: call `resolve` before `prepare`")
     warn_without_labels(config, networks)
     trainer = Trainer(
-        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
+        networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"),
+        seed=config.seed_of(random_streams.NOISE), data_seed=config.seed_of(random_streams.DATA), device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,
     )  # fmt: skip
     if config.compile:  # after creating the averaged networks, which only sample

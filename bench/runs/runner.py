@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.core import environment, serialization
-from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, paths
+from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig
 from bench.core.errors import UserError, one_line
 from bench.core.lock_check import LockLost
 from bench.core.memory import forget_peak_memory, keep_freed_memory
@@ -199,10 +199,12 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
     remove_leftovers(folder, action.run_id)
     if action.run_id:
         log_ = tracker.reopen_run(
-            action.run_id, tags, paths(config), resumed=action.resumed, parent=context.parent, folder=folder, renew=(*measured, *context.tags), check=check
+            action.run_id, tags, config.recorded_settings(), resumed=action.resumed, parent=context.parent, folder=folder, renew=(*measured, *context.tags), check=check
         )  # fmt: skip
     else:
-        log_ = tracker.start_run(context.name or _name(config), tags, paths(config), parent=context.parent, folder=folder, check=check)
+        log_ = tracker.start_run(
+            context.name or _name(config), tags, config.recorded_settings(), parent=context.parent, folder=folder, check=check
+        )
     log_.artifact(results.CONFIG, config.canonical().encode())
     metrics = evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": recorded.described(metrics)})
@@ -215,7 +217,9 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
 def _open_failed_log(config: RunConfig, context: RunContext, fingerprint: str) -> RunLog:
     """Create a run in the store for a configuration that cannot be built, and return its log."""
     tags = {**_tags(config, context, DATASETS.get(config.dataset), fingerprint), **context.tags}
-    log_ = Tracker(context.uri, context.suite).start_run(context.name or _name(config), tags, paths(config), parent=context.parent)
+    log_ = Tracker(context.uri, context.suite).start_run(
+        context.name or _name(config), tags, config.recorded_settings(), parent=context.parent
+    )
     log_.artifact(results.CONFIG, config.canonical().encode())
     return log_
 
@@ -319,4 +323,5 @@ def _train(work: Work, recorder: Recorder, callbacks: _Callbacks, checkpointer: 
 
 
 def _name(config: RunConfig) -> str:
-    return f"{config.variant}-s{config.seed}"
+    varied = f"-{config.vary.replace(',', '-')}" if config.fixed_streams else ""
+    return f"{config.variant}-s{config.seed}{varied}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from bench.core.random_streams import TRAINING
 from bench.scheduling.suite import CONTROLLED, SUITES, Entry, Suite
 
 # Slowest first, so that cores are not idle for long at the end.
@@ -153,6 +155,24 @@ SUITES.register(
         datasets=("digits",),
         seeds=(0, 1),
         settings={"budget.images": 30_000, "evaluation.marks": 1},
+    ),
+)
+
+
+# The streams of randomness alone, then all together. The last needs no setting.
+VARIED: tuple[dict[str, Any], ...] = (*({"vary": stream} for stream in TRAINING), {})
+SUITES.register(
+    "seed-variance",
+    Suite(
+        name="seed-variance",
+        idea="where seeds differ: first weights, order of the data and noise, each alone and all together, on four variants of quick",
+        entries=tuple(
+            replace(entry, settings={**entry.settings, **varied})
+            for varied in VARIED
+            for entry in map(_entry, ("wgan-gp", "dcgan", "lsgan", "ns-gan"), (16,) * 4)
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        settings={"budget.images": 100_000, "evaluation.marks": 2},
     ),
 )
 

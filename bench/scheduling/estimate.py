@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.core.config import DATASETS, Budget, Evaluation, RunConfig
 from bench.core.errors import one_line
+from bench.core.random_streams import ALL_TRAINING
 from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for, reference_images
 from bench.evaluation.reference_rows import reference_row
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 WARM_ROUNDS = 3
 PROBE_SECONDS = 0.4
 PROBE_SAMPLES = 500
+SAME_RANDOMNESS: dict[str, Any] = {"seed": 0, "vary": ALL_TRAINING}  # which changes no speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,8 @@ class SpeedProbe:
         self._found: dict[str, VariantSpeed | None] = {}
 
     def check(self, config: RunConfig) -> None:
-        """Check that a run can be built, trained and measured, once for all seeds. Raises UserError."""
-        key = config.model_copy(update={"seed": 0}).canonical()
+        """Check that a run can be built, trained and measured, once for all seeds and random streams. Raises UserError."""
+        key = config.model_copy(update=SAME_RANDOMNESS).canonical()
         if key in self._checked:
             return
         self._checked.add(key)
@@ -142,7 +144,7 @@ def _train_seconds(action: PlannedAction, speed: VariantSpeed) -> float:
 
 def _speed_key(config: RunConfig) -> str:
     """Return the configuration without the settings that do not change its speed."""
-    return config.model_copy(update={"seed": 0, "budget": Budget(), "evaluation": Evaluation()}).canonical()
+    return config.model_copy(update=SAME_RANDOMNESS | {"budget": Budget(), "evaluation": Evaluation()}).canonical()
 
 
 def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None:

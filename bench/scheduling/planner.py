@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bench.core import serialization
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, Evaluation, RunConfig, paths
 from bench.core.errors import UserError, one_line
+from bench.core.random_streams import ALL_TRAINING
 from bench.core.text import pluralise
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.action import STOPPED, ActionKind, Checkpoint, choose_action
@@ -121,7 +122,7 @@ def _version_changes(run: Run, config: RunConfig) -> str:
 def _same_settings(run: Run, config: RunConfig) -> bool:
     """Return whether a recorded run has the same settings. Settings that it does not record are ignored."""
     current = {path: str(value) for path, value in paths(config).items() if not path.startswith("evaluation.")}
-    stored = run.data.params
+    stored = {"vary": ALL_TRAINING, **run.data.params}
     return stored.keys() >= {"seed", "dataset"} and all(current[path] == stored[path] for path in current.keys() & stored.keys())
 
 
@@ -235,4 +236,4 @@ def _budget(config: RunConfig) -> str:
 
 
 def _name(config: RunConfig) -> str:
-    return f"{config.variant} seed {config.seed}"
+    return f"{config.variant} {config.seed_words}"

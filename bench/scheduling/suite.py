@@ -71,7 +71,8 @@ def plan(
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"--seeds takes 1 to {MOST_SEEDS:,}, not {seeds}")
     chosen = suite.seeds if seeds is None else tuple(range(seeds))
-    return [_plan_run(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
+    runs = [_plan_run(entry, suite, data, seed, settings or {}) for seed in chosen for data, entry in cells]
+    return list({run.config.canonical(): run for run in reversed(runs)}.values())[::-1]  # `settings` may make entries equal
 
 
 def _cells(suite: Suite, only: str, dataset: str | None) -> list[tuple[str, Entry]]:

@@ -38,7 +38,7 @@ class RunJob(Job):
         if context.checkpoint_seconds is None:
             context = replace(context, checkpoint_seconds=interval())
         recipe = f" ({context.tags['recipe']})" if "recipe" in context.tags else ""
-        name = f"{config.variant}{recipe} seed {config.seed}"
+        name = f"{config.variant}{recipe} {config.seed_words}"
         return RunJob(name=name, key=fingerprint, folder=context.folder, dataset=config.dataset, config=config, context=context)
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:

@@ -30,7 +30,7 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     """Return the variant's networks and objective. The run's random stream gives the first weights."""
     variant = VARIANTS.get(config.variant)
     _check_labels(variant, config, data)
-    with random_streams.seeded(config.seed, random_streams.INIT):
+    with random_streams.seeded(config.seed_of(random_streams.INIT), random_streams.INIT):
         networks = _built(variant, config, data)
         initialise(networks, config.recipe)  # first, because the memory order decides which weight gets which random number
         if config.memory_format == "channels_last":

@@ -63,12 +63,13 @@ class Means:
 class Trainer:
     """Trainer of networks by an objective. It runs rounds and owns the complete training state.
 
-    The networks are valid for sampling only between rounds. `images` is the number of real images shown to the first player.
+    The networks are valid for sampling only between rounds. `images` is the number of real images shown to the first player. `seed` decides
+    all draws, and `data_seed` (default: the same) the order of the data.
     """
 
     def __init__(
         self, *, networks: Networks, objective: Objective, recipe: Recipe, data: Examples, seed: int, device: torch.device,
-        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None,
+        precision: Precision, budget_images: int | None = None, budget_seconds: float | None = None, data_seed: int | None = None,
     ) -> None:  # fmt: skip
         self.networks = networks.to(device).train()
         self.objective = objective.to(device)
@@ -79,7 +80,7 @@ class Trainer:
         self.precision = precision
         self.images = 0
         self.train_seconds = 0.0
-        self.batches = BatchLoader(data, batch_size=recipe.batch_size, seed=seed, device=device)
+        self.batches = BatchLoader(data, batch_size=recipe.batch_size, seed=seed if data_seed is None else data_seed, device=device)
         self.player_states = [PlayerState(player, self.networks, recipe) for player in objective.players]
         self.ema = Ema(self.networks, recipe.ema_half_life_images) if recipe.ema_half_life_images else None
         self.means = Means()

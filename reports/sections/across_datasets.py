@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import rankdata
 
-from reports.cohort import Cohort, numbers
+from reports.cohort import Cohort
 from reports.document import Block, Cell, Column, Figure, Heading, Row, Section, Table, Text
-from reports.format import interval, join_words, number
+from reports.format import NOTHING, interval, join_words, number, percent
 from reports.plots import base, profiles
-from reports.scores import Aggregate, ScoreScale, aggregate, scores
+from reports.scores import Aggregate, ScoreScale, aggregate, improvability, scores, win_rate
 from reports.sections.common import name_cell
 from reports.view import View
 
@@ -52,12 +51,12 @@ def build(view: View) -> Section | None:
 
 def dataset_groups(view: View) -> list[DatasetGroup]:
     """Return groups of cohorts that differ in the data alone, with their common entries."""
-    alike: dict[tuple[str, str, str], list[Cohort]] = {}
+    alike: dict[tuple[str, ...], list[Cohort]] = {}
     for cohort in view.cohorts:
-        alike.setdefault((cohort.length.words, cohort.track, cohort.results_version), []).append(cohort)
+        alike.setdefault((cohort.length.words, cohort.track, cohort.results_version, cohort.vary), []).append(cohort)
     found = []
     for cohorts in alike.values():
-        scales = {cohort.index: _scale(cohort) for cohort in cohorts}
+        scales = {cohort.index: cohort.reference_values(cohort.headline.key) for cohort in cohorts}
         usable = [cohort for cohort in cohorts if scales[cohort.index].usable and cohort.headline.direction != "none"]
         if len({cohort.dataset for cohort in usable}) < max(FEWEST, len(usable)):
             continue  # too few data sets, or one data set with two evaluation protocols
@@ -73,11 +72,6 @@ def _shared(cohorts: Sequence[Cohort]) -> list[str]:
     return sorted(set.intersection(*names))
 
 
-def _scale(cohort: Cohort) -> ScoreScale:
-    values = dict(zip(cohort.references["variant"], numbers(cohort.references, cohort.headline.key), strict=True))
-    return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
-
-
 def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, ScoreScale]) -> dict[str, tuple[float, ...]]:
     entries = {cohort.dataset: next(entry for entry in cohort.entries if entry.name == name) for cohort in cohorts}
     return {
@@ -86,7 +80,7 @@ def _scores(name: str, cohorts: Sequence[Cohort], scales: Mapping[int, ScoreScal
 
 
 def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
-    aggregates, ranks = field.aggregates, field.ranks()
+    aggregates, ranks, losses = field.aggregates, field.ranks(), improvability(field.scores)
     best = next(iter(aggregates))
     first = field.cohorts[0]
     lead = f"Highest interquartile mean over {join_words([cohort.dataset for cohort in field.cohorts])}: {best}, {number(aggregates[best].iqm)}."
@@ -98,11 +92,12 @@ def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
                 Cell(text=number(ranks[name])),
                 *(Cell(text=number(sum(own) / len(own))) for own in (field.scores[name][cohort.dataset] for cohort in field.cohorts)),
                 Cell(text=number(found.worst)),
+                Cell(text=number(losses[name][0]), detail=losses[name][1] if losses[name][0] > 0 else ""),
             )
         )
         for name, found in aggregates.items()
     ]
-    titles = ("variant", "score, IQM", "mean rank", *(cohort.dataset for cohort in field.cohorts), "worst data")
+    titles = ("variant", "score, IQM", "mean rank", *(cohort.dataset for cohort in field.cohorts), "worst data", "improvability")
     table = Table(
         columns=tuple(Column(title=title, align="left" if i == 0 else "right") for i, title in enumerate(titles)),
         rows=tuple(rows),
@@ -112,7 +107,8 @@ def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
         notes=(
             "score: 0 for an untrained generator, 1 for real data. The scale is logarithmic if both values are positive, else linear. Scores are limited to -1 and 2. A failed run scores 0. "
             "IQM: the mean of the middle half of all runs' scores (Agarwal et al. 2021, arXiv 2108.13264). Its interval is a bootstrap over runs within each data set. "
-            "With few seeds it covers less than its nominal 95 %. There is no test over data sets.",
+            "With few seeds it covers less than its nominal 95 %. There is no test over data sets. "
+            "improvability: how much lower its mean score is than the best entry's, on the data where this is most. It is 0 for an entry that is best everywhere.",
         ),
     )
     data = profiles.profiles_data({name: field.scores[name] for name in aggregates})
@@ -125,4 +121,26 @@ def _blocks(field: DatasetGroup, view: View, *, titled: bool) -> list[Block]:
         picture=picture,
     )
     heading = [Heading(text=f"{first.budget}, {first.held_equal}")] if titled else []
-    return [*heading, Text(text=lead, tone="lead"), table, figure]
+    return [*heading, Text(text=lead, tone="lead"), table, figure, _wins(field, list(aggregates), view)]
+
+
+def _wins(field: DatasetGroup, names: Sequence[str], view: View) -> Table:
+    """Return the win rate of each row's entry against each column's."""
+    rows = [
+        Row(
+            cells=(
+                name_cell(name, view.palette),
+                *(Cell(text=NOTHING if name == other else percent(win_rate(field.scores[name], field.scores[other]))) for other in names),
+            )
+        )
+        for name in names
+    ]
+    return Table(
+        columns=(Column(title="", align="left"), *(Column(title=name, colour=view.palette[name].colour) for name in names)),
+        rows=tuple(rows),
+        folded="Win rates of every pair",
+        fixed=True,
+        notes=(
+            "Share of the pairs of runs in which the row's entry has the higher score. A tie counts as a half. Every data set has the same weight.",
+        ),
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.cohort import Cohort
+from reports.comparisons import Comparison, Verdict
 from reports.document import Block, Cell, Column, Row, Section, Table, Tone
 from reports.format import interval, number, p_value
 from reports.palette import Palette
 from reports.sections.common import by_cohort, name_cell
-from reports.stats import Comparison, Verdict
 from reports.view import View
 
 TITLE = "Pairs"
@@ -63,7 +63,11 @@ def _has_ratio(pairs: Sequence[Comparison]) -> bool:
 
 def _verdict(pair: Comparison) -> Cell:
     ratio = "" if pair.ratio is None else f"× {number(pair.ratio)}"
-    return Cell(text=verdict_words(pair), tone=TONES[pair.verdict], detail=ratio or pair.reason or pair.test)
+    return Cell(
+        text=verdict_words(pair),
+        tone=TONES[pair.verdict],
+        detail=pair.reason or "; ".join(filter(None, (ratio or pair.test, pair.failures))),
+    )
 
 
 def verdict_words(pair: Comparison) -> str:
@@ -84,13 +88,13 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
                 Cell(text="" if pair.p_better is None else number(pair.p_better)),
                 Cell(text=p_value(pair.p)),
                 Cell(text=p_value(pair.p_holm)),
-                Cell(text=pair.test or pair.reason, tone="muted"),
+                Cell(text=pair.reason or "; ".join(filter(None, (pair.test, pair.failures))), tone="muted"),
             )
         )
         for pair in pairs
     ]
     ratio = (
-        "ratio: the ratio of geometric means, above 1 if A has the better values, with the 95 % Welch interval of that pair alone. "
+        "ratio: the ratio of geometric means of the finished runs, above 1 if A has the better values, with the 95 % Welch interval of that pair alone. "
         if _has_ratio(pairs)
         else ""
     )
@@ -101,5 +105,7 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         rows=tuple(rows),
         caption=setting,
         folded="Statistics of every pair",
-        notes=(f"{ratio}P(A better): share of the pairs of seeds in which A has the better value. A tie counts as a half. {NOTE}",),
+        notes=(
+            f"{ratio}P(A better): share of the pairs of seeds in which A has the better value. A tie counts as a half, a failed run as the worst value. {NOTE}",
+        ),
     )

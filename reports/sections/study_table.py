@@ -8,6 +8,7 @@ import statistics
 from bench.core.text import pluralise
 from reports import stats
 from reports.cohort import CohortEntry
+from reports.comparisons import Comparison
 from reports.document import Cell, Column, Row, Table, Tone
 from reports.format import NOTHING, count, interval, number, percent
 from reports.palette import Palette
@@ -15,7 +16,6 @@ from reports.plots.dimension_axis import setting_text
 from reports.sections import study_text
 from reports.sections.common import name_cell
 from reports.sections.pairs import TONES, verdict_words
-from reports.stats import Comparison
 from reports.study import BestTrial, SearchedStudy, State, Tuning
 from reports.tuning_outcomes import DEFAULT, TuningOutcome
 from reports.view import StudyResults
@@ -107,7 +107,7 @@ def _verdict(pair: Comparison | None) -> Cell:
         return Cell(text=NOTHING)
     ratio = "" if pair.ratio is None else f"× {number(pair.ratio)} {interval(pair.interval)}"
     tone: Tone = "plain" if pair.better == DEFAULT else TONES[pair.verdict]
-    return Cell(text=verdict_words(pair), tone=tone, detail=ratio or pair.reason or pair.test)
+    return Cell(text=verdict_words(pair), tone=tone, detail=pair.reason or "; ".join(filter(None, (ratio or pair.test, pair.failures))))
 
 
 def recipes(study: SearchedStudy, palette: Palette) -> Table | None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.metrics.cards import BEST, PIXELS
 from reports.cohort import Cohort, CohortEntry
+from reports.comparisons import failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, interval, join_words, number, percent
 from reports.palette import Palette
@@ -17,7 +18,7 @@ from reports.plots import seed_dots
 from reports.sections import agreement, all_metrics
 from reports.sections.common import by_cohort, name_cell
 from reports.sections.metric_tables import COLLAPSE, collapse_cell, has_column, heading, value_text
-from reports.stats import MIN_SEEDS
+from reports.stats import MIN_SEEDS, MIN_SURVIVORS, Interval, Sample
 from reports.view import View
 
 TITLE = "Summary"
@@ -34,6 +35,7 @@ METRICS = (
 COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
 LEFT = ("each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
+SUCCESS = "success [95\N{NO-BREAK SPACE}%]"
 UNMEASURED = "ganbench has no metric for this data and ranks nothing."
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -70,7 +72,12 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     what = f"{headline.title}: median, mean with its 95 % Student-t interval, a dot for each seed."
     rows = [_row(entry, cohort, palette, keys, marks.get(entry.name, ""), scale) for entry in cohort.entries]
     rows += [_reference(row, cohort, keys) for _, row in cohort.references.iterrows()]
-    titles = [*_headline_titles(cohort, (MEAN, "each seed")), "runs", *map(heading, keys)]
+    titles = [
+        *_headline_titles(cohort, (MEAN, "each seed")),
+        "runs",
+        *([SUCCESS] if cohort.any_failed else []),
+        *map(heading, keys),
+    ]
     return Table(
         columns=(Column(title="", align="left"), *(Column(title=title, align="left" if title in LEFT else "right") for title in titles)),
         rows=tuple(rows),
@@ -85,6 +92,7 @@ def _row(entry: CohortEntry, cohort: Cohort, palette: Palette, keys: list[str], 
         name_cell(entry.name, palette, mark),
         *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
         _status_cell(entry),
+        *([_success_cell(entry, cohort)] if cohort.any_failed else []),
         *(collapse_cell(entry) if key == COLLAPSE else Cell(text=value_text(key, entry.finished_median(key))) for key in keys),
     ]
     return Row(cells=tuple(cells))
@@ -96,11 +104,16 @@ def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_
     data, summary = entry.sample(key), entry.summary(key)
     picture = None if scale is None else seed_dots.dots(data, summary, scale, palette[entry.name])
     return [
-        Cell(text=number(summary.median), tone="strong"),
+        Cell(text=number(summary.median), tone="strong", detail=failed_label(data)),
         *([Cell(text=number(entry.summary(BEST + key).median))] if has_best(cohort) else []),
         Cell(text=number(summary.mean), detail=interval(summary.interval)),
         Cell(text=seed_dots.values_text(data) or NOTHING, picture=picture if data.n else None, detail=_noise(entry, key)),
     ]
+
+
+def failed_label(data: Sample) -> str:
+    """Return "failed in 4 of 5 seeds" for an entry that ranks last because of it; else nothing."""
+    return failed_words("", data).strip() if data.failed_out else ""
 
 
 def _noise(entry: CohortEntry, key: str) -> str:
@@ -131,7 +144,7 @@ def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
     values = ["" if key == COLLAPSE else value_text(key, float(row.get(key, math.nan))) for key in keys]
     width = len(_headline_titles(cohort, ("", "")))
     headline = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * width][:width]
-    texts = [str(row["variant"]), *headline, "", *values]
+    texts = [str(row["variant"]), *headline, *["" for _ in range(1 + cohort.any_failed)], *values]
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
@@ -145,6 +158,17 @@ def statuses(entry: CohortEntry) -> str:
 def _status_cell(entry: CohortEntry) -> Cell:
     first, _, rest = statuses(entry).partition(", ")
     return Cell(text=first.removesuffix(" finished"), detail=rest, tone="bad" if rest else "plain")
+
+
+def _success_cell(entry: CohortEntry, cohort: Cohort) -> Cell:
+    """The share of runs that finished, with its interval."""
+    data = entry.sample(cohort.headline.key)
+    runs = data.finished + data.failures
+    return Cell(text=percent(data.finished / runs), detail=_shares(data.success)) if runs else Cell(text=NOTHING)
+
+
+def _shares(found: Interval) -> str:
+    return f"[{percent(found.low)}, {percent(found.high)}]"
 
 
 def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
@@ -182,6 +206,11 @@ def _legend(cohort: Cohort) -> list[str]:
         lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{agreement.TITLE}”.")
     if any(data.failures for data in samples):
         lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
+        lines.append(
+            "success: share of ended runs that finished, with its Clopper-Pearson interval. The note of the verdict says how tests count failures."
+        )
+    if any(data.failed_out for data in samples):
+        lines.append(f"An entry with failed runs and fewer than {MIN_SURVIVORS} finished ones ranks last, and pairs with it have no test.")
     if any(data.n < MIN_SEEDS for data in samples):
         lines.append(f"With fewer than {MIN_SEEDS} seeds there is no interval and no test.")
     if any(data.unmeasured for data in samples):
@@ -218,7 +247,8 @@ def _plain(cohort: Cohort) -> PlainTable:
     for entry in cohort.entries:
         summary = entry.summary(cohort.headline.key)
         best = [number(entry.summary(BEST + cohort.headline.key).median)] if has_best(cohort) else []
-        outcome = [number(summary.median), *best, f"{number(summary.mean)} {interval(summary.interval)}".strip()]
+        median = failed_label(entry.sample(cohort.headline.key)) or number(summary.median)
+        outcome = [median, *best, f"{number(summary.mean)} {interval(summary.interval)}".strip()]
         values = [value_text(key, entry.finished_median(key)) for key in keys]
         rows.append((entry.name, *(outcome if heads else []), statuses(entry), *values))
     for _, row in cohort.references.iterrows():

@@ -7,18 +7,21 @@ import math
 from bench.core.text import pluralise
 from reports import cohort_differences
 from reports.cohort import Cohort, CohortEntry
+from reports.comparisons import CLEAR_RATIO, Comparison, Verdict, failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
 from reports.format import join_words, number, shorten
 from reports.sections.common import by_cohort, name_cell
-from reports.stats import ALPHA, CLEAR_RATIO, MIN_SEEDS, Comparison, Verdict
+from reports.stats import ALPHA, MIN_SEEDS, MIN_SURVIVORS
 from reports.view import View
 
 TITLE = "Verdict"
 MOST = 12  # names in a list; the section on pairs shows more
 METHOD = (
     f"Welch's t-test on the log of the metric over at least {MIN_SEEDS} training seeds decides “significantly better”. "
-    f"Holm's correction over all pairs limits the error to {100 * ALPHA:.0f} % in total. Where a value is not positive, the test is on the metric itself. "
-    "For a pair with a failed run, the test is a rank permutation, with the failure as the worst rank. "
+    f"Holm's correction over all pairs limits the error to {100 * ALPHA:.0f} % in total. "
+    "If the metric can be 0 or negative, or a value of the pair is not positive, the test is on the values themselves. "
+    "In a verdict against its entry, a failed run counts as the entry's worst finished run or as `untrained`. In a verdict for its entry, "
+    f"it counts as `real` or as `untrained`, whichever favours the entry least. An entry with failed runs and fewer than {MIN_SURVIVORS} finished ones ranks last, without a test. "
     f"“Clearly better” means significantly better, by a ratio of at least {CLEAR_RATIO:g}. "
     "No significant difference (n.s.) does not mean equal: more seeds may show one. "
     "Another budget may rank the entries differently (Lucic et al. 2018, arXiv 1711.10337)."
@@ -42,6 +45,9 @@ def build(view: View) -> Section | None:
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
     trial_run = f"This is a trial run: {cohort.dataset} is too small to support conclusions."
     blocks: list[Block] = [] if cohort.claims else [Text(text=trial_run, tone="warning")]
+    if cohort.varied:
+        part = f"In this table, {cohort.varied}. The other random streams are those of seed 0, so its verdicts do not cover them."
+        blocks.append(Text(text=part, tone="warning"))
     blocks += [Text(text=sentence, tone="lead" if i == 0 else "body") for i, sentence in enumerate(sentences(cohort))]
     if any(pair.better for pair in cohort.comparisons):
         blocks.append(_table(cohort, view))
@@ -68,7 +74,14 @@ def sentences(cohort: Cohort) -> list[str]:
     decided = sum(pair.better is not None for pair in tested)
     untested = len(cohort.comparisons) - len(tested)
     share = f"{decided:,} of {pluralise(len(cohort.comparisons), 'pair')} {'differs' if decided == 1 else 'differ'} significantly at this budget"
-    return [start, _of_best(best, cohort), share + (f"; {untested:,} have no test." if untested else ".")]
+    return [start, _of_best(best, cohort), share + (f"; {untested:,} have no test." if untested else "."), *_failed_out(cohort)]
+
+
+def _failed_out(cohort: Cohort) -> list[str]:
+    """Return the sentence that names the entries that rank last because too few of their runs finished."""
+    samples = {entry.name: entry.sample(cohort.headline.key) for entry in cohort.entries}
+    failed = [failed_words(name, data) for name, data in samples.items() if data.failed_out]
+    return [f"Ranked last: {join_words(shorten(failed, MOST))}."] if failed else []
 
 
 def _of_best(best: CohortEntry, cohort: Cohort) -> str:

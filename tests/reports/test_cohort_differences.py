@@ -21,6 +21,7 @@ TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
 DATA = ("fashion-mnist", "mnist", "data")
 BUDGET = ("fashion-mnist", "budget", "150,000 real images; 300,000 real images")
 TRACK = ("fashion-mnist", "controlled: one network, only the loss differs; published recipes")
+VARY = ("fashion-mnist", "seeds")
 VERSION = ("results version",)
 PROTOCOL = ("classifier-FID", "protocol")
 
@@ -51,6 +52,7 @@ def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
         (other(dataset="mnist"), DATA),
         (other(**{"param:budget.images": "300000"}), BUDGET),
         (other(track="controlled"), TRACK),
+        (other(**{"param:vary": "init"}), VARY),
     ],
 )
 def test_what_was_chosen_differently_is_named_once(apart: list[SyntheticRun], words: tuple[str, ...]) -> None:

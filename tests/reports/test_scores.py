@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from reports.scores import HIGHEST, LOWEST, RESAMPLES, ScoreScale, aggregate, first_at, interquartile_mean, profile, scores
+from reports.scores import (
+    HIGHEST,
+    LOWEST,
+    RESAMPLES,
+    ScoreScale,
+    aggregate,
+    first_at,
+    improvability,
+    interquartile_mean,
+    profile,
+    scores,
+    win_rate,
+)
 from reports.stats import Sample
 
 
@@ -113,3 +125,20 @@ def test_a_profile_by_hand() -> None:
 )
 def test_the_first_mark_that_is_as_good(direction: str, target: float, expected: float) -> None:
     assert first_at([(10.0, 80.0), (20.0, 40.0), (30.0, math.nan), (40.0, 45.0)], target, direction) == expected
+
+
+def test_improvability_is_the_largest_loss_by_hand() -> None:
+    found = improvability({"a": {"x": (0.9, 0.7), "y": (0.5,)}, "b": {"x": (0.6,), "y": (0.6, 0.4)}, "c": {"x": (0.8,), "y": (0.1, 0.3)}})
+    assert {name: (pytest.approx(loss), data) for name, (loss, data) in found.items()} == {
+        "a": (0.0, "x"),
+        "b": (0.2, "x"),
+        "c": (0.3, "y"),
+    }
+
+
+def test_win_rates_by_hand() -> None:
+    """On x: 3 of 4 pairs and a tie; on y: none. Each data set has the same weight."""
+    one, two = {"x": (0.9, 0.5), "y": (0.1,)}, {"x": (0.5, 0.4), "y": (0.2, 0.3, 0.4)}
+    assert win_rate(one, two) == pytest.approx((3.5 / 4 + 0) / 2)
+    assert win_rate(one, two) + win_rate(two, one) == pytest.approx(1)
+    assert win_rate(one, one) == 0.5

@@ -83,175 +83,6 @@ def test_an_empty_sample_has_no_values_and_no_warning() -> None:
     assert found.interval is None
 
 
-def test_welch_equals_scipy() -> None:
-    rng = np.random.default_rng(3)
-    for n, m in ((3, 3), (3, 7), (10, 4)):
-        x, y = rng.normal(0, 1, n), rng.normal(0.5, 3, m)
-        difference, p, interval = stats.welch(x, y)
-        theirs = scipy_stats.ttest_ind(x, y, equal_var=False)
-        assert difference == pytest.approx(x.mean() - y.mean(), rel=1e-12)
-        assert p == pytest.approx(theirs.pvalue, rel=1e-10)
-        assert (interval.low, interval.high) == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-10)
-
-
-def test_holm_by_hand() -> None:
-    # sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, and never falls
-    assert stats.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert stats.holm([]) == []
-
-
-def test_rank_permutation_equals_scipy() -> None:
-    x, y = [1.0, 2.0, 3.0, 7.0], [4.0, 5.0, 6.0, math.inf, math.inf]
-    ranks = scipy_stats.rankdata([*x, *y])
-
-    def statistic(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-        return a.mean(axis=axis) - b.mean(axis=axis)
-
-    theirs = scipy_stats.permutation_test(
-        (ranks[:4], ranks[4:]), statistic, vectorized=True, n_resamples=np.inf, alternative="two-sided"
-    ).pvalue
-    splits = [abs(sum(chosen) / 4 - 5) >= abs(ranks[:4].mean() - 5) - 1e-12 for chosen in itertools.combinations(ranks, 4)]
-    assert stats.rank_permutation(x, y) == pytest.approx(np.mean(splits))
-    assert stats.rank_permutation(x, y) == pytest.approx(theirs, abs=0.02)  # two-sided as twice the smaller tail
-
-
-def test_rank_permutation_of_three_against_three_cannot_decide() -> None:
-    assert stats.rank_permutation([1, 2, 3], [4, 5, math.inf]) == pytest.approx(0.1)
-
-
-def test_rank_permutation_of_many_runs_is_sampled_and_never_zero() -> None:
-    p = stats.rank_permutation(list(range(15)), [*range(100, 114), math.inf])
-    assert 0 < p < 1e-3
-    assert p == stats.rank_permutation(list(range(15)), [*range(100, 114), math.inf])
-
-
-def test_effect_is_the_ratio_of_geometric_means() -> None:
-    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "lower")
-    expected = math.exp(np.log(B).mean() - np.log(A).mean())
-    theirs = scipy_stats.ttest_ind(np.log(A), np.log(B), equal_var=False)
-    low, high = theirs.confidence_interval()
-    assert pair.test == "Welch on logs"
-    assert pair.ratio == pytest.approx(expected)
-    assert pair.interval is not None
-    assert (pair.interval.low, pair.interval.high) == pytest.approx((math.exp(-high), math.exp(-low)))
-    assert pair.p == pytest.approx(theirs.pvalue)
-    assert (pair.better, pair.verdict, pair.p_better) == ("a", "clearly better", 1.0)
-
-
-def test_higher_is_better_turns_the_ratio() -> None:
-    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "higher")
-    assert pair.better == "b"
-    assert pair.ratio == pytest.approx(math.exp(np.log(A).mean() - np.log(B).mean()))
-    assert pair.interval is not None
-    assert pair.interval.low < pair.ratio < pair.interval.high
-
-
-def test_the_words_depend_on_the_ratio() -> None:
-    close = {"a": of(100.0, 100.1, 100.2), "b": of(105.0, 105.1, 105.2)}
-    (pair,) = stats.compare_all(close, "lower")
-    assert (pair.verdict, pair.better) == ("significantly better", "a")
-    (pair,) = stats.compare_all({"a": of(*A), "b": of(25.0, 27.0, 28.5)}, "lower")
-    assert (pair.verdict, pair.better) == ("no significant difference", None)
-
-
-def test_holm_counts_only_pairs_that_can_be_tested() -> None:
-    samples = {"a": of(*A), "b": of(*B), "single": of(40.0)}
-    pairs = stats.compare_all(samples, "lower")
-    tested = [pair for pair in pairs if pair.p is not None]
-    assert [(pair.a, pair.b) for pair in tested] == [("a", "b")]
-    assert tested[0].p_holm == tested[0].p
-    assert {pair.reason for pair in pairs if pair.p is None} == {"fewer than 3 seeds"}
-
-
-def test_values_that_are_not_positive_are_compared_raw() -> None:
-    (pair,) = stats.compare_all({"a": of(-0.01, 0.0, 0.01), "b": of(1.0, 1.1, 1.2)}, "lower")
-    theirs = scipy_stats.ttest_ind([-0.01, 0.0, 0.01], [1.0, 1.1, 1.2], equal_var=False)
-    assert (pair.test, pair.ratio, pair.verdict) == ("Welch", None, "significantly better")
-    assert pair.p == pytest.approx(theirs.pvalue)
-
-
-def test_one_scale_for_all_pairs() -> None:
-    pairs = stats.compare_all({"a": of(*A), "b": of(*B), "c": of(-1.0, 0.0, 1.0)}, "lower")
-    assert {pair.test for pair in pairs} == {"Welch"}
-
-
-def test_a_failed_run_is_the_worst_rank() -> None:
-    (pair,) = stats.compare_all({"a": of(*A), "b": of(20.0, 21.0, failures=1)}, "lower")
-    assert pair.test == "rank permutation"
-    assert pair.p_better == pytest.approx(3 / 9)
-    assert pair.ratio is None
-    assert pair.verdict == "no significant difference"
-
-
-def test_enough_seeds_decide_against_failures() -> None:
-    values = tuple(float(v) for v in range(1, 9))
-    (pair,) = stats.compare_all({"a": of(*values), "b": of(failures=8)}, "lower")
-    assert pair.p == pytest.approx(2 / math.comb(16, 8))
-    assert (pair.verdict, pair.better, pair.p_better) == ("significantly better", "a", 1.0)
-
-
-@pytest.mark.parametrize("failures", [3, 8])
-def test_all_failed_on_both_sides_is_no_significant_difference(failures: int) -> None:
-    (pair,) = stats.compare_all({"a": of(failures=failures), "b": of(failures=failures)}, "lower")
-    assert (pair.p, pair.p_better, pair.verdict) == (1.0, 0.5, "no significant difference")
-
-
-@pytest.mark.parametrize(
-    ("other", "reason"),
-    [
-        (of(1.0, 2.0), "fewer than 3 seeds"),
-        (of(), "fewer than 3 seeds"),
-        (of(5.0, 5.0, 5.0), "the seeds do not differ"),
-        (of(1.0, 2.0, 3.0, unmeasured=1), "a finished run was not measured"),
-    ],
-)
-def test_no_test_without_its_preconditions(other: Sample, reason: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        (pair,) = stats.compare_all({"a": of(*A), "b": other}, "lower")
-    assert (pair.p, pair.p_holm, pair.ratio, pair.better, pair.verdict, pair.reason) == (
-        None,
-        None,
-        None,
-        None,
-        "no significant difference",
-        reason,
-    )
-
-
-def test_a_metric_without_direction_is_not_compared() -> None:
-    (pair,) = stats.compare_all({"a": of(*A), "b": of(*B)}, "none")
-    assert (pair.p, pair.verdict, pair.reason) == (None, "no significant difference", "the metric has no direction")
-
-
-@pytest.mark.parametrize("seeds", [3, 5])
-def test_identical_variants_rarely_differ_significantly(seeds: int) -> None:
-    """Any false verdict in at most 5 % of reports: 8 identical variants, seed sd 8 % of the metric."""
-    rng = np.random.default_rng(20)
-    reports = 800
-    false = 0
-    for _ in range(reports):
-        draws = 40 * np.exp(rng.normal(0, 0.08, (8, seeds)))
-        pairs = stats.compare_all({str(i): of(*row) for i, row in enumerate(draws.tolist())}, "lower")
-        false += any(pair.better is not None for pair in pairs)
-    assert 0 < false / reports <= 0.05
-
-
-def test_different_variants_mostly_differ_significantly() -> None:
-    """8 variants 15 % apart, seed sd 8 %, 5 seeds: at least 60 % of pairs decided, and rarely the wrong way."""
-    rng = np.random.default_rng(21)
-    decided = wrong = total = 0
-    for _ in range(100):
-        draws = 25 * 1.15 ** np.arange(8)[:, None] * np.exp(rng.normal(0, 0.08, (8, 5)))
-        for pair in stats.compare_all({str(i): of(*row) for i, row in enumerate(draws.tolist())}, "lower"):
-            total += 1
-            decided += pair.better is not None
-            wrong += pair.better == pair.b
-    assert decided / total >= 0.6
-    assert wrong / total <= 0.001
-
-
 def test_noise_by_hand() -> None:
     """Values 1, 2, 3 have variance 1; errors .3, .4, .5 have the mean square 1/6."""
     found = stats.noise([1.0, 2.0, 3.0], [0.3, 0.4, 0.5])
@@ -346,3 +177,25 @@ def test_the_expected_best_is_unbiased() -> None:
 )
 def test_the_share_of_trials_near_the_best(values: tuple[float, ...], others: int, direction: Direction, share: float | None) -> None:
     assert stats.near_best(values, others, direction) == share
+
+
+@pytest.mark.parametrize(
+    ("data", "low", "high"),
+    [
+        (of(*A), 0.2924, 1.0),  # (0.05 / 2) ** (1 / 3)
+        (of(failures=3), 0.0, 0.7076),
+        (of(*A, failures=2), 0.1466, 0.9473),
+        (of(1.0, failures=1, unmeasured=2), 0.1941, 0.9937),
+        (of(), 0.0, 1.0),
+    ],
+)
+def test_the_interval_of_the_success_rate_is_that_of_clopper_and_pearson(data: Sample, low: float, high: float) -> None:
+    assert (data.success.low, data.success.high) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [(of(1.0, failures=2), True), (of(failures=1), True), (of(1.0, 2.0, failures=9), False), (of(1.0), False), (of(), False)],
+)
+def test_failed_out(data: Sample, expected: bool) -> None:
+    assert data.failed_out is expected

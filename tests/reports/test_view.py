@@ -33,10 +33,10 @@ def test_one_cohort_ranked_by_median() -> None:
     assert list(cohort.entries[0].runs["seed"]) == [0, 1, 2]
 
 
-def test_failed_and_unmeasured_entries_come_last() -> None:
+def test_unmeasured_entries_and_then_failed_ones_come_last() -> None:
     runs = [*synthetic_runs(TWO), SyntheticRun(variant="_failed", status="diverged"), SyntheticRun(variant="_nan", fid=math.nan)]
     (cohort,) = view(results(runs)).cohorts
-    assert [entry.name for entry in cohort.entries] == ["a", "b", "_failed", "_nan"]
+    assert [entry.name for entry in cohort.entries] == ["a", "b", "_nan", "_failed"]
 
 
 def test_datasets_budgets_and_tracks_are_cohorts() -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import get_args
 
 from bench.core.errors import UserError, nearest, one_line
-from bench.metrics.cards.definition import NEEDS, Card, Direction
+from bench.metrics.cards.definition import NEEDS, Card, Direction, Scale
 from bench.metrics.cards.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
 from bench.metrics.cards.quality import HEADLINE, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.cards.training import PERF, TRAIN
@@ -25,6 +25,7 @@ __all__ = [
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 LONGEST = {"key": 100, "title": 80, "unit": 40, "meaning": 2000, "citation": 500}  # characters
 MOST_VERSIONS = 1_000_000
+MOST_MARGIN = 1e6
 UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes: best/ repeats computed ones
 
 CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRAIN, *PERF)}
@@ -100,7 +101,7 @@ def register_card(new: Card) -> Card:
 
 
 def check_card(new: Card) -> None:
-    """Raise a UserError unless a card has a valid key and direction, and plain texts of limited length."""
+    """Raise a UserError unless a card has a valid key, direction, scale and margin, and plain texts of limited length."""
     if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
         raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
     if new.key.endswith(SE):
@@ -114,6 +115,13 @@ def check_card(new: Card) -> None:
         raise UserError(
             f"the metric {new.key!r}: unknown direction {one_line(repr(new.direction), most=80)}{nearest('', get_args(Direction))}"
         )
+    if new.scale not in get_args(Scale):
+        raise UserError(f"the metric {new.key!r}: unknown scale {one_line(repr(new.scale), most=80)}{nearest('', get_args(Scale))}")
+    least_margin = 1.0 if new.scale == "ratio" else 0.0
+    is_number = isinstance(new.margin, (int, float)) and not isinstance(new.margin, bool)
+    if new.margin is not None and not (is_number and least_margin < new.margin <= MOST_MARGIN):
+        wanted = f"a number above {least_margin:g} and up to {MOST_MARGIN:g} (its scale is {new.scale!r})"
+        raise UserError(f"the metric {new.key!r}: its margin is {wanted}, not {one_line(repr(new.margin), most=80)}")
     for name, text in {"title": new.title, "unit": new.unit, "meaning": new.meaning, "citation": new.citation}.items():
         plain, least = " ".join(text.split()), int(name in ("title", "meaning"))
         if not least <= len(plain) <= LONGEST[name] or not plain.isprintable():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
+Scale = Literal["ratio", "difference"]  # how two values are compared
+RATIO_MARGIN = 1.1
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked", "cas",
@@ -24,12 +26,19 @@ class Card:
     citation: str = ""
     needs: tuple[str, ...] = ()  # of `NEEDS`; empty: images
     version: int = 1
+    scale: Scale = "ratio"  # "difference" for fractions, counts, scores and estimates that may be 0 or negative
+    margin: float | None = None  # the largest ratio, or difference, that still counts as the same; None: 1.1 as a ratio
     recorded: bool = False  # read from a run, not registered in this process
 
     @property
     def group(self) -> str:
         """Part of the key before the slash: train, quality, diversity, modes, memorisation, perf."""
         return self.key.partition("/")[0]
+
+    @property
+    def same_within(self) -> float | None:
+        """The margin of equality on the card's scale; None for a difference without one."""
+        return RATIO_MARGIN if self.margin is None and self.scale == "ratio" else self.margin
 
     @property
     def arrow(self) -> str:

@@ -1,6 +1,7 @@
 """Cards of user-defined metrics, recorded with a run, so that a report shows the metrics without their code.
 
-protocol.json contains them under "cards": {key: {title, direction, unit, meaning, citation, version}}. Imports no torch.
+protocol.json contains them under "cards": {key: {title, direction, unit, meaning, citation, version}}, with scale and margin where they
+differ from their defaults. Imports no torch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 TEXTS = ("title", "direction", "unit", "meaning", "citation")
 FIELDS = (*TEXTS, "version")
+ADDED: dict[str, Any] = {"scale": "ratio", "margin": None}  # fields that earlier runs never recorded, with their defaults
 
 
 def described(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -51,7 +53,7 @@ def _register(key: str, given: Any) -> None:
     known = CARDS.get(key)
     if known is None:
         register_card(card)
-    elif _plain(known) != _plain(card):
+    elif any(_plain(known).get(name) != value for name, value in _plain(card).items()):
         raise UserError(f"it describes the metric {key!r} differently from {'a newer run' if known.recorded else 'the installed ganbench'}")
 
 
@@ -62,10 +64,11 @@ def _card(key: str, given: Any) -> Card:
     version = given.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise UserError(f"the recorded metric {one_line(repr(key), most=80)} has no version: {one_line(repr(version), most=80)}")
+    scale, margin = (given.get(name, default) for name, default in ADDED.items())
     title, direction, unit, meaning, citation = (" ".join(given[name].split()) for name in TEXTS)
     card = Card(
         key=key, title=title, direction=cast(Direction, direction), unit=unit, meaning=meaning, citation=citation, version=version,
-        recorded=True,
+        scale=scale, margin=margin, recorded=True,
     )  # fmt: skip
     check_card(card)
     if card.group in UNMEASURED:
@@ -76,4 +79,5 @@ def _card(key: str, given: Any) -> Card:
 def _plain(card: Card) -> dict[str, Any]:
     """Return the fields of a card that a run records, each text on one line."""
     found = {name: getattr(card, name) for name in FIELDS}
+    found |= {name: getattr(card, name) for name, default in ADDED.items() if getattr(card, name) != default}
     return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in found.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.core import random_streams
 from bench.core.config import VARIANTS, RunConfig, config_for, load_config, merged, override, parse_setting, paths
 from bench.core.errors import UserError
 
@@ -61,6 +62,11 @@ def test_override_changes_one_number_and_nothing_else() -> None:
         ("precision", "fp16", "precision"),
         ("device", "tpu", "device"),
         ("seed", -1, "seed"),
+        ("vary", "inti", "vary: unknown random stream 'inti'; did you mean 'init'"),
+        ("vary", "init,,data", "vary: unknown random stream ''; there is data, init, noise"),
+        ("vary", "", "vary: takes one or more of init, data, noise, .*not ''"),
+        ("vary", 3, "vary: takes one or more of init, data, noise, .*not 3"),
+        ("vary", True, "vary: does not take true or false"),
         ("variant", "vanilla", "variant cannot be --set"),
     ],
 )
@@ -110,6 +116,25 @@ def test_fingerprint_is_the_identity_of_training() -> None:
     ]
     assert len({fingerprint(config) for config in [base, *others]}) == 8
     assert fingerprint(base, "other data") != fingerprint(base)
+
+
+def test_streams_that_follow_the_seed() -> None:
+    base = config_for("dcgan", RESOLVED | {"seed": 3})
+    assert [base.seed_of(stream) for stream in random_streams.TRAINING] == [3, 3, 3]
+    one = override(base, {"vary": "init"})
+    assert [one.seed_of(stream) for stream in (random_streams.INIT, random_streams.DATA, random_streams.NOISE)] == [3, 0, 0]
+    assert override(base, {"vary": ["noise", "init", "noise"]}).vary == "init,noise"
+    assert load_config(one.canonical()) == one
+
+
+def test_fixed_streams_are_part_of_the_identity_and_the_default_is_not() -> None:
+    base = config_for("dcgan", RESOLVED)
+    others = [override(base, {"vary": vary}) for vary in ("init", "data", "noise", "init,data", "init,noise", "data,noise")]
+    assert len({fingerprint(config) for config in [base, *others]}) == 7
+    assert len({config.lineage(data_digest="d") for config in [base, *others]}) == 7
+    assert fingerprint(override(base, {"vary": "noise,data,init"})) == fingerprint(base)
+    assert "vary" not in base.recorded_settings()
+    assert others[0].recorded_settings() == paths(others[0])
 
 
 def test_fingerprint_follows_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Preparation of a run: configurations that are refused."""
+"""Preparation of a run: configurations that are refused, and the random streams of a run."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def test_networks_that_would_exceed_the_memory_are_refused(monkeypatch: pytest.M
         UserError, match=r"the networks 'dcgan' of dcgan do not fit into memory: training more than \d+,\d+ million parameters"
     ):
         check(config_for("dcgan", {"dataset": "digits", "device": "cpu", "recipe.width": 65_536}))
+
+
+STREAMS = ("init", "data", "noise")
+
+
+def streams(seed: int, vary: str) -> dict[str, bytes]:
+    """Return what each random stream decides: first weights, first batch, and the state of the generators of noise and dropout."""
+    settings = {"dataset": "digits", "device": "cpu", "precision": "fp32", "memory_format": "contiguous", "recipe.width": 4}
+    trainer = prepare(config_for("dcgan", settings | {"seed": seed, "vary": vary})).trainer
+    state = trainer.state_dict()
+    noise = torch.cat([state["streams"]["noise"], state["streams"]["global"]["cpu"]])
+    weights = torch.cat([value.flatten().float() for value in state["networks"].values()])
+    values = (weights, trainer.batches.next().data, noise)
+    return {name: value.numpy().tobytes() for name, value in zip(STREAMS, values, strict=True)}
+
+
+@pytest.mark.parametrize("vary", ["init", "data", "noise", "init,noise", "init,data,noise"])
+def test_only_the_chosen_streams_follow_the_seed(vary: str) -> None:
+    fixed, found, other = streams(0, "init,data,noise"), streams(1, vary), streams(2, vary)
+    for name in STREAMS:
+        assert len({each[name] for each in (fixed, found, other)}) == (3 if name in vary.split(",") else 1)
 
 
 def test_networks_are_compiled_on_request_and_only_in_training() -> None:

@@ -13,8 +13,9 @@ from bench.core.config import RunConfig
 from bench.core.spec import Networks, Variant
 from bench.runs.preparation import Built, Work, prepare
 from bench.scheduling import estimate
+from bench.scheduling.estimate import SpeedProbe
 from bench.scheduling.scheduler import Display, ExecutionPlan, plan_execution, run_suite
-from bench.scheduling.suite import Entry, plan
+from bench.scheduling.suite import SUITES, Entry, plan
 from bench.training import build
 from bench.training.loop import never
 
@@ -77,6 +78,16 @@ def test_a_variant_whose_probe_fails_has_no_estimate(
     found = execution_plan(uri, tmp_path / "runs", seeds=1)
     assert (len(found.todo), found.estimate.seconds) == (2, {})
     assert "cannot measure the speed of dcgan, so its runs have no estimate: broken in two lines" in caplog.text
+
+
+def test_random_streams_change_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[str] = []
+    monkeypatch.setattr(estimate, "check", lambda config: None)
+    monkeypatch.setattr(estimate, "_probe", lambda config, built: probed.append(config.variant))
+    probe = SpeedProbe()
+    for run in plan(SUITES.get("seed-variance"), seeds=2, dataset="digits"):
+        probe.check(run.config)
+    assert sorted(probed) == ["dcgan", "lsgan", "ns-gan", "wgan-gp"]
 
 
 def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,19 @@ def test_the_catalogue_has_every_variant_for_images() -> None:
     assert sorted(entry.variant for entry in SUITES.get("catalogue").entries) == sorted(set(VARIANTS.names()) - points)
 
 
+def test_the_suite_on_seeds_has_each_stream_alone_and_all_together() -> None:
+    runs = plan(SUITES.get("seed-variance"), seeds=1)
+    varied = {name: [run.config.vary for run in runs if run.config.variant == name] for name in {run.config.variant for run in runs}}
+    assert len(varied) == 4
+    assert all(found == ["init", "data", "noise", "init,data,noise"] for found in varied.values())
+
+
+def test_settings_that_make_entries_equal_plan_them_once() -> None:
+    runs = plan(SUITES.get("seed-variance"), seeds=2, settings={"vary": "init"})
+    assert len(runs) == 2 * 4
+    assert [run.config.seed for run in runs] == [0] * 4 + [1] * 4
+
+
 def test_an_entry_runs_on_its_datasets_only() -> None:
     def chosen(**choice: str) -> list[tuple[str, str]]:
         return [(run.config.dataset, run.config.variant) for run in plan(DIVIDED, **choice)]  # type: ignore[arg-type]

@@ -33,6 +33,11 @@ def two() -> Results:
     return results([*on("fashion-mnist", ONE), *on("mnist", TWO)])
 
 
+def test_runs_with_fixed_streams_are_in_no_score_with_others() -> None:
+    mixed = results([*on("fashion-mnist", ONE), *on("mnist", TWO, **{"param:vary": "init"})])
+    assert dataset_groups(view(mixed)) == []
+
+
 def built(found: Results) -> Section:
     section = build(view(found))
     assert section is not None
@@ -56,7 +61,25 @@ def test_the_figures_are_those_of_the_scores() -> None:
     table = next(block for block in built(two()).blocks if isinstance(block, Table))
     best = max("ab", key=lambda name: scores.aggregate(expected[name]).iqm)
     assert table.rows[0].cells[0].text == best
-    assert [column.title for column in table.columns] == ["variant", "score, IQM", "mean rank", "fashion-mnist", "mnist", "worst data"]
+    assert [column.title for column in table.columns] == [
+        "variant",
+        "score, IQM",
+        "mean rank",
+        "fashion-mnist",
+        "mnist",
+        "worst data",
+        "improvability",
+    ]
+
+
+def test_improvability_and_win_rates_are_in_the_tables() -> None:
+    """a wins all pairs on fashion-mnist and loses all on mnist."""
+    (field,) = dataset_groups(view(two()))
+    table, wins = (block for block in built(two()).blocks if isinstance(block, Table))
+    losses = scores.improvability(field.scores)
+    assert {row.cells[0].text: row.cells[-1].detail for row in table.rows} == {"a": "mnist", "b": "fashion-mnist"}
+    assert all(loss > 0 for loss, _ in losses.values())
+    assert [[cell.text for cell in row.cells[1:]] for row in wins.rows] == [["–", "50 %"], ["50 %", "–"]]
 
 
 def test_a_failed_run_counts_as_untrained() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from synthetic_results import SyntheticRun, results, synthetic_runs
+from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
-from reports import stats
+from bench.metrics.cards import HEADLINE, card
+from reports.comparisons import Comparison, compare_all
 from reports.document import Table
 from reports.format import number
 from reports.sections import pairs
+from reports.stats import Sample
 from reports.view import view
 
 THREE = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
@@ -27,7 +29,7 @@ def test_the_matrix_is_the_upper_triangle() -> None:
 
 def test_the_statistics_are_those_of_the_tests() -> None:
     matrix, figures = tables(synthetic_runs(THREE))
-    expected = stats.compare_all({name: stats.Sample(values=values) for name, values in THREE.items()}, "lower")
+    expected = compare_all({name: Sample(values=values) for name, values in THREE.items()}, card(HEADLINE))
     for row, pair in zip(figures.rows, expected, strict=True):
         assert pair.ratio is not None
         assert [cell.text for cell in row.cells[:4]] == [pair.a, pair.b, pairs.verdict_words(pair), number(pair.ratio)]
@@ -36,7 +38,7 @@ def test_the_statistics_are_those_of_the_tests() -> None:
 
 def test_the_winner_is_named_if_it_is_the_column() -> None:
     """The median ranks a first, the test b: the cell must not call a better."""
-    comparison = stats.Comparison(a="a", b="b", p=0.01, p_holm=0.01, ratio=0.8, better="b", verdict="clearly better", test="Welch on logs")
+    comparison = Comparison(a="a", b="b", p=0.01, p_holm=0.01, ratio=0.8, better="b", verdict="clearly better", test="Welch on logs")
     assert pairs.verdict_words(comparison) == "b is clearly better"
 
 
@@ -44,6 +46,16 @@ def test_pairs_without_a_test_have_their_reason() -> None:
     matrix, _ = tables([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
     last = matrix.rows[0].cells[-1]
     assert (last.text, last.detail, last.tone) == (pairs.UNTESTED, "fewer than 3 seeds", "muted")
+
+
+def test_a_failure_stands_beside_the_ratio_of_the_finished_runs() -> None:
+    runs = [*synthetic_runs(THREE), SyntheticRun(variant="c", seed=3, status="diverged"), *references()]
+    matrix, figures = tables(runs)
+    cell = matrix.rows[0].cells[-1]
+    assert cell.text == "clearly better"
+    assert cell.detail.startswith("× 2.0")
+    assert cell.detail.endswith("c failed in 1 of 4 seeds")
+    assert [row.cells[-1].text.endswith("c failed in 1 of 4 seeds") for row in figures.rows] == [False, True, True]
 
 
 def test_no_section_where_nothing_can_be_tested() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from synthetic_results import SyntheticRun, results, synthetic_runs
+from dataclasses import replace
+
+from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
 from reports.document import Table, Text
 from reports.sections import verdict
@@ -46,6 +48,27 @@ def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     untested = [column.title for column in table.columns].index(verdict.UNTESTED)
     assert [row.cells[untested].text for row in table.rows] == ["d", "d", "d", "a, b, c"]
+
+
+def test_an_entry_with_one_finished_run_ranks_last() -> None:
+    failing = [SyntheticRun(variant="b", seed=seed, status="diverged") for seed in range(2)]
+    runs = [*synthetic_runs({**THREE, "b": (1.0,)}), *(replace(run, seed=run.seed + 1) for run in failing), *references()]
+    found = sentences(runs)
+    assert "a, 10.2" in found[0]
+    assert "not tested against b" in found[1]
+    assert found[-1] == "Ranked last: b failed in 2 of 3 seeds."
+    (cohort,) = view(results(runs)).cohorts
+    assert [entry.name for entry in cohort.entries] == ["a", "c", "b"]
+
+
+def test_half_failed_ranks_before_all_but_one_failed() -> None:
+    """Both medians are infinite; the name would order them the other way round."""
+    runs = [*synthetic_runs({"z": (1.0, 2.0), "y": (1.0,)})]
+    runs += [
+        SyntheticRun(variant=name, seed=seed, status="failed") for name, seeds in {"z": (2, 3), "y": (1, 2, 3)}.items() for seed in seeds
+    ]
+    (cohort,) = view(results(runs)).cohorts
+    assert [entry.name for entry in cohort.entries] == ["z", "y"]
 
 
 def test_one_entry() -> None:

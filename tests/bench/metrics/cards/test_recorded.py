@@ -56,6 +56,26 @@ def test_only_what_is_not_built_in_is_described() -> None:
     assert set(measured()) - BUILT_IN == {GREY.key}
 
 
+def test_scale_and_margin_are_recorded_where_they_differ_from_the_defaults() -> None:
+    other = replace(GREY, scale="difference", margin=2.0)
+    register_card(other)
+    assert described(measured()) == {GREY.key: PLAIN | {"scale": "difference", "margin": 2.0}}
+    forget()
+    register_recorded_cards([("r", {GREY.key: PLAIN | {"scale": "difference", "margin": 2.0}})])
+    assert (card(GREY.key).scale, card(GREY.key).same_within) == ("difference", 2.0)
+
+
+def test_a_card_of_an_earlier_run_has_no_scale_and_is_no_other_metric(caplog: pytest.LogCaptureFixture) -> None:
+    register_card(replace(GREY, scale="difference"))
+    register_recorded_cards([("old", {GREY.key: PLAIN})])
+    assert not caplog.records
+    register_recorded_cards([("new", {GREY.key: PLAIN | {"margin": 3.0}})])
+    assert "differently from the installed ganbench" in caplog.text
+    forget()
+    register_recorded_cards([("old", {GREY.key: PLAIN})])
+    assert (card(GREY.key).scale, card(GREY.key).same_within) == ("ratio", 1.1)
+
+
 @pytest.mark.slow
 def test_runs_and_rows_are_reported_where_the_metric_was_never_imported(uri: str, tmp_path: Path) -> None:
     metric(GREY)(grey)
@@ -121,6 +141,11 @@ def test_the_reference_rows_carry_them_too(uri: str) -> None:
         {GREY.key: PLAIN | {"version": 0}},
         {GREY.key: PLAIN | {"version": True}},
         {GREY.key: PLAIN | {"version": 10**40}},
+        {GREY.key: PLAIN | {"scale": "log"}},
+        {GREY.key: PLAIN | {"scale": ["ratio"]}},
+        {GREY.key: PLAIN | {"margin": "1.1"}},
+        {GREY.key: PLAIN | {"margin": 1.0}},
+        {GREY.key: PLAIN | {"margin": True, "scale": "difference"}},
         {GREY.key: {"title": "grey"}},
         {GREY.key: "grey"},
         {"Diversity/Grey": PLAIN},

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from reports import stats
+from bench.metrics.cards import HEADLINE, card
+from reports.comparisons import compare_all
+from reports.stats import Sample
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +25,8 @@ NOISES: dict[str, Noise] = {  # of mean 0 and standard deviation 1, but for the 
 
 def decided(logs: np.ndarray) -> tuple[int, int]:
     """Return (pairs with a verdict, wrong verdicts) of a report on log FIDs [variants, seeds]."""
-    samples = {f"{index:02d}": stats.Sample(values=tuple(np.exp(row))) for index, row in enumerate(logs)}
-    pairs = [pair for pair in stats.compare_all(samples, "lower") if pair.better is not None]
+    samples = {f"{index:02d}": Sample(values=tuple(np.exp(row))) for index, row in enumerate(logs)}
+    pairs = [pair for pair in compare_all(samples, card(HEADLINE)) if pair.better is not None]
     return len(pairs), sum(int(str(pair.better)) > min(int(pair.a), int(pair.b)) for pair in pairs)
 
 
