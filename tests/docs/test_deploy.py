@@ -14,7 +14,7 @@ from pathlib import Path
 
 import postgres
 import pytest
-from deployed import LOOPBACK, SCRIPT, Servers, addresses, call, deployed, files_with, ganbench, reachable
+from deployed import LOOPBACK, SCRIPT, Servers, addresses, call, deployed, files_with, ganbench
 from serving import free_port
 
 from bench.tracking.client import Tracker
@@ -27,11 +27,17 @@ needs_postgres = pytest.mark.skipif(postgres.binaries() is None, reason=postgres
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with deployed(tmp_path_factory.mktemp("deploy") / "server") as both:
+def servers() -> Iterator[Servers]:
+    with deployed() as both:
         created = both.call("user", "anna", GANBENCH_USER_PASSWORD=PASSWORD)
         assert created.returncode == 0, created.stderr
         yield both
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    with postgres.open_folder() as folder:
+        yield folder
 
 
 def anna(servers: Servers) -> dict[str, str]:
@@ -96,8 +102,7 @@ def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_
     folder = tmp_path / "client"
     storage = f"postgresql://studies:{servers.secrets['STUDIES_PASSWORD']}@127.0.0.1:{servers.database_port}/studies"
     words = ("study", "lr-k-quick", "--variants", "dcgan", "--trials", "2", "--seeds", "1", "--dataset", "digits", "--workers", "2")
-    (tmp_path / "other").mkdir()
-    with postgres.server(tmp_path / "other") as trusting:
+    with postgres.server() as trusting:
         uri = trusting.replace("@", f":{QUOTED}@")  # this server requires no password, but the URI has one
         done = [
             ganbench(folder, *words, "--storage", storage, *SHORT, MLFLOW_TRACKING_URI=uri),
@@ -165,24 +170,23 @@ def test_this_machine_alone_can_reach_them_and_no_process_shows_a_secret(servers
 
 @pytest.mark.faults
 @needs_postgres
-def test_a_restored_backup_equals_the_original(servers: Servers, tmp_path: Path) -> None:
-    reachable(tmp_path)
-    assert ganbench(tmp_path / "client", "run", "dcgan", "--dataset", "digits", "--seed", "3", *SHORT, **anna(servers)).returncode == 0
-    backup = servers.call("backup", str(tmp_path / "backup"))
+def test_a_restored_backup_equals_the_original(servers: Servers, open_path: Path) -> None:
+    assert ganbench(open_path / "client", "run", "dcgan", "--dataset", "digits", "--seed", "3", *SHORT, **anna(servers)).returncode == 0
+    backup = servers.call("backup", str(open_path / "backup"))
     assert backup.returncode == 0, backup.stderr
-    assert {file.stat().st_mode & 0o077 for file in (tmp_path / "backup").iterdir()} == {0}
-    assert "MLflow runs: stop first" in servers.call("restore", str(tmp_path / "backup")).stderr
-    other = Servers(folder=tmp_path / "server", port=free_port(), database_port=free_port())
+    assert {file.stat().st_mode & 0o077 for file in (open_path / "backup").iterdir()} == {0}
+    assert "MLflow runs: stop first" in servers.call("restore", str(open_path / "backup")).stderr
+    other = Servers(folder=open_path / "server", port=free_port(), database_port=free_port())
     ports = ("--port", str(other.port), "--database-port", str(other.database_port))
     for _ in range(2):  # into a new folder, and over the restored data
-        restored = other.call("restore", str(tmp_path / "backup"), *ports)
+        restored = other.call("restore", str(open_path / "backup"), *ports)
         assert restored.returncode == 0, restored.stderr
     try:
         other.start()
         for database in ("mlflow", "auth", "studies"):
             assert rows(other, database) == rows(servers, database)
         assert tree(other.folder / "artifacts") == tree(servers.folder / "artifacts")
-        done = ganbench(tmp_path / "client", "report", "--suite", "runs", **anna(other))
+        done = ganbench(open_path / "client", "report", "--suite", "runs", **anna(other))
         assert done.returncode == 0, done.stderr
     finally:
         other.call("stop")
@@ -200,8 +204,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.faults
 @needs_postgres
-def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
-    with deployed(tmp_path / "server") as servers:
+def test_started_twice_stopped_twice_and_its_state() -> None:
+    with deployed() as servers:
         assert servers.call("start").returncode == 0
         assert servers.call("status").returncode == 0
         other = servers.call("start", "--workers", "3")
@@ -215,9 +219,8 @@ def test_started_twice_stopped_twice_and_its_state(tmp_path: Path) -> None:
 @pytest.mark.faults
 @needs_postgres
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which creates the certificate, is not installed")
-def test_other_machines_need_tls(tmp_path: Path) -> None:
-    reachable(tmp_path)
-    folder, key, certificate = tmp_path / "server", tmp_path / "key.pem", tmp_path / "certificate.pem"
+def test_other_machines_need_tls(open_path: Path) -> None:
+    folder, key, certificate = open_path / "server", open_path / "key.pem", open_path / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
     for option in ("--host", "--database-host"):
@@ -236,10 +239,10 @@ def test_other_machines_need_tls(tmp_path: Path) -> None:
             "MLFLOW_TRACKING_USERNAME": "anna",
             "MLFLOW_TRACKING_PASSWORD": PASSWORD,
         }
-        unknown = ganbench(tmp_path / "client", "score", "--suite", "smoke", **given)
+        unknown = ganbench(open_path / "client", "score", "--suite", "smoke", **given)
         assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
         assert "certificate verify failed" in unknown.stderr
-        known = ganbench(tmp_path / "client", "score", "--suite", "smoke", **given, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
+        known = ganbench(open_path / "client", "score", "--suite", "smoke", **given, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
         assert known.returncode == 2
         assert "smoke" in known.stderr  # nothing is recorded there yet
         assert "certificate" not in known.stderr
@@ -269,13 +272,12 @@ def test_help_names_every_option() -> None:
 
 
 @needs_postgres
-def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
-    reachable(tmp_path)
-    (tmp_path / "secrets").write_text("GANBENCH_ADMIN_PASSWORD=for all to see\n")
-    (tmp_path / "secrets").chmod(0o644)
-    done = call("start", "--folder", str(tmp_path))
+def test_secrets_that_others_may_read_are_refused(open_path: Path) -> None:
+    (open_path / "secrets").write_text("GANBENCH_ADMIN_PASSWORD=for all to see\n")
+    (open_path / "secrets").chmod(0o644)
+    done = call("start", "--folder", str(open_path))
     assert done.returncode == 2
-    assert f"others may read {tmp_path}/secrets" in done.stderr
+    assert f"others may read {open_path}/secrets" in done.stderr
     assert "for all to see" not in done.stderr
 
 

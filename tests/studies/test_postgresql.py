@@ -54,8 +54,8 @@ def lr(config: RunConfig) -> float:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres.server(tmp_path_factory.mktemp("postgres")) as uri:
+def database() -> Iterator[str]:
+    with postgres.server() as uri:
         yield uri
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import postgres
 from serving import free_port
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "deploy" / "serve.sh"
@@ -41,7 +42,6 @@ class Servers:
 
     def start(self) -> None:
         """Start both servers."""
-        reachable(self.folder)
         done = self.call("start", "--port", str(self.port), "--database-port", str(self.database_port), "--workers", "1")
         assert done.returncode == 0, done.stderr
 
@@ -61,23 +61,16 @@ def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(SCRIPT), *words], env=given, capture_output=True, text=True, check=False, timeout=180)
 
 
-def reachable(folder: Path) -> None:
-    """Let other users enter the parent folders. As root, the script runs PostgreSQL as another user."""
-    for path in (folder, *folder.parents) if os.geteuid() == 0 else ():
-        if path.stat().st_uid == 0 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o111)
-
-
 @contextmanager
-def deployed(folder: Path) -> Iterator[Servers]:
+def deployed() -> Iterator[Servers]:
     """Context manager that starts both servers and stops them at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    servers = Servers(folder=folder, port=free_port(), database_port=free_port())
-    try:
-        servers.start()
-        yield servers
-    finally:
-        servers.call("stop")
+    with postgres.open_folder() as folder:
+        servers = Servers(folder=folder, port=free_port(), database_port=free_port())
+        try:
+            servers.start()
+            yield servers
+        finally:
+            servers.call("stop")
 
 
 def addresses(port: int) -> set[str]:

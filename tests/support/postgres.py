@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 MISSING = "PostgreSQL is not installed (on Debian: apt-get install postgresql)"
 
@@ -23,16 +24,26 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def open_folder() -> Iterator[Path]:
+    """Context manager that yields a temporary folder that other users may enter. Pytest closes its own folders to them."""
+    with TemporaryDirectory(prefix="ganbench-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def server() -> Iterator[str]:
     """Context manager that starts a server and yields its URI. As root, it starts the server as another user."""
+    with open_folder() as folder:
+        yield from _server_in(folder)
+
+
+def _server_in(folder: Path) -> Iterator[str]:
     bin_ = binaries()
     assert bin_ is not None
     user = _other_user() if os.geteuid() == 0 else None
     data = folder / "data"
     data.mkdir(mode=0o700)
-    for path in (folder, *folder.parents) if user else ():
-        if path.stat().st_uid == 0 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o111)  # lets the other user enter
     if user:
         shutil.chown(data, user)
         shutil.chown(folder, user)
