@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -45,6 +46,20 @@ def vendi_score(features: Tensor) -> float:
     shares = torch.cat([torch.linalg.eigvalsh(scatter / n), torch.tensor([zeros / n], dtype=torch.float64)])
     shares = shares[shares > 0]
     return math.exp(-float((shares * shares.log()).sum()))
+
+
+def class_vendi_scores(features: Tensor, classes: Tensor) -> dict[int, float]:
+    """Return the Vendi score of the rows [n, d] of each class that occurs among classes [n]."""
+    return {label: vendi_score(features[classes == label]) for label in classes.unique().tolist()}
+
+
+def vendi_shares(generated: Mapping[int, float], real: Mapping[int, float]) -> Tensor:
+    """Return the Vendi score of each real class as a share of the real one, at most 1: [classes] float64. A missing class has 0.
+
+    The limit prevents that noise in one class hides missing variety in another one. The Vendi score of each class is from dgm-eval
+    (Stein et al. 2023, arXiv 2306.04675); the share of the real one is defined here.
+    """
+    return torch.tensor([min(generated.get(label, 0.0) / score, 1.0) for label, score in real.items()], dtype=torch.float64)
 
 
 def duplicate_threshold(nearest: Tensor) -> float:

@@ -241,6 +241,13 @@ class Evidence(MetricValues):
         return modes.class_shares(self.classifier.predictions, self.dataset.spec.classes)
 
     @cached_property
+    def class_diversity(self) -> Tensor:
+        """Vendi score of each predicted class, in pixel features, as a share of that of real images, at most 1: [classes]."""
+        return diversity.vendi_shares(
+            diversity.class_vendi_scores(self.pixels.features, self.classifier.predictions), self.real.class_vendi
+        )
+
+    @cached_property
     def found(self) -> modes.Found:
         """The known modes that contain a sample, and their shares."""
         if isinstance(self.dataset, Mixture):

@@ -13,7 +13,7 @@ from bench.core.config import Resize
 from bench.core.spec import Dataset, Mixture, Stacked
 from bench.metrics.cache import Parts, cached
 from bench.metrics.clipped import clipped_mean
-from bench.metrics.diversity import duplicate_threshold, pair_distances
+from bench.metrics.diversity import class_vendi_scores, duplicate_threshold, pair_distances
 from bench.metrics.extractors import INCEPTION, Extractor, Features, extractor_for
 from bench.metrics.fidelity import Gaussian, fit_gaussian
 from bench.metrics.half_samples import canonical_order
@@ -160,6 +160,11 @@ class RealSide:
     def shares(self) -> Shares:
         """The share of each class as predicted by the classifier, like the shares of generated images."""
         return class_shares(self.features_of("classifier").predictions, self.dataset.spec.classes)
+
+    @cached_property
+    def class_vendi(self) -> dict[int, float]:
+        """The Vendi score of the test images of each class that the classifier predicts, in pixel features."""
+        return class_vendi_scores(self.features_of("pixels").features, self.features_of("classifier").predictions)
 
     @cached_property
     def mode_shares(self) -> Shares:

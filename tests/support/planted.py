@@ -14,6 +14,8 @@ from bench.core.config import short_hash
 from bench.core.spec import Dataset, DataShape, Examples, Split
 from bench.evaluation.evaluator import Evaluator, reference_images
 
+KINDS, KINDS_CLASS, KINDS_NOISE = 3, 6, 4.0  # different images, their class (a shirt in Fashion-MNIST), noise in grey levels
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -55,6 +57,19 @@ def thinned(dataset: Dataset, n: int, share: float) -> Tensor:
     first = (train.labels == 0).nonzero()[:, 0]
     chosen = first[torch.randperm(len(first), generator=_noise("first"))]
     images[lost] = train.data[chosen.repeat(len(lost) // len(chosen) + 1)[: len(lost)]]
+    return images
+
+
+def few_kinds(dataset: Dataset, n: int, share: float) -> Tensor:
+    """Return training images in which noisy copies of three images of one class replace a share of the images of this class."""
+    train, images = dataset.split("train"), real(dataset, n).clone()
+    assert train.labels is not None
+    labels = train.labels[torch.randperm(len(train.data), generator=random_streams.stream(0, "reference"))[:n]]
+    rows = (labels == min(KINDS_CLASS, dataset.spec.classes - 1)).nonzero()[:, 0]
+    chosen = rows[torch.randperm(len(rows), generator=_noise("kinds"))]
+    sources, lost = images[chosen[:KINDS]], chosen[: round(share * len(chosen))]
+    copies = sources[torch.arange(len(lost)) % KINDS].float()
+    images[lost] = _bytes(copies + KINDS_NOISE * torch.randn(copies.shape, generator=_noise("copies")))
     return images
 
 
@@ -128,6 +143,7 @@ FAILURES = (
     Failure(name="grey blobs", unit="share", severities=(0.0, 0.1, 0.25, 0.5, 1.0), make=blobs),
     Failure(name="checkerboard", unit="grey levels", severities=(0.0, 4.0, 8.0, 16.0), make=checkered),
     Failure(name="classes thinned", unit="share lost", severities=(0.0, 0.25, 0.5, 0.75, 1.0), make=thinned),
+    Failure(name="few kinds in one class", unit="share of the class", severities=(0.0, 0.5, 0.75, 0.9, 1.0), make=few_kinds),
 )
 
 

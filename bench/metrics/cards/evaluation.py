@@ -35,6 +35,25 @@ DIVERSITY = (
         meaning="The effective number of different images: exponential of the entropy of the eigenvalues of the cosine kernel of features. 1 where all images look the same; noise may exceed real images.",
     ),
     Card(
+        key="diversity/class_vendi",
+        title="Vendi score in classes",
+        direction="higher",
+        needs=("classifier", "labels", "pixels"),
+        unit="of real",
+        citation="After Stein et al. 2023, arXiv 2306.04675 (dgm-eval)",
+        meaning="Variety within classes: the Vendi score of the generated images of a class, in pixel features, as a share of that of real test images, at most 1; mean over classes. "
+        "The classifier predicts the class of each image. 1 is right; a class with only one kind of image, or with none, lowers it.",
+    ),
+    Card(
+        key="diversity/class_vendi_least",
+        title="Vendi score in classes, least",
+        direction="higher",
+        needs=("classifier", "labels", "pixels"),
+        unit="of real",
+        citation="After Stein et al. 2023, arXiv 2306.04675 (dgm-eval)",
+        meaning="The same for the class with the smallest share. Near 0 means that one class lacks variety, which the mean over ten classes hardly shows.",
+    ),
+    Card(
         key="diversity/duplicate_rate",
         title="duplicates",
         direction="lower",

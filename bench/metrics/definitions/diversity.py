@@ -30,6 +30,18 @@ def vendi_score(evidence: Evidence) -> float:
     return diversity.vendi_score(evidence.main.features)
 
 
+@metric(card("diversity/class_vendi"))
+def class_vendi(evidence: Evidence) -> float:
+    """Return the mean over classes of the effective number of distinct images of a class, as a share of that of real images."""
+    return mean(evidence.class_diversity)
+
+
+@metric(card("diversity/class_vendi_least"))
+def class_vendi_least(evidence: Evidence) -> float:
+    """Return the same share for the class with the smallest one."""
+    return float(evidence.class_diversity.min())
+
+
 @metric(card(DUPLICATES))
 def duplicate_rate(evidence: Evidence) -> float:
     """Return the share of generated images that are duplicates."""

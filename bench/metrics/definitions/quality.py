@@ -86,13 +86,13 @@ def clipped_density(evidence: Evidence) -> float:
     """Return the mean number of clipped real neighbourhoods around a generated image, at most k, as a fraction of that of real images."""
     if not evidence.real.clipped_density:
         return evidence.unknown("no real test image lies in the clipped neighbourhood of another one")
-    return min(clipped.clippedmean(evidence.clipped_balls) / evidence.real.clipped_density, 1.0)
+    return min(clipped.clipped_mean(evidence.clipped_balls) / evidence.real.clipped_density, 1.0)
 
 
 @metric(card("quality/clipped_coverage_classifier"))
 def clipped_coverage(evidence: Evidence) -> float:
     """Return the share of good images that would fill the real neighbourhoods equally."""
-    return clipped.equivalent_share(clipped.clippedmean(evidence.filled), len(evidence.data), len(evidence.filled))
+    return clipped.equivalent_share(clipped.clipped_mean(evidence.filled), len(evidence.data), len(evidence.filled))
 
 
 @metric(card("quality/nn_accuracy_classifier"))

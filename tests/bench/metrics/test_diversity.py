@@ -7,8 +7,20 @@ import math
 import pytest
 import torch
 
+from bench.core.config import DATASETS
+from bench.evaluation.evaluator import Evaluator, reference_images
 from bench.metrics import diversity
-from bench.metrics.diversity import duplicate_rate, duplicate_threshold, pair_distances, vendi_score
+from bench.metrics.cards import SE
+from bench.metrics.diversity import (
+    class_vendi_scores,
+    duplicate_rate,
+    duplicate_threshold,
+    pair_distances,
+    vendi_score,
+    vendi_shares,
+)
+
+CLASSES, LEAST = "diversity/class_vendi", "diversity/class_vendi_least"
 
 
 def test_pairs_are_neighbouring_rows() -> None:
@@ -78,3 +90,49 @@ def test_impossible_input_raises() -> None:
         vendi_score(torch.tensor([[1.0, torch.nan]]))
     with pytest.raises(ValueError, match="at least one image"):
         vendi_score(torch.zeros(0, 3))
+
+
+def test_classes_have_vendi_scores_of_their_own() -> None:
+    rows, classes = torch.eye(6)[[0, 1, 2, 3, 4, 4, 5, 0]], torch.tensor([0, 0, 0, 0, 2, 2, 2, 7])
+    entropy = -sum(share * math.log(share) for share in (2 / 3, 1 / 3))
+    assert class_vendi_scores(rows, classes) == pytest.approx({0: 4.0, 2: math.exp(entropy), 7: 1.0})
+
+
+def test_a_share_is_at_most_one_and_a_class_without_images_has_none() -> None:
+    assert vendi_shares({0: 2.0, 1: 9.0, 5: 3.0}, {0: 4.0, 1: 3.0, 2: 2.0}).tolist() == [0.5, 1.0, 0.0]
+
+
+def test_one_kind_of_image_in_a_class_has_a_known_share() -> None:
+    """The class has the Vendi score 1. The other classes do not change, and the Vendi score of all images hardly does."""
+    dataset = DATASETS.get("digits")
+    evaluator = Evaluator(dataset, errors=False, metrics=[CLASSES, LEAST, "diversity/vendi_score"])
+    real = evaluator._real
+    images = reference_images(dataset)
+    rows = (evaluator.classify(images) == 3).nonzero()[:, 0]
+    copies = images.clone()
+    copies[rows] = images[rows[0]]
+    before, after = evaluator.full(images).values, evaluator.full(copies).values
+    assert before[CLASSES] > 0.9
+    assert after[LEAST] == pytest.approx(1 / real.class_vendi[3])
+    lost = min(class_vendi_scores(real.extractor("pixels")(images[rows]).features, rows * 0)[0] / real.class_vendi[3], 1) - after[LEAST]
+    assert after[CLASSES] == pytest.approx(before[CLASSES] - lost / 10)
+    assert after["diversity/vendi_score"] == pytest.approx(before["diversity/vendi_score"], rel=0.05)
+
+
+def test_a_class_that_is_missing_has_the_least_share() -> None:
+    dataset = DATASETS.get("digits")
+    evaluator = Evaluator(dataset, samples=200, metrics=[CLASSES, LEAST])
+    images = reference_images(dataset, 500)
+    values = evaluator.full(images[evaluator.classify(images) != 3][:200]).values
+    assert values[LEAST] == 0.0
+    assert values[CLASSES] < 0.9
+    assert 0 < values[f"{CLASSES}{SE}"] < 0.1
+
+
+def test_a_half_sample_has_the_shares_of_its_images() -> None:
+    dataset = DATASETS.get("digits")
+    evaluator = Evaluator(dataset, samples=200, metrics=[CLASSES])
+    half = evaluator._evidence(reference_images(dataset, 200), half_samples=2).half_samples[1]
+    alone = Evaluator(dataset, samples=100, metrics=[CLASSES])._evidence(half.data)
+    assert half.value(CLASSES) == pytest.approx(alone.value(CLASSES))
+    assert half.value(CLASSES) == pytest.approx(float(half.class_diversity.mean()))

@@ -31,9 +31,9 @@ PATH_LENGTH = "diversity/path_length"
 LABELS = {"class_names", "class_share"}
 MIXTURE = {"modes", "points", "centres", "sd"}
 KINDS: list[tuple[str, str, dict[str, Any], set[str], int]] = [  # data, variant, settings, evidence, pairs in the nearest picture
-    ("digits", "label-smoothed", {"evaluation.samples": 100}, LABELS | {"bins"}, 32),
-    ("labelled:PLAIN", "label-smoothed", {}, {"bins"}, 32),
-    ("stacked-digits", "dcgan", {"evaluation.samples": 60}, {"modes"}, 0),
+    ("digits", "label-smoothed", {"evaluation.samples": 100}, LABELS | {"bins", "spectrum"}, 32),
+    ("labelled:PLAIN", "label-smoothed", {}, {"bins", "spectrum"}, 32),
+    ("stacked-digits", "dcgan", {"evaluation.samples": 60}, {"modes", "spectrum"}, 0),
     ("ring8", "ns-gan", {"networks": "mlp-2d", "evaluation.samples": 200}, MIXTURE, 0),
 ]
 
