@@ -87,6 +87,9 @@ class Evaluation(_Section):
     photo: bool = Field(
         False, description="also compute Fréchet distance and KID at the end, on features of an ImageNet network; it needs ganbench[photo]"
     )
+    cas: bool = Field(
+        False, description="also train a classifier on the images of a conditional variant at the end, and test it on real ones"
+    )
     metrics: tuple[str, ...] = Field(
         (), description="metrics of the final evaluation, always with the headline metric; empty: all metrics of the dataset"
     )

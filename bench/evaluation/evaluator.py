@@ -31,6 +31,7 @@ from bench.metrics.real_statistics import RealSide
 log = logging.getLogger(__name__)
 
 FEWEST = 10  # examples: the classifier score needs ten parts, and precision needs three neighbours
+CAS = "cas"  # the word in `needs` of the classification accuracy score
 LABELS_REQUESTED = "asked"  # the word in `needs` of metrics for conditional models
 SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
 
@@ -55,10 +56,10 @@ class Samples:
     labels: Tensor | None = None  # [n]: the labels passed to a conditional model
 
 
-def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = False) -> frozenset[str]:
+def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = False, cas: bool = False) -> frozenset[str]:
     """Return the words of `needs` that a dataset provides. A metric applies if all the `needs` of its card are in this set.
 
-    `inception`, `photo`: add the metrics of that extractor.
+    `inception`, `photo`: add the metrics of that extractor. `cas`: add the classification accuracy score.
     """
     if dataset.spec.kind == "points":
         return frozenset({"points", "modes", "mixture"} if isinstance(dataset, Mixture) else {"points"})
@@ -69,7 +70,7 @@ def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = Fal
         found |= {"neighbours", "training"} | ({"labels"} if CLASSIFIER in found else set())
     if min(dataset.spec.shape[1:]) >= SSIM_SIDE:
         found.add("22px")
-    found |= {kind for kind, wanted in ((INCEPTION, inception), (PHOTO, photo)) if wanted}
+    found |= {kind for kind, wanted in ((INCEPTION, inception), (PHOTO, photo), (CAS, cas)) if wanted}
     return frozenset(found)
 
 
@@ -77,20 +78,22 @@ class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
     `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
-    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
+    EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
     Inception resizes images, and a file of statistics that its FID uses in place of the test split. Raises UserError if the dataset
     has no metric, a key is unknown, weights or statistics of an extractor are missing, or `samples` is too small.
     """
 
     def __init__(
-        self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, errors: bool = True,
-        metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
+        self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, cas: bool = False,
+        errors: bool = True, metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
     ) -> None:  # fmt: skip
         load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
-        self.capabilities = capabilities(dataset, inception=inception, photo=photo)
+        self.capabilities = capabilities(dataset, inception=inception, photo=photo, cas=cas)
         if why := unmeasurable(dataset):
             raise UserError(f"{dataset.name} has no metric: {why}; choose another dataset")
+        if cas and "labels" not in self.capabilities:
+            raise UserError(f"{dataset.name} has no labelled images that a classifier can learn: omit evaluation.cas")
         self.keys = self._given(self.capabilities)
         self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
         self.headline = headline_among(self.keys) or self.keys[0]
@@ -254,8 +257,8 @@ def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
 def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
     """Return the evaluator of a dataset. Raises UserError as `Evaluator` does."""
     return Evaluator(
-        dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, errors=evaluation.standard_errors,
-        metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
+        dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, cas=evaluation.cas,
+        errors=evaluation.standard_errors, metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
     )  # fmt: skip
 
 

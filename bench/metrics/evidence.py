@@ -23,6 +23,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Mixture
 from bench.metrics import diversity, modes, ms_ssim, spectrum
 from bench.metrics.cards import Card, measured, register_card
+from bench.metrics.cas import classification_accuracy_score
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
 from bench.metrics.half_samples import draw_half_samples
@@ -246,6 +247,11 @@ class Evidence(MetricValues):
         return diversity.vendi_shares(
             diversity.class_vendi_scores(self.pixels.features, self.classifier.predictions), self.real.class_vendi
         )
+
+    @cached_property
+    def cas(self) -> float:
+        """Accuracy on the test images of a classifier trained on the generated ones. Raises ValueError for an unconditional model."""
+        return classification_accuracy_score(self.images, self.asked, self.dataset)
 
     @cached_property
     def found(self) -> modes.Found:

@@ -82,6 +82,11 @@ class HalfSample(Evidence):
         """The same for the compared real images, against this half."""
         return 1 - self._whole._overlap.closer[1 + self._index, self.real.compared(len(self._whole.data)).rows]
 
+    @property
+    def cas(self) -> float:
+        """Not measured: it would take as many trainings as half-samples. Raises ValueError."""
+        raise ValueError("CAS has no standard error, because each half-sample would train a classifier")
+
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor]:
         """Slice of the full evidence."""

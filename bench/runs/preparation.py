@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from bench.evaluation.evaluator import Evaluator, check_samples, evaluator_for
 from bench.training.batches import check_batch_size
 from bench.training.build import assemble, budget_images
 from bench.training.loop import Trainer
+
+log = logging.getLogger(__name__)
 
 Built = tuple[Networks, Objective]
 
@@ -45,6 +48,12 @@ def curve_protocol(evaluator: Evaluator | None) -> str:
     return evaluator.curve_protocol if evaluator else ""
 
 
+def warn_without_labels(config: RunConfig, networks: Networks) -> None:
+    """Log a warning if the configuration requests CAS of an unconditional model."""
+    if config.evaluation.cas and not networks.classes:
+        log.warning("%s is unconditional, so quality/cas is not measured", config.variant)
+
+
 def prepare(config: RunConfig, built: Built | None = None) -> Work:
     """Build and check the objects that a run needs, and return them. Writes nothing. `built` are networks and objective from `check` to use."""
     device = environment.device_of(config.device)
@@ -52,6 +61,7 @@ def prepare(config: RunConfig, built: Built | None = None) -> Work:
     networks, objective = built or assemble(config, dataset.spec)
     if config.precision == "auto":
         raise ValueError("the configuration has precision=auto: call `resolve` before `prepare`")
+    warn_without_labels(config, networks)
     trainer = Trainer(
         networks=networks, objective=objective, recipe=config.recipe, data=dataset.split("train"), seed=config.seed, device=device,
         precision=config.precision, budget_images=budget_images(config, objective), budget_seconds=config.budget.train_seconds,

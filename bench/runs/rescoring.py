@@ -24,7 +24,7 @@ from bench.evaluation.generator import RecordedGenerator, config_of, needed, res
 from bench.evaluation.grids import nearest_png
 from bench.metrics.cards import BEST, SE
 from bench.metrics.cards.recorded import described
-from bench.runs.preparation import curve_protocol
+from bench.runs.preparation import curve_protocol, warn_without_labels
 from bench.runs.types import RunResult
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, DamagedArtifact
@@ -72,6 +72,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     if evaluator is None:
         raise UserError(f"no metric can be measured on {config.dataset}: {unmeasurable(DATASETS.get(config.dataset))}")
     last = restored(tracked, artifacts)
+    warn_without_labels(config, last.networks)
     measurement = _measure_samples(last, evaluator, config.evaluation)
     if artifacts.get(run_id, results.BEST_WEIGHTS) is not None:
         best = _measure_samples(restored(tracked, artifacts, weights="best", device=str(last.device)), evaluator, config.evaluation)

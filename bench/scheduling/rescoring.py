@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 # Settings of the evaluation at the end of a run, which `--set` may change.
 SETTABLE = (
     "evaluation.samples", "evaluation.batch_size", "evaluation.standard_errors", "evaluation.inception", "evaluation.inception_resize",
-    "evaluation.inception_statistics", "evaluation.photo",
+    "evaluation.inception_statistics", "evaluation.photo", "evaluation.cas",
 )  # fmt: skip
 
 

@@ -178,6 +178,16 @@ QUALITY = (
         meaning="Squared maximum mean discrepancy as classifier-KID, on EfficientNet-Lite0 features. Few images suffice.",
     ),
     Card(
+        key="quality/cas",
+        title="CAS",
+        direction="higher",
+        unit="fraction",
+        needs=("classifier", "labels", "asked", "cas"),
+        citation="Ravuri and Vinyals 2019, arXiv 1905.10887",
+        meaning="Classification accuracy score of a conditional model: the accuracy on real test images of a classifier that was trained on generated images and their labels alone. "
+        "Bad images, wrong classes and missing variety within classes all lower it.",
+    ),
+    Card(
         key="quality/fid_inception",
         title="FID (Inception)",
         direction="lower",

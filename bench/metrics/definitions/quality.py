@@ -143,6 +143,12 @@ def kernel_photo(evidence: Evidence) -> float:
     return evidence.kernel_distance(PHOTO)
 
 
+@metric(card("quality/cas"))
+def classification_accuracy_score(evidence: Evidence) -> float:
+    """Return the accuracy on real test images of a classifier trained on the generated ones."""
+    return evidence.cas
+
+
 @metric(card("quality/fid_inception"))
 def frechet_inception(evidence: Evidence) -> float:
     """Return the published FID: the Fréchet distance in Inception features."""

@@ -181,6 +181,6 @@ def test_options_of_inception_need_inception(tmp_path: Path, monkeypatch: pytest
 def test_a_configuration_of_an_earlier_version_is_read() -> None:
     before = json.loads(config_for("dcgan").canonical())
     before["evaluation"] = {
-        key: value for key, value in before["evaluation"].items() if key not in ("photo", "inception_resize", "inception_statistics")
+        key: value for key, value in before["evaluation"].items() if key not in ("photo", "inception_resize", "inception_statistics", "cas")
     }
     assert load_config(json.dumps(before)) == config_for("dcgan")

@@ -76,7 +76,7 @@ def test_every_setting_of_the_measurement_replaces_that_of_the_run() -> None:
     config = config_for("dcgan", {"evaluation.marks": 5, "evaluation.metrics": [HEADLINE]})
     wanted = Evaluation(
         marks=1, best=True, samples=7, batch_size=3, standard_errors=False, inception=True, inception_resize="clean",
-        inception_statistics="/s.npz", photo=True,
+        inception_statistics="/s.npz", photo=True, cas=True,
     )  # fmt: skip
     found = _with_evaluation(config, wanted).evaluation
     assert found == wanted.model_copy(update={"marks": 5, "best": False, "metrics": (HEADLINE,)})

@@ -12,7 +12,7 @@ from bench.core.errors import UserError
 from bench.core.registry import load_catalogs
 from bench.core.spec import DataShape, Examples, Split
 from bench.data.catalog import available
-from bench.evaluation.evaluator import LABELS_REQUESTED, capabilities
+from bench.evaluation.evaluator import CAS, LABELS_REQUESTED, capabilities
 from bench.metrics.cards import (
     BUILT_IN,
     CARDS,
@@ -118,7 +118,7 @@ class Unlabelled:
 def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
     load_catalogs()
     here = [DATASETS.get(name) for name in DATASETS.names() if available(name) is None]
-    given = [capabilities(dataset, inception=True, photo=True) for dataset in (*here, Unlabelled())]
+    given = [capabilities(dataset, inception=True, photo=True, cas=True) for dataset in (*here, Unlabelled())]
     for key in BUILT_IN:
         needs = set(card(key).needs)
         if key not in measured():
@@ -128,12 +128,13 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # a conditional model provides that one
 
 
-def test_only_metrics_of_two_extractors_are_optional() -> None:
-    optional = {key for key in measured() if {INCEPTION, PHOTO} & set(card(key).needs)}
+def test_only_metrics_of_two_extractors_and_cas_are_optional() -> None:
+    optional = {key for key in measured() if {INCEPTION, PHOTO, CAS} & set(card(key).needs)}
     assert optional == {
-        "quality/fid_inception", "quality/kid_inception", "quality/inception_score", "quality/fid_photo", "quality/kid_photo",
+        "quality/fid_inception", "quality/kid_inception", "quality/inception_score", "quality/fid_photo", "quality/kid_photo", "quality/cas",
     }  # fmt: skip
     digits = DATASETS.get("digits")
     assert capabilities(digits, inception=True) - capabilities(digits) == {INCEPTION}
     assert capabilities(digits, photo=True) - capabilities(digits) == {PHOTO}
+    assert capabilities(digits, cas=True) - capabilities(digits) == {CAS}
     assert capabilities(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}
