@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from planted import FAILURES
-from planted_tables import COLUMNS, FAILURES_HEADING, PHOTO_COLUMNS, PHOTO_HEADING, PHOTO_ROWS, SCALE_HEADING, label, read_table, titled
+from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
 
 from bench.metrics import diversity, fidelity, half_samples, modes, ndb, neighbours
 from bench.metrics.cards import BUILT_IN, HEADLINES, card, measured
@@ -46,10 +46,7 @@ def test_measured_tables_are_complete() -> None:
     assert list(failures["real"]) == [titled(key) for key in COLUMNS]
     for failure in FAILURES:
         assert {label(failure, severity) for severity in failure.severities[1:]} <= set(failures)
-    photo, named = read_table(PAGE, PHOTO_HEADING), {failure.name: failure for failure in FAILURES}
-    assert list(photo) == ["real", *(label(named[name], severity) for name, severity in PHOTO_ROWS)]
-    assert list(photo["real"]) == [titled(key) for key in PHOTO_COLUMNS]
-    assert all(cell for row in (*scale.values(), *failures.values(), *photo.values()) for cell in row.values())
+    assert all(cell for row in (*scale.values(), *failures.values()) for cell in row.values())
 
 
 def test_thresholds_are_those_of_the_code() -> None:

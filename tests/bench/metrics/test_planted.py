@@ -15,17 +15,7 @@ import pytest
 import torch
 from planted import FAILURES, Failure, blobs, contaminated, partly_noise, real, repeated
 from planted_paths import Planted
-from planted_tables import (
-    COLUMNS,
-    FAILURES_HEADING,
-    PHOTO_COLUMNS,
-    PHOTO_HEADING,
-    SCALE_HEADING,
-    label,
-    photo_evaluator,
-    read_table,
-    titled,
-)
+from planted_tables import COLUMNS, FAILURES_HEADING, SCALE_HEADING, label, read_table, titled
 from torch import Tensor
 
 from bench.core import random_streams
@@ -36,7 +26,6 @@ from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.reference_rows import KINDS, reference_row
 from bench.metrics.cards import SE, card
 from bench.metrics.evidence import Evidence
-from bench.metrics.extractors import photo
 from bench.metrics.modes import COLLAPSED_CLASSES, collapse
 
 COLLAPSE = "modes/collapse"
@@ -314,16 +303,3 @@ def test_documented_values_are_what_is_measured(failure: str) -> None:
     found = evaluator.full(which.make(evaluator.dataset, evaluator.n, severity)).values
     for key in COLUMNS:
         check(found[key], documented[titled(key)], noise=errors[f"{key}{SE}"], key=key)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("severity", [0.0, 1.0])
-def test_documented_values_of_photo_are_what_is_measured(severity: float) -> None:
-    pytest.importorskip(photo.MODULE, reason=f"{photo.PACKAGE} is missing: {photo.INSTALL}")
-    evaluator = photo_evaluator(DATASETS.get("fashion-mnist"))
-    rows = read_table(PAGE.read_text(encoding="utf-8"), PHOTO_HEADING)
-    (blur,) = (each for each in FAILURES if each.name == "blur")
-    with limited_threads(1):
-        found = evaluator.full(blur.make(evaluator.dataset, evaluator.n, severity)).values
-    for key in PHOTO_COLUMNS:
-        check(found[key], rows[label(blur, severity) if severity else "real"][titled(key)], noise=0.002 if "kid" in key else 0.0)
