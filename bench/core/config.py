@@ -91,6 +91,9 @@ class Evaluation(_Section):
     cas: bool = Field(
         False, description="also train a classifier on the images of a conditional variant at the end, and test it on real ones"
     )
+    headline: str = Field(
+        "", description="the metric at evaluation points, which ranks the run; empty: that of the dataset. A resumed run keeps its own"
+    )
     metrics: tuple[str, ...] = Field(
         (), description="metrics of the final evaluation, always with the headline metric; empty: all metrics of the dataset"
     )

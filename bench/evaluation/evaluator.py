@@ -21,11 +21,12 @@ from bench.core.spec import Dataset, Mixture, Networks, Stacked
 from bench.evaluation.reference_statistics import read_statistics
 from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
-from bench.metrics.cards import SE, card, headline_among
+from bench.metrics.cards import HEADLINES, SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.evidence_json import evidence_json
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, kinds_of
-from bench.metrics.half_samples import HALF_SAMPLES, canonical_order
+from bench.metrics.half_sample_evidence import add_half_samples
+from bench.metrics.half_samples import canonical_order
 from bench.metrics.real_statistics import RealSide
 
 log = logging.getLogger(__name__)
@@ -78,14 +79,15 @@ class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
     `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
-    EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
+    EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors. `headline`: the
+    metric at evaluation points, by default that of the dataset. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
     Inception resizes images, and a file of statistics that its FID uses in place of the test split. Raises UserError if the dataset
     has no metric, a key is unknown, weights or statistics of an extractor are missing, or `samples` is too small.
     """
 
     def __init__(
         self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, cas: bool = False,
-        errors: bool = True, metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
+        errors: bool = True, headline: str = "", metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
     ) -> None:  # fmt: skip
         load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
@@ -96,7 +98,8 @@ class Evaluator:
             raise UserError(f"{dataset.name} has no labelled images that a classifier can learn: omit evaluation.cas")
         self.keys = self._given(self.capabilities)
         self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
-        self.headline = headline_among(self.keys) or self.keys[0]
+        self.headline = self._checked_headline(headline) if headline else headline_among(self.keys) or self.keys[0]
+        self._headlines = (self.headline, *(key for key in HEADLINES if key in self.keys))
         if metrics:
             self._select(metrics)
         self.reference_n = len(dataset.split("test"))
@@ -113,6 +116,14 @@ class Evaluator:
     def _given(provided: Collection[str]) -> list[str]:
         """Return the metrics whose needs are all provided, in the order of their cards."""
         return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= set(provided)]
+
+    def _checked_headline(self, key: str) -> str:
+        """Return the key. Raises UserError for a metric that the dataset does not have, or of which less is not better."""
+        known = [known for known in self.keys if card(known).direction == "lower"]
+        if key not in known:
+            what = "lower is not better" if key in self.keys else f"{self.dataset.name} has no such metric"
+            raise UserError(f"evaluation.headline={one_line(repr(key), most=80)}: {what}" + nearest(key, known))
+        return key
 
     def _select(self, metrics: Sequence[str]) -> None:
         """Measure only these metrics and the headline, and prepare only what they need. Raises UserError for an unknown metric."""
@@ -147,13 +158,15 @@ class Evaluator:
         `walks` uint8 [W, S, C, H, W]: images on walks between latents. `labels` [n]: the labels passed to a conditional model, which has metrics
         of its own. Raises UserError if n or the shape does not match the evaluation protocol.
         """
-        evidence = self._evidence(data, walks=walks, labels=labels, half_samples=HALF_SAMPLES if self.errors else 0)
+        evidence = self._evidence(data, walks=walks, labels=labels)
+        if self.errors:
+            add_half_samples(evidence)
         keys = self.keys if labels is None else self._conditional
         values = {key: evidence.value(key) for key in keys}
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
         record = evidence_json(evidence, self.capabilities)
-        evidence.release_half_samples()
+        evidence.half_samples = ()
         return Measurement(
             values={**values, **known},
             reasons=evidence.reasons,
@@ -176,8 +189,16 @@ class Evaluator:
 
     @property
     def curve_protocol(self) -> str:
-        """Hash of the evaluation protocol at the evaluation points. A run can be resumed only while this hash is unchanged."""
-        return short_hash({self.headline: self._metric_protocol(self.headline)})
+        """Hash of the evaluation protocol at the evaluation points."""
+        return next(iter(self.curve_protocols))
+
+    @property
+    def curve_protocols(self) -> dict[str, str]:
+        """Each metric that may be the headline, by the hash of its evaluation protocol, this evaluator's headline first.
+
+        A run can be resumed only if one of these hashes is that of its evaluation points. It keeps that headline.
+        """
+        return {short_hash({key: self._metric_protocol(key)}): key for key in self._headlines}
 
     def _metric_protocol(self, key: str) -> str:
         identity: dict[str, Any] = {
@@ -194,9 +215,7 @@ class Evaluator:
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]
 
-    def _evidence(
-        self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None, half_samples: int = 0
-    ) -> Evidence:  # fmt: skip
+    def _evidence(self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None) -> Evidence:
         """Build the evidence of these examples. Raises UserError if their number or kind does not match the evaluation protocol."""
         self.check(data)
         if len(data) != self.n:
@@ -204,7 +223,7 @@ class Evaluator:
                 f"the evaluation protocol of {self.dataset.name} takes {self.n} examples, not {len(data)}; set evaluation.samples"
             )
         order = canonical_order(data)
-        return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order], half_samples=half_samples)
+        return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order])
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the classes [n] that the dataset's classifier predicts for uint8 images [n, C, H, W]."""
@@ -258,7 +277,7 @@ def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
     """Return the evaluator of a dataset. Raises UserError as `Evaluator` does."""
     return Evaluator(
         dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, cas=evaluation.cas,
-        errors=evaluation.standard_errors, metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
+        errors=evaluation.standard_errors, headline=evaluation.headline, metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
     )  # fmt: skip
 
 

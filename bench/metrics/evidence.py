@@ -12,9 +12,9 @@ the built-in ones. Tracking, evaluation protocol and reports treat it like these
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,30 +26,43 @@ from bench.metrics.cards import Card, measured, register_card
 from bench.metrics.cas import classification_accuracy_score
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
-from bench.metrics.half_samples import draw_half_samples
 from bench.metrics.metric_values import MetricValues
 from bench.metrics.ndb import assign
 from bench.metrics.neighbours import K, Neighbours, Overlap, find_neighbours, nearest_to, overlap
 from bench.metrics.real_statistics import RealSide
 from bench.metrics.two_sample import recognised
 
-if TYPE_CHECKING:
-    from bench.metrics.half_sample_evidence import HalfSample
+
+class HalfEvidence(Protocol):
+    """Interface of the evidence of a half-sample."""
+
+    @property
+    def rows(self) -> Tensor:
+        """Rows of the half-sample among all examples, [n / 2] int64."""
+        ...
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """The nearest neighbours of each image within the half-sample."""
+        ...
+
+    def value(self, key: str) -> float:
+        """Return the value of a registered metric."""
+        ...
 
 
 class Evidence(MetricValues):
     """Generated examples, with the features and statistics that metrics share. Each part is computed once, at its first use."""
 
-    def __init__(
-        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None, half_samples: int = 0
-    ) -> None:  # fmt: skip
+    half_samples: Sequence[HalfEvidence] = ()  # their spread gives standard errors; `half_sample_evidence.add_half_samples` sets them
+
+    def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None) -> None:
         super().__init__(real.reported)
         self._data = data
         self._asked = asked
         self.real = real  # the real examples
         self.dataset = real.dataset
         self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
-        self._pairs = draw_half_samples(len(data), half_samples)  # [halves, pairs]
         self._kernels: dict[str, Tensor] = {}
         self._features: dict[str, Features] = {}
 
@@ -86,17 +99,6 @@ class Evidence(MetricValues):
         values = torch.tensor([half.value(key) for half in self.half_samples], dtype=torch.float64)
         return float(values.std()) if len(values) > 1 else math.nan
 
-    @cached_property
-    def half_samples(self) -> list[HalfSample]:
-        """The half-samples whose spread gives standard errors."""
-        from bench.metrics.half_sample_evidence import HalfSample  # which imports this module
-
-        return [HalfSample(self, index, pairs) for index, pairs in enumerate(self._pairs)]
-
-    def release_half_samples(self) -> None:
-        """Delete the half-samples, whose reference cycles would keep this evidence in memory."""
-        self.__dict__.pop("half_samples", None)
-
     def features_of(self, kind: str) -> Features:
         """Return the features of the generated images by the extractor of a kind."""
         if kind not in self._features:
@@ -125,7 +127,7 @@ class Evidence(MetricValues):
     def _kernel_distances(self, kind: str) -> Tensor:
         """Return the kernel distance of every half-sample [H], from one pass over all pairs."""
         if kind not in self._kernels:
-            members = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
+            members = torch.zeros(len(self.half_samples), len(self.data), dtype=torch.bool)
             for index, half in enumerate(self.half_samples):
                 members[index, half.rows] = True
             self._kernels[kind] = kernel_distances(self.features_of(kind).features, self.real.features_of(kind).features, members)
@@ -143,7 +145,7 @@ class Evidence(MetricValues):
 
     @cached_property
     def _overlap(self) -> Overlap:
-        inside = torch.zeros(len(self._pairs), len(self.data), dtype=torch.bool)
+        inside = torch.zeros(len(self.half_samples), len(self.data), dtype=torch.bool)
         radius = torch.zeros(inside.shape, dtype=self.main.features.dtype)
         for index, half in enumerate(self.half_samples):
             inside[index, half.rows] = True

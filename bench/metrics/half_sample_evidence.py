@@ -8,8 +8,14 @@ from torch import Tensor
 
 from bench.metrics.evidence import Evidence
 from bench.metrics.extractors import Features
-from bench.metrics.half_samples import draw_half_samples, rows_of
+from bench.metrics.half_samples import HALF_SAMPLES, draw_half_samples, rows_of
 from bench.metrics.neighbours import Neighbours
+
+
+def add_half_samples(evidence: Evidence, count: int = HALF_SAMPLES) -> None:
+    """Add half-samples to evidence. Set `half_samples` to () at the end: their reference cycles keep the evidence in memory."""
+    pairs = draw_half_samples(len(evidence.data), count)
+    evidence.half_samples = [HalfSample(evidence, index, chosen) for index, chosen in enumerate(pairs)]
 
 
 class HalfSample(Evidence):
@@ -21,8 +27,13 @@ class HalfSample(Evidence):
     _logs = False  # twenty log lines would hide others, and a failure of a half-sample loses only a standard error
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
-        self.rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
+        self._rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
         super().__init__(whole.data[:0], whole.real, asked=None if whole._asked is None else whole._asked[self.rows])
+
+    @property
+    def rows(self) -> Tensor:
+        """Rows of this half among all examples."""
+        return self._rows
 
     @property
     def data(self) -> Tensor:

@@ -42,12 +42,6 @@ PHOTO_ROWS = (
     ("noise", 32.0), ("negatives", 0.25), ("plain noise", 0.25), ("grey blobs", 0.25), ("checkerboard", 8.0),
 )  # fmt: skip  # failure, severity
 
-COLUMNS = ("quality/kid_photo", "quality/kid_classifier", "quality/frechet_pixels")
-PHOTO_ROWS = (
-    ("classes lost", 3.0), ("each image repeated", 10.0), ("blur", 0.5), ("blur", 1.0), ("blur", 2.0), ("blur", 4.0), ("noise", 8.0), ("noise", 16.0),
-    ("noise", 32.0), ("negatives", 0.25), ("plain noise", 0.25), ("checkerboard", 8.0),
-)  # fmt: skip  # failure, severity
-
 COLUMNS = (
     "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",
     "quality/recall_classifier", "quality/density_classifier", "quality/coverage_classifier", "quality/clipped_density_classifier",

@@ -19,6 +19,7 @@ from bench.metrics.diversity import (
     vendi_score,
     vendi_shares,
 )
+from bench.metrics.half_sample_evidence import add_half_samples
 
 CLASSES, LEAST = "diversity/class_vendi", "diversity/class_vendi_least"
 
@@ -132,7 +133,9 @@ def test_a_class_that_is_missing_has_the_least_share() -> None:
 def test_a_half_sample_has_the_shares_of_its_images() -> None:
     dataset = DATASETS.get("digits")
     evaluator = Evaluator(dataset, samples=200, metrics=[CLASSES])
-    half = evaluator._evidence(reference_images(dataset, 200), half_samples=2).half_samples[1]
+    evidence = evaluator._evidence(reference_images(dataset, 200))
+    add_half_samples(evidence, 2)
+    half = evidence.half_samples[1]
     alone = Evaluator(dataset, samples=100, metrics=[CLASSES])._evidence(half.data)
     assert half.value(CLASSES) == pytest.approx(alone.value(CLASSES))
     assert half.value(CLASSES) == pytest.approx(float(half.class_diversity.mean()))

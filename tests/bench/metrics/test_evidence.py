@@ -24,6 +24,7 @@ from bench.metrics.definitions.quality import PRECISION
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
 from bench.metrics.extractors import ClassifierExtractor, Features
 from bench.metrics.extractors.pixels import PixelExtractor
+from bench.metrics.half_sample_evidence import add_half_samples
 from bench.tracking.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
@@ -59,7 +60,8 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
             return features
 
         monkeypatch.setattr(extractor, "__call__", seeing)
-    evidence = evaluator._evidence(images(), half_samples=4)
+    evidence = evaluator._evidence(images())
+    add_half_samples(evidence, 4)
     values = {key: evidence.value(key) for key in evaluator.keys}
     errors = {key: evidence.standard_error(key) for key in evaluator.keys}
     assert same_numbers(values, {key: evidence.value(key) for key in evaluator.keys})
@@ -70,7 +72,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
     assert {key for key in UNKNOWN if math.isfinite(errors[key])} == set()
     assert errors["diversity/pairwise_distance"] > 0
     half = weakref.ref(evidence.half_samples[0])
-    evidence.release_half_samples()
+    evidence.half_samples = ()
     gc.collect()
     assert half() is None
 

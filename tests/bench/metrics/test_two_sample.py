@@ -11,6 +11,7 @@ from bench.core.config import DATASETS
 from bench.core.registry import load_catalogs
 from bench.evaluation.evaluator import Evaluator, reference_images
 from bench.metrics.evidence import Evidence
+from bench.metrics.half_sample_evidence import add_half_samples
 from bench.metrics.neighbours import K, find_neighbours, nearest_to, overlap
 from bench.metrics.two_sample import compared, recognised
 
@@ -92,7 +93,8 @@ def test_half_samples_are_compared_with_all_real_images() -> None:
 def test_half_samples_of_an_evaluation(n: int) -> None:
     load_catalogs()
     evaluator = Evaluator(DATASETS.get("digits"), samples=n, metrics=KEYS)
-    evidence = evaluator._evidence(reference_images(evaluator.dataset, n), half_samples=5)
+    evidence = evaluator._evidence(reference_images(evaluator.dataset, n))
+    add_half_samples(evidence, 5)
     features, real = evidence.main.features.double(), evaluator._real.features_of("classifier").features.double()
     rows = compared(find_neighbours(real), n).rows
     assert accuracies(evidence) == pytest.approx(by_scikit_learn(features, real[rows]), abs=2.5 / n)  # float32 flips near-ties
@@ -107,7 +109,8 @@ def test_half_samples_of_an_evaluation(n: int) -> None:
 def test_more_images_than_real_ones_have_halves_of_the_compared() -> None:
     load_catalogs()
     evaluator = Evaluator(DATASETS.get("digits"), samples=1200, metrics=KEYS)
-    evidence = evaluator._evidence(reference_images(evaluator.dataset, 1200), half_samples=5)
+    evidence = evaluator._evidence(reference_images(evaluator.dataset, 1200))
+    add_half_samples(evidence, 5)
     half = evidence.half_samples[0]
     assert len(evidence.recognised_generated) == len(evidence.recognised_real) == 500
     assert 180 < len(half.recognised_generated) < 320
