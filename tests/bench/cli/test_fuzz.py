@@ -270,7 +270,9 @@ def outcome(words: list[str]) -> tuple[int, str, str]:
 
 
 def test_every_verb_is_fuzzed() -> None:
-    assert set(VERBS) == FUZZED, "FUZZED differs from the verbs of the command line: add each new verb, and replace its side effects in `sandbox`"
+    assert set(VERBS) == FUZZED, (
+        "FUZZED differs from the verbs of the command line: add each new verb, and replace its side effects in `sandbox`"
+    )
 
 
 @at_every_size
