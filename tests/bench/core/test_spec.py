@@ -1,4 +1,4 @@
-"""The few functions and containers that the contracts bring along."""
+"""Tests of the functions and containers that belong to the contracts."""
 
 from __future__ import annotations
 
