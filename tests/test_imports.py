@@ -1,4 +1,4 @@
-"""Tests of imports. Modules that read results load no torch, packages load no large library, and there are no import cycles."""
+"""Tests of imports. Modules that read results load no torch, packages load no large library, and no modules form an import cycle."""
 
 from __future__ import annotations
 

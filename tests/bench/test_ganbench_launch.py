@@ -35,7 +35,7 @@ def plain_folder(folder: Path, name: str) -> Path:
 
 
 def call(mine: Path, *words: str) -> tuple[int, str]:
-    """Run the command as if it was installed, with the folder `mine` first on the path, and return (exit status, stderr)."""
+    """Run a copy of the installed command with `mine` first on the path, and return (exit status, stderr)."""
     copy = mine.parent / "installed"
     copy.mkdir(exist_ok=True)
     (copy / "ganbench_launch.py").write_bytes((ROOT / "bench" / "ganbench_launch.py").read_bytes())

@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def bait(tmp_path: Path) -> Iterator[Bait]:
-    """Yield a bait whose pickles would create a marker file. Afterwards, assert that the marker does not exist."""
+    """Yield pickles that would create a marker file. Assert after the test that the marker does not exist."""
     planted = Bait(tmp_path / "marker")
     yield planted
     assert not planted.marker.exists(), "a planted pickle was executed"
@@ -75,7 +75,7 @@ def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFi
 
 @pytest.mark.slow
 def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None:
-    """If all files in its folder are planted, a run retrains from scratch and gives the same values."""
+    """A run restarts from scratch and gives the same values if all files in its folder are planted."""
     context = small.context(uri, tmp_path / "runs")
     first = run(small.config(), context)
     (folder,) = (tmp_path / "runs").glob("*/")
@@ -162,7 +162,7 @@ def test_all_artifacts_of_a_run(planted: tuple[str, str], tmp_path: Path, bait: 
      (results.EVIDENCE, "pickle")],
 )  # fmt: skip
 def test_one_artifact_among_good_ones(artifact: str, form: str, trained: tuple[str, Results], bait: Bait) -> None:
-    """A planted artifact among good ones is not unpickled by loading a generator, scoring a run or reading results."""
+    """Loading a generator, scoring a run and reading results do not unpickle a planted artifact among good ones."""
     uri, found = trained
     run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
     path = found.artifact(run_id, artifact)

@@ -61,7 +61,7 @@ def test_facts_of_a_machine_with_many_devices(monkeypatch):
     monkeypatch.setattr(
         machine_checks,
         "choice_here",
-        lambda kind, *, save: choice if not save else pytest.fail("the check saves the choice, but it must write nothing"),
+        lambda kind, *, save: choice if not save else pytest.fail("the check saves the choice"),
     )
     facts = machine_checks.machine_facts()
     assert [facts[f"device {name}"] for name in ("cuda:0", "mps", "cpu")] == [

@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 def test_derived_seeds_are_pinned() -> None:
-    # Other numbers change every result: increase RESULTS_VERSION with them.
+    # If these numbers change, every result changes. Then increase RESULTS_VERSION.
     assert random_streams.derive(0, "noise") == 5127903134280592399
     assert random_streams.derive(3, "data", 7) == 8267379910276544172
 

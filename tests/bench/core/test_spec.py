@@ -1,4 +1,4 @@
-"""Tests of the functions and containers that belong to the contracts."""
+"""Tests of the functions and containers of `bench.core.spec`, and of `nearest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the contract of registered datasets. Tests that read data skip the datasets that this machine lacks."""
+"""Tests of the contract of registered datasets. Tests that read data skip datasets that are not available on this machine."""
 
 from __future__ import annotations
 

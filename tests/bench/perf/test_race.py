@@ -10,7 +10,7 @@ from bench.perf.race import WARM_SECONDS, Rate, race, ratio
 
 
 class Paced:
-    """A contender whose rate grows in each turn and that records its turns in a diary."""
+    """Contender whose rate grows in each turn. It records its turns in `diary`."""
 
     def __init__(self, name: str, pace: int, diary: list[tuple[str, float]]) -> None:
         self._name, self._pace, self._diary, self._turn = name, pace, diary, 0
