@@ -47,7 +47,7 @@ def uri(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Return a function that runs the command `ganbench` in this process: (exit status, stdout, stderr)."""
+    """Return a function that runs the command `ganbench` in this process and returns (exit status, stdout, stderr)."""
     from bench.cli import main
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -66,7 +66,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def ganbench(
     command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
-    """Return `command`, with an empty working folder."""
+    """Return `command`, with an empty working folder for the test."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -86,7 +86,7 @@ def standard_errors() -> Iterator[None]:
 
 @pytest.fixture
 def tables() -> Iterator[None]:
-    """Let a test register metrics; restore the tables of metrics afterwards."""
+    """Restore the tables of metrics after a test that registers metrics."""
     from bench.metrics.cards import CARDS
     from bench.metrics.evidence import METRICS
 

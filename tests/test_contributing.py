@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its diagram matches the imports, its path of a run matches the calls, and its examples work."""
+"""Tests of CONTRIBUTING.md. Its diagram matches the imports, its path of a run matches the calls, and its examples work."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def picture() -> str:
 
 
 def test_the_diagram_matches_the_imports(diagram: ModuleType) -> None:
-    assert f"```mermaid\n{picture()}```\n" == diagram.mermaid(), "draw it again: python docs/make_diagram.py"
+    assert f"```mermaid\n{picture()}```\n" == diagram.mermaid(), "the diagram differs from the imports: run `python docs/make_diagram.py`"
 
 
 def test_the_diagram_has_every_package_and_no_redundant_arrow(diagram: ModuleType) -> None:
@@ -100,9 +100,9 @@ def test_the_diagram_has_every_package_and_no_redundant_arrow(diagram: ModuleTyp
     assert arrows <= imports
     for box in {*boxes, *diagram.OTHERS}:
         assert diagram.reachable(box, arrows) == diagram.reachable(box, imports), box
-        assert box not in diagram.reachable(box, imports), f"{box} imports itself through others"
+        assert box not in diagram.reachable(box, imports), f"{box} imports itself through other packages"
     for one, other in arrows:
-        assert other not in diagram.reachable(one, arrows - {(one, other)}), f"{one} --> {other} can be left out"
+        assert other not in diagram.reachable(one, arrows - {(one, other)}), f"{one} --> {other} is redundant: remove the arrow"
 
 
 def test_every_line_of_the_diagram_is_mermaid() -> None:
@@ -139,7 +139,7 @@ def test_a_run_takes_the_path(uri: str, tmp_path: Path) -> None:
         report.write(report.build(load(uri, ("small",)), title="t"), tmp_path / "out")
     finally:
         sys.setprofile(None)
-    verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # not called: it trains for minutes
+    verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # not called, because it trains for minutes
     assert named - called.keys() == verb
     assert len(lines) == 10
     firsts = [(str(ROOT / line[0][0]), line[0][1]) for line in lines[1:]]

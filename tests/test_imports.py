@@ -1,4 +1,4 @@
-"""Imports: modules that read results load no torch, packages load nothing heavy, and no modules import each other in a circle."""
+"""Tests of imports. Modules that read results load no torch, packages load no large library, and no modules form an import cycle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that have moved: an import under an old name raises one line with the new name."""
+"""Tests of moved modules. An import under an old name raises a one-line error with the new name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distribution: its files, ignore rules, requirements and version, and that it works without the repository."""
+"""Tests of the distribution: its files, ignore rules, requirements and version, and its use without the repository."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.core.config import VARIANTS
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LAUNCH = "ganbench_launch.py"  # in bench/ of the repository, but installed at the top level
-HARMLESS = {"__pycache__/", "*.egg-info/"}  # these may match in any folder: no source has such a name
+HARMLESS = {"__pycache__/", "*.egg-info/"}  # may match in any folder, because no source has such a name
 
 
 def packages() -> list[str]:

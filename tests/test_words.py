@@ -1,4 +1,4 @@
-"""`.ci/check_words.py` finds the words that have a standard term, and leaves ordinary English alone."""
+"""Tests that `.ci/check_words.py` finds words that have a standard term, and accepts ordinary English."""
 
 from __future__ import annotations
 

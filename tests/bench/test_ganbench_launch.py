@@ -1,4 +1,4 @@
-"""The command where files of the user's have the names of packages of ganbench."""
+"""Tests of the command `ganbench` where a user's files have the names of its packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plain_folder(folder: Path, name: str) -> Path:
 
 
 def call(mine: Path, *words: str) -> tuple[int, str]:
-    """Exit status and standard error of the installed command, whose module has a name of its own, with a folder first on the path."""
+    """Run a copy of the installed command with `mine` first on the path, and return (exit status, stderr)."""
     copy = mine.parent / "installed"
     copy.mkdir(exist_ok=True)
     (copy / "ganbench_launch.py").write_bytes((ROOT / "bench" / "ganbench_launch.py").read_bytes())
@@ -56,7 +56,7 @@ def mine(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", PACKAGES)
 @pytest.mark.parametrize("make", [package, module])
 def test_what_hides_a_package_is_named_in_one_line(mine: Path, name: str, make: Callable[[Path, str], Path]) -> None:
-    """Without importing it."""
+    """The command reports the file or folder that hides a package in one line."""
     file = make(mine, name)
     status, output = call(mine, "list", "studies")
     assert (status, output.count("\n")) == (2, 1), output
@@ -65,7 +65,7 @@ def test_what_hides_a_package_is_named_in_one_line(mine: Path, name: str, make: 
 
 
 def test_a_folder_without_init_hides_nothing(mine: Path) -> None:
-    """Python takes a package further down the path before it."""
+    """Python prefers a package later on the path to a folder without `__init__.py`."""
     for name in PACKAGES:
         plain_folder(mine, name)
     assert call(mine, "--help") == (0, "")

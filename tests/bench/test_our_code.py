@@ -1,4 +1,4 @@
-"""Our own code neither unpickles nor evaluates what somebody has written, and waits for each write to MLflow."""
+"""Tests that the project's code neither unpickles nor evaluates external data, and that it waits for each write to MLflow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 FORBIDDEN = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "yaml"}
-BUILT_IN = {"eval", "exec", "compile", "__import__"}  # by themselves: a network has an eval(), too
+BUILT_IN = {"eval", "exec", "compile", "__import__"}  # only as plain names, because networks have a method eval()
 CALLS = {*BUILT_IN, "read_pickle", "load_model"}
 
 
 def violations(source: str, name: str) -> list[str]:
-    """Calls and imports by which bytes of another program could become code."""
+    """Return the calls and imports by which external data could run as code."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -51,11 +51,11 @@ def test_ours_neither_unpickles_nor_evaluates() -> None:
     assert [line for path in files for line in violations(path.read_text(), str(path.relative_to(ROOT)))] == []
 
 
-WRITES = {"log_batch", "log_metric", "log_param", "set_tag"}  # of MlflowClient: those that may return before they are done
+WRITES = {"log_batch", "log_metric", "log_param", "set_tag"}  # methods of MlflowClient that may return before the write is done
 
 
 def asynchronous(source: str, name: str) -> list[str]:
-    """Calls that return at once where MLFLOW_ENABLE_ASYNC_LOGGING is set."""
+    """Return the writes to MLflow that are asynchronous if MLFLOW_ENABLE_ASYNC_LOGGING is set."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     writes = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in WRITES]
     return [

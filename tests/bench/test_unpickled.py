@@ -1,4 +1,7 @@
-"""Nothing is ever unpickled: a pickle that would leave a mark, planted wherever anything is read, leaves none and is reported in one line."""
+"""Tests that ganbench unpickles nothing.
+
+A pickle that would create a marker file replaces each kind of file that ganbench reads. No marker appears, and errors are one line.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def bait(tmp_path: Path) -> Iterator[Bait]:
-    """Something planted; that it left no mark is looked at last."""
+    """Yield pickles that would create a marker file. Assert after the test that the marker does not exist."""
     planted = Bait(tmp_path / "marker")
     yield planted
-    assert not planted.marker.exists(), "it was unpickled"
+    assert not planted.marker.exists(), "a planted pickle was executed"
 
 
 @pytest.fixture(params=FORMS)
 def content(request: pytest.FixtureRequest, bait: Bait) -> bytes:
-    """Something planted in one form."""
+    """Return the planted pickle in one file format."""
     return bait.forms[request.param]
 
 
@@ -72,7 +75,7 @@ def test_checkpoints(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFi
 
 @pytest.mark.slow
 def test_a_run_among_planted_files(uri: str, tmp_path: Path, bait: Bait) -> None:
-    """Everything that a run finds in its folder."""
+    """A run restarts from scratch and gives the same values if all files in its folder are planted."""
     context = small.context(uri, tmp_path / "runs")
     first = run(small.config(), context)
     (folder,) = (tmp_path / "runs").glob("*/")
@@ -116,7 +119,7 @@ def test_markers_of_run_locks(content: bytes, tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
-    """A store with one finished run."""
+    """Return the URI and the results of a store with one finished run."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(migrated_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -126,7 +129,7 @@ def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.fixture
 def planted(trained: tuple[str, Results], content: bytes) -> Iterator[tuple[str, str]]:
-    """The store and the run, all of whose artifacts are what was planted."""
+    """Replace all artifacts of the run by planted content, and yield the URI of the store and the id of the run."""
     uri, found = trained
     run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
     root = found.artifact(run_id, results.CONFIG)
@@ -159,7 +162,7 @@ def test_all_artifacts_of_a_run(planted: tuple[str, str], tmp_path: Path, bait: 
      (results.EVIDENCE, "pickle")],
 )  # fmt: skip
 def test_one_artifact_among_good_ones(artifact: str, form: str, trained: tuple[str, Results], bait: Bait) -> None:
-    """Reading goes further than where all are bad."""
+    """Loading a generator, scoring a run and reading results do not unpickle a planted artifact among good ones."""
     uri, found = trained
     run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
     path = found.artifact(run_id, artifact)
@@ -205,7 +208,7 @@ def test_files_of_data_in_the_cache(dataset: object, bait: Bait, tmp_path: Path,
     for file in offline.files:  # type: ignore[attr-defined]
         with (offline.folder / file.name).open("wb") as opened:  # type: ignore[attr-defined]
             opened.write(bait.forms["pickle"])
-            opened.truncate(file.size_bytes)  # as long as it should be
+            opened.truncate(file.size_bytes)  # the expected size
     with pytest.raises(UserError, match="cannot be fetched") as error:
         offline.split("train")  # type: ignore[attr-defined]
     assert one_line(error)
@@ -278,7 +281,7 @@ def test_a_journal_of_trials(content: bytes, tmp_path: Path) -> None:
 
 
 def test_trials_are_kept_where_optuna_unpickles_nothing(tmp_path: Path, bait: Bait) -> None:
-    """Optuna unpickles snapshots of journals, which journals in files have none of."""
+    """Optuna unpickles the snapshots of a journal, and a journal in a file has no snapshots."""
     import optuna
     from optuna.storages.journal import JournalFileBackend
 

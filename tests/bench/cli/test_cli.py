@@ -1,4 +1,4 @@
-"""The command line: every mistake is one line with exit status 2 and writes nothing."""
+"""Tests of the command line. A mistake prints one line, returns exit status 2 and writes no file."""
 
 from __future__ import annotations
 

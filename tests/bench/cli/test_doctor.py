@@ -38,11 +38,11 @@ def test_doctor_checks_everything_and_writes_nothing(tmp_path: Path, monkeypatch
         "disk for temporary files",
     }
     assert all(check.found for check in checks.values())
-    assert all(check.advice for check in checks.values() if not check.ok), "every problem has advice"
+    assert all(check.advice for check in checks.values() if not check.ok), "a check fails without advice"
     assert checks["data digits"].ok
     assert not checks["data fashion-mnist"].ok
     assert checks["data fashion-mnist"].advice == "ganbench data fetch fashion-mnist"
-    assert doctor.missing(list(checks.values())) == [], "one dataset is enough"
+    assert doctor.missing(list(checks.values())) == [], "`doctor` requires more than one dataset"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,7 +104,7 @@ def test_a_store_that_answers_is_reported_with_experiments_and_size(uri: str):
 
 
 def test_one_dataset_is_required(monkeypatch):
-    monkeypatch.setattr(doctor, "available", lambda name: f"nothing of {name}: `ganbench data fetch {name}`")
+    monkeypatch.setattr(doctor, "available", lambda name: f"{name} is missing: `ganbench data fetch {name}`")
     checks = list(doctor.check_datasets())
     assert doctor.missing(checks) == [f"data {name}" for name in DATASETS.names()]
 
@@ -168,7 +168,7 @@ def test_the_inception_weights_are_not_downloaded(tmp_path: Path, monkeypatch):
     from bench.metrics.extractors import inception
 
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sources, "download", lambda *_, **__: pytest.fail("a download"))
+    monkeypatch.setattr(sources, "download", lambda *_, **__: pytest.fail("the check downloads a file, but it must only look for one"))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.delenv(inception.VARIABLE, raising=False)
     check = next(check for check in doctor.check_extractors() if check.name == "extractor inception")
@@ -181,7 +181,7 @@ def test_the_inception_weights_are_not_downloaded(tmp_path: Path, monkeypatch):
 
 
 def test_the_photo_weights_are_found_and_not_converted(tmp_path: Path, monkeypatch):
-    """The package's file, if its hash is right; else one line with the command that installs it."""
+    """The check accepts the package's file if its hash is right. Otherwise it advises the command that installs the package."""
     import hashlib
 
     from bench.metrics.extractors import photo

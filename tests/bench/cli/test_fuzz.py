@@ -1,4 +1,4 @@
-"""Fuzz tests of the command line: any words give a configuration or a one-line error, with the right exit status."""
+"""Fuzz tests of the command line. Any words give a configuration or a one-line error, with the right exit status."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def fuzz(examples: int, **options: Any) -> settings:
 
 
 def at_every_size(test: Callable[[Callable[..., None], int], None]) -> Any:
-    """Run a test with the default number of examples, and as a slow one with many."""
+    """Parametrize a test by the number of examples. The test with the large number is marked as slow."""
     return pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.slow)])(test)
 
 
@@ -125,7 +125,7 @@ def test_any_setting_gives_a_configuration_or_one_line(examples: int) -> None:
             assert again.canonical() == config.canonical()
 
     check()
-    assert accepted > examples // 50, "too few valid settings"
+    assert accepted > examples // 50, "at most 2% of the examples are valid settings: let `setting_lists` draw more valid ones"
 
 
 @pytest.mark.slow
@@ -225,7 +225,7 @@ COMMAND_LINES = st.integers(0, 3).flatmap(lambda kind: sensible_lines() if kind 
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return an empty working folder. Verbs do not train, probe the machine or use the network."""
+    """Yield an empty working folder in which verbs do not train, probe the machine or use the network."""
 
     def trained(*args: object, **options: object) -> None:
         raise typer.Exit(1)
@@ -254,7 +254,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def outcome(words: list[str]) -> tuple[int, str, str]:
-    """Return the exit status, stdout and stderr of a command. The streams raise encoding errors, as those of a terminal."""
+    """Return the exit status, stdout and stderr of a command. The streams raise encoding errors, like those of a terminal."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     before, sys.argv = sys.argv, ["ganbench", *words]
     status: object = 0
@@ -270,7 +270,9 @@ def outcome(words: list[str]) -> tuple[int, str, str]:
 
 
 def test_every_verb_is_fuzzed() -> None:
-    assert set(VERBS) == FUZZED, "add a new verb to FUZZED; forbid in `sandbox` what it must not do"
+    assert set(VERBS) == FUZZED, (
+        "FUZZED differs from the verbs of the command line: add each new verb, and replace its side effects in `sandbox`"
+    )
 
 
 @at_every_size

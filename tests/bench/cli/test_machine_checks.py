@@ -58,7 +58,11 @@ def test_facts_of_a_machine_with_many_devices(monkeypatch):
     monkeypatch.setattr(machine_checks, "source_commit", lambda: ("0123456789abcdef", True))
     seconds = {"products": {"fp32": 2.0, "bf16": 1.0}, "convolutions": {"fp32": 1.1, "bf16": 1.0}}
     choice = Choice(precision="fp32", memory_format="channels_last", seconds=seconds)
-    monkeypatch.setattr(machine_checks, "choice_here", lambda kind, *, save: choice if not save else pytest.fail("written"))
+    monkeypatch.setattr(
+        machine_checks,
+        "choice_here",
+        lambda kind, *, save: choice if not save else pytest.fail("the check saves the choice"),
+    )
     facts = machine_checks.machine_facts()
     assert [facts[f"device {name}"] for name in ("cuda:0", "mps", "cpu")] == [
         "Model cuda:0, 80 GB",

@@ -1,4 +1,4 @@
-"""The verbs evaluate, sample and score."""
+"""Tests of the verbs evaluate, sample and score."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_evaluate_prints_one_json_object_or_a_table(ganbench: Ganbench) -> None:
     assert f"{found['real']['quality/fid_classifier']:.4g}" in out
     assert f"{found['untrained']['quality/fid_classifier']:.4g}" in out
     assert found["protocol"]["all"] in out
-    assert [path.name for path in Path().iterdir()] == ["x.npz"]  # no store
+    assert [path.name for path in Path().iterdir()] == ["x.npz"]  # evaluate creates no store
 
 
 def test_evaluate_reports_why_a_metric_is_undetermined(ganbench: Ganbench) -> None:

@@ -1,4 +1,4 @@
-"""Locations of code."""
+"""Tests of the locations of code."""
 
 from __future__ import annotations
 

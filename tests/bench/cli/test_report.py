@@ -1,4 +1,4 @@
-"""`ganbench report`, its options and the files that it writes."""
+"""Options of `ganbench report`, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FID = "quality/fid_classifier"
 
 @pytest.fixture
 def recorded(uri: str) -> list[str]:
-    """Record three runs of two variants each in the suite `small`, and return their ids."""
+    """Record three runs of each of two variants in the suite `small`, and return their ids."""
     ids = []
     for variant, fids in {"dcgan": (10.0, 11.0, 12.0), "wgan": (20.0, 21.0, 22.0)}.items():
         for seed, fid in enumerate(fids):
@@ -56,7 +56,7 @@ def test_check_compares_a_store_with_published_results(ganbench: Ganbench, recor
     status, out, _ = ganbench("report", "--suite", "small", "--check", "published")
     assert status == 0
     assert "2 of 2 variants of the baseline agree." in out
-    assert files(Path()) == before  # without --out there is no report
+    assert files(Path()) == before  # without --out, `ganbench report` writes no report
     status, out, _ = ganbench("report", "--check", "published", "--out", "page")
     assert (status, Path("page/index.html").exists()) == (0, True)
     table = Path("published/runs.csv")
@@ -164,7 +164,7 @@ def test_a_server_that_does_not_answer_is_one_line(ganbench: Ganbench, monkeypat
     assert files(Path()) == set()
 
 
-@pytest.mark.slow  # an MLflow server
+@pytest.mark.slow  # it starts an MLflow server
 def test_a_report_through_a_server_is_that_of_its_store(
     ganbench: Ganbench, recorded: list[str], uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, recorded: 
 
 def test_the_report_of_a_whole_suite_is_logged_to_its_newest_execution(ganbench: Ganbench, recorded: list[str], uri: str) -> None:
     tracker = Tracker(uri, "small")
-    assert ganbench("report", "--suite", "small", "--out", "none-yet")[0] == 0  # no execution to log it to
+    assert ganbench("report", "--suite", "small", "--out", "none-yet")[0] == 0  # the suite has no parent run yet
     tracker.start_parent("first", {"suite": "small"})
     time.sleep(0.01)
     newest = tracker.start_parent("second", {"suite": "small"})

@@ -1,4 +1,4 @@
-"""`ganbench runs prune`: the checkpoints that it removes, and those that stay."""
+"""Checkpoints that `ganbench runs prune` removes, and those that stay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINGERPRINTS = ["0123456789abcde" + digit for digit in "0123"]
 
 
 def checkpoint(fingerprint: str, *, days: float) -> Path:
-    """Create checkpoints of a run with this age, and return their folder."""
+    """Create checkpoints of this age for a run, and return their folder."""
     folder = Path.cwd() / "runs" / "small" / fingerprint
     folder.mkdir(parents=True)
     for name in ("state.safetensors", "state-before.safetensors"):

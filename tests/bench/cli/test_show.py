@@ -1,4 +1,4 @@
-"""`ganbench show`: pages of all registered variants and of a user's variant, as text and as markdown."""
+"""Pages of `ganbench show` for registered variants and for a user's variant, as text and as markdown."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Nets(Networks):
 
 
 def hardest(losses):
-    """The mean of the ten largest: needs more than ten examples."""
+    """Return the mean of the ten largest losses. A batch must have at least ten."""
     return losses.flatten().topk(10).values.mean()
 
 
 class Game(Objective):
-    """A game with a bad joke | *in* its docstring."""
+    """A game with markup | *in* its docstring."""
 
     def __init__(self, recipe):
         super().__init__()
@@ -173,7 +173,7 @@ def test_other_networks_are_named_with_the_default() -> None:
 
 
 def test_the_round_agrees_with_the_trainer() -> None:
-    """Compares the order of players, their updates and the batch of each update."""
+    """The page and the trainer agree on the order of the players, their updates and the batch of each update."""
     (players,) = tables(page("wgan"), "round")
     rows = [tuple(cell.text for cell in row.cells[:4]) for row in players.rows]
     assert rows == [("d", "5", "a new batch each", "discriminator"), ("g", "1", "the last batch of d", "generator")]
@@ -198,7 +198,7 @@ def tiny_trainer(name: str) -> Trainer:
 
 
 def _spy(player: Player, calls: list[tuple[str, int]], batches: list[Batch]) -> Callable[[Networks, Batch, Step], Terms]:
-    """Return the loss of a player, which also records (player, number of the batch). Batches are numbered by first use."""
+    """Return a player's loss that also records (player, batch number) in `calls`. Batches are numbered in the order of their first use."""
 
     def loss(networks: Networks, batch: Batch, step: Step) -> Terms:
         if not any(batch is known for known in batches):
@@ -245,7 +245,7 @@ def test_the_page_of_a_user_s_variant(ganbench: Ganbench, own: Path) -> None:
     assert re.search(r"z_dim +7 +variant +100", out)
     status, out, _ = ganbench("show", "games_of_mine:MINE", "--dataset", "digits", "--markdown")
     assert status == 0
-    assert r"A game with a bad joke \| \*in\* its docstring." in out
+    assert r"A game with markup \| \*in\* its docstring." in out
 
 
 def test_a_failing_loss_is_one_line(ganbench: Ganbench, own: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verb study."""
+"""Tests of `ganbench study`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_study_ends_with_its_best_recipes(ganbench: Ganbench, monkeypatch: pyt
     status, _, err = ganbench(*words, "--space", "lr-k-tied")
     assert status == 2
     assert "the study 'mine/label-smoothed' already exists with another space (lr-k, not lr-k-tied)" in err
-    assert load(f"sqlite:///{Path.cwd() / 'mlflow.db'}", ("mine",)).runs.empty  # formulas leave no runs
+    assert load(f"sqlite:///{Path.cwd() / 'mlflow.db'}", ("mine",)).runs.empty  # `Fake` records no runs
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`ganbench sync`: deliveries, messages and exit status."""
+"""Deliveries, messages and exit status of `ganbench sync`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of layers: parameter counts of shared, parametrized and nested modules."""
+"""Parameter counts of shared, parametrized and nested modules in the tables of layers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Game(Objective):
 
 @pytest.fixture
 def tables() -> dict[str, dict[str, tuple[Cell, ...]]]:
-    """Return the rows by module of a player and by name of the layer."""
+    """Return the cells of each row, by a player's module and by the name of the layer."""
     networks, objective, recipe = Nets(), Game(), Recipe()
     found: Trace = trace(networks, objective, recipe, POINTS, set())
     blocks = networks_blocks(networks, found, [PlayerState(player, networks, recipe) for player in objective.players])

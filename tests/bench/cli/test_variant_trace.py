@@ -1,4 +1,4 @@
-"""Traces of variants: functions and layers."""
+"""Functions and layers in the traces of variants."""
 
 from __future__ import annotations
 

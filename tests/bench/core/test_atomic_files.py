@@ -1,4 +1,4 @@
-"""Files whole or not at all."""
+"""Tests of atomic writes of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configurations: paths, values, identity."""
+"""Tests of configurations: paths, values, fingerprints and lineages."""
 
 from __future__ import annotations
 
@@ -200,7 +200,9 @@ def test_options_of_inception_need_inception(tmp_path: Path, monkeypatch: pytest
         config = override(config_for("dcgan"), {path: value, "evaluation.inception": True})
         assert load_config(config.canonical()) == config
         assert config.evaluation.how() != config_for("dcgan", {"evaluation.inception": True}).evaluation.how()
-    assert config.evaluation.inception_statistics == str(tmp_path / "s.npz"), "whatever a worker's working folder is"
+    assert config.evaluation.inception_statistics == str(tmp_path / "s.npz"), (
+        "the path is not absolute: a worker in another folder would not find the file"
+    )
 
 
 def test_a_configuration_of_an_earlier_version_is_read() -> None:

@@ -1,4 +1,4 @@
-"""Devices, precision and what is recorded of a machine."""
+"""Tests of devices, precision and the recorded description of a machine."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_torch_that_does_not_say_counts_as_no(monkeypatch):
 def test_the_kernel_agrees_with_torch_about_bf16():
     flags = Path("/proc/cpuinfo")
     if not flags.exists() or "flags" not in flags.read_text():
-        pytest.skip("no x86 /proc/cpuinfo here")
+        pytest.skip("this machine has no /proc/cpuinfo with x86 flags")
     assert environment._cpu_has_bf16() is any(flag in flags.read_text().split() for flag in ("avx512_bf16", "amx_bf16"))
 
 
@@ -112,9 +112,9 @@ def test_describe_has_every_key_and_no_path():
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch):
-    """A git checkout with this module in it, as far as `source_commit` can tell."""
+    """Yield a function that runs git in a new checkout, which `source_commit` takes for its own."""
     if shutil.which("git") is None:
-        pytest.skip("no git here")
+        pytest.skip("git is not installed")
 
     def git(*words: str) -> str:
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")

@@ -1,4 +1,4 @@
-"""Errors as one line."""
+"""Tests of errors as one line of text."""
 
 from __future__ import annotations
 

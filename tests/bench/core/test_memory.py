@@ -1,4 +1,4 @@
-"""Memory of the process."""
+"""Tests of the memory functions of the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_freed_memory_is_kept_on_linux() -> None:
 
 
 def test_peak_memory_grows_with_what_is_touched() -> None:
-    forgotten = forget_peak_memory(CPU)  # not every container allows it
+    forgotten = forget_peak_memory(CPU)  # some containers do not allow a reset
     before = peak_memory_mb(CPU)
     block = touched(300 if forgotten else int(before) + 300)
     assert peak_memory_mb(CPU) >= before + 200
@@ -33,5 +33,5 @@ def test_a_peak_can_be_forgotten() -> None:
 
 
 def touched(megabytes: int) -> torch.Tensor:
-    """Memory fresh from the system, each page written to: what was freed before is not used again."""
+    """Return newly mapped memory with every page written. It does not reuse memory that was freed before."""
     return torch.frombuffer(mmap(-1, megabytes * 2**20), dtype=torch.uint8).fill_(1)

@@ -1,4 +1,4 @@
-"""Named streams: equal by name and seed, and independent of each other."""
+"""Tests of named random streams: derived seeds, independence and restored states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 def test_derived_seeds_are_pinned() -> None:
-    # Changing these numbers changes every result: bump RESULTS_VERSION with them.
+    # If these numbers change, every result changes. Then increase RESULTS_VERSION.
     assert random_streams.derive(0, "noise") == 5127903134280592399
     assert random_streams.derive(3, "data", 7) == 8267379910276544172
 

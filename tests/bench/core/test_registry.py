@@ -1,4 +1,4 @@
-"""Registries: names, aliases, duplicates, and objects by import path."""
+"""Tests of registries: names, aliases, duplicates, schemes and objects by import path."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_variants_are_found_by_entry_points() -> None:
 
 @pytest.fixture
 def doubling(registry: Registry[int]) -> Registry[int]:
-    """Numbers that are also made from a name: `twice:N`."""
+    """Return a registry that also creates numbers from names such as `twice:3`."""
     registry.scheme("twice", lambda text: 2 * int(text), name=lambda number: f"twice:{number / 2:g}")
     return registry
 
@@ -75,7 +75,7 @@ def test_a_scheme_makes_things_from_their_names(doubling: Registry[int]) -> None
     assert doubling.get("twice:21") == 42
     assert doubling.canonical("twice:0021") == "twice:21"
     assert doubling.canonical("uno") == "one"
-    assert doubling.names() == ["one", "eleven"], "what can be made is not listed"
+    assert doubling.names() == ["one", "eleven"], "a scheme is listed among the names"
 
 
 def test_other_names_with_a_colon_are_import_paths_still(doubling: Registry[int]) -> None:

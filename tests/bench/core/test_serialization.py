@@ -1,4 +1,4 @@
-"""State on disk: whole or not at all, and never believed when it was changed."""
+"""Tests of saved states: round trips, atomic writes and damaged files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identity of code that is named as `module:OBJECT`."""
+"""Tests of the source hash of code that is named as `module:OBJECT`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Write = Callable[..., None]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes modules into a folder of the search path; those of before are forgotten."""
+    """Yield a function that writes modules into a folder of the search path. Each call first unloads the modules of the previous one."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
@@ -73,7 +73,7 @@ def hash_of(name: str) -> str | None:
 
 
 def test_fingerprints_of_registered_variants_are_what_they_were() -> None:
-    """A refactoring keeps them. A change of results, with its version, writes the new ones into the file."""
+    """A refactoring changes no fingerprint. A change of results increases the version and records the new fingerprints in the file."""
     recorded = json.loads(FINGERPRINTS.read_text())
     digest = DATASETS.get("digits").digest()
     assert len(recorded) > 40
@@ -137,7 +137,7 @@ def test_a_package_is_followed_through_its_own_imports(write: Write, module: str
 
 
 def test_packages_of_ours_in_the_same_folder_are_not_followed(write: Write) -> None:
-    """In a clone of this repository they lie beside the user's module."""
+    """The hash ignores ganbench's own packages, which a clone of this repository has beside the user's module."""
     code = "import variants.gan\nOBJECT = variants.gan\n"
     write(code_of_mine=code)
     before = hash_of("code_of_mine:OBJECT")

@@ -1,4 +1,4 @@
-"""The few functions and containers that the contracts bring along."""
+"""Tests of the functions and containers of `bench.core.spec`, and of `nearest`."""
 
 from __future__ import annotations
 

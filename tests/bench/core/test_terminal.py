@@ -1,4 +1,4 @@
-"""Hostile text on its way to a terminal: lines, tables, bars, live displays and logs show it without effect."""
+"""Tests of hostile text on a terminal. It has no effect in lines, tables, bars, live displays and logs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def printed(way: str, text: str, monkeypatch: pytest.MonkeyPatch, *, terminal: b
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 def test_hostile_text_has_no_effect(way: str, terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The only control characters are those that rich writes for a text without any."""
+    """The output contains only the control characters that rich writes for harmless text."""
     out, plain = (printed(way, text, monkeypatch, terminal=terminal) for text in (HOSTILE, harmless(HOSTILE)))
     assert all(part in out for part in ("esc\ufffd", "csi\ufffd", "title\ufffd"))
     assert set(CONTROLS.findall(out)) == set(CONTROLS.findall(plain))

@@ -1,4 +1,4 @@
-"""Numbers in words."""
+"""Tests of durations, counts and control characters in text."""
 
 from __future__ import annotations
 

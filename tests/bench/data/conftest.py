@@ -1,4 +1,4 @@
-"""Synthetic idx files and a dataset of them: the tests of this folder need neither a network nor the real data."""
+"""Synthetic idx files and a dataset of them. With these, the tests of this folder need neither a network nor the real data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.data.sources import Source, Unavailable
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    """An array as an idx file, written independently of the parser."""
+    """Return an array as an idx file, written independently of the parser."""
     return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
@@ -33,7 +33,7 @@ class IdxFixture:
 
 
 def fake_source(name: str, contents: Mapping[str, bytes] | None, log: list[str] | None = None) -> Source:
-    """A source that has these contents, or none; each use is noted in `log`."""
+    """Return a source with these contents, or an unavailable one if there are none. Each use is recorded in `log`."""
 
     def read(sizes: Mapping[str, int]) -> dict[str, bytes]:
         if log is not None:
@@ -47,7 +47,7 @@ def fake_source(name: str, contents: Mapping[str, bytes] | None, log: list[str] 
 
 @pytest.fixture
 def idx_files() -> IdxFixture:
-    """12 + 5 images of 4x3 pixels."""
+    """Return the files and the dataset of 12 training and 5 test images of 4x3 pixels."""
     random = np.random.default_rng(0)
     arrays = {
         "train-images": random.integers(0, 256, (12, 4, 3), dtype=np.uint8),
@@ -76,12 +76,12 @@ def idx_files() -> IdxFixture:
 
 @pytest.fixture
 def source() -> Callable[..., Source]:
-    """`fake_source`, for test files that cannot import this one."""
+    """Return `fake_source`, for test files that cannot import this one."""
     return fake_source
 
 
 @pytest.fixture
 def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of this test's own."""
+    """Set an empty cache folder for the test, and return its path."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"

@@ -1,4 +1,4 @@
-"""Archives as sources: the hash first, members by their exact names, and never a path written."""
+"""Tests of archives as sources. The hash is checked first, members are read by exact name, and nothing is extracted to disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES = {"a.bin": 3, "b.bin": 2}
 
 
 def packed(files: dict[str, bytes], *, links: dict[str, str] | None = None) -> bytes:
-    """A gzipped tar archive."""
+    """Return a gzipped tar archive of these files and symbolic links."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
         for name, data in files.items():
@@ -32,7 +32,7 @@ def packed(files: dict[str, bytes], *, links: dict[str, str] | None = None) -> b
 
 
 def known(content: bytes) -> KnownFile:
-    """The archive as it must be."""
+    """Return the name, size and SHA-256 of an archive with this content."""
     return KnownFile(name="data.tar.gz", size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
@@ -45,7 +45,9 @@ def test_members_are_picked_by_their_names_and_nothing_is_extracted(tmp_path: Pa
 
 def test_a_member_is_read_no_further_than_one_byte_past_its_size() -> None:
     content = packed({"in/a.bin": b"a" * 10_000, "in/b.bin": b"de"})
-    assert members(content, SIZES, archive=known(content), inside="in")["a.bin"] == b"aaaa", "too long, so that its hash cannot be right"
+    assert members(content, SIZES, archive=known(content), inside="in")["a.bin"] == b"aaaa", (
+        "a member that is too long is not cut one byte past its size"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_another_file_is_unavailable(content: bytes, message: str) -> None:
 
 def test_a_wrong_hash_is_refused_before_anything_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     content = packed({"in/a.bin": b"abc", "in/b.bin": b"de"})
-    monkeypatch.setattr(tarfile, "open", lambda **_: pytest.fail("it was opened"))
+    monkeypatch.setattr(tarfile, "open", lambda **_: pytest.fail("the archive is opened before its hash is checked"))
     with pytest.raises(Unavailable, match=r"data\.tar\.gz is corrupted: .* wrong SHA-256"):
         members(content + b"\0", SIZES, archive=known(content), inside="in")
 

@@ -1,4 +1,4 @@
-"""The cache folder: where it is, and that writers, crashes and other processes do no harm."""
+"""Tests of the cache folder: its location, failed writes, and access by several processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_the_root_is_the_users_cache_unless_the_environment_says_else(tmp_path: 
     assert cache.cache_root() == platformdirs.user_cache_path("ganbench")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANBENCH_CACHE", "relative")
-    assert cache.cache_root() == tmp_path / "relative", "a worker in another folder must find the same cache"
+    assert cache.cache_root() == tmp_path / "relative", (
+        "GANBENCH_CACHE is not made absolute: a worker in another folder would use another cache"
+    )
 
 
 def test_a_write_replaces_the_whole_file_and_can_be_read_by_others(tmp_path: Path):
@@ -82,7 +84,7 @@ from bench.data import cache
 root = pathlib.Path(sys.argv[1])
 with cache.locked(root):
     inside = root / "inside"
-    inside.touch(exist_ok=False)  # raises if another process is in here too
+    inside.touch(exist_ok=False)  # raises if another process holds the lock at the same time
     time.sleep(0.05)
     cache.write_atomic(root / "file", b"x" * 100_000)
     inside.unlink()

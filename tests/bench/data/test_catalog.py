@@ -1,4 +1,4 @@
-"""Datasets by name, and what `auto` means."""
+"""Tests of datasets by name, and of the dataset that `auto` selects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.data.fashion_mnist import FASHION_MNIST
 
 @pytest.fixture
 def fashion_from(monkeypatch: pytest.MonkeyPatch, cache_folder) -> Iterator[object]:
-    """Give `fashion-mnist` other sources for this test."""
+    """Yield a function that replaces the sources of `fashion-mnist` during the test."""
     catalog.resolve_auto.cache_clear()
     yield lambda *sources: monkeypatch.setitem(DATASETS._items, "fashion-mnist", replace(FASHION_MNIST, sources=sources))
     catalog.resolve_auto.cache_clear()
@@ -31,7 +31,7 @@ def test_a_dataset_that_is_not_here_says_how_to_have_it(fashion_from, source):
     used: list[str] = []
     fashion_from(source("net", None, used))
     assert "ganbench data fetch fashion-mnist" in str(catalog.available("fashion-mnist"))
-    assert used == [], "asking uses no network"
+    assert used == [], "`available` reads from a source, but it must use no network"
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -1,4 +1,4 @@
-"""CIFAR-10's binary files: records to images and labels, from a synthetic archive; the images themselves where they are cached."""
+"""Tests of CIFAR-10's binary files with a synthetic archive, and with the real images if they are cached."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ArchiveFixture:
         return KnownFile(name="made.tar.gz", size_bytes=len(self.archive), sha256=hashlib.sha256(self.archive).hexdigest())
 
     def build(self, *sources: Source) -> BinaryImages:
-        """The dataset of these files."""
+        """Return the dataset of these files."""
         files = {
             name: KnownFile(name=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
             for name, content in self.contents.items()
@@ -52,7 +52,7 @@ class ArchiveFixture:
 
 @pytest.fixture
 def photos() -> ArchiveFixture:
-    """7 + 5 training and 4 test images of 4x4 pixels, written record by record, independently of the parser."""
+    """Return 7 + 5 training and 4 test images of 4x4 pixels, with records that are written independently of the parser."""
     random = np.random.default_rng(0)
     images = {name: random.integers(0, 256, (n, 3, 4, 4), dtype=np.uint8) for name, n in SIZES.items()}
     labels = {name: random.integers(0, 10, n, dtype=np.uint8) for name, n in SIZES.items()}
@@ -85,7 +85,7 @@ def test_an_archive_put_into_the_cache_gives_both_splits(photos: ArchiveFixture,
     assert train.labels.tolist() == [*photos.labels["one.bin"], *photos.labels["two.bin"]]
     np.testing.assert_array_equal(test.data.numpy(), photos.images["test.bin"])
     assert dataset.missing() is None
-    assert dataset.split("train") is train, "loaded once a process"
+    assert dataset.split("train") is train, "the split is loaded a second time"
 
 
 def test_a_folder_unpacked_by_hand_will_do(photos: ArchiveFixture, source, cache_folder: Path) -> None:

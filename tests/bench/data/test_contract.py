@@ -1,4 +1,4 @@
-"""The contract of every registered dataset, tested on each that is on this machine."""
+"""Tests of the contract of registered datasets. Tests that read data skip datasets that are not available on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 def here(name: str) -> Dataset:
-    """The dataset, or the test is skipped."""
+    """Return the dataset, or skip the test if it is not available."""
     reason = available(name)
     if reason is not None:
         pytest.skip(reason)
@@ -31,7 +31,7 @@ def test_what_can_be_asked_without_the_bytes(name: str, cache_folder) -> None:
     assert isinstance(dataset.claims, bool)
     digest = dataset.digest()
     assert (len(digest), digest) == (64, dataset.digest())
-    assert not cache_folder.exists(), "asked, not fetched"
+    assert not cache_folder.exists(), "the properties of the dataset fetch its files"
 
 
 def test_no_two_datasets_have_the_same_content() -> None:
@@ -49,8 +49,8 @@ def test_splits_are_as_the_spec_says(name: str) -> None:
         assert examples.labels is not None
         assert (examples.labels.dtype, len(examples.labels)) == (torch.int64, len(examples))
         present = examples.labels.unique()
-        assert present.tolist() == list(range(dataset.spec.classes)), "every class is in every split"
-        assert dataset.split(split).data.data_ptr() == examples.data.data_ptr(), "resident once"
+        assert present.tolist() == list(range(dataset.spec.classes)), "a class is missing from the split"
+        assert dataset.split(split).data.data_ptr() == examples.data.data_ptr(), "the split is loaded a second time"
     assert len(dataset.split("train")) > len(dataset.split("test")) >= 500
 
 

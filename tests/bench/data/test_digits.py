@@ -1,4 +1,4 @@
-"""The embedded digits: exactly scikit-learn's, always split in the same way."""
+"""Tests of the embedded digits, which are scikit-learn's images in a fixed split."""
 
 from __future__ import annotations
 

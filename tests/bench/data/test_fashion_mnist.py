@@ -1,4 +1,4 @@
-"""Fashion-MNIST itself, where it is cached; its table and sources everywhere."""
+"""Tests of Fashion-MNIST's table and sources, and of its images if they are cached."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def test_the_real_data():
         assert examples.data.shape == (size, 1, 28, 28)
         assert examples.labels.bincount().tolist() == [size // 10] * 10
     assert FASHION_MNIST.split("train").data.double().mean().item() == pytest.approx(0.2860 * 255, abs=0.02), (
-        "the mean that the literature normalises by"
+        "the mean differs from the 0.2860 by which publications normalise"
     )

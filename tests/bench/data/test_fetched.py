@@ -1,4 +1,4 @@
-"""Files of known hash: the order of sources, what a corrupted cache does, and what is always here."""
+"""Tests of files with a known hash: the order of sources, corrupted caches and embedded data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_sources_are_tried_in_order_and_the_first_good_one_wins(idx_files, sourc
     assert dataset.fetch() == "first"
     assert used == ["shut", "first"]
     assert dataset.missing() is None
-    assert dataset.fetch().startswith("the cache"), "a second fetch uses no source"
+    assert dataset.fetch().startswith("the cache"), "the second fetch does not use the cache"
     assert used == ["shut", "first"]
 
 
@@ -64,7 +64,9 @@ def test_where_all_sources_fail_one_line_lists_them_and_says_what_to_do(idx_file
     assert "bad (train-images is corrupted)" in message
     assert str(cache_folder) in message
     assert "--dataset digits" in message
-    assert not [path for path in cache_folder.rglob("*") if path.is_file() and path.name != ".lock"], "nothing is left in the cache"
+    assert not [path for path in cache_folder.rglob("*") if path.is_file() and path.name != ".lock"], (
+        "files of failed sources remain in the cache"
+    )
 
 
 def test_a_corrupted_cached_file_is_fetched_again_with_a_warning(idx_files, source, cache_folder, caplog):
@@ -85,14 +87,14 @@ def test_a_corrupted_cached_file_that_cannot_be_fetched_again_is_one_clear_line(
     assert "train-labels" in str(dataset.missing())
     with pytest.raises(UserError, match=r"shut \(it is closed\)"):
         dataset.split("train")
-    assert len(dataset.split("test")) == 5, "the sound split can still be used"
+    assert len(dataset.split("test")) == 5, "the undamaged split cannot be loaded"
 
 
 def test_a_complete_cache_needs_no_write(idx_files, source, cache_folder):
     idx_files.build(source("shop", idx_files.contents)).fetch()
     dataset = idx_files.build(source("shut", None))
     (dataset.folder / ".lock").unlink(missing_ok=True)
-    (dataset.folder / ".lock").mkdir()  # in the way, as a read-only folder would be
+    (dataset.folder / ".lock").mkdir()  # prevents locking, as a read-only folder does
     assert dataset.fetch().startswith("the cache")
 
 

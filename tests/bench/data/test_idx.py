@@ -1,4 +1,4 @@
-"""idx files: parsing, and splits made of them."""
+"""Tests of idx files and of the splits that are read from them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_split_is_uint8_contiguous_with_int64_labels(idx_files, source, cache_fo
         assert examples.labels.dtype == torch.int64
         np.testing.assert_array_equal(examples.data[:, 0].numpy(), idx_files.arrays[f"{split}-images"])
         np.testing.assert_array_equal(examples.labels.numpy(), idx_files.arrays[f"{split}-labels"])
-    assert dataset.split("test") is dataset.split("test"), "a split is loaded once a process"
+    assert dataset.split("test") is dataset.split("test"), "the split is loaded a second time"
 
 
 def test_unknown_split_is_refused(idx_files, source, cache_folder):
@@ -64,7 +64,7 @@ def test_images_are_mapped_from_their_file_which_nothing_changes(idx_files, sour
     assert images.numpy().tobytes() == content[16:]
     assert isinstance(dataset.contents([dataset.train.images])[0], mmap.mmap)
     resident = images.clone()
-    images[0] = 7  # in this process alone
+    images[0] = 7  # changes only the memory of this process
     assert (dataset.folder / dataset.train.images.name).read_bytes() == content
     assert dataset.contents([dataset.train.images])[0][:] == content
     images[0] = resident[0]

@@ -1,4 +1,4 @@
-"""Ring and grid: PacGAN's definitions, their closed forms, and points that never change."""
+"""Tests of the ring and the grid: PacGAN's definitions, closed forms and fixed points."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_the_ring_has_eight_distinct_centres_on_the_unit_circle() -> None:
     centres = RING8.centres
     assert centres.norm(dim=1) == pytest.approx([1.0] * 8, abs=1e-6)
     gaps = torch.pdist(centres)
-    assert gaps.min().item() == pytest.approx(2 * math.sin(math.pi / 8), abs=1e-6), "neighbours are one side of an octagon apart"
+    assert gaps.min().item() == pytest.approx(2 * math.sin(math.pi / 8), abs=1e-6), (
+        "the smallest distance between centres is not the side of a regular octagon"
+    )
     assert RING8.sd == 0.01
 
 
@@ -48,7 +50,7 @@ def test_a_true_share_of_the_points_is_within_three_sd(mixture: PlaneMixture, sp
     distances = torch.cdist(examples.data.double(), mixture.centres.double())
     share = (distances.amin(dim=1) <= 3 * mixture.sd).double().mean().item()
     assert abs(share - WITHIN_3_SD) < 4 * math.sqrt(WITHIN_3_SD * (1 - WITHIN_3_SD) / len(examples))
-    assert distances.argmin(dim=1).equal(examples.labels), "the label is the mode"
+    assert distances.argmin(dim=1).equal(examples.labels), "a label is not that of the nearest centre"
 
 
 @BOTH
@@ -59,7 +61,9 @@ def test_modes_are_equally_likely(mixture: PlaneMixture, split: Split) -> None:
     modes, n = mixture.spec.classes, len(labels)
     counts = labels.bincount(minlength=modes).double()
     chi_squared = ((counts - n / modes) ** 2 / (n / modes)).sum().item()
-    assert abs(chi_squared - (modes - 1)) < 4 * math.sqrt(2 * (modes - 1)), "neither uneven nor dealt out"
+    assert abs(chi_squared - (modes - 1)) < 4 * math.sqrt(2 * (modes - 1)), (
+        "the counts of the modes are too uneven or too even for independent draws"
+    )
 
 
 @BOTH

@@ -1,4 +1,4 @@
-"""MNIST: its table everywhere, the images themselves where they are cached."""
+"""Tests of MNIST's table and sources, and of its images if they are cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of a long preparation, in the log."""
+"""Tests of the progress of a long preparation, in the log and on a terminal."""
 
 from __future__ import annotations
 

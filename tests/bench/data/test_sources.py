@@ -1,4 +1,4 @@
-"""Sources: silence and trickles are given up, too much is refused, folders and packages are unpacked."""
+"""Tests of sources: time and size limits of downloads, mirrors, folders, packages and probes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.data.sources import Unavailable
 
 @contextmanager
 def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server on this machine whose one answer is written by the test; yields its URL."""
+    """Context manager that runs a server with a single answer, which the test writes. Yields the URL of the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -30,7 +30,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                 with connection:
                     answer(connection)
             except OSError:
-                pass  # the client gave up, as it should
+                pass  # the client closes the connection, as it should
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -121,7 +121,7 @@ esac
 """
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb here")
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
 def test_a_package_is_unpacked_after_an_update_of_private_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tree, log = tmp_path / "tree", tmp_path / "log"
     (tree / "DEBIAN").mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_a_package_is_unpacked_after_an_update_of_private_lists(tmp_path: Path, 
     assert sources.debian_package("made", "usr/share/made").read({"file": 6}) == {"file": b"packed"}
     verbs = [line.split()[-2:] for line in log.read_text().splitlines()]
     assert [verb[-1] for verb in verbs] == ["made", "update", "made"]
-    assert "Dir::State=" in log.read_text().splitlines()[1], "lists are private, so no root is needed"
+    assert "Dir::State=" in log.read_text().splitlines()[1], "apt-get updates the lists of the system, which needs root"
 
 
 def test_a_machine_without_apt_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Stacked images: every channel is an image of the base, and the label says which three classes."""
+"""Tests of stacked images. Each channel is an image of the base dataset, and the label encodes the three classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_shape_and_names() -> None:
     assert (STACKED.spec.shape, STACKED.spec.classes) == ((3, 8, 8), 1000)
     assert len(STACKED.class_names) == 1000
     assert STACKED.class_names[123] == "1 | 2 | 3"
-    assert not STACKED.claims, "as the base"
+    assert not STACKED.claims, "`claims` differs from that of the base"
 
 
 @SPLITS
@@ -35,13 +35,13 @@ def test_channels_are_images_of_the_base_with_these_labels(split: Split, size: i
     digits = [examples.labels // 100, examples.labels // 10 % 10, examples.labels % 10]
     for channel, digit in enumerate(digits):
         assert digit.equal(base.labels[triples[:, channel]])
-    assert STACKED.split(split) is examples, "stacked once a process"
+    assert STACKED.split(split) is examples, "the split is stacked a second time"
 
 
 def test_test_triples_are_of_test_images_alone() -> None:
     test = {bytes(image.flatten().tolist()) for image in Digits().split("test").data}
     stacked = {bytes(image.flatten().tolist()) for image in STACKED.split("test").data[:, 1].unique(dim=0)}
-    assert stacked == test, "and 26,000 draws miss none of 500"
+    assert stacked == test, "26,000 draws do not give exactly the 500 test images"
 
 
 def test_every_mode_is_there_and_the_floor_of_the_divergence_is_small() -> None:
@@ -50,7 +50,9 @@ def test_every_mode_is_there_and_the_floor_of_the_divergence_is_small() -> None:
     shares = labels.bincount(minlength=1000).double() / len(labels)
     assert (shares > 0).all()
     divergence = (shares * (shares * 1000).log()).sum().item()
-    assert divergence == pytest.approx(999 / (2 * 26_000), rel=0.15), "sampling alone, to the first order: (modes - 1) / 2n"
+    assert divergence == pytest.approx(999 / (2 * 26_000), rel=0.15), (
+        "the divergence is not that of sampling, which is (modes - 1) / 2n to the first order"
+    )
 
 
 @SPLITS
@@ -74,7 +76,7 @@ def test_a_base_that_must_be_fetched_is_asked(idx_files, source, cache_folder) -
     stacked = StackedImages(name="stacked-made", title="Stacked made", base=base)
     assert "ganbench data fetch made" in str(stacked.missing())
     assert (stacked.sources, stacked.files) == (base.sources, base.files)
-    assert stacked.digest() != STACKED.digest(), "asked without fetching"
+    assert stacked.digest() != STACKED.digest(), "two stacked datasets of different bases have the same digest"
     assert stacked.fetch() == "shop"
     assert stacked.missing() is None
     assert stacked.split("test").data.shape == (26_000, 3, 4, 3)

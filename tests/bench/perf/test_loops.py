@@ -1,4 +1,4 @@
-"""The benchmarked loops do the same work: same networks, initial weights, sizes and losses."""
+"""Tests that the benchmarked loops do the same work, with equal networks, initial weights, sizes and losses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_divergence_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "MARK_IMAGES", 16)
     settings = {"recipe.lr_d": 1e30, "recipe.lr_g": 1e30, "recipe.optimiser": "sgd"}
     with pytest.raises(UserError, match="training diverged: "):
-        loop("train", config("label-smoothed", **settings))(60.0)  # the first evaluation points end it
+        loop("train", config("label-smoothed", **settings))(60.0)  # an early evaluation point detects the divergence
 
 
 def test_pictures_are_what_the_harness_sees() -> None:
@@ -126,7 +126,7 @@ def test_every_loop_trains_the_same_first_weights(variant: str) -> None:
     ]
     start = torch.cat([parameter.flatten() for parameter in expected])
     lengths = [float((end - start).norm()) for end in ends]
-    assert min(lengths) > 0.8 * max(lengths), "as many updates of the same size"
+    assert min(lengths) > 0.8 * max(lengths), "the loops differ in the number or the size of their updates"
     assert all(image.isfinite().all() for image in images)
 
 

@@ -1,4 +1,4 @@
-"""All parts of `ganbench perf` on the embedded digits, with short turns."""
+"""Tests of all parts of `ganbench perf`, on the embedded digits and with short turns."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 def test_operations_of_a_round_are_those_of_its_products() -> None:
-    # D's step: real and fake images through D, forward and backward (twice the cost). G samples without a graph. G's step: forward and
-    # backward through G and D, only to the image in D. The first layer of each needs no gradient of its input, except D's in G's step.
+    # D's update passes real and fake images forward and backward through D. A backward pass costs two forward passes. G samples without
+    # a graph. G's update passes forward and backward through G and D, and computes no gradients of D's parameters.
+    # A first layer needs no gradient of its input, except that of D in G's update.
     chosen = config()
     g = [(100, 256), (256, 512), (512, 1024), (1024, 64)]
     d = [(64, 1024), (1024, 512), (512, 256), (256, 1)]
@@ -116,7 +117,7 @@ def test_the_command_measures_writes_and_draws(command: Command, tmp_path: Path,
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that is writable but allows no subfolder")
 def test_a_folder_that_cannot_be_created_is_refused_before_the_measurement(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "measure", lambda setting: pytest.fail("measured"))
+    monkeypatch.setattr(measuring, "measure", lambda setting: pytest.fail("the measurement starts before the folder is checked"))
     status, out, err = command("perf", "--out", "/proc/none/perf", "--dataset", "digits")
     assert (status, out) == (2, "")
     assert err.startswith("ganbench: ")

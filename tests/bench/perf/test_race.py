@@ -1,4 +1,4 @@
-"""Turns and ratios of contenders with a known rate."""
+"""Tests of the turns and ratios of contenders with a known rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.perf.race import WARM_SECONDS, Rate, race, ratio
 
 
 class Paced:
-    """A contender whose rate grows in each turn and that records its turns in a diary."""
+    """Contender whose rate grows in each turn. It records its turns in `diary`."""
 
     def __init__(self, name: str, pace: int, diary: list[tuple[str, float]]) -> None:
         self._name, self._pace, self._diary, self._turn = name, pace, diary, 0
@@ -31,7 +31,7 @@ def test_each_works_once_a_round_and_in_no_fixed_order() -> None:
     rounds = ["".join(name for name, _ in diary[start : start + 3]) for start in range(3, 21, 3)]
     assert {"".join(sorted(each)) for each in rounds} == {"abc"}
     assert len(set(rounds)) > 2
-    assert rates["a"].turns == (200.0, 300.0, 400.0, 500.0, 600.0, 700.0)  # the warm-up does not count
+    assert rates["a"].turns == (200.0, 300.0, 400.0, 500.0, 600.0, 700.0)  # the warm-up is excluded
     assert sum(steps) == 21
     assert ratio(rates["a"], rates["b"]).turns == (2.0,) * 6
 

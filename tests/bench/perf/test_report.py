@@ -1,4 +1,4 @@
-"""The report of `ganbench perf`."""
+"""Tests of the report of `ganbench perf`."""
 
 from __future__ import annotations
 

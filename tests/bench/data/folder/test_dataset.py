@@ -1,4 +1,4 @@
-"""`folder:PATH` as a dataset: what is decided, what it is called, and that it trains like any other."""
+"""Tests of the dataset `folder:PATH`: its options, canonical name, splits, batches and training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("cache_folder")
 
 @pytest.fixture
 def coloured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve colour images of 16x16 in two classes, beside which the tests work."""
+    """Return a folder of twelve colour images of 16x16 pixels in two classes. Its parent is the working folder."""
     monkeypatch.chdir(tmp_path)
     return photos.fill(tmp_path / "photos", 6, classes=("cats", "dogs"))
 
@@ -90,9 +90,9 @@ def test_images_of_two_sizes_need_one(tmp_path: Path) -> None:
 
 def test_headers_are_read_once_for_each_state_of_the_folder(coloured: Path, monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
     before = make("photos").name
-    monkeypatch.setattr(folder, "header", lambda path: pytest.fail(f"{path} was opened"))
+    monkeypatch.setattr(folder, "header", lambda path: pytest.fail(f"the header of {path} is read again"))
     assert make("photos").name == before
-    assert make("photos,size=32,channels=1").spec.shape == (1, 32, 32), "nothing is left to be seen"
+    assert make("photos,size=32,channels=1").spec.shape == (1, 32, 32), "the shape does not follow from the options"
     monkeypatch.undo()
     monkeypatch.setenv("GANBENCH_CACHE", str(cache_folder))
     (stored,) = cache_folder.glob("data/folder/*/look.json")
@@ -155,10 +155,10 @@ def test_a_feed_draws_batches_from_the_file_without_a_copy(coloured: Path) -> No
 
 
 def test_a_batch_reads_its_own_pages_and_no_others(tmp_path: Path) -> None:
-    """Of data much larger than what is asked for, only a part may become resident: seen in the kernel's own books."""
+    """After one batch, less than a quarter of the images is in memory, according to /proc/self/smaps."""
     smaps = Path("/proc/self/smaps")
     if not smaps.exists():
-        pytest.skip("needs Linux")
+        pytest.skip("only Linux has /proc/self/smaps")
     source = photos.fill(tmp_path / "big", 1, size=(64, 64))
     for index in range(1, 400):
         os.link(source / "000.png", source / f"{index:03}.png")

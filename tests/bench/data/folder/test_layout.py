@@ -1,4 +1,4 @@
-"""Which images a folder holds, and every layout that is refused."""
+"""Tests of folder layouts: their images, classes and splits, and the error message for each invalid layout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_class_folders_give_labels_in_the_order_of_their_names(tmp_path: Path) -
 def test_a_fixed_share_is_the_test_split(tmp_path: Path) -> None:
     found = scan(photos.fill(tmp_path, 14))
     split = found.split(SEVENTH)
-    assert names(split["test"]) == ["006.png", "008.png"], "the same names, everywhere and for ever"
+    assert names(split["test"]) == ["006.png", "008.png"], "the test split depends on more than the names of the files"
     assert sorted(names(split["train"]) + names(split["test"])) == names(found.pictures)
     assert len(found.split(Fraction(1, 2))["test"]) == 7
     assert len(found.split(Fraction(1, 1000))["test"]) == 1
@@ -141,7 +141,7 @@ def test_a_settled_folder_is_read_once_until_it_changes(tmp_path: Path, monkeypa
     photos.save(tmp_path / "a" / "new.png")
     again = listing(tmp_path)
     assert len(again.pictures) == 3
-    assert listing(tmp_path) is not again, "a folder that has just changed is not trusted yet"
+    assert listing(tmp_path) is not again, "the listing of a folder that has just changed is taken from the cache"
 
 
 def test_files_of_other_kinds_are_left_out_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Names of folders of images: what they say, what they may hold, and how they are spelt out."""
+"""Tests of names of folders of images: paths, options, error messages and canonical names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.data.folder.name import GIVEN, Options, parse, quoted, spell
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the folder `photos` in it."""
+    """Return a working folder that contains the folder `photos`."""
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path

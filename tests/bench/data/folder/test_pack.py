@@ -1,4 +1,4 @@
-"""The packed array in the cache: built once, mapped, checked, rebuilt when damaged or outdated."""
+"""Tests of packed images in the cache: building, memory mapping, checks and rebuilding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("cache_folder")
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Ten images in two classes."""
+    """Return a folder of ten images in two classes."""
     return photos.fill(tmp_path / "photos", 5, classes=("cats", "dogs"))
 
 
@@ -44,7 +44,7 @@ def packing(source: Path, *, size: int = 16) -> Packing:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the images that are decoded."""
+    """Return a list that receives the name of each decoded image."""
     names: list[str] = []
 
     def recorded(path: Path, **options: object) -> object:
@@ -73,7 +73,7 @@ def test_a_split_is_a_view_of_the_file_and_writing_to_it_stays_here(source: Path
     assert train.data.dtype == torch.uint8
     assert train.data.is_contiguous()
     whole = np.load(packed.entry / IMAGES, mmap_mode="r")
-    assert train.data.untyped_storage().nbytes() == whole.nbytes, "one storage over the whole file: nothing was copied"
+    assert train.data.untyped_storage().nbytes() == whole.nbytes, "the split is a copy, not a view of the whole file"
     maps = Path("/proc/self/maps")
     if maps.exists():
         assert str(packed.entry / IMAGES) in maps.read_text()
@@ -99,7 +99,7 @@ def test_a_changed_folder_is_built_again_and_replaces_the_old_entry(source: Path
     assert len(decoded) == 30
     assert second.card.digest != first.card.digest
     assert not first.entry.exists()
-    assert other.entry.exists(), "another choice of options is another entry"
+    assert other.entry.exists(), "packing with size=16 removes the entry with size=8"
 
 
 def test_the_digest_is_of_the_content_and_not_of_times(source: Path) -> None:
@@ -221,7 +221,7 @@ def test_memory_is_bounded_by_a_few_images_not_by_their_number(tmp_path: Path, m
         os.link(source / "000.png", source / f"{index:03}.png")
     monkeypatch.setattr(folder_pack, "CHUNK_BYTES", 2**18)
     job = packing(source, size=128)  # 64 x 48 KiB = 3 MiB
-    pixels(source / "000.png", size=128, crop="center", channels=3)  # what Pillow imports is not counted
+    pixels(source / "000.png", size=128, crop="center", channels=3)  # Pillow imports its plugins before the measurement
     tracemalloc.start()
     try:
         pack(job)

@@ -1,4 +1,4 @@
-"""One image file to bytes: colour, transparency, depth, rotation, crop, scale, and what is broken."""
+"""Tests of decoding an image file: colour, transparency, depth, rotation, crop, scale and damaged files."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_an_image_above_pillows_own_limit_is_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     monkeypatch.setattr(module, "_LARGE_PIXELS", limit)
     assert header(wide).width == 20
-    with opened(wide):  # another reader is inside meanwhile
+    with opened(wide):  # another open image lifts the limit, too
         np.testing.assert_array_equal([read(wide, crop=crop) for crop in ("center", "none")], before)
     assert limit == Image.MAX_IMAGE_PIXELS
 
@@ -147,7 +147,7 @@ def test_an_image_cut_short_or_with_wrong_bytes_is_a_user_error_or_read_but_neve
         wrong = bytearray(content)
         wrong[random.integers(len(content))] ^= int(random.integers(1, 256))
         cut.write_bytes(wrong)
-        with contextlib.suppress(UserError):  # anything else fails the test
+        with contextlib.suppress(UserError):  # any other error fails the test
             assert read(cut).shape == (3, 16, 16)
 
 
