@@ -108,7 +108,7 @@ def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: 
     evaluator = Evaluator(DATASETS.get("digits"))
     images = generator.sample(evaluator.n)
     labels = sample_labels(generator.networks, generator.dataset, evaluator.n, seed=0)
-    assert evaluator.full(images, labels=labels).values[ACCURACY] == result.values[ACCURACY]  # the samples of the evaluation
+    assert evaluator.full(images, labels=labels).values[ACCURACY] == result.values[ACCURACY]  # the same samples as in the evaluation
     threes = generator.sample(20, label=3)
     assert torch.equal(threes, generator.sample(20, label="3"))
     assert not torch.equal(threes, generator.sample(20, label=4))
