@@ -30,7 +30,7 @@ from bench.metrics.cards import (
 from bench.metrics.cards.definition import NEEDS
 from bench.metrics.extractors import INCEPTION, PHOTO
 
-LOGGED = {"log-odds"}  # what metrics of training need is no matter of the data
+LOGGED = {"log-odds"}  # training metrics need these, whatever the data
 
 
 @pytest.mark.parametrize("key", CARDS)
@@ -125,7 +125,7 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert needs <= LOGGED, key
         else:
             assert needs <= set(NEEDS), key
-            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # a conditional model provides that one
+            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # conditional models provide these labels
 
 
 def test_only_metrics_of_two_extractors_and_cas_are_optional() -> None:
