@@ -126,7 +126,7 @@ def test_the_protocol_holds_resize_and_content(tmp_path: Path) -> None:
     rest = [{key: value for key, value in found.items() if "inception" not in key} for found in protocols]
     assert all(found == rest[0] for found in rest)
     again = saved(tmp_path / "again.npz", {**arrays, "more": np.zeros(3)})
-    assert protocol("clean", again) == protocol("clean", files[0]), "the content counts, not the file"
+    assert protocol("clean", again) == protocol("clean", files[0]), "the same content must give the same evaluation protocol"
 
 
 def turned(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

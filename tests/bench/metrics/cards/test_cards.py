@@ -97,7 +97,7 @@ def test_the_headline_is_the_first_there_is() -> None:
     assert headline_among(["diversity/vendi_score"]) is None
     assert headline_value({PIXELS: 3.0, HEADLINE: 2.0, f"{HEADLINE}_se": 1.0}) == 2.0
     assert math.isnan(headline_value({"diversity/vendi_score": 2.0}))
-    assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint is the one with the lowest"
+    assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint needs headlines with direction lower"
 
 
 class Unlabelled:

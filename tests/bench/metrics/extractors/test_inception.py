@@ -187,7 +187,7 @@ def test_the_resize_is_part_of_the_identity(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "mine.pth"))
     hashes = {extractor_for("inception", DIGITS, resize=resize).weights_hash for resize in ("tensorflow", "clean")}
     assert len(hashes) == 2
-    assert inception.SHA256 in hashes, "that of earlier runs"
+    assert inception.SHA256 in hashes, "the hash of the TensorFlow resize must equal that of earlier runs"
 
 
 @pytest.fixture(scope="module")

@@ -192,12 +192,12 @@ def test_one_that_was_sent_is_taken_and_nothing_is_trained_or_written(text: str,
     assert not (tmp_path / "node").exists()
     assert theirs.weights_hash == hashlib.sha256(base64.b64decode(json.loads(text)["weights"])).hexdigest()
     mine = extractor_for("classifier", PATTERNS)
-    assert trainings == ["patterns"], "outside, a process has its own"
+    assert trainings == ["patterns"], "without a sent classifier, the process must train one"
     assert mine.weights_hash != theirs.weights_hash
     with sent(text):
         again = extractor_for("classifier", PATTERNS)
     assert again.weights_hash == theirs.weights_hash
-    assert extractor_for("classifier", PATTERNS).weights_hash == mine.weights_hash, "its own stays as it is"
+    assert extractor_for("classifier", PATTERNS).weights_hash == mine.weights_hash, "the process must still have its own classifier"
     images = PATTERNS.split("test").data
     assert torch.equal(again(images).features, theirs(images).features)
 
@@ -226,7 +226,7 @@ def test_data_without_a_classifier_of_its_own_sends_none(trainings: list[str], c
     stacked, plain = DATASETS.get("stacked-digits"), Labelled(name="plain", classes=0)
     assert [packed_classifier(data) for data in (DATASETS.get("digits"), stacked, plain, DATASETS.get("ring8"))] == [""] * 4
     with sent(""):
-        assert extractor_for("classifier", stacked).weights_hash, "a shipped one needs no sending"
+        assert extractor_for("classifier", stacked).weights_hash, "a shipped classifier must load if none is sent"
     assert trainings == []
 
 
