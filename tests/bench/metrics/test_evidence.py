@@ -104,10 +104,10 @@ def test_a_metric_of_ones_own_is_tracked_and_read_back(tables: None, uri: str, t
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     found = load(uri, ("small",))
     run_id = found.runs.query("kind == 'run'")["run_id"].item()
-    assert found.runs["quality/brightness"].between(0, 255).all()  # also of the reference rows
+    assert found.runs["quality/brightness"].between(0, 255).all()  # also for reference rows
     assert "quality/brightness" in (found.read_json(run_id, PROTOCOL) or {})["metrics"]
     del cards.CARDS["quality/brightness"]
-    assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # the runs carry its card
+    assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # runs store the card of the metric
 
 
 def test_no_number_has_its_reason(tables: None) -> None:

@@ -82,7 +82,7 @@ TABLE = {
     "diversity/pairwise_distance":     "falls falls stays falls turns turns turns turns falls falls stays",
     # A few bad images are additional kinds of images. If all images are bad, they are one kind.
     "diversity/vendi_score":           "falls falls stays falls turns turns falls turns stays falls stays",
-    # All failures except the checkerboard make images of a class more similar, or remove classes. Training images are as varied as others.
+    # All failures except the checkerboard make images of a class more similar, or remove classes. Training and test images are as varied.
     "diversity/class_vendi":           "falls falls stays falls falls falls falls falls stays falls falls",
     "diversity/class_vendi_least":     "falls falls stays falls falls falls falls falls stays falls falls",
     # Features of blurred images and of blobs are similar. One class has fewer digits than measured images, so some digits repeat.
@@ -194,7 +194,7 @@ def check(found: float, documented: str, *, noise: float, key: str = "") -> None
 
 
 def expected(name: str, key: str, failure: str) -> str:
-    """Return the change of a metric by the table."""
+    """Return the expected change of a metric from the table."""
     words = {**TABLE, **(ONLY_FASHION if name == "fashion-mnist" else {})}[key].split()
     word = words[[each.name for each in FAILURES].index(failure)]
     return OTHERWISE.get((key, failure), word) if name == "fashion-mnist" else word

@@ -41,7 +41,7 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def means(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
-    """Set the result of the benchmark."""
+    """Set the choice that the benchmark returns."""
     monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: choice)
 
 
